@@ -1,0 +1,239 @@
+"""The raw archive: one poll, one object, written once.
+
+Belongs here: the format of a raw object, its key, writing it and reading an hour of them. Does
+not belong here: HTTP, feeds, or what a body means.
+
+An object is zstd-compressed NDJSON: a header line about the poll, then a line for each place,
+sorted by slug, with the body verbatim (base64 where it is not UTF-8). Readers that know only
+JSON and zstd can read it in fifty years.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+
+import msgspec
+import zstandard
+
+from charging_assets.partitions import Hour
+from charging_assets.storage.lake import Lake, LakeError
+
+FORMAT = 1
+RAW = "raw/"
+_LEVEL = 9
+
+
+class CorruptArchive(Exception):
+    """A raw object cannot be read as what was written; the message names its key."""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What one place of a feed answered in one poll; `outcome` speaks of the transport alone.
+
+    `elapsed_ms` and `http_status` are None where they were never known (an import).
+    """
+
+    slug: str
+    outcome: str
+    body: bytes | None = None
+    requested_at: datetime | None = None
+    elapsed_ms: int | None = None
+    http_status: int | None = None
+    detail: str | None = None
+
+
+class Poll(msgspec.Struct, frozen=True, kw_only=True):
+    """One poll of one feed: the header of a raw object. Times are aware, in UTC."""
+
+    feed: str
+    kind: str
+    slot_at: datetime
+    cadence_s: int
+    time_zone: str
+    asked: tuple[str, ...]
+    started_at: datetime
+    ended_at: datetime
+    program: str
+    is_imported: bool = False
+    origin: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A place's answer with the poll and the object it stands in: what readers get."""
+
+    poll: Poll
+    place: Place
+    raw_key: str
+
+
+class _Header(msgspec.Struct, kw_only=True):
+    format: int
+    poll: Poll
+
+
+class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    slug: str
+    outcome: str
+    requested_at: datetime | None = None
+    elapsed_ms: int | None = None
+    http_status: int | None = None
+    detail: str | None = None
+    sha256: str | None = None
+    body: str | None = None
+    body_base64: str | None = None
+
+
+def encode(poll: Poll, places: Iterable[Place]) -> bytes:
+    """The object of a poll: the same poll and places give the same bytes, in whatever order."""
+    lines = [msgspec.json.encode(_Header(format=FORMAT, poll=poll))]
+    lines += [
+        msgspec.json.encode(_line(place)) for place in sorted(places, key=lambda place: place.slug)
+    ]
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    return compressor.compress(b"\n".join(lines) + b"\n")
+
+
+def key_of(poll: Poll, blob: bytes) -> str:
+    """Where a poll's object stands: by feed, UTC date and hour of its slot, and content."""
+    slot = poll.slot_at.astimezone(UTC)
+    digest = hashlib.sha256(blob).hexdigest()[:12]
+    return f"{hour_prefix(poll.feed, Hour.of(slot))}{slot:%Y%m%dT%H%M%SZ}-{digest}.ndjson.zst"
+
+
+def hour_prefix(feed: str, hour: Hour) -> str:
+    """The folder of one feed's hour."""
+    return f"{RAW}feed={feed}/date={hour.start:%Y-%m-%d}/hour={hour.start:%H}/"
+
+
+def archive(lake: Lake, poll: Poll, places: Sequence[Place]) -> tuple[str, bool]:
+    """Write a poll; the key, and whether it is new. An archived object is never changed."""
+    blob = encode(poll, places)
+    key = key_of(poll, blob)
+    return key, lake.put_new(key, blob)
+
+
+def feeds_archived(lake: Lake) -> list[str]:
+    """The feeds that the archive holds, sorted."""
+    return sorted({_feed_of(key) for key in lake.keys(RAW)})
+
+
+def hours_archived(lake: Lake) -> dict[Hour, list[str]]:
+    """Every hour that has raw objects, with their keys, in order."""
+    found: dict[Hour, list[str]] = {}
+    for key in lake.keys(RAW):
+        found.setdefault(_hour_of(key), []).append(key)
+    return dict(sorted(found.items()))
+
+
+def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
+    """The raw objects of an hour, of the feeds given, sorted."""
+    return sorted(key for feed in feeds for key in lake.keys(hour_prefix(feed, hour)))
+
+
+def digest(keys: Iterable[str]) -> str:
+    """What an hour's archive is: keys carry their content's hash, so their hash is the hour's."""
+    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
+
+
+def read(lake: Lake, key: str) -> Iterator[Answer]:
+    """A raw object's answers, by slug; CorruptArchive names an object that is damaged."""
+    lines = _lines(lake, key)
+    try:
+        header = msgspec.json.decode(next(lines), type=_Header)
+        if header.format != FORMAT:
+            raise CorruptArchive(f"{key} has format {header.format}; this program reads {FORMAT}")
+        for line in lines:
+            yield Answer(header.poll, _place(_LINE.decode(line)), key)
+    except (StopIteration, msgspec.DecodeError, ValueError) as error:
+        raise CorruptArchive(f"{key} is not a raw object: {error or 'it is empty'}") from error
+
+
+def read_places(lake: Lake, keys: Iterable[str]) -> Iterator[tuple[str, str, list[Answer]]]:
+    """An hour's answers place by place: (feed, slug, its answers by slot and request).
+
+    Objects are read side by side, so that no more than one place's bodies are held at once.
+    """
+    streams = [read(lake, key) for key in keys]
+    merged = heapq.merge(*streams, key=_place_order)
+    for (feed, slug), answers in groupby(merged, key=lambda a: (a.poll.feed, a.place.slug)):
+        yield feed, slug, sorted(answers, key=_answer_order)
+
+
+def _place_order(answer: Answer) -> tuple[str, str]:
+    return answer.poll.feed, answer.place.slug
+
+
+def _answer_order(answer: Answer) -> tuple[datetime, datetime, str]:
+    requested = answer.place.requested_at or answer.poll.started_at
+    return answer.poll.slot_at, requested, answer.raw_key
+
+
+_LINE = msgspec.json.Decoder(_Line)
+
+
+def _line(place: Place) -> _Line:
+    text = encoded = sha256 = None
+    if place.body is not None:
+        sha256 = hashlib.sha256(place.body).hexdigest()
+        try:
+            text = place.body.decode()
+        except UnicodeDecodeError:
+            encoded = base64.b64encode(place.body).decode()
+    return _Line(
+        slug=place.slug,
+        outcome=place.outcome,
+        requested_at=place.requested_at,
+        elapsed_ms=place.elapsed_ms,
+        http_status=place.http_status,
+        detail=place.detail,
+        sha256=sha256,
+        body=text,
+        body_base64=encoded,
+    )
+
+
+def _place(line: _Line) -> Place:
+    body = line.body.encode() if line.body is not None else None
+    if line.body_base64 is not None:
+        body = base64.b64decode(line.body_base64)
+    return Place(
+        slug=line.slug,
+        outcome=line.outcome,
+        body=body,
+        requested_at=line.requested_at,
+        elapsed_ms=line.elapsed_ms,
+        http_status=line.http_status,
+        detail=line.detail,
+    )
+
+
+def _lines(lake: Lake, key: str) -> Iterator[bytes]:
+    reader = zstandard.ZstdDecompressor().stream_reader(lake.get(key))
+    rest = b""
+    try:
+        while chunk := reader.read(1 << 20):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+    except zstandard.ZstdError as error:
+        raise CorruptArchive(
+            f"{key} is damaged ({error}); restore it from a backup: nothing else holds its answers"
+        ) from error
+    if rest:
+        raise CorruptArchive(f"{key} ends in the middle of a line; restore it from a backup")
+
+
+def _hour_of(key: str) -> Hour:
+    parts = dict(part.split("=", 1) for part in key.split("/") if "=" in part)
+    try:
+        return Hour.parse(f"{parts['date']}T{parts['hour']}")
+    except (KeyError, ValueError):
+        raise LakeError(f"{key} does not belong in the archive: its path has no hour") from None
+
+
+def _feed_of(key: str) -> str:
+    return key.split("/")[1].removeprefix("feed=")

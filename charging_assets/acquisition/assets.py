@@ -1,0 +1,106 @@
+"""The acquisition assets: `raw_api_snapshots`.
+
+Belongs here: what Dagster runs and shows of acquisition. Does not belong here: how it is done
+(`hour`, `poll`, `archive`).
+"""
+
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from charging_assets.acquisition.hour import (
+    HourArchive,
+    NoArchivedPolls,
+    PollReport,
+    find_hour,
+    poll_hour,
+    running_hour,
+)
+from charging_assets.acquisition.poll import poll
+from charging_assets.partitions import Hour, hourly_partitions
+from charging_assets.storage.lake import Lake
+
+
+class RawConfig(dg.Config):
+    """How an hour's raw answers are had. The default replays the archive and never calls an API."""
+
+    live: bool = False
+    planned_at: str | None = None
+
+
+class RawArchiveIOManager(dg.IOManager):
+    """Raw objects are in the lake before the asset returns; this only finds them again."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def handle_output(self, context: dg.OutputContext, obj: HourArchive) -> None:
+        context.add_output_metadata(
+            {
+                "path": dg.MetadataValue.path(self._lake.uri(obj.keys[0].rsplit("/", 1)[0])),
+                "objects": len(obj.keys),
+                "archive_digest": obj.digest,
+            }
+        )
+
+    def load_input(self, context: dg.InputContext) -> HourArchive:
+        return find_hour(self._lake, Hour.parse(context.partition_key))
+
+
+@dg.asset(
+    partitions_def=hourly_partitions(),
+    io_manager_key="raw_io_manager",
+    group_name="acquisition",
+    kinds={"python", "json"},
+    tags={"layer": "raw"},
+    code_version="1",
+)
+def raw_api_snapshots(
+    context: dg.AssetExecutionContext, config: RawConfig, lake: dg.ResourceParam[Lake],
+    feeds: dg.ResourceParam[Any],
+) -> HourArchive:  # fmt: skip
+    """What the feeds answered in the hour, byte for byte; written once, never changed.
+
+    Materializing an hour finds its archived polls. Only the `poll` job, for the running hour,
+    asks the APIs; an hour that is over is never filled with today's answers.
+    """
+    hour = Hour.parse(context.partition_key)
+    if config.live:
+        _refuse_other_hours(hour)
+        planned = datetime.fromisoformat(config.planned_at) if config.planned_at else None
+        report = poll_hour(lake, feeds, hour, poller=poll, planned_at=planned)
+        _tell(context, report)
+    try:
+        return find_hour(lake, hour)
+    except NoArchivedPolls as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def _refuse_other_hours(hour: Hour) -> None:
+    now = running_hour()
+    if hour > now:
+        raise dg.Failure(f"{hour} has not begun; poll {now}", allow_retries=False)
+    if hour < now:
+        raise dg.Failure(
+            f"{hour} is over, and the APIs only know the present: its polls would be today's "
+            f"answers. Poll {now} instead; to use archived polls, materialize {hour} without "
+            "`live`",
+            allow_retries=False,
+        )
+
+
+def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
+    for feed, places in report.degraded.items():
+        context.log.warning(f"{feed}: {len(places)} places failed: {places}")
+    for feed, slot in report.late.items():
+        context.log.warning(f"{feed}: the planned slot was missed; the poll is kept under {slot}")
+    for feed, reason in report.failed_feeds.items():
+        context.log.error(f"{feed}: no poll: {reason}")
+    context.add_output_metadata(
+        {
+            "polls_written": len(report.written),
+            "degraded_places": dg.MetadataValue.json(report.degraded),
+            "failed_feeds": dg.MetadataValue.json(report.failed_feeds),
+        }
+    )

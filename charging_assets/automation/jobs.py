@@ -1,0 +1,27 @@
+"""The jobs that people start and schedules request.
+
+Belongs here: named selections of assets.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from charging_assets.partitions import hourly_partitions
+
+poll = dg.define_asset_job(
+    "poll",
+    selection=dg.AssetSelection.assets("raw_api_snapshots"),
+    description="Ask every enabled feed once and archive the answers, for the running hour.",
+    partitions_def=hourly_partitions(),
+    config={"ops": {"raw_api_snapshots": {"config": {"live": True}}}},
+)
+
+load_hour = dg.define_asset_job(
+    "load_hour",
+    selection=dg.AssetSelection.all(),
+    description="Bring an hour's archived polls into flat files, staging, dimensions and facts.",
+    partitions_def=hourly_partitions(),
+)
+
+JOBS = [poll, load_hour]

@@ -1,0 +1,139 @@
+"""Which hours the warehouse lacks, by what the ledger and the tables say.
+
+Belongs here: the comparison of archive, ledger and rows. Does not belong here: loading.
+
+An hour is complete when every modelling asset has a ledger row made from the hour's archive as it
+is now, by the code as it is now, and all rows that the ledger counts are there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from charging_assets.acquisition.archive import digest, hours_archived
+from charging_assets.modelling import plans
+from charging_assets.modelling.staging import ASSET as STAGED
+from charging_assets.modelling.staging import staging_version
+from charging_assets.partitions import Hour
+from charging_assets.preprocessing.version import flat_version
+from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas.catalog import table
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.warehouse import Warehouse, WarehouseError
+
+Counts = Mapping[tuple[str, Hour], int]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An archived hour that the warehouse lacks, and why."""
+
+    hour: Hour
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Row:
+    archive_digest: str | None
+    code_version: str
+    row_counts: Mapping[str, int]
+    is_staged: bool
+
+
+def expected_versions() -> dict[str, str]:
+    """The code version that each modelling asset's rows should have."""
+    return {
+        STAGED: staging_version(flat_version()),
+        **{e.dimension.name: plans.dimension_version(e) for e in plans.ENTITIES},
+        **{fact.name: plans.fact_version(fact) for fact in plans.FACTS},
+    }
+
+
+def pending_hours(lake: Lake, warehouse: Warehouse) -> list[Pending]:
+    """The archived hours to load, oldest first."""
+    archived = hours_archived(lake)
+    try:
+        ledger, counts = _ledger(warehouse), _row_counts(warehouse)
+    except WarehouseError:
+        # Nothing was ever loaded: there is no warehouse yet.
+        ledger, counts = {}, {}
+    versions = expected_versions()
+    found = (
+        Pending(hour, reason)
+        for hour, keys in archived.items()
+        if (reason := _reason(hour, digest(keys), versions, ledger, counts))
+    )
+    return list(found)
+
+
+def _reason(
+    hour: Hour,
+    archive_digest: str,
+    versions: Mapping[str, str],
+    ledger: Mapping[tuple[str, Hour], _Row],
+    counts: Counts,
+) -> str | None:
+    for asset, version in versions.items():
+        row = ledger.get((asset, hour))
+        if row is None:
+            return f"{asset} is not loaded"
+        if row.archive_digest != archive_digest:
+            return f"{asset} was made from another archive of the hour"
+        if row.code_version != version:
+            return f"{asset} was made by other code"
+        for name, expected in row.row_counts.items():
+            held = _held(asset, name, hour, counts)
+            if held is not None and row.is_staged and held != expected:
+                return f"{name} has {held} rows, the ledger says {expected}"
+    return None
+
+
+def _held(asset: str, name: str, hour: Hour, counts: Counts) -> int | None:
+    """The rows that a table holds of an hour; None where it is not partitioned by hour."""
+    if name == tables.ENTITY_SIGHTING.name:
+        name = f"{name}/{asset.removeprefix('dim_')}"
+    elif table(name).hour_column is None:
+        return None
+    return counts.get((name, hour), 0)
+
+
+def _ledger(warehouse: Warehouse) -> dict[tuple[str, Hour], _Row]:
+    rows = warehouse.query(
+        "SELECT asset, slot_at, archive_digest, code_version, row_counts, is_staged "
+        "FROM ops.ledger"
+    ).to_pylist()
+    return {
+        (row["asset"], _hour(row["slot_at"])): _Row(
+            row["archive_digest"],
+            row["code_version"],
+            json.loads(row["row_counts"]),
+            row["is_staged"],
+        )
+        for row in rows
+    }
+
+
+def _row_counts(warehouse: Warehouse) -> Counts:
+    counts: dict[tuple[str, Hour], int] = defaultdict(int)
+    for found in (*FLAT_TABLES, *plans.FACTS):
+        for row in warehouse.query(
+            f"SELECT DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
+            f"FROM {found.full_name} GROUP BY 1"
+        ).to_pylist():
+            counts[found.name, _hour(row["hour_at"])] = row["row_count"]
+    for row in warehouse.query(
+        "SELECT entity_type, DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
+        "FROM warehouse.entity_sighting GROUP BY 1, 2"
+    ).to_pylist():
+        name = f"{tables.ENTITY_SIGHTING.name}/{row['entity_type']}"
+        counts[name, _hour(row["hour_at"])] = row["row_count"]
+    return counts
+
+
+def _hour(hour_at: datetime) -> Hour:
+    return Hour.of(hour_at.replace(tzinfo=UTC))

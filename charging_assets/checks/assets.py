@@ -1,0 +1,5 @@
+"""The asset checks.
+
+Belongs here: Dagster's side of the checks.
+"""
+CHECKS: list = []

@@ -1,0 +1,69 @@
+"""Deployments: `local`, `aws` or `test`, each a set of resources behind the same names.
+
+Belongs here: reading the environment, once, and choosing engines. Does not belong here: anything
+that an asset would have to know.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charging_assets.acquisition.feeds import load_feeds
+from charging_assets.storage.lake import Lake, LocalLake
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+
+DEPLOYMENTS = ("local",)
+
+
+class DeploymentError(ValueError):
+    """The environment asks for something that cannot be had; the message says what to set."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A lake and a warehouse that belong together."""
+
+    lake: Lake
+    warehouse: Warehouse
+
+
+def home(environment: Mapping[str, str] = os.environ) -> Path:
+    """The folder of the local deployment: CHARGING_HOME, or `.charging` in the current folder."""
+    return Path(environment.get("CHARGING_HOME") or ".charging").expanduser().resolve()
+
+
+def storage(environment: Mapping[str, str] = os.environ) -> Storage:
+    """The storage that CHARGING_DEPLOYMENT names; DeploymentError for one there is not."""
+    name = environment.get("CHARGING_DEPLOYMENT") or "local"
+    if name not in DEPLOYMENTS:
+        raise DeploymentError(
+            f"CHARGING_DEPLOYMENT is {name!r}; this version has: {', '.join(DEPLOYMENTS)}"
+        )
+    folder = home(environment)
+    return Storage(LocalLake(folder / "lake"), DuckDBWarehouse(folder / "warehouse.duckdb"))
+
+
+def memory_storage() -> Storage:
+    """Storage for tests: nothing outlives the process."""
+    return Storage(MemoryLake(), DuckDBWarehouse(None))
+
+
+def resources(chosen: Storage, feeds: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The Dagster resources over a storage."""
+    from charging_assets.acquisition.assets import RawArchiveIOManager
+    from charging_assets.storage.io_managers import LakeIOManager, WarehouseIOManager
+
+    return {
+        "lake": chosen.lake,
+        "warehouse": chosen.warehouse,
+        "feeds": load_feeds() if feeds is None else feeds,
+        "raw_io_manager": RawArchiveIOManager(chosen.lake),
+        "lake_io_manager": LakeIOManager(chosen.lake),
+        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse),
+    }

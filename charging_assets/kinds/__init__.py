@@ -1,0 +1,90 @@
+"""Feed kinds: how one family of APIs is asked and how its answers are read.
+
+Belongs here: the `Kind` protocol and the look-up by name. One module a kind (`chargecloud`); a
+further kind is one module and no change elsewhere. Does not belong here: which feeds of a kind
+there are (`acquisition.feeds`), HTTP, or how values are cleaned (`preprocessing`).
+
+A kind says three things: the address of a place, how a body is opened into station records, and
+which field of a record is which column. All cleaning is common to every kind.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+
+class BadBody(Exception):
+    """A body is not an answer of its kind. `code` is the reject's error code."""
+
+    def __init__(self, code: str, message: str, fragment: bytes | str = "", pointer: str = ""):
+        super().__init__(message)
+        self.code, self.fragment, self.pointer = code, fragment, pointer
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """An opened body: the source's own timestamp as published, and its stations unparsed.
+
+    `stations` holds the JSON of each record; `pointer` is where they stand in the body.
+    `unknown` are the envelope's fields that the kind does not know; `repairs` are (pointer, code)
+    of damage that was worked around so that the rest of the body could be used.
+    """
+
+    observed_at: Any
+    stations: Sequence[bytes]
+    pointer: str = "/data"
+    unknown: Sequence[str] = ()
+    repairs: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class RecordMap:
+    """Which published field is which column, for one entity.
+
+    `columns` maps a column to its path in the record (`coordinates.latitude`). `children` is the
+    field with the entity's parts (a station's EVSEs). `ignored` are fields known and left out on
+    purpose. Whatever else is published goes to `extra`.
+    """
+
+    columns: Mapping[str, str]
+    children: str | None = None
+    ignored: frozenset[str] = frozenset()
+
+
+class Kind(Protocol):
+    """What a kind's module must define at its top level."""
+
+    NAME: str
+    STATION: RecordMap
+    EVSE: RecordMap
+    CONNECTOR: RecordMap
+
+    def url(self, base_url: str, slug: str) -> str:
+        """The address that is asked for one place."""
+
+    def open(self, body: bytes) -> Envelope:
+        """Split a body into station records; BadBody if it is not an answer of this kind."""
+
+
+_PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "open")
+
+
+def kind(name: str) -> Kind:
+    """The kind of a name: a module of this package, or of any package as `package.module`."""
+    path = name if "." in name else f"{__name__}.{name}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name and not path.startswith(error.name):
+            raise
+        raise ValueError(
+            f"no feed kind {name!r}: give 'chargecloud', or the dotted path of a module that "
+            "defines NAME, STATION, EVSE, CONNECTOR, url and open"
+        ) from None
+    missing = [part for part in _PARTS if not hasattr(module, part)]
+    if missing:
+        raise ValueError(f"feed kind {name!r} lacks {', '.join(missing)}")
+    return cast(Kind, module)

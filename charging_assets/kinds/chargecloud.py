@@ -1,0 +1,127 @@
+"""The chargecloud kind: `GET <base>/<slug>`, an envelope of stations, EVSEs and connectors.
+
+Belongs here: what is particular to chargecloud's public JSON. Sources: its answers of 2022 and
+2024; fields were added and changed type between them, and will be again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from charging_assets.kinds import BadBody, Envelope, RecordMap
+from charging_assets.kinds.tolerant import members, parse, pointer_token
+
+NAME = "chargecloud"
+
+STATION = RecordMap(
+    columns={
+        "station_id": "id",
+        "name": "name",
+        "address": "address",
+        "city": "city",
+        "postal_code": "postal_code",
+        "country": "country",
+        "latitude": "coordinates.latitude",
+        "longitude": "coordinates.longitude",
+        "directions": "directions",
+        "comment": "comment",
+        "operator_id": "operator.operatorId",
+        "operator_name": "operator.name",
+        "operator_hotline": "operator.hotline",
+        "owner": "owner",
+        "publication_status": "status",
+        "is_roaming": "roaming",
+        "is_open_24_7": "opening_times.twentyfourseven",
+        "opening_hours": "opening_times.regular_hours",
+        "tariff_zones": "tariffZones",
+    },
+    children="evses",
+    # How far a station is from the place's centre says something of the question, not of it.
+    ignored=frozenset({"distance_in_m"}),
+)
+
+EVSE = RecordMap(
+    columns={
+        "evse_uid": "uid",
+        "evse_id": "id",
+        "physical_reference": "physical_reference",
+        "floor_level": "floor_level",
+        "vehicle_type": "vehicle_type",
+        "charging_point_position": "chargePointPosition",
+        "charging_station_position": "chargingStationPosition",
+        "parking_space_numbers": "chargePointParkingSpaceNumbers",
+        "public_comment": "chargePointPublicComment",
+        "is_roaming": "roaming",
+        "is_reservable": "reservable",
+        "capabilities": "capabilities",
+        "status": "status",
+        "parking_status": "parkingsensor_status",
+    },
+    children="connectors",
+)
+
+CONNECTOR = RecordMap(
+    columns={
+        "connector_id": "id",
+        "standard": "standard",
+        "format": "format",
+        "power_type": "power_type",
+        "ampere": "ampere",
+        "voltage": "voltage",
+        "max_power_kw": "max_power",
+        "tariff_id": "tariff_id",
+        "status": "status",
+    },
+)
+
+_KNOWN = {"data", "status_code", "status_message", "timestamp"}
+_SUCCESS = 1000
+
+
+class _Envelope(msgspec.Struct):
+    data: list[msgspec.Raw]
+    timestamp: Any = None
+    status_code: Any = _SUCCESS
+    status_message: Any = None
+
+
+_DECODER = msgspec.json.Decoder(_Envelope)
+_NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def url(base_url: str, slug: str) -> str:
+    """The public address of a place."""
+    return f"{base_url.rstrip('/')}/{slug}"
+
+
+def open(body: bytes) -> Envelope:  # noqa: A001
+    """The stations of an answer; the plain way first, the tolerant one for what it refuses."""
+    try:
+        envelope = _DECODER.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _open_tolerantly(body)
+    _refuse_failure(envelope.status_code, body)
+    unknown = [f"/{pointer_token(name)}" for name in _NAMES.decode(body) if name not in _KNOWN]
+    return Envelope(envelope.timestamp, [bytes(raw) for raw in envelope.data], unknown=unknown)
+
+
+def _open_tolerantly(body: bytes) -> Envelope:
+    answer, repairs = parse(body)
+    if not isinstance(answer, dict):
+        raise BadBody("bad_envelope", "the answer is not a JSON object", body)
+    _refuse_failure(answer.get("status_code", _SUCCESS), body)
+    data = answer.get("data")
+    if not isinstance(data, list):
+        raise BadBody("bad_envelope", "the answer has no list of stations in 'data'", body, "/data")
+    unknown = [f"/{pointer_token(name)}" for name in answer if name not in _KNOWN]
+    stations, damaged = members(data, "/data")
+    return Envelope(answer.get("timestamp"), stations, "/data", unknown, [*repairs, *damaged])
+
+
+def _refuse_failure(status_code: Any, body: bytes) -> None:
+    if status_code != _SUCCESS:
+        raise BadBody(
+            "api_status", f"the API answered status_code {status_code!r}", body, "/status_code"
+        )

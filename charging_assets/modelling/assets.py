@@ -1,0 +1,92 @@
+"""The modelling assets: staged tables, dimensions, facts.
+
+Belongs here: what Dagster runs and shows of modelling. Does not belong here: which SQL runs in
+which scope (`plans`, `staging`).
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from charging_assets.modelling import plans
+from charging_assets.modelling.staging import ensure_staged, staging_plan, staging_version
+from charging_assets.partitions import Hour, hourly_partitions
+from charging_assets.preprocessing.version import flat_version
+from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.table import Table
+from charging_assets.storage.flat_files import FlatFile
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.plan import Plan
+from charging_assets.storage.warehouse import Warehouse
+
+WRITER_POOL = "warehouse_writer"
+
+
+@dg.asset(
+    ins={table.name: dg.AssetIn(dagster_type=FlatFile) for table in FLAT_TABLES},
+    partitions_def=hourly_partitions(),
+    io_manager_key="warehouse_io_manager",
+    group_name="modelling",
+    kinds={"sql", "table"},
+    pool=WRITER_POOL,
+    code_version=staging_version(flat_version()),
+)
+def staged_tables(context: dg.AssetExecutionContext, **flat_files: Any) -> Plan:
+    """The hour's flat files in the warehouse's staging schema, all tables in one transaction.
+
+    The same files again are a no-op. Records in must be loaded or rejected, or nothing is loaded.
+    """
+    files = [flat_files[table.name] for table in FLAT_TABLES]
+    return staging_plan(Hour.parse(context.partition_key), files)
+
+
+def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table.name,
+        deps=[staged_tables],
+        partitions_def=hourly_partitions(),
+        io_manager_key="warehouse_io_manager",
+        group_name="modelling",
+        kinds={"sql", "table"},
+        pool=WRITER_POOL,
+        code_version=version,
+        description=f"{description}\n\nGrain: {table.grain}.",
+        metadata={"key": ", ".join(table.key)},
+    )
+    def load(
+        context: dg.AssetExecutionContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> Plan:
+        hour = Hour.parse(context.partition_key)
+        if ensure_staged(warehouse, lake, hour):
+            context.log.info(f"{hour} was no longer in staging and was staged again")
+        plan: Plan = make_plan(hour)
+        return plan
+
+    return load
+
+
+def _dimension(entity: plans.Entity, description: str) -> dg.AssetsDefinition:
+    return _sql_asset(
+        entity.dimension,
+        plans.dimension_version(entity),
+        lambda hour: plans.dimension_plan(entity, hour),
+        description,
+    )
+
+
+def _fact(table: Table, description: str) -> dg.AssetsDefinition:
+    return _sql_asset(
+        table, plans.fact_version(table), lambda hour: plans.fact_plan(table, hour), description
+    )
+
+
+dim_station = _dimension(plans.STATION, "Stations with their history.")
+dim_evse = _dimension(plans.EVSE, "EVSEs (charging points) with their history.")
+dim_connector = _dimension(plans.CONNECTOR, "Connectors with their history.")
+fact_poll = _fact(tables.FACT_POLL, "Which place answered what, and when.")
+fact_status = _fact(tables.FACT_STATUS, "What state each EVSE was in, as runs of equal status.")
+
+ASSETS = [staged_tables, dim_station, dim_evse, dim_connector, fact_poll, fact_status]

@@ -1,0 +1,115 @@
+"""The plans of dimensions and facts: which SQL, in which scope.
+
+Belongs here: one function a sort of table. Does not belong here: the SQL (`sql/`), Dagster
+(`assets`), transactions (`storage`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from charging_assets.modelling.staging import ASSET as STAGED
+from charging_assets.modelling.versions import code_version
+from charging_assets.partitions import Hour
+from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas.table import Table
+from charging_assets.storage.plan import (
+    Guard,
+    InsertMissing,
+    Plan,
+    Replace,
+    Temp,
+    hour_scope,
+    key_scope,
+    window,
+)
+from charging_assets.storage.sql_files import sql
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity with history: its dimension, its attribute states, its key."""
+
+    name: str
+    dimension: Table
+    attributes: Table
+
+    @property
+    def key_column(self) -> str:
+        return self.dimension.key[0]
+
+    @property
+    def statements(self) -> list[str]:
+        names = ["entity_sighting", "touched_entity", "entity_version"]
+        names += [self.attributes.name, self.dimension.name]
+        return [f"dimensions/{name}" for name in names]
+
+
+STATION = Entity("station", tables.DIM_STATION, tables.STATION_ATTRIBUTES)
+EVSE = Entity("evse", tables.DIM_EVSE, tables.EVSE_ATTRIBUTES)
+CONNECTOR = Entity("connector", tables.DIM_CONNECTOR, tables.CONNECTOR_ATTRIBUTES)
+ENTITIES = (STATION, EVSE, CONNECTOR)
+FACTS = (tables.FACT_POLL, tables.FACT_STATUS)
+
+
+def dimension_version(entity: Entity) -> str:
+    """The code version of a dimension."""
+    own = [tables.ENTITY_SIGHTING, tables.ENTITY_VERSION, entity.dimension, entity.attributes]
+    return code_version(entity.statements, own)
+
+
+def dimension_plan(entity: Entity, hour: Hour) -> Plan:
+    """Replace the hour's sightings, then the versions of the entities that they touch.
+
+    What is touched is found before the old sightings go, and all steps are one transaction.
+    """
+    asked = {"entity_type": entity.name, **window(hour)}
+    sighting_scope = hour_scope(tables.ENTITY_SIGHTING, hour, entity_type=entity.name)
+    version_scope = key_scope("entity_key", "touched_entity", entity_type=entity.name)
+    dimension_scope = key_scope(entity.key_column, "touched_entity")
+    return Plan(
+        asset=entity.dimension.name,
+        hour=hour,
+        code_version=dimension_version(entity),
+        input_from=STAGED,
+        steps=(
+            Temp("new_sighting", sql("dimensions/entity_sighting"), asked),
+            Temp("touched_entity", sql("dimensions/touched_entity"), asked),
+            Replace(tables.ENTITY_SIGHTING, sighting_scope, "SELECT * FROM new_sighting"),
+            InsertMissing(entity.attributes, sql(f"dimensions/{entity.attributes.name}"), asked),
+            Replace(
+                tables.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), asked
+            ),
+            Replace(entity.dimension, dimension_scope, sql(f"dimensions/{entity.dimension.name}")),
+        ),
+    )
+
+
+def fact_version(table: Table) -> str:
+    """The code version of a fact."""
+    return code_version([f"facts/{table.name}", *_guards(table)], [table])
+
+
+def fact_plan(table: Table, hour: Hour) -> Plan:
+    """Replace the hour of a fact by what its SQL file says, and check the balance before commit."""
+    asked = window(hour)
+    guards = [
+        Guard(
+            name=f"{table.name}__stands_for_every_row_polled",
+            select=sql(name),
+            params=asked,
+            remedy=f"Materialize staged_tables and {table.name} for {hour} again.",
+        )
+        for name in _guards(table)
+    ]
+    return Plan(
+        asset=table.name,
+        hour=hour,
+        code_version=fact_version(table),
+        input_from=STAGED,
+        steps=(Replace(table, hour_scope(table, hour), sql(f"facts/{table.name}"), asked), *guards),
+    )
+
+
+def _guards(table: Table) -> list[str]:
+    return ["checks/fact_status_balance"] if table is tables.FACT_STATUS else []

@@ -1,0 +1,89 @@
+"""Staging: an hour's flat files in the warehouse, all or nothing.
+
+Belongs here: the plan of `staged_tables`, and whether an hour is staged. Does not belong here:
+what is derived from staging.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from charging_assets.modelling.versions import code_version
+from charging_assets.partitions import Hour
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.storage import ledger
+from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, open_flat
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.plan import Guard, LoadRows, Plan, Step, hour_scope, window
+from charging_assets.storage.sql_files import sql
+from charging_assets.storage.warehouse import Warehouse
+
+ASSET = "staged_tables"
+
+
+def staging_version(flat_version: str) -> str:
+    """The code version of staging flat files of a code version."""
+    return f"{code_version(['checks/staged_balance'], FLAT_TABLES)}-{flat_version}"
+
+
+def staging_plan(hour: Hour, files: Sequence[FlatFile]) -> Plan:
+    """Replace the hour in every staging table; records in must be loaded or rejected."""
+    made_from = {(file.archive_digest, file.code_version) for file in files}
+    if len(made_from) != 1:
+        raise StaleFlatFile(
+            f"the flat tables of {hour} were made from different archives or by different code "
+            f"({sorted(made_from)}); materialize all flat tables of {hour} again"
+        )
+    ((archive_digest, flat_version),) = made_from
+    loads: list[Step] = [
+        LoadRows(file.table, hour_scope(file.table, hour), file.read) for file in files
+    ]
+    balance = Guard(
+        name="staged_tables__rows_in_are_loaded_or_rejected",
+        select=sql("checks/staged_balance"),
+        params=window(hour),
+        remedy=f"Materialize the flat tables of {hour} again; if it stays, this is a bug.",
+    )
+    return Plan(
+        asset=ASSET,
+        hour=hour,
+        code_version=staging_version(flat_version),
+        steps=(*loads, balance),
+        input_digest=_digest(files),
+        archive_digest=archive_digest,
+        skip_if_same=True,
+    )
+
+
+def ensure_staged(warehouse: Warehouse, lake: Lake, hour: Hour) -> bool:
+    """Stage the hour again from its flat files if staging no longer has it; True if it did.
+
+    Staging is a window, the lake is what lasts: an hour that was pruned is never taken for empty.
+    """
+    held = warehouse.query(
+        ledger.READ, {"asset": ASSET, "hour_at": hour.start.replace(tzinfo=None)}
+    ).to_pylist()
+    if held and held[0]["is_staged"]:
+        return False
+    warehouse.apply(staging_plan(hour, [open_flat(lake, table, hour) for table in FLAT_TABLES]))
+    return True
+
+
+def prune(warehouse: Warehouse, hour: Hour) -> None:
+    """Take an hour out of staging and say so in the ledger, in one transaction.
+
+    Rejects stay: they are kept for longer than staging.
+    """
+    scopes = [
+        (table, hour_scope(table, hour)) for table in FLAT_TABLES if table.schema == "staging"
+    ]
+    warehouse.execute(
+        (ledger.UNSTAGE, {"asset": ASSET, "hour_at": hour.start.replace(tzinfo=None)}),
+        *((f"DELETE FROM {table.full_name} WHERE {s.predicate}", s.params) for table, s in scopes),
+    )
+
+
+def _digest(files: Sequence[FlatFile]) -> str:
+    digests = sorted(f"{file.table.name}:{file.digest}" for file in files)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]

@@ -1,0 +1,20 @@
+"""Code versions: what an asset's rows depend on besides its input.
+
+Belongs here: hashes of SQL and schema, by which stale hours are found after an upgrade.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from charging_assets.schemas.render import create_table
+from charging_assets.schemas.table import Table
+from charging_assets.storage.sql_files import sql
+
+
+def code_version(statements: Iterable[str], tables: Iterable[Table]) -> str:
+    """The hash of SQL files and tables: it changes when what they say changes."""
+    parts = [sql(name) for name in statements]
+    parts += [create_table(table, dialect="redshift") for table in tables]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -1,0 +1,86 @@
+"""The UTC hour: the one partition that every asset has.
+
+Belongs here: the partitions definition, the window of an hour, and the arithmetic between
+instants, hours and slots. Does not belong here: local time, which is an attribute that SQL
+derives and never a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dagster import HourlyPartitionsDefinition
+
+HOUR_FORMAT = "%Y-%m-%dT%H"
+FIRST_HOUR = datetime(2021, 1, 1, tzinfo=UTC)
+ONE_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, order=True)
+class Hour:
+    """A UTC hour, half-open `[start, end)`; `key` is its partition key."""
+
+    start: datetime
+
+    def __post_init__(self) -> None:
+        if self.start.tzinfo is None or self.start.utcoffset() != timedelta(0):
+            raise ValueError(f"an hour starts at a UTC instant, not at {self.start!r}")
+        if self.start != self.start.replace(minute=0, second=0, microsecond=0):
+            raise ValueError(f"an hour starts on the hour, not at {self.start.isoformat()}")
+
+    @property
+    def end(self) -> datetime:
+        return self.start + ONE_HOUR
+
+    @property
+    def key(self) -> str:
+        return self.start.strftime(HOUR_FORMAT)
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def __str__(self) -> str:
+        return self.key
+
+    @classmethod
+    def of(cls, instant: datetime) -> Hour:
+        """The hour that contains an aware instant."""
+        return cls(instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0))
+
+    @classmethod
+    def parse(cls, key: str) -> Hour:
+        """The hour of a partition key; ValueError names the form that is wanted."""
+        try:
+            return cls(datetime.strptime(key, HOUR_FORMAT).replace(tzinfo=UTC))
+        except ValueError:
+            raise ValueError(
+                f"{key!r} is not an hour; give UTC hours as YYYY-MM-DDTHH, such as 2022-01-11T20"
+            ) from None
+
+
+def hours_between(first: Hour, last: Hour) -> Iterator[Hour]:
+    """Every hour from `first` to `last`, both included."""
+    start = first.start
+    while start <= last.start:
+        yield Hour(start)
+        start += ONE_HOUR
+
+
+def slot_of(instant: datetime, cadence: timedelta) -> datetime:
+    """The slot an instant belongs to: its floor to a multiple of the cadence since midnight UTC."""
+    instant = instant.astimezone(UTC)
+    midnight = instant.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + ((instant - midnight) // cadence) * cadence
+
+
+def hourly_partitions() -> HourlyPartitionsDefinition:
+    """The partitions definition of every asset: UTC hours since 2021, the running one included."""
+    from dagster import HourlyPartitionsDefinition
+
+    return HourlyPartitionsDefinition(
+        start_date=FIRST_HOUR, timezone="UTC", fmt=HOUR_FORMAT, end_offset=1
+    )

@@ -1,0 +1,256 @@
+"""How one published value becomes one clean value.
+
+Belongs here: a cleaner for each sort of column, and which column has which. A cleaner takes any
+JSON value that is not null and returns the clean value or None, or raises BadValue. Does not
+belong here: records, tables, rejects.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from charging_assets.schemas.table import Column, Type
+
+Cleaner = Callable[[Any], Any]
+
+
+class BadValue(Exception):
+    """A value that cannot be cleaned; `code` says what is wrong with it."""
+
+    def __init__(self, code: str):
+        super().__init__(code)
+        self.code = code
+
+
+# OCPI 2.2.1, Locations module, enum Status.
+STATUSES = frozenset(
+    "AVAILABLE BLOCKED CHARGING INOPERATIVE OUTOFORDER PLANNED REMOVED RESERVED UNKNOWN".split()
+)
+
+# ISO 3166-1 alpha-3 → alpha-2 of the countries whose networks may stand in a German answer.
+_ALPHA_2 = {
+    "AUT": "AT", "BEL": "BE", "CHE": "CH", "CZE": "CZ", "DEU": "DE", "DNK": "DK", "ESP": "ES",
+    "FRA": "FR", "GBR": "GB", "HUN": "HU", "ITA": "IT", "LIE": "LI", "LUX": "LU", "NLD": "NL",
+    "NOR": "NO", "POL": "PL", "PRT": "PT", "SVK": "SK", "SVN": "SI", "SWE": "SE",
+}  # fmt: skip
+
+_TIME = re.compile(r"^([01]?\d|2[0-4]):([0-5]\d)(:[0-5]\d)?$")
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+_KEEP_CLEANED = 200_000
+
+
+def text(length: int, *, upper: bool = False) -> Cleaner:
+    """Trimmed, white space collapsed, empty is null; numbers are taken as they are written."""
+    cleaned: dict[str, str | None] = {}
+
+    def clean(value: Any) -> str | None:
+        if type(value) is not str:
+            if isinstance(value, bool | dict | list):
+                raise BadValue("not_text")
+            value = str(value)
+        try:
+            return cleaned[value]
+        except KeyError:
+            pass
+        tidy = " ".join(value.replace("\x00", " ").split()) or None
+        if tidy is not None:
+            tidy = tidy.upper() if upper else tidy
+            if len(tidy) * 4 > length and len(tidy.encode()) > length:
+                raise BadValue("too_long")
+        if len(cleaned) > _KEEP_CLEANED:
+            cleaned.clear()
+        cleaned[value] = tidy
+        return tidy
+
+    return clean
+
+
+def sensor(length: int) -> Cleaner:
+    """A parking sensor's status: upper case; `-` says that there is none."""
+    tidy = text(length, upper=True)
+
+    def clean(value: Any) -> str | None:
+        status: str | None = tidy(value)
+        return None if status == "-" else status
+
+    return clean
+
+
+def status(value: Any) -> str | None:
+    """An OCPI status, in upper case."""
+    if type(value) is str and value in STATUSES:
+        return value
+    tidy: str | None = _STATUS_TEXT(value)
+    if tidy is not None and tidy not in STATUSES:
+        raise BadValue("unknown_status")
+    return tidy
+
+
+def country(value: Any) -> str | None:
+    """An ISO 3166-1 code: alpha-2, alpha-3 only where its alpha-2 is not known here."""
+    code: str | None = _CODE_TEXT(value)
+    if code is None:
+        return None
+    if not (code.isascii() and code.isalpha() and len(code) in (2, 3)):
+        raise BadValue("not_a_country")
+    return _ALPHA_2.get(code, code)
+
+
+def number(value: Any) -> float | None:
+    """A finite number, from a JSON number or from its text."""
+    if isinstance(value, str):
+        value = value.strip()
+        if not value:
+            return None
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue("not_a_number")
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        raise BadValue("not_a_number") from None
+    if not math.isfinite(result) or (isinstance(value, str) and "_" in value):
+        raise BadValue("not_a_number")
+    return result + 0.0
+
+
+def degrees(limit: float) -> Cleaner:
+    """A coordinate of at most `limit` degrees, to 6 decimals (0.1 m)."""
+
+    def clean(value: Any) -> float | None:
+        result = number(value)
+        if result is not None and abs(result) > limit:
+            raise BadValue("out_of_range")
+        return None if result is None else round(result, 6) + 0.0
+
+    return clean
+
+
+def boolean(value: Any) -> bool | None:
+    """A truth, also as 0, 1 or their texts."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and not value.strip():
+        return None
+    if isinstance(value, str | int) and (known := _TRUTHS.get(str(value).strip().lower())) is not None:
+        return known
+    raise BadValue("not_a_boolean")
+
+
+def identifier(length: int) -> Cleaner:
+    """A published id: a text or a whole number, never empty."""
+    tidy = text(length)
+
+    def clean(value: Any) -> str:
+        if isinstance(value, float):
+            raise BadValue("not_an_id")
+        published: str | None = tidy(value)
+        if published is None:
+            raise BadValue("missing_key")
+        return published
+
+    return clean
+
+
+def texts(length: int) -> Cleaner:
+    """A set of texts as canonical JSON: cleaned, each once, sorted."""
+    tidy = text(1024)
+
+    def clean(value: Any) -> str:
+        if not isinstance(value, list):
+            raise BadValue("not_a_list")
+        members = {tidy(member) for member in value if member is not None} - {None}
+        return canonical(sorted(members), length)
+
+    return clean
+
+
+def opening_hours(length: int) -> Cleaner:
+    """OCPI regular hours as canonical JSON, by weekday and begin, times as HH:MM."""
+
+    def clean(value: Any) -> str:
+        if not isinstance(value, list):
+            raise BadValue("not_a_list")
+        periods = sorted((_period(member) for member in value), key=_period_order)
+        return canonical(periods, length)
+
+    return clean
+
+
+def canonical(value: Any, length: int = 65535) -> str:
+    """A value as JSON with sorted keys and no white space."""
+    try:
+        encoded = msgspec.json.encode(value, order="sorted")
+    except (OverflowError, RecursionError, ValueError):
+        raise BadValue("not_representable") from None
+    if len(encoded) > length:
+        raise BadValue("too_long")
+    return encoded.decode()
+
+
+def cleaner(column: Column) -> Cleaner:
+    """The cleaner of a column of the flat tables."""
+    if column.name in _BY_NAME:
+        return _BY_NAME[column.name](column)
+    return _BY_TYPE[column.type](column)
+
+
+_STATUS_TEXT = text(64, upper=True)
+_CODE_TEXT = text(8, upper=True)
+
+_BY_NAME: dict[str, Callable[[Column], Cleaner]] = {
+    "station_id": lambda column: identifier(column.length),
+    "evse_uid": lambda column: identifier(column.length),
+    "connector_id": lambda column: identifier(column.length),
+    "country": lambda column: country,
+    "latitude": lambda column: degrees(90),
+    "longitude": lambda column: degrees(180),
+    "opening_hours": lambda column: opening_hours(column.length),
+    "tariff_zones": lambda column: texts(column.length),
+    "capabilities": lambda column: texts(column.length),
+    "status": lambda column: status,
+    "parking_status": lambda column: sensor(column.length),
+    "standard": lambda column: text(column.length, upper=True),
+    "format": lambda column: text(column.length, upper=True),
+    "power_type": lambda column: text(column.length, upper=True),
+}
+
+_BY_TYPE: dict[Type, Callable[[Column], Cleaner]] = {
+    Type.TEXT: lambda column: text(column.length),
+    Type.DOUBLE: lambda column: number,
+    Type.BOOLEAN: lambda column: boolean,
+}
+
+
+def _period(member: Any) -> dict[str, Any]:
+    if not isinstance(member, dict):
+        raise BadValue("not_opening_hours")
+    return {
+        "weekday": _weekday(member.get("weekday")),
+        "period_begin": _time(member.get("period_begin")),
+        "period_end": _time(member.get("period_end")),
+    }
+
+
+def _weekday(value: Any) -> int | str:
+    if isinstance(value, str) and value.strip().lower() == "holiday":
+        return "holiday"
+    day = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if day not in {"1", "2", "3", "4", "5", "6", "7"}:
+        raise BadValue("not_opening_hours")
+    return int(day)
+
+
+def _time(value: Any) -> str:
+    match = _TIME.match(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise BadValue("not_opening_hours")
+    return f"{int(match[1]):02d}:{match[2]}"
+
+
+def _period_order(period: dict[str, Any]) -> tuple[str, str, str]:
+    return str(period["weekday"]), period["period_begin"], period["period_end"]

@@ -1,0 +1,286 @@
+"""One hour's raw answers to the flat tables, in one pass.
+
+Belongs here: which answer of a slot counts, which polls are good, what an hour's rows are. Does
+not belong here: records (`stations`), Arrow (`columns`), files.
+
+Answers come place by place. A station record that is byte for byte the one of the poll before is
+not read again: nearly all of them are, so that an hour costs little more than one poll.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from charging_assets.acquisition.archive import Answer, Poll
+from charging_assets.kinds import BadBody, Envelope, Kind, kind
+from charging_assets.preprocessing.clean import canonical
+from charging_assets.preprocessing.columns import Rows
+from charging_assets.preprocessing.identity import names_hash
+from charging_assets.preprocessing.rejects import Rejection, rejection
+from charging_assets.preprocessing.stations import FlatStation, Seen, State, StationReader
+from charging_assets.schemas import flat
+
+GAP_CADENCES = 2.5
+
+Places = Iterable[tuple[str, str, list[Answer]]]
+
+
+@dataclass
+class FlatHour:
+    """The flat tables of an hour, by name, in the schema's column order and sort."""
+
+    tables: dict[str, pa.Table]
+
+    def __getitem__(self, name: str) -> pa.Table:
+        return self.tables[name]
+
+
+def flatten(places: Places) -> FlatHour:
+    """The flat tables of an hour's answers: a pure function, the same bytes for the same input."""
+    rows = {table.name: Rows(table) for table in flat.FLAT_TABLES}
+    readers: dict[tuple[str, str], StationReader] = {}
+    for feed, _place, answers in places:
+        name = answers[0].poll.kind
+        reader = readers.get((feed, name))
+        if reader is None:
+            reader = readers[feed, name] = StationReader(feed, kind(name))
+        _PlaceHour(reader, kind(name), rows).read(answers)
+    return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
+
+
+@dataclass
+class _Opened:
+    """The answer that counts for a slot, opened; `failure` where there is nothing to open."""
+
+    answer: Answer
+    answer_count: int
+    envelope: Envelope | None = None
+    outcome: str = "ok"
+    failure: Rejection | None = None
+
+
+@dataclass
+class _PlaceHour:
+    """One place's hour. `records` holds each distinct record with the slots that it came in."""
+
+    reader: StationReader
+    kind: Kind
+    rows: dict[str, Rows]
+    records: dict[bytes, tuple[FlatStation, list[datetime]]] = field(default_factory=dict)
+    ordinal: int = 0
+    last_good: datetime | None = None
+
+    def read(self, answers: list[Answer]) -> None:
+        for _slot, group in groupby(answers, key=lambda answer: answer.poll.slot_at):
+            self._read_slot(_that_counts(list(group), self.kind))
+        self._write_states(answers[0])
+
+    def _read_slot(self, opened: _Opened) -> None:
+        answer, envelope = opened.answer, opened.envelope
+        rejections = [opened.failure] if opened.failure else []
+        observed_at = None
+        stations: list[FlatStation] = []
+        if envelope is not None:
+            observed_at, bad = _observed(envelope.observed_at, answer.poll)
+            rejections += [bad] if bad else []
+            rejections += [
+                rejection("field", "poll", None, pointer, code, None)
+                for pointer, code in envelope.repairs
+            ]
+            stations = self._stations(envelope, _naive(answer.poll.slot_at))
+            self._count_poll(answer.poll)
+            self._write_statuses(answer, observed_at, stations)
+        for index, station in enumerate(stations):
+            if station.rejections and envelope is not None:
+                where = f"{envelope.pointer}/{index}"
+                rejections += [found.under(where) for found in station.rejections]
+        self._write_rejects(answer, rejections)
+        self._write_poll(opened, observed_at, stations, rejections)
+
+    def _stations(self, envelope: Envelope, slot_at: datetime) -> list[FlatStation]:
+        stations = []
+        for fragment in envelope.stations:
+            known = self.records.get(fragment)
+            if known is None:
+                known = self.records[fragment] = (self.reader.read(fragment, Seen()), [])
+            stations.append(known[0])
+        if _repeats_a_key(stations):
+            seen = Seen()
+            stations = [self.reader.read(fragment, seen) for fragment in envelope.stations]
+            for index, station in enumerate(stations):
+                self.records[b"%d of %s" % (index, slot_at.isoformat().encode())] = (
+                    station, [slot_at],
+                )  # fmt: skip
+            return stations
+        for fragment in envelope.stations:
+            self.records[fragment][1].append(slot_at)
+        return stations
+
+    def _count_poll(self, poll: Poll) -> None:
+        gap = poll.cadence_s * GAP_CADENCES
+        if self.last_good and (poll.slot_at - self.last_good).total_seconds() > gap:
+            self.ordinal += 1
+        self.ordinal += 1
+        self.last_good = poll.slot_at
+
+    def _write_statuses(
+        self, answer: Answer, observed_at: datetime | None, stations: list[FlatStation]
+    ) -> None:
+        statuses = [status for station in stations for status in station.statuses]
+        keys, uids, states, parking, overrides = (
+            zip(*statuses, strict=True) if statuses else ((),) * 5
+        )
+        self.rows["flat_status"].extend(
+            len(statuses),
+            slot_at=_naive(answer.poll.slot_at),
+            feed=answer.poll.feed,
+            place=answer.place.slug,
+            evse_key=keys,
+            evse_uid=uids,
+            observed_at=observed_at,
+            status=states,
+            parking_status=parking,
+            connector_status_overrides=overrides,
+            poll_ordinal=self.ordinal,
+        )
+
+    def _write_rejects(self, answer: Answer, rejections: list[Rejection]) -> None:
+        if not rejections:
+            return
+        severity, entity, entity_id, pointer, code, fragment = zip(*rejections, strict=True)
+        self.rows["flat_rejects"].extend(
+            len(rejections),
+            slot_at=_naive(answer.poll.slot_at),
+            feed=answer.poll.feed,
+            place=answer.place.slug,
+            raw_key=answer.raw_key,
+            stage="flatten",
+            severity=severity,
+            entity=entity,
+            entity_id=entity_id,
+            pointer=pointer,
+            code=code,
+            fragment=fragment,
+        )
+
+    def _write_poll(
+        self,
+        opened: _Opened,
+        observed_at: datetime | None,
+        stations: list[FlatStation],
+        rejections: list[Rejection],
+    ) -> None:
+        answer, poll, place = opened.answer, opened.answer.poll, opened.answer.place
+        rejected = Counter(found.entity for found in rejections if found.severity == "record")
+        unknown = set(opened.envelope.unknown if opened.envelope else ())
+        pointers: set[str] = set()
+        for station in stations:
+            pointers |= station.pointers
+            unknown |= station.unknown
+        self.rows["flat_polls"].extend(
+            1,
+            slot_at=_naive(poll.slot_at),
+            feed=poll.feed,
+            feed_kind=poll.kind,
+            time_zone=poll.time_zone,
+            place=place.slug,
+            outcome=opened.outcome,
+            is_imported=poll.is_imported,
+            requested_at=place.requested_at and _naive(place.requested_at),
+            observed_at=observed_at,
+            cadence_s=poll.cadence_s,
+            elapsed_ms=place.elapsed_ms,
+            http_status=place.http_status,
+            body_bytes=len(place.body or b""),
+            raw_key=answer.raw_key,
+            answer_count=opened.answer_count,
+            station_count=len(stations),
+            station_rejected_count=rejected["station"],
+            evse_count=sum(station.evse_count for station in stations),
+            evse_rejected_count=rejected["evse"],
+            connector_count=sum(station.connector_count for station in stations),
+            connector_rejected_count=rejected["connector"],
+            field_rejected_count=sum(found.severity == "field" for found in rejections),
+            schema_fingerprint=names_hash(pointers) if stations else None,
+            unknown_fields=canonical(sorted(unknown)[:200]) if unknown else None,
+        )
+
+    def _write_states(self, answer: Answer) -> None:
+        feed, place = answer.poll.feed, answer.place.slug
+        records = list(self.records.values())
+        for name, states in (
+            ("flat_stations", [(r.station,) if r.station else () for r, _ in records]),
+            ("flat_evses", [r.evses for r, _ in records]),
+            ("flat_connectors", [r.connectors for r, _ in records]),
+        ):
+            merged = _merged(zip(states, (slots for _, slots in records), strict=True))
+            self.rows[name].extend_rows((*times, feed, place, *row) for *times, row in merged)
+
+
+def _that_counts(answers: list[Answer], feed_kind: Kind) -> _Opened:
+    """The earliest good answer of a slot, or the first one where none is good."""
+    tried = [_open(answer, len(answers), feed_kind) for answer in answers[:1]]
+    while tried[-1].envelope is None and len(tried) < len(answers):
+        tried.append(_open(answers[len(tried)], len(answers), feed_kind))
+    return tried[-1] if tried[-1].envelope is not None else tried[0]
+
+
+def _open(answer: Answer, answer_count: int, feed_kind: Kind) -> _Opened:
+    place = answer.place
+    if place.outcome != "ok" or place.body is None:
+        return _Opened(answer, answer_count, outcome=place.outcome)
+    try:
+        return _Opened(answer, answer_count, feed_kind.open(place.body))
+    except BadBody as bad:
+        failure = rejection("body", "poll", None, bad.pointer, bad.code, bad.fragment)
+        return _Opened(answer, answer_count, outcome="bad_body", failure=failure)
+
+
+def _observed(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | None]:
+    """The source's timestamp in UTC; without an offset it is taken as the feed's local time."""
+    if published is None:
+        return None, None
+    try:
+        instant = datetime.fromisoformat(published)
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=ZoneInfo(poll.time_zone))
+        return _naive(instant), None
+    except (TypeError, ValueError, OverflowError):
+        bad = rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
+        return None, bad
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)
+
+
+def _repeats_a_key(stations: list[FlatStation]) -> bool:
+    keys = [state.key for station in stations if (state := station.station)]
+    evses = [status.evse_key for station in stations for status in station.statuses]
+    connectors = [state.key for station in stations for state in station.connectors]
+    return any(len(set(found)) < len(found) for found in (keys, evses, connectors))
+
+
+def _merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[Any]:
+    """Each distinct state with its first slot, last slot and number of polls, in key order."""
+    found: dict[tuple[int, int], list[Any]] = {}
+    for of_record, slots in states:
+        if not slots:
+            continue
+        for state in of_record:
+            known = found.get((state.key, state.hash))
+            if known is None:
+                found[state.key, state.hash] = [slots[0], slots[-1], len(slots), state.row]
+            else:
+                known[0] = min(known[0], slots[0])
+                known[1] = max(known[1], slots[-1])
+                known[2] += len(slots)
+    return [found[key] for key in sorted(found, key=lambda key: (key[0], found[key][0], key[1]))]

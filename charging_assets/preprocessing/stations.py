@@ -1,0 +1,236 @@
+"""One station record to rows: the station, its EVSEs, their connectors and their status.
+
+Belongs here: how entities hang together, keys, duplicates, what a rejected record takes with it.
+Does not belong here: polls, hours, tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from charging_assets.kinds import BadBody, Kind, tolerant
+from charging_assets.preprocessing.clean import BadValue, canonical
+from charging_assets.preprocessing.identity import attribute_hash, entity_key
+from charging_assets.preprocessing.records import RecordReader
+from charging_assets.preprocessing.rejects import Rejection, rejection
+from charging_assets.schemas import flat
+
+
+class State(NamedTuple):
+    """An entity in one attribute state; `row` is key, hash, published id, attributes."""
+
+    key: int
+    hash: int
+    row: tuple[Any, ...]
+
+
+class Status(NamedTuple):
+    """What an EVSE answered in one poll."""
+
+    evse_key: int
+    evse_uid: str
+    status: str | None
+    parking_status: str | None
+    overrides: str | None
+
+
+@dataclass
+class Seen:
+    """The keys met so far in one answer: a second record of a key is a duplicate."""
+
+    stations: set[int] = field(default_factory=set)
+    evses: set[int] = field(default_factory=set)
+    connectors: set[int] = field(default_factory=set)
+
+
+@dataclass
+class FlatStation:
+    """What one station record came to. Counts are of records in, whatever became of them."""
+
+    station: State | None = None
+    evses: list[State] = field(default_factory=list)
+    connectors: list[State] = field(default_factory=list)
+    statuses: list[Status] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    pointers: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+    evse_count: int = 0
+    connector_count: int = 0
+
+
+class StationReader:
+    """Reads station records of one feed."""
+
+    def __init__(self, feed: str, kind: Kind) -> None:
+        self.feed = feed
+        self._kind = kind
+        self._evses = kind.STATION.children or "evses"
+        self._connectors = kind.EVSE.children or "connectors"
+        evse_level = f"/*/{self._evses}/*"
+        connector_level = f"{evse_level}/{self._connectors}/*"
+        self._station = RecordReader(kind.STATION, _STATION_COLUMNS, "/*")
+        self._evse = RecordReader(kind.EVSE, _EVSE_COLUMNS, evse_level)
+        self._connector = RecordReader(kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level)
+
+    def read(self, fragment: bytes, seen: Seen) -> FlatStation:
+        """The rows of a record. Never raises for what the record holds."""
+        flat_station = FlatStation()
+        try:
+            record, repairs = tolerant.record(fragment)
+        except BadBody as bad:
+            flat_station.rejections.append(
+                rejection("record", "station", None, "", bad.code, fragment)
+            )
+            return flat_station
+        flat_station.rejections += [
+            rejection("field", "station", None, pointer, code, None) for pointer, code in repairs
+        ]
+        self._read_station(record, flat_station, seen)
+        return flat_station
+
+    def _read_station(self, record: Any, out: FlatStation, seen: Seen) -> None:
+        if not isinstance(record, dict):
+            _reject(out, "station", None, "", "not_an_object", record)
+            return
+        children = record.get(self._evses)
+        values, extra = self._values(self._station, "station", "", record, out)
+        station_id, attributes = values[0], (*values[1:], extra)
+        key = None if station_id is None else entity_key(self.feed, "station", station_id)
+        if key is None or key in seen.stations:
+            code = "missing_key" if key is None else "duplicate_key"
+            _reject(out, "station", station_id, "", code, _without(record, self._evses))
+            self._reject_children(children, out, f"/{self._evses}")
+            return
+        seen.stations.add(key)
+        out.station = _state(key, station_id, _STATION_NAMES, attributes)
+        for index, evse in _listed(children, out, "station", station_id, f"/{self._evses}"):
+            self._read_evse(evse, f"/{self._evses}/{index}", out, seen)
+
+    def _read_evse(self, record: Any, pointer: str, out: FlatStation, seen: Seen) -> None:
+        out.evse_count += 1
+        if not isinstance(record, dict):
+            _reject(out, "evse", None, pointer, "not_an_object", record)
+            return
+        children = record.get(self._connectors)
+        values, extra = self._values(self._evse, "evse", pointer, record, out)
+        uid, status, parking_status, *attributes = values
+        key = None if uid is None else entity_key(self.feed, "evse", uid)
+        if key is None or key in seen.evses:
+            code = "missing_key" if key is None else "duplicate_key"
+            _reject(out, "evse", uid, pointer, code, _without(record, self._connectors))
+            self._reject_connectors(children, out, f"{pointer}/{self._connectors}")
+            return
+        seen.evses.add(key)
+        published = self._kind.EVSE.columns["status"]
+        if record.get(published) in (None, ""):
+            out.rejections.append(
+                rejection("field", "evse", uid, f"{pointer}/{published}", "missing_status", None)
+            )
+        assert out.station is not None
+        above = (out.station.key, out.station.row[2])
+        out.evses.append(_state(key, uid, _EVSE_NAMES, (*above, *attributes, extra)))
+        overrides: dict[str, str | None] = {}
+        place = f"{pointer}/{self._connectors}"
+        for index, connector in _listed(children, out, "evse", uid, place):
+            found = self._read_connector(connector, f"{place}/{index}", (key, uid), out, seen)
+            if found is not None and found[1] != status:
+                overrides[found[0]] = found[1]
+        try:
+            told = canonical(overrides) if overrides else None
+        except BadValue as bad:
+            told = None
+            out.rejections.append(rejection("field", "evse", uid, place, bad.code, None))
+        out.statuses.append(Status(key, uid, status, parking_status, told))
+
+    def _read_connector(
+        self, record: Any, pointer: str, above: tuple[int, str], out: FlatStation, seen: Seen
+    ) -> tuple[str, str | None] | None:
+        """The connector's id and status, or None where it was rejected."""
+        out.connector_count += 1
+        if not isinstance(record, dict):
+            _reject(out, "connector", None, pointer, "not_an_object", record)
+            return None
+        values, extra = self._values(self._connector, "connector", pointer, record, out)
+        connector_id, status, *attributes = values
+        key = None if connector_id is None else entity_key(self.feed, "connector", connector_id)
+        if key is None or key in seen.connectors:
+            code = "missing_key" if key is None else "duplicate_key"
+            _reject(out, "connector", connector_id, pointer, code, record)
+            return None
+        seen.connectors.add(key)
+        out.connectors.append(
+            _state(key, connector_id, _CONNECTOR_NAMES, (*above, *attributes, extra))
+        )
+        return connector_id, status
+
+    def _values(
+        self,
+        reader: RecordReader,
+        entity: str,
+        pointer: str,
+        record: dict[str, Any],
+        out: FlatStation,
+    ) -> tuple[list[Any], str | None]:
+        bad: list[tuple[str, str, Any]] = []
+        values = reader.read(record, lambda *found: bad.append(found))
+        shape = reader.shape(record)
+        extra = None
+        out.pointers |= shape.pointers
+        if shape.unknown:
+            out.unknown.update(shape.unknown_pointers)
+            extra = reader.extra(record, shape, lambda *found: bad.append(found))
+        for where, code, value in bad:
+            out.rejections.append(
+                rejection("field", entity, values[0], pointer + where, code, value)
+            )
+        return values, extra
+
+    def _reject_children(self, children: Any, out: FlatStation, pointer: str) -> None:
+        for index, evse in enumerate(children if isinstance(children, list) else ()):
+            out.evse_count += 1
+            _reject(out, "evse", None, f"{pointer}/{index}", "parent_rejected", evse)
+            if isinstance(evse, dict):
+                place = f"{pointer}/{index}/{self._connectors}"
+                self._reject_connectors(evse.get(self._connectors), out, place)
+
+    def _reject_connectors(self, children: Any, out: FlatStation, pointer: str) -> None:
+        for index, connector in enumerate(children if isinstance(children, list) else ()):
+            out.connector_count += 1
+            where = f"{pointer}/{index}"
+            _reject(out, "connector", None, where, "parent_rejected", connector)
+
+
+_STATION_COLUMNS = (flat.STATION_ID, *flat.STATION_ATTRIBUTES[:-1])
+_EVSE_COLUMNS = (flat.EVSE_UID, flat.STATUS, flat.PARKING_STATUS, *flat.EVSE_ATTRIBUTES[2:-1])
+_CONNECTOR_COLUMNS = (flat.CONNECTOR_ID, flat.STATUS, *flat.CONNECTOR_ATTRIBUTES[2:-1])
+_STATION_NAMES = tuple(column.name for column in flat.STATION_ATTRIBUTES)
+_EVSE_NAMES = tuple(column.name for column in flat.EVSE_ATTRIBUTES)
+_CONNECTOR_NAMES = tuple(column.name for column in flat.CONNECTOR_ATTRIBUTES)
+
+
+def _state(key: int, published: str, names: tuple[str, ...], attributes: tuple[Any, ...]) -> State:
+    hashed = attribute_hash(dict(zip(names, attributes, strict=True)))
+    return State(key, hashed, (key, hashed, published, *attributes))
+
+
+def _listed(
+    children: Any, out: FlatStation, entity: str, entity_id: str, pointer: str
+) -> list[tuple[int, Any]]:
+    if isinstance(children, list):
+        return list(enumerate(children))
+    if children is not None:
+        out.rejections.append(
+            rejection("field", entity, entity_id, pointer, "not_a_list", children)
+        )
+    return []
+
+
+def _reject(
+    out: FlatStation, entity: str, entity_id: str | None, pointer: str, code: str, value: Any
+) -> None:
+    out.rejections.append(rejection("record", entity, entity_id, pointer, code, value))
+
+
+def _without(record: dict[str, Any], children: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != children}

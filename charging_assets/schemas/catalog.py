@@ -1,0 +1,22 @@
+"""All tables of the warehouse, in the order in which they are made.
+
+Belongs here: the list. Does not belong here: any column.
+"""
+
+from __future__ import annotations
+
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.ops import OPS_TABLES
+from charging_assets.schemas.table import Table
+from charging_assets.schemas.warehouse import WAREHOUSE_TABLES
+
+DATABASE_SCHEMAS = ("staging", "warehouse", "mart", "original", "ops")
+TABLES: tuple[Table, ...] = (*FLAT_TABLES, *WAREHOUSE_TABLES, *OPS_TABLES)
+
+
+def table(name: str) -> Table:
+    """The table of a name; KeyError if there is none."""
+    return _BY_NAME[name]
+
+
+_BY_NAME = {found.name: found for found in TABLES}

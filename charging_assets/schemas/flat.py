@@ -1,0 +1,232 @@
+"""The flat tables: what preprocessing makes of one hour of raw answers.
+
+Belongs here: columns, keys and grain of `flat_*`, and the attributes of stations, EVSEs and
+connectors, which the dimensions take over. Does not belong here: where values come from (`kinds`)
+or how they are cleaned (`preprocessing`).
+"""
+
+from __future__ import annotations
+
+from charging_assets.schemas.table import (
+    Column,
+    Table,
+    Type,
+    at,
+    count,
+    flag,
+    json,
+    key,
+    number,
+    text,
+)
+
+# Part of every flat file; a file of another version is flattened again, never loaded.
+SCHEMA_VERSION = 1
+
+SLOT_AT = at("slot_at", "first slot, by our own clock, that the row speaks of; its UTC hour is the partition")
+FEED = text("feed", 64, "feed that was asked", nullable=False)
+PLACE = text("place", 128, "place of the feed that answered", nullable=False)
+LAST_SLOT_AT = at("last_slot_at", "last slot that the row speaks of")
+POLL_COUNT = count("poll_count", "good polls of its place that the row stands for", "polls")
+ATTRIBUTE_HASH = key("attribute_hash", "hash of all attributes that are not null, whatever their order")
+
+STATION_KEY = key("station_key", "hash of feed and station id")
+STATION_ID = text("station_id", 128, "station id as published", nullable=False)
+EVSE_KEY = key("evse_key", "hash of feed and EVSE uid")
+EVSE_UID = text("evse_uid", 128, "EVSE uid as published", nullable=False)
+CONNECTOR_KEY = key("connector_key", "hash of feed and connector id")
+CONNECTOR_ID = text("connector_id", 128, "connector id as published", nullable=False)
+
+EXTRA = json("extra", "published fields that this version does not know")
+
+STATION_ATTRIBUTES: tuple[Column, ...] = (
+    text("name", 512, "name of the station"),
+    text("address", 512, "street and number"),
+    text("city", 256, "city"),
+    text("postal_code", 16, "postal code"),
+    text("country", 3, "ISO 3166-1 alpha-2 country (alpha-3 where no alpha-2 is known)"),
+    number("latitude", "WGS 84 latitude, 6 decimals", "degrees"),
+    number("longitude", "WGS 84 longitude, 6 decimals", "degrees"),
+    text("directions", 8192, "how to find the station"),
+    text("comment", 4096, "public comment"),
+    text("operator_id", 64, "operator's id"),
+    text("operator_name", 256, "operator's name"),
+    text("operator_hotline", 64, "operator's telephone number"),
+    text("owner", 256, "owner of the station"),
+    text("publication_status", 32, "the source's own status of the record, such as active"),
+    flag("is_roaming", "published as a roaming partner's station"),
+    flag("is_open_24_7", "open at all hours"),
+    json("opening_hours", "regular hours: list of weekday (1 Monday … 7, or holiday), period_begin, period_end, local time"),
+    json("tariff_zones", "tariff zones, sorted"),
+    EXTRA,
+)
+
+EVSE_ATTRIBUTES: tuple[Column, ...] = (
+    key("station_key", "station that the EVSE stands at"),
+    STATION_ID,
+    text("evse_id", 64, "EVSE-ID (DE*REK*E00025*001); operators relabel it"),
+    text("physical_reference", 256, "what is written on the EVSE"),
+    text("floor_level", 256, "floor"),
+    text("vehicle_type", 64, "vehicles that it is for"),
+    text("charging_point_position", 512, "position of the charging point at the station"),
+    text("charging_station_position", 512, "position of the station"),
+    text("parking_space_numbers", 256, "numbers of its parking spaces"),
+    text("public_comment", 4096, "public comment"),
+    flag("is_roaming", "published as a roaming partner's EVSE"),
+    flag("is_reservable", "can be reserved"),
+    json("capabilities", "OCPI capabilities, sorted"),
+    EXTRA,
+)
+
+CONNECTOR_ATTRIBUTES: tuple[Column, ...] = (
+    key("evse_key", "EVSE that the connector belongs to"),
+    EVSE_UID,
+    text("standard", 64, "OCPI connector standard, such as IEC_62196_T2"),
+    text("format", 32, "SOCKET or CABLE"),
+    text("power_type", 32, "AC_1_PHASE, AC_3_PHASE or DC"),
+    number("ampere", "greatest current", "A"),
+    number("voltage", "voltage", "V"),
+    number("max_power_kw", "greatest power", "kW"),
+    text("tariff_id", 128, "tariff's id"),
+    EXTRA,
+)
+
+FLAT_POLLS = Table(
+    schema="staging",
+    name="flat_polls",
+    grain="one row per feed, slot and place: what the place answered in that poll",
+    key=("feed", "place", "slot_at"),
+    columns=(
+        SLOT_AT,
+        FEED,
+        text("feed_kind", 64, "kind of the feed, which says how its answers are read", nullable=False),
+        text("time_zone", 64, "the feed's own time zone", nullable=False),
+        PLACE,
+        text("outcome", 32, "ok, or why there is no usable answer", nullable=False),
+        flag("is_imported", "from an archive of before, not asked by this program", nullable=False),
+        at("requested_at", "when the request was sent", nullable=True),
+        at("observed_at", "the source's own timestamp of the answer", nullable=True),
+        count("cadence_s", "time between two polls", "seconds"),
+        count("elapsed_ms", "duration of the request", "milliseconds", nullable=True),
+        Column("http_status", Type.SMALLINT, "HTTP status"),
+        count("body_bytes", "size of the answer", "bytes"),
+        text("raw_key", 512, "raw object that holds the answer", nullable=False),
+        count("answer_count", "answers archived for this slot and place; the earliest good one counts"),
+        count("station_count", "station records in the answer"),
+        count("station_rejected_count", "station records rejected"),
+        count("evse_count", "EVSE records in the answer"),
+        count("evse_rejected_count", "EVSE records rejected"),
+        count("connector_count", "connector records in the answer"),
+        count("connector_rejected_count", "connector records rejected"),
+        count("field_rejected_count", "fields set to null because their value was bad"),
+        Column("schema_fingerprint", Type.BIGINT, "hash of the field names in the answer"),
+        json("unknown_fields", "fields that this version does not know (schema drift)"),
+    ),
+    sort_key=("slot_at",),
+    order=("feed", "place", "slot_at"),
+)
+
+FLAT_STATIONS = Table(
+    schema="staging",
+    name="flat_stations",
+    grain="one row per feed, place, station and distinct attribute state seen in the hour",
+    key=("feed", "place", "station_key", "attribute_hash"),
+    columns=(
+        SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, STATION_KEY, ATTRIBUTE_HASH, STATION_ID,
+        *STATION_ATTRIBUTES,
+    ),
+    sort_key=("slot_at",),
+    order=("feed", "place", "station_key", "slot_at", "attribute_hash"),
+)  # fmt: skip
+
+FLAT_EVSES = Table(
+    schema="staging",
+    name="flat_evses",
+    grain="one row per feed, place, EVSE and distinct attribute state seen in the hour",
+    key=("feed", "place", "evse_key", "attribute_hash"),
+    columns=(
+        SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, EVSE_KEY, ATTRIBUTE_HASH, EVSE_UID,
+        *EVSE_ATTRIBUTES,
+    ),
+    distribution="evse_key",
+    sort_key=("slot_at",),
+    order=("feed", "place", "evse_key", "slot_at", "attribute_hash"),
+)  # fmt: skip
+
+FLAT_CONNECTORS = Table(
+    schema="staging",
+    name="flat_connectors",
+    grain="one row per feed, place, connector and distinct attribute state seen in the hour",
+    key=("feed", "place", "connector_key", "attribute_hash"),
+    columns=(
+        SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, CONNECTOR_KEY, ATTRIBUTE_HASH, CONNECTOR_ID,
+        *CONNECTOR_ATTRIBUTES,
+    ),
+    distribution="evse_key",
+    sort_key=("slot_at",),
+    order=("feed", "place", "connector_key", "slot_at", "attribute_hash"),
+)  # fmt: skip
+
+STATUS = text("status", 16, "OCPI status as published; null where it was not understood")
+PARKING_STATUS = text("parking_status", 32, "the parking sensor's status, such as OCCUPIED")
+OVERRIDES = json(
+    "connector_status_overrides",
+    "connectors whose status differs from their EVSE's: connector id → status",
+)
+
+FLAT_STATUS = Table(
+    schema="staging",
+    name="flat_status",
+    grain="one row per feed, place, EVSE and poll",
+    key=("feed", "place", "evse_key", "slot_at"),
+    columns=(
+        SLOT_AT,
+        FEED,
+        PLACE,
+        EVSE_KEY,
+        EVSE_UID,
+        at("observed_at", "the source's own timestamp of the answer", nullable=True),
+        STATUS,
+        PARKING_STATUS,
+        OVERRIDES,
+        count(
+            "poll_ordinal",
+            "position among the hour's good polls of the place; a gap of over 2.5 cadences skips "
+            "one, so that neighbours in number are neighbours in observation",
+        ),
+    ),
+    distribution="evse_key",
+    sort_key=("slot_at",),
+    order=("evse_key", "place", "slot_at"),
+)
+
+FLAT_REJECTS = Table(
+    schema="ops",
+    name="flat_rejects",
+    grain="one row per bad body, record or field of a poll",
+    key=("feed", "place", "slot_at", "entity", "pointer", "code"),
+    columns=(
+        SLOT_AT,
+        FEED,
+        PLACE,
+        text("raw_key", 512, "raw object that holds the answer", nullable=False),
+        text("stage", 16, "step that rejected it", nullable=False),
+        text("severity", 16, "body, record or field: how much was set aside", nullable=False),
+        text("entity", 16, "poll, station, evse or connector", nullable=False),
+        text("entity_id", 128, "published id, where it is known"),
+        text("pointer", 1024, "JSON pointer into the answer", nullable=False),
+        text("code", 32, "what is wrong", nullable=False),
+        text("fragment", 1024, "the value, cut to 1,024 bytes"),
+    ),
+    sort_key=("slot_at",),
+    order=("feed", "place", "slot_at", "pointer", "entity", "code"),
+)
+
+FLAT_TABLES: tuple[Table, ...] = (
+    FLAT_POLLS,
+    FLAT_STATIONS,
+    FLAT_EVSES,
+    FLAT_CONNECTORS,
+    FLAT_STATUS,
+    FLAT_REJECTS,
+)

@@ -1,0 +1,87 @@
+"""The one schema, rendered: Arrow, DDL for both engines, Dagster's column schema.
+
+Belongs here: every spelling of a table that is not Python. Does not belong here: any table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from charging_assets.schemas.table import Column, Table, Type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from dagster import TableSchema
+
+_SQL = {
+    Type.BOOLEAN: "BOOLEAN",
+    Type.SMALLINT: "SMALLINT",
+    Type.INTEGER: "INTEGER",
+    Type.BIGINT: "BIGINT",
+    Type.DOUBLE: "DOUBLE PRECISION",
+    Type.TIMESTAMP: "TIMESTAMP",
+}
+
+
+def sql_type(column: Column) -> str:
+    """The column's SQL type, as both engines spell it."""
+    return f"VARCHAR({column.length})" if column.type is Type.TEXT else _SQL[column.type]
+
+
+def create_table(table: Table, *, dialect: str) -> str:
+    """CREATE TABLE IF NOT EXISTS; keys are stated on Redshift, which does not enforce them."""
+    lines = [
+        f"  {column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
+        for column in table.columns
+    ]
+    attributes = ""
+    if dialect == "redshift":
+        lines.append(f"  PRIMARY KEY ({', '.join(table.key)})")
+        attributes = _physical(table)
+    body = ",\n".join(lines)
+    return f"CREATE TABLE IF NOT EXISTS {table.full_name} (\n{body}\n){attributes}"
+
+
+def _physical(table: Table) -> str:
+    if table.distribution in {"AUTO", "ALL", "EVEN"}:
+        attributes = f" DISTSTYLE {table.distribution}"
+    else:
+        attributes = f" DISTSTYLE KEY DISTKEY ({table.distribution})"
+    return attributes + (f" SORTKEY ({', '.join(table.sort_key)})" if table.sort_key else "")
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table: timestamps are naive UTC microseconds."""
+    import pyarrow as pa
+
+    types = {
+        Type.TEXT: pa.string(),
+        Type.BOOLEAN: pa.bool_(),
+        Type.SMALLINT: pa.int16(),
+        Type.INTEGER: pa.int32(),
+        Type.BIGINT: pa.int64(),
+        Type.DOUBLE: pa.float64(),
+        Type.TIMESTAMP: pa.timestamp("us"),
+    }
+    return pa.schema(
+        [pa.field(column.name, types[column.type], column.nullable) for column in table.columns]
+    )
+
+
+def column_schema(table: Table) -> TableSchema:
+    """The column schema that Dagster's UI shows: types, meanings, units, constraints."""
+    from dagster import TableColumn, TableColumnConstraints, TableConstraints, TableSchema
+
+    columns = [
+        TableColumn(
+            column.name,
+            type=sql_type(column).lower(),
+            description=column.meaning + (f" [{column.unit}]" if column.unit else ""),
+            constraints=TableColumnConstraints(
+                nullable=column.nullable, unique=table.key == (column.name,)
+            ),
+        )
+        for column in table.columns
+    ]
+    key = f"unique: {', '.join(table.key)}"
+    return TableSchema(columns, constraints=TableConstraints(other=[key, f"grain: {table.grain}"]))

@@ -1,0 +1,108 @@
+"""What a table is: columns with type, unit and meaning, a key and a grain.
+
+Belongs here: the vocabulary in which `flat`, `warehouse` and `ops` state their tables. Does not
+belong here: any table, or any engine's spelling (`render`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+
+class Type(Enum):
+    """Column types that both engines and Parquet share. Timestamps are UTC, microseconds."""
+
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    SMALLINT = "smallint"
+    INTEGER = "integer"
+    BIGINT = "bigint"
+    DOUBLE = "double"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; `length` is the greatest number of UTF-8 bytes of a text (Redshift counts those).
+
+    `is_json` marks a text that holds canonical JSON (sorted keys, no white space).
+    """
+
+    name: str
+    type: Type
+    meaning: str
+    unit: str | None = None
+    nullable: bool = True
+    length: int = 0
+    is_json: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a database schema. `key` is unique and not null; `hour_column` is its partition.
+
+    `distribution` and `sort_key` are Redshift's physical attributes; DuckDB takes none of them.
+    """
+
+    schema: str
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    hour_column: str | None = "slot_at"
+    distribution: str = "AUTO"
+    sort_key: tuple[str, ...] = ()
+    order: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        unknown = {*self.key, *self.sort_key, *self.order} - set(names)
+        if unknown or len(set(names)) != len(names):
+            raise ValueError(f"{self.full_name}: unknown {sorted(unknown)} or doubled columns")
+        for column in self.columns:
+            if column.type is Type.TEXT and column.length <= 0:
+                raise ValueError(f"{self.full_name}.{column.name}: a text needs a length")
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column:
+        return next(column for column in self.columns if column.name == name)
+
+    def within(self, schema: str, name: str | None = None) -> Table:
+        """The same table in another database schema."""
+        return replace(self, schema=schema, name=name or self.name)
+
+
+def text(name: str, length: int, meaning: str, *, nullable: bool = True) -> Column:
+    return Column(name, Type.TEXT, meaning, nullable=nullable, length=length)
+
+
+def json(name: str, meaning: str, length: int = 65535) -> Column:
+    return Column(name, Type.TEXT, meaning, length=length, is_json=True)
+
+
+def key(name: str, meaning: str, *, nullable: bool = False) -> Column:
+    return Column(name, Type.BIGINT, meaning, nullable=nullable)
+
+
+def at(name: str, meaning: str, *, nullable: bool = False) -> Column:
+    return Column(name, Type.TIMESTAMP, meaning, unit="UTC", nullable=nullable)
+
+
+def flag(name: str, meaning: str, *, nullable: bool = True) -> Column:
+    return Column(name, Type.BOOLEAN, meaning, nullable=nullable)
+
+
+def number(name: str, meaning: str, unit: str | None = None) -> Column:
+    return Column(name, Type.DOUBLE, meaning, unit=unit)
+
+
+def count(name: str, meaning: str, unit: str | None = None, *, nullable: bool = False) -> Column:
+    return Column(name, Type.INTEGER, meaning, unit=unit, nullable=nullable)

@@ -1,0 +1,130 @@
+"""The warehouse: dimensions and facts.
+
+Belongs here: columns, keys and grain of schema `warehouse`. Does not belong here: how rows are
+derived (`sql/`) or loaded (`modelling`).
+"""
+
+from __future__ import annotations
+
+from charging_assets.schemas import flat
+from charging_assets.schemas.table import Column, Table, at, flag, key, text
+
+VALID_FROM = at("valid_from", "first slot of the version")
+VALID_TO = at("valid_to", "first slot that is no longer of the version; null while it is current", nullable=True)
+IS_CURRENT = flag("is_current", "the version is the latest", nullable=False)
+CLOSE_REASON = text("close_reason", 32, "why the version ended: changed; null while it is current")
+FIRST_PLACE = text("place", 128, "place that publishes the entity (the first by name, of several)", nullable=False)
+ENTITY_TYPE = text("entity_type", 16, "station, evse or connector", nullable=False)
+ENTITY_KEY = key("entity_key", "key of the entity")
+
+ENTITY_SIGHTING = Table(
+    schema="warehouse",
+    name="entity_sighting",
+    grain="one row per entity, hour and distinct attribute state seen: what versions are derived from",
+    key=("entity_type", "entity_key", "slot_at", "attribute_hash"),
+    columns=(
+        flat.SLOT_AT,
+        flat.LAST_SLOT_AT,
+        ENTITY_TYPE,
+        ENTITY_KEY,
+        flat.ATTRIBUTE_HASH,
+        FIRST_PLACE,
+        flat.POLL_COUNT,
+    ),
+    distribution="entity_key",
+    sort_key=("slot_at",),
+)
+
+ENTITY_VERSION = Table(
+    schema="warehouse",
+    name="entity_version",
+    grain="one row per entity and run of one attribute state in one place (SCD type 2, without attributes)",
+    key=("entity_type", "entity_key", "valid_from"),
+    columns=(ENTITY_TYPE, ENTITY_KEY, flat.ATTRIBUTE_HASH, FIRST_PLACE, VALID_FROM, VALID_TO),
+    hour_column=None,
+    distribution="ALL",
+)
+
+
+def _attributes(entity: str, key_column: Column, id_column: Column, columns: tuple[Column, ...]) -> Table:
+    return Table(
+        schema="warehouse",
+        name=f"{entity}_attributes",
+        grain=f"one row per {entity} and distinct attribute state ever seen",
+        key=(key_column.name, "attribute_hash"),
+        columns=(key_column, flat.ATTRIBUTE_HASH, flat.FEED, id_column, *columns),
+        hour_column=None,
+        distribution="ALL",
+    )
+
+
+def _dimension(entity: str, key_column: Column, id_column: Column, columns: tuple[Column, ...]) -> Table:
+    return Table(
+        schema="warehouse",
+        name=f"dim_{entity}",
+        grain=f"one row per {entity} and run of equal attributes (SCD type 2)",
+        key=(key_column.name, "valid_from"),
+        columns=(
+            key_column, flat.FEED, FIRST_PLACE, id_column, flat.ATTRIBUTE_HASH, *columns,
+            VALID_FROM, VALID_TO, IS_CURRENT, CLOSE_REASON,
+        ),
+        hour_column=None,
+        distribution="ALL",
+    )  # fmt: skip
+
+
+_STATION = ("station", flat.STATION_KEY, flat.STATION_ID, flat.STATION_ATTRIBUTES)
+_EVSE = ("evse", flat.EVSE_KEY, flat.EVSE_UID, flat.EVSE_ATTRIBUTES)
+_CONNECTOR = ("connector", flat.CONNECTOR_KEY, flat.CONNECTOR_ID, flat.CONNECTOR_ATTRIBUTES)
+
+STATION_ATTRIBUTES, DIM_STATION = _attributes(*_STATION), _dimension(*_STATION)
+EVSE_ATTRIBUTES, DIM_EVSE = _attributes(*_EVSE), _dimension(*_EVSE)
+CONNECTOR_ATTRIBUTES, DIM_CONNECTOR = _attributes(*_CONNECTOR), _dimension(*_CONNECTOR)
+
+FACT_POLL = Table(
+    schema="warehouse",
+    name="fact_poll",
+    grain="one row per feed, slot and place: what the place answered in that poll",
+    key=flat.FLAT_POLLS.key,
+    columns=flat.FLAT_POLLS.columns,
+    sort_key=("slot_at",),
+)
+
+FACT_STATUS = Table(
+    schema="warehouse",
+    name="fact_status",
+    grain=(
+        "one row per feed, place, EVSE and run of equal status, parking status and connector "
+        "overrides within an hour; a run ends at a change, at an absence from a good poll, or at "
+        "a gap of over 2.5 cadences"
+    ),
+    key=("feed", "place", "evse_key", "slot_at"),
+    columns=(
+        flat.SLOT_AT,
+        flat.FEED,
+        flat.PLACE,
+        flat.EVSE_KEY,
+        flat.EVSE_UID,
+        flat.STATUS,
+        flat.PARKING_STATUS,
+        flat.OVERRIDES,
+        at("first_slot_at", "first slot of the run (the same as slot_at)"),
+        flat.LAST_SLOT_AT,
+        flat.POLL_COUNT,
+    ),
+    distribution="evse_key",
+    sort_key=("slot_at",),
+)
+
+WAREHOUSE_TABLES: tuple[Table, ...] = (
+    ENTITY_SIGHTING,
+    ENTITY_VERSION,
+    STATION_ATTRIBUTES,
+    EVSE_ATTRIBUTES,
+    CONNECTOR_ATTRIBUTES,
+    DIM_STATION,
+    DIM_EVSE,
+    DIM_CONNECTOR,
+    FACT_POLL,
+    FACT_STATUS,
+)

@@ -1,0 +1,126 @@
+"""The lake: objects under keys, and nothing else.
+
+Belongs here: the `Lake` interface and its local-folder implementation. Does not belong here:
+what the objects mean (acquisition and preprocessing know) or how Parquet is made.
+
+Keys are relative, `/`-separated and made of `[A-Za-z0-9._=-]`: a key can never leave the lake.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+_KEY = re.compile(r"^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$")
+
+
+class LakeError(Exception):
+    """The lake could not do what was asked; the message names the key and the remedy."""
+
+
+class ObjectMissing(LakeError):
+    """No object has the key."""
+
+
+class Lake(Protocol):
+    """An object store with atomic writes: a reader sees a whole object or none."""
+
+    def put_new(self, key: str, body: bytes) -> bool:
+        """Write an object that must not exist yet; False (and nothing written) if it does."""
+
+    def put(self, key: str, body: bytes) -> None:
+        """Write an object, replacing what was there in one step."""
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; ObjectMissing if there is none."""
+
+    def keys(self, prefix: str) -> list[str]:
+        """The keys that start with `prefix` (which ends in `/`), sorted."""
+
+    def delete(self, key: str) -> None:
+        """Remove an object; nothing happens if there is none."""
+
+    def uri(self, key: str) -> str:
+        """Where a person or an engine finds the object."""
+
+
+def checked_key(key: str) -> str:
+    """The key itself, or LakeError when it could point outside the lake."""
+    if not _KEY.match(key):
+        raise LakeError(f"{key!r} is not a lake key: use [A-Za-z0-9._=-] between single slashes")
+    return key
+
+
+class LocalLake:
+    """A lake in a folder. Objects are whole or absent, also after a crash or a full disk."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put_new(self, key: str, body: bytes) -> bool:
+        target = self.root / checked_key(key)
+        with self._written(target, body) as written:
+            try:
+                os.link(written, target)
+            except FileExistsError:
+                return False
+        _sync_folder(target.parent)
+        return True
+
+    def put(self, key: str, body: bytes) -> None:
+        target = self.root / checked_key(key)
+        with self._written(target, body) as written:
+            written.replace(target)
+        _sync_folder(target.parent)
+
+    def get(self, key: str) -> bytes:
+        try:
+            return (self.root / checked_key(key)).read_bytes()
+        except FileNotFoundError:
+            raise ObjectMissing(f"the lake at {self.root} has no object {key}") from None
+
+    def keys(self, prefix: str) -> list[str]:
+        folder = self.root / checked_key(prefix.rstrip("/"))
+        found = (path for path in folder.rglob("*") if not path.name.startswith("."))
+        return sorted(str(path.relative_to(self.root)) for path in found if path.is_file())
+
+    def delete(self, key: str) -> None:
+        (self.root / checked_key(key)).unlink(missing_ok=True)
+
+    def uri(self, key: str) -> str:
+        return str(self.root / checked_key(key))
+
+    @contextmanager
+    def _written(self, target: Path, body: bytes) -> Iterator[Path]:
+        """The bytes, durable on disk under a hidden name beside the target."""
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+        except OSError as error:
+            raise LakeError(f"cannot write to {target.parent}: {error.strerror}") from error
+        written = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(body)
+                file.flush()
+                os.fsync(file.fileno())
+            written.chmod(0o644)
+            yield written
+        except OSError as error:
+            raise LakeError(f"cannot write {target}: {error.strerror}") from error
+        finally:
+            written.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name durable: the file's own fsync does not cover its folder's entry."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,82 @@
+"""Schemas, tables and views brought to what the code declares, in the caller's transaction.
+
+Belongs here: additive migration. Nothing is ever dropped or retyped here: a change that is not
+additive is refused with what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
+from charging_assets.schemas.render import create_table, sql_type
+from charging_assets.schemas.table import Table
+from charging_assets.storage.sql_files import sql, sql_names
+
+
+class CannotMigrate(Exception):
+    """The warehouse was made by other code and cannot be brought up to this one."""
+
+
+class Session(Protocol):
+    """What a migration needs of a transaction."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    def execute(self, sql: str, params: dict[str, Any]) -> None: ...
+
+    def fetch(self, sql: str, params: dict[str, Any]) -> Sequence[tuple[Any, ...]]: ...
+
+
+_MARK = "schema_digest"
+
+
+def migrate(session: Session) -> None:
+    """Make what is missing. A warehouse that this code made before costs one look."""
+    session.execute("CREATE SCHEMA IF NOT EXISTS ops", {})
+    session.execute(f"CREATE TABLE IF NOT EXISTS ops.{_MARK} (digest VARCHAR(64) NOT NULL)", {})
+    digest = schema_digest(session.dialect)
+    if session.fetch(f"SELECT digest FROM ops.{_MARK}", {}) == [(digest,)]:
+        return
+    for schema in DATABASE_SCHEMAS:
+        session.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}", {})
+    for table in TABLES:
+        session.execute(create_table(table, dialect=session.dialect), {})
+        _add_columns(session, table)
+    for name in sql_names("original"):
+        view = name.split("/")[1]
+        session.execute(f"CREATE OR REPLACE VIEW original.{view} AS {sql(name)}", {})
+    session.execute(f"DELETE FROM ops.{_MARK}", {})
+    session.execute(f"INSERT INTO ops.{_MARK} (digest) VALUES (:digest)", {"digest": digest})
+
+
+def schema_digest(dialect: str) -> str:
+    """What this code declares: tables, columns and views."""
+    parts = [create_table(table, dialect=dialect) for table in TABLES]
+    parts += [sql(name) for name in sql_names("original")]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _add_columns(session: Session, table: Table) -> None:
+    held = {
+        row[0]
+        for row in session.fetch(
+            "SELECT column_name FROM information_schema.columns "
+            "WHERE table_schema = :schema AND table_name = :name",
+            {"schema": table.schema, "name": table.name},
+        )
+    }
+    for column in table.columns:
+        if column.name in held:
+            continue
+        if not column.nullable:
+            raise CannotMigrate(
+                f"{table.full_name} lacks the column {column.name}, which may not be null; move "
+                "the warehouse away and load again from the archive (`charging-assets load`)"
+            )
+        session.execute(
+            f"ALTER TABLE {table.full_name} ADD COLUMN {column.name} {sql_type(column)}", {}
+        )

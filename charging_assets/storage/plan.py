@@ -1,0 +1,166 @@
+"""What a load is to do, engine-free: steps that run in one transaction, or not at all.
+
+Belongs here: the vocabulary of loads and the SQL they come to, in the Redshift dialect. Does not
+belong here: connections (`warehouse_duckdb`, …) or which asset loads what (`modelling`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from charging_assets.partitions import Hour
+from charging_assets.schemas.table import Table
+
+Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The rows of a table that a replacement stands for: declared, never read off the new rows."""
+
+    predicate: str
+    params: Params = field(default_factory=dict)
+
+
+def hour_scope(table: Table, hour: Hour, **equal: Any) -> Scope:
+    """An hour's rows of a table, and only those with the values given."""
+    if table.hour_column is None:
+        raise ValueError(f"{table.full_name} is not partitioned by hour")
+    terms = [f"{table.hour_column} >= :scope_start", f"{table.hour_column} < :scope_end"]
+    terms += [f"{name} = :scope_{name}" for name in equal]
+    values = {f"scope_{name}": value for name, value in equal.items()}
+    return Scope(" AND ".join(terms), {**window(hour, "scope"), **values})
+
+
+def key_scope(column: str, temp: str, **equal: Any) -> Scope:
+    """The rows whose key is in a temp table's column `entity_key`."""
+    terms = [f"{column} IN (SELECT entity_key FROM {temp})"]
+    terms += [f"{name} = :scope_{name}" for name in equal]
+    return Scope(
+        " AND ".join(terms), {f"scope_{name}": value for name, value in equal.items()}
+    )
+
+
+def window(hour: Hour, prefix: str = "window") -> dict[str, datetime]:
+    """The bounds of an hour as SQL parameters: naive UTC, half-open."""
+    return {
+        f"{prefix}_start": hour.start.replace(tzinfo=None),
+        f"{prefix}_end": hour.end.replace(tzinfo=None),
+    }
+
+
+@dataclass(frozen=True)
+class LoadRows:
+    """Replace a scope by rows from outside the warehouse. `read` is called before BEGIN."""
+
+    table: Table
+    scope: Scope
+    read: Callable[[], pa.Table]
+
+
+@dataclass(frozen=True)
+class Replace:
+    """Replace a scope by the rows of a SELECT that names the table's columns."""
+
+    table: Table
+    scope: Scope
+    select: str
+    params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InsertMissing:
+    """Insert the rows of a SELECT whose key the table does not have."""
+
+    table: Table
+    select: str
+    params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Temp:
+    """Keep the rows of a SELECT for later steps of the same load."""
+
+    name: str
+    select: str
+    params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A SELECT of rows that must not be: any row ends the load, and the old rows stay."""
+
+    name: str
+    select: str
+    params: Params = field(default_factory=dict)
+    remedy: str = ""
+
+
+Step = LoadRows | Replace | InsertMissing | Temp | Guard
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One asset's load of one hour.
+
+    `input_digest` is what the load was made from. None takes it, inside the transaction, from the
+    ledger row of the asset named in `input_from`, and fails where that hour is not staged.
+    `skip_if_same` makes a load with the same input and code a no-op.
+    """
+
+    asset: str
+    hour: Hour
+    code_version: str
+    steps: tuple[Step, ...]
+    input_digest: str | None = None
+    archive_digest: str | None = None
+    input_from: str | None = None
+    skip_if_same: bool = False
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did: rows per table in its scopes, or `skipped` because nothing had changed."""
+
+    row_counts: Mapping[str, int]
+    skipped: bool = False
+
+    @property
+    def row_count(self) -> int:
+        return sum(self.row_counts.values())
+
+
+class LoadError(Exception):
+    """A load was refused or failed; nothing of it is in the warehouse."""
+
+
+class GuardFailed(LoadError):
+    """Rows that must not be were found before commit."""
+
+
+class NotStaged(LoadError):
+    """The hour is not in staging."""
+
+
+class WrongColumns(LoadError):
+    """Rows do not have the columns of their table."""
+
+
+def check_columns(table: Table, rows: pa.Table, declared: pa.Schema) -> None:
+    """Refuse rows whose columns are not the table's, in name, order and type."""
+    found = [(name, str(kind)) for name, kind in zip(rows.schema.names, rows.schema.types, strict=True)]
+    wanted = [(name, str(kind)) for name, kind in zip(declared.names, declared.types, strict=True)]
+    if found != wanted:
+        differing = sorted(set(found) ^ set(wanted)) or "their order"
+        raise WrongColumns(
+            f"rows for {table.full_name} differ from its schema in {differing}; "
+            "materialize the flat tables of the hour again"
+        )
+    for name in (column.name for column in table.columns if not column.nullable):
+        if rows.column(name).null_count:
+            raise WrongColumns(f"rows for {table.full_name} have nulls in {name}, which has none")

@@ -1,0 +1,212 @@
+"""The warehouse: the one way in which tables are changed, and the one in which they are read.
+
+Belongs here: the `Warehouse` interface and the course of a load, which both engines share. Does
+not belong here: connections, or what is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from charging_assets.schemas.render import arrow_schema
+from charging_assets.schemas.table import Table
+from charging_assets.storage import ledger
+from charging_assets.storage.plan import (
+    Guard,
+    GuardFailed,
+    InsertMissing,
+    Loaded,
+    LoadRows,
+    NotStaged,
+    Params,
+    Plan,
+    Replace,
+    Scope,
+    Step,
+    Temp,
+    check_columns,
+)
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be reached or opened; the message says what to do."""
+
+
+class Warehouse(Protocol):
+    """A database with the schemas of `schemas.catalog`. SQL is given in the Redshift dialect."""
+
+    def apply(self, plan: Plan) -> Loaded:
+        """Run a load in one transaction: all of it, or LoadError and none of it."""
+
+    def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        """Rows of a SELECT; parameters are bound by name."""
+
+    def execute(self, *statements: tuple[str, Params]) -> None:
+        """Run statements in one transaction of their own."""
+
+    def describe(self) -> str:
+        """Where the warehouse is, without secrets."""
+
+
+class Session(Protocol):
+    """One open transaction of an engine."""
+
+    def execute(self, sql: str, params: Params) -> None: ...
+
+    def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]: ...
+
+    def insert(self, table: Table, rows: pa.Table) -> None:
+        """Add rows that have the table's columns."""
+
+
+@dataclass(frozen=True)
+class _Input:
+    digest: str
+    archive_digest: str | None
+
+
+def read_rows(plan: Plan) -> dict[str, pa.Table]:
+    """The outside rows of a plan, read and checked before any transaction is open."""
+    rows = {}
+    for step in plan.steps:
+        if isinstance(step, LoadRows):
+            rows[step.table.full_name] = step.read()
+            check_columns(step.table, rows[step.table.full_name], arrow_schema(step.table))
+    return rows
+
+
+def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table]) -> Loaded:
+    """A plan's course inside an open transaction; the caller commits, or rolls back on an error."""
+    made_from = _input(session, plan)
+    if plan.skip_if_same and (known := _same(session, plan, made_from)) is not None:
+        return Loaded(known, skipped=True)
+    counts: dict[str, int] = {}
+    for step in plan.steps:
+        _run_step(session, step, rows, counts)
+    _write_ledger(session, plan, made_from, counts)
+    return Loaded(counts)
+
+
+def _run_step(
+    session: Session, step: Step, rows: Mapping[str, pa.Table], counts: dict[str, int]
+) -> None:
+    if isinstance(step, Temp):
+        session.execute(f"DROP TABLE IF EXISTS {step.name}", {})
+        session.execute(f"CREATE TEMPORARY TABLE {step.name} AS {step.select}", step.params)
+    elif isinstance(step, Guard):
+        _guard(session, step)
+    elif isinstance(step, InsertMissing):
+        session.execute(_insert_missing(step), step.params)
+    else:
+        _delete(session, step.table, step.scope)
+        if isinstance(step, LoadRows):
+            session.insert(step.table, rows[step.table.full_name])
+        else:
+            session.execute(_insert(step.table, step.select), step.params)
+        _refuse_doubles(session, step.table, step.scope)
+        counts[step.table.name] = _count(session, step.table, step.scope)
+
+
+def _delete(session: Session, table: Table, scope: Scope) -> None:
+    session.execute(f"DELETE FROM {table.full_name} WHERE {scope.predicate}", scope.params)
+
+
+def _insert(table: Table, select: str) -> str:
+    names = ", ".join(table.names)
+    return f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM ({select}) AS new_rows"
+
+
+def _insert_missing(step: InsertMissing) -> str:
+    on_key = " AND ".join(f"held.{name} = new_rows.{name}" for name in step.table.key)
+    return (
+        f"{_insert(step.table, step.select)} "
+        f"WHERE NOT EXISTS (SELECT 1 FROM {step.table.full_name} AS held WHERE {on_key})"
+    )
+
+
+def _count(session: Session, table: Table, scope: Scope) -> int:
+    found = session.fetch(
+        f"SELECT COUNT(*) FROM {table.full_name} WHERE {scope.predicate}", scope.params
+    )
+    return int(found[0][0])
+
+
+def _refuse_doubles(session: Session, table: Table, scope: Scope) -> None:
+    names = ", ".join(table.key)
+    doubles = session.fetch(
+        f"SELECT {names}, COUNT(*) FROM {table.full_name} WHERE {scope.predicate} "
+        f"GROUP BY {names} HAVING COUNT(*) > 1 LIMIT 3",
+        scope.params,
+    )
+    if doubles:
+        raise GuardFailed(
+            f"{table.full_name} would hold a key ({names}) more than once: {doubles}; "
+            "nothing was changed"
+        )
+
+
+def _guard(session: Session, guard: Guard) -> None:
+    found = session.fetch(f"{guard.select} LIMIT 5", guard.params)
+    if found:
+        raise GuardFailed(
+            f"{guard.name} does not hold, so nothing was changed: {found}. {guard.remedy}".strip()
+        )
+
+
+def _input(session: Session, plan: Plan) -> _Input:
+    if plan.input_digest is not None:
+        return _Input(plan.input_digest, plan.archive_digest)
+    held = _ledger_row(session, plan.input_from or "", plan)
+    if held is None or not held[4]:
+        raise NotStaged(
+            f"{plan.hour} is not staged; materialize {plan.input_from} for {plan.hour} first"
+        )
+    return _Input(held[1], held[0])
+
+
+def _same(session: Session, plan: Plan, made_from: _Input) -> dict[str, int] | None:
+    """The row counts of a load with the same input and code whose rows are all still there."""
+    held = _ledger_row(session, plan.asset, plan)
+    if held is None or not held[4] or held[1:3] != (made_from.digest, plan.code_version):
+        return None
+    counts: dict[str, int] = json.loads(held[3])
+    for step in plan.steps:
+        if isinstance(step, LoadRows | Replace) and counts.get(step.table.name) != _count(
+            session, step.table, step.scope
+        ):
+            return None
+    return counts
+
+
+def _ledger_row(session: Session, asset: str, plan: Plan) -> tuple[Any, ...] | None:
+    found = session.fetch(ledger.READ, {"asset": asset, "hour_at": _hour_at(plan)})
+    return found[0] if found else None
+
+
+def _write_ledger(
+    session: Session, plan: Plan, made_from: _Input, counts: Mapping[str, int]
+) -> None:
+    where = {"asset": plan.asset, "hour_at": _hour_at(plan)}
+    session.execute(ledger.FORGET, where)
+    session.execute(
+        ledger.WRITE,
+        {
+            **where,
+            "archive_digest": made_from.archive_digest,
+            "input_digest": made_from.digest,
+            "code_version": plan.code_version,
+            "row_count": sum(counts.values()),
+            "row_counts": json.dumps(counts, sort_keys=True),
+            "loaded_at": datetime.now(UTC).replace(tzinfo=None),
+        },
+    )
+
+
+def _hour_at(plan: Plan) -> datetime:
+    return plan.hour.start.replace(tzinfo=None)

@@ -1,0 +1,174 @@
+"""DuckDB as the warehouse: the embedded default.
+
+Belongs here: connections, the file's lock, types that only DuckDB has. Does not belong here: what
+is loaded, or SQL of its own.
+
+One process at a time may have the file open for writing, and none may read meanwhile. So every
+connection is opened late and closed at once, and who finds the file locked waits and tries again:
+neither a reader nor a load makes the other fail.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from charging_assets.storage.migrate import migrate
+from charging_assets.schemas.table import Table
+from charging_assets.storage.dialect import bound
+from charging_assets.storage.plan import Loaded, LoadError, Params, Plan
+from charging_assets.storage.warehouse import WarehouseError, read_rows, run
+
+_LOCKED = re.compile(r"could not set lock on file", re.IGNORECASE)
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
+
+
+class DuckDBWarehouse:
+    """A `Warehouse` in a DuckDB file, or in memory where `path` is None (gone with the object)."""
+
+    def __init__(self, path: Path | None, *, patience_s: float = 60.0) -> None:
+        self.path = path
+        self._patience_s = patience_s
+        self._mutex = threading.RLock()
+        self._memory = duckdb.connect(":memory:") if path is None else None
+        self._is_migrated = False
+
+    def apply(self, plan: Plan) -> Loaded:
+        rows = read_rows(plan)
+        with self._transaction() as session:
+            try:
+                return run(session, plan, rows)
+            except duckdb.Error as error:
+                raise LoadError(
+                    f"loading {plan.asset} for {plan.hour} failed, nothing was changed: {error}"
+                ) from error
+
+    def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        statement, values = bound(sql, params or {}, "duckdb")
+        with self._reading() as connection:
+            return connection.sql(statement, params=values).to_arrow_table()
+
+    def execute(self, *statements: tuple[str, Params]) -> None:
+        with self._transaction() as session:
+            for sql, params in statements:
+                session.execute(sql, params)
+
+    def describe(self) -> str:
+        return f"DuckDB at {self.path}" if self.path else "DuckDB in memory"
+
+    @contextmanager
+    def _transaction(self) -> Iterator[_DuckDBSession]:
+        with self._mutex, self._writing() as connection:
+            connection.execute("BEGIN TRANSACTION")
+            session = _DuckDBSession(connection)
+            try:
+                if not self._is_migrated:
+                    migrate(session)
+                yield session
+                connection.execute("COMMIT")
+                self._is_migrated = True
+            except BaseException:
+                _roll_back(connection)
+                raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._memory is not None:
+            yield self._memory
+            return
+        assert self.path is not None
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = self._connected(read_only=False)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self._memory is not None:
+            with self._transaction():
+                pass
+            yield self._memory
+            return
+        assert self.path is not None
+        if not self.path.exists():
+            raise WarehouseError(
+                f"there is no warehouse at {self.path} yet; load some hours first "
+                "(`charging-assets load`)"
+            )
+        with self._mutex:
+            connection = self._connected(read_only=True)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def _connected(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        deadline, wait = time.monotonic() + self._patience_s, _FIRST_WAIT_S
+        while True:
+            try:
+                return duckdb.connect(
+                    str(self.path), read_only=read_only, config={"TimeZone": "UTC"}
+                )
+            except duckdb.IOException as error:
+                if not _LOCKED.search(str(error)):
+                    raise WarehouseError(f"cannot open {self.path}: {error}") from error
+                if time.monotonic() + wait > deadline:
+                    raise WarehouseError(self._locked(error)) from error
+            time.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT_S)
+
+    def _locked(self, error: duckdb.Error) -> str:
+        holder = _HOLDER.search(str(error))
+        who = f"process {holder['pid']} ({holder['program']})" if holder else "another process"
+        return (
+            f"{self.path} has been locked by {who} for {self._patience_s:.0f} s; "
+            "close the program that has it open (a DuckDB shell, a notebook?) and try again"
+        )
+
+
+class _DuckDBSession:
+    """An open DuckDB transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Params) -> None:
+        statement, values = bound(sql, params, "duckdb")
+        self._connection.execute(statement, values)
+
+    def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]:
+        statement, values = bound(sql, params, "duckdb")
+        return self._connection.execute(statement, values).fetchall()
+
+    def insert(self, table: Table, rows: pa.Table) -> None:
+        names = ", ".join(table.names)
+        self._connection.register("incoming_rows", rows)
+        try:
+            self._connection.execute(
+                f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_rows"
+            )
+        finally:
+            self._connection.unregister("incoming_rows")
+
+    @property
+    def dialect(self) -> str:
+        return "duckdb"
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.Error:
+        # The engine had already ended the transaction; what counts is the first error.
+        return

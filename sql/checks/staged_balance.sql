@@ -1,0 +1,105 @@
+-- Grain: one row per feed, place and entity whose records in are not loaded + rejected.
+-- Scope: slots in [:window_start, :window_end).
+WITH polls AS (
+    SELECT
+        feed,
+        place,
+        SUM(station_count - station_rejected_count) AS stations,
+        SUM(evse_count - evse_rejected_count) AS evses,
+        SUM(connector_count - connector_rejected_count) AS connectors
+    FROM staging.flat_polls
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed, place
+),
+
+expected AS (
+    SELECT
+        'station' AS entity,
+        feed,
+        place,
+        stations AS record_count
+    FROM polls
+    UNION ALL
+    SELECT
+        'evse' AS entity,
+        feed,
+        place,
+        evses AS record_count
+    FROM polls
+    UNION ALL
+    SELECT
+        'status' AS entity,
+        feed,
+        place,
+        evses AS record_count
+    FROM polls
+    UNION ALL
+    SELECT
+        'connector' AS entity,
+        feed,
+        place,
+        connectors AS record_count
+    FROM polls
+),
+
+loaded AS (
+    SELECT
+        'station' AS entity,
+        feed,
+        place,
+        SUM(poll_count) AS record_count
+    FROM staging.flat_stations
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed, place
+    UNION ALL
+    SELECT
+        'evse' AS entity,
+        feed,
+        place,
+        SUM(poll_count) AS record_count
+    FROM staging.flat_evses
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed, place
+    UNION ALL
+    SELECT
+        'status' AS entity,
+        feed,
+        place,
+        COUNT(*) AS record_count
+    FROM staging.flat_status
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed, place
+    UNION ALL
+    SELECT
+        'connector' AS entity,
+        feed,
+        place,
+        SUM(poll_count) AS record_count
+    FROM staging.flat_connectors
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed, place
+)
+
+SELECT
+    COALESCE(expected.entity, loaded.entity) AS entity,
+    COALESCE(expected.feed, loaded.feed) AS feed,
+    COALESCE(expected.place, loaded.place) AS place,
+    COALESCE(expected.record_count, 0) AS expected_count,
+    COALESCE(loaded.record_count, 0) AS loaded_count
+FROM expected
+FULL OUTER JOIN loaded
+    ON
+        expected.entity = loaded.entity
+        AND expected.feed = loaded.feed
+        AND expected.place = loaded.place
+WHERE COALESCE(expected.record_count, 0) <> COALESCE(loaded.record_count, 0);

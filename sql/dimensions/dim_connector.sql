@@ -1,0 +1,30 @@
+-- Grain: one row per connector and run of equal attributes (SCD type 2).
+-- Scope: the connectors in touched_entity.
+SELECT
+    attributes.connector_key,
+    attributes.feed,
+    versions.place,
+    attributes.connector_id,
+    attributes.attribute_hash,
+    attributes.evse_key,
+    attributes.evse_uid,
+    attributes.standard,
+    attributes.format,
+    attributes.power_type,
+    attributes.ampere,
+    attributes.voltage,
+    attributes.max_power_kw,
+    attributes.tariff_id,
+    attributes.extra,
+    versions.valid_from,
+    versions.valid_to,
+    versions.valid_to IS NULL AS is_current,
+    CASE WHEN versions.valid_to IS NOT NULL THEN 'changed' END AS close_reason
+FROM warehouse.entity_version AS versions
+INNER JOIN warehouse.connector_attributes AS attributes
+    ON
+        versions.entity_key = attributes.connector_key
+        AND versions.attribute_hash = attributes.attribute_hash
+WHERE
+    versions.entity_type = 'connector'
+    AND versions.entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);

@@ -1,0 +1,34 @@
+-- Grain: one row per evse and run of equal attributes (SCD type 2).
+-- Scope: the evses in touched_entity.
+SELECT
+    attributes.evse_key,
+    attributes.feed,
+    versions.place,
+    attributes.evse_uid,
+    attributes.attribute_hash,
+    attributes.station_key,
+    attributes.station_id,
+    attributes.evse_id,
+    attributes.physical_reference,
+    attributes.floor_level,
+    attributes.vehicle_type,
+    attributes.charging_point_position,
+    attributes.charging_station_position,
+    attributes.parking_space_numbers,
+    attributes.public_comment,
+    attributes.is_roaming,
+    attributes.is_reservable,
+    attributes.capabilities,
+    attributes.extra,
+    versions.valid_from,
+    versions.valid_to,
+    versions.valid_to IS NULL AS is_current,
+    CASE WHEN versions.valid_to IS NOT NULL THEN 'changed' END AS close_reason
+FROM warehouse.entity_version AS versions
+INNER JOIN warehouse.evse_attributes AS attributes
+    ON
+        versions.entity_key = attributes.evse_key
+        AND versions.attribute_hash = attributes.attribute_hash
+WHERE
+    versions.entity_type = 'evse'
+    AND versions.entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);

@@ -1,0 +1,39 @@
+-- Grain: one row per station and run of equal attributes (SCD type 2).
+-- Scope: the stations in touched_entity.
+SELECT
+    attributes.station_key,
+    attributes.feed,
+    versions.place,
+    attributes.station_id,
+    attributes.attribute_hash,
+    attributes.name,
+    attributes.address,
+    attributes.city,
+    attributes.postal_code,
+    attributes.country,
+    attributes.latitude,
+    attributes.longitude,
+    attributes.directions,
+    attributes.comment,
+    attributes.operator_id,
+    attributes.operator_name,
+    attributes.operator_hotline,
+    attributes.owner,
+    attributes.publication_status,
+    attributes.is_roaming,
+    attributes.is_open_24_7,
+    attributes.opening_hours,
+    attributes.tariff_zones,
+    attributes.extra,
+    versions.valid_from,
+    versions.valid_to,
+    versions.valid_to IS NULL AS is_current,
+    CASE WHEN versions.valid_to IS NOT NULL THEN 'changed' END AS close_reason
+FROM warehouse.entity_version AS versions
+INNER JOIN warehouse.station_attributes AS attributes
+    ON
+        versions.entity_key = attributes.station_key
+        AND versions.attribute_hash = attributes.attribute_hash
+WHERE
+    versions.entity_type = 'station'
+    AND versions.entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);
