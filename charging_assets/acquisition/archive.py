@@ -119,7 +119,7 @@ def archive(lake: Lake, poll: Poll, places: Sequence[Place]) -> tuple[str, bool]
 
 def feeds_archived(lake: Lake) -> list[str]:
     """The feeds that the archive holds, sorted."""
-    return sorted({_feed_of(key) for key in lake.keys(RAW)})
+    return [name.removeprefix("feed=") for name in lake.folders(RAW)]
 
 
 def hours_archived(lake: Lake) -> dict[Hour, list[str]]:
@@ -233,7 +233,3 @@ def _hour_of(key: str) -> Hour:
         return Hour.parse(f"{parts['date']}T{parts['hour']}")
     except (KeyError, ValueError):
         raise LakeError(f"{key} does not belong in the archive: its path has no hour") from None
-
-
-def _feed_of(key: str) -> str:
-    return key.split("/")[1].removeprefix("feed=")

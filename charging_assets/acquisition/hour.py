@@ -99,7 +99,7 @@ def poll_hour(
 
 
 def record_missed(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None:
-    """Note in the lake that a slot was to be polled and was not; noting it twice changes nothing."""
+    """Note in the lake that a slot was to be polled and was not; once, however often noted."""
     note = {"feed": feed, "slot_at": slot_at.isoformat(), "reason": reason}
     lake.put_new(_missed_key(feed, slot_at), json.dumps(note).encode())
 

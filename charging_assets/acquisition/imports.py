@@ -127,7 +127,7 @@ def _bodies(name: str, content: bytes) -> dict[str, bytes]:
 
 
 def _split(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The members of a JSON object that is damaged inside: what follows the damage is kept whole."""
+    """The members of an object that is damaged inside; what follows the damage is kept whole."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -177,9 +177,10 @@ def _slot_of(feed: Feed, name: str, published: list[datetime]) -> datetime:
             raise CannotImport("neither the file's name nor any answer in it says the time")
         return min(published).astimezone(UTC)
     try:
-        local = datetime.strptime(named[1], "%Y%m%d_%H%M%S").replace(tzinfo=ZoneInfo(feed.time_zone))
+        naive = datetime.strptime(named[1], "%Y%m%d_%H%M%S")
     except ValueError:
         raise CannotImport(f"{named[1]} in the file's name is not a time") from None
+    local = naive.replace(tzinfo=ZoneInfo(feed.time_zone))
     readings = sorted({local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})
     if len(readings) == 1:
         return readings[0]

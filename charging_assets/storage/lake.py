@@ -16,7 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-_KEY = re.compile(r"^[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*$")
+_KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*")
+
+# A folder's name, or a name below an object's, is no object either.
+_NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class LakeError(Exception):
@@ -42,6 +45,9 @@ class Lake(Protocol):
     def keys(self, prefix: str) -> list[str]:
         """The keys that start with `prefix` (which ends in `/`), sorted."""
 
+    def folders(self, prefix: str) -> list[str]:
+        """The names one level below `prefix` (which ends in `/`) that hold objects, sorted."""
+
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens if there is none."""
 
@@ -51,9 +57,16 @@ class Lake(Protocol):
 
 def checked_key(key: str) -> str:
     """The key itself, or LakeError when it could point outside the lake."""
-    if not _KEY.match(key):
+    if not _KEY.fullmatch(key):
         raise LakeError(f"{key!r} is not a lake key: use [A-Za-z0-9._=-] between single slashes")
     return key
+
+
+def checked_prefix(prefix: str) -> str:
+    """The prefix itself, or LakeError when it is not a folder of the lake."""
+    if not prefix.endswith("/") or not _KEY.fullmatch(prefix[:-1]):
+        raise LakeError(f"{prefix!r} is not a lake prefix: give a folder's key and a slash")
+    return prefix
 
 
 class LocalLake:
@@ -81,16 +94,26 @@ class LocalLake:
     def get(self, key: str) -> bytes:
         try:
             return (self.root / checked_key(key)).read_bytes()
-        except FileNotFoundError:
+        except _NO_OBJECT:
             raise ObjectMissing(f"the lake at {self.root} has no object {key}") from None
+        except OSError as error:
+            raise LakeError(f"cannot read {self.root / key}: {error.strerror}") from error
 
     def keys(self, prefix: str) -> list[str]:
-        folder = self.root / checked_key(prefix.rstrip("/"))
+        folder = self.root / checked_prefix(prefix)
         found = (path for path in folder.rglob("*") if not path.name.startswith("."))
         return sorted(str(path.relative_to(self.root)) for path in found if path.is_file())
 
+    def folders(self, prefix: str) -> list[str]:
+        folder = self.root / checked_key(prefix.rstrip("/"))
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if path.is_dir())
+
     def delete(self, key: str) -> None:
-        (self.root / checked_key(key)).unlink(missing_ok=True)
+        target = self.root / checked_key(key)
+        if target.is_file():
+            target.unlink(missing_ok=True)
 
     def uri(self, key: str) -> str:
         return str(self.root / checked_key(key))

@@ -5,7 +5,9 @@ Belongs here: in-memory stand-ins behind the storage interfaces, as strict as th
 
 from __future__ import annotations
 
-from charging_assets.storage.lake import ObjectMissing, checked_key
+import threading
+
+from charging_assets.storage.lake import ObjectMissing, checked_key, checked_prefix
 
 
 class MemoryLake:
@@ -13,12 +15,14 @@ class MemoryLake:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self._mutex = threading.Lock()
 
     def put_new(self, key: str, body: bytes) -> bool:
-        if checked_key(key) in self.objects:
-            return False
-        self.objects[key] = body
-        return True
+        with self._mutex:
+            if checked_key(key) in self.objects:
+                return False
+            self.objects[key] = body
+            return True
 
     def put(self, key: str, body: bytes) -> None:
         self.objects[checked_key(key)] = body
@@ -30,7 +34,12 @@ class MemoryLake:
             raise ObjectMissing(f"the memory lake has no object {key}") from None
 
     def keys(self, prefix: str) -> list[str]:
-        return sorted(key for key in self.objects if key.startswith(prefix))
+        folder = checked_prefix(prefix)
+        return sorted(key for key in list(self.objects) if key.startswith(folder))
+
+    def folders(self, prefix: str) -> list[str]:
+        below = (key.removeprefix(prefix) for key in self.objects if key.startswith(prefix))
+        return sorted({rest.split("/")[0] for rest in below if "/" in rest})
 
     def delete(self, key: str) -> None:
         self.objects.pop(checked_key(key), None)

@@ -2,7 +2,8 @@
 -- fact_status, expanded over the good polls of its place. id_status_cp is a stable number of the
 -- row; it is no key. id_chargingpoint is the EVSE-ID of that time.
 SELECT
-    MOD(runs.evse_key, 4611686018427387904) + DATEDIFF(SECOND, TIMESTAMP '2021-01-01', polls.slot_at) AS id_status_cp,
+    MOD(runs.evse_key, 4611686018427387904)
+    + DATEDIFF(SECOND, TIMESTAMP '2021-01-01', polls.slot_at) AS id_status_cp,
     evses.evse_id AS id_chargingpoint,
     CAST(polls.observed_at AS TIMESTAMP) AT TIME ZONE 'UTC' AS query_time,
     runs.status AS status_cp,

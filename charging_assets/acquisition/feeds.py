@@ -1,0 +1,239 @@
+"""Feeds: which addresses are asked for which places, how often and how patiently.
+
+Belongs here: the settings of a feed, what each may be, and reading them from the packaged
+`feeds.toml` and the user's file (`CHARGING_FEEDS`). Does not belong here: HTTP (`client`), the
+poll itself (`poll`), or what a kind's answers mean (`kinds`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from charging_assets import __version__, kinds
+
+SIMULATED = "simulated"
+_PACKAGED = Path(__file__).with_name("feeds.toml")
+_MAX_WORKERS, _MAX_ATTEMPTS = 32, 10
+
+
+class FeedError(ValueError):
+    """A feed is not usable as written; the message names the setting, its value and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """One feed; FeedError if a setting cannot be. Seconds and bytes are in the names.
+
+    `place_timeout_s` bounds one place, retries included; `poll_budget_s` the whole poll, which
+    must be over before the next one is due. `max_body_bytes` counts a body after decompression.
+    """
+
+    name: str
+    kind: str
+    base_url: str
+    places: tuple[str, ...]
+    cadence: timedelta = timedelta(minutes=10)
+    time_zone: str = "Europe/Berlin"
+    country: str = "DE"
+    # The fewest that ask chargecloud's 39 places in three rounds; more would not be faster.
+    max_workers: int = 13
+    place_timeout_s: float = 30
+    poll_budget_s: float = 240
+    max_body_bytes: int = 32 * 1024**2
+    attempts: int = 3
+    enabled: bool = True
+    user_agent: str = f"charging_assets/{__version__}"
+
+    def __post_init__(self) -> None:
+        for setting, (is_valid, remedy) in _RULES.items():
+            if not is_valid(value := getattr(self, setting)):
+                raise _refusal(self.name, setting, value, remedy)
+        self._refuse_bad_places()
+        if self.poll_budget_s >= self.cadence.total_seconds():
+            remedy = f"give less than the cadence, {self.cadence.total_seconds():.0f} s"
+            raise _refusal(self.name, "poll_budget_s", self.poll_budget_s, remedy)
+        try:
+            kinds.kind(self.kind)
+        except (ValueError, ImportError) as error:
+            raise _refusal(self.name, "kind", self.kind, str(error)) from error
+
+    def _refuse_bad_places(self) -> None:
+        seen = set()
+        for slug in self.places:
+            if not isinstance(slug, str) or not _SLUG.fullmatch(slug):
+                raise _refusal(self.name, "places", slug, "a place is made of A-Z a-z 0-9 _ and -")
+            if slug in seen:
+                raise _refusal(self.name, "places", slug, "the place is there twice; remove one")
+            seen.add(slug)
+
+
+def load_feeds(path: Path | None = None) -> dict[str, Feed]:
+    """The feeds by name, disabled ones too: the packaged ones, changed by the user's TOML file.
+
+    Without a path, the file is the one that `CHARGING_FEEDS` names, if any. FeedError names the
+    file, the feed and the setting that is wrong.
+    """
+    named = os.environ.get("CHARGING_FEEDS", "").strip()
+    own = path or (Path(named) if named else None)
+    tables = _read(_PACKAGED)
+    changes = _read(own.expanduser()) if own else {}
+    try:
+        merged = {name: _merged(tables.get(name, {}), changes[name]) for name in changes}
+        return {name: _feed(name, table) for name, table in {**tables, **merged}.items()}
+    except FeedError as error:
+        raise FeedError(f"{own or _PACKAGED}: {error}") from error
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine by one of the two names that may be asked without TLS."""
+    return host in {"127.0.0.1", "localhost"}
+
+
+_SLUG = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def _is_number(value: object, least: float, most: float) -> bool:
+    # bool is an int to Python and NaN is a float to TOML; the comparison refuses NaN.
+    is_plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_plain and least <= value <= most  # type: ignore[operator]
+
+
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and _is_number(value, 1, most)
+
+
+def _is_text(value: object, pattern: str) -> bool:
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_cadence(value: object) -> bool:
+    if not isinstance(value, timedelta):
+        return False
+    minutes, rest = divmod(value, timedelta(minutes=1))
+    return not rest and 1 <= minutes <= 60 and 60 % minutes == 0
+
+
+def _is_time_zone(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(ZoneInfo(value))
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def _is_base_url(value: object) -> bool:
+    if not _is_text(value, r"[\x21-\x7e]+"):
+        return False
+    try:
+        parts = urlsplit(str(value))
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    # A user or a key in the address would end in logs, and a query before the place's slug.
+    is_plain = bool(host) and not set("@?#") & set(str(value))
+    return is_plain and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+
+
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (lambda v: _is_text(v, "[a-z0-9_-]+"), "a feed's name is made of a-z 0-9 _ and -"),
+    "kind": (lambda v: _is_text(v, r"[A-Za-z_]\w*(\.\w+)*"), "name a kind, such as 'chargecloud'"),
+    "base_url": (
+        _is_base_url,
+        "give https://host/path without user, query or fragment "
+        "(http:// is for 127.0.0.1 and localhost alone)",
+    ),
+    "places": (lambda v: isinstance(v, tuple) and len(v) > 0, 'give a list such as ["koeln"]'),
+    "cadence": (_is_cadence, "give whole minutes that divide an hour: 60, 120, …, 600, …, 3600 s"),
+    "time_zone": (_is_time_zone, "give a name of the IANA list, such as 'Europe/Berlin'"),
+    "country": (lambda v: _is_text(v, "[A-Z]{2}"), "give two capitals of ISO 3166, such as 'DE'"),
+    "max_workers": (
+        lambda v: _is_count(v, _MAX_WORKERS),
+        f"give 1 to {_MAX_WORKERS} requests at a time",
+    ),
+    "place_timeout_s": (lambda v: _is_number(v, 0.1, 3600), "give 0.1 to 3600 seconds"),
+    "poll_budget_s": (lambda v: _is_number(v, 0.1, 3600), "give 0.1 to 3600 seconds"),
+    "max_body_bytes": (lambda v: _is_count(v, 1024**3), "give 1 to 1073741824 bytes"),
+    "attempts": (lambda v: _is_count(v, _MAX_ATTEMPTS), f"give 1 to {_MAX_ATTEMPTS} attempts"),
+    "enabled": (lambda v: isinstance(v, bool), "give true or false"),
+    "user_agent": (lambda v: _is_text(v, r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?"), "use ASCII"),
+}
+
+# TOML has no durations, so the file says in seconds what Python holds as a timedelta.
+_SETTINGS = ({field.name for field in fields(Feed)} - {"name", "cadence"}) | {
+    "cadence_s",
+    "add_places",
+}
+_NEEDED = [f.name for f in fields(Feed) if f.default is MISSING and f.name != "name"]
+
+
+def _refusal(feed: object, setting: str, value: object, remedy: str) -> FeedError:
+    return FeedError(f"feed {feed!r}: {setting} cannot be {value!r}: {remedy}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The `feeds` table of a file; what its feeds say is checked later."""
+    try:
+        content = tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise FeedError(
+            f"{path}: cannot be read ({error.strerror}); correct or unset CHARGING_FEEDS"
+        ) from error
+    except ValueError as error:
+        raise FeedError(f"{path}: is not TOML: {error}") from error
+    feeds = content.pop("feeds", {})
+    if content or not isinstance(feeds, dict):
+        found = ", ".join(map(repr, content)) or "a value for 'feeds'"
+        raise FeedError(f"{path}: {found}: put all settings in tables named [feeds.<name>]")
+    return feeds
+
+
+def _merged(packaged: dict[str, Any], own: object) -> object:
+    return {**packaged, **own} if isinstance(own, dict) else own
+
+
+def _feed(name: str, table: object) -> Feed:
+    """A feed from its table in TOML; FeedError names the setting, its caller the file."""
+    if not isinstance(table, dict):
+        raise FeedError(f"feed {name!r}: {table!r} is not a table; write [feeds.{name}]")
+    if name == SIMULATED:
+        raise FeedError(f"feed {name!r}: the name is the simulator's alone; choose another")
+    _refuse_unknown(name, table)
+    if missing := [setting for setting in _NEEDED if setting not in table]:
+        raise FeedError(f"feed {name!r}: lacks {', '.join(missing)}; a new feed must say them")
+    settings = dict(table)
+    settings["places"] = _places(name, settings["places"], settings.pop("add_places", []))
+    if (seconds := settings.pop("cadence_s", None)) is not None:
+        settings["cadence"] = _cadence(name, seconds)
+    return Feed(name=name, **settings)
+
+
+def _refuse_unknown(name: str, table: Mapping[str, Any]) -> None:
+    for setting in table:
+        if setting not in _SETTINGS:
+            near = difflib.get_close_matches(setting, _SETTINGS, 1)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(_SETTINGS))}"
+            )
+            raise FeedError(f"feed {name!r}: there is no setting {setting!r}; {hint}")
+
+
+def _places(name: str, places: object, added: object) -> tuple[Any, ...]:
+    for setting, value in (("places", places), ("add_places", added)):
+        if not isinstance(value, list):
+            raise _refusal(name, setting, value, 'give a list such as ["koeln"]')
+    return (*places, *added)  # type: ignore[misc]
+
+
+def _cadence(name: str, seconds: object) -> timedelta:
+    if not _is_count(seconds, 3600):
+        raise _refusal(name, "cadence_s", seconds, _RULES["cadence"][1])
+    return timedelta(seconds=seconds)  # type: ignore[arg-type]

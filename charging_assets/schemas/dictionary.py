@@ -1,0 +1,53 @@
+"""The data dictionary: every table and column in Markdown.
+
+Belongs here: rendering for people. `python -m charging_assets.schemas.dictionary` writes
+`docs/data-dictionary.md`; a test fails when the file is behind the schema.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.render import sql_type
+from charging_assets.schemas.table import Column, Table
+
+TARGET = Path("docs/data-dictionary.md")
+
+_HEAD = """# Data dictionary
+
+Rendered from the schema (`charging_assets/schemas/`) by
+`python -m charging_assets.schemas.dictionary`; not edited by hand. Times are UTC. Lengths count
+bytes of UTF-8. The views of schema `original` are in `sql/original/`.
+"""
+
+
+def dictionary() -> str:
+    """The whole dictionary, as Markdown."""
+    return "\n".join([_HEAD, *(_table(table) for table in TABLES)])
+
+
+def _table(table: Table) -> str:
+    lines = [
+        f"## {table.full_name}",
+        "",
+        f"Grain: {table.grain}.  ",
+        f"Key: `{', '.join(table.key)}`"
+        + (f"; partitioned by the hour of `{table.hour_column}`." if table.hour_column else "."),
+        "",
+        "| column | type | unit | meaning |",
+        "|---|---|---|---|",
+        *(_column(column) for column in table.columns),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _column(column: Column) -> str:
+    kind = sql_type(column).lower() + (" (JSON)" if column.is_json else "")
+    needed = "" if column.nullable else ", not null"
+    return f"| `{column.name}` | {kind}{needed} | {column.unit or ''} | {column.meaning} |"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(dictionary(), encoding="utf-8")

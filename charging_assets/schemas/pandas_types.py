@@ -1,0 +1,67 @@
+"""dagster-pandas types of the tables, for assets of your own that take rows as pandas.
+
+Belongs here: rendering a table as a dagster-pandas DataFrame type. Does not belong here: the gate
+of the flat tables, which checks Arrow (`preprocessing.gate`). Imported by nothing in the package,
+because pandas takes a second to import:
+
+    @asset(ins={"flat_status": AssetIn(dagster_type=pandas_type(FLAT_STATUS))})
+    def my_asset(flat_status): ...
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dagster import DagsterType
+from dagster_pandas import PandasColumn, create_dagster_pandas_dataframe_type
+from dagster_pandas.constraints import (
+    ColumnConstraint,
+    ColumnConstraintViolationException,
+    NonNullableColumnConstraint,
+)
+
+from charging_assets.schemas.table import Column, Table, Type
+
+# What Arrow's to_pandas makes of each type; whole numbers and truths with nulls change theirs.
+_KINDS = {
+    Type.TEXT: "OU",
+    Type.BOOLEAN: "bO",
+    Type.SMALLINT: "if",
+    Type.INTEGER: "if",
+    Type.BIGINT: "if",
+    Type.DOUBLE: "f",
+    Type.TIMESTAMP: "M",
+}
+
+
+class _Kind(ColumnConstraint):
+    """The column's values are of its type's numpy kind; microsecond timestamps are taken."""
+
+    def __init__(self, column: Column) -> None:
+        self.kinds = _KINDS[column.type]
+        super().__init__(error_description=f"Must be a {column.type.value}", markdown_description="")
+
+    def validate(self, dataframe: Any, column_name: str) -> None:
+        dtype = dataframe[column_name].dtype
+        if dtype.kind not in self.kinds:
+            raise ColumnConstraintViolationException(
+                constraint_name=self.name,
+                constraint_description=f"{self.error_description}, not {dtype}",
+                column_name=column_name,
+            )
+
+
+def pandas_type(table: Table) -> DagsterType:
+    """The table as a dagster-pandas DataFrame type: columns, types and nulls as declared."""
+    return create_dagster_pandas_dataframe_type(
+        name=f"{''.join(part.title() for part in table.name.split('_'))}Frame",
+        description=f"Grain: {table.grain}.",
+        columns=[_column(column) for column in table.columns],
+    )
+
+
+def _column(column: Column) -> PandasColumn:
+    constraints: list[ColumnConstraint] = [_Kind(column)]
+    if not column.nullable:
+        constraints.append(NonNullableColumnConstraint())
+    return PandasColumn(column.name, constraints=constraints)

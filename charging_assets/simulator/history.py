@@ -1,0 +1,159 @@
+"""Writing the past: raw objects for any period, as if the network had been polled.
+
+Belongs here: how a poll goes (when places are asked, which fail, which polls are missed) and
+putting it into the archive. Does not belong here: what places answer (`network`), and the format
+of a raw object, which is the archive's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from charging_assets import __version__
+from charging_assets.acquisition.archive import Place, Poll, encode, key_of
+from charging_assets.partitions import Hour
+from charging_assets.simulator.instants import seconds
+from charging_assets.simulator.network import FEED, Network
+from charging_assets.simulator.randomness import Dice
+from charging_assets.storage.lake import Lake
+
+CADENCE_S = 600
+PROGRAM = f"charging_assets {__version__} simulator"
+_FAILURE = (
+    b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n"
+    b"<body><center><h1>503 Service Temporarily Unavailable</h1></center></body>\r\n</html>\r\n"
+)
+_FIRST_DELAY_S = 1.5
+
+
+@dataclass(frozen=True)
+class Polling:
+    """How regular the polls are.
+
+    A poll begins up to `jitter_s` seconds late and asks its places over `spread_s` seconds;
+    `missed` is the chance that a poll did not happen, `failed` that a place answered with 503.
+    """
+
+    jitter_s: float = 5.0
+    spread_s: float = 10.0
+    missed: float = 0.0
+    failed: float = 0.0005
+
+    def __post_init__(self) -> None:
+        if self.jitter_s + self.spread_s + _FIRST_DELAY_S >= CADENCE_S - 10:
+            raise ValueError("jitter and spread must end well before the next slot")
+
+
+@dataclass(frozen=True)
+class HistoryReport:
+    """What became of a period's slots. `written_bytes` are bytes of new objects, compressed."""
+
+    polls: int
+    already_there: int
+    missed: int
+    failed_places: int
+    written_bytes: int
+
+
+def write_history(
+    lake: Lake,
+    network: Network,
+    start: Hour,
+    end: Hour,
+    *,
+    polling: Polling | None = None,
+    progress: Callable[[datetime], None] | None = None,
+) -> HistoryReport:
+    """Poll the network at every slot of `[start, end)` and archive the answers.
+
+    The same network and period give the same objects, whole or in parts, so that writing again
+    changes nothing. `progress` is called with each slot when it is done.
+    """
+    polls = already = missed = failed = written = 0
+    for slot in _slots(start, end):
+        made = poll_at(network, slot, polling or Polling())
+        if made is None:
+            missed += 1
+        else:
+            poll, places = made
+            blob = encode(poll, places)
+            is_new = lake.put_new(key_of(poll, blob), blob)
+            polls, already = polls + is_new, already + (not is_new)
+            written += len(blob) * is_new
+            failed += sum(place.outcome != "ok" for place in places)
+        if progress:
+            progress(slot)
+    return HistoryReport(polls, already, missed, failed, written)
+
+
+def poll_at(network: Network, slot: datetime, polling: Polling) -> tuple[Poll, list[Place]] | None:
+    """The poll of one slot, with its answers; None if it is missed."""
+    dice, number = Dice(network.seed, "polling"), seconds(slot)
+    if dice.roll(number, 0) < polling.missed:
+        return None
+    started_at = slot + _time(_FIRST_DELAY_S + dice.roll(number, 1) * polling.jitter_s)
+    step = polling.spread_s / len(network.slugs)
+    places = []
+    for order, slug in enumerate(network.slugs):
+        requested_at = started_at + _time(order * step)
+        places.append(_asked(network, slug, requested_at, dice, (number, order), polling))
+    poll = Poll(
+        feed=FEED,
+        kind="chargecloud",
+        slot_at=slot,
+        cadence_s=CADENCE_S,
+        time_zone="Europe/Berlin",
+        asked=network.slugs,
+        started_at=started_at,
+        ended_at=max(_answered_at(place) for place in places),
+        program=PROGRAM,
+        origin=network.origin,
+    )
+    return poll, places
+
+
+def _asked(
+    network: Network,
+    slug: str,
+    requested_at: datetime,
+    dice: Dice,
+    key: tuple[int, int],
+    polling: Polling,
+) -> Place:
+    elapsed_ms = 60 + int(dice.roll(*key, 2) ** 3 * 1400)
+    if dice.roll(*key, 3) < polling.failed:
+        return Place(
+            slug=slug,
+            outcome="http_error",
+            body=_FAILURE,
+            requested_at=requested_at,
+            elapsed_ms=elapsed_ms,
+            http_status=503,
+            detail="503 Service Temporarily Unavailable",
+        )
+    return Place(
+        slug=slug,
+        outcome="ok",
+        body=network.answer(slug, requested_at + timedelta(milliseconds=elapsed_ms)),
+        requested_at=requested_at,
+        elapsed_ms=elapsed_ms,
+        http_status=200,
+    )
+
+
+def _answered_at(place: Place) -> datetime:
+    assert place.requested_at is not None
+    return place.requested_at + timedelta(milliseconds=place.elapsed_ms or 0)
+
+
+def _slots(start: Hour, end: Hour) -> Iterator[datetime]:
+    slot = start.start
+    while slot < end.start:
+        yield slot
+        slot += timedelta(seconds=CADENCE_S)
+
+
+def _time(length_s: float) -> timedelta:
+    return timedelta(milliseconds=int(length_s * 1000))

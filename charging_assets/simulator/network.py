@@ -1,0 +1,217 @@
+"""The simulated network: the front door of the simulator.
+
+Belongs here: a network's settings, its answers at an instant, its truth over a period. Does not
+belong here: the archive (`history`) and HTTP (`server`), which ask it from outside.
+
+A network is a pure function of its settings and time. It has no clock and keeps no state but
+caches: it may be asked for any instant since 2021, in any order, and always says the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from charging_assets.simulator.answers import PlaceAnswers
+from charging_assets.simulator.demand import Demand
+from charging_assets.simulator.descriptions import Edition, evse_uid, station_id
+from charging_assets.simulator.hostile import KINDS, Hostility
+from charging_assets.simulator.instants import instant, seconds
+from charging_assets.simulator.life import Life, PlaceLife
+from charging_assets.simulator.spells import STATUSES, Reliability, Spells
+from charging_assets.simulator.state import PlaceState
+from charging_assets.simulator.topology import POWER_CLASSES, topology
+from charging_assets.simulator.truth import Outage, Session, Truth
+
+FEED = "simulated"
+DEFAULT_START = datetime(2025, 1, 6, tzinfo=UTC)
+
+
+class UnknownPlace(LookupError):  # noqa: N818
+    """The network has no place of that slug; the message lists those it has."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    seed: int
+    scale: float
+    demand: Demand
+    reliability: Reliability
+    life: Life
+    is_dirty: bool
+    hostile: frozenset[str]
+    overrides: float
+    edition: Edition
+    whole_at: int
+
+
+class Network:
+    """A seeded charging network; safe to use from several threads.
+
+    `scale` multiplies the stations of every place: 1 is 1,162 stations with 2,428 EVSEs and 2,811
+    connectors, all of them there at `whole_at`. `dirt` soils texts and numbers as the real API
+    does; `hostile` adds records that must be rejected, of all kinds or of those named (see
+    `hostile.KINDS`). `overrides` is the share of two-connector EVSEs whose second connector stays
+    AVAILABLE while the first one charges. `edition` is the year of the API's fields.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        scale: float = 1.0,
+        *,
+        demand: Demand | None = None,
+        reliability: Reliability | None = None,
+        life: Life | None = None,
+        dirt: bool = True,
+        hostile: bool | Iterable[str] = False,
+        overrides: float = 0.0,
+        edition: Edition = "2022",
+        whole_at: datetime = DEFAULT_START,
+    ) -> None:
+        if not scale > 0:
+            raise ValueError(f"a network's scale is greater than 0, not {scale}")
+        self.seed, self.scale = seed, scale
+        names = (KINDS if hostile else ()) if isinstance(hostile, bool) else hostile
+        self._settings = _Settings(
+            seed,
+            scale,
+            demand or Demand(),
+            reliability or Reliability(),
+            life or Life(),
+            dirt,
+            frozenset(names),
+            overrides,
+            edition,
+            seconds(whole_at),
+        )
+        self._places = {part.place.slug: part for part in topology(seed, scale)}
+        self._answers: dict[str, tuple[PlaceState, PlaceAnswers]] = {}
+        # Caches of a place are filled by one thread at a time; places do not wait for each other.
+        self._locks = {slug: threading.Lock() for slug in self._places}
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        """The places, in the order of the feed's list."""
+        return tuple(self._places)
+
+    @property
+    def origin(self) -> str:
+        """What raw objects say about where they come from."""
+        return f"simulator seed={self.seed} scale={self.scale:g}"
+
+    def answer(self, slug: str, at: datetime) -> bytes:
+        """A place's envelope at an aware time, as UTF-8 JSON; UnknownPlace, ValueError."""
+        second = seconds(at)
+        with self._locks[self._known(slug)]:
+            return self._place(slug)[1].envelope(second)
+
+    def counts(self, at: datetime) -> tuple[int, int, int]:
+        """How many stations, EVSEs and connectors are published at a time."""
+        stations = evses = connectors = 0
+        for slug, place in self._places.items():
+            with self._locks[slug]:
+                looks = self._place(slug)[1].looks(seconds(at))
+            stations += len(looks)
+            for row in looks:
+                first, last = place.first_evse[row], place.first_evse[row + 1]
+                evses += int(last - first)
+                connectors += int(place.first_connector[last] - place.first_connector[first])
+        return stations, evses, connectors
+
+    def hostile_kinds(self, slug: str, at: datetime) -> list[str]:
+        """Which kinds of hostile records an answer has."""
+        hostility = self._hostility()
+        place = self._places[self._known(slug)].place
+        return hostility.kinds(place.number, seconds(at)) if hostility else []
+
+    def truth(self, start: datetime, end: datetime, slugs: Iterable[str] | None = None) -> Truth:
+        """What really happened in `[start, end)`, everywhere or in some places."""
+        first, last = seconds(start), seconds(end)
+        if first >= last:
+            raise ValueError(f"the period {start.isoformat()} to {end.isoformat()} is empty")
+        sessions: list[Session] = []
+        outages: list[Outage] = []
+        for slug in self.slugs if slugs is None else slugs:
+            with self._locks[self._known(slug)]:
+                state, _ = self._place(slug)
+                sessions += _sessions(state, first, last)
+                outages += _outages(state, first, last)
+        return Truth(instant(first), instant(last), tuple(sessions), tuple(outages))
+
+    def _known(self, slug: str) -> str:
+        if slug not in self._places:
+            raise UnknownPlace(f"no place {slug!r}; there are {', '.join(self._places)}")
+        return slug
+
+    def _place(self, slug: str) -> tuple[PlaceState, PlaceAnswers]:
+        if slug not in self._answers:
+            part, it = self._places[slug], self._settings
+            life = PlaceLife(it.seed, it.life, part, it.whole_at)
+            state = PlaceState(it.seed, part, life, it.demand, it.reliability, it.overrides)
+            answers = PlaceAnswers(it.seed, state, it.edition, it.is_dirty, self._hostility())
+            self._answers[slug] = (state, answers)
+        return self._answers[slug]
+
+    def _hostility(self) -> Hostility | None:
+        return Hostility(self.seed, self._settings.hostile) if self._settings.hostile else None
+
+
+def _sessions(state: PlaceState, start: int, end: int) -> Iterator[Session]:
+    found = state.sessions(start, end)
+    place = state.place
+    energy = found.energy_kwh
+    generations = state.life.generations_at(place.evse_station[found.row], found.start).tolist()
+    for index, row in enumerate(found.row.tolist()):
+        began = int(found.start[index])
+        generation = generations[index]
+        reserved = int(found.reserved_at[index])
+        yield Session(
+            slug=place.place.slug,
+            station_id=station_id(int(place.station[place.evse_station[row]]), generation),
+            evse_uid=evse_uid(int(place.evse[row]), generation),
+            power_class=POWER_CLASSES[int(state.power_class[row])],
+            max_power_kw=float(state.power_kw[row]),
+            reserved_at=instant(reserved) if reserved < began else None,
+            started_at=instant(began),
+            ended_at=instant(int(found.end[index])),
+            free_at=instant(int(found.free_at[index])),
+            energy_kwh=float(energy[index]),
+            is_cut=bool(found.is_cut[index]),
+        )
+
+
+def _outages(state: PlaceState, start: int, end: int) -> list[Outage]:
+    hidden = state.hidden(start, end)
+    found = [
+        *_clipped(state, hidden.away, "absent", start, end),
+        *_clipped(state, hidden.outages, "outage", start, end),
+        *_clipped(state, hidden.stuck, "stuck", start, end),
+        *_clipped(state, hidden.flaps, "flap", start, end),
+    ]
+    return sorted(found, key=lambda outage: (int(outage.evse_uid), outage.started_at))
+
+
+def _clipped(
+    state: PlaceState, spells: Spells, reason: str, start: int, end: int
+) -> Iterator[Outage]:
+    starts = spells.start.clip(start, end)
+    generations = state.life.generations_at(state.place.evse_station[spells.row], starts)
+    for row, generation, began, ended, code in zip(
+        spells.row.tolist(),
+        generations.tolist(),
+        starts.tolist(),
+        spells.end.clip(start, end).tolist(),
+        spells.code.tolist(),
+        strict=True,
+    ):
+        yield Outage(
+            slug=state.place.place.slug,
+            evse_uid=evse_uid(int(state.place.evse[row]), generation),
+            reason=reason,
+            status=None if reason == "absent" else STATUSES[code],
+            started_at=instant(began),
+            ended_at=instant(ended),
+        )

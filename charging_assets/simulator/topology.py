@@ -1,0 +1,175 @@
+"""What stands where: stations, their EVSEs, their connectors.
+
+Belongs here: how many of each, of which kind, and their numbers. Does not belong here: what they
+are called (`descriptions`) and what happens to them (`life`, `spells`, `demand`).
+
+The network is made of *layers* of 1,162 stations, 2,428 EVSEs and 2,811 connectors, the first
+layer being the network at 1×. A further layer adds to every place as many stations again, so a
+station is the same at every scale that has it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from charging_assets.simulator.places import PLACES, Place
+from charging_assets.simulator.randomness import Dice, Ints
+
+STATIONS = 1162
+EVSES = 2428
+CONNECTORS = 2811
+
+# How many stations have so many EVSEs.
+_EVSES_PER_STATION = {
+    1: 231, 2: 821, 3: 35, 4: 46, 5: 2, 6: 11, 8: 5, 10: 4, 12: 1, 14: 1, 16: 4, 20: 1,
+}  # fmt: skip
+
+
+class Plug(NamedTuple):
+    """One kind of connector; `power_kw` is what it gives, however it is published."""
+
+    standard: str
+    form: str
+    power_type: str
+    ampere: int
+    voltage: int
+    power_kw: float
+
+
+_T2 = Plug("IEC_62196_T2", "SOCKET", "AC_3_PHASE", 32, 400, 22)
+_T2_11 = Plug("IEC_62196_T2", "SOCKET", "AC_3_PHASE", 16, 400, 11)
+_SCHUKO = Plug("DOMESTIC_F", "SOCKET", "AC_1_PHASE", 16, 230, 3.7)
+
+
+def _cable(standard: str, ampere: int, voltage: int, power_kw: float) -> Plug:
+    power_type = "AC_3_PHASE" if standard == "IEC_62196_T2" else "DC"
+    return Plug(standard, "CABLE", power_type, ampere, voltage, power_kw)
+
+
+_CCS = _cable("IEC_62196_T2_COMBO", 125, 500, 50)
+_CHADEMO = _cable("CHADEMO", 125, 500, 50)
+
+# What an EVSE can be, and how many of a layer's 2,428 are: 383 of them have two connectors.
+OUTFITS: tuple[tuple[tuple[Plug, ...], int], ...] = (
+    ((_T2,), 1687),
+    ((_T2, _SCHUKO), 368),
+    ((_T2_11,), 195),
+    ((_T2_11, _SCHUKO), 13),
+    ((_cable("IEC_62196_T2", 32, 400, 22),), 26),
+    ((Plug("IEC_62196_T2", "SOCKET", "AC_3_PHASE", 8, 400, 3.7),), 20),
+    ((Plug("IEC_62196_T2", "SOCKET", "AC_1_PHASE", 16, 230, 3.7),), 3),
+    ((Plug("IEC_62196_T2", "SOCKET", "AC_3_PHASE", 11, 400, 8),), 3),
+    ((_cable("IEC_62196_T2", 63, 400, 43),), 13),
+    ((_CCS,), 35),
+    ((_CHADEMO,), 32),
+    ((_CCS, _CHADEMO), 2),
+    ((_cable("IEC_62196_T2_COMBO", 200, 400, 75),), 5),
+    ((_cable("CHADEMO", 200, 400, 75),), 3),
+    ((_cable("IEC_62196_T2_COMBO", 500, 400, 150),), 19),
+    ((_cable("IEC_62196_T2_COMBO", 500, 1000, 300),), 4),
+)
+
+AC, DC, HPC = 0, 1, 2
+POWER_CLASSES = ("ac", "dc", "hpc")
+_HPC_FROM_KW = 100
+
+
+def power_class(outfit: int) -> int:
+    """AC, DC or HPC (from 100 kW): who stops there and for how long depends on nothing else."""
+    strongest = max(OUTFITS[outfit][0], key=lambda plug: plug.power_kw)
+    if strongest.power_type != "DC":
+        return AC
+    return HPC if strongest.power_kw >= _HPC_FROM_KW else DC
+
+
+@dataclass(frozen=True)
+class PlaceTopology:
+    """One place: arrays of stations, EVSEs and connectors, in the order of publication.
+
+    `station`, `evse` and `connector` are network-wide numbers; `evse_station` and
+    `connector_evse` point to rows of this place; `first_evse` and `first_connector` have one
+    entry more than there are owners. `rank` counts the place's stations across layers.
+    """
+
+    place: Place
+    station: Ints
+    rank: Ints
+    first_evse: Ints
+    evse: Ints
+    evse_station: Ints
+    outfit: Ints
+    first_connector: Ints
+    connector: Ints
+    connector_evse: Ints
+
+
+class Layer:
+    """One layer of the network: who belongs to which place, laid out by the seed alone."""
+
+    def __init__(self, seed: int, number: int) -> None:
+        dice = Dice(seed, "topology")
+        sizes = np.repeat(list(_EVSES_PER_STATION), list(_EVSES_PER_STATION.values()))
+        self.number = number
+        self.sizes: Ints = sizes[dice.shuffled(STATIONS, number, 0)].astype(np.int64)
+        self.owner: Ints = np.repeat(np.arange(STATIONS), self.sizes)
+        # Outfits are dealt along a shuffled row of stations, so that a station's EVSEs are alike.
+        row = np.argsort(dice.uniform(number, 1, self.owner), kind="stable")
+        self.outfit: Ints = np.empty(EVSES, dtype=np.int64)
+        self.outfit[row] = np.repeat(np.arange(len(OUTFITS)), [count for _, count in OUTFITS])
+        self.connectors: Ints = np.array([len(plugs) for plugs, _ in OUTFITS])[self.outfit]
+
+
+def topology(seed: int, scale: float) -> list[PlaceTopology]:
+    """The places of a network; at least one station each, however small the scale."""
+    layers = [Layer(seed, number) for number in range(max(1, math.ceil(scale)))]
+    places, first = [], 0
+    for place in PLACES:
+        parts = [_part(layer, place, first, scale) for layer in layers]
+        places.append(_joined(place, [part for part in parts if part.size], layers))
+        first += place.stations
+    return places
+
+
+def _part(layer: Layer, place: Place, first: int, scale: float) -> Ints:
+    """The stations (numbered network-wide) that a place has of one layer."""
+    wanted = round(place.stations * min(1.0, scale - layer.number))
+    if layer.number == 0:
+        wanted = max(1, wanted)
+    return layer.number * STATIONS + first + np.arange(max(0, wanted))
+
+
+def _joined(place: Place, parts: list[Ints], layers: list[Layer]) -> PlaceTopology:
+    evses, connectors, sizes, outfits, counts, ranks = [], [], [], [], [], []
+    for part in parts:
+        layer = layers[int(part[0]) // STATIONS]
+        rows = part - layer.number * STATIONS
+        first, last = np.searchsorted(layer.owner, [rows[0], rows[-1] + 1])
+        before = int(layer.connectors[:first].sum())
+        count = layer.connectors[first:last]
+        evses.append(layer.number * EVSES + np.arange(first, last))
+        connectors.append(layer.number * CONNECTORS + before + np.arange(count.sum()))
+        sizes.append(layer.sizes[rows])
+        outfits.append(layer.outfit[first:last])
+        counts.append(count)
+        ranks.append(layer.number * place.stations + np.arange(part.size))
+    size, count = np.concatenate(sizes), np.concatenate(counts)
+    return PlaceTopology(
+        place=place,
+        station=np.concatenate(parts),
+        rank=np.concatenate(ranks),
+        first_evse=_offsets(size),
+        evse=np.concatenate(evses),
+        evse_station=np.repeat(np.arange(size.size), size),
+        outfit=np.concatenate(outfits),
+        first_connector=_offsets(count),
+        connector=np.concatenate(connectors),
+        connector_evse=np.repeat(np.arange(count.size), count),
+    )
+
+
+def _offsets(sizes: Ints) -> Ints:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)

@@ -1,0 +1,168 @@
+"""Feeds: what the package brings, what a user may change, and what is refused, and how."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charging_assets.acquisition.feeds import Feed, FeedError, is_loopback, load_feeds
+
+NEW = '[feeds.new]\nkind = "chargecloud"\nbase_url = "https://example.org"\nplaces = ["a"]\n'
+
+
+@pytest.fixture(autouse=True)
+def _without_own_feeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHARGING_FEEDS", raising=False)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "my-feeds.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def a_feed(**settings: Any) -> Feed:
+    needed = {"name": "x", "kind": "chargecloud", "base_url": "https://example.org"}
+    return Feed(**{**needed, "places": ("a",), **settings})
+
+
+def test_load_feeds__package_brings_chargecloud() -> None:
+    feeds = load_feeds()
+    assert list(feeds) == ["chargecloud"]
+    feed = feeds["chargecloud"]
+    assert (feed.base_url, feed.kind) == ("https://new-poi.chargecloud.de", "chargecloud")
+    assert (feed.time_zone, feed.country, feed.enabled) == ("Europe/Berlin", "DE", True)
+    assert (feed.cadence, feed.poll_budget_s) == (timedelta(minutes=10), 240)
+    assert len(feed.places) == 39
+    assert (feed.places[0], feed.places[37:]) == ("koeln", ("lichtenfels", "SW-Stuttgart"))
+
+
+def test_load_feeds__user_changes_the_packaged_feed(tmp_path: Path) -> None:
+    text = '[feeds.chargecloud]\nadd_places = ["my-city"]\nenabled = false\ncadence_s = 300\n'
+    feed = load_feeds(written(tmp_path, text))["chargecloud"]
+    assert feed.places[-2:] == ("SW-Stuttgart", "my-city") and len(feed.places) == 40
+    assert (feed.enabled, feed.cadence) == (False, timedelta(minutes=5))
+    assert feed.base_url == "https://new-poi.chargecloud.de"
+
+
+def test_load_feeds__places_replace_and_add_places_add(tmp_path: Path) -> None:
+    text = '[feeds.chargecloud]\nplaces = ["bonn"]\nadd_places = ["kiel"]\n'
+    assert load_feeds(written(tmp_path, text))["chargecloud"].places == ("bonn", "kiel")
+
+
+def test_load_feeds__environment_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With the mark that some editors set before the first letter.
+    path = written(tmp_path, "\ufeff" + NEW + 'time_zone = "Europe/London"\ncountry = "GB"\n')
+    monkeypatch.setenv("CHARGING_FEEDS", str(path))
+    feeds = load_feeds()
+    assert list(feeds) == ["chargecloud", "new"]
+    assert (feeds["new"].name, feeds["new"].places) == ("new", ("a",))
+    assert (feeds["new"].time_zone, feeds["new"].country) == ("Europe/London", "GB")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[feeds.chargecloud]\nplace = ["a"]', ["'place'", "did you mean 'places'"]),
+        ("[feeds.chargecloud]\nzzz = 1", ["'zzz'", "known: ", "cadence_s"]),
+        ('[feeds.chargecloud]\nname = "other"', ["'name'", "no setting"]),
+        ('[feeds.chargecloud]\nadd_places = ["../x"]', ["places", "'../x'", "A-Z"]),
+        ('[feeds.chargecloud]\nadd_places = ["koeln"]', ["places", "'koeln'", "twice"]),
+        ('[feeds.chargecloud]\nadd_places = "kiel"', ["add_places", "'kiel'", "a list"]),
+        ("[feeds.chargecloud]\nplaces = [1]", ["places", "cannot be 1"]),
+        ("[feeds.chargecloud]\nplaces = []", ["places", "()"]),
+        ('[feeds.chargecloud]\nbase_url = "http://example.org"', ["base_url", "https://"]),
+        ('[feeds.chargecloud]\nkind = "no_such"', ["kind", "'no_such'", "dotted path"]),
+        ("[feeds.chargecloud]\ncadence_s = 420", ["cadence", "divide an hour"]),
+        ('[feeds.chargecloud]\ncadence_s = "10"', ["cadence_s", "'10'"]),
+        ("[feeds.chargecloud]\ncadence_s = 60", ["poll_budget_s", "240", "less than the cadence"]),
+        ("[feeds.chargecloud]\npoll_budget_s = nan", ["poll_budget_s", "nan"]),
+        ("[feeds.chargecloud]\nattempts = true", ["attempts", "True"]),
+        ('[feeds.chargecloud]\nenabled = "no"', ["enabled", "'no'", "true or false"]),
+        ('[feeds.new]\nkind = "chargecloud"', ["'new'", "lacks base_url, places"]),
+        (NEW.replace("new", "simulated"), ["'simulated'", "simulator's alone"]),
+        (NEW.replace("feeds.new", "feeds.New"), ["name", "'New'", "a-z"]),
+        ("feeds = 1", ["[feeds.<name>]"]),
+        ("[feeds]\nchargecloud = 1", ["'chargecloud'", "not a table", "[feeds.chargecloud]"]),
+        ('[chargecloud]\nplaces = ["a"]', ["'chargecloud'", "[feeds.<name>]"]),
+        ("[feeds.x]\nplaces == 2", ["not TOML", "line 2"]),
+    ],
+)
+def test_load_feeds__what_is_wrong_is_named(tmp_path: Path, text: str, said: list[str]) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(FeedError) as refused:
+        load_feeds(path)
+    for part in [str(path), *said]:
+        assert part in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_load_feeds__unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "absent.toml"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(FeedError, match=r"absent\.toml.*(CHARGING_FEEDS|not TOML)"):
+        load_feeds(path)
+    with pytest.raises(FeedError):
+        load_feeds(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "values"),
+    [
+        ("name", ["", "A", "a b", "a/b", "a\n", None]),
+        ("places", [(), ["a"], ("a", "a"), ("a\n",), ("",), ("..",), ("ä",), (["a"],)]),
+        (
+            "base_url",
+            ["", "ftp://a", "https://", "https://a b", "https://u:p@a", "https://a?k=1", None],
+        ),
+        ("base_url", ["https://a#f", "http://localhost.evil.org", "http://10.0.0.1"]),
+        ("base_url", ["https://[::1", "https://a:99999", "http://127.0.0.1@evil.org"]),
+        ("kind", ["", ".x", "no_such", "no.such.module", "os.path", 1]),
+        ("cadence", [timedelta(0), timedelta(seconds=90), timedelta(minutes=7), 600]),
+        ("cadence", [timedelta(hours=2), timedelta(minutes=-10)]),
+        ("time_zone", ["", "Europe", "Europe/Nowhere", "../../etc/passwd", 1, None]),
+        ("country", ["de", "DEU", "", None]),
+        ("max_workers", [0, 33, True, 1.5, "8"]),
+        ("place_timeout_s", [0, -1, float("nan"), float("inf"), "30", True]),
+        ("poll_budget_s", [600, 601, 0, float("nan")]),
+        ("max_body_bytes", [0, -1, 2**40, 1.5]),
+        ("attempts", [0, 11, False]),
+        ("enabled", [1, "yes", None]),
+        ("user_agent", ["", "a\r\nX: y", "ä", " a", None]),
+    ],
+)
+def test_feed__setting_that_cannot_be_is_refused(setting: str, values: list[Any]) -> None:
+    for value in values:
+        with pytest.raises(FeedError, match=f"feed .*{setting} cannot be "):
+            a_feed(**{setting: value})
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:8000", "http://localhost", "https://a/b"])
+def test_feed__loopback_needs_no_tls(base_url: str) -> None:
+    assert a_feed(base_url=base_url).base_url == base_url
+
+
+@pytest.mark.parametrize("minutes", [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60])
+def test_feed__cadence_that_divides_an_hour_is_taken(minutes: int) -> None:
+    assert a_feed(cadence=timedelta(minutes=minutes), poll_budget_s=30).cadence.seconds > 0
+
+
+def test_is_loopback__is_two_names_and_no_other() -> None:
+    assert is_loopback("127.0.0.1") and is_loopback("localhost")
+    assert not any(map(is_loopback, ["127.0.0.1.evil.org", "0.0.0.0", "", None]))
+
+
+def test_feeds__import_needs_no_http() -> None:
+    program = "import sys, charging_assets.acquisition.feeds; print('requests' in sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "False\n"

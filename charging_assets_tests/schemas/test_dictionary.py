@@ -1,0 +1,12 @@
+"""The data dictionary is what the schema says."""
+
+from pathlib import Path
+
+from charging_assets.schemas.dictionary import TARGET, dictionary
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_dictionary__is_not_behind_the_schema():
+    told = (ROOT / TARGET).read_text(encoding="utf-8")
+    assert told == dictionary(), "run `python -m charging_assets.schemas.dictionary`"
