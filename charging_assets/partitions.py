@@ -13,11 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dagster import HourlyPartitionsDefinition
+    from dagster import BackfillPolicy, HourlyPartitionsDefinition
 
 HOUR_FORMAT = "%Y-%m-%dT%H"
 FIRST_HOUR = datetime(2021, 1, 1, tzinfo=UTC)
 ONE_HOUR = timedelta(hours=1)
+# So many hours share a run: Dagster's events cost more than an hour's work, and the rows of all
+# hours of a run are in memory together.
+HOURS_A_RUN = 12
 
 
 @dataclass(frozen=True, order=True)
@@ -55,11 +58,19 @@ class Hour:
     def parse(cls, key: str) -> Hour:
         """The hour of a partition key; ValueError names the form that is wanted."""
         try:
-            return cls(datetime.strptime(key, HOUR_FORMAT).replace(tzinfo=UTC))
+            hour = cls(datetime.strptime(key, HOUR_FORMAT).replace(tzinfo=UTC))
+            if hour.key != key:
+                raise ValueError
+            return hour
         except ValueError:
             raise ValueError(
                 f"{key!r} is not an hour; give UTC hours as YYYY-MM-DDTHH, such as 2022-01-11T20"
             ) from None
+
+
+def naive(instant: datetime) -> datetime:
+    """An instant as tables store it: UTC, without saying so."""
+    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def hours_between(first: Hour, last: Hour) -> Iterator[Hour]:
@@ -84,3 +95,10 @@ def hourly_partitions() -> HourlyPartitionsDefinition:
     return HourlyPartitionsDefinition(
         start_date=FIRST_HOUR, timezone="UTC", fmt=HOUR_FORMAT, end_offset=1
     )
+
+
+def backfill_policy() -> BackfillPolicy:
+    """How backfills are cut into runs."""
+    from dagster import BackfillPolicy
+
+    return BackfillPolicy.multi_run(max_partitions_per_run=HOURS_A_RUN)

@@ -26,6 +26,8 @@ from charging_assets.storage.lake import Lake, LakeError
 FORMAT = 1
 RAW = "raw/"
 _LEVEL = 9
+_CHUNK = 1 << 18
+_SLOT_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 class CorruptArchive(Exception):
@@ -102,7 +104,13 @@ def key_of(poll: Poll, blob: bytes) -> str:
     """Where a poll's object stands: by feed, UTC date and hour of its slot, and content."""
     slot = poll.slot_at.astimezone(UTC)
     digest = hashlib.sha256(blob).hexdigest()[:12]
-    return f"{hour_prefix(poll.feed, Hour.of(slot))}{slot:%Y%m%dT%H%M%SZ}-{digest}.ndjson.zst"
+    return f"{hour_prefix(poll.feed, Hour.of(slot))}{slot:{_SLOT_FORMAT}}-{digest}.ndjson.zst"
+
+
+def slot_of_key(key: str) -> datetime:
+    """The slot of a raw object, to the second, by its key."""
+    said = key.rsplit("/", 1)[-1].split("-", 1)[0]
+    return datetime.strptime(said, _SLOT_FORMAT).replace(tzinfo=UTC)
 
 
 def hour_prefix(feed: str, hour: Hour) -> str:
@@ -213,18 +221,22 @@ def _place(line: _Line) -> Place:
 
 
 def _lines(lake: Lake, key: str) -> Iterator[bytes]:
-    reader = zstandard.ZstdDecompressor().stream_reader(lake.get(key))
-    rest = b""
+    blob, reader, rest = lake.get(key), zstandard.ZstdDecompressor().decompressobj(), b""
     try:
-        while chunk := reader.read(1 << 20):
-            *whole, rest = (rest + chunk).split(b"\n")
+        for start in range(0, len(blob), _CHUNK):
+            *whole, rest = (rest + reader.decompress(blob[start : start + _CHUNK])).split(b"\n")
             yield from whole
     except zstandard.ZstdError as error:
-        raise CorruptArchive(
-            f"{key} is damaged ({error}); restore it from a backup: nothing else holds its answers"
-        ) from error
-    if rest:
-        raise CorruptArchive(f"{key} ends in the middle of a line; restore it from a backup")
+        raise _damaged(key, str(error)) from error
+    # The frame's checksum stands at its end: without it nothing says that all of it is there.
+    if not reader.eof or reader.unused_data or rest:
+        raise _damaged(key, "its end is missing or not its own")
+
+
+def _damaged(key: str, reason: str) -> CorruptArchive:
+    return CorruptArchive(
+        f"{key} is damaged ({reason}); restore it from a backup: nothing else holds its answers"
+    )
 
 
 def _hour_of(key: str) -> Hour:

@@ -18,7 +18,7 @@ from charging_assets.acquisition.hour import (
     running_hour,
 )
 from charging_assets.acquisition.poll import poll
-from charging_assets.partitions import Hour, hourly_partitions
+from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.storage.lake import Lake
 
 
@@ -35,21 +35,26 @@ class RawArchiveIOManager(dg.IOManager):
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
-    def handle_output(self, context: dg.OutputContext, obj: HourArchive) -> None:
-        context.add_output_metadata(
-            {
-                "path": dg.MetadataValue.path(self._lake.uri(obj.keys[0].rsplit("/", 1)[0])),
-                "objects": len(obj.keys),
-                "archive_digest": obj.digest,
-            }
-        )
+    def handle_output(self, context: dg.OutputContext, obj: dict[str, HourArchive]) -> None:
+        for key, found in obj.items():
+            context.step_context.add_asset_metadata(
+                {
+                    "path": dg.MetadataValue.path(self._lake.uri(found.keys[0].rsplit("/", 1)[0])),
+                    "objects": len(found.keys),
+                    "dagster/row_count": len(found.keys),
+                    "archive_digest": found.digest,
+                },
+                context.asset_key,
+                key,
+            )
 
-    def load_input(self, context: dg.InputContext) -> HourArchive:
-        return find_hour(self._lake, Hour.parse(context.partition_key))
+    def load_input(self, context: dg.InputContext) -> dict[str, HourArchive]:
+        return {key: find_hour(self._lake, Hour.parse(key)) for key in context.asset_partition_keys}
 
 
 @dg.asset(
     partitions_def=hourly_partitions(),
+    backfill_policy=backfill_policy(),
     io_manager_key="raw_io_manager",
     group_name="acquisition",
     kinds={"python", "json"},
@@ -59,20 +64,21 @@ class RawArchiveIOManager(dg.IOManager):
 def raw_api_snapshots(
     context: dg.AssetExecutionContext, config: RawConfig, lake: dg.ResourceParam[Lake],
     feeds: dg.ResourceParam[Any],
-) -> HourArchive:  # fmt: skip
+) -> dict[str, HourArchive]:  # fmt: skip
     """What the feeds answered in the hour, byte for byte; written once, never changed.
 
     Materializing an hour finds its archived polls. Only the `poll` job, for the running hour,
     asks the APIs; an hour that is over is never filled with today's answers.
     """
-    hour = Hour.parse(context.partition_key)
+    hours = [Hour.parse(key) for key in context.partition_keys]
     if config.live:
-        _refuse_other_hours(hour)
+        for hour in hours:
+            _refuse_other_hours(hour)
         planned = datetime.fromisoformat(config.planned_at) if config.planned_at else None
-        report = poll_hour(lake, feeds, hour, poller=poll, planned_at=planned)
+        report = poll_hour(lake, feeds, hours[0], poller=poll, planned_at=planned)
         _tell(context, report)
     try:
-        return find_hour(lake, hour)
+        return {hour.key: find_hour(lake, hour) for hour in hours}
     except NoArchivedPolls as error:
         raise dg.Failure(str(error), allow_retries=False) from None
 

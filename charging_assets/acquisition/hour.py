@@ -18,6 +18,7 @@ from charging_assets.acquisition.archive import (
     digest,
     feeds_archived,
     hour_keys,
+    slot_of_key,
 )
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.partitions import Hour, slot_of
@@ -75,7 +76,8 @@ def poll_hour(
     """Poll every enabled feed once and archive what came, each under its own slot.
 
     A poll that begins outside `hour` is kept under the hour in which it began, and the slot that
-    was planned for `hour` is recorded as missed. One feed's trouble leaves the others alone.
+    was planned for `hour` is recorded as missed, unless an earlier try polled it. One feed's
+    trouble leaves the others alone.
     """
     report = PollReport()
     for feed in feeds.values():
@@ -94,7 +96,8 @@ def poll_hour(
         missed = slot_of(planned_at or hour.start, feed.cadence)
         if poll.slot_at not in hour or (planned_at and poll.slot_at != missed):
             report.late[feed.name] = poll.slot_at.isoformat()
-            record_missed(lake, feed.name, missed, f"the poll began at {poll.started_at}")
+            if not _is_archived(lake, feed.name, missed):
+                record_missed(lake, feed.name, missed, f"the poll began at {poll.started_at}")
     return report
 
 
@@ -117,6 +120,11 @@ def running_hour(now: datetime | None = None) -> Hour:
 def names(feeds: Iterable[Feed]) -> str:
     """The feeds' names, for messages."""
     return ", ".join(sorted(feed.name for feed in feeds)) or "none"
+
+
+def _is_archived(lake: Lake, feed: str, slot_at: datetime) -> bool:
+    keys = hour_keys(lake, [feed], Hour.of(slot_at))
+    return any(slot_of_key(key) == slot_at for key in keys)
 
 
 def _missed_key(feed: str, slot_at: datetime) -> str:

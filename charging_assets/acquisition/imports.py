@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,10 +25,11 @@ import msgspec
 from charging_assets.acquisition.archive import Place, Poll, archive
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.kinds import BadBody, kind
+from charging_assets.partitions import FIRST_HOUR
 from charging_assets.storage.lake import Lake
 
 _NAMED_TIME = re.compile(r"^(\d{8}_\d{6})")
-_SLUG = re.compile(r"^[A-Za-z0-9_-]+$")
+_SLUG = re.compile(r"[A-Za-z0-9_-]+")
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"\s*")
 
@@ -65,6 +67,8 @@ def read_file(feed: Feed, name: str, content: bytes) -> tuple[Poll, list[Place]]
     bodies = _bodies(name, content)
     published = [found for body in bodies.values() if (found := _published_at(feed, body))]
     slot_at = _slot_of(feed, name, published)
+    if slot_at < FIRST_HOUR:
+        raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
     poll = Poll(
         feed=feed.name,
         kind=feed.kind,
@@ -92,18 +96,30 @@ def _files(path: Path, report: ImportReport) -> Iterator[tuple[str, bytes]]:
         return
     try:
         if path.suffix == ".zip":
-            yield from _zipped(path)
+            yield from _zipped(path, report)
         else:
             yield str(path), path.read_bytes()
     except (OSError, zipfile.BadZipFile) as error:
         report.problems[str(path)] = f"cannot be read: {error}"
 
 
-def _zipped(path: Path) -> Iterator[tuple[str, bytes]]:
+def _zipped(path: Path, report: ImportReport) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(path) as archive_file:
-        for member in sorted(archive_file.namelist()):
-            if member.endswith(".json") and not member.startswith("__MACOSX"):
-                yield f"{path}/{member}", archive_file.read(member)
+        members = [
+            member
+            for member in sorted(archive_file.namelist())
+            if member.endswith(".json") and not member.startswith("__MACOSX")
+        ]
+        if not members:
+            report.problems[str(path)] = "the zip has no .json file"
+        for member in members:
+            name = f"{path}/{member}"
+            try:
+                content = archive_file.read(member)
+            except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+                report.problems[name] = f"cannot be read: {error}"
+                continue
+            yield name, content
 
 
 def _bodies(name: str, content: bytes) -> dict[str, bytes]:
@@ -115,9 +131,9 @@ def _bodies(name: str, content: bytes) -> dict[str, bytes]:
         raw = dict(_split(name, content))
     if "data" in raw:
         raw = {Path(name).stem: content}
-    if not raw:
+    elif not any(body.startswith(b"{") for body in raw.values()):
         raise CannotImport("the file holds no answer")
-    strange = [slug for slug in raw if not _SLUG.match(slug)]
+    strange = [slug for slug in raw if not _SLUG.fullmatch(slug)]
     if strange:
         raise CannotImport(
             f"{strange[:3]} cannot be places (letters, digits, _ and -); a single answer is named "
@@ -154,6 +170,8 @@ def _split(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         position = _skip(text, position)
         if text[position : position + 1] == ",":
             position = _skip(text, position + 1)
+    if text[position:].strip() not in ("", "}"):
+        raise CannotImport(f"the file is damaged before {text[position : position + 20]!r}")
 
 
 def _skip(text: str, position: int) -> int:
@@ -164,9 +182,11 @@ def _skip(text: str, position: int) -> int:
 def _published_at(feed: Feed, body: bytes) -> datetime | None:
     try:
         instant = datetime.fromisoformat(kind(feed.kind).open(body).observed_at)
-    except (BadBody, TypeError, ValueError):
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=ZoneInfo(feed.time_zone))
+        return instant.astimezone(UTC)
+    except (BadBody, OverflowError, TypeError, ValueError):
         return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(feed.time_zone))
 
 
 def _slot_of(feed: Feed, name: str, published: list[datetime]) -> datetime:
@@ -175,7 +195,7 @@ def _slot_of(feed: Feed, name: str, published: list[datetime]) -> datetime:
     if named is None:
         if not published:
             raise CannotImport("neither the file's name nor any answer in it says the time")
-        return min(published).astimezone(UTC)
+        return min(published)
     try:
         naive = datetime.strptime(named[1], "%Y%m%d_%H%M%S")
     except ValueError:
@@ -189,5 +209,5 @@ def _slot_of(feed: Feed, name: str, published: list[datetime]) -> datetime:
             f"{named[1]} in the file's name is ambiguous (the clocks changed), and no answer in "
             "it says the offset"
         )
-    told = min(published)
+    told = sorted(published)[len(published) // 2]
     return min(readings, key=lambda reading: abs(reading - told))

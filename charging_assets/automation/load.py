@@ -1,19 +1,21 @@
 """Loading hours through Dagster, in this process.
 
-Belongs here: one run of the `load_hour` job for each hour, recorded in the instance that the UI
-shows. Does not belong here: which hours (`pending`), or how progress is drawn (`cli`).
+Belongs here: cutting hours into runs, recorded in the instance that the UI shows. Does not belong
+here: which hours (`pending`), or how progress is drawn (`cli`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from charging_assets.partitions import Hour
+from charging_assets.partitions import HOURS_A_RUN, ONE_HOUR, Hour
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
+
+_FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -30,27 +32,78 @@ def load_hours(
     instance: DagsterInstance,
     hours: Iterable[Hour],
     progress: Callable[[HourLoaded], None],
+    *,
+    log_level: str = "INFO",
 ) -> list[HourLoaded]:
-    """Materialize hours one after the other; a failed hour does not keep the next from loading."""
-    job = definitions.resolve_job_def("load_hour")
-    outcomes = []
-    for hour in hours:
-        result = job.execute_in_process(
-            instance=instance, partition_key=hour.key, raise_on_error=False
-        )
-        failures = [event for event in result.all_events if event.is_step_failure]
-        error = None
-        if not result.success:
-            error = "; ".join(_told(event) for event in failures) or "the run failed"
-        outcomes.append(HourLoaded(hour, result.run_id, error))
-        progress(outcomes[-1])
+    """Materialize hours, neighbours together; a failed hour does not keep others from loading.
+
+    One hour alone is a run of `load_hour`, checks included, and so is the last one. Neighbours
+    share runs of `backfill`; if such a run fails, its hours are loaded one by one, so that the one
+    at fault is known. `log_level` is what Dagster says on the console; the instance
+    records everything in any case.
+    """
+    runner = _Runner(definitions, instance, log_level)
+    outcomes: list[HourLoaded] = []
+
+    def done(loaded: Sequence[HourLoaded]) -> None:
+        for outcome in loaded:
+            outcomes.append(outcome)
+            progress(outcome)
+
+    for group in _neighbours(hours):
+        together = runner.together(group) if len(group) > 1 else None
+        if together is not None:
+            done(together)
+            continue
+        for hour in group:
+            done([runner.alone(hour)])
     return outcomes
 
 
-def _told(event: object) -> str:
-    data = getattr(event, "step_failure_data", None)
-    cause = data.error.cause or data.error if data and data.error else None
-    step = getattr(event, "step_key", "?")
-    if data is not None and data.user_failure_data and data.user_failure_data.description:
-        return f"{step}: {data.user_failure_data.description}"
-    return f"{step}: {cause.message.strip()}" if cause else f"{step} failed"
+@dataclass(frozen=True)
+class _Runner:
+    definitions: Definitions
+    instance: DagsterInstance
+    log_level: str
+
+    def together(self, hours: Sequence[Hour]) -> list[HourLoaded] | None:
+        """The hours in one run; None if it failed."""
+        result = self._run("backfill", tags={_FIRST: hours[0].key, _LAST: hours[-1].key})
+        return [HourLoaded(hour, result.run_id) for hour in hours] if result.success else None
+
+    def alone(self, hour: Hour) -> HourLoaded:
+        result = self._run("load_hour", partition_key=hour.key)
+        if result.success:
+            return HourLoaded(hour, result.run_id)
+        failures = [event for event in result.all_events if event.is_step_failure]
+        error = "; ".join(_told(event) for event in failures) or "the run failed"
+        return HourLoaded(hour, result.run_id, error)
+
+    def _run(self, job: str, **how: Any) -> Any:
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": self.log_level}}}},
+            **how,
+        )
+
+
+def _neighbours(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
+    """Hours in order, cut where one is missing, where a run is full, and before the last."""
+    ordered, group = sorted(set(hours)), list[Hour]()
+    for hour in ordered:
+        follows = bool(group) and hour.start == group[-1].start + ONE_HOUR
+        if group and (not follows or hour == ordered[-1] or len(group) == HOURS_A_RUN):
+            yield group
+            group = []
+        group.append(hour)
+    if group:
+        yield group
+
+
+def _told(event: Any) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return f"{event.step_key}: {data.user_failure_data.description}"
+    cause = (data.error.cause or data.error) if data.error else None
+    return f"{event.step_key}: {cause.message.strip()}" if cause else f"{event.step_key} failed"

@@ -24,7 +24,7 @@ from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.catalog import table
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Warehouse, WarehouseError
+from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 
 Counts = Mapping[tuple[str, Hour], int]
 
@@ -59,8 +59,8 @@ def pending_hours(lake: Lake, warehouse: Warehouse) -> list[Pending]:
     archived = hours_archived(lake)
     try:
         ledger, counts = _ledger(warehouse), _row_counts(warehouse)
-    except WarehouseError:
-        # Nothing was ever loaded: there is no warehouse yet.
+    except NoWarehouse:
+        # Nothing was ever loaded. A warehouse that is locked is not taken for an empty one.
         ledger, counts = {}, {}
     versions = expected_versions()
     found = (
@@ -104,8 +104,7 @@ def _held(asset: str, name: str, hour: Hour, counts: Counts) -> int | None:
 
 def _ledger(warehouse: Warehouse) -> dict[tuple[str, Hour], _Row]:
     rows = warehouse.query(
-        "SELECT asset, slot_at, archive_digest, code_version, row_counts, is_staged "
-        "FROM ops.ledger"
+        "SELECT asset, slot_at, archive_digest, code_version, row_counts, is_staged FROM ops.ledger"
     ).to_pylist()
     return {
         (row["asset"], _hour(row["slot_at"])): _Row(

@@ -5,16 +5,27 @@ Belongs here: ticks to run requests. Does not belong here: what a run does, or h
 A partitioned schedule would request the hour before the tick; a poll is of the hour of the tick.
 """
 
+import os
+
 import dagster as dg
 
 from charging_assets.automation.jobs import load_hour, poll
 from charging_assets.partitions import ONE_HOUR, Hour
+
+# Nothing is polled unasked: schedules are off until they are switched on in the UI, or for as long
+# as Dagster runs under `charging-assets live`.
+_STATUS = (
+    dg.DefaultScheduleStatus.RUNNING
+    if os.environ.get("CHARGING_LIVE") == "1"
+    else dg.DefaultScheduleStatus.STOPPED
+)
 
 
 @dg.schedule(
     job=poll,
     cron_schedule="*/10 * * * *",
     execution_timezone="UTC",
+    default_status=_STATUS,
     description="Poll every feed each ten minutes, into the running hour.",
 )
 def poll_every_ten_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
@@ -31,6 +42,7 @@ def poll_every_ten_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunReque
     job=load_hour,
     cron_schedule="5 * * * *",
     execution_timezone="UTC",
+    default_status=_STATUS,
     description="Load the hour that has just ended, five minutes past.",
 )
 def load_last_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

@@ -29,15 +29,14 @@ class Envelope:
     """An opened body: the source's own timestamp as published, and its stations unparsed.
 
     `stations` holds the JSON of each record; `pointer` is where they stand in the body.
-    `unknown` are the envelope's fields that the kind does not know; `repairs` are (pointer, code)
-    of damage that was worked around so that the rest of the body could be used.
+    `unknown` are the envelope's fields that the kind does not know. A record may be damaged: it
+    is repaired or rejected by itself, when it is read.
     """
 
     observed_at: Any
     stations: Sequence[bytes]
     pointer: str = "/data"
     unknown: Sequence[str] = ()
-    repairs: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ Belongs here: what is particular to chargecloud's public JSON. Sources: its answ
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from charging_assets.kinds import BadBody, Envelope, RecordMap
-from charging_assets.kinds.tolerant import members, parse, pointer_token
+from charging_assets.kinds import BadBody, Envelope, RecordMap, tolerant
+from charging_assets.kinds.tolerant import pointer_token
 
 NAME = "chargecloud"
 
@@ -96,32 +97,46 @@ def url(base_url: str, slug: str) -> str:
     return f"{base_url.rstrip('/')}/{slug}"
 
 
-def open(body: bytes) -> Envelope:  # noqa: A001
+def open(body: bytes) -> Envelope:
     """The stations of an answer; the plain way first, the tolerant one for what it refuses."""
     try:
-        envelope = _DECODER.decode(body)
+        envelope, names = _DECODER.decode(body), _NAMES.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _open_tolerantly(body)
     _refuse_failure(envelope.status_code, body)
-    unknown = [f"/{pointer_token(name)}" for name in _NAMES.decode(body) if name not in _KNOWN]
-    return Envelope(envelope.timestamp, [bytes(raw) for raw in envelope.data], unknown=unknown)
+    stations = [bytes(raw) for raw in envelope.data]
+    return Envelope(envelope.timestamp, stations, unknown=_unknown(names))
 
 
 def _open_tolerantly(body: bytes) -> Envelope:
-    answer, repairs = parse(body)
-    if not isinstance(answer, dict):
+    if not tolerant.is_object(body):
+        tolerant.parse(body)  # says why it is not JSON, if it is not
         raise BadBody("bad_envelope", "the answer is not a JSON object", body)
-    _refuse_failure(answer.get("status_code", _SUCCESS), body)
-    data = answer.get("data")
-    if not isinstance(data, list):
+    answer = tolerant.fields(body)
+    _refuse_failure(_value(answer.get("status_code")), body)
+    data = answer.get("data", b"")
+    if not data.startswith(b"["):
         raise BadBody("bad_envelope", "the answer has no list of stations in 'data'", body, "/data")
-    unknown = [f"/{pointer_token(name)}" for name in answer if name not in _KNOWN]
-    stations, damaged = members(data, "/data")
-    return Envelope(answer.get("timestamp"), stations, "/data", unknown, [*repairs, *damaged])
+    stations = [station for _, station in tolerant.members(data)]
+    return Envelope(_value(answer.get("timestamp")), stations, unknown=_unknown(answer))
+
+
+def _value(text: bytes | None) -> Any:
+    """A field's value; its text where that is not JSON, for others to refuse."""
+    if text is None:
+        return None
+    try:
+        return tolerant.parse(text)[0]
+    except BadBody:
+        return text.decode("utf-8", "replace")
+
+
+def _unknown(names: Iterable[str]) -> list[str]:
+    return [f"/{pointer_token(name)}" for name in names if name not in _KNOWN]
 
 
 def _refuse_failure(status_code: Any, body: bytes) -> None:
-    if status_code != _SUCCESS:
+    if status_code not in (None, _SUCCESS, str(_SUCCESS)):
         raise BadBody(
             "api_status", f"the API answered status_code {status_code!r}", body, "/status_code"
         )

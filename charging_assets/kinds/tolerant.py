@@ -1,14 +1,16 @@
 """Reading JSON that is not quite JSON, so that one bad value never costs its neighbours.
 
 Belongs here: the slow path for what the strict decoder refuses (NaN, 1e999, lone surrogates, bad
-UTF-8), with every repair named. Does not belong here: what fields mean.
+UTF-8, bare control characters, endless nesting), with every repair named. Does not belong here:
+what fields mean.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -17,52 +19,94 @@ from charging_assets.kinds import BadBody
 
 Repairs = list[tuple[str, str]]
 
-# More digits than any published number has; Python itself refuses to parse over 4,300.
-_MAX_DIGITS = 300
+# Far more than any record has, and far from the end of Python's stack wherever it is read.
+MAX_DEPTH = 320
+# Python itself refuses to parse more.
+_MAX_DIGITS = 4300
+_BOM = b"\xef\xbb\xbf"
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},:]', re.DOTALL)
+_CLOSED_BY = {b"[": b"]", b"{": b"}"}
 
 
-def parse(body: bytes) -> tuple[Any, Repairs]:
-    """The JSON value of a body, as far as there is one; BadBody if there is none."""
+def parse(text: bytes) -> tuple[Any, Repairs]:
+    """The JSON value of a text, as far as there is one; BadBody if there is none."""
     repairs: Repairs = []
+    text = text.removeprefix(_BOM)
     try:
-        text = body.decode("utf-8-sig")
+        decoded = text.decode()
     except UnicodeDecodeError:
-        text = body.decode("utf-8", "replace")
+        decoded = text.decode("utf-8", "replace")
         repairs.append(("", "invalid_utf8"))
     try:
-        return json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=float), repairs
-    except RecursionError:
-        raise BadBody("too_deep", "the answer is nested too deeply", body) from None
-    except ValueError as error:
-        raise BadBody("not_json", f"the answer is not JSON: {error}", body) from None
-
-
-def members(values: Sequence[Any], pointer: str) -> tuple[list[bytes], Repairs]:
-    """Each member as strict JSON: what JSON cannot say becomes null and is named by pointer."""
-    repairs: Repairs = []
-    encoded = []
-    for index, value in enumerate(values):
         try:
-            strict = _strict(value, f"{pointer}/{index}", repairs)
-            encoded.append(msgspec.json.encode(strict))
-        except RecursionError:
-            repairs.append((f"{pointer}/{index}", "too_deep"))
-            encoded.append(b"null")
-    return encoded, repairs
+            return _loads(decoded, strict=True), repairs
+        except ValueError as error:
+            refusal = error
+        # Refused again unless bare control characters were all that was wrong.
+        return _loads(decoded, strict=False), [*repairs, ("", "control_character")]
+    except RecursionError:
+        raise BadBody("too_deep", "the answer is nested too deeply", text) from None
+    except ValueError:
+        raise BadBody("not_json", f"the answer is not JSON: {refusal}", text) from None
+
+
+def members(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The members of a list or an object as (name, value), unparsed; BadBody if it is neither.
+
+    Only brackets and quotes must be whole: what is wrong inside a member stays inside it.
+    """
+    text = text.removeprefix(_BOM).strip()
+    open_brackets: list[bytes] = []
+    name, start = b"", 1
+    for token in _TOKEN.finditer(text if text[:1] in _CLOSED_BY else b""):
+        mark = token[0]
+        is_member = len(open_brackets) == 1
+        if mark in _CLOSED_BY:
+            open_brackets.append(mark)
+        elif mark in (b"]", b"}"):
+            if _CLOSED_BY[open_brackets.pop()] != mark:
+                break
+            if is_member:
+                if name or text[start : token.start()].strip():
+                    yield name, text[start : token.start()].strip()
+                if token.end() < len(text):
+                    break
+                return
+        elif mark == b"," and is_member:
+            yield name, text[start : token.start()].strip()
+            name, start = b"", token.end()
+        elif mark == b":" and is_member and open_brackets == [b"{"] and not name:
+            name, start = text[start : token.start()].strip(), token.end()
+        elif mark == b'"':
+            break
+    raise BadBody("not_json", "the answer is not JSON: its brackets do not match", text)
+
+
+def is_object(text: bytes) -> bool:
+    """Whether a text begins as an object does."""
+    return text.removeprefix(_BOM).lstrip().startswith(b"{")
+
+
+def fields(text: bytes) -> dict[str, bytes]:
+    """An object's fields by name, unparsed; of one that is there twice, the last."""
+    found = {}
+    for name, value in members(text):
+        parsed = parse(name)[0] if name else None
+        if not isinstance(parsed, str):
+            raise BadBody("not_json", "the answer is not JSON: a field has no name", text)
+        found[_clean_text(parsed, "", [])] = value
+    return found
 
 
 def record(fragment: bytes) -> tuple[Any, Repairs]:
     """One record's value; its repairs' pointers are relative to the record."""
+    if _is_too_deep(fragment):
+        raise BadBody("too_deep", f"the record is nested over {MAX_DEPTH} levels", fragment)
     try:
         return msgspec.json.decode(fragment), []
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass
-    value, repairs = parse(fragment)
-    (strict,), damaged = members([value], "")
-    return msgspec.json.decode(strict), [
-        *repairs,
-        *((pointer.removeprefix("/0"), code) for pointer, code in damaged),
-    ]
+        value, repairs = parse(fragment)
+    return _strict(value, "", repairs), repairs
 
 
 def pointer_token(name: str) -> str:
@@ -70,22 +114,36 @@ def pointer_token(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
+def _loads(text: str, *, strict: bool) -> Any:
+    return json.loads(text, parse_int=_whole, parse_constant=float, strict=strict)
+
+
 def _whole(digits: str) -> int | float:
-    return int(digits) if len(digits) < _MAX_DIGITS else math.inf
+    return int(digits) if len(digits.lstrip("-")) <= _MAX_DIGITS else math.inf
 
 
-def _real(digits: str) -> float:
-    return float(digits)
+def _is_too_deep(fragment: bytes) -> bool:
+    if fragment.count(b"[") + fragment.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(fragment):
+        if token[0] in _CLOSED_BY:
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+    return False
 
 
 def _strict(value: Any, pointer: str, repairs: Repairs) -> Any:
+    """The value without what strict JSON cannot say; each repair is named by pointer."""
     if isinstance(value, dict):
-        return {
-            _clean_text(name, pointer, repairs): _strict(
-                member, f"{pointer}/{pointer_token(name)}", repairs
-            )
-            for name, member in value.items()
-        }
+        strict = {}
+        for published, member in value.items():
+            name = _clean_text(published, pointer, repairs)
+            strict[name] = _strict(member, f"{pointer}/{pointer_token(name)}", repairs)
+        return strict
     if isinstance(value, list):
         return [_strict(member, f"{pointer}/{i}", repairs) for i, member in enumerate(value)]
     if isinstance(value, str):
@@ -93,8 +151,6 @@ def _strict(value: Any, pointer: str, repairs: Repairs) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         repairs.append((pointer, "not_finite"))
         return None
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return float(value)
     return value
 
 

@@ -10,12 +10,12 @@ import dagster as dg
 
 from charging_assets.modelling import plans
 from charging_assets.modelling.staging import ensure_staged, staging_plan, staging_version
-from charging_assets.partitions import Hour, hourly_partitions
+from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Table
-from charging_assets.storage.flat_files import FlatFile
+from charging_assets.storage.io_managers import by_hour
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import Plan
 from charging_assets.storage.warehouse import Warehouse
@@ -24,21 +24,25 @@ WRITER_POOL = "warehouse_writer"
 
 
 @dg.asset(
-    ins={table.name: dg.AssetIn(dagster_type=FlatFile) for table in FLAT_TABLES},
+    ins={table.name: dg.AssetIn() for table in FLAT_TABLES},
     partitions_def=hourly_partitions(),
+    backfill_policy=backfill_policy(),
     io_manager_key="warehouse_io_manager",
     group_name="modelling",
     kinds={"sql", "table"},
     pool=WRITER_POOL,
     code_version=staging_version(flat_version()),
 )
-def staged_tables(context: dg.AssetExecutionContext, **flat_files: Any) -> Plan:
+def staged_tables(context: dg.AssetExecutionContext, **flat_files: Any) -> dict[str, Plan]:
     """The hour's flat files in the warehouse's staging schema, all tables in one transaction.
 
     The same files again are a no-op. Records in must be loaded or rejected, or nothing is loaded.
     """
-    files = [flat_files[table.name] for table in FLAT_TABLES]
-    return staging_plan(Hour.parse(context.partition_key), files)
+    tables_by_hour = {name: by_hour(context, found) for name, found in flat_files.items()}
+    return {
+        key: staging_plan(Hour.parse(key), [tables_by_hour[t.name][key] for t in FLAT_TABLES])
+        for key in context.partition_keys
+    }
 
 
 def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> dg.AssetsDefinition:
@@ -46,6 +50,7 @@ def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> 
         name=table.name,
         deps=[staged_tables],
         partitions_def=hourly_partitions(),
+        backfill_policy=backfill_policy(),
         io_manager_key="warehouse_io_manager",
         group_name="modelling",
         kinds={"sql", "table"},
@@ -58,12 +63,11 @@ def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> 
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
-    ) -> Plan:
-        hour = Hour.parse(context.partition_key)
-        if ensure_staged(warehouse, lake, hour):
+    ) -> dict[str, Plan]:
+        hours = [Hour.parse(key) for key in context.partition_keys]
+        for hour in ensure_staged(warehouse, lake, hours):
             context.log.info(f"{hour} was no longer in staging and was staged again")
-        plan: Plan = make_plan(hour)
-        return plan
+        return {hour.key: make_plan(hour) for hour in hours}
 
     return load
 

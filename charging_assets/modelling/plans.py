@@ -15,7 +15,6 @@ from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.table import Table
 from charging_assets.storage.plan import (
     Guard,
-    InsertMissing,
     Plan,
     Replace,
     Temp,
@@ -66,7 +65,7 @@ def dimension_plan(entity: Entity, hour: Hour) -> Plan:
     asked = {"entity_type": entity.name, **window(hour)}
     sighting_scope = hour_scope(tables.ENTITY_SIGHTING, hour, entity_type=entity.name)
     version_scope = key_scope("entity_key", "touched_entity", entity_type=entity.name)
-    dimension_scope = key_scope(entity.key_column, "touched_entity")
+    touched_scope = key_scope(entity.key_column, "touched_entity")
     return Plan(
         asset=entity.dimension.name,
         hour=hour,
@@ -76,11 +75,11 @@ def dimension_plan(entity: Entity, hour: Hour) -> Plan:
             Temp("new_sighting", sql("dimensions/entity_sighting"), asked),
             Temp("touched_entity", sql("dimensions/touched_entity"), asked),
             Replace(tables.ENTITY_SIGHTING, sighting_scope, "SELECT * FROM new_sighting"),
-            InsertMissing(entity.attributes, sql(f"dimensions/{entity.attributes.name}"), asked),
-            Replace(
-                tables.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), asked
-            ),
-            Replace(entity.dimension, dimension_scope, sql(f"dimensions/{entity.dimension.name}")),
+            Replace(tables.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), asked),
+            # The attributes' SELECT reads the rows that its replacement deletes first.
+            Temp("new_attributes", sql(f"dimensions/{entity.attributes.name}"), asked),
+            Replace(entity.attributes, touched_scope, "SELECT * FROM new_attributes"),
+            Replace(entity.dimension, touched_scope, sql(f"dimensions/{entity.dimension.name}")),
         ),
     )
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC
 
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour
+from charging_assets.partitions import Hour, naive
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage import ledger
 from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, open_flat
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import Guard, LoadRows, Plan, Step, hour_scope, window
 from charging_assets.storage.sql_files import sql
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 
 ASSET = "staged_tables"
 
@@ -56,18 +57,25 @@ def staging_plan(hour: Hour, files: Sequence[FlatFile]) -> Plan:
     )
 
 
-def ensure_staged(warehouse: Warehouse, lake: Lake, hour: Hour) -> bool:
-    """Stage the hour again from its flat files if staging no longer has it; True if it did.
+def ensure_staged(warehouse: Warehouse, lake: Lake, hours: Sequence[Hour]) -> list[Hour]:
+    """Stage hours again from their flat files if staging no longer has them; those that it did.
 
     Staging is a window, the lake is what lasts: an hour that was pruned is never taken for empty.
     """
-    held = warehouse.query(
-        ledger.READ, {"asset": ASSET, "hour_at": hour.start.replace(tzinfo=None)}
-    ).to_pylist()
-    if held and held[0]["is_staged"]:
-        return False
-    warehouse.apply(staging_plan(hour, [open_flat(lake, table, hour) for table in FLAT_TABLES]))
-    return True
+    held = _staged_hours(warehouse, hours[0], hours[-1])
+    missing = [hour for hour in hours if hour not in held]
+    for hour in missing:
+        warehouse.apply(staging_plan(hour, [open_flat(lake, table, hour) for table in FLAT_TABLES]))
+    return missing
+
+
+def _staged_hours(warehouse: Warehouse, first: Hour, last: Hour) -> set[Hour]:
+    asked = {"asset": ASSET, "first_at": naive(first.start), "last_at": naive(last.start)}
+    try:
+        held = warehouse.query(ledger.STAGED, asked).to_pylist()
+    except NoWarehouse:
+        return set()
+    return {Hour.of(row["slot_at"].replace(tzinfo=UTC)) for row in held}
 
 
 def prune(warehouse: Warehouse, hour: Hour) -> None:
@@ -79,7 +87,7 @@ def prune(warehouse: Warehouse, hour: Hour) -> None:
         (table, hour_scope(table, hour)) for table in FLAT_TABLES if table.schema == "staging"
     ]
     warehouse.execute(
-        (ledger.UNSTAGE, {"asset": ASSET, "hour_at": hour.start.replace(tzinfo=None)}),
+        (ledger.UNSTAGE, {"asset": ASSET, "hour_at": naive(hour.start)}),
         *((f"DELETE FROM {table.full_name} WHERE {s.predicate}", s.params) for table, s in scopes),
     )
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from charging_assets.acquisition.archive import read_places
 from charging_assets.acquisition.hour import HourArchive
-from charging_assets.partitions import hourly_partitions
+from charging_assets.partitions import backfill_policy, hourly_partitions
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations
 from charging_assets.preprocessing.version import flat_version
@@ -23,19 +23,25 @@ from charging_assets.schemas.table import Table
 from charging_assets.storage.io_managers import FlatRows
 from charging_assets.storage.lake import Lake
 
+
 def gate_type(table: Table) -> dg.DagsterType:
     """The Dagster type of a flat table: checked before the IO manager writes anything."""
 
     def check(_context: dg.TypeCheckContext, value: object) -> dg.TypeCheck:
-        if not isinstance(value, FlatRows):
-            return dg.TypeCheck(False, description=f"expected FlatRows, got {type(value).__name__}")
-        broken = violations(table, value.rows)
+        if not isinstance(value, dict):
+            told = f"expected rows by hour, got {type(value).__name__}"
+            return dg.TypeCheck(False, description=told)
+        broken = [
+            f"{hour}: {violation}"
+            for hour, flat_rows in value.items()
+            for violation in violations(table, flat_rows.rows)
+        ]
         return dg.TypeCheck(not broken, description="; ".join(broken) or None)
 
     return dg.DagsterType(
         type_check_fn=check,
         name=f"{''.join(part.title() for part in table.name.split('_'))}Rows",
-        typing_type=FlatRows,
+        typing_type=dict,
         description=f"{table.grain}; columns, nulls, lengths and key as the schema declares.",
     )
 
@@ -58,19 +64,27 @@ def _out(table: Table) -> dg.AssetOut:
     outs={table.name: _out(table) for table in FLAT_TABLES},
     ins={"raw_api_snapshots": dg.AssetIn(key="raw_api_snapshots")},
     partitions_def=hourly_partitions(),
+    backfill_policy=backfill_policy(),
     can_subset=True,
 )
 def flat_tables(
     context: dg.AssetExecutionContext,
-    raw_api_snapshots: HourArchive,
+    raw_api_snapshots: dict[str, HourArchive],
     lake: dg.ResourceParam[Lake],
-) -> Iterator[dg.Output[FlatRows]]:
+) -> Iterator[dg.Output[dict[str, FlatRows]]]:
     """The hour's answers, cleaned into flat tables; what is bad is set aside with its reason."""
-    flat_hour = flatten(read_places(lake, raw_api_snapshots.keys))
+    flat_hours = {
+        key: flatten(read_places(lake, found.keys)) for key, found in raw_api_snapshots.items()
+    }
     for table in FLAT_TABLES:
         if table.name in context.selected_output_names:
-            rows = FlatRows(flat_hour[table.name], raw_api_snapshots.digest, flat_version())
-            yield dg.Output(rows, table.name, metadata=_summary(table.name, flat_hour))
+            for key, flat_hour in flat_hours.items():
+                context.add_asset_metadata(_summary(table.name, flat_hour), table.name, key)
+            rows = {
+                key: FlatRows(flat_hour[table.name], raw_api_snapshots[key].digest, flat_version())
+                for key, flat_hour in flat_hours.items()
+            }
+            yield dg.Output(rows, table.name)
 
 
 def _summary(name: str, flat_hour: FlatHour) -> dict[str, Any]:

@@ -28,9 +28,10 @@ class BadValue(Exception):
 
 
 # OCPI 2.2.1, Locations module, enum Status.
-STATUSES = frozenset(
-    "AVAILABLE BLOCKED CHARGING INOPERATIVE OUTOFORDER PLANNED REMOVED RESERVED UNKNOWN".split()
-)
+STATUSES = frozenset({
+    "AVAILABLE", "BLOCKED", "CHARGING", "INOPERATIVE", "OUTOFORDER", "PLANNED", "REMOVED",
+    "RESERVED", "UNKNOWN",
+})  # fmt: skip
 
 # ISO 3166-1 alpha-3 → alpha-2 of the countries whose networks may stand in a German answer.
 _ALPHA_2 = {
@@ -39,7 +40,7 @@ _ALPHA_2 = {
     "NOR": "NO", "POL": "PL", "PRT": "PT", "SVK": "SK", "SVN": "SI", "SWE": "SE",
 }  # fmt: skip
 
-_TIME = re.compile(r"^([01]?\d|2[0-4]):([0-5]\d)(:[0-5]\d)?$")
+_TIME = re.compile(r"([01]?\d|2[0-3]|24(?=:00)):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 _KEEP_CLEANED = 200_000
 
@@ -136,9 +137,10 @@ def boolean(value: Any) -> bool | None:
         return value
     if isinstance(value, str) and not value.strip():
         return None
-    if isinstance(value, str | int) and (known := _TRUTHS.get(str(value).strip().lower())) is not None:
-        return known
-    raise BadValue("not_a_boolean")
+    known = _TRUTHS.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    if known is None:
+        raise BadValue("not_a_boolean")
+    return known
 
 
 def identifier(length: int) -> Cleaner:
@@ -246,7 +248,7 @@ def _weekday(value: Any) -> int | str:
 
 
 def _time(value: Any) -> str:
-    match = _TIME.match(value.strip()) if isinstance(value, str) else None
+    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise BadValue("not_opening_hours")
     return f"{int(match[1]):02d}:{match[2]}"

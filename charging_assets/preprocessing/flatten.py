@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from charging_assets.acquisition.archive import Answer, Poll
 from charging_assets.kinds import BadBody, Envelope, Kind, kind
-from charging_assets.preprocessing.clean import canonical
+from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
 from charging_assets.preprocessing.identity import names_hash
-from charging_assets.preprocessing.rejects import Rejection, rejection
+from charging_assets.preprocessing.rejects import Rejection, cut, rejection
 from charging_assets.preprocessing.stations import FlatStation, Seen, State, StationReader
 from charging_assets.schemas import flat
 
@@ -91,10 +91,6 @@ class _PlaceHour:
         if envelope is not None:
             observed_at, bad = _observed(envelope.observed_at, answer.poll)
             rejections += [bad] if bad else []
-            rejections += [
-                rejection("field", "poll", None, pointer, code, None)
-                for pointer, code in envelope.repairs
-            ]
             stations = self._stations(envelope, _naive(answer.poll.slot_at))
             self._count_poll(answer.poll)
             self._write_statuses(answer, observed_at, stations)
@@ -102,6 +98,7 @@ class _PlaceHour:
             if station.rejections and envelope is not None:
                 where = f"{envelope.pointer}/{index}"
                 rejections += [found.under(where) for found in station.rejections]
+        rejections = _each_once(rejections)
         self._write_rejects(answer, rejections)
         self._write_poll(opened, observed_at, stations, rejections)
 
@@ -210,7 +207,7 @@ class _PlaceHour:
             connector_rejected_count=rejected["connector"],
             field_rejected_count=sum(found.severity == "field" for found in rejections),
             schema_fingerprint=names_hash(pointers) if stations else None,
-            unknown_fields=canonical(sorted(unknown)[:200]) if unknown else None,
+            unknown_fields=_drift(unknown),
         )
 
     def _write_states(self, answer: Answer) -> None:
@@ -256,6 +253,23 @@ def _observed(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | 
     except (TypeError, ValueError, OverflowError):
         bad = rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
         return None, bad
+
+
+def _each_once(rejections: list[Rejection]) -> list[Rejection]:
+    """In the order of the table, without what one place in an answer has twice."""
+    found = {(each.pointer, each.entity, each.code): each for each in reversed(rejections)}
+    return [found[where] for where in sorted(found)]
+
+
+def _drift(unknown: set[str]) -> str | None:
+    """The unknown fields as JSON, cut: how many they are and how long is not ours to say."""
+    names = [cut(name, 256) for name in sorted(unknown)[:200]]
+    while names:
+        try:
+            return canonical(names)
+        except BadValue:
+            names = names[: len(names) // 2]
+    return None
 
 
 def _naive(instant: datetime) -> datetime:

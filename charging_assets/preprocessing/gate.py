@@ -20,8 +20,24 @@ def violations(table: Table, rows: pa.Table) -> list[str]:
     """Everything in which the rows break the table's schema; empty if nothing does."""
     declared = arrow_schema(table)
     if not rows.schema.equals(declared, check_metadata=False):
-        return [f"columns are {rows.schema.names}, declared are {declared.names}, or types differ"]
+        return _differing(rows.schema, declared)
     return [*_nulls(table, rows), *_too_long(table, rows), *_doubles(table, rows)]
+
+
+def _differing(found: pa.Schema, declared: pa.Schema) -> list[str]:
+    missing = [f"{name} is missing" for name in declared.names if name not in found.names]
+    other = [f"{name} is not declared" for name in found.names if name not in declared.names]
+    mistyped = [
+        f"{field.name} is {_said(field)}, declared is {_said(declared.field(field.name))}"
+        for field in found
+        if field.name in declared.names and not field.equals(declared.field(field.name))
+    ]
+    order = [f"columns are in the order {found.names}, declared is {declared.names}"]
+    return [*missing, *other, *mistyped] or order
+
+
+def _said(field: pa.Field) -> str:
+    return f"{field.type}{'' if field.nullable else ' not null'}"
 
 
 def _nulls(table: Table, rows: pa.Table) -> list[str]:

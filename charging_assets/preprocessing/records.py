@@ -16,16 +16,20 @@ from charging_assets.preprocessing.clean import BadValue, Cleaner, canonical, cl
 from charging_assets.schemas.table import Column
 
 Report = Callable[[str, str, Any], None]
+_Name = str | tuple[str, str]
 
 _KEEP_SHAPES = 10_000
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a record's field names say: pointers of all, and which are unknown."""
+    """What a record's field names say: pointers of all, and which are unknown.
+
+    A name is a path: of one field, or of two where the second stands under a known group.
+    """
 
     pointers: frozenset[str]
-    unknown: tuple[str, ...]
+    unknown: tuple[_Name, ...]
     unknown_pointers: tuple[str, ...]
 
 
@@ -53,12 +57,14 @@ class RecordReader:
         ]
         self._level = level
         self._width = len(columns)
-        self._top = tuple((place, path[0], clean) for place, path, clean in fields if len(path) == 1)
+        self._top = tuple(
+            (place, path[0], clean) for place, path, clean in fields if len(path) == 1
+        )
         self._groups = _groups([field for field in fields if len(field[1]) == 2])
         children = {record_map.children} if record_map.children else set()
         mapped = {path.split(".")[0] for path in paths.values()}
         self._known = frozenset(mapped | record_map.ignored | children)
-        self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._shapes: dict[tuple[_Name, ...], Shape] = {}
 
     def read(self, record: dict[str, Any], report: Report) -> list[Any]:
         """The clean values; a bad one is None and reported with pointer, code and value."""
@@ -81,11 +87,11 @@ class RecordReader:
 
     def shape(self, record: dict[str, Any]) -> Shape:
         """The record's field names, looked up once for each set of names."""
-        names = tuple(record)
+        names: tuple[_Name, ...] = tuple(record)
         for group in self._groups:
             inner = record.get(group.parent)
             if isinstance(inner, dict):
-                names = (*names, *(f"{group.parent}\x00{name}" for name in inner))
+                names = (*names, *((group.parent, name) for name in inner))
         found = self._shapes.get(names)
         if found is None:
             if len(self._shapes) > _KEEP_SHAPES:
@@ -95,14 +101,13 @@ class RecordReader:
 
     def extra(self, record: dict[str, Any], shape: Shape, report: Report) -> str | None:
         """The unknown fields that hold something, as canonical JSON."""
-        unknown: dict[str, Any] = {}
+        held: dict[str, Any] = {}
         for name in shape.unknown:
-            parent, _, inner = name.partition("\x00")
-            if not inner:
-                unknown[parent] = record[parent]
-            else:
-                unknown.setdefault(parent, {})[inner] = record[parent][inner]
-        held = {name: value for name, value in unknown.items() if value is not None}
+            if isinstance(name, str):
+                if record[name] is not None:
+                    held[name] = record[name]
+            elif record[name[0]][name[1]] is not None:
+                held.setdefault(name[0], {})[name[1]] = record[name[0]][name[1]]
         if not held:
             return None
         try:
@@ -111,8 +116,8 @@ class RecordReader:
             report("", f"extra_{bad.code}", None)
             return None
 
-    def _shape(self, names: tuple[str, ...]) -> Shape:
-        inner_known = {f"{g.parent}\x00{name}" for g in self._groups for name in g.known}
+    def _shape(self, names: tuple[_Name, ...]) -> Shape:
+        inner_known = {(g.parent, name) for g in self._groups for name in g.known}
         known = self._known | inner_known
         unknown = tuple(name for name in names if name not in known)
         return Shape(
@@ -121,9 +126,9 @@ class RecordReader:
             tuple(self._pointer(name) for name in unknown),
         )
 
-    def _pointer(self, name: str) -> str:
-        tokens = (pointer_token(part) for part in name.split("\x00"))
-        return "/".join((self._level, *tokens))
+    def _pointer(self, name: _Name) -> str:
+        path = (name,) if isinstance(name, str) else name
+        return "/".join((self._level, *(pointer_token(part) for part in path)))
 
 
 def _read_group(group: _Group, inner: dict[str, Any], values: list[Any], report: Report) -> None:

@@ -27,7 +27,7 @@ class Rejection(NamedTuple):
 
     def under(self, pointer: str) -> Rejection:
         """The same rejection, seen from further out."""
-        return self._replace(pointer=pointer + self.pointer)
+        return self._replace(pointer=cut(_plain(pointer + self.pointer), POINTER_BYTES))
 
 
 def rejection(
@@ -49,10 +49,15 @@ def fragment(value: Any) -> str | None:
             text = msgspec.json.encode(value).decode()
         except (TypeError, ValueError, OverflowError, RecursionError):
             text = f"<{type(value).__name__} that is not JSON>"
-    return cut(text.replace("\x00", "\\u0000"), FRAGMENT_BYTES)
+    return cut(_plain(text), FRAGMENT_BYTES)
 
 
 def cut(text: str, length: int) -> str:
     """A text cut to so many bytes of UTF-8, never in the middle of a character."""
     encoded = text.encode("utf-8", "replace")
-    return text if len(encoded) <= length else encoded[:length].decode("utf-8", "ignore")
+    return encoded[:length].decode("utf-8", "ignore")
+
+
+def _plain(text: str) -> str:
+    """NUL as JSON spells it, for no warehouse takes it."""
+    return text.replace("\x00", "\\u0000")

@@ -122,11 +122,9 @@ class StationReader:
             self._reject_connectors(children, out, f"{pointer}/{self._connectors}")
             return
         seen.evses.add(key)
-        published = self._kind.EVSE.columns["status"]
-        if record.get(published) in (None, ""):
-            out.rejections.append(
-                rejection("field", "evse", uid, f"{pointer}/{published}", "missing_status", None)
-            )
+        where = f"{pointer}/{self._kind.EVSE.columns['status']}"
+        if status is None and all(found.pointer != where for found in out.rejections):
+            out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
         assert out.station is not None
         above = (out.station.key, out.station.row[2])
         out.evses.append(_state(key, uid, _EVSE_NAMES, (*above, *attributes, extra)))
@@ -179,7 +177,7 @@ class StationReader:
         out.pointers |= shape.pointers
         if shape.unknown:
             out.unknown.update(shape.unknown_pointers)
-            extra = reader.extra(record, shape, lambda *found: bad.append(found))
+            extra = reader.extra(record, shape, lambda *found: bad.append(found))  # noqa: S610
         for where, code, value in bad:
             out.rejections.append(
                 rejection("field", entity, values[0], pointer + where, code, value)

@@ -23,12 +23,16 @@ from charging_assets.schemas.table import (
 # Part of every flat file; a file of another version is flattened again, never loaded.
 SCHEMA_VERSION = 1
 
-SLOT_AT = at("slot_at", "first slot, by our own clock, that the row speaks of; its UTC hour is the partition")
+SLOT_AT = at(
+    "slot_at", "first slot, by our own clock, that the row speaks of; its UTC hour is the partition"
+)
 FEED = text("feed", 64, "feed that was asked", nullable=False)
 PLACE = text("place", 128, "place of the feed that answered", nullable=False)
 LAST_SLOT_AT = at("last_slot_at", "last slot that the row speaks of")
 POLL_COUNT = count("poll_count", "good polls of its place that the row stands for", "polls")
-ATTRIBUTE_HASH = key("attribute_hash", "hash of all attributes that are not null, whatever their order")
+ATTRIBUTE_HASH = key(
+    "attribute_hash", "hash of all attributes that are not null, whatever their order"
+)
 
 STATION_KEY = key("station_key", "hash of feed and station id")
 STATION_ID = text("station_id", 128, "station id as published", nullable=False)
@@ -56,7 +60,10 @@ STATION_ATTRIBUTES: tuple[Column, ...] = (
     text("publication_status", 32, "the source's own status of the record, such as active"),
     flag("is_roaming", "published as a roaming partner's station"),
     flag("is_open_24_7", "open at all hours"),
-    json("opening_hours", "regular hours: list of weekday (1 Monday … 7, or holiday), period_begin, period_end, local time"),
+    json(
+        "opening_hours",
+        "regular local hours: weekday (1 Monday … 7, or holiday), period_begin, period_end",
+    ),
     json("tariff_zones", "tariff zones, sorted"),
     EXTRA,
 )
@@ -99,7 +106,9 @@ FLAT_POLLS = Table(
     columns=(
         SLOT_AT,
         FEED,
-        text("feed_kind", 64, "kind of the feed, which says how its answers are read", nullable=False),
+        text(
+            "feed_kind", 64, "kind of the feed, which says how its answers are read", nullable=False
+        ),
         text("time_zone", 64, "the feed's own time zone", nullable=False),
         PLACE,
         text("outcome", 32, "ok, or why there is no usable answer", nullable=False),
@@ -111,7 +120,9 @@ FLAT_POLLS = Table(
         Column("http_status", Type.SMALLINT, "HTTP status"),
         count("body_bytes", "size of the answer", "bytes"),
         text("raw_key", 512, "raw object that holds the answer", nullable=False),
-        count("answer_count", "answers archived for this slot and place; the earliest good one counts"),
+        count(
+            "answer_count", "answers archived for this slot and place; the earliest good one counts"
+        ),
         count("station_count", "station records in the answer"),
         count("station_rejected_count", "station records rejected"),
         count("evse_count", "EVSE records in the answer"),

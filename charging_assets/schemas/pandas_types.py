@@ -39,7 +39,9 @@ class _Kind(ColumnConstraint):
 
     def __init__(self, column: Column) -> None:
         self.kinds = _KINDS[column.type]
-        super().__init__(error_description=f"Must be a {column.type.value}", markdown_description="")
+        super().__init__(
+            error_description=f"Must be a {column.type.value}", markdown_description=""
+        )
 
     def validate(self, dataframe: Any, column_name: str) -> None:
         dtype = dataframe[column_name].dtype

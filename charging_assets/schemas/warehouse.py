@@ -10,17 +10,23 @@ from charging_assets.schemas import flat
 from charging_assets.schemas.table import Column, Table, at, flag, key, text
 
 VALID_FROM = at("valid_from", "first slot of the version")
-VALID_TO = at("valid_to", "first slot that is no longer of the version; null while it is current", nullable=True)
+VALID_TO = at(
+    "valid_to",
+    "first slot that is no longer of the version; null while it is current",
+    nullable=True,
+)
 IS_CURRENT = flag("is_current", "the version is the latest", nullable=False)
 CLOSE_REASON = text("close_reason", 32, "why the version ended: changed; null while it is current")
-FIRST_PLACE = text("place", 128, "place that publishes the entity (the first by name, of several)", nullable=False)
+FIRST_PLACE = text(
+    "place", 128, "place that publishes the entity (the first by name, of several)", nullable=False
+)
 ENTITY_TYPE = text("entity_type", 16, "station, evse or connector", nullable=False)
 ENTITY_KEY = key("entity_key", "key of the entity")
 
 ENTITY_SIGHTING = Table(
     schema="warehouse",
     name="entity_sighting",
-    grain="one row per entity, hour and distinct attribute state seen: what versions are derived from",
+    grain="one row per entity, hour and distinct attribute state seen",
     key=("entity_type", "entity_key", "slot_at", "attribute_hash"),
     columns=(
         flat.SLOT_AT,
@@ -38,7 +44,7 @@ ENTITY_SIGHTING = Table(
 ENTITY_VERSION = Table(
     schema="warehouse",
     name="entity_version",
-    grain="one row per entity and run of one attribute state in one place (SCD type 2, without attributes)",
+    grain="one row per entity and run of one attribute state in one place (SCD type 2)",
     key=("entity_type", "entity_key", "valid_from"),
     columns=(ENTITY_TYPE, ENTITY_KEY, flat.ATTRIBUTE_HASH, FIRST_PLACE, VALID_FROM, VALID_TO),
     hour_column=None,
@@ -46,7 +52,9 @@ ENTITY_VERSION = Table(
 )
 
 
-def _attributes(entity: str, key_column: Column, id_column: Column, columns: tuple[Column, ...]) -> Table:
+def _attributes(
+    entity: str, key_column: Column, id_column: Column, columns: tuple[Column, ...]
+) -> Table:
     return Table(
         schema="warehouse",
         name=f"{entity}_attributes",
@@ -58,7 +66,9 @@ def _attributes(entity: str, key_column: Column, id_column: Column, columns: tup
     )
 
 
-def _dimension(entity: str, key_column: Column, id_column: Column, columns: tuple[Column, ...]) -> Table:
+def _dimension(
+    entity: str, key_column: Column, id_column: Column, columns: tuple[Column, ...]
+) -> Table:
     return Table(
         schema="warehouse",
         name=f"dim_{entity}",

@@ -29,7 +29,7 @@ FEED = "simulated"
 DEFAULT_START = datetime(2025, 1, 6, tzinfo=UTC)
 
 
-class UnknownPlace(LookupError):  # noqa: N818
+class UnknownPlace(LookupError):
     """The network has no place of that slug; the message lists those it has."""
 
 

@@ -22,6 +22,6 @@ def rendered(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
 
 
 def bound(sql: str, params: Mapping[str, Any], dialect: str) -> tuple[str, dict[str, Any]]:
-    """The rendered statement and just the parameters that it names; KeyError names a missing one."""
+    """The rendered statement and just the parameters that it names; KeyError if one is missing."""
     statement, names = rendered(sql, dialect)
     return statement, {name: params[name] for name in names}

@@ -6,6 +6,7 @@ belong here: how objects or rows are stored (`lake`, `flat_files`, `warehouse`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from charging_assets.partitions import Hour
 from charging_assets.schemas.catalog import table
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
-from charging_assets.storage.flat_files import FlatFile, open_flat, write_flat
+from charging_assets.storage.flat_files import open_flat, write_flat
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import Plan, hour_scope
 from charging_assets.storage.warehouse import Warehouse
@@ -32,70 +33,92 @@ class FlatRows:
 
 
 class LakeIOManager(dg.IOManager):
-    """Flat tables in the lake. Inputs are a `FlatFile`, or its rows as Arrow or pandas."""
+    """Flat tables in the lake. Outputs are rows by partition key.
+
+    Inputs are a `FlatFile`, or its rows as Arrow or pandas, as the input is annotated; for a run of
+    several hours, those by partition key.
+    """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
-    def handle_output(self, context: dg.OutputContext, obj: FlatRows) -> None:
-        flat_table, hour = table(context.asset_key.path[-1]), Hour.parse(context.partition_key)
-        written = write_flat(
-            self._lake,
-            flat_table,
-            hour,
-            obj.rows,
-            archive_digest=obj.archive_digest,
-            code_version=obj.code_version,
-        )
-        context.add_output_metadata(
-            {
+    def handle_output(self, context: dg.OutputContext, obj: Mapping[str, FlatRows]) -> None:
+        flat_table = table(context.asset_key.path[-1])
+        context.add_output_metadata({"dagster/column_schema": column_schema(flat_table)})
+        for key, flat_rows in obj.items():
+            written = write_flat(
+                self._lake,
+                flat_table,
+                Hour.parse(key),
+                flat_rows.rows,
+                archive_digest=flat_rows.archive_digest,
+                code_version=flat_rows.code_version,
+            )
+            told = {
                 "dagster/row_count": written.row_count,
-                "dagster/column_schema": column_schema(flat_table),
                 "path": dg.MetadataValue.path(written.uri),
                 "bytes": written.byte_count,
-                "archive_digest": obj.archive_digest,
+                "archive_digest": flat_rows.archive_digest,
             }
-        )
+            context.step_context.add_asset_metadata(told, context.asset_key, key)
 
     def load_input(self, context: dg.InputContext) -> Any:
-        flat_table = table(context.asset_key.path[-1])
-        found = open_flat(self._lake, flat_table, Hour.parse(context.partition_key))
-        return _as(context.dagster_type.typing_type, found.read) or found
+        flat_table, wanted = table(context.asset_key.path[-1]), _form(context)
+
+        def load(key: str) -> Any:
+            found = open_flat(self._lake, flat_table, Hour.parse(key))
+            return found if wanted is None else wanted(found.read())
+
+        return _for_hours(context, load)
 
 
 class WarehouseIOManager(dg.IOManager):
-    """Warehouse tables. Outputs are a `Plan`, run in one transaction; inputs the hour's rows."""
+    """Warehouse tables. Outputs are a `Plan` by partition key, each run in one transaction.
+
+    Inputs are the hour's rows, as Arrow or pandas; for a run of several hours by partition key.
+    """
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
 
-    def handle_output(self, context: dg.OutputContext, obj: Plan) -> None:
-        done = self._warehouse.apply(obj)
+    def handle_output(self, context: dg.OutputContext, obj: Mapping[str, Plan]) -> None:
         name = context.asset_key.path[-1]
-        context.add_output_metadata(
-            {
+        context.add_output_metadata({"warehouse": self._warehouse.describe(), **_described(name)})
+        loads = self._warehouse.apply_all(list(obj.values()))
+        for key, done in zip(obj, loads, strict=True):
+            told = {
                 "dagster/row_count": done.row_counts.get(name, done.row_count),
                 "rows": dg.MetadataValue.json(dict(done.row_counts)),
                 "unchanged": done.skipped,
-                "warehouse": self._warehouse.describe(),
-                **_described(name),
             }
-        )
+            context.step_context.add_asset_metadata(told, context.asset_key, key)
 
     def load_input(self, context: dg.InputContext) -> Any:
-        asked = table(context.asset_key.path[-1])
+        asked, wanted = table(context.asset_key.path[-1]), _form(context)
 
-        def read() -> pa.Table:
-            return self._warehouse.query(*_select(asked, context))
+        def load(key: str) -> Any:
+            rows = self._warehouse.query(*_select(asked, Hour.parse(key)))
+            return rows if wanted is None else wanted(rows)
 
-        return _as(context.dagster_type.typing_type, read) or read()
+        return _for_hours(context, load)
 
 
-def _select(asked: Table, context: dg.InputContext) -> tuple[str, dict[str, Any]]:
+def by_hour(context: dg.AssetExecutionContext, value: Any) -> dict[str, Any]:
+    """An input by partition key, whether the run has one hour or several."""
+    keys = list(context.partition_keys)
+    return {keys[0]: value} if len(keys) == 1 else value
+
+
+def _for_hours(context: dg.InputContext, load: Callable[[str], Any]) -> Any:
+    keys = list(context.asset_partition_keys)
+    return load(keys[0]) if len(keys) == 1 else {key: load(key) for key in keys}
+
+
+def _select(asked: Table, hour: Hour) -> tuple[str, dict[str, Any]]:
     names = ", ".join(asked.names)
     if asked.hour_column is None:
         return f"SELECT {names} FROM {asked.full_name}", {}
-    scope = hour_scope(asked, Hour.parse(context.partition_key))
+    scope = hour_scope(asked, hour)
     return f"SELECT {names} FROM {asked.full_name} WHERE {scope.predicate}", dict(scope.params)
 
 
@@ -110,12 +133,11 @@ def _described(name: str) -> dict[str, Any]:
     }
 
 
-def _as(wanted: Any, read: Any) -> Any:
-    """The rows in the form that the input is annotated with, or None for any other annotation."""
-    if wanted is FlatFile:
-        return None
+def _form(context: dg.InputContext) -> Callable[[pa.Table], Any] | None:
+    """What makes of rows the form that the input is annotated with; None where it says no form."""
+    wanted = context.dagster_type.typing_type
     if wanted is pa.Table:
-        return read()
+        return lambda rows: rows
     if getattr(wanted, "__module__", "").startswith("pandas"):
-        return read().to_pandas()
+        return lambda rows: rows.to_pandas()
     return None

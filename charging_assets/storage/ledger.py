@@ -24,3 +24,9 @@ INSERT INTO ops.ledger (
 """
 
 UNSTAGE = "UPDATE ops.ledger SET is_staged = FALSE WHERE asset = :asset AND slot_at = :hour_at"
+
+STAGED = """
+SELECT slot_at
+FROM ops.ledger
+WHERE asset = :asset AND is_staged AND slot_at >= :first_at AND slot_at <= :last_at
+"""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.schemas.render import create_table, sql_type
-from charging_assets.schemas.table import Table
+from charging_assets.schemas.table import Column, Table
 from charging_assets.storage.sql_files import sql, sql_names
 
 
@@ -45,7 +45,7 @@ def migrate(session: Session) -> None:
         session.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}", {})
     for table in TABLES:
         session.execute(create_table(table, dialect=session.dialect), {})
-        _add_columns(session, table)
+    _add_columns(session)
     for name in sql_names("original"):
         view = name.split("/")[1]
         session.execute(f"CREATE OR REPLACE VIEW original.{view} AS {sql(name)}", {})
@@ -60,23 +60,24 @@ def schema_digest(dialect: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _add_columns(session: Session, table: Table) -> None:
-    held = {
-        row[0]
-        for row in session.fetch(
-            "SELECT column_name FROM information_schema.columns "
-            "WHERE table_schema = :schema AND table_name = :name",
-            {"schema": table.schema, "name": table.name},
+def _add_columns(session: Session) -> None:
+    held = set(
+        session.fetch(
+            "SELECT table_schema, table_name, column_name FROM information_schema.columns", {}
         )
-    }
-    for column in table.columns:
-        if column.name in held:
-            continue
-        if not column.nullable:
-            raise CannotMigrate(
-                f"{table.full_name} lacks the column {column.name}, which may not be null; move "
-                "the warehouse away and load again from the archive (`charging-assets load`)"
-            )
-        session.execute(
-            f"ALTER TABLE {table.full_name} ADD COLUMN {column.name} {sql_type(column)}", {}
+    )
+    for table in TABLES:
+        for column in table.columns:
+            if (table.schema, table.name, column.name) not in held:
+                _add_column(session, table, column)
+
+
+def _add_column(session: Session, table: Table, column: Column) -> None:
+    if not column.nullable:
+        raise CannotMigrate(
+            f"{table.full_name} lacks the column {column.name}, which may not be null; move "
+            "the warehouse away and load again from the archive (`charging-assets load`)"
         )
+    session.execute(
+        f"ALTER TABLE {table.full_name} ADD COLUMN {column.name} {sql_type(column)}", {}
+    )

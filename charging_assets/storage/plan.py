@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from charging_assets.partitions import Hour
+from charging_assets.partitions import Hour, naive
 from charging_assets.schemas.table import Table
 
 Params = Mapping[str, Any]
@@ -41,16 +41,14 @@ def key_scope(column: str, temp: str, **equal: Any) -> Scope:
     """The rows whose key is in a temp table's column `entity_key`."""
     terms = [f"{column} IN (SELECT entity_key FROM {temp})"]
     terms += [f"{name} = :scope_{name}" for name in equal]
-    return Scope(
-        " AND ".join(terms), {f"scope_{name}": value for name, value in equal.items()}
-    )
+    return Scope(" AND ".join(terms), {f"scope_{name}": value for name, value in equal.items()})
 
 
 def window(hour: Hour, prefix: str = "window") -> dict[str, datetime]:
     """The bounds of an hour as SQL parameters: naive UTC, half-open."""
     return {
-        f"{prefix}_start": hour.start.replace(tzinfo=None),
-        f"{prefix}_end": hour.end.replace(tzinfo=None),
+        f"{prefix}_start": naive(hour.start),
+        f"{prefix}_end": naive(hour.end),
     }
 
 
@@ -74,15 +72,6 @@ class Replace:
 
 
 @dataclass(frozen=True)
-class InsertMissing:
-    """Insert the rows of a SELECT whose key the table does not have."""
-
-    table: Table
-    select: str
-    params: Params = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Temp:
     """Keep the rows of a SELECT for later steps of the same load."""
 
@@ -101,7 +90,7 @@ class Guard:
     remedy: str = ""
 
 
-Step = LoadRows | Replace | InsertMissing | Temp | Guard
+Step = LoadRows | Replace | Temp | Guard
 
 
 @dataclass(frozen=True)
@@ -153,8 +142,8 @@ class WrongColumns(LoadError):
 
 def check_columns(table: Table, rows: pa.Table, declared: pa.Schema) -> None:
     """Refuse rows whose columns are not the table's, in name, order and type."""
-    found = [(name, str(kind)) for name, kind in zip(rows.schema.names, rows.schema.types, strict=True)]
-    wanted = [(name, str(kind)) for name, kind in zip(declared.names, declared.types, strict=True)]
+    found = [(field.name, str(field.type)) for field in rows.schema]
+    wanted = [(field.name, str(field.type)) for field in declared]
     if found != wanted:
         differing = sorted(set(found) ^ set(wanted)) or "their order"
         raise WrongColumns(

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from charging_assets.partitions import naive
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
 from charging_assets.storage.plan import (
     Guard,
     GuardFailed,
-    InsertMissing,
     Loaded,
     LoadRows,
     NotStaged,
@@ -38,11 +38,18 @@ class WarehouseError(Exception):
     """The warehouse cannot be reached or opened; the message says what to do."""
 
 
+class NoWarehouse(WarehouseError):
+    """Nothing was ever loaded: there is no warehouse yet, or not the tables asked for."""
+
+
 class Warehouse(Protocol):
     """A database with the schemas of `schemas.catalog`. SQL is given in the Redshift dialect."""
 
     def apply(self, plan: Plan) -> Loaded:
         """Run a load in one transaction: all of it, or LoadError and none of it."""
+
+    def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
+        """Run loads one after the other, each as `apply` does; the first error ends them."""
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         """Rows of a SELECT; parameters are bound by name."""
@@ -101,8 +108,6 @@ def _run_step(
         session.execute(f"CREATE TEMPORARY TABLE {step.name} AS {step.select}", step.params)
     elif isinstance(step, Guard):
         _guard(session, step)
-    elif isinstance(step, InsertMissing):
-        session.execute(_insert_missing(step), step.params)
     else:
         _delete(session, step.table, step.scope)
         if isinstance(step, LoadRows):
@@ -120,14 +125,6 @@ def _delete(session: Session, table: Table, scope: Scope) -> None:
 def _insert(table: Table, select: str) -> str:
     names = ", ".join(table.names)
     return f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM ({select}) AS new_rows"
-
-
-def _insert_missing(step: InsertMissing) -> str:
-    on_key = " AND ".join(f"held.{name} = new_rows.{name}" for name in step.table.key)
-    return (
-        f"{_insert(step.table, step.select)} "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {step.table.full_name} AS held WHERE {on_key})"
-    )
 
 
 def _count(session: Session, table: Table, scope: Scope) -> int:
@@ -176,12 +173,16 @@ def _same(session: Session, plan: Plan, made_from: _Input) -> dict[str, int] | N
     if held is None or not held[4] or held[1:3] != (made_from.digest, plan.code_version):
         return None
     counts: dict[str, int] = json.loads(held[3])
-    for step in plan.steps:
-        if isinstance(step, LoadRows | Replace) and counts.get(step.table.name) != _count(
-            session, step.table, step.scope
-        ):
+    for step in _of_the_hour(plan):
+        if counts.get(step.table.name) != _count(session, step.table, step.scope):
             return None
     return counts
+
+
+def _of_the_hour(plan: Plan) -> list[LoadRows | Replace]:
+    """The steps whose rows are the hour's: only their number stays what it was when loaded."""
+    replaced = (step for step in plan.steps if isinstance(step, LoadRows | Replace))
+    return [step for step in replaced if step.table.hour_column is not None]
 
 
 def _ledger_row(session: Session, asset: str, plan: Plan) -> tuple[Any, ...] | None:
@@ -193,6 +194,7 @@ def _write_ledger(
     session: Session, plan: Plan, made_from: _Input, counts: Mapping[str, int]
 ) -> None:
     where = {"asset": plan.asset, "hour_at": _hour_at(plan)}
+    counts = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
     session.execute(ledger.FORGET, where)
     session.execute(
         ledger.WRITE,
@@ -203,10 +205,10 @@ def _write_ledger(
             "code_version": plan.code_version,
             "row_count": sum(counts.values()),
             "row_counts": json.dumps(counts, sort_keys=True),
-            "loaded_at": datetime.now(UTC).replace(tzinfo=None),
+            "loaded_at": naive(datetime.now(UTC)),
         },
     )
 
 
 def _hour_at(plan: Plan) -> datetime:
-    return plan.hour.start.replace(tzinfo=None)
+    return naive(plan.hour.start)

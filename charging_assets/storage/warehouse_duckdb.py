@@ -21,14 +21,16 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from charging_assets.storage.migrate import migrate
 from charging_assets.schemas.table import Table
 from charging_assets.storage.dialect import bound
+from charging_assets.storage.migrate import migrate
 from charging_assets.storage.plan import Loaded, LoadError, Params, Plan
-from charging_assets.storage.warehouse import WarehouseError, read_rows, run
+from charging_assets.storage.warehouse import NoWarehouse, WarehouseError, read_rows, run
 
-_LOCKED = re.compile(r"could not set lock on file", re.IGNORECASE)
+# By another process, or by another warehouse object of this one.
+_LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_DATABASE = "charging"
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
 
 
@@ -39,26 +41,43 @@ class DuckDBWarehouse:
         self.path = path
         self._patience_s = patience_s
         self._mutex = threading.RLock()
-        self._memory = duckdb.connect(":memory:") if path is None else None
+        self._memory = _opened(None) if path is None else None
         self._is_migrated = False
 
     def apply(self, plan: Plan) -> Loaded:
+        return self.apply_all([plan])[0]
+
+    def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
+        with self._mutex, self._writing() as connection:
+            return [self._apply(connection, plan) for plan in plans]
+
+    def _apply(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> Loaded:
         rows = read_rows(plan)
-        with self._transaction() as session:
-            try:
+        try:
+            with self._transaction(connection) as session:
                 return run(session, plan, rows)
-            except duckdb.Error as error:
-                raise LoadError(
-                    f"loading {plan.asset} for {plan.hour} failed, nothing was changed: {error}"
-                ) from error
+        except duckdb.Error as error:  # COMMIT's too: on a full disk it is what fails
+            raise LoadError(
+                f"loading {plan.asset} for {plan.hour} failed, nothing was changed: {error}"
+            ) from error
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         statement, values = bound(sql, params or {}, "duckdb")
         with self._reading() as connection:
-            return connection.sql(statement, params=values).to_arrow_table()
+            try:
+                return connection.sql(statement, params=values).to_arrow_table()
+            except duckdb.CatalogException as error:
+                raise NoWarehouse(
+                    f"{self.describe()} lacks a table that is asked for; load some hours first "
+                    f"(`charging-assets load`): {error}"
+                ) from error
 
     def execute(self, *statements: tuple[str, Params]) -> None:
-        with self._transaction() as session:
+        with (
+            self._mutex,
+            self._writing() as connection,
+            self._transaction(connection) as session,
+        ):
             for sql, params in statements:
                 session.execute(sql, params)
 
@@ -66,19 +85,18 @@ class DuckDBWarehouse:
         return f"DuckDB at {self.path}" if self.path else "DuckDB in memory"
 
     @contextmanager
-    def _transaction(self) -> Iterator[_DuckDBSession]:
-        with self._mutex, self._writing() as connection:
-            connection.execute("BEGIN TRANSACTION")
-            session = _DuckDBSession(connection)
-            try:
-                if not self._is_migrated:
-                    migrate(session)
-                yield session
-                connection.execute("COMMIT")
-                self._is_migrated = True
-            except BaseException:
-                _roll_back(connection)
-                raise
+    def _transaction(self, connection: duckdb.DuckDBPyConnection) -> Iterator[_DuckDBSession]:
+        connection.execute("BEGIN TRANSACTION")
+        session = _DuckDBSession(connection)
+        try:
+            if not self._is_migrated:
+                migrate(session)
+            yield session
+            connection.execute("COMMIT")
+            self._is_migrated = True
+        except BaseException:
+            _roll_back(connection)
+            raise
 
     @contextmanager
     def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -87,6 +105,8 @@ class DuckDBWarehouse:
             return
         assert self.path is not None
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        # People move a warehouse away to have it made again, while this program runs.
+        self._is_migrated = self._is_migrated and self.path.exists()
         connection = self._connected(read_only=False)
         try:
             yield connection
@@ -96,13 +116,14 @@ class DuckDBWarehouse:
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if self._memory is not None:
-            with self._transaction():
-                pass
-            yield self._memory
+            with self._mutex:
+                with self._transaction(self._memory):
+                    pass
+                yield self._memory
             return
         assert self.path is not None
         if not self.path.exists():
-            raise WarehouseError(
+            raise NoWarehouse(
                 f"there is no warehouse at {self.path} yet; load some hours first "
                 "(`charging-assets load`)"
             )
@@ -117,10 +138,8 @@ class DuckDBWarehouse:
         deadline, wait = time.monotonic() + self._patience_s, _FIRST_WAIT_S
         while True:
             try:
-                return duckdb.connect(
-                    str(self.path), read_only=read_only, config={"TimeZone": "UTC"}
-                )
-            except duckdb.IOException as error:
+                return _opened(self.path, read_only=read_only)
+            except duckdb.Error as error:
                 if not _LOCKED.search(str(error)):
                     raise WarehouseError(f"cannot open {self.path}: {error}") from error
                 if time.monotonic() + wait > deadline:
@@ -130,11 +149,30 @@ class DuckDBWarehouse:
 
     def _locked(self, error: duckdb.Error) -> str:
         holder = _HOLDER.search(str(error))
-        who = f"process {holder['pid']} ({holder['program']})" if holder else "another process"
+        who = f"process {holder['pid']} ({holder['program']})" if holder else "another connection"
         return (
             f"{self.path} has been locked by {who} for {self._patience_s:.0f} s; "
             "close the program that has it open (a DuckDB shell, a notebook?) and try again"
         )
+
+
+def _opened(path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection that thinks in UTC and never fetches an extension from the network."""
+    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    try:
+        # Not in the configuration: that is applied before the part that knows time zones is there.
+        connection.execute("SET TimeZone = 'UTC'")
+        if path is not None:
+            # Under a name of its own: a file is otherwise called by its stem, and the schema
+            # `warehouse` in the database `warehouse` is ambiguous.
+            quoted = str(path).replace("'", "''")
+            mode = "READ_ONLY" if read_only else "READ_WRITE"
+            connection.execute(f"ATTACH '{quoted}' AS {_DATABASE} ({mode})")
+            connection.execute(f"USE {_DATABASE}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 class _DuckDBSession:

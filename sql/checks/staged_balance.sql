@@ -16,28 +16,28 @@ WITH polls AS (
 
 expected AS (
     SELECT
-        'station' AS entity,
+        CAST('station' AS VARCHAR(16)) AS entity,
         feed,
         place,
         stations AS record_count
     FROM polls
     UNION ALL
     SELECT
-        'evse' AS entity,
+        CAST('evse' AS VARCHAR(16)) AS entity,
         feed,
         place,
         evses AS record_count
     FROM polls
     UNION ALL
     SELECT
-        'status' AS entity,
+        CAST('status' AS VARCHAR(16)) AS entity,
         feed,
         place,
         evses AS record_count
     FROM polls
     UNION ALL
     SELECT
-        'connector' AS entity,
+        CAST('connector' AS VARCHAR(16)) AS entity,
         feed,
         place,
         connectors AS record_count
@@ -46,7 +46,7 @@ expected AS (
 
 loaded AS (
     SELECT
-        'station' AS entity,
+        CAST('station' AS VARCHAR(16)) AS entity,
         feed,
         place,
         SUM(poll_count) AS record_count
@@ -57,7 +57,7 @@ loaded AS (
     GROUP BY feed, place
     UNION ALL
     SELECT
-        'evse' AS entity,
+        CAST('evse' AS VARCHAR(16)) AS entity,
         feed,
         place,
         SUM(poll_count) AS record_count
@@ -68,7 +68,7 @@ loaded AS (
     GROUP BY feed, place
     UNION ALL
     SELECT
-        'status' AS entity,
+        CAST('status' AS VARCHAR(16)) AS entity,
         feed,
         place,
         COUNT(*) AS record_count
@@ -79,7 +79,7 @@ loaded AS (
     GROUP BY feed, place
     UNION ALL
     SELECT
-        'connector' AS entity,
+        CAST('connector' AS VARCHAR(16)) AS entity,
         feed,
         place,
         SUM(poll_count) AS record_count

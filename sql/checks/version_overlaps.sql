@@ -1,6 +1,6 @@
 -- Grain: one row per version of an entity that begins before the one before it has ended, or that
 -- leaves a gap after it, among the entities seen in the hour.
--- Scope: entities seen in [:window_start, :window_end).
+-- Scope: entities of :entity_type seen in [:window_start, :window_end).
 WITH seen AS (
     SELECT DISTINCT
         entity_type,

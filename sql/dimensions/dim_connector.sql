@@ -19,7 +19,9 @@ SELECT
     versions.valid_from,
     versions.valid_to,
     versions.valid_to IS NULL AS is_current,
-    CASE WHEN versions.valid_to IS NOT NULL THEN 'changed' END AS close_reason
+    CAST(
+        CASE WHEN versions.valid_to IS NOT NULL THEN 'changed' END AS VARCHAR(32)
+    ) AS close_reason
 FROM warehouse.entity_version AS versions
 INNER JOIN warehouse.connector_attributes AS attributes
     ON

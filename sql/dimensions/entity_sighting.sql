@@ -5,7 +5,7 @@ WITH seen AS (
     SELECT
         slot_at,
         last_slot_at,
-        'station' AS entity_type,
+        CAST('station' AS VARCHAR(16)) AS entity_type,
         station_key AS entity_key,
         attribute_hash,
         place,
@@ -15,7 +15,7 @@ WITH seen AS (
     SELECT
         slot_at,
         last_slot_at,
-        'evse' AS entity_type,
+        CAST('evse' AS VARCHAR(16)) AS entity_type,
         evse_key AS entity_key,
         attribute_hash,
         place,
@@ -25,7 +25,7 @@ WITH seen AS (
     SELECT
         slot_at,
         last_slot_at,
-        'connector' AS entity_type,
+        CAST('connector' AS VARCHAR(16)) AS entity_type,
         connector_key AS entity_key,
         attribute_hash,
         place,

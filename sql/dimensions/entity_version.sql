@@ -53,7 +53,7 @@ starts AS (
 )
 
 SELECT
-    :entity_type AS entity_type,
+    CAST(:entity_type AS VARCHAR(16)) AS entity_type,
     entity_key,
     attribute_hash,
     place,

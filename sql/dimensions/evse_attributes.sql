@@ -1,26 +1,86 @@
--- Grain: one row per evse and distinct attribute state, of those seen in the hour.
--- Scope: states that warehouse.evse_attributes does not have yet; slots in
--- [:window_start, :window_end). Rows of one state are equal, so any of them will do.
-SELECT DISTINCT
-    evse_key,
-    attribute_hash,
-    feed,
-    evse_uid,
-    station_key,
-    station_id,
-    evse_id,
-    physical_reference,
-    floor_level,
-    vehicle_type,
-    charging_point_position,
-    charging_station_position,
-    parking_space_numbers,
-    public_comment,
-    is_roaming,
-    is_reservable,
-    capabilities,
-    extra
-FROM staging.flat_evses
-WHERE
-    slot_at >= :window_start
-    AND slot_at < :window_end;
+-- Grain: one row per evse and distinct attribute state that one of its versions names.
+-- States are those held and those of the hour; rows of one state are equal.
+-- Scope: the evses in touched_entity; the hour's slots are in [:window_start, :window_end).
+WITH told AS (
+    SELECT
+        evse_key,
+        attribute_hash,
+        feed,
+        evse_uid,
+        station_key,
+        station_id,
+        evse_id,
+        physical_reference,
+        floor_level,
+        vehicle_type,
+        charging_point_position,
+        charging_station_position,
+        parking_space_numbers,
+        public_comment,
+        is_roaming,
+        is_reservable,
+        capabilities,
+        extra
+    FROM warehouse.evse_attributes
+    WHERE evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+    UNION
+    SELECT
+        evse_key,
+        attribute_hash,
+        feed,
+        evse_uid,
+        station_key,
+        station_id,
+        evse_id,
+        physical_reference,
+        floor_level,
+        vehicle_type,
+        charging_point_position,
+        charging_station_position,
+        parking_space_numbers,
+        public_comment,
+        is_roaming,
+        is_reservable,
+        capabilities,
+        extra
+    FROM staging.flat_evses
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+),
+
+named AS (
+    SELECT DISTINCT
+        entity_key,
+        attribute_hash
+    FROM warehouse.entity_version
+    WHERE
+        entity_type = 'evse'
+        AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+)
+
+SELECT
+    told.evse_key,
+    told.attribute_hash,
+    told.feed,
+    told.evse_uid,
+    told.station_key,
+    told.station_id,
+    told.evse_id,
+    told.physical_reference,
+    told.floor_level,
+    told.vehicle_type,
+    told.charging_point_position,
+    told.charging_station_position,
+    told.parking_space_numbers,
+    told.public_comment,
+    told.is_roaming,
+    told.is_reservable,
+    told.capabilities,
+    told.extra
+FROM told
+INNER JOIN named
+    ON
+        told.evse_key = named.entity_key
+        AND told.attribute_hash = named.attribute_hash;

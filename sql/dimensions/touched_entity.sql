@@ -2,6 +2,8 @@
 -- Reads new_sighting, the hour's sightings to be, beside those that are held.
 -- An entity is touched if a sighting came or went, and either its version of that slot says
 -- otherwise, or one of its versions begins in the hour.
+-- Joins and set operations alone: Redshift refuses correlated subqueries under OR.
+-- Scope: slots in [:window_start, :window_end).
 WITH held AS (
     SELECT
         slot_at,
@@ -53,26 +55,38 @@ versions AS (
         valid_to
     FROM warehouse.entity_version
     WHERE entity_type = :entity_type
+),
+
+explained AS (
+    SELECT
+        changed.slot_at,
+        changed.last_slot_at,
+        changed.entity_key,
+        changed.attribute_hash,
+        changed.place
+    FROM changed
+    INNER JOIN versions
+        ON
+            changed.entity_key = versions.entity_key
+            AND changed.attribute_hash = versions.attribute_hash
+            AND changed.place = versions.place
+            AND versions.valid_from <= changed.slot_at
+            AND COALESCE(versions.valid_to, TIMESTAMP '9999-12-31') > changed.last_slot_at
+),
+
+unexplained AS (
+    SELECT * FROM changed
+    EXCEPT
+    SELECT * FROM explained
 )
 
-SELECT DISTINCT changed.entity_key
+SELECT entity_key
+FROM unexplained
+UNION
+SELECT changed.entity_key
 FROM changed
+INNER JOIN versions
+    ON changed.entity_key = versions.entity_key
 WHERE
-    NOT EXISTS (
-        SELECT 1
-        FROM versions
-        WHERE
-            versions.entity_key = changed.entity_key
-            AND versions.attribute_hash = changed.attribute_hash
-            AND versions.place = changed.place
-            AND versions.valid_from <= changed.slot_at
-            AND (versions.valid_to IS NULL OR versions.valid_to > changed.last_slot_at)
-    )
-    OR EXISTS (
-        SELECT 1
-        FROM versions
-        WHERE
-            versions.entity_key = changed.entity_key
-            AND versions.valid_from >= :window_start
-            AND versions.valid_from < :window_end
-    );
+    versions.valid_from >= :window_start
+    AND versions.valid_from < :window_end;

@@ -1,5 +1,6 @@
 -- Grain: one row per charging point (EVSE), in its latest version, as the original project stored
 -- it. id_cp is the EVSE-ID.
+-- Scope: every hour of the feeds of chargecloud's kind.
 SELECT
     evses.evse_id AS id_cp,
     evses.station_id AS id_cs,

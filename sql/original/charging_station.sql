@@ -1,4 +1,5 @@
 -- Grain: one row per station, in its latest version, as the original project stored it.
+-- Scope: every hour of the feeds of chargecloud's kind.
 SELECT
     stations.station_id AS id_cs,
     stations.name,

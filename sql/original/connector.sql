@@ -1,5 +1,6 @@
 -- Grain: one row per connector, in its latest version, as the original project stored it.
 -- id_cp is the EVSE-ID of the latest version of its EVSE.
+-- Scope: every hour of the feeds of chargecloud's kind.
 SELECT
     connectors.connector_id AS id_connector,
     evses.evse_id AS id_cp,

@@ -1,10 +1,26 @@
--- Grain: one row per charging point and poll, as the original project stored it.
+-- Grain: one row per charging point, place and poll, as the original project stored it.
 -- fact_status, expanded over the good polls of its place. id_status_cp is a stable number of the
--- row; it is no key. id_chargingpoint is the EVSE-ID of that time.
+-- row; it is no key. id_chargingpoint is the EVSE-ID of that time. The first version counts from
+-- the beginning: of two places the dimension follows one, and the other may have told of the EVSE
+-- before it.
+-- Scope: every hour of the feeds of chargecloud's kind.
+WITH versions AS (
+    SELECT
+        evse_key,
+        evse_id,
+        CASE
+            WHEN ROW_NUMBER() OVER (PARTITION BY evse_key ORDER BY valid_from) = 1
+                THEN TIMESTAMP '1900-01-01'
+            ELSE valid_from
+        END AS valid_from,
+        COALESCE(valid_to, TIMESTAMP '9999-12-31') AS valid_to
+    FROM warehouse.dim_evse
+)
+
 SELECT
     MOD(runs.evse_key, 4611686018427387904)
     + DATEDIFF(SECOND, TIMESTAMP '2021-01-01', polls.slot_at) AS id_status_cp,
-    evses.evse_id AS id_chargingpoint,
+    versions.evse_id AS id_chargingpoint,
     CAST(polls.observed_at AS TIMESTAMP) AT TIME ZONE 'UTC' AS query_time,
     runs.status AS status_cp,
     runs.parking_status AS status_parkingsensor
@@ -15,11 +31,11 @@ INNER JOIN warehouse.fact_poll AS polls
         AND runs.place = polls.place
         AND runs.first_slot_at <= polls.slot_at
         AND runs.last_slot_at >= polls.slot_at
-INNER JOIN warehouse.dim_evse AS evses
+INNER JOIN versions
     ON
-        runs.evse_key = evses.evse_key
-        AND polls.slot_at >= evses.valid_from
-        AND (evses.valid_to IS NULL OR polls.slot_at < evses.valid_to)
+        runs.evse_key = versions.evse_key
+        AND polls.slot_at >= versions.valid_from
+        AND polls.slot_at < versions.valid_to
 WHERE
     polls.feed_kind = 'chargecloud'
     AND polls.outcome = 'ok';

@@ -1,0 +1,63 @@
+# Everything starts from a fresh clone with nothing but Python 3.11 or newer and make: each target
+# installs what it needs into .venv first. pip is used as you have configured it.
+
+PYTHON ?= python3
+PORT ?= 3000
+# Where the data lives: lake, warehouse and Dagster's home. `make clean` does not touch it.
+export CHARGING_HOME ?= $(CURDIR)/.charging
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo live ui test lint bench faults wheel clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## the environment in .venv, from requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $(PYTHON) is missing or older than Python 3.11;" \
+	    "say which one to use: make $(or $(MAKECMDGOALS),install) PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; }
+	@echo "installing into $(VENV): a minute or two, once"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## two simulated days through the whole pipeline, and what they say
+	@$(BIN)/charging-assets demo
+
+live: $(INSTALLED) ## ask the real APIs now and every ten minutes, with the UI
+	@$(BIN)/charging-assets live --port $(PORT)
+
+ui: $(INSTALLED) ## Dagster's UI on 127.0.0.1, with what was loaded; polls nothing
+	@$(BIN)/charging-assets ui --port $(PORT)
+
+test: lint ## lint, then all tests but the slow faults
+	$(BIN)/python -m pytest -n 2 -m "not faults" $(PYTEST_ARGS)
+
+lint: $(INSTALLED) ## ruff, mypy --strict, sqlfluff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar sql
+
+bench: $(INSTALLED) ## measure the goals, into build/bench.json
+	@mkdir -p build
+	$(BIN)/python -m charging_assets_tests.bench
+
+faults: $(INSTALLED) ## kill processes and break disks
+	@mkdir -p build
+	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
+
+wheel: $(INSTALLED) ## the package, into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean: ## remove all that make made, the environment too; data stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,62 @@
+"""The command line, `charging-assets`: everything that is done by hand.
+
+Belongs here: the parser, and how errors are told. One module a command holds its arguments and
+what it does; `show` holds how things look. Does not belong here: anything that another module
+would need; the command line is above all of them.
+
+Modules of this package import nothing heavy when they are loaded, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from charging_assets import __version__
+from charging_assets.cli import demo, doctor, importing, live, loading, simulating, status, ui
+from charging_assets.cli.errors import exit_code
+
+_COMMANDS = (importing, simulating, loading, status, doctor, live, ui, demo)
+_DESCRIPTION = """\
+Public EV-charging APIs, archived and modelled as Dagster assets.
+Data lives in CHARGING_HOME (default: .charging in the current folder)."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; 0 if all went well, 1 if something did not, 2 if it was asked wrongly."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        code: int = chosen.run(chosen)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted; what was done so far stays", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does; Python must not try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        known = exit_code(error)
+        if known is None or chosen.debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return known
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="charging-assets",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        own = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.add_arguments(own)
+        own.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        own.set_defaults(run=command.run)
+    return parser

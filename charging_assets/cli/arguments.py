@@ -1,0 +1,48 @@
+"""Arguments that several commands share.
+
+Belongs here: how they are read and refused. Does not belong here: which command has which.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from charging_assets.partitions import Hour
+
+
+def hour(text: str) -> Hour:
+    """A UTC hour; argparse names the argument when it is refused."""
+    try:
+        return Hour.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def positive_int(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def positive_number(text: str) -> float:
+    """A number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
+
+
+def port(text: str) -> int:
+    """A TCP port."""
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 1 to 65535")
+    return int(text)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`: the result for a script, on standard output."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -1,0 +1,214 @@
+"""The checks of `doctor`: each looks at one thing, says what it saw and what to do about it.
+
+Belongs here: checks that change nothing but a file of their own. Does not belong here: repairs.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from charging_assets.cli import show
+from charging_assets.cli.errors import exit_code
+from charging_assets.partitions import FIRST_HOUR
+
+if TYPE_CHECKING:
+    from charging_assets.storage.warehouse import Warehouse
+
+State = Literal["ok", "warning", "failed"]
+_PYTHON = (3, 11)
+_LEAST_BYTES, _FEW_BYTES = 500 * 1000**2, 5 * 1000**3
+# A doctor does not sit for a minute before a locked door.
+_PATIENCE_S = 2.0
+_CLOCK_TOLERANCE = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check saw; `remedy` says what to do, where there is something to do."""
+
+    check: str
+    state: State
+    said: str
+    remedy: str = ""
+
+
+def findings() -> list[Finding]:
+    """All checks, one after the other; a check that cannot be made has failed."""
+    return [_made(name, check) for name, check in _CHECKS.items()]
+
+
+def _made(name: str, check: Callable[[], tuple[State, str, str]]) -> Finding:
+    try:
+        return Finding(name, *check())
+    except Exception as error:
+        if exit_code(error) is None:
+            return Finding(name, "failed", f"{type(error).__name__}: {error}", "report it as a bug")
+        return Finding(name, "failed", str(error), "see the message")
+
+
+def _python() -> tuple[State, str, str]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < _PYTHON:
+        return "failed", f"Python {version}", "use Python 3.11 or newer"
+    return "ok", f"Python {version} at {sys.executable}", ""
+
+
+def _home() -> tuple[State, str, str]:
+    from charging_assets.deployments import home
+
+    folder = home()
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".doctor-"):
+            free = shutil.disk_usage(nearest).free
+    except OSError as error:
+        return "failed", f"cannot write to {nearest}: {error.strerror}", "set CHARGING_HOME"
+    said = f"{folder}, {free / 1000**3:,.1f} GB free"
+    if free < _FEW_BYTES:
+        return "failed" if free < _LEAST_BYTES else "warning", said, "make room on the disk"
+    return "ok", said, ""
+
+
+def _deployment() -> tuple[State, str, str]:
+    from charging_assets import deployments
+
+    storage = deployments.storage()
+    name = os.environ.get("CHARGING_DEPLOYMENT") or "local"
+    return "ok", f"{name}: {storage.lake.uri('raw')}, {storage.warehouse.describe()}", ""
+
+
+def _feeds() -> tuple[State, str, str]:
+    from charging_assets.acquisition.feeds import load_feeds
+
+    feeds = load_feeds()
+    told = ", ".join(
+        f"{feed.name} ({show.counted(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
+        for feed in feeds.values()
+    )
+    if not any(feed.enabled for feed in feeds.values()):
+        return "warning", told, "no feed is enabled, so that nothing can be polled"
+    return "ok", told, ""
+
+
+def _archive() -> tuple[State, str, str]:
+    from charging_assets import deployments
+    from charging_assets.acquisition.archive import hours_archived, read
+
+    lake = deployments.storage().lake
+    archived = hours_archived(lake)
+    if not archived:
+        return "ok", "empty", ""
+    newest = archived[max(archived)][-1]
+    answers = sum(1 for _ in read(lake, newest))
+    objects = sum(map(len, archived.values()))
+    hours = show.counted(len(archived), "hour")
+    return "ok", f"{hours}, {objects:,} objects; the newest is whole ({answers} answers)", ""
+
+
+def _warehouse() -> Warehouse:
+    from charging_assets import deployments
+    from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+
+    warehouse = deployments.storage().warehouse
+    if isinstance(warehouse, DuckDBWarehouse):
+        return DuckDBWarehouse(warehouse.path, patience_s=_PATIENCE_S)
+    return warehouse
+
+
+def _opens() -> tuple[State, str, str]:
+    from charging_assets.storage.warehouse import NoWarehouse
+
+    warehouse = _warehouse()
+    try:
+        held = warehouse.query("SELECT COUNT(*) AS row_count FROM ops.ledger").to_pylist()
+    except NoWarehouse:
+        return "ok", f"{warehouse.describe()}: nothing was loaded yet", ""
+    return "ok", f"{warehouse.describe()}: opens, {held[0]['row_count']:,} ledger rows", ""
+
+
+def _ledger() -> tuple[State, str, str]:
+    from charging_assets import deployments
+    from charging_assets.automation.pending import pending_hours
+
+    pending = pending_hours(deployments.storage().lake, _warehouse())
+    lost = [found for found in pending if "the ledger says" in found.reason]
+    if lost:
+        said = f"{show.counted(len(lost), 'hour')} lost rows: {lost[0].hour}, {lost[0].reason}"
+        return "failed", said, "`charging-assets load` restores them from the archive"
+    if pending:
+        said = f"{show.counted(len(pending), 'hour')} not loaded: {pending[0].reason}"
+        return "warning", said, "`charging-assets load`"
+    return "ok", "the warehouse has all rows of every archived hour", ""
+
+
+def _dagster() -> tuple[State, str, str]:
+    from charging_assets import dagster_home
+
+    folder = dagster_home.dagster_home()
+    if not folder.exists():
+        if os.environ.get("DAGSTER_HOME"):
+            return "failed", f"DAGSTER_HOME is {folder}, which is no folder", "make it, or unset it"
+        return "ok", f"{folder} is not there yet; the first load makes it", ""
+    if not os.access(folder, os.W_OK):
+        return "failed", f"cannot write to {folder}", "set DAGSTER_HOME to a folder of yours"
+    if not (folder / dagster_home.SETTINGS).exists():
+        said = f"{folder} has no {dagster_home.SETTINGS}"
+        return "warning", said, "unset DAGSTER_HOME once to see the settings this project uses"
+    return _instance(folder)
+
+
+def _instance(folder: Path) -> tuple[State, str, str]:
+    from dagster import DagsterInstance
+
+    with DagsterInstance.from_config(str(folder)) as instance:
+        runs = instance.get_runs_count()
+    return "ok", f"{folder}: settings are valid, {show.counted(runs, 'run')} recorded", ""
+
+
+def _packages() -> tuple[State, str, str]:
+    optional = {"dagster_webserver": "ui", "dagster_aws": "aws", "redshift_connector": "aws"}
+    lacking = [name for name in optional if importlib.util.find_spec(name) is None]
+    told = ", ".join(f"{name} {'no' if name in lacking else 'yes'}" for name in optional)
+    if "dagster_webserver" in lacking:
+        return "warning", told, "for the UI: `make install`, or `pip install charging-assets[ui]`"
+    return "ok", told, ""
+
+
+def _clock() -> tuple[State, str, str]:
+    from charging_assets import deployments
+    from charging_assets.acquisition.archive import feeds_archived, hours_archived, read
+
+    now, lake = datetime.now(UTC), deployments.storage().lake
+    said = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    if now < FIRST_HOUR:
+        return "failed", f"{said} is before the first partition", "set the clock"
+    polled = [key for keys in hours_archived(lake).values() for key in keys]
+    for feed in set(feeds_archived(lake)) - {"simulated"}:
+        last = max(key for key in polled if f"/feed={feed}/" in key)
+        at = next(read(lake, last)).poll.started_at
+        if at > now + _CLOCK_TOLERANCE:
+            return "failed", f"{said}, but {feed} was last polled at {at:%Y-%m-%d %H:%M}", "set it"
+    return "ok", said, ""
+
+
+_CHECKS: dict[str, Callable[[], tuple[State, str, str]]] = {
+    "python": _python,
+    "home": _home,
+    "deployment": _deployment,
+    "feeds": _feeds,
+    "archive": _archive,
+    "warehouse": _opens,
+    "ledger": _ledger,
+    "dagster": _dagster,
+    "packages": _packages,
+    "clock": _clock,
+}

@@ -1,0 +1,66 @@
+"""`demo`: two simulated days, through the whole pipeline, and what they say.
+
+Belongs here: the course of the demonstration. Does not belong here: any of its steps, which are
+those of `simulate` and `load`, or the report (`results`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from charging_assets.cli import show
+from charging_assets.cli.arguments import positive_int, positive_number
+from charging_assets.cli.errors import FAILED
+from charging_assets.cli.loading import load
+from charging_assets.cli.results import report
+from charging_assets.cli.simulating import DEFAULT_START, network_of, period, simulate
+
+NAME = "demo"
+HELP = "Simulate two days, load what the warehouse lacks and show what the data says."
+_SEED, _HOURS = 1, 48
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hours", type=positive_int, default=_HOURS, help="default %(default)s")
+    parser.add_argument(
+        "--scale", type=positive_number, default=1.0, help="1 (default) is 1,162 stations"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from charging_assets import deployments
+    from charging_assets.automation.pending import pending_hours
+    from charging_assets.simulator import FEED
+
+    storage, console, began = deployments.storage(), show.out(), time.monotonic()
+    hours = period(DEFAULT_START, arguments.hours)
+    network = network_of(_SEED, arguments.scale)
+    console.print(f"{network.origin}: {show.told_hours(hours)} UTC")
+
+    written = simulate(storage.lake, network, hours)
+    console.print(
+        f"archive: {show.counted(written, 'new poll')} in {time.monotonic() - began:.1f} s"
+        if written
+        else "archive: every poll was there"
+    )
+    pending = pending_hours(storage.lake, storage.warehouse)
+    loaded = load(storage, pending)
+    if loaded.failed:
+        console.print(
+            f"[red]{show.counted(len(loaded.failed), 'hour')} could not be loaded[/]: "
+            f"{show.told_hours(loaded.failed)}; `charging-assets doctor` looks for causes"
+        )
+        return FAILED
+    rows = sum(loaded.loaded.values())
+    console.print(
+        f"warehouse: {show.counted(len(pending), 'hour')} loaded, {rows:,} rows, "
+        f"{loaded.seconds:.1f} s\n"
+        if pending
+        else "warehouse: every hour was loaded\n"
+    )
+    report(console, storage.warehouse, FEED, hours[0], hours[-1])
+    console.print(f"Done in {time.monotonic() - began:.1f} s; {storage.warehouse.describe()}")
+    console.print("[bold]make ui[/]    opens the asset graph, partitions, checks and runs of this")
+    console.print("[bold]make live[/]  asks the real APIs every ten minutes, from now on")
+    return 0

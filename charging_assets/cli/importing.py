@@ -1,0 +1,68 @@
+"""`import`: archives of before, into the raw archive.
+
+Belongs here: choosing the feed and telling what came of it. Does not belong here: how files are
+read (`acquisition.imports`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charging_assets.cli import show
+from charging_assets.cli.arguments import add_json
+from charging_assets.cli.errors import FAILED, UsageError
+
+if TYPE_CHECKING:
+    from charging_assets.acquisition.feeds import Feed
+    from charging_assets.acquisition.imports import ImportReport
+
+NAME = "import"
+HELP = "Import archived answers (.json, .zip, folders of them) as raw objects at their own time."
+_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument("--feed", default="chargecloud", help="whose answers they are")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from charging_assets import deployments
+    from charging_assets.acquisition.feeds import load_feeds
+    from charging_assets.acquisition.imports import import_paths
+
+    feed = _feed(arguments.feed, load_feeds())
+    report = import_paths(deployments.storage().lake, feed, arguments.paths)
+    if arguments.json:
+        show.print_json(
+            {
+                "imported": report.imported,
+                "already_there": report.known,
+                "problems": report.problems,
+            }
+        )
+    else:
+        _tell(report)
+    return FAILED if report.problems else 0
+
+
+def _feed(name: str, feeds: dict[str, Feed]) -> Feed:
+    if name not in feeds:
+        raise UsageError(f"there is no feed {name!r}; there are: {', '.join(sorted(feeds))}")
+    return feeds[name]
+
+
+def _tell(report: ImportReport) -> None:
+    for title, files in (("imported", report.imported), ("already there", report.known)):
+        print(f"{show.counted(len(files), 'file')} {title}")
+        for name, key in list(files.items())[:_SHOWN]:
+            print(f"  {name} → {key}")
+        if len(files) > _SHOWN:
+            print(f"  and {len(files) - _SHOWN:,} more")
+    for name, problem in report.problems.items():
+        show.err().print(f"error: {name}: {problem}", style="red", markup=False, soft_wrap=True)
+    if report.imported:
+        print("`charging-assets load` brings them into the warehouse.")

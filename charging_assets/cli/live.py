@@ -1,0 +1,118 @@
+"""`live`: ask the real APIs now, show what came, and go on doing so.
+
+Belongs here: the first poll and load, and handing over to Dagster's schedules. Does not belong
+here: how a poll goes (`acquisition`), or when the next ones are due (`automation.schedules`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from charging_assets.cli import show
+from charging_assets.cli.arguments import port
+from charging_assets.cli.errors import FAILED, UsageError
+from charging_assets.cli.loading import load
+from charging_assets.cli.ui import serve
+from charging_assets.partitions import Hour, naive
+
+if TYPE_CHECKING:
+    from charging_assets.acquisition.archive import Place, Poll
+    from charging_assets.acquisition.feeds import Feed
+    from charging_assets.storage.warehouse import Warehouse
+
+NAME = "live"
+HELP = "Poll every enabled feed now, load the running hour, then poll every ten minutes."
+_PORT = 3000
+_REASON = "polled just now"
+Polled = Sequence[tuple["Poll", list["Place"]]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="stop after the first poll and load")
+    parser.add_argument("--port", type=port, default=_PORT, help="of the UI, default %(default)s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from charging_assets import deployments
+    from charging_assets.acquisition.feeds import load_feeds
+    from charging_assets.automation.pending import Pending
+
+    storage, feeds = deployments.storage(), load_feeds()
+    enabled = {name: feed for name, feed in feeds.items() if feed.enabled}
+    if not enabled:
+        raise UsageError("no feed is enabled; set `enabled = true` in the file of CHARGING_FEEDS")
+    places = sum(len(feed.places) for feed in enabled.values())
+    print(f"asking {show.counted(places, 'place')} of {', '.join(enabled)} …")
+    sys.stdout.flush()
+    polled, failed_feeds = _poll(storage.lake, enabled)
+    hours = sorted({Hour.of(header.slot_at) for header, _ in polled})
+    loaded = load(storage, [Pending(hour, _REASON) for hour in hours])
+    for header, answers in polled:
+        _tell(header, answers, {} if loaded.failed else _counts(storage.warehouse, header))
+    for feed, reason in failed_feeds.items():
+        show.err().print(f"error: {feed}: {reason}", style="red", markup=False, soft_wrap=True)
+    if arguments.once:
+        silent = [h.feed for h, answers in polled if all(a.outcome != "ok" for a in answers)]
+        return FAILED if failed_feeds or loaded.failed or silent else 0
+    # Also after a failure: an API that is away now may be back in ten minutes.
+    return serve(arguments.port, live=True)
+
+
+def _poll(lake: Any, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]:
+    """Ask every feed and archive what came; the polls, and the feeds that could not be asked."""
+    from charging_assets.acquisition.hour import poll_hour, running_hour
+    from charging_assets.acquisition.poll import poll
+
+    polled: list[tuple[Poll, list[Place]]] = []
+
+    def asking(feed: Feed) -> tuple[Poll, list[Place]]:
+        polled.append(poll(feed))
+        return polled[-1]
+
+    report = poll_hour(lake, feeds, running_hour(), poller=asking)
+    kept = [found for found in polled if found[0].feed not in report.failed_feeds]
+    return kept, report.failed_feeds
+
+
+def _counts(warehouse: Warehouse, header: Poll) -> dict[str, Mapping[str, int]]:
+    """What the pipeline found in the poll, by place."""
+    rows = warehouse.query(
+        "SELECT place, station_count, evse_count FROM warehouse.fact_poll "
+        "WHERE feed = :feed AND slot_at = :slot_at",
+        {"feed": header.feed, "slot_at": naive(header.slot_at)},
+    ).to_pylist()
+    return {row["place"]: row for row in rows}
+
+
+def _tell(header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[str, int]]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=f"{header.feed}, slot {header.slot_at:%H:%M} UTC")
+    table.add_column("Place")
+    table.add_column("Outcome")
+    for title in ("ms", "kB", "Stations", "EVSEs"):
+        table.add_column(title, justify="right")
+    for place in answers:
+        found = counts.get(place.slug, {})
+        good = place.outcome == "ok"
+        table.add_row(
+            place.slug,
+            "ok" if good else f"[red]{place.outcome}[/] {place.detail or ''}",
+            "–" if place.elapsed_ms is None else f"{place.elapsed_ms:,}",
+            f"{len(place.body or b'') / 1000:,.0f}",
+            f"{found['station_count']:,}" if good and found else "–",
+            f"{found['evse_count']:,}" if good and found else "–",
+        )
+    good_places = sum(place.outcome == "ok" for place in answers)
+    stations = sum(found["station_count"] for found in counts.values())
+    evses = sum(found["evse_count"] for found in counts.values())
+    console = show.out()
+    console.print(table)
+    console.print(
+        f"{good_places} of {show.counted(len(answers), 'place')} answered: "
+        f"{stations:,} stations, {evses:,} EVSEs. The answers are archived."
+    )

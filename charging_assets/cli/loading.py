@@ -1,0 +1,153 @@
+"""`load`: hours of the archive into the warehouse, through Dagster.
+
+Belongs here: which hours are meant, and showing how they come along. Does not belong here: what
+is pending (`automation.pending`) or how an hour is loaded (`automation.load`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from charging_assets.cli import show
+from charging_assets.cli.arguments import add_json, hour
+from charging_assets.cli.errors import FAILED, UsageError
+from charging_assets.partitions import Hour, hours_between, naive
+
+if TYPE_CHECKING:
+    from charging_assets.automation.load import HourLoaded
+    from charging_assets.automation.pending import Pending
+    from charging_assets.deployments import Storage
+    from charging_assets.storage.warehouse import Warehouse
+
+NAME = "load"
+HELP = "Load the hours that the archive has and the warehouse lacks, or those of a range."
+_ASKED = "asked for"
+
+
+@dataclass
+class LoadReport:
+    """What came of a load: rows by hour, errors by hour, how long it took."""
+
+    loaded: dict[Hour, int] = field(default_factory=dict)
+    failed: dict[Hour, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="first", type=hour, metavar="HOUR", help="first UTC hour")
+    parser.add_argument("--to", dest="last", type=hour, metavar="HOUR", help="last UTC hour")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show Dagster's own log")
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from charging_assets import deployments
+
+    storage = deployments.storage()
+    chosen, missing = _chosen(storage, arguments.first, arguments.last)
+    report = load(storage, chosen, verbose=arguments.verbose, quiet=arguments.json)
+    nothing_there = bool(missing) and not chosen
+    if arguments.json:
+        show.print_json(_as_json(report, missing))
+    else:
+        _tell(report, missing)
+    return FAILED if report.failed or nothing_there else 0
+
+
+def load(
+    storage: Storage, chosen: Sequence[Pending], *, verbose: bool = False, quiet: bool = False
+) -> LoadReport:
+    """Load hours one by one with progress. Dagster is not even imported for none."""
+    report = LoadReport()
+    if not chosen:
+        return report
+    from dagster import DagsterInstance
+
+    from charging_assets import dagster_home
+    from charging_assets.automation.load import load_hours
+
+    dagster_home.prepare()
+    from charging_assets.definitions import build
+
+    began = time.monotonic()
+    reasons = {found.hour: found.reason for found in chosen}
+    with (
+        show.progress("loading", len(chosen), quiet=quiet) as step,
+        DagsterInstance.get() as instance,
+    ):
+
+        def loaded(outcome: HourLoaded) -> None:
+            if outcome.error is not None:
+                report.failed[outcome.hour] = outcome.error
+                step(f"{outcome.hour}  failed: {outcome.error}", failed=True)
+                return
+            rows = _rows(storage.warehouse, outcome.hour)
+            report.loaded[outcome.hour] = rows
+            step(f"{outcome.hour}  {rows:,} rows  ({reasons[outcome.hour]})")
+
+        log_level = "DEBUG" if verbose else "CRITICAL"
+        load_hours(build(storage), instance, reasons, loaded, log_level=log_level)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _chosen(
+    storage: Storage, first: Hour | None, last: Hour | None
+) -> tuple[list[Pending], list[Hour]]:
+    """The hours to load, and those of the range that have no archived polls."""
+    from charging_assets.acquisition.archive import hours_archived
+    from charging_assets.automation.pending import Pending, pending_hours
+
+    if first is None and last is None:
+        return pending_hours(storage.lake, storage.warehouse), []
+    archived = list(hours_archived(storage.lake))
+    first = first or min(archived, default=last)
+    last = last or max(archived, default=first)
+    assert first is not None
+    assert last is not None
+    if first > last:
+        raise UsageError(f"the range ends before it begins: {first} to {last}")
+    held = [found for found in archived if first <= found <= last]
+    missing = sorted(set(hours_between(first, last)) - set(held))
+    return [Pending(found, _ASKED) for found in held], missing
+
+
+def _rows(warehouse: Warehouse, hour: Hour) -> int:
+    """The rows that the ledger counts for an hour, all tables together."""
+    found = warehouse.query(
+        "SELECT SUM(row_count) AS row_count FROM ops.ledger WHERE slot_at = :hour_at",
+        {"hour_at": naive(hour.start)},
+    ).to_pylist()
+    return int(found[0]["row_count"] or 0)
+
+
+def _as_json(report: LoadReport, missing: Sequence[Hour]) -> dict[str, object]:
+    return {
+        "loaded": [{"hour": h.key, "rows": rows} for h, rows in report.loaded.items()],
+        "failed": [{"hour": h.key, "error": error} for h, error in report.failed.items()],
+        "missing": [h.key for h in missing],
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _tell(report: LoadReport, missing: Sequence[Hour]) -> None:
+    if missing:
+        print(
+            f"no archived polls, not loaded: {show.told_hours(missing)}\n"
+            "An hour that is over is never filled with today's answers; if you have its answers, "
+            "`charging-assets import` them."
+        )
+    if report.loaded:
+        hours, rows = len(report.loaded), sum(report.loaded.values())
+        print(f"{show.counted(hours, 'hour')} loaded, {rows:,} rows, {report.seconds:.1f} s")
+    if report.failed:
+        print(
+            f"{show.counted(len(report.failed), 'hour')} failed: {show.told_hours(report.failed)}; "
+            "the others stay loaded. -v shows Dagster's log."
+        )
+    if not report.loaded and not report.failed and not missing:
+        print("nothing to load: the warehouse has every hour that the archive has")

@@ -1,0 +1,128 @@
+"""What there is: archive, warehouse and ledger, in figures.
+
+Belongs here: the facts that `status` tells and `demo` needs, each from where it is kept. Does not
+belong here: how they look (`status`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from charging_assets.partitions import Hour, hours_between
+
+if TYPE_CHECKING:
+    from charging_assets.automation.pending import Pending
+    from charging_assets.storage.lake import Lake
+    from charging_assets.storage.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class FeedArchive:
+    """What the archive holds of a feed, and how much of it was loaded."""
+
+    feed: str
+    hours: tuple[Hour, ...]
+    objects: int
+    last_poll_at: datetime
+    pending: tuple[Hour, ...] | None
+    missed_slots: int
+
+    @property
+    def gaps(self) -> list[Hour]:
+        """Hours without any poll between the first and the last that has some."""
+        return sorted(set(hours_between(self.hours[0], self.hours[-1])) - set(self.hours))
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """How often a feed's records or fields were set aside for one reason."""
+
+    feed: str
+    code: str
+    severity: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All of it; `pending` and `rejects` are None where the warehouse could not be read."""
+
+    feeds: tuple[FeedArchive, ...]
+    hours: tuple[Hour, ...]
+    pending: tuple[Pending, ...] | None
+    rejects: tuple[Rejects, ...] | None
+    warehouse: str
+    warehouse_error: str | None
+
+
+def overview(lake: Lake, warehouse: Warehouse) -> Overview:
+    """Look at everything once. A warehouse that is not there yet is an empty one."""
+    from charging_assets.acquisition.archive import hours_archived
+    from charging_assets.automation.pending import pending_hours
+    from charging_assets.storage.warehouse import WarehouseError
+
+    archived = hours_archived(lake)
+    pending, rejected, error = None, None, None
+    try:
+        pending = tuple(pending_hours(lake, warehouse))
+        rejected = tuple(rejects(warehouse))
+    except WarehouseError as problem:
+        error = str(problem)
+    return Overview(
+        feeds=tuple(_feeds(lake, archived, pending)),
+        hours=tuple(archived),
+        pending=pending,
+        rejects=rejected,
+        warehouse=warehouse.describe(),
+        warehouse_error=error,
+    )
+
+
+def rejects(warehouse: Warehouse) -> list[Rejects]:
+    """What was set aside, by feed and code, the most frequent first."""
+    from charging_assets.storage.warehouse import NoWarehouse
+
+    try:
+        rows = warehouse.query(
+            "SELECT feed, code, severity, COUNT(*) AS row_count FROM ops.flat_rejects "
+            "GROUP BY feed, code, severity ORDER BY feed, row_count DESC, code, severity"
+        ).to_pylist()
+    except NoWarehouse:
+        return []
+    return [Rejects(r["feed"], r["code"], r["severity"], r["row_count"]) for r in rows]
+
+
+def _feeds(
+    lake: Lake, archived: dict[Hour, list[str]], pending: Sequence[Pending] | None
+) -> list[FeedArchive]:
+    from charging_assets.acquisition.archive import feeds_archived, hour_prefix, read
+    from charging_assets.acquisition.hour import missed_slots
+
+    lacking = None if pending is None else {found.hour for found in pending}
+    missed = missed_slots(lake)
+    found = []
+    for feed in feeds_archived(lake):
+        keys = {
+            hour: own
+            for hour, all_keys in archived.items()
+            if (own := [key for key in all_keys if key.startswith(hour_prefix(feed, hour))])
+        }
+        if not keys:
+            continue
+        hours = tuple(keys)
+        # The last key is the last slot's: keys begin with their slot.
+        last = next(read(lake, max(keys[hours[-1]]))).poll
+        found.append(
+            FeedArchive(
+                feed=feed,
+                hours=hours,
+                objects=sum(map(len, keys.values())),
+                last_poll_at=last.started_at.astimezone(UTC),
+                pending=None if lacking is None else tuple(h for h in hours if h in lacking),
+                missed_slots=sum(slot["feed"] == feed for slot in missed),
+            )
+        )
+    return found

@@ -1,0 +1,151 @@
+"""What a feed's data says over a period: the figures of `sql/reports`, drawn for a terminal.
+
+Belongs here: one function a part of the report. Does not belong here: any figure that is not
+measured in the warehouse, or the SQL that measures it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from charging_assets.cli import show
+from charging_assets.partitions import Hour, naive
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from charging_assets.storage.warehouse import Warehouse
+
+Rows = Sequence[Mapping[str, Any]]
+_CHART_ROWS = 6
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_BAR = 20
+
+
+def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last: Hour) -> None:
+    """The whole report of a feed, both hours included."""
+    from charging_assets.storage.sql_files import sql
+
+    scope = {
+        "feed": feed,
+        "window_start": naive(first.start),
+        "window_end": naive(last.end),
+    }
+
+    def rows(name: str) -> Rows:
+        found: Rows = warehouse.query(sql(f"reports/{name}"), scope).to_pylist()
+        return found
+
+    console.rule(f"[bold]feed {feed}, {first} to {last} UTC")
+    _network(console, rows("network_size")[0])
+    _occupancy(console, rows("occupancy_by_hour"))
+    _busiest(console, rows("busiest_stations"))
+    _statuses(console, rows("status_share"))
+    _quality(console, rows("poll_outcomes"), rows("rejects_by_code"), rows("schema_drift"))
+
+
+def _network(console: Console, size: Mapping[str, Any]) -> None:
+    console.print(
+        f"{size['station_count']:,} stations · {size['evse_count']:,} EVSEs · "
+        f"{size['connector_count']:,} connectors · {size['place_count']:,} places · "
+        f"{size['poll_count']:,} polls in {show.counted(size['hour_count'], 'hour')}\n"
+    )
+
+
+def _occupancy(console: Console, rows: Rows) -> None:
+    """A column for each local hour; an hour without observation stays empty."""
+    console.print("[bold]Occupancy by local hour[/] (charging, reserved or blocked, of operable)")
+    known = {row["local_hour"]: row["occupancy"] for row in rows if row["occupancy"] is not None}
+    if not known:
+        console.print("  nothing was observed\n")
+        return
+    top = max(known.values()) or 1.0
+    for line in range(_CHART_ROWS, 0, -1):
+        label = f"{100 * top * line / _CHART_ROWS:.1f}%"
+        cells = "".join(f" {_cell(known.get(hour), top, line) * 2}" for hour in range(24))
+        console.print(f"{label:>6} │[cyan]{cells}[/]")
+    console.print(f"{'':>6} └{'───' * 24}")
+    console.print(f"{'':>6}  " + "".join(f" {hour:02}" for hour in range(24)))
+    busiest, quietest = max(known, key=lambda h: known[h]), min(known, key=lambda h: known[h])
+    console.print(
+        f"  busiest {busiest:02}:00 ({show.percent(known[busiest])}), "
+        f"quietest {quietest:02}:00 ({show.percent(known[quietest])})\n"
+    )
+
+
+def _cell(value: float | None, top: float, line: int) -> str:
+    """What of a column of `_CHART_ROWS` rows is in its row `line`, counted from the bottom."""
+    eighths = round(8 * _CHART_ROWS * (value or 0.0) / top) - 8 * (line - 1)
+    return _EIGHTHS[min(max(eighths, 0), 8)]
+
+
+def _busiest(console: Console, rows: Rows) -> None:
+    from rich.markup import escape
+
+    console.print("[bold]Busiest stations[/] (utilisation: charging, of operable)")
+    table = _table(["Station", "City"], ["EVSEs", "Charging", "Utilisation"])
+    for row in rows:
+        charging = timedelta(seconds=row["charging_s"]) / timedelta(hours=1)
+        table.add_row(
+            escape(row["name"] or "–"),
+            escape(row["city"] or "–"),
+            f"{row['evse_count']:,}",
+            f"{charging:,.1f} h",
+            show.percent(row["utilisation"]),
+        )
+    console.print(table if rows else "  no station was seen for long enough")
+    console.print()
+
+
+def _statuses(console: Console, rows: Rows) -> None:
+    console.print("[bold]Status[/] (share of the EVSE time observed)")
+    for row in rows:
+        share = row["observed_share"] or 0.0
+        bar = "█" * round(_BAR * share) or "▏"
+        hours = timedelta(seconds=row["observed_s"]) / timedelta(hours=1)
+        name = row["status"] or "not understood"
+        console.print(f"  {name:<14} {show.percent(share):>8}  {hours:>12,.1f} h  [cyan]{bar}[/]")
+    console.print("" if rows else "  nothing was observed\n")
+
+
+def _quality(console: Console, outcomes: Rows, rejects: Rows, drift: Rows) -> None:
+    console.print("[bold]Data quality[/]")
+    asked = sum(row["answer_count"] for row in outcomes)
+    failed = [row for row in outcomes if row["outcome"] != "ok"]
+    told = ", ".join(f"{row['answer_count']:,} {row['outcome']}" for row in failed) or "none failed"
+    good = asked - sum(row["answer_count"] for row in failed)
+    console.print(f"  answers           {good:,} of {asked:,} good; {told}")
+    records = sum(row["record_count"] for row in outcomes)
+    rejected = sum(row["record_rejected_count"] for row in outcomes)
+    console.print(f"  records rejected  {rejected:,} of {records:,}")
+    nulled = sum(row["field_rejected_count"] for row in outcomes)
+    console.print(f"  fields nulled     {nulled:,}")
+    codes = ", ".join(
+        f"{row['reject_count']:,} {row['code']} ({row['severity']})" for row in rejects
+    )
+    console.print(f"  reasons           {codes or 'nothing was set aside'}", markup=False)
+    console.print(f"  unknown fields    {_drift(drift) or 'none'}\n", markup=False)
+
+
+def _drift(rows: Rows) -> str:
+    """Fields that this version does not know, with the number of answers that had them."""
+    answers: dict[str, int] = {}
+    for row in rows:
+        for name in json.loads(row["unknown_fields"]):
+            answers[name] = answers.get(name, 0) + row["answer_count"]
+    return ", ".join(f"{name} ({count:,} answers)" for name, count in sorted(answers.items()))
+
+
+def _table(texts: Sequence[str], numbers: Sequence[str]) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, show_edge=False)
+    for title in texts:
+        table.add_column(title, overflow="ellipsis", no_wrap=True)
+    for title in numbers:
+        table.add_column(title, justify="right", no_wrap=True, min_width=len(title))
+    return table

@@ -1,0 +1,134 @@
+"""How the command line looks: results on standard output, progress and warnings on the other.
+
+Belongs here: consoles, progress, and the wording of numbers, ages and runs of hours. Does not
+belong here: what is said.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from charging_assets.partitions import ONE_HOUR, Hour
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NARROWEST, _WIDEST = 80, 100
+
+
+class Step(Protocol):
+    """Says that one step of a progress is done, and what came of it."""
+
+    def __call__(self, told: str, *, failed: bool = False) -> None: ...
+
+
+def out() -> Console:
+    """Where results go; wide enough for tables, also where no terminal says how wide it is."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """Where progress, warnings and errors go."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    found = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    found.width = min(max(found.width, _NARROWEST), _WIDEST) if found.is_terminal else _WIDEST
+    return found
+
+
+def print_json(value: Any) -> None:
+    """A result for scripts."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Step]:
+    """A bar on a terminal, a line for each step elsewhere; nothing if quiet and no terminal.
+
+    What failed is told in a line of its own in any case.
+    """
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeElapsedColumn as Elapsed
+
+    console = err()
+    shows_bar = console.is_terminal
+    began, done = time.monotonic(), 0
+    bar = Progress(
+        TextColumn(label),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        Elapsed(),
+        TextColumn("{task.fields[told]}"),
+        console=console,
+        disable=not shows_bar,
+    )
+    task = bar.add_task(label, total=total, told="")
+
+    def step(told: str, *, failed: bool = False) -> None:
+        nonlocal done
+        done += 1
+        bar.update(task, completed=done, told=escape(told))
+        if failed or not (shows_bar or quiet):
+            colour = "red" if failed else "default"
+            count = f"{done:>{len(str(total))}}/{total}"
+            line = f"{label} {count} {time.monotonic() - began:6.1f} s  {told}"
+            bar.console.print(f"[{colour}]{escape(line)}[/]", soft_wrap=True)
+
+    with bar:
+        yield step
+
+
+def runs_of(hours: Iterable[Hour]) -> list[tuple[Hour, Hour, int]]:
+    """Hours as runs without a gap: first, last, how many."""
+    runs: list[tuple[Hour, Hour, int]] = []
+    for hour in sorted(hours):
+        if runs and hour.start == runs[-1][1].start + ONE_HOUR:
+            runs[-1] = (runs[-1][0], hour, runs[-1][2] + 1)
+        else:
+            runs.append((hour, hour, 1))
+    return runs
+
+
+def told_hours(hours: Iterable[Hour], most: int = 8) -> str:
+    """Hours in words, runs of them shortened: `2026-01-12T00 to 2026-01-12T05 (6)`."""
+    runs = runs_of(hours)
+    told = [str(a) if count == 1 else f"{a} to {b} ({count})" for a, b, count in runs[:most]]
+    if len(runs) > most:
+        told.append(f"and {sum(count for *_, count in runs[most:])} more")
+    return ", ".join(told)
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 hour`, `48 hours`, with thousands set apart."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def age(since: datetime, now: datetime) -> str:
+    """How long ago, in the unit that a person would use."""
+    passed = now - since
+    if passed < timedelta():
+        return "in the future"
+    if passed < timedelta(minutes=2):
+        return f"{passed.seconds} s ago"
+    if passed < timedelta(hours=2):
+        return f"{passed.seconds // 60} min ago"
+    if passed < timedelta(days=2):
+        return f"{passed // timedelta(hours=1)} h ago"
+    return f"{passed.days:,} days ago"
+
+
+def percent(share: float | None) -> str:
+    """A share in percent, or a dash where there is none."""
+    return "–" if share is None else f"{100 * share:.1f} %"

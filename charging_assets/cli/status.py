@@ -1,0 +1,125 @@
+"""`status`: what is archived, loaded, pending, missing and rejected.
+
+Belongs here: telling it to a person and to a script. Does not belong here: finding it out
+(`overview`), or whether the installation is sound (`doctor`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+from charging_assets.cli import show
+from charging_assets.cli.arguments import add_json
+from charging_assets.cli.errors import FAILED
+from charging_assets.cli.overview import FeedArchive, Overview, overview
+
+NAME = "status"
+HELP = "Tell what is archived, loaded, pending, missing and rejected."
+_SHOWN = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from charging_assets import deployments
+
+    storage = deployments.storage()
+    found, now = overview(storage.lake, storage.warehouse), datetime.now(UTC)
+    if arguments.json:
+        show.print_json(_as_json(found, now))
+    else:
+        _tell(found, now)
+    return FAILED if found.warehouse_error else 0
+
+
+def _as_json(found: Overview, now: datetime) -> dict[str, Any]:
+    pending, rejects = found.pending, found.rejects
+    return {
+        "warehouse": found.warehouse,
+        "warehouse_error": found.warehouse_error,
+        "hours_archived": len(found.hours),
+        "hours_loaded": None if pending is None else len(found.hours) - len(pending),
+        "pending": None
+        if pending is None
+        else [{"hour": each.hour.key, "reason": each.reason} for each in pending],
+        "rejects": None
+        if rejects is None
+        else [
+            {"feed": r.feed, "code": r.code, "severity": r.severity, "count": r.count}
+            for r in rejects
+        ],
+        "feeds": [_feed_as_json(feed, now) for feed in found.feeds],
+    }
+
+
+def _feed_as_json(feed: FeedArchive, now: datetime) -> dict[str, Any]:
+    return {
+        "feed": feed.feed,
+        "hours_archived": len(feed.hours),
+        "hours_loaded": None if feed.pending is None else len(feed.hours) - len(feed.pending),
+        "first_hour": feed.hours[0].key,
+        "last_hour": feed.hours[-1].key,
+        "hours_missing": [hour.key for hour in feed.gaps],
+        "polls": feed.objects,
+        "missed_slots": feed.missed_slots,
+        "last_poll_at": feed.last_poll_at.isoformat(),
+        "last_poll_age_s": round((now - feed.last_poll_at).total_seconds()),
+    }
+
+
+def _tell(found: Overview, now: datetime) -> None:
+    print(found.warehouse)
+    if found.warehouse_error:
+        show.err().print(
+            f"error: {found.warehouse_error}", style="red", markup=False, soft_wrap=True
+        )
+    if not found.feeds:
+        print(
+            "The archive is empty. `charging-assets live` polls, `charging-assets import` takes "
+            "archives, `charging-assets simulate --hours 48` makes some up."
+        )
+        return
+    for feed in found.feeds:
+        _tell_feed(feed, now)
+    _tell_pending(found)
+    _tell_rejects(found)
+
+
+def _tell_feed(feed: FeedArchive, now: datetime) -> None:
+    loaded = "?" if feed.pending is None else f"{len(feed.hours) - len(feed.pending):,}"
+    print(f"\n{feed.feed}")
+    print(f"  hours archived  {len(feed.hours):,} ({feed.hours[0]} to {feed.hours[-1]} UTC)")
+    print(f"  hours loaded    {loaded}")
+    print(f"  hours missing   {len(feed.gaps):,}{_list(show.told_hours(feed.gaps, _SHOWN))}")
+    print(f"  polls           {feed.objects:,}")
+    print(f"  missed slots    {feed.missed_slots:,}")
+    last = f"{feed.last_poll_at:%Y-%m-%d %H:%M:%S} UTC"
+    print(f"  last poll       {last}, {show.age(feed.last_poll_at, now)}")
+
+
+def _list(told: str) -> str:
+    return f": {told}" if told else ""
+
+
+def _tell_pending(found: Overview) -> None:
+    if found.pending is None:
+        return
+    print(f"\npending: {show.counted(len(found.pending), 'hour')}")
+    for each in found.pending[:_SHOWN]:
+        print(f"  {each.hour}  {each.reason}")
+    if len(found.pending) > _SHOWN:
+        print(f"  and {len(found.pending) - _SHOWN:,} more")
+    if found.pending:
+        print("  `charging-assets load` loads them.")
+
+
+def _tell_rejects(found: Overview) -> None:
+    if found.rejects is None:
+        return
+    print(f"\nrejected: {sum(r.count for r in found.rejects):,}")
+    for reject in found.rejects:
+        print(f"  {reject.feed:<16} {reject.code:<24} {reject.severity:<8} {reject.count:>10,}")

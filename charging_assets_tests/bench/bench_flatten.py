@@ -1,0 +1,120 @@
+"""P1: one hour from raw objects to flat Parquet, against the original's approach and a floor.
+
+Belongs here: the measurement. All three read the same six polls of a simulated hour, in turn, in
+one process, warm; the floor decodes the same bodies with orjson and does nothing else.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+import orjson
+
+from charging_assets.acquisition.archive import Answer, read_places
+from charging_assets.partitions import Hour
+from charging_assets.preprocessing.flatten import FlatHour, flatten
+from charging_assets.preprocessing.gate import violations
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.simulator import Network, write_history
+from charging_assets.storage.flat_files import write_flat
+from charging_assets.storage.memory import MemoryLake
+from charging_assets_tests.bench.original_approach import flatten_poll, written
+
+HOUR = Hour.parse("2025-01-08T07")
+# Floor and baseline as measured before: original / floor of one poll, 100–148 ms / 7.8 ms.
+COMPARABLE = (8.0, 30.0)
+
+
+def run(repetitions: int = 7) -> list[dict[str, Any]]:
+    """The two ratios of P1, medians over the repetitions."""
+    lake = MemoryLake()
+    write_history(lake, Network(seed=1), HOUR, Hour.of(HOUR.end))
+    keys = lake.keys("raw/")
+    answers = [a for _, _, places in read_places(lake, keys) for a in places]
+    polls = _polls(answers)
+    _prove_equal(polls, flatten(read_places(lake, keys)))
+    times = [
+        (_timed(_ours, lake, keys), _timed(_original, polls), _timed(_floor, answers))
+        for _ in range(repetitions)
+    ]
+    ours, original, floor = (statistics.median(column) for column in zip(*times, strict=True))
+    against_original = statistics.median(o / u for u, o, _ in times)
+    against_floor = statistics.median(u / f for u, _, f in times)
+    shape = original / floor
+    figures = {
+        "ours_ms": round(ours * 1e3, 1),
+        "original_ms": round(original * 1e3, 1),
+        "floor_ms": round(floor * 1e3, 1),
+        "comparable": COMPARABLE[0] <= shape <= COMPARABLE[1],
+    }
+    return [
+        _goal("P1 against the original", against_original, 15.0, at_least=True, **figures),
+        _goal("P1 against the floor", against_floor, 1.5, at_least=False, **figures),
+    ]
+
+
+def _goal(
+    goal: str, ratio: float, target: float, *, at_least: bool, **figures: Any
+) -> dict[str, Any]:
+    met = ratio >= target if at_least else ratio <= target
+    return {"goal": goal, "ratio": round(ratio, 2), "target": target, "met": met, **figures}
+
+
+def _ours(lake: MemoryLake, keys: list[str]) -> None:
+    flat_hour = flatten(read_places(lake, keys))
+    for table in FLAT_TABLES:
+        rows = flat_hour[table.name]
+        assert not violations(table, rows)
+        write_flat(lake, table, HOUR, rows, archive_digest="bench", code_version="bench")
+
+
+def _original(polls: list[dict[str, bytes]]) -> None:
+    for bodies in polls:
+        written(flatten_poll(bodies))
+
+
+def _floor(answers: list[Answer]) -> None:
+    for answer in answers:
+        if answer.place.body is not None and answer.place.outcome == "ok":
+            orjson.loads(answer.place.body)
+
+
+def _timed(work: Any, *arguments: Any) -> float:
+    started = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - started
+
+
+def _polls(answers: list[Answer]) -> list[dict[str, bytes]]:
+    polls: dict[Any, dict[str, bytes]] = {}
+    for answer in answers:
+        if answer.place.outcome == "ok" and answer.place.body is not None:
+            polls.setdefault(answer.poll.slot_at, {})[answer.place.slug] = answer.place.body
+    return list(polls.values())
+
+
+def _prove_equal(polls: list[dict[str, bytes]], flat_hour: FlatHour) -> None:
+    """The baseline says what we say: status of every EVSE in every poll, and what there is."""
+    frames = [flatten_poll(bodies) for bodies in polls]
+    uids = flat_hour["flat_evses"].to_pylist()
+    names = {row["evse_uid"]: " ".join(row["evse_id"].split()) for row in uids}
+    theirs = sorted(
+        (" ".join(row.id.split()), row.status, row.timestamp.tz_convert("UTC").tz_localize(None))
+        for frame in frames
+        for row in frame["status_point"].itertuples()
+    )
+    ours = sorted(
+        (names[row["evse_uid"]], row["status"], row["observed_at"])
+        for row in flat_hour["flat_status"].to_pylist()
+    )
+    assert theirs == ours, "the baseline's statuses differ"
+    for table, name, column in (
+        ("flat_stations", "station", "station_id"),
+        ("flat_connectors", "connector", "connector_id"),
+    ):
+        published = {
+            " ".join(str(found).split()) for frame in frames for found in frame[name]["id"]
+        }
+        assert published == set(flat_hour[table].column(column).to_pylist()), f"{name}s differ"

@@ -1,0 +1,153 @@
+"""Small hours, from raw objects into every table of a warehouse, without Dagster.
+
+Belongs here: what the tests of storage and modelling need of the steps before, and the digests by
+which two warehouses are compared. Does not belong here: records and polls (`builders`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from charging_assets.acquisition.archive import digest, hours_archived, read_places
+from charging_assets.modelling import plans
+from charging_assets.modelling.staging import staging_plan
+from charging_assets.partitions import Hour
+from charging_assets.preprocessing.flatten import flatten
+from charging_assets.preprocessing.identity import entity_key
+from charging_assets.preprocessing.version import flat_version
+from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.table import Table
+from charging_assets.storage.flat_files import FlatFile, write_flat
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.plan import Loaded, Plan
+from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests import builders
+
+FEED = "test"
+HOUR = Hour.of(builders.SLOT)
+
+Stations = Sequence[Mapping[str, Any]]
+
+
+def evse(uid: str = "e1", status: str | None = "AVAILABLE", **fields: Any) -> dict[str, Any]:
+    """An EVSE whose one connector has its status."""
+    connectors = [builders.connector(f"{uid}-c", status=status)]
+    return builders.evse(uid, **{"connectors": connectors, "status": status, **fields})
+
+
+def station(
+    evses: Sequence[dict[str, Any]] | None = None, station_id: str = "s1", **fields: Any
+) -> dict[str, Any]:
+    """A station with one EVSE, `e1`, unless others are given."""
+    return builders.station(station_id, [evse()] if evses is None else list(evses), **fields)
+
+
+def stand(status: str | None = "AVAILABLE", **fields: Any) -> list[dict[str, Any]]:
+    """A place's answer: one station with one EVSE."""
+    return [station([evse(status=status, **fields)])]
+
+
+def put(lake: Lake, minute: float, told: Stations | Mapping[str, Stations | None] | None) -> None:
+    """Archive a poll so many minutes after HOUR's start; a list is what `koeln` answered.
+
+    A place that is None did not answer. The source's clock is three seconds late.
+    """
+    places = told if isinstance(told, Mapping) else {"koeln": told}
+    header = builders.poll(minute)
+    at = (header.slot_at + timedelta(seconds=3)).isoformat()
+    builders.archived(
+        lake,
+        header,
+        {
+            slug: builders.place(slug, None, "timeout")
+            if stations is None
+            else builders.envelope(*stations, at=at)
+            for slug, stations in places.items()
+        },
+    )
+
+
+def lake_of(polls: Mapping[float, Stations | Mapping[str, Stations | None] | None]) -> MemoryLake:
+    """A lake with polls by minute."""
+    lake = MemoryLake()
+    for minute, told in polls.items():
+        put(lake, minute, told)
+    return lake
+
+
+def hour_after(hours: int) -> Hour:
+    """The hour that begins so many hours after HOUR."""
+    return Hour(HOUR.start + timedelta(hours=hours))
+
+
+def flat_files(lake: Lake, hour: Hour = HOUR) -> list[FlatFile]:
+    """Write the hour's flat files, as the assets would."""
+    keys = hours_archived(lake)[hour]
+    tables = flatten(read_places(lake, keys))
+    made_from = {"archive_digest": digest(keys), "code_version": flat_version()}
+    return [write_flat(lake, table, hour, tables[table.name], **made_from) for table in FLAT_TABLES]
+
+
+def derived_plans(hour: Hour = HOUR) -> list[Plan]:
+    """The plans of all dimensions and facts."""
+    return [
+        *(plans.dimension_plan(entity, hour) for entity in plans.ENTITIES),
+        *(plans.fact_plan(table, hour) for table in plans.FACTS),
+    ]
+
+
+def load_files(
+    warehouse: Warehouse, files: Sequence[FlatFile], hour: Hour = HOUR, only: str = ""
+) -> dict[str, Loaded]:
+    """Stage an hour's flat files and derive every table, or those whose name begins so."""
+    derived = [plan for plan in derived_plans(hour) if plan.asset.startswith(only)]
+    return {plan.asset: warehouse.apply(plan) for plan in (staging_plan(hour, files), *derived)}
+
+
+def load(warehouse: Warehouse, lake: Lake, hour: Hour = HOUR, only: str = "") -> dict[str, Loaded]:
+    """Bring an hour from its raw objects into every table, or those whose name begins so."""
+    return load_files(warehouse, flat_files(lake, hour), hour, only)
+
+
+def loaded(
+    polls: Mapping[float, Stations | Mapping[str, Stations | None] | None], only: str = ""
+) -> DuckDBWarehouse:
+    """A warehouse in memory with every hour of the polls."""
+    lake, warehouse = lake_of(polls), DuckDBWarehouse(None)
+    for hour in hours_archived(lake):
+        load(warehouse, lake, hour, only)
+    return warehouse
+
+
+def key_of(entity: str, published_id: str, feed: str = FEED) -> int:
+    return entity_key(feed, entity, published_id)
+
+
+def rows(warehouse: Warehouse, sql: str, **params: Any) -> list[tuple[Any, ...]]:
+    """The rows of a query, with times as minutes after HOUR's start."""
+    return [
+        tuple(_minutes(value) if isinstance(value, datetime) else value for value in row.values())
+        for row in warehouse.query(sql, params).to_pylist()
+    ]
+
+
+def digests(warehouse: Warehouse, tables: Iterable[Table] = TABLES) -> dict[str, str]:
+    """A hash of each table's rows, in whatever order they stand; without the ledger's clock."""
+    found = {}
+    for table in tables:
+        names = ", ".join(name for name in table.names if name != "loaded_at")
+        held = sorted(map(repr, rows(warehouse, f"SELECT {names} FROM {table.full_name}")))
+        told = hashlib.sha256("\n".join(held).encode()).hexdigest()[:16]
+        found[table.full_name] = f"{len(held)} rows {told}"
+    return found
+
+
+def _minutes(at: datetime) -> float:
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return (aware - HOUR.start).total_seconds() / 60

@@ -1,0 +1,95 @@
+"""The original model's status views: one row for every row polled, and the status that it had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from charging_assets_tests import builders
+from charging_assets_tests.modelling.hours import evse, loaded, rows, stand, station
+
+CONNECTORS = """
+SELECT query_time, id_connector, status_connector
+FROM original.status_connectors ORDER BY query_time, id_connector
+"""
+SEEN = 0.05
+
+
+def with_connectors(status: str, **statuses: str | None) -> list[dict[str, Any]]:
+    """One EVSE whose connectors have statuses of their own; `_` in a name is any letter."""
+    connectors = [builders.connector(name, status=told) for name, told in statuses.items()]
+    return stand(status, connectors=connectors)
+
+
+def test_status_connectors__are_the_connectors_of_each_poll() -> None:
+    told = {
+        0: with_connectors("CHARGING", a="CHARGING", b="AVAILABLE"),
+        10: with_connectors("AVAILABLE", a="AVAILABLE", b=None),
+        20: with_connectors("BLOCKED", a="BLOCKED", b="BLOCKED"),
+    }
+    assert rows(loaded(told), CONNECTORS) == [
+        (0 + SEEN, "a", "CHARGING"),
+        (0 + SEEN, "b", "AVAILABLE"),
+        (10 + SEEN, "a", "AVAILABLE"),
+        (10 + SEEN, "b", None),
+        (20 + SEEN, "a", "BLOCKED"),
+        (20 + SEEN, "b", "BLOCKED"),
+    ]
+
+
+@pytest.mark.parametrize("other", ["axb", "a%b", "xa_b", "a_bx", "b", "_", "%", "_b"])
+def test_status_connectors__an_override_is_of_its_own_connector(other: str) -> None:
+    told = {0: with_connectors("CHARGING", **{other: "BLOCKED", "a_b": "CHARGING"})}
+    found = {name: status for _, name, status in rows(loaded(told), CONNECTORS)}
+    assert found == {other: "BLOCKED", "a_b": "CHARGING"}
+
+
+def test_status_connectors__no_poll_is_lost_where_an_attribute_comes_back() -> None:
+    def of_kw(kw: int) -> list[dict[str, Any]]:
+        return stand(connectors=[builders.connector("a", max_power=kw)])
+
+    told = {minute: of_kw(11 if minute == 20 else 22) for minute in (0, 10, 20, 30, 40, 50)}
+    found = rows(loaded(told), CONNECTORS)
+    assert [row[0] for row in found] == [minute + SEEN for minute in told]
+
+
+def test_status_connectors__one_that_came_later_was_not_there_before() -> None:
+    told = {
+        0: with_connectors("AVAILABLE", a="AVAILABLE"),
+        10: with_connectors("AVAILABLE", a="AVAILABLE", b="AVAILABLE"),
+        60: with_connectors("AVAILABLE", a="AVAILABLE"),
+    }
+    assert [row[:2] for row in rows(loaded(told), CONNECTORS)] == [
+        (SEEN, "a"),
+        (10 + SEEN, "a"),
+        (10 + SEEN, "b"),
+        (60 + SEEN, "a"),
+    ]
+
+
+def test_status_chargingpoints__have_the_evse_id_of_their_time() -> None:
+    told = {
+        0: [station([evse("e1", "CHARGING", id="DE*OLD*1")])],
+        60: [station([evse("e1", "AVAILABLE", id="DE*NEW*1")])],
+    }
+    assert rows(
+        loaded(told),
+        "SELECT query_time, id_chargingpoint, status_cp FROM original.status_chargingpoints "
+        "ORDER BY query_time",
+    ) == [(SEEN, "DE*OLD*1", "CHARGING"), (60 + SEEN, "DE*NEW*1", "AVAILABLE")]
+
+
+def test_status_chargingpoints__of_two_places_are_two_rows() -> None:
+    told = {0: {"bonn": stand("CHARGING"), "koeln": stand("CHARGING")}}
+    found = rows(loaded(told), "SELECT status_cp FROM original.status_chargingpoints")
+    assert found == [("CHARGING",), ("CHARGING",)]
+
+
+def test_status_chargingpoints__an_evse_first_told_of_by_the_second_place_is_not_lost() -> None:
+    told = {
+        0: {"bonn": [], "koeln": stand("CHARGING")},
+        10: {"bonn": stand("CHARGING"), "koeln": stand("CHARGING")},
+    }
+    found = rows(loaded(told), "SELECT status_cp FROM original.status_chargingpoints")
+    assert len(found) == 3

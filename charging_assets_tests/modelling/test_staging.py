@@ -1,0 +1,267 @@
+"""staged_tables: an hour's flat files, all or nothing; and hours that staging no longer has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from charging_assets.modelling import plans, staging
+from charging_assets.modelling.staging import ensure_staged, prune, staging_plan
+from charging_assets.schemas.flat import FLAT_POLLS, FLAT_STATUS, FLAT_TABLES
+from charging_assets.storage import flat_files
+from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, flat_key, open_flat
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.plan import GuardFailed, NotStaged
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import HOUR, evse, lake_of, rows, stand, station
+
+LEDGER = "SELECT is_staged, row_counts, loaded_at FROM ops.ledger WHERE asset = 'staged_tables'"
+
+
+@pytest.fixture
+def lake() -> MemoryLake:
+    """Two polls, a second EVSE in the second, and one bad field."""
+    later = [station([evse("e1", "CHARGING"), evse("e2", "NONSENSE")])]
+    return lake_of({0: stand(), 10: later})
+
+
+@pytest.fixture
+def warehouse() -> DuckDBWarehouse:
+    return DuckDBWarehouse(None)
+
+
+def staged_counts(warehouse: DuckDBWarehouse) -> dict[str, int]:
+    return {
+        table.name: rows(warehouse, f"SELECT COUNT(*) FROM {table.full_name}")[0][0]
+        for table in FLAT_TABLES
+    }
+
+
+def with_rows(file: FlatFile, told: pa.Table) -> FlatFile:
+    return replace(file, read=lambda: told, digest="planted")
+
+
+def test_staging_plan__loads_every_flat_table(lake: MemoryLake, warehouse: DuckDBWarehouse) -> None:
+    done = warehouse.apply(staging_plan(HOUR, hours.flat_files(lake)))
+    expected = {
+        "flat_polls": 2, "flat_stations": 1, "flat_evses": 2, "flat_connectors": 2,
+        "flat_status": 3, "flat_rejects": 2,
+    }  # fmt: skip
+    assert (done.row_counts, done.skipped) == (expected, False)
+    assert staged_counts(warehouse) == expected
+
+
+def test_staging_plan__the_same_input_is_a_no_op(
+    lake: MemoryLake, warehouse: DuckDBWarehouse
+) -> None:
+    first = warehouse.apply(staging_plan(HOUR, hours.flat_files(lake)))
+    before = rows(warehouse, LEDGER)
+    again = warehouse.apply(staging_plan(HOUR, hours.flat_files(lake)))
+    assert (again.skipped, again.row_counts) == (True, first.row_counts)
+    assert rows(warehouse, LEDGER) == before
+
+
+def test_staging_plan__rows_that_went_missing_are_loaded_again(
+    lake: MemoryLake, warehouse: DuckDBWarehouse
+) -> None:
+    plan = staging_plan(HOUR, hours.flat_files(lake))
+    warehouse.apply(plan)
+    before = hours.digests(warehouse)
+    warehouse.execute(("DELETE FROM staging.flat_status WHERE status = 'CHARGING'", {}))
+    assert warehouse.apply(plan).skipped is False
+    assert hours.digests(warehouse) == before
+
+
+def test_staging_plan__a_further_poll_replaces_the_hour(
+    lake: MemoryLake, warehouse: DuckDBWarehouse
+) -> None:
+    warehouse.apply(staging_plan(HOUR, hours.flat_files(lake)))
+    hours.put(lake, 20, stand())
+    assert warehouse.apply(staging_plan(HOUR, hours.flat_files(lake))).skipped is False
+    assert staged_counts(warehouse)["flat_polls"] == 3
+
+
+def test_staging_plan__other_code_loads_again(
+    lake: MemoryLake, warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = hours.flat_files(lake)
+    warehouse.apply(staging_plan(HOUR, files))
+    monkeypatch.setattr(staging, "code_version", lambda *_: "other")
+    assert warehouse.apply(staging_plan(HOUR, files)).skipped is False
+
+
+def test_staging_plan__other_hours_are_left_alone(warehouse: DuckDBWarehouse) -> None:
+    lake = lake_of({59: stand(), 60: stand(), 119: stand(), 120: stand()})
+    for hour in (0, 1, 2):
+        at = hours.hour_after(hour)
+        warehouse.apply(staging_plan(at, hours.flat_files(lake, at)))
+    emptied = lake_of({70: []})
+    at = hours.hour_after(1)
+    warehouse.apply(staging_plan(at, hours.flat_files(emptied, at)))
+    assert rows(warehouse, "SELECT slot_at FROM staging.flat_status ORDER BY 1") == [(59,), (120,)]
+
+
+@pytest.mark.parametrize("name", ["flat_stations", "flat_evses", "flat_connectors", "flat_status"])
+@pytest.mark.parametrize("change", ["lost", "doubled"])
+def test_staging_plan__an_imbalance_is_refused_and_the_old_rows_stay(
+    lake: MemoryLake, warehouse: DuckDBWarehouse, name: str, change: str
+) -> None:
+    warehouse.apply(staging_plan(HOUR, hours.flat_files(lake)))
+    before = hours.digests(warehouse)
+    hours.put(lake, 20, stand())
+    files = hours.flat_files(lake)
+    at = next(n for n, file in enumerate(files) if file.table.name == name)
+    told = files[at].read()
+    if change == "lost":
+        wrong = told.slice(1)
+    else:
+        key = told.schema.get_field_index(name.removeprefix("flat_").removesuffix("s") + "_key")
+        key = told.schema.get_field_index("evse_key") if name == "flat_status" else key
+        other = told.slice(0, 1).set_column(key, told.schema.field(key), pa.array([1]))
+        wrong = pa.concat_tables([told, other])
+    files[at] = with_rows(files[at], wrong)
+    with pytest.raises(GuardFailed) as caught:
+        warehouse.apply(staging_plan(HOUR, files))
+    told_entity = (
+        name.removeprefix("flat_").removesuffix("s") if name != "flat_status" else "status"
+    )
+    for part in ("rows_in_are_loaded_or_rejected", told_entity, "koeln", "Materialize the flat"):
+        assert part in str(caught.value)
+    assert hours.digests(warehouse) == before
+
+
+def test_staging_plan__records_of_a_place_without_a_poll_are_an_imbalance(
+    lake: MemoryLake, warehouse: DuckDBWarehouse
+) -> None:
+    files = hours.flat_files(lake)
+    files[0] = with_rows(files[0], files[0].read().slice(0, 0))
+    with pytest.raises(GuardFailed, match="koeln"):
+        warehouse.apply(staging_plan(HOUR, files))
+    assert set(staged_counts(warehouse).values()) == {0}
+
+
+def test_staging_plan__rejected_records_are_accounted_for(warehouse: DuckDBWarehouse) -> None:
+    bad: list[Any] = [station(), station(), station([evse("e5"), evse(None)], None), 7]
+    warehouse.apply(staging_plan(HOUR, hours.flat_files(lake_of({0: bad}))))
+    counts = rows(
+        warehouse,
+        "SELECT station_count, station_rejected_count, evse_count, evse_rejected_count, "
+        "connector_count, connector_rejected_count FROM staging.flat_polls",
+    )
+    assert counts == [(4, 3, 4, 3, 4, 3)]
+    assert staged_counts(warehouse)["flat_status"] == 1
+
+
+def test_staging_plan__flat_files_of_different_archives_are_refused(lake: MemoryLake) -> None:
+    before = hours.flat_files(lake)
+    hours.put(lake, 20, stand())
+    mixed = [*hours.flat_files(lake)[:-1], before[-1]]
+    with pytest.raises(StaleFlatFile, match=r"different archives.*materialize all flat tables"):
+        staging_plan(HOUR, mixed)
+
+
+def test_staging_plan__flat_files_of_different_code_are_refused(lake: MemoryLake) -> None:
+    files = hours.flat_files(lake)
+    with pytest.raises(StaleFlatFile, match="different code"):
+        staging_plan(HOUR, [*files[:-1], replace(files[-1], code_version="other")])
+
+
+def test_open_flat__a_missing_file_says_what_to_do(lake: MemoryLake) -> None:
+    with pytest.raises(StaleFlatFile, match=f"flat_polls has no file for {HOUR}; materialize"):
+        open_flat(lake, FLAT_POLLS, HOUR)
+
+
+def test_open_flat__a_file_of_another_schema_version_is_refused(
+    lake: MemoryLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours.flat_files(lake)
+    monkeypatch.setattr(flat_files, "SCHEMA_VERSION", 99)
+    with pytest.raises(StaleFlatFile, match="has schema version 1, this program reads 99"):
+        open_flat(lake, FLAT_POLLS, HOUR)
+
+
+def test_write_flat__same_rows_are_same_bytes(lake: MemoryLake) -> None:
+    keys = [flat_key(table, HOUR) for table in FLAT_TABLES]
+    hours.flat_files(lake)
+    first = [lake.get(key) for key in keys]
+    hours.flat_files(lake)
+    assert [lake.get(key) for key in keys] == first
+
+
+def test_prune__takes_the_hour_out_of_staging_and_says_so(
+    lake: MemoryLake, warehouse: DuckDBWarehouse
+) -> None:
+    hours.put(lake, 60, stand())
+    for hour in (HOUR, hours.hour_after(1)):
+        hours.load(warehouse, lake, hour)
+    facts = rows(warehouse, "SELECT * FROM warehouse.fact_status ORDER BY slot_at, evse_key")
+    prune(warehouse, HOUR)
+    left = staged_counts(warehouse)
+    assert left.pop("flat_rejects") == 2
+    assert set(left.values()) == {1}
+    assert [row[0] for row in rows(warehouse, LEDGER + " ORDER BY slot_at")] == [False, True]
+    assert (
+        rows(warehouse, "SELECT * FROM warehouse.fact_status ORDER BY slot_at, evse_key") == facts
+    )
+
+
+@pytest.mark.parametrize(
+    "asset", ["dim_station", "dim_evse", "dim_connector", "fact_poll", "fact_status"]
+)
+def test_derived_plan__of_an_unstaged_hour_is_refused_and_never_empties_it(
+    lake: MemoryLake, warehouse: DuckDBWarehouse, asset: str
+) -> None:
+    (plan,) = (plan for plan in hours.derived_plans() if plan.asset == asset)
+    with pytest.raises(NotStaged, match=f"{HOUR} is not staged; materialize staged_tables"):
+        warehouse.apply(plan)
+    hours.load(warehouse, lake)
+    prune(warehouse, HOUR)
+    before = hours.digests(warehouse)
+    with pytest.raises(NotStaged):
+        warehouse.apply(plan)
+    assert hours.digests(warehouse) == before
+
+
+def test_ensure_staged__a_pruned_hour_is_staged_again_from_the_lake(
+    lake: MemoryLake, warehouse: DuckDBWarehouse
+) -> None:
+    hours.load(warehouse, lake)
+    before = hours.digests(warehouse)
+    assert ensure_staged(warehouse, lake, [HOUR]) == []
+    prune(warehouse, HOUR)
+    assert ensure_staged(warehouse, lake, [HOUR]) == [HOUR]
+    for plan in hours.derived_plans():
+        warehouse.apply(plan)
+    assert hours.digests(warehouse) == before
+
+
+def test_ensure_staged__without_flat_files_says_what_to_do(
+    lake: MemoryLake, warehouse: DuckDBWarehouse
+) -> None:
+    hours.load(warehouse, lake)
+    prune(warehouse, HOUR)
+    lake.delete(flat_key(FLAT_STATUS, HOUR))
+    before = hours.digests(warehouse)
+    with pytest.raises(StaleFlatFile, match="flat_status has no file"):
+        ensure_staged(warehouse, lake, [HOUR])
+    assert hours.digests(warehouse) == before
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_ensure_staged__works_before_anything_was_loaded(
+    lake: MemoryLake, tmp_path: Path, exists: bool
+) -> None:
+    warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
+    if exists:
+        # What a first load that was killed leaves behind.
+        with warehouse._writing():
+            pass
+    hours.flat_files(lake)
+    assert ensure_staged(warehouse, lake, [HOUR]) == [HOUR]
+    warehouse.apply(plans.dimension_plan(plans.STATION, HOUR))
+    assert rows(warehouse, "SELECT COUNT(*) FROM warehouse.dim_station") == [(1,)]

@@ -1,0 +1,350 @@
+"""A plain flattener to hold the fast one against: `json.loads`, loops, no caches.
+
+It reads chargecloud's answers poll by poll and builds rows as dictionaries. It shares with the
+fast path the cleaners, the hashes and the declared columns, and no code beside those. What cannot
+be told apart from the damage around it (a body that `json.loads` refuses) is not its subject.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from charging_assets.acquisition.archive import Answer
+from charging_assets.kinds import RecordMap, chargecloud
+from charging_assets.preprocessing.clean import BadValue, canonical, cleaner
+from charging_assets.preprocessing.identity import attribute_hash, entity_key, names_hash
+from charging_assets.schemas import flat
+from charging_assets.schemas.table import Column
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+_MAPS = {
+    "station": chargecloud.STATION,
+    "evse": chargecloud.EVSE,
+    "connector": chargecloud.CONNECTOR,
+}
+_LEVELS = {"station": "/*", "evse": "/*/evses/*", "connector": "/*/evses/*/connectors/*"}
+_KNOWN_IN_ENVELOPE = {"data", "status_code", "status_message", "timestamp"}
+
+
+def flatten(places: Iterable[tuple[str, str, list[Answer]]]) -> Tables:
+    """The rows of every flat table, sorted; rejects without their fragments."""
+    tables: Tables = {table.name: [] for table in flat.FLAT_TABLES}
+    for _feed, _place, answers in places:
+        _read_place(answers, tables)
+    for table in flat.FLAT_TABLES:
+        tables[table.name].sort(key=lambda row, order=table.order: [row[name] for name in order])
+    return tables
+
+
+def _read_place(answers: list[Answer], tables: Tables) -> None:
+    states: dict[str, list[tuple[datetime, Row]]] = {"station": [], "evse": [], "connector": []}
+    last_good, ordinal = None, 0
+    for slot_at in sorted({answer.poll.slot_at for answer in answers}):
+        tried = [answer for answer in answers if answer.poll.slot_at == slot_at]
+        opened = [(answer, *_open(answer)) for answer in tried]
+        good = [found for found in opened if found[1] is not None]
+        answer, data, outcome, code = (good or opened)[0]
+        reading = _Reading(answer)
+        if data is None:
+            if code:
+                reading.reject("body", "poll", None, code[0], code[1])
+        else:
+            gap = (slot_at - last_good).total_seconds() if last_good else 0
+            ordinal += 2 if gap > 2.5 * answer.poll.cadence_s else 1
+            last_good = slot_at
+            reading.read(data)
+            for row in reading.statuses:
+                tables["flat_status"].append({**row, "poll_ordinal": ordinal})
+            for entity, rows in reading.states.items():
+                states[entity] += [(reading.slot_at, row) for row in rows]
+        tables["flat_rejects"] += reading.rejects.values()
+        tables["flat_polls"].append(reading.poll_row(outcome, len(tried)))
+    for entity, seen in states.items():
+        tables[f"flat_{entity}s"] += _merged(entity, seen)
+
+
+def _merged(entity: str, seen: list[tuple[datetime, Row]]) -> list[Row]:
+    merged: dict[tuple[int, int], Row] = {}
+    for slot_at, row in seen:
+        key = row[f"{entity}_key"], row["attribute_hash"]
+        if key not in merged:
+            merged[key] = {**row, "slot_at": slot_at, "last_slot_at": slot_at, "poll_count": 0}
+        merged[key]["last_slot_at"] = slot_at
+        merged[key]["poll_count"] += 1
+    return list(merged.values())
+
+
+def _open(answer: Answer) -> tuple[dict[str, Any] | None, str, tuple[str, str] | None]:
+    """The body's value where it is good, the outcome, and pointer and code of a bad body."""
+    if answer.place.outcome != "ok" or answer.place.body is None:
+        return None, answer.place.outcome, None
+    try:
+        value = json.loads(answer.place.body.decode("utf-8-sig"), parse_int=_whole)
+    except ValueError:
+        return None, "bad_body", ("", "not_json")
+    if not isinstance(value, dict):
+        return None, "bad_body", ("", "bad_envelope")
+    if str(value.get("status_code", 1000)) not in ("1000", "1000.0", "None"):
+        return None, "bad_body", ("/status_code", "api_status")
+    if not isinstance(value.get("data"), list):
+        return None, "bad_body", ("/data", "bad_envelope")
+    return value, "ok", None
+
+
+def _whole(digits: str) -> int | float:
+    return int(digits) if len(digits.lstrip("-")) <= 4300 else math.inf
+
+
+class _Reading:
+    """One answer, read record by record."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.slot_at = _naive(answer.poll.slot_at)
+        self.observed_at: datetime | None = None
+        self.states: dict[str, list[Row]] = {"station": [], "evse": [], "connector": []}
+        self.counts = {"station": 0, "evse": 0, "connector": 0}
+        self.keys: set[int] = set()
+        self.statuses: list[Row] = []
+        self.rejects: dict[tuple[str, str, str], Row] = {}
+        self.names: set[str] = set()
+        self.unknown: set[str] = set()
+
+    def read(self, body: dict[str, Any]) -> None:
+        self.unknown |= {f"/{_token(name)}" for name in body if name not in _KNOWN_IN_ENVELOPE}
+        self._read_timestamp(body.get("timestamp"))
+        for index, record in enumerate(body["data"]):
+            pointer = f"/data/{index}"
+            self._read_station(self._repaired(record, pointer), pointer)
+
+    def _read_timestamp(self, published: Any) -> None:
+        if published is None:
+            return
+        try:
+            instant = datetime.fromisoformat(published)
+            if instant.tzinfo is None:
+                instant = instant.replace(tzinfo=ZoneInfo(self.answer.poll.time_zone))
+            self.observed_at = _naive(instant)
+        except (TypeError, ValueError, OverflowError):
+            self.reject("field", "poll", None, "/timestamp", "bad_timestamp")
+
+    def _repaired(self, value: Any, pointer: str) -> Any:
+        """The value without what strict JSON cannot say; each repair is a bad field."""
+        if isinstance(value, dict):
+            repaired = {}
+            for name, member in value.items():
+                clean = self._repaired(name, pointer)
+                repaired[clean] = self._repaired(member, f"{pointer}/{_token(clean)}")
+            return repaired
+        if isinstance(value, list):
+            return [self._repaired(v, f"{pointer}/{index}") for index, v in enumerate(value)]
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            self.reject("field", "station", None, pointer, "invalid_utf8")
+            return "".join("?" if "\ud800" <= c <= "\udfff" else c for c in value)
+        if isinstance(value, float) and not math.isfinite(value):
+            self.reject("field", "station", None, pointer, "not_finite")
+            return None
+        return value
+
+    def _read_station(self, record: Any, pointer: str) -> None:
+        row = self._entity("station", record, pointer, {})
+        evses = record.get("evses") if isinstance(record, dict) else None
+        if row is None:
+            self._reject_below("evse", evses, f"{pointer}/evses")
+            return
+        self.states["station"].append(row)
+        for index, evse in self._listed("station", row["station_id"], evses, f"{pointer}/evses"):
+            self._read_evse(evse, f"{pointer}/evses/{index}", row)
+
+    def _read_evse(self, record: Any, pointer: str, station: Row) -> None:
+        above = {name: station[name] for name in ("station_key", "station_id")}
+        row = self._entity("evse", record, pointer, above)
+        connectors = record.get("connectors") if isinstance(record, dict) else None
+        if row is None:
+            self._reject_below("connector", connectors, f"{pointer}/connectors")
+            return
+        status, parking_status = row.pop("status"), row.pop("parking_status")
+        self.states["evse"].append(row)
+        is_said = ("evse", f"{pointer}/status") in {(e, p) for e, p, _ in self.rejects}
+        if status is None and not is_said:
+            self.reject("field", "evse", row["evse_uid"], f"{pointer}/status", "missing_status")
+        overrides = {}
+        where = f"{pointer}/connectors"
+        for index, connector in self._listed("evse", row["evse_uid"], connectors, where):
+            above = {name: row[name] for name in ("evse_key", "evse_uid")}
+            found = self._entity("connector", connector, f"{where}/{index}", above)
+            if found is not None:
+                connector_status = found.pop("status")
+                self.states["connector"].append(found)
+                if connector_status != status:
+                    overrides[found["connector_id"]] = connector_status
+        self.statuses.append(
+            {
+                "slot_at": self.slot_at,
+                "feed": self.answer.poll.feed,
+                "place": self.answer.place.slug,
+                "evse_key": row["evse_key"],
+                "evse_uid": row["evse_uid"],
+                "observed_at": self.observed_at,
+                "status": status,
+                "parking_status": parking_status,
+                "connector_status_overrides": canonical(overrides) if overrides else None,
+            }
+        )
+
+    def _entity(self, entity: str, record: Any, pointer: str, above: Row) -> Row | None:
+        """The row of a record, or None where it is rejected."""
+        self.counts[entity] += 1
+        if not isinstance(record, dict):
+            self.reject("record", entity, None, pointer, "not_an_object")
+            return None
+        key_column, attributes, also = _COLUMNS[entity]
+        values: Row = {}
+        bad: list[tuple[str, str]] = []
+        for column in (key_column, *also, *attributes):
+            values[column.name] = _field(_MAPS[entity], column, record, bad)
+        for parent in ("coordinates", "operator", "opening_times"):
+            is_given = entity == "station" and record.get(parent) is not None
+            if is_given and not isinstance(record[parent], dict):
+                bad.append((f"/{parent}", "not_an_object"))
+        values["extra"] = self._extra(entity, record, bad)
+        published = values[key_column.name]
+        for where, code in bad:
+            self.reject("field", entity, published, pointer + where, code)
+        key = None if published is None else entity_key(self.answer.poll.feed, entity, published)
+        if key is None or key in self.keys:
+            code = "missing_key" if key is None else "duplicate_key"
+            self.reject("record", entity, published, pointer, code)
+            return None
+        self.keys.add(key)
+        hashed = {**above, **{c.name: values[c.name] for c in attributes}, "extra": values["extra"]}
+        return {
+            "feed": self.answer.poll.feed,
+            "place": self.answer.place.slug,
+            f"{entity}_key": key,
+            "attribute_hash": attribute_hash(hashed),
+            **above,
+            **values,
+        }
+
+    def _extra(self, entity: str, record: Row, bad: list[tuple[str, str]]) -> str | None:
+        record_map = _MAPS[entity]
+        paths = set(record_map.columns.values())
+        parents = {path.split(".")[0] for path in paths if "." in path}
+        known = {path for path in paths if "." not in path} | parents | record_map.ignored
+        known |= {record_map.children} if record_map.children else set()
+        extra: Row = {}
+        for name, value in record.items():
+            self.names.add(f"{_LEVELS[entity]}/{_token(name)}")
+            if name not in known:
+                self.unknown.add(f"{_LEVELS[entity]}/{_token(name)}")
+                extra[name] = value
+            elif name in parents and isinstance(value, dict):
+                for inner, inner_value in value.items():
+                    self.names.add(f"{_LEVELS[entity]}/{_token(name)}/{_token(inner)}")
+                    if f"{name}.{inner}" not in paths:
+                        self.unknown.add(f"{_LEVELS[entity]}/{_token(name)}/{_token(inner)}")
+                        if inner_value is not None:
+                            extra.setdefault(name, {})[inner] = inner_value
+        extra = {name: value for name, value in extra.items() if value is not None}
+        try:
+            return canonical(extra) if extra else None
+        except BadValue as error:
+            bad.append(("", f"extra_{error.code}"))
+            return None
+
+    def _listed(self, entity: str, entity_id: str, value: Any, pointer: str) -> Any:
+        if isinstance(value, list):
+            return enumerate(value)
+        if value is not None:
+            self.reject("field", entity, entity_id, pointer, "not_a_list")
+        return ()
+
+    def _reject_below(self, entity: str, records: Any, pointer: str) -> None:
+        for index, record in enumerate(records if isinstance(records, list) else ()):
+            self.counts[entity] += 1
+            self.reject("record", entity, None, f"{pointer}/{index}", "parent_rejected")
+            if entity == "evse" and isinstance(record, dict):
+                below = f"{pointer}/{index}/connectors"
+                self._reject_below("connector", record.get("connectors"), below)
+
+    def reject(
+        self, severity: str, entity: str, entity_id: str | None, pointer: str, code: str
+    ) -> None:
+        self.rejects[entity, pointer, code] = {
+            "slot_at": self.slot_at,
+            "feed": self.answer.poll.feed,
+            "place": self.answer.place.slug,
+            "raw_key": self.answer.raw_key,
+            "stage": "flatten",
+            "severity": severity,
+            "entity": entity,
+            "entity_id": entity_id,
+            "pointer": pointer.replace("\x00", "\\u0000"),
+            "code": code,
+        }
+
+    def poll_row(self, outcome: str, answer_count: int) -> Row:
+        poll, place = self.answer.poll, self.answer.place
+        severities = [(row["severity"], row["entity"]) for row in self.rejects.values()]
+        row = {
+            "slot_at": self.slot_at,
+            "feed": poll.feed,
+            "feed_kind": poll.kind,
+            "time_zone": poll.time_zone,
+            "place": place.slug,
+            "outcome": outcome,
+            "is_imported": poll.is_imported,
+            "requested_at": None if place.requested_at is None else _naive(place.requested_at),
+            "observed_at": self.observed_at,
+            "cadence_s": poll.cadence_s,
+            "elapsed_ms": place.elapsed_ms,
+            "http_status": place.http_status,
+            "body_bytes": 0 if place.body is None else len(place.body),
+            "raw_key": self.answer.raw_key,
+            "answer_count": answer_count,
+            "field_rejected_count": len([s for s, _ in severities if s == "field"]),
+            "schema_fingerprint": names_hash(self.names) if self.counts["station"] else None,
+            "unknown_fields": canonical(sorted(self.unknown)[:200]) if self.unknown else None,
+        }
+        for entity, count in self.counts.items():
+            row[f"{entity}_count"] = count
+            row[f"{entity}_rejected_count"] = severities.count(("record", entity))
+        return row
+
+
+def _field(record_map: RecordMap, column: Column, record: Row, bad: list[tuple[str, str]]) -> Any:
+    path = record_map.columns.get(column.name)
+    if path is None:
+        return None
+    value: Any = record
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if value is None:
+        return None
+    try:
+        return cleaner(column)(value)
+    except BadValue as error:
+        bad.append((f"/{path.replace('.', '/')}", error.code))
+        return None
+
+
+_COLUMNS: dict[str, tuple[Column, tuple[Column, ...], tuple[Column, ...]]] = {
+    "station": (flat.STATION_ID, flat.STATION_ATTRIBUTES[:-1], ()),
+    "evse": (flat.EVSE_UID, flat.EVSE_ATTRIBUTES[2:-1], (flat.STATUS, flat.PARKING_STATUS)),
+    "connector": (flat.CONNECTOR_ID, flat.CONNECTOR_ATTRIBUTES[2:-1], (flat.STATUS,)),
+}
+
+
+def _token(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)

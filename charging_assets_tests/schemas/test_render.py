@@ -1,0 +1,122 @@
+"""The one schema as DDL, Arrow and Dagster's columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES, table
+from charging_assets.schemas.render import arrow_schema, column_schema, create_table, sql_type
+from charging_assets.schemas.table import Column, Table, Type, key, text
+
+each_table = pytest.mark.parametrize("each", TABLES, ids=lambda each: each.full_name)
+# Redshift's greatest VARCHAR, in bytes.
+LONGEST = 65535
+
+
+@each_table
+@pytest.mark.parametrize("dialect", ["redshift", "duckdb"])
+def test_create_table__parses_in_its_dialect_and_names_all_columns(
+    each: Table, dialect: str
+) -> None:
+    (statement,) = sqlglot.parse(create_table(each, dialect=dialect), read=dialect)
+    assert isinstance(statement, exp.Create)
+    columns = list(statement.find_all(exp.ColumnDef))
+    assert tuple(column.name for column in columns) == each.names
+    not_null = [column.name for column in columns if column.find(exp.NotNullColumnConstraint)]
+    assert not_null == [column.name for column in each.columns if not column.nullable]
+    found = statement.this.this
+    assert (found.db, found.name) == (each.schema, each.name)
+
+
+@each_table
+def test_create_table__has_physical_attributes_on_redshift_alone(each: Table) -> None:
+    redshift, duckdb = (create_table(each, dialect=name) for name in ("redshift", "duckdb"))
+    assert f"PRIMARY KEY ({', '.join(each.key)})" in redshift
+    assert "DISTSTYLE" in redshift
+    assert not any(word in duckdb for word in ("DIST", "SORTKEY", "PRIMARY KEY", "ENCODE"))
+
+
+@each_table
+def test_arrow_schema__is_of_the_columns(each: Table) -> None:
+    schema = arrow_schema(each)
+    assert tuple(schema.names) == each.names
+    assert [field.nullable for field in schema] == [column.nullable for column in each.columns]
+    types = {
+        Type.TEXT: pa.string(),
+        Type.BOOLEAN: pa.bool_(),
+        Type.SMALLINT: pa.int16(),
+        Type.INTEGER: pa.int32(),
+        Type.BIGINT: pa.int64(),
+        Type.DOUBLE: pa.float64(),
+        Type.TIMESTAMP: pa.timestamp("us"),
+    }
+    assert schema.types == [types[column.type] for column in each.columns]
+
+
+@each_table
+def test_column_schema__says_type_and_meaning(each: Table) -> None:
+    shown = column_schema(each).columns
+    assert tuple(column.name for column in shown) == each.names
+    for column, declared in zip(shown, each.columns, strict=True):
+        assert column.type == sql_type(declared).lower()
+        assert column.description is not None
+        assert declared.meaning in column.description
+        assert column.constraints.nullable == declared.nullable
+
+
+@each_table
+def test_tables__are_stated_in_full(each: Table) -> None:
+    assert each.schema in DATABASE_SCHEMAS
+    assert each.grain.startswith("one row per")
+    for column in each.columns:
+        assert column.meaning.strip(), column.name
+        assert not column.meaning.endswith("."), column.name
+        assert column.name == column.name.lower()
+        assert column.type is not Type.TEXT or 0 < column.length <= LONGEST
+        assert column.type is not Type.TIMESTAMP or column.name.endswith("_at") or column.name in {
+            "valid_from", "valid_to",
+        }  # fmt: skip
+        assert (column.type is Type.BOOLEAN) == column.name.startswith(("is_", "has_"))
+    if each.hour_column:
+        assert each.column(each.hour_column).type is Type.TIMESTAMP
+        assert not each.column(each.hour_column).nullable
+
+
+@each_table
+def test_tables__keys_are_never_null(each: Table) -> None:
+    assert [name for name in each.key if each.column(name).nullable] == []
+
+
+def test_tables__a_column_of_one_name_has_one_type() -> None:
+    kinds: dict[str, set[tuple[Type, int]]] = {}
+    for each in TABLES:
+        for column in each.columns:
+            kinds.setdefault(column.name, set()).add((column.type, column.length))
+    # What the words mean differs by table; the engines only see the type.
+    assert {name: found for name, found in kinds.items() if len({t for t, _ in found}) > 1} == {}
+
+
+def test_tables__have_each_name_once() -> None:
+    assert len({each.name for each in TABLES}) == len(TABLES)
+    assert all(table(each.name) is each for each in TABLES)
+    with pytest.raises(KeyError):
+        table("no_such_table")
+
+
+@pytest.mark.parametrize(
+    ("columns", "table_key"),
+    [
+        ((key("a", "a"), key("a", "a")), ("a",)),
+        ((key("a", "a"),), ("b",)),
+        ((key("a", "a"), Column("t", Type.TEXT, "no length")), ("a",)),
+        ((key("a", "a"), text("t", 0, "no length")), ("a",)),
+    ],
+)
+def test_table__that_cannot_be_is_refused(
+    columns: tuple[Column, ...], table_key: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValueError, match=r"x\.y"):
+        Table(schema="x", name="y", grain="one row per a", key=table_key, columns=columns)

@@ -1,0 +1,204 @@
+"""The SQL files: one SELECT each, in a style that Redshift and DuckDB read the same way."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import sqlglot
+from sqlglot import exp
+
+from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.catalog import table as table_of
+from charging_assets.storage.dialect import bound, rendered
+from charging_assets.storage.sql_files import sql, sql_folder, sql_names
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+
+FILES = sorted(
+    str(path.relative_to(sql_folder()).with_suffix("")) for path in sql_folder().rglob("*.sql")
+)
+TEMPS = {
+    "new_sighting": "dimensions/entity_sighting",
+    "touched_entity": "dimensions/touched_entity",
+}
+BY_NAME = {table.name: table for table in TABLES}
+FILLED = [name for name in FILES if name.split("/")[1] in BY_NAME]
+
+# Redshift's documented reserved words, without those that every statement uses as such.
+_WORDS = """
+    aes128 aes256 all allowoverwrite analyse analyze and any array as asc authorization az64
+    backup between binary blanksasnull both bytedict bzip2 case cast check collate column constraint
+    create credentials cross current_date current_time current_timestamp current_user
+    current_user_id default deferrable deflate defrag delta delta32k desc disable distinct do else
+    emptyasnull enable encode encrypt encryption end except explicit false for foreign freeze from
+    full globaldict256 globaldict64k grant group gzip having identity ignore ilike in initially
+    inner intersect interval into is isnull join leading left like limit localtime localtimestamp
+    lun luns lzo lzop minus mostly16 mostly32 mostly8 natural new not notnull null nulls off offline
+    offset oid old on only open or order outer overlaps parallel partition percent permissions
+    pivot placing primary raw readratio recover references rejectlog resort respect restore right
+    select session_user similar snapshot some sysdate system table tag tdes text255 text32k then
+    timestamp to top trailing true truncatecolumns union unique unnest unpivot user using verbose
+    wallet when where with without
+"""
+RESERVED = set(_WORDS.split())
+
+
+def parsed(name: str) -> exp.Expression:
+    return sqlglot.parse_one(sql(name), read="redshift")
+
+
+def code(name: str) -> str:
+    """The statement without comments."""
+    return "\n".join(line.split("--")[0] for line in sql(name).splitlines())
+
+
+def outputs(name: str) -> list[str]:
+    tree = parsed(name)
+    assert isinstance(tree, exp.Query)
+    return tree.named_selects
+
+
+def test_files__are_found_in_every_folder() -> None:
+    folders = {name.split("/")[0] for name in FILES}
+    assert sorted(name for folder in folders for name in sql_names(folder)) == FILES
+    assert {"facts/fact_status", "dimensions/dim_station", "original/time"} <= set(FILES)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__is_one_select(name: str) -> None:
+    statements = sqlglot.parse(sql(name), read="redshift", error_level=sqlglot.ErrorLevel.RAISE)
+    assert len(statements) == 1
+    assert isinstance(statements[0], exp.Select | exp.SetOperation)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__names_its_grain_and_its_scope(name: str) -> None:
+    lines = sql(name).splitlines()
+    end = next(at for at, line in enumerate(lines) if not line.startswith("--"))
+    head = "\n".join(lines[:end])
+    assert re.match(r"-- Grain: (the one row|one row(,|:| per \w))", head)
+    assert re.search(r"^-- Scope: \w", head, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__every_parameter_is_told_of_in_its_head(name: str) -> None:
+    head = sql(name).split("\nWITH", 1)[0].split("\nSELECT", 1)[0]
+    assert {f":{found}" for found in rendered(sql(name), "duckdb")[1]} <= set(
+        re.findall(r":\w+", head)
+    )
+
+
+FORBIDDEN = {
+    "LISTAGG DISTINCT": r"LISTAGG\s*\(\s*DISTINCT",
+    "an aggregate's FILTER": r"\bFILTER\s*\(",
+    "QUALIFY": r"\bQUALIFY\b",
+    "DISTINCT ON": r"DISTINCT\s+ON\b",
+    "differences of weeks": r"DATEDIFF\s*\(\s*'?w(ee)?k",
+    "clocks": r"\b(GETDATE|SYSDATE|NOW|TIMEOFDAY|CURRENT_(TIMESTAMP|DATE|TIME)|LOCALTIME)\b",
+    "named windows": r"\bWINDOW\s+\w+\s+AS\b|\bOVER\s+\w",
+    "::": r"::",
+    "IGNORE NULLS": r"IGNORE\s+NULLS",
+    "IS DISTINCT FROM": r"IS\s+(NOT\s+)?DISTINCT\s+FROM",
+    "JSON operators": r"->>?",
+    "chance": r"\b(RANDOM|RAND|UUID)\w*\s*\(",
+    "GROUP BY ALL": r"GROUP\s+BY\s+ALL|ORDER\s+BY\s+ALL",
+    "USING": r"\bUSING\s*\(",
+    "LATERAL": r"\bLATERAL\b",
+    "EXCLUDE": r"\*\s+(EXCLUDE|EXCEPT|REPLACE)\s*\(",
+    "generated rows": r"\bGENERATE_SERIES\b|\bUNNEST\b",
+    "backslashes": r"\\",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+@pytest.mark.parametrize("name", FILES)
+def test_file__does_without_what_the_engines_read_differently(name: str, what: str) -> None:
+    assert not re.search(FORBIDDEN[what], code(name), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__casts_before_it_divides(name: str) -> None:
+    """Redshift divides integers to integers, DuckDB does not."""
+    for division in parsed(name).find_all(exp.Div):
+        dividend = division.left.unnest()
+        assert isinstance(dividend, exp.Cast), division
+        assert dividend.to.is_type("double", "decimal", "float"), division
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__has_no_correlated_subquery(name: str) -> None:
+    """Redshift refuses several patterns of them; joins and set operations say the same."""
+    assert list(parsed(name).find_all(exp.Exists)) == []
+    for subquery in parsed(name).find_all(exp.In):
+        inner = subquery.args.get("query")
+        if inner is None:
+            continue
+        own = {found.alias_or_name for found in inner.find_all(exp.Table)}
+        assert {column.table for column in inner.find_all(exp.Column)} <= own, name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__casts_texts_that_it_selects(name: str) -> None:
+    """A bare text in a SELECT has no type on Redshift, and the statement around it then fails."""
+    for select in parsed(name).find_all(exp.Select):
+        for projection in select.expressions:
+            inner = projection.this if isinstance(projection, exp.Alias) else projection
+            assert not isinstance(inner, exp.Placeholder), projection
+            assert not (isinstance(inner, exp.Literal) and inner.is_string), projection
+            assert not isinstance(inner, exp.Null), projection
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__uses_no_reserved_word_as_a_name(name: str) -> None:
+    names = {found.name.lower() for found in parsed(name).find_all(exp.Identifier)}
+    assert names & RESERVED == set()
+
+
+def test_tables__use_no_reserved_word_as_a_name() -> None:
+    names = {table.name for table in TABLES} | {name for table in TABLES for name in table.names}
+    assert names & RESERVED == set()
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_tables__keys_are_never_null(table: object) -> None:
+    """Redshift's primary keys are promises: a column that may be null is refused."""
+    found = table_of(table.name)  # type: ignore[attr-defined]
+    assert [name for name in found.key if found.column(name).nullable] == []
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_file__columns_are_those_of_its_table(name: str) -> None:
+    assert outputs(name) == list(BY_NAME[name.split("/")[1]].names)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__names_each_of_its_columns_once(name: str) -> None:
+    found = outputs(name)
+    assert "*" not in found and "" not in found
+    assert len(found) == len(set(found))
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> DuckDBWarehouse:
+    """An empty warehouse with the temp tables that loads make."""
+    made = DuckDBWarehouse(None)
+    temps = [(f"CREATE TABLE main.{temp} AS {sql(name)}", PARAMS) for temp, name in TEMPS.items()]
+    made.execute(*temps)
+    return made
+
+
+PARAMS = {
+    "entity_type": "station",
+    "feed": "chargecloud",
+    "window_start": "2022-01-11 20:00:00",
+    "window_end": "2022-01-11 21:00:00",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__runs_on_an_empty_warehouse(warehouse: DuckDBWarehouse, name: str) -> None:
+    _, values = bound(sql(name), PARAMS, "duckdb")
+    found = warehouse.query(sql(name), values)
+    assert found.column_names == outputs(name)
+    is_total = "GROUP BY" not in sql(name) and "-- Grain: one row:" in sql(name)
+    assert found.num_rows == is_total

@@ -1,0 +1,19 @@
+-- Grain: one row per outcome of asking a place: how often, and what was set aside of the answers.
+-- Scope: slots in [:window_start, :window_end) of :feed.
+SELECT
+    outcome,
+    COUNT(*) AS answer_count,
+    CAST(SUM(station_count + evse_count + connector_count) AS BIGINT) AS record_count,
+    CAST(
+        SUM(
+            station_rejected_count + evse_rejected_count + connector_rejected_count
+        ) AS BIGINT
+    ) AS record_rejected_count,
+    CAST(SUM(field_rejected_count) AS BIGINT) AS field_rejected_count
+FROM warehouse.fact_poll
+WHERE
+    feed = :feed
+    AND slot_at >= :window_start
+    AND slot_at < :window_end
+GROUP BY outcome
+ORDER BY answer_count DESC, outcome ASC;

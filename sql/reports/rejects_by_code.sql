@@ -1,0 +1,14 @@
+-- Grain: one row per reason and severity for which a body, record or field was set aside.
+-- Scope: slots in [:window_start, :window_end) of :feed.
+SELECT
+    code,
+    severity,
+    COUNT(*) AS reject_count,
+    COUNT(DISTINCT place) AS place_count
+FROM ops.flat_rejects
+WHERE
+    feed = :feed
+    AND slot_at >= :window_start
+    AND slot_at < :window_end
+GROUP BY code, severity
+ORDER BY reject_count DESC, code ASC, severity ASC;
