@@ -6,6 +6,8 @@ PORT ?= 3000
 # Where the data lives: lake, warehouse and Dagster's home. `make clean` does not touch it.
 export CHARGING_HOME ?= $(CURDIR)/.charging
 
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -25,7 +27,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  exit 1; }
 	@echo "installing into $(VENV): a minute or two, once"
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@# The lock names all that is needed: pip need not resolve anything.
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

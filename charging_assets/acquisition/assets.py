@@ -29,6 +29,21 @@ class RawConfig(dg.Config):
     planned_at: str | None = None
 
 
+_LINE_COLUMNS = dg.TableSchema(
+    [
+        dg.TableColumn("slug", "text", "place that was asked"),
+        dg.TableColumn("outcome", "text", "ok, or what went wrong on the way"),
+        dg.TableColumn("requested_at", "timestamp", "when the request was sent, UTC"),
+        dg.TableColumn("elapsed_ms", "integer", "duration of the request [milliseconds]"),
+        dg.TableColumn("http_status", "integer", "HTTP status"),
+        dg.TableColumn("detail", "text", "the reason for the outcome"),
+        dg.TableColumn("sha256", "text", "hash of the body"),
+        dg.TableColumn("body", "text", "the answer, byte for byte"),
+        dg.TableColumn("body_base64", "text", "the answer where it is not UTF-8"),
+    ]
+)
+
+
 class RawArchiveIOManager(dg.IOManager):
     """Raw objects are in the lake before the asset returns; this only finds them again."""
 
@@ -40,7 +55,6 @@ class RawArchiveIOManager(dg.IOManager):
             context.step_context.add_asset_metadata(
                 {
                     "path": dg.MetadataValue.path(self._lake.uri(found.keys[0].rsplit("/", 1)[0])),
-                    "objects": len(found.keys),
                     "dagster/row_count": len(found.keys),
                     "archive_digest": found.digest,
                 },
@@ -60,6 +74,7 @@ class RawArchiveIOManager(dg.IOManager):
     kinds={"python", "json"},
     tags={"layer": "raw"},
     code_version="1",
+    metadata={"dagster/column_schema": _LINE_COLUMNS},
 )
 def raw_api_snapshots(
     context: dg.AssetExecutionContext, config: RawConfig, lake: dg.ResourceParam[Lake],

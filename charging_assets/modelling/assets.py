@@ -14,13 +14,26 @@ from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
-from charging_assets.storage.io_managers import by_hour
+from charging_assets.storage.flat_files import flat_key
+from charging_assets.storage.io_managers import by_hour, described
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import Plan
 from charging_assets.storage.warehouse import Warehouse
 
 WRITER_POOL = "warehouse_writer"
+
+
+def _staged_columns() -> dg.TableSchema:
+    """The columns of all staging tables, each under its table's name."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(f"{table.full_name}.{column.name}", column.type, column.description)
+            for table in FLAT_TABLES
+            for column in column_schema(table).columns
+        ]
+    )
 
 
 @dg.asset(
@@ -32,17 +45,28 @@ WRITER_POOL = "warehouse_writer"
     kinds={"sql", "table"},
     pool=WRITER_POOL,
     code_version=staging_version(flat_version()),
+    metadata={"dagster/column_schema": _staged_columns()},
 )
-def staged_tables(context: dg.AssetExecutionContext, **flat_files: Any) -> dict[str, Plan]:
+def staged_tables(
+    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], **flat_files: Any
+) -> dict[str, Plan]:
     """The hour's flat files in the warehouse's staging schema, all tables in one transaction.
 
     The same files again are a no-op. Records in must be loaded or rejected, or nothing is loaded.
     """
+    _tell_lake_paths(context, lake)
     tables_by_hour = {name: by_hour(context, found) for name, found in flat_files.items()}
     return {
         key: staging_plan(Hour.parse(key), [tables_by_hour[t.name][key] for t in FLAT_TABLES])
         for key in context.partition_keys
     }
+
+
+def _tell_lake_paths(context: dg.AssetExecutionContext, lake: Lake) -> None:
+    """Where the hour's flat files are, beside where the warehouse is (the IO manager tells)."""
+    for key in context.partition_keys:
+        places = [lake.uri(flat_key(table, Hour.parse(key))) for table in FLAT_TABLES]
+        context.add_asset_metadata({"made_from": "\n".join(places)}, partition_key=key)
 
 
 def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> dg.AssetsDefinition:
@@ -57,13 +81,14 @@ def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> 
         pool=WRITER_POOL,
         code_version=version,
         description=f"{description}\n\nGrain: {table.grain}.",
-        metadata={"key": ", ".join(table.key)},
+        metadata=described(table),
     )
     def load(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dict[str, Plan]:
+        _tell_lake_paths(context, lake)
         hours = [Hour.parse(key) for key in context.partition_keys]
         for hour in ensure_staged(warehouse, lake, hours):
             context.log.info(f"{hour} was no longer in staging and was staged again")

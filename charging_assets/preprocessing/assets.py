@@ -20,7 +20,7 @@ from charging_assets.preprocessing.gate import violations
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Table
-from charging_assets.storage.io_managers import FlatRows
+from charging_assets.storage.io_managers import FlatRows, described
 from charging_assets.storage.lake import Lake
 
 
@@ -55,7 +55,7 @@ def _out(table: Table) -> dg.AssetOut:
         kinds={"python", "parquet"},
         code_version=flat_version(),
         is_required=False,
-        metadata={"key": ", ".join(table.key)},
+        metadata=described(table),
     )
 
 

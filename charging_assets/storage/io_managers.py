@@ -44,7 +44,6 @@ class LakeIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Mapping[str, FlatRows]) -> None:
         flat_table = table(context.asset_key.path[-1])
-        context.add_output_metadata({"dagster/column_schema": column_schema(flat_table)})
         for key, flat_rows in obj.items():
             written = write_flat(
                 self._lake,
@@ -83,7 +82,7 @@ class WarehouseIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Mapping[str, Plan]) -> None:
         name = context.asset_key.path[-1]
-        context.add_output_metadata({"warehouse": self._warehouse.describe(), **_described(name)})
+        context.add_output_metadata({"path": dg.MetadataValue.path(self._warehouse.describe())})
         loads = self._warehouse.apply_all(list(obj.values()))
         for key, done in zip(obj, loads, strict=True):
             told = {
@@ -122,14 +121,12 @@ def _select(asked: Table, hour: Hour) -> tuple[str, dict[str, Any]]:
     return f"SELECT {names} FROM {asked.full_name} WHERE {scope.predicate}", dict(scope.params)
 
 
-def _described(name: str) -> dict[str, Any]:
-    try:
-        loaded = table(name)
-    except KeyError:
-        return {}
+def described(stored: Table) -> dict[str, Any]:
+    """What is true of a table in every hour, for its asset's definition."""
     return {
-        "dagster/column_schema": column_schema(loaded),
-        "dagster/table_name": loaded.full_name,
+        "dagster/column_schema": column_schema(stored),
+        "dagster/table_name": stored.full_name,
+        "key": ", ".join(stored.key),
     }
 
 

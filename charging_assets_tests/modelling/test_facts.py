@@ -242,7 +242,7 @@ def one_warehouse() -> DuckDBWarehouse:
     return DuckDBWarehouse(None)
 
 
-@settings(max_examples=40)
+@settings(max_examples=max(20, settings().max_examples // 10))
 @given(
     polls=st.dictionaries(st.integers(0, 11).map(lambda n: n * 5), POLL, min_size=1, max_size=12)
 )

@@ -229,8 +229,9 @@ def _failing(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> 
     "error", [duckdb.IOException("planted"), Planted("planted")], ids=["engine", "own"]
 )
 def test_apply__an_error_at_any_statement_leaves_the_old_rows(
-    warehouse: DuckDBWarehouse, error: Exception
+    error: Exception,
 ) -> None:
+    warehouse = with_tables(DuckDBWarehouse(None))
     warehouse.apply(a_load(told("old")))
     before = state(warehouse)
     wanted = LoadError if isinstance(error, duckdb.Error) else Planted

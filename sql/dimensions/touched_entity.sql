@@ -70,8 +70,8 @@ explained AS (
             changed.entity_key = versions.entity_key
             AND changed.attribute_hash = versions.attribute_hash
             AND changed.place = versions.place
-            AND versions.valid_from <= changed.slot_at
-            AND COALESCE(versions.valid_to, TIMESTAMP '9999-12-31') > changed.last_slot_at
+            AND changed.slot_at >= versions.valid_from
+            AND changed.last_slot_at < COALESCE(versions.valid_to, TIMESTAMP '9999-12-31')
 ),
 
 unexplained AS (
