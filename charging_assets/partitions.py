@@ -7,6 +7,7 @@ derives and never a key.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -101,4 +102,6 @@ def backfill_policy() -> BackfillPolicy:
     """How backfills are cut into runs."""
     from dagster import BackfillPolicy
 
+    # Beta in the release that the lock pins; without this, every start of Dagster says so 13 times.
+    warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
     return BackfillPolicy.multi_run(max_partitions_per_run=HOURS_A_RUN)

@@ -111,18 +111,21 @@ def test_assets__have_group_description_kinds_and_the_one_partitioning(graph: Ru
 def test_assets__that_are_tables_tell_rows_and_columns(graph: Run) -> None:
     tables = [spec.key.path[-1] for spec in assets(graph.defs) if spec.key.path[-1] in TABLE_NAMES]
     assert len(tables) >= 11
+    declared = {spec.key.path[-1]: spec.metadata for spec in assets(graph.defs)}
     for name in tables:
-        told = graph.metadata(name)
-        columns = [column.name for column in told["dagster/column_schema"].columns]
+        columns = [column.name for column in declared[name]["dagster/column_schema"].columns]
         assert columns == list(TABLE_NAMES[name].names), name
-        assert isinstance(told["dagster/row_count"], int), name
+        assert isinstance(graph.metadata(name)["dagster/row_count"], int), name
     assert graph.metadata("flat_status")["dagster/row_count"] == 3
     assert graph.metadata("fact_poll")["dagster/row_count"] == 3
     assert graph.metadata("dim_evse")["dagster/row_count"] == 2
 
 
 def test_assets__that_are_no_tables_tell_what_they_hold(graph: Run) -> None:
-    assert graph.metadata("raw_api_snapshots")["objects"] == 3
+    for spec in assets(graph.defs):
+        assert spec.metadata["dagster/column_schema"].columns, spec.key
+        assert graph.metadata(spec.key.path[-1])["path"], spec.key
+    assert graph.metadata("raw_api_snapshots")["dagster/row_count"] == 3
     staged = graph.metadata("staged_tables")
     assert staged["rows"]["flat_polls"] == 3
     assert staged["dagster/row_count"] == sum(staged["rows"].values())

@@ -148,7 +148,6 @@ def test_dimensions__hold_the_mapped_fields(storage: deployments.Storage) -> Non
     ) == [("7", "1-1", "IEC_62196_T2", 22.0, 400.0, None)]
 
 
-@pytest.mark.xfail(strict=True, reason="connectors that publish no status override their EVSE's")
 def test_status__is_that_of_the_evse_alone(storage: deployments.Storage) -> None:
     """Connectors without a status of their own have their EVSE's: nothing is overridden."""
     assert one(

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import dagster as dg
 
-from charging_assets.partitions import hourly_partitions
-
 poll = dg.define_asset_job(
     "poll",
     selection=dg.AssetSelection.assets("raw_api_snapshots"),
     description="Ask every enabled feed once and archive the answers, for the running hour.",
-    partitions_def=hourly_partitions(),
     config={"ops": {"raw_api_snapshots": {"config": {"live": True}}}},
 )
 
@@ -21,7 +18,6 @@ load_hour = dg.define_asset_job(
     "load_hour",
     selection=dg.AssetSelection.all(),
     description="Bring an hour's archived polls into flat files, staging, dimensions and facts.",
-    partitions_def=hourly_partitions(),
 )
 
 # Several hours share a run, which cannot carry the checks of single hours.
@@ -29,7 +25,6 @@ backfill = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.all() - dg.AssetSelection.all_asset_checks(),
     description="Load a range of hours in one run. Guards hold as ever; checks are of `load_hour`.",
-    partitions_def=hourly_partitions(),
 )
 
 JOBS = [poll, load_hour, backfill]

@@ -77,7 +77,7 @@ def flat_tables(
         key: flatten(read_places(lake, found.keys)) for key, found in raw_api_snapshots.items()
     }
     for table in FLAT_TABLES:
-        if table.name in context.selected_output_names:
+        if dg.AssetKey(table.name) in context.selected_asset_keys:
             for key, flat_hour in flat_hours.items():
                 context.add_asset_metadata(_summary(table.name, flat_hour), table.name, key)
             rows = {

@@ -123,7 +123,7 @@ class StationReader:
             return
         seen.evses.add(key)
         where = f"{pointer}/{self._kind.EVSE.columns['status']}"
-        if status is None and all(found.pointer != where for found in out.rejections):
+        if status is None and not _is_rejected(out, where):
             out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
         assert out.station is not None
         above = (out.station.key, out.station.row[2])
@@ -144,7 +144,7 @@ class StationReader:
     def _read_connector(
         self, record: Any, pointer: str, above: tuple[int, str], out: FlatStation, seen: Seen
     ) -> tuple[str, str | None] | None:
-        """The connector's id and status, or None where it was rejected."""
+        """The connector's id and status; None where it was rejected or publishes no status."""
         out.connector_count += 1
         if not isinstance(record, dict):
             _reject(out, "connector", None, pointer, "not_an_object", record)
@@ -160,6 +160,9 @@ class StationReader:
         out.connectors.append(
             _state(key, connector_id, _CONNECTOR_NAMES, (*above, *attributes, extra))
         )
+        where = f"{pointer}/{self._kind.CONNECTOR.columns.get('status')}"
+        if status is None and not _is_rejected(out, where):
+            return None
         return connector_id, status
 
     def _values(
@@ -222,6 +225,10 @@ def _listed(
             rejection("field", entity, entity_id, pointer, "not_a_list", children)
         )
     return []
+
+
+def _is_rejected(out: FlatStation, pointer: str) -> bool:
+    return any(found.pointer == pointer for found in out.rejections)
 
 
 def _reject(

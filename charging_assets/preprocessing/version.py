@@ -12,7 +12,7 @@ from charging_assets.schemas.flat import FLAT_TABLES, SCHEMA_VERSION
 from charging_assets.schemas.render import create_table
 
 # Raised when flattening changes what rows say without changing the schema.
-_FLATTEN_VERSION = 2
+_FLATTEN_VERSION = 3
 
 
 @cache

@@ -182,7 +182,9 @@ class _Reading:
             if found is not None:
                 connector_status = found.pop("status")
                 self.states["connector"].append(found)
-                if connector_status != status:
+                pointer_of_status = f"{where}/{index}/status"
+                bad = ("connector", pointer_of_status) in {(e, p) for e, p, _ in self.rejects}
+                if connector_status != status and (connector_status is not None or bad):
                     overrides[found["connector_id"]] = connector_status
         self.statuses.append(
             {

@@ -654,7 +654,8 @@ def test_flatten__unknown_fields_that_hold_nothing_make_no_new_state() -> None:
 
 
 def test_flatten__overrides_are_the_connectors_that_differ_from_their_evse() -> None:
-    parts = [connector("b", status="CHARGING"), connector("a"), connector("c", status=None)]
+    bad, silent = connector("c", status="BROKEN"), connector("d", status=None)
+    parts = [connector("b", status="CHARGING"), connector("a"), bad, silent]
     hour = flattened((poll(), {"koeln": envelope(station("s", [evse("e", parts)]))}))
     assert one(hour, "flat_status")["connector_status_overrides"] == '{"b":"CHARGING","c":null}'
 
