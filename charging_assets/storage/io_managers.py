@@ -19,7 +19,7 @@ from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage.flat_files import open_flat, write_flat
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.plan import Plan, hour_scope
+from charging_assets.storage.plan import Loaded, Plan, hour_scope
 from charging_assets.storage.warehouse import Warehouse
 
 
@@ -86,7 +86,7 @@ class WarehouseIOManager(dg.IOManager):
         loads = self._warehouse.apply_all(list(obj.values()))
         for key, done in zip(obj, loads, strict=True):
             told = {
-                "dagster/row_count": done.row_counts.get(name, done.row_count),
+                "dagster/row_count": _rows(name, done),
                 "rows": dg.MetadataValue.json(dict(done.row_counts)),
                 "unchanged": done.skipped,
             }
@@ -100,6 +100,13 @@ class WarehouseIOManager(dg.IOManager):
             return rows if wanted is None else wanted(rows)
 
         return _for_hours(context, load)
+
+
+def _rows(name: str, done: Loaded) -> int:
+    """A dimension's rows in all, a fact's of the hour, all of them for several tables."""
+    if done.dimension_rows is not None:
+        return done.dimension_rows
+    return done.row_counts.get(name, done.row_count)
 
 
 def by_hour(context: dg.AssetExecutionContext, value: Any) -> dict[str, Any]:

@@ -114,10 +114,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a load did: rows per table in its scopes, or `skipped` because nothing had changed."""
+    """What a load did: rows per table in its scopes, or `skipped` because nothing had changed.
+
+    `dimension_rows` is what the asset's own table holds in all, where it is not one of hours.
+    """
 
     row_counts: Mapping[str, int]
     skipped: bool = False
+    dimension_rows: int | None = None
 
     @property
     def row_count(self) -> int:

@@ -97,7 +97,7 @@ def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table]) -> Loaded:
     for step in plan.steps:
         _run_step(session, step, rows, counts)
     _write_ledger(session, plan, made_from, counts)
-    return Loaded(counts)
+    return Loaded(counts, dimension_rows=_dimension_rows(session, plan))
 
 
 def _run_step(
@@ -116,6 +116,14 @@ def _run_step(
             session.execute(_insert(step.table, step.select), step.params)
         _refuse_doubles(session, step.table, step.scope)
         counts[step.table.name] = _count(session, step.table, step.scope)
+
+
+def _dimension_rows(session: Session, plan: Plan) -> int | None:
+    for step in plan.steps:
+        if isinstance(step, Replace) and step.table.name == plan.asset:
+            whole = step.table.hour_column is None
+            return _count(session, step.table, Scope("TRUE")) if whole else None
+    return None
 
 
 def _delete(session: Session, table: Table, scope: Scope) -> None:

@@ -25,8 +25,8 @@ def with_connectors(status: str, **statuses: str | None) -> list[dict[str, Any]]
 def test_status_connectors__are_the_connectors_of_each_poll() -> None:
     told = {
         0: with_connectors("CHARGING", a="CHARGING", b="AVAILABLE"),
-        10: with_connectors("AVAILABLE", a="AVAILABLE", b=None),
-        20: with_connectors("BLOCKED", a="BLOCKED", b="BLOCKED"),
+        10: with_connectors("AVAILABLE", a="AVAILABLE", b="NONSENSE"),
+        20: with_connectors("BLOCKED", a="BLOCKED", b=None),
     }
     assert rows(loaded(told), CONNECTORS) == [
         (0 + SEEN, "a", "CHARGING"),
