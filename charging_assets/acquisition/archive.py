@@ -16,6 +16,7 @@ import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from typing import NamedTuple
 
 import msgspec
 import zstandard
@@ -90,21 +91,26 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     body_base64: str | None = None
 
 
-def encode(poll: Poll, places: Iterable[Place]) -> bytes:
-    """The object of a poll: the same poll and places give the same bytes, in whatever order."""
+class RawObject(NamedTuple):
+    """A poll as it is archived: its key, and the compressed bytes under it."""
+
+    key: str
+    blob: bytes
+
+
+def encode(poll: Poll, places: Iterable[Place]) -> RawObject:
+    """The object of a poll: the same poll and places give the same object, in whatever order.
+
+    The key carries the hash of the lines, not of their compression: a later zstd, which compresses
+    better, archives nothing a second time.
+    """
     lines = [msgspec.json.encode(_Header(format=FORMAT, poll=poll))]
     lines += [
         msgspec.json.encode(_line(place)) for place in sorted(places, key=lambda place: place.slug)
     ]
+    content = b"\n".join(lines) + b"\n"
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-    return compressor.compress(b"\n".join(lines) + b"\n")
-
-
-def key_of(poll: Poll, blob: bytes) -> str:
-    """Where a poll's object stands: by feed, UTC date and hour of its slot, and content."""
-    slot = poll.slot_at.astimezone(UTC)
-    digest = hashlib.sha256(blob).hexdigest()[:12]
-    return f"{hour_prefix(poll.feed, Hour.of(slot))}{slot:{_SLOT_FORMAT}}-{digest}.ndjson.zst"
+    return RawObject(_key(poll, content), compressor.compress(content))
 
 
 def slot_of_key(key: str) -> datetime:
@@ -120,8 +126,7 @@ def hour_prefix(feed: str, hour: Hour) -> str:
 
 def archive(lake: Lake, poll: Poll, places: Sequence[Place]) -> tuple[str, bool]:
     """Write a poll; the key, and whether it is new. An archived object is never changed."""
-    blob = encode(poll, places)
-    key = key_of(poll, blob)
+    key, blob = encode(poll, places)
     return key, lake.put_new(key, blob)
 
 
@@ -155,6 +160,11 @@ def read(lake: Lake, key: str) -> Iterator[Answer]:
         header = msgspec.json.decode(next(lines), type=_Header)
         if header.format != FORMAT:
             raise CorruptArchive(f"{key} has format {header.format}; this program reads {FORMAT}")
+        if not key.startswith(_folder(header.poll)):
+            raise CorruptArchive(
+                f"{key} holds a poll of {header.poll.feed} at {header.poll.slot_at}; move it to "
+                f"{_folder(header.poll)}"
+            )
         for line in lines:
             yield Answer(header.poll, _place(_LINE.decode(line)), key)
     except (StopIteration, msgspec.DecodeError, ValueError) as error:
@@ -170,6 +180,16 @@ def read_places(lake: Lake, keys: Iterable[str]) -> Iterator[tuple[str, str, lis
     merged = heapq.merge(*streams, key=_place_order)
     for (feed, slug), answers in groupby(merged, key=lambda a: (a.poll.feed, a.place.slug)):
         yield feed, slug, sorted(answers, key=_answer_order)
+
+
+def _key(poll: Poll, content: bytes) -> str:
+    """Where a poll's object stands: by feed, UTC date and hour of its slot, and content."""
+    digest = hashlib.sha256(content).hexdigest()[:12]
+    return f"{_folder(poll)}{poll.slot_at.astimezone(UTC):{_SLOT_FORMAT}}-{digest}.ndjson.zst"
+
+
+def _folder(poll: Poll) -> str:
+    return hour_prefix(poll.feed, Hour.of(poll.slot_at))
 
 
 def _place_order(answer: Answer) -> tuple[str, str]:

@@ -92,6 +92,8 @@ def raw_api_snapshots(
         planned = datetime.fromisoformat(config.planned_at) if config.planned_at else None
         report = poll_hour(lake, feeds, hours[0], poller=poll, planned_at=planned)
         _tell(context, report)
+        if report.failed_feeds and not report.written:
+            raise dg.Failure(f"no feed could be polled: {report.failed_feeds}")
     try:
         return {hour.key: find_hour(lake, hour) for hour in hours}
     except NoArchivedPolls as error:

@@ -88,6 +88,9 @@ def poll_hour(
             key, _ = archive(lake, poll, places)
         except Exception as error:  # a feed's trouble is reported and must not hold the others
             report.failed_feeds[feed.name] = f"{type(error).__name__}: {error}"
+            if planned_at is not None:
+                slot = slot_of(planned_at, feed.cadence)
+                record_missed(lake, feed.name, slot, report.failed_feeds[feed.name])
             continue
         report.written.append(key)
         failures = {place.slug: place.outcome for place in places if place.outcome != "ok"}

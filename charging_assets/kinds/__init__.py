@@ -86,4 +86,9 @@ def kind(name: str) -> Kind:
     missing = [part for part in _PARTS if not hasattr(module, part)]
     if missing:
         raise ValueError(f"feed kind {name!r} lacks {', '.join(missing)}")
-    return cast(Kind, module)
+    found = cast(Kind, module)
+    for record_map in (found.STATION, found.EVSE, found.CONNECTOR):
+        deep = [path for path in record_map.columns.values() if path.count(".") > 1]
+        if deep:
+            raise ValueError(f"feed kind {name!r}: paths of over two names are not read: {deep}")
+    return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from charging_assets import __version__
-from charging_assets.acquisition.archive import Place, Poll, encode, key_of
+from charging_assets.acquisition.archive import Place, Poll, encode
 from charging_assets.partitions import Hour
 from charging_assets.simulator.instants import seconds
 from charging_assets.simulator.network import FEED, Network
@@ -78,8 +78,8 @@ def write_history(
             missed += 1
         else:
             poll, places = made
-            blob = encode(poll, places)
-            is_new = lake.put_new(key_of(poll, blob), blob)
+            key, blob = encode(poll, places)
+            is_new = lake.put_new(key, blob)
             polls, already = polls + is_new, already + (not is_new)
             written += len(blob) * is_new
             failed += sum(place.outcome != "ok" for place in places)

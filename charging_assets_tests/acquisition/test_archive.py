@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,6 @@ from charging_assets.acquisition.archive import (
     feeds_archived,
     hour_keys,
     hours_archived,
-    key_of,
     read,
     read_places,
 )
@@ -69,13 +69,14 @@ def test_read__gives_back_what_was_archived(places: list[Place]) -> None:
 def test_encode__does_not_depend_on_the_order_of_places(
     places: list[Place], dice: random.Random
 ) -> None:
-    blob = encode(poll(), places)
+    made = encode(poll(), places)
     dice.shuffle(places)
-    assert encode(poll(), places) == blob
+    assert encode(poll(), places) == made
 
 
 def test_encode__can_be_read_with_json_and_zstd_alone() -> None:
-    blob = encode(poll(), [place("b", b"\xff"), place("a", "ä\n".encode(), http_status=200)])
+    answers = [place("b", b"\xff"), place("a", "ä\n".encode(), http_status=200)]
+    blob = encode(poll(), answers).blob
     lines = zstandard.ZstdDecompressor().decompress(blob, max_output_size=10**6).split(b"\n")
     assert lines.pop() == b""
     header, first, second = (json.loads(line) for line in lines)
@@ -86,10 +87,20 @@ def test_encode__can_be_read_with_json_and_zstd_alone() -> None:
     assert second["sha256"] == "a8100ae6aa1940d0b663bb31cd466142ebbdbd5187131b92d93818987832eb89"
 
 
-def test_key_of__says_feed_utc_hour_and_slot() -> None:
+def test_encode__the_key_says_feed_utc_hour_slot_and_the_hash_of_the_lines() -> None:
     header = poll(slot_at=datetime.fromisoformat("2022-01-12T00:30:05.5+01:00"))
-    key = key_of(header, b"x")
-    assert key == ("raw/feed=test/date=2022-01-11/hour=23/20220111T233005Z-2d711642b726.ndjson.zst")
+    key, blob = encode(header, [])
+    lines = zstandard.ZstdDecompressor().decompress(blob, max_output_size=10**6)
+    digest = hashlib.sha256(lines).hexdigest()[:12]
+    assert key == f"raw/feed=test/date=2022-01-11/hour=23/20220111T233005Z-{digest}.ndjson.zst"
+
+
+def test_read__an_object_under_another_hour_is_refused() -> None:
+    _, blob = encode(poll(), [])
+    lake = MemoryLake()
+    lake.put("raw/feed=test/date=2022-01-11/hour=05/x.ndjson.zst", blob)
+    with pytest.raises(CorruptArchive, match=r"hour=05.*move it to raw/feed=test/"):
+        list(read(lake, "raw/feed=test/date=2022-01-11/hour=05/x.ndjson.zst"))
 
 
 def test_archive__is_written_once() -> None:
@@ -104,8 +115,7 @@ def test_archive__is_written_once() -> None:
     assert lake.objects[first] == before[first]
 
 
-BLOB = encode(poll(), [place(f"p{n}", envelope(station(str(n)))) for n in range(20)])
-KEY = key_of(poll(), BLOB)
+KEY, BLOB = encode(poll(), [place(f"p{n}", envelope(station(str(n)))) for n in range(20)])
 
 
 def damaged(blob: bytes) -> list[bytes | None]:
