@@ -121,7 +121,7 @@ def test_plan__makes_temp_tables_before_it_reads_them(plan: plans.Plan) -> None:
 
 def test_dimension_plan__finds_what_is_touched_before_the_old_sightings_go() -> None:
     plan = plans.dimension_plan(plans.STATION, HOUR)
-    order = [step.name if isinstance(step, Temp) else step.table.name for step in plan.steps]
+    order = [step.table.name if isinstance(step, Replace) else step.name for step in plan.steps]
     assert order.index("touched_entity") < order.index("entity_sighting")
     assert order.index("entity_sighting") < order.index("entity_version") < len(order) - 1
     assert order[-1] == "dim_station"
