@@ -6,7 +6,7 @@ what the rows say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import repeat
 from typing import Any
 
@@ -19,28 +19,55 @@ from charging_assets.schemas.table import Table
 _FLUSH_ROWS = 50_000
 
 
+class _Column:
+    """The values of one column: a value given for many rows is kept once, with their number."""
+
+    def __init__(self, field: pa.Field) -> None:
+        self._field = field
+        self._values: list[Any] = []
+        self._counts: list[int] = []
+        self._has_runs = False
+
+    def extend(self, values: tuple[Any, ...]) -> None:
+        self._values.extend(values)
+        self._counts.extend(repeat(1, len(values)))
+
+    def add(self, value: Any, count: int) -> None:
+        self._values.append(value)
+        self._counts.append(count)
+        self._has_runs = True
+
+    def array(self) -> pa.Array:
+        array = pa.array(self._values, self._field.type)
+        if not self._has_runs:
+            return array
+        return array.take(pa.array(np.repeat(np.arange(len(self._counts)), self._counts)))
+
+
 class Rows:
     """The rows of one table. Buffered as lists, turned to Arrow by the chunk to bound memory."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._schema = arrow_schema(table)
-        self._columns: list[list[Any]] = [[] for _ in table.columns]
         self._chunks: list[pa.RecordBatch] = []
+        self._begin()
 
     def extend(self, count: int, **values: Any) -> None:
         """Add `count` rows: a tuple holds a value for each row, anything else is for them all."""
         for column, name in zip(self._columns, self._table.names, strict=True):
             value = values[name]
-            column.extend(value if type(value) is tuple else repeat(value, count))
-        self._flush_if_full()
+            if type(value) is tuple:
+                column.extend(value)
+            else:
+                column.add(value, count)
+        self._count(count)
 
-    def extend_rows(self, rows: Iterable[tuple[Any, ...]]) -> None:
+    def extend_rows(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows given as tuples in the table's column order."""
-        columns = list(zip(*rows, strict=True))
-        for column, values in zip(self._columns, columns, strict=False):
+        for column, values in zip(self._columns, zip(*rows, strict=True), strict=False):
             column.extend(values)
-        self._flush_if_full()
+        self._count(len(rows))
 
     def table(self) -> pa.Table:
         """All rows, in the table's order."""
@@ -49,18 +76,20 @@ class Rows:
         self._chunks = []
         return _ordered(gathered, self._table)
 
-    def _flush_if_full(self) -> None:
-        if len(self._columns[0]) >= _FLUSH_ROWS:
+    def _begin(self) -> None:
+        self._columns = [_Column(field) for field in self._schema]
+        self._row_count = 0
+
+    def _count(self, rows: int) -> None:
+        self._row_count += rows
+        if self._row_count >= _FLUSH_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        if self._columns[0]:
-            arrays = [
-                pa.array(column, field.type)
-                for column, field in zip(self._columns, self._schema, strict=True)
-            ]
+        if self._row_count:
+            arrays = [column.array() for column in self._columns]
             self._chunks.append(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
-            self._columns = [[] for _ in self._table.columns]
+            self._begin()
 
 
 def _ordered(rows: pa.Table, table: Table) -> pa.Table:

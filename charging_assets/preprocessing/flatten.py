@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -46,13 +47,9 @@ class FlatHour:
 def flatten(places: Places) -> FlatHour:
     """The flat tables of an hour's answers: a pure function, the same bytes for the same input."""
     rows = {table.name: Rows(table) for table in flat.FLAT_TABLES}
-    readers: dict[tuple[str, str], StationReader] = {}
     for feed, _place, answers in places:
         name = answers[0].poll.kind
-        reader = readers.get((feed, name))
-        if reader is None:
-            reader = readers[feed, name] = StationReader(feed, kind(name))
-        _PlaceHour(reader, kind(name), rows).read(answers)
+        _PlaceHour(_reader(feed, name), kind(name), rows).read(answers)
     return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
 
 
@@ -107,7 +104,7 @@ class _PlaceHour:
         for fragment in envelope.stations:
             known = self.records.get(fragment)
             if known is None:
-                known = self.records[fragment] = (self.reader.read(fragment, Seen()), [])
+                known = self.records[fragment] = (self.reader.read_alone(fragment), [])
             stations.append(known[0])
         if _repeats_a_key(stations):
             seen = Seen()
@@ -178,9 +175,9 @@ class _PlaceHour:
         answer, poll, place = opened.answer, opened.answer.poll, opened.answer.place
         rejected = Counter(found.entity for found in rejections if found.severity == "record")
         unknown = set(opened.envelope.unknown if opened.envelope else ())
-        pointers: set[str] = set()
+        shapes: set[frozenset[str]] = set()
         for station in stations:
-            pointers |= station.pointers
+            shapes |= station.shapes
             unknown |= station.unknown
         self.rows["flat_polls"].extend(
             1,
@@ -206,7 +203,7 @@ class _PlaceHour:
             connector_count=sum(station.connector_count for station in stations),
             connector_rejected_count=rejected["connector"],
             field_rejected_count=sum(found.severity == "field" for found in rejections),
-            schema_fingerprint=names_hash(pointers) if stations else None,
+            schema_fingerprint=_fingerprint(frozenset(shapes)) if stations else None,
             unknown_fields=_drift(unknown),
         )
 
@@ -219,7 +216,7 @@ class _PlaceHour:
             ("flat_connectors", [r.connectors for r, _ in records]),
         ):
             merged = _merged(zip(states, (slots for _, slots in records), strict=True))
-            self.rows[name].extend_rows((*times, feed, place, *row) for *times, row in merged)
+            self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in merged])
 
 
 def _that_counts(answers: list[Answer], feed_kind: Kind) -> _Opened:
@@ -298,3 +295,14 @@ def _merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[An
                 known[1] = max(known[1], slots[-1])
                 known[2] += len(slots)
     return [found[key] for key in sorted(found, key=lambda key: (key[0], found[key][0], key[1]))]
+
+
+@lru_cache(maxsize=1024)
+def _fingerprint(shapes: frozenset[frozenset[str]]) -> int:
+    return names_hash(frozenset[str]().union(*shapes))
+
+
+@lru_cache(maxsize=16)
+def _reader(feed: str, kind_name: str) -> StationReader:
+    """Kept from hour to hour: what it remembers of one hour is nearly all of the next."""
+    return StationReader(feed, kind(kind_name))

@@ -6,13 +6,15 @@ Does not belong here: polls, hours, tables.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from charging_assets.kinds import BadBody, Kind, tolerant
 from charging_assets.preprocessing.clean import BadValue, canonical
+from charging_assets.preprocessing.contents import KEEP, Content, ContentReader
 from charging_assets.preprocessing.identity import attribute_hash, entity_key
-from charging_assets.preprocessing.records import RecordReader
 from charging_assets.preprocessing.rejects import Rejection, rejection
 from charging_assets.schemas import flat
 
@@ -53,7 +55,7 @@ class FlatStation:
     connectors: list[State] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
-    pointers: set[str] = field(default_factory=set)
+    shapes: set[frozenset[str]] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
     evse_count: int = 0
     connector_count: int = 0
@@ -69,9 +71,15 @@ class StationReader:
         self._connectors = kind.EVSE.children or "connectors"
         evse_level = f"/*/{self._evses}/*"
         connector_level = f"{evse_level}/{self._connectors}/*"
-        self._station = RecordReader(kind.STATION, _STATION_COLUMNS, "/*")
-        self._evse = RecordReader(kind.EVSE, _EVSE_COLUMNS, evse_level)
-        self._connector = RecordReader(kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level)
+        self._station = ContentReader(kind.STATION, _STATION_COLUMNS, "/*", _OWN)
+        self._evse = ContentReader(kind.EVSE, _EVSE_COLUMNS, evse_level, _OWN)
+        self._connector = ContentReader(kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _OWN)
+        self._states: dict[tuple[Any, ...], State] = {}
+        self.read_alone = lru_cache(_KEEP_STATIONS)(self._read_alone)
+
+    def _read_alone(self, fragment: bytes) -> FlatStation:
+        """The rows of a record that shares no key with another of its answer; not to be changed."""
+        return self.read(fragment, Seen())
 
     def read(self, fragment: bytes, seen: Seen) -> FlatStation:
         """The rows of a record. Never raises for what the record holds."""
@@ -94,8 +102,8 @@ class StationReader:
             _reject(out, "station", None, "", "not_an_object", record)
             return
         children = record.get(self._evses)
-        values, extra = self._values(self._station, "station", "", record, out)
-        station_id, attributes = values[0], (*values[1:], extra)
+        values, content = self._values(self._station, "station", "", record, out)
+        station_id, attributes = values[0], (*values[1:], content.extra)
         key = None if station_id is None else entity_key(self.feed, "station", station_id)
         if key is None or key in seen.stations:
             code = "missing_key" if key is None else "duplicate_key"
@@ -103,7 +111,8 @@ class StationReader:
             self._reject_children(children, out, f"/{self._evses}")
             return
         seen.stations.add(key)
-        out.station = _state(key, station_id, _STATION_NAMES, attributes)
+        known = (key, content.published)
+        out.station = self._state(known, station_id, _STATION_NAMES, attributes)
         for index, evse in _listed(children, out, "station", station_id, f"/{self._evses}"):
             self._read_evse(evse, f"/{self._evses}/{index}", out, seen)
 
@@ -113,7 +122,7 @@ class StationReader:
             _reject(out, "evse", None, pointer, "not_an_object", record)
             return
         children = record.get(self._connectors)
-        values, extra = self._values(self._evse, "evse", pointer, record, out)
+        values, content = self._values(self._evse, "evse", pointer, record, out)
         uid, status, parking_status, *attributes = values
         key = None if uid is None else entity_key(self.feed, "evse", uid)
         if key is None or key in seen.evses:
@@ -127,7 +136,9 @@ class StationReader:
             out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
         assert out.station is not None
         above = (out.station.key, out.station.row[2])
-        out.evses.append(_state(key, uid, _EVSE_NAMES, (*above, *attributes, extra)))
+        known = (key, above, attributes[0], content.published)
+        attributes = [*above, *attributes, content.extra]
+        out.evses.append(self._state(known, uid, _EVSE_NAMES, attributes))
         overrides: dict[str, str | None] = {}
         place = f"{pointer}/{self._connectors}"
         for index, connector in _listed(children, out, "evse", uid, place):
@@ -149,7 +160,7 @@ class StationReader:
         if not isinstance(record, dict):
             _reject(out, "connector", None, pointer, "not_an_object", record)
             return None
-        values, extra = self._values(self._connector, "connector", pointer, record, out)
+        values, content = self._values(self._connector, "connector", pointer, record, out)
         connector_id, status, *attributes = values
         key = None if connector_id is None else entity_key(self.feed, "connector", connector_id)
         if key is None or key in seen.connectors:
@@ -157,35 +168,48 @@ class StationReader:
             _reject(out, "connector", connector_id, pointer, code, record)
             return None
         seen.connectors.add(key)
-        out.connectors.append(
-            _state(key, connector_id, _CONNECTOR_NAMES, (*above, *attributes, extra))
-        )
+        known = (key, above, content.published)
+        attributes = [*above, *attributes, content.extra]
+        out.connectors.append(self._state(known, connector_id, _CONNECTOR_NAMES, attributes))
         where = f"{pointer}/{self._kind.CONNECTOR.columns.get('status')}"
         if status is None and not _is_rejected(out, where):
             return None
         return connector_id, status
 
+    def _state(
+        self,
+        known: tuple[Any, ...],
+        published: str,
+        names: tuple[str, ...],
+        attributes: Sequence[Any],
+    ) -> State:
+        """The state of the entity with the key `known[0]`; `known` says all that it is made of."""
+        found = self._states.get(known)
+        if found is None or known[-1] is None:
+            hashed = attribute_hash(dict(zip(names, attributes, strict=True)))
+            found = State(known[0], hashed, (known[0], hashed, published, *attributes))
+            if len(self._states) >= KEEP:
+                self._states.clear()
+            self._states[known] = found
+        return found
+
     def _values(
         self,
-        reader: RecordReader,
+        reader: ContentReader,
         entity: str,
         pointer: str,
         record: dict[str, Any],
         out: FlatStation,
-    ) -> tuple[list[Any], str | None]:
-        bad: list[tuple[str, str, Any]] = []
-        values = reader.read(record, lambda *found: bad.append(found))
-        shape = reader.shape(record)
-        extra = None
-        out.pointers |= shape.pointers
-        if shape.unknown:
-            out.unknown.update(shape.unknown_pointers)
-            extra = reader.extra(record, shape, lambda *found: bad.append(found))  # noqa: S610
-        for where, code, value in bad:
+    ) -> tuple[list[Any], Content]:
+        values, content, pointers, problems = reader.read(record)
+        out.shapes.update(pointers)
+        if content.shape.unknown:
+            out.unknown.update(content.shape.unknown_pointers)
+        for where, code, value in problems:
             out.rejections.append(
                 rejection("field", entity, values[0], pointer + where, code, value)
             )
-        return values, extra
+        return values, content
 
     def _reject_children(self, children: Any, out: FlatStation, pointer: str) -> None:
         for index, evse in enumerate(children if isinstance(children, list) else ()):
@@ -202,17 +226,17 @@ class StationReader:
             _reject(out, "connector", None, where, "parent_rejected", connector)
 
 
+# A station is most often what it was some polls ago, byte for byte.
+_KEEP_STATIONS = 4096
+
+# What differs from record to record, or from poll to poll.
+_OWN = frozenset({"station_id", "evse_uid", "evse_id", "connector_id", "status", "parking_status"})
 _STATION_COLUMNS = (flat.STATION_ID, *flat.STATION_ATTRIBUTES[:-1])
 _EVSE_COLUMNS = (flat.EVSE_UID, flat.STATUS, flat.PARKING_STATUS, *flat.EVSE_ATTRIBUTES[2:-1])
 _CONNECTOR_COLUMNS = (flat.CONNECTOR_ID, flat.STATUS, *flat.CONNECTOR_ATTRIBUTES[2:-1])
 _STATION_NAMES = tuple(column.name for column in flat.STATION_ATTRIBUTES)
 _EVSE_NAMES = tuple(column.name for column in flat.EVSE_ATTRIBUTES)
 _CONNECTOR_NAMES = tuple(column.name for column in flat.CONNECTOR_ATTRIBUTES)
-
-
-def _state(key: int, published: str, names: tuple[str, ...], attributes: tuple[Any, ...]) -> State:
-    hashed = attribute_hash(dict(zip(names, attributes, strict=True)))
-    return State(key, hashed, (key, hashed, published, *attributes))
 
 
 def _listed(
