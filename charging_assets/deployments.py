@@ -1,4 +1,4 @@
-"""Deployments: `local`, `aws` or `test`, each a set of resources behind the same names.
+"""Deployments: `local`, and one in memory for tests, each the same resources by name.
 
 Belongs here: reading the environment, once, and choosing engines. Does not belong here: anything
 that an asset would have to know.
@@ -34,8 +34,14 @@ class Storage:
 
 
 def home(environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder of the local deployment: CHARGING_HOME, or `.charging` in the current folder."""
-    return Path(environment.get("CHARGING_HOME") or ".charging").expanduser().resolve()
+    """The folder of the local deployment: CHARGING_HOME, or `.charging`.
+
+    That is in the project where this is a checkout, and in the current folder where it is not.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    default = checkout if (checkout / "workspace.yaml").is_file() else Path()
+    chosen = environment.get("CHARGING_HOME")
+    return (Path(chosen).expanduser() if chosen else default / ".charging").resolve()
 
 
 def storage(environment: Mapping[str, str] = os.environ) -> Storage:

@@ -20,6 +20,7 @@ import pytest
 from charging_assets import definitions, deployments
 from charging_assets.acquisition.archive import hours_archived, read
 from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.hour import missed_slots
 from charging_assets.modelling.staging import prune
 from charging_assets.partitions import Hour
 from charging_assets.schemas.catalog import TABLES
@@ -248,6 +249,18 @@ def test_raw__of_a_past_hour_never_asks_the_api(api: Api, is_live: bool, told: s
     failure = told_failure(result)
     assert re.search(told, failure), failure
     assert (api.asked, storage.lake.keys("raw/")) == ([], [])
+
+
+def test_raw__a_run_that_begins_after_its_hour_notes_the_planned_slot_as_missed(api: Api) -> None:
+    storage = deployments.memory_storage()
+    defs = definitions.build(storage, feeds={"test": api.feed()})
+    config = live(True)
+    config["ops"]["raw_api_snapshots"]["config"]["planned_at"] = "2022-01-11T20:50:00+00:00"
+    raw = [dg.AssetKey("raw_api_snapshots")]
+    assert not run(defs, HOUR, run_config=config, asset_selection=raw).success
+    (note,) = missed_slots(storage.lake)
+    assert (note["feed"], note["slot_at"]) == ("test", "2022-01-11T20:50:00+00:00")
+    assert api.asked == []
 
 
 def test_raw__of_a_past_hour_with_polls_replays_them(api: Api) -> None:

@@ -27,6 +27,8 @@ from charging_assets.storage.lake import Lake, LakeError
 FORMAT = 1
 RAW = "raw/"
 _LEVEL = 9
+# Whatever else somebody puts beside raw objects is no poll.
+_SUFFIX = ".ndjson.zst"
 _CHUNK = 1 << 18
 _SLOT_FORMAT = "%Y%m%dT%H%M%SZ"
 
@@ -139,13 +141,17 @@ def hours_archived(lake: Lake) -> dict[Hour, list[str]]:
     """Every hour that has raw objects, with their keys, in order."""
     found: dict[Hour, list[str]] = {}
     for key in lake.keys(RAW):
+        if not key.endswith(_SUFFIX):
+            continue
         found.setdefault(_hour_of(key), []).append(key)
     return dict(sorted(found.items()))
 
 
 def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
     """The raw objects of an hour, of the feeds given, sorted."""
-    return sorted(key for feed in feeds for key in lake.keys(hour_prefix(feed, hour)))
+    return sorted(
+        key for feed in feeds for key in lake.keys(hour_prefix(feed, hour)) if key.endswith(_SUFFIX)
+    )
 
 
 def digest(keys: Iterable[str]) -> str:
@@ -185,7 +191,7 @@ def read_places(lake: Lake, keys: Iterable[str]) -> Iterator[tuple[str, str, lis
 def _key(poll: Poll, content: bytes) -> str:
     """Where a poll's object stands: by feed, UTC date and hour of its slot, and content."""
     digest = hashlib.sha256(content).hexdigest()[:12]
-    return f"{_folder(poll)}{poll.slot_at.astimezone(UTC):{_SLOT_FORMAT}}-{digest}.ndjson.zst"
+    return f"{_folder(poll)}{poll.slot_at.astimezone(UTC):{_SLOT_FORMAT}}-{digest}{_SUFFIX}"
 
 
 def _folder(poll: Poll) -> str:

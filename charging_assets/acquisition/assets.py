@@ -15,6 +15,7 @@ from charging_assets.acquisition.hour import (
     PollReport,
     find_hour,
     poll_hour,
+    record_unpolled,
     running_hour,
 )
 from charging_assets.acquisition.poll import poll
@@ -87,9 +88,11 @@ def raw_api_snapshots(
     """
     hours = [Hour.parse(key) for key in context.partition_keys]
     if config.live:
+        planned = datetime.fromisoformat(config.planned_at) if config.planned_at else None
+        if planned is not None and hours[0] < running_hour():
+            record_unpolled(lake, feeds, planned, f"its run began after {hours[0]} was over")
         for hour in hours:
             _refuse_other_hours(hour)
-        planned = datetime.fromisoformat(config.planned_at) if config.planned_at else None
         report = poll_hour(lake, feeds, hours[0], poller=poll, planned_at=planned)
         _tell(context, report)
         if report.failed_feeds and not report.written:

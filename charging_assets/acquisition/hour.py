@@ -110,6 +110,16 @@ def record_missed(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None
     lake.put_new(_missed_key(feed, slot_at), json.dumps(note).encode())
 
 
+def record_unpolled(
+    lake: Lake, feeds: Mapping[str, Feed], planned_at: datetime, reason: str
+) -> None:
+    """Note the planned slot of every enabled feed as missed, unless an earlier try polled it."""
+    for feed in feeds.values():
+        slot = slot_of(planned_at, feed.cadence)
+        if feed.enabled and not _is_archived(lake, feed.name, slot):
+            record_missed(lake, feed.name, slot, reason)
+
+
 def missed_slots(lake: Lake) -> list[dict[str, str]]:
     """The slots noted as missed, in order."""
     return [json.loads(lake.get(key)) for key in lake.keys("missed/")]

@@ -25,7 +25,7 @@ import msgspec
 from charging_assets.acquisition.archive import Place, Poll, archive
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.kinds import BadBody, kind
-from charging_assets.partitions import FIRST_HOUR
+from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.storage.lake import Lake
 
 _NAMED_TIME = re.compile(r"^(\d{8}_\d{6})")
@@ -69,6 +69,8 @@ def read_file(feed: Feed, name: str, content: bytes) -> tuple[Poll, list[Place]]
     slot_at = _slot_of(feed, name, published)
     if slot_at < FIRST_HOUR:
         raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
+    if Hour.of(slot_at) > Hour.of(datetime.now(UTC)):
+        raise CannotImport(f"its time is {slot_at}, which is yet to come")
     poll = Poll(
         feed=feed.name,
         kind=feed.kind,

@@ -12,6 +12,8 @@ poll = dg.define_asset_job(
     selection=dg.AssetSelection.assets("raw_api_snapshots"),
     description="Ask every enabled feed once and archive the answers, for the running hour.",
     config={"ops": {"raw_api_snapshots": {"config": {"live": True}}}},
+    # What is not asked for now is lost for ever; a backfill can wait.
+    tags={"dagster/priority": "10"},
 )
 
 load_hour = dg.define_asset_job(

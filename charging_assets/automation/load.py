@@ -68,11 +68,21 @@ class _Runner:
 
     def together(self, hours: Sequence[Hour]) -> list[HourLoaded] | None:
         """The hours in one run; None if it failed."""
-        result = self._run("backfill", tags={_FIRST: hours[0].key, _LAST: hours[-1].key})
+        from dagster import DagsterError
+
+        try:
+            result = self._run("backfill", tags={_FIRST: hours[0].key, _LAST: hours[-1].key})
+        except DagsterError:
+            return None
         return [HourLoaded(hour, result.run_id) for hour in hours] if result.success else None
 
     def alone(self, hour: Hour) -> HourLoaded:
-        result = self._run("load_hour", partition_key=hour.key)
+        from dagster import DagsterError
+
+        try:
+            result = self._run("load_hour", partition_key=hour.key)
+        except DagsterError as refusal:  # such as an hour that has no partition
+            return HourLoaded(hour, "", f"{type(refusal).__name__}: {refusal}")
         if result.success:
             return HourLoaded(hour, result.run_id)
         failures = [event for event in result.all_events if event.is_step_failure]

@@ -40,6 +40,7 @@ class Pending:
 @dataclass(frozen=True)
 class _Row:
     archive_digest: str | None
+    input_digest: str
     code_version: str
     row_counts: Mapping[str, int]
     is_staged: bool
@@ -86,6 +87,9 @@ def _reason(
             return f"{asset} was made from another archive of the hour"
         if row.code_version != version:
             return f"{asset} was made by other code"
+        # A load that was cut off after staging: what is derived is still of the flat files before.
+        if asset != STAGED and row.input_digest != ledger[STAGED, hour].input_digest:
+            return f"{asset} was made from an earlier staging of the hour"
         for name, expected in row.row_counts.items():
             held = _held(asset, name, hour, counts)
             if held is not None and row.is_staged and held != expected:
@@ -104,11 +108,13 @@ def _held(asset: str, name: str, hour: Hour, counts: Counts) -> int | None:
 
 def _ledger(warehouse: Warehouse) -> dict[tuple[str, Hour], _Row]:
     rows = warehouse.query(
-        "SELECT asset, slot_at, archive_digest, code_version, row_counts, is_staged FROM ops.ledger"
+        "SELECT asset, slot_at, archive_digest, input_digest, code_version, row_counts, is_staged "
+        "FROM ops.ledger"
     ).to_pylist()
     return {
         (row["asset"], _hour(row["slot_at"])): _Row(
             row["archive_digest"],
+            row["input_digest"],
             row["code_version"],
             json.loads(row["row_counts"]),
             row["is_staged"],

@@ -171,6 +171,7 @@ def test_read_file__damage_between_answers_is_refused_not_dropped(
         ("cities.json", cities(koeln=envelope(at=None)), "says the time"),
         ("20221301_000000_x.json", cities(koeln=BODY), "not a time"),
         ("20191231_235959_x.json", cities(koeln=BODY), "no partitions before"),
+        ("29990101_000000_x.json", cities(koeln=BODY), "yet to come"),
     ],
 )
 def test_read_file__what_cannot_be_imported_says_why(
