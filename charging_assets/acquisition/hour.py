@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from charging_assets.acquisition.archive import (
     Place,
@@ -75,13 +75,15 @@ def poll_hour(
 ) -> PollReport:
     """Poll every enabled feed once and archive what came, each under its own slot.
 
+    Where a slot was planned, only the feeds whose cadence has a slot then are asked.
+
     A poll that begins outside `hour` is kept under the hour in which it began, and the slot that
     was planned for `hour` is recorded as missed, unless an earlier try polled it. One feed's
     trouble leaves the others alone.
     """
     report = PollReport()
     for feed in feeds.values():
-        if not feed.enabled:
+        if not feed.enabled or not _is_due(feed, planned_at):
             continue
         try:
             poll, places = poller(feed)
@@ -116,7 +118,8 @@ def record_unpolled(
     """Note the planned slot of every enabled feed as missed, unless an earlier try polled it."""
     for feed in feeds.values():
         slot = slot_of(planned_at, feed.cadence)
-        if feed.enabled and not _is_archived(lake, feed.name, slot):
+        is_missed = feed.enabled and _is_due(feed, planned_at)
+        if is_missed and not _is_archived(lake, feed.name, slot):
             record_missed(lake, feed.name, slot, reason)
 
 
@@ -133,6 +136,13 @@ def running_hour(now: datetime | None = None) -> Hour:
 def names(feeds: Iterable[Feed]) -> str:
     """The feeds' names, for messages."""
     return ", ".join(sorted(feed.name for feed in feeds)) or "none"
+
+
+def _is_due(feed: Feed, planned_at: datetime | None) -> bool:
+    """Whether a slot of the feed begins within the planned minute."""
+    if planned_at is None:
+        return True
+    return planned_at - slot_of(planned_at, feed.cadence) < timedelta(minutes=1)
 
 
 def _is_archived(lake: Lake, feed: str, slot_at: datetime) -> bool:

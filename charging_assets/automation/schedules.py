@@ -6,9 +6,12 @@ A partitioned schedule would request the hour before the tick; a poll is of the 
 """
 
 import os
+from collections.abc import Iterable
+from math import gcd
 
 import dagster as dg
 
+from charging_assets.acquisition.feeds import Feed, load_feeds
 from charging_assets.automation.jobs import load_hour, poll
 from charging_assets.partitions import ONE_HOUR, Hour
 
@@ -21,14 +24,20 @@ _STATUS = (
 )
 
 
+def poll_cron(feeds: Iterable[Feed]) -> str:
+    """How often to look which feeds are due: the greatest time that divides all their cadences."""
+    minutes = gcd(*(int(feed.cadence.total_seconds()) // 60 for feed in feeds if feed.enabled))
+    return "0 * * * *" if minutes == 60 else f"*/{minutes or 10} * * * *"
+
+
 @dg.schedule(
     job=poll,
-    cron_schedule="*/10 * * * *",
+    cron_schedule=poll_cron(load_feeds().values()),
     execution_timezone="UTC",
     default_status=_STATUS,
-    description="Poll every feed each ten minutes, into the running hour.",
+    description="Poll each feed at its cadence (ten minutes by default), into the running hour.",
 )
-def poll_every_ten_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def poll_feeds(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     tick = context.scheduled_execution_time
     config = {"live": True, "planned_at": tick.isoformat()}
     return dg.RunRequest(
@@ -50,4 +59,4 @@ def load_last_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"load#{ended.key}", partition_key=ended.key)
 
 
-SCHEDULES = [poll_every_ten_minutes, load_last_hour]
+SCHEDULES = [poll_feeds, load_last_hour]
