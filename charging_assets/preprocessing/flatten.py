@@ -1,7 +1,7 @@
 """One hour's raw answers to the flat tables, in one pass.
 
-Belongs here: which answer of a slot counts, which polls are good, what an hour's rows are. Does
-not belong here: records (`stations`), Arrow (`columns`), files.
+Belongs here: which polls are good, what an hour's rows are. Does not belong here: which answer of a
+slot counts (`answers`), records (`stations`), Arrow (`columns`), files.
 
 Answers come place by place. A station record that is byte for byte the one of the poll before is
 not read again: nearly all of them are, so that an hour costs little more than one poll.
@@ -12,20 +12,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from charging_assets.acquisition.archive import Answer, Poll
-from charging_assets.kinds import BadBody, Envelope, Kind, kind
+from charging_assets.kinds import Envelope, Kind, kind
+from charging_assets.partitions import naive
+from charging_assets.preprocessing.answers import Opened, published_time, that_counts
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
 from charging_assets.preprocessing.identity import names_hash
-from charging_assets.preprocessing.rejects import Rejection, cut, rejection
+from charging_assets.preprocessing.rejects import Rejection, cut
 from charging_assets.preprocessing.stations import FlatStation, Seen, State, StationReader
 from charging_assets.schemas import flat
 
@@ -54,17 +55,6 @@ def flatten(places: Places) -> FlatHour:
 
 
 @dataclass
-class _Opened:
-    """The answer that counts for a slot, opened; `failure` where there is nothing to open."""
-
-    answer: Answer
-    answer_count: int
-    envelope: Envelope | None = None
-    outcome: str = "ok"
-    failure: Rejection | None = None
-
-
-@dataclass
 class _PlaceHour:
     """One place's hour. `records` holds each distinct record with the slots that it came in."""
 
@@ -77,18 +67,18 @@ class _PlaceHour:
 
     def read(self, answers: list[Answer]) -> None:
         for _slot, group in groupby(answers, key=lambda answer: answer.poll.slot_at):
-            self._read_slot(_that_counts(list(group), self.kind))
+            self._read_slot(that_counts(list(group), self.kind))
         self._write_states(answers[0])
 
-    def _read_slot(self, opened: _Opened) -> None:
+    def _read_slot(self, opened: Opened) -> None:
         answer, envelope = opened.answer, opened.envelope
         rejections = [opened.failure] if opened.failure else []
         observed_at = None
         stations: list[FlatStation] = []
         if envelope is not None:
-            observed_at, bad = _observed(envelope.observed_at, answer.poll)
+            observed_at, bad = published_time(envelope.observed_at, answer.poll)
             rejections += [bad] if bad else []
-            stations = self._stations(envelope, _naive(answer.poll.slot_at))
+            stations = self._stations(envelope, naive(answer.poll.slot_at))
             self._count_poll(answer.poll)
             self._write_statuses(answer, observed_at, stations)
         for index, station in enumerate(stations):
@@ -134,7 +124,7 @@ class _PlaceHour:
         )
         self.rows["flat_status"].extend(
             len(statuses),
-            slot_at=_naive(answer.poll.slot_at),
+            slot_at=naive(answer.poll.slot_at),
             feed=answer.poll.feed,
             place=answer.place.slug,
             evse_key=keys,
@@ -152,7 +142,7 @@ class _PlaceHour:
         severity, entity, entity_id, pointer, code, fragment = zip(*rejections, strict=True)
         self.rows["flat_rejects"].extend(
             len(rejections),
-            slot_at=_naive(answer.poll.slot_at),
+            slot_at=naive(answer.poll.slot_at),
             feed=answer.poll.feed,
             place=answer.place.slug,
             raw_key=answer.raw_key,
@@ -167,7 +157,7 @@ class _PlaceHour:
 
     def _write_poll(
         self,
-        opened: _Opened,
+        opened: Opened,
         observed_at: datetime | None,
         stations: list[FlatStation],
         rejections: list[Rejection],
@@ -181,14 +171,14 @@ class _PlaceHour:
             unknown |= station.unknown
         self.rows["flat_polls"].extend(
             1,
-            slot_at=_naive(poll.slot_at),
+            slot_at=naive(poll.slot_at),
             feed=poll.feed,
             feed_kind=poll.kind,
             time_zone=poll.time_zone,
             place=place.slug,
             outcome=opened.outcome,
             is_imported=poll.is_imported,
-            requested_at=place.requested_at and _naive(place.requested_at),
+            requested_at=place.requested_at and naive(place.requested_at),
             observed_at=observed_at,
             cadence_s=poll.cadence_s,
             elapsed_ms=place.elapsed_ms,
@@ -219,39 +209,6 @@ class _PlaceHour:
             self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in merged])
 
 
-def _that_counts(answers: list[Answer], feed_kind: Kind) -> _Opened:
-    """The earliest good answer of a slot, or the first one where none is good."""
-    tried = [_open(answer, len(answers), feed_kind) for answer in answers[:1]]
-    while tried[-1].envelope is None and len(tried) < len(answers):
-        tried.append(_open(answers[len(tried)], len(answers), feed_kind))
-    return tried[-1] if tried[-1].envelope is not None else tried[0]
-
-
-def _open(answer: Answer, answer_count: int, feed_kind: Kind) -> _Opened:
-    place = answer.place
-    if place.outcome != "ok" or place.body is None:
-        return _Opened(answer, answer_count, outcome=place.outcome)
-    try:
-        return _Opened(answer, answer_count, feed_kind.open(place.body))
-    except BadBody as bad:
-        failure = rejection("body", "poll", None, bad.pointer, bad.code, bad.fragment)
-        return _Opened(answer, answer_count, outcome="bad_body", failure=failure)
-
-
-def _observed(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | None]:
-    """The source's timestamp in UTC; without an offset it is taken as the feed's local time."""
-    if published is None:
-        return None, None
-    try:
-        instant = datetime.fromisoformat(published)
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=ZoneInfo(poll.time_zone))
-        return _naive(instant), None
-    except (TypeError, ValueError, OverflowError):
-        bad = rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
-        return None, bad
-
-
 def _each_once(rejections: list[Rejection]) -> list[Rejection]:
     """In the order of the table, without what one place in an answer has twice."""
     found = {(each.pointer, each.entity, each.code): each for each in reversed(rejections)}
@@ -267,10 +224,6 @@ def _drift(unknown: set[str]) -> str | None:
         except BadValue:
             names = names[: len(names) // 2]
     return None
-
-
-def _naive(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def _repeats_a_key(stations: list[FlatStation]) -> bool:

@@ -1,0 +1,61 @@
+"""Answers: which one of a slot counts, and what it says of itself.
+
+Belongs here: the choice among several answers, opening the one that counts, the source's own time.
+Does not belong here: what is in an answer (`stations`), the hour (`flatten`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from charging_assets.acquisition.archive import Answer, Poll
+from charging_assets.kinds import BadBody, Envelope, Kind
+from charging_assets.partitions import naive
+from charging_assets.preprocessing.rejects import Rejection, rejection
+
+
+@dataclass
+class Opened:
+    """The answer that counts for a slot, opened; `failure` where there is nothing to open."""
+
+    answer: Answer
+    answer_count: int
+    envelope: Envelope | None = None
+    outcome: str = "ok"
+    failure: Rejection | None = None
+
+
+def that_counts(answers: list[Answer], feed_kind: Kind) -> Opened:
+    """The earliest good answer of a slot, or the first one where none is good."""
+    tried = [_open(answer, len(answers), feed_kind) for answer in answers[:1]]
+    while tried[-1].envelope is None and len(tried) < len(answers):
+        tried.append(_open(answers[len(tried)], len(answers), feed_kind))
+    return tried[-1] if tried[-1].envelope is not None else tried[0]
+
+
+def _open(answer: Answer, answer_count: int, feed_kind: Kind) -> Opened:
+    place = answer.place
+    if place.outcome != "ok" or place.body is None:
+        return Opened(answer, answer_count, outcome=place.outcome)
+    try:
+        return Opened(answer, answer_count, feed_kind.open(place.body))
+    except BadBody as bad:
+        failure = rejection("body", "poll", None, bad.pointer, bad.code, bad.fragment)
+        return Opened(answer, answer_count, outcome="bad_body", failure=failure)
+
+
+def published_time(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | None]:
+    """The source's timestamp in UTC; without an offset it is taken as the feed's local time."""
+    if published is None:
+        return None, None
+    try:
+        instant = datetime.fromisoformat(published)
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=ZoneInfo(poll.time_zone))
+        return naive(instant), None
+    except (TypeError, ValueError, OverflowError):
+        bad = rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
+        return None, bad
