@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -208,6 +209,9 @@ def main(arguments: list[str] | None = None) -> None:
     start = chosen.start.start if chosen.start else real_time()
     network = Network(chosen.seed, chosen.scale)
     server = ApiServer(network, clock=simulated_time(start, chosen.speed), port=chosen.port)
+    # A script that starts us in the background may have us ignore both, and we would never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     print(f"{server.url}  ({len(network.slugs)} places, {network.origin})", flush=True)
     try:
         server.serve_forever()

@@ -224,4 +224,8 @@ def test_main__as_a_program__prints_its_url_and_serves() -> None:
             stamp = requests.get(f"{url}/hof", timeout=5).json()["timestamp"]
         finally:
             process.terminate()
+            try:
+                process.wait(timeout=20)
+            finally:
+                process.kill()
     assert stamp.startswith("2025-01-06T13:00:")
