@@ -246,11 +246,17 @@ def test_hours_archived__and_hour_keys_say_what_there_is() -> None:
     assert hour_keys(lake, ["a"], Hour.parse("2022-01-11T22")) == []
 
 
-def test_hours_archived__names_a_stray_object() -> None:
+def test_hours_archived__names_a_raw_object_that_stands_under_no_hour() -> None:
     lake = MemoryLake()
-    lake.put("raw/feed=a/notes.txt", b"")
-    with pytest.raises(LakeError, match=r"notes\.txt"):
+    lake.put("raw/feed=test/stray.ndjson.zst", b"")
+    with pytest.raises(LakeError, match=r"raw/feed=test/stray.ndjson.zst"):
         hours_archived(lake)
+
+
+def test_hours_archived__passes_over_what_is_no_raw_object() -> None:
+    lake = MemoryLake()
+    lake.put("raw/README.txt", b"")
+    assert hours_archived(lake) == {}
 
 
 def test_digest__is_of_the_set_of_keys() -> None:
