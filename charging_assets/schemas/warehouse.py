@@ -7,7 +7,7 @@ derived (`sql/`) or loaded (`modelling`).
 from __future__ import annotations
 
 from charging_assets.schemas import flat
-from charging_assets.schemas.table import Column, Table, at, flag, key, text
+from charging_assets.schemas.table import Column, Table, Type, at, count, flag, key, number, text
 
 VALID_FROM = at("valid_from", "first slot of the version")
 VALID_TO = at(
@@ -126,6 +126,71 @@ FACT_STATUS = Table(
     sort_key=("slot_at",),
 )
 
+DIM_TIME = Table(
+    schema="warehouse",
+    name="dim_time",
+    grain="one row per UTC hour and time zone of a feed that was polled in it",
+    key=("slot_at", "time_zone"),
+    columns=(
+        at("slot_at", "start of the UTC hour"),
+        text("time_zone", 64, "time zone", nullable=False),
+        Column("local_at", Type.TIMESTAMP, "local time at its start", unit="local time",
+               nullable=False),
+        Column("local_date", Type.TIMESTAMP, "midnight of its local day", unit="local time",
+               nullable=False),
+        Column("local_hour", Type.SMALLINT, "local hour of the day, 0 to 23", nullable=False),
+        Column("weekday", Type.SMALLINT, "local weekday: 1 Monday to 7 Sunday", nullable=False),
+        Column("utc_offset_min", Type.SMALLINT, "local time minus UTC", unit="minutes",
+               nullable=False),
+        Column("fold", Type.SMALLINT, "1 where the local hour is one that was there before "
+               "(the end of summer time), else 0", nullable=False),
+    ),
+    distribution="ALL",
+    sort_key=("slot_at",),
+)  # fmt: skip
+
+FACT_CHARGING_SESSION = Table(
+    schema="warehouse",
+    name="fact_charging_session",
+    grain="one row per feed, EVSE and maximal run of CHARGING, across hours",
+    key=("feed", "evse_key", "slot_at"),
+    columns=(
+        at("slot_at", "first slot in which it was CHARGING"),
+        at("last_slot_at", "last slot in which it was CHARGING"),
+        flat.FEED,
+        flat.PLACE,
+        flat.EVSE_KEY,
+        flat.EVSE_UID,
+        at("started_after", "no earlier than: the request before, that was not CHARGING; null "
+           "where that was not seen", nullable=True),
+        at("started_before", "no later than: the first answer that was CHARGING"),
+        at("started_at", "middle of these two; null where the start is censored", nullable=True),
+        at("ended_after", "no earlier than: the last request that was CHARGING"),
+        at("ended_before", "no later than: the answer after, that was not CHARGING; null where "
+           "that was not seen", nullable=True),
+        at("ended_at", "middle of these two; null where the end is censored", nullable=True),
+        flag("is_start_censored", "its start was not seen", nullable=False),
+        flag("is_end_censored", "its end was not seen, or not yet", nullable=False),
+        flag("is_stuck", "CHARGING for over 7 days; the row ends there, censored", nullable=False),
+        count("poll_count", "good polls that were CHARGING", "polls"),
+        count("bridged_poll_count", "single polls of unknown status within it", "polls"),
+        number("duration_min_s", "time charging that is certain", "seconds"),
+        number("duration_s", "from started_at to ended_at; null where one is", "seconds"),
+        number("duration_max_s", "the longest that it can have been; null where censored",
+               "seconds"),
+        number("idle_after_s", "time BLOCKED directly after, of at most 24 hours", "seconds"),
+        number("max_power_kw", "greatest power of the EVSE's connectors at its start", "kW"),
+        number("energy_min_kwh", "least energy if current flowed all the time (6 A, 230 V): a "
+               "bound, not measured", "kWh"),
+        number("energy_max_kwh", "most energy: a bound, not measured; null where the power or "
+               "the longest duration is", "kWh"),
+        Column("rule_version", Type.SMALLINT, "version of the rules that told it", nullable=False),
+    ),
+    hour_column=None,
+    distribution="evse_key",
+    sort_key=("slot_at",),
+)  # fmt: skip
+
 WAREHOUSE_TABLES: tuple[Table, ...] = (
     ENTITY_SIGHTING,
     ENTITY_VERSION,
@@ -137,4 +202,6 @@ WAREHOUSE_TABLES: tuple[Table, ...] = (
     DIM_CONNECTOR,
     FACT_POLL,
     FACT_STATUS,
+    DIM_TIME,
+    FACT_CHARGING_SESSION,
 )

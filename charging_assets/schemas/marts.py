@@ -1,0 +1,179 @@
+"""The marts: what was inferred of use, in observed seconds.
+
+Belongs here: columns, keys and grain of schema `mart`. Does not belong here: how rows are derived
+(`sql/marts`), or what a metric means for its readers (`docs/metrics.md`).
+"""
+
+from __future__ import annotations
+
+from charging_assets.schemas import flat
+from charging_assets.schemas.table import Column, Table, Type, at, count, key, number, text
+
+
+def _seconds(name: str, meaning: str, *, nullable: bool = False) -> Column:
+    return Column(name, Type.BIGINT, meaning, unit="seconds", nullable=nullable)
+
+
+def _share(name: str, meaning: str) -> Column:
+    return number(name, f"{meaning}; null where coverage is below 0.8", "share of 1")
+
+
+HOUR_AT = at("slot_at", "start of the UTC hour")
+LOCAL_DATE = Column(
+    "local_date", Type.TIMESTAMP, "day in the feed's time zone (its midnight, local time)",
+    nullable=False,
+)  # fmt: skip
+DAY_FROM = at("slot_at", "UTC hour in which the local day begins")
+POWER_CLASS = text(
+    "power_class", 16, "ac, dc (below 100 kW), hpc (from 100 kW) or unknown", nullable=False
+)
+
+STATUS_SECONDS: tuple[Column, ...] = (
+    _seconds("observed_s", "EVSE time for which good polls stand"),
+    _seconds("available_s", "of it AVAILABLE"),
+    _seconds("charging_s", "of it CHARGING"),
+    _seconds("reserved_s", "of it RESERVED"),
+    _seconds("blocked_s", "of it BLOCKED"),
+    _seconds("inoperative_s", "of it INOPERATIVE"),
+    _seconds("out_of_order_s", "of it OUTOFORDER"),
+    _seconds("unknown_s", "of it UNKNOWN, or any other status, or none that was understood"),
+)
+
+WINDOW_S = _seconds("window_s", "EVSE time that there was to observe: EVSEs seen × length")
+
+METRICS: tuple[Column, ...] = (
+    number("coverage", "observed / window, at most 1", "share of 1"),
+    _share("utilisation", "CHARGING / operable"),
+    _share("occupancy", "(CHARGING + RESERVED + BLOCKED) / operable"),
+    _share("availability", "operable / observed"),
+    _share("reliability", "1 - (INOPERATIVE + OUTOFORDER) / observed"),
+)
+
+SESSION_COUNTS: tuple[Column, ...] = (
+    count("session_count", "charging sessions that began, stuck ones left out", "sessions"),
+    count("ended_session_count", "sessions that ended, both ends seen", "sessions"),
+    _seconds("dwell_s", "their time charging, added up"),
+)
+
+MART_EVSE_HOUR = Table(
+    schema="mart",
+    name="mart_evse_hour",
+    grain="one row per feed, EVSE and UTC hour in which it was seen in a good poll",
+    key=("feed", "evse_key", "slot_at"),
+    columns=(
+        HOUR_AT,
+        flat.FEED,
+        flat.PLACE,
+        flat.EVSE_KEY,
+        key("station_key", "station at which the EVSE stood at its last poll of the hour",
+            nullable=True),
+        POWER_CLASS,
+        number("max_power_kw", "greatest power of its connectors", "kW"),
+        count("poll_count", "good polls that it was seen in", "polls"),
+        *STATUS_SECONDS,
+        WINDOW_S,
+        *METRICS,
+    ),
+    distribution="evse_key",
+    sort_key=("slot_at",),
+)  # fmt: skip
+
+MART_STATION_HOUR = Table(
+    schema="mart",
+    name="mart_station_hour",
+    grain="one row per feed, station and UTC hour in which one of its EVSEs was seen",
+    key=("feed", "station_key", "slot_at"),
+    columns=(
+        HOUR_AT,
+        flat.FEED,
+        flat.PLACE,
+        flat.STATION_KEY,
+        count("evse_count", "EVSEs seen", "EVSEs"),
+        *STATUS_SECONDS,
+        _seconds("station_operable_s", "time in which at least one EVSE was operable"),
+        _seconds("saturated_s", "of it, time in which every operable EVSE was occupied"),
+        WINDOW_S,
+    ),
+    sort_key=("slot_at",),
+)
+
+MART_STATION_DAY = Table(
+    schema="mart",
+    name="mart_station_day",
+    grain="one row per feed, station and local day on which one of its EVSEs was seen",
+    key=("feed", "station_key", "local_date"),
+    columns=(
+        DAY_FROM,
+        LOCAL_DATE,
+        flat.FEED,
+        flat.PLACE,
+        flat.STATION_KEY,
+        text("station_name", 512, "name of the station, as it was last that day"),
+        text("operator_name", 256, "operator's name, as it was last that day"),
+        count("evse_count", "EVSEs seen", "EVSEs"),
+        *STATUS_SECONDS,
+        _seconds("station_operable_s", "time in which at least one EVSE was operable"),
+        _seconds("saturated_s", "of it, time in which every operable EVSE was occupied"),
+        WINDOW_S,
+        *METRICS,
+        _share("saturation", "saturated / station_operable"),
+        *SESSION_COUNTS,
+    ),
+    hour_column=None,
+    sort_key=("slot_at",),
+)
+
+MART_CITY_DAY = Table(
+    schema="mart",
+    name="mart_city_day",
+    grain="one row per feed, place (the city asked for), power class and local day",
+    key=("feed", "place", "power_class", "local_date"),
+    columns=(
+        DAY_FROM,
+        LOCAL_DATE,
+        flat.FEED,
+        flat.PLACE,
+        POWER_CLASS,
+        count("station_count", "stations with an EVSE of the class seen", "stations"),
+        count("evse_count", "EVSEs seen", "EVSEs"),
+        *STATUS_SECONDS,
+        WINDOW_S,
+        *METRICS,
+        *SESSION_COUNTS,
+    ),
+    hour_column=None,
+    sort_key=("slot_at",),
+)
+
+MART_OPERATOR_MONTH = Table(
+    schema="mart",
+    name="mart_operator_month",
+    grain="one row per feed, operator and local month",
+    key=("feed", "operator_name", "local_month"),
+    columns=(
+        at("slot_at", "UTC hour in which the local month begins"),
+        Column(
+            "local_month", Type.TIMESTAMP, "first day of the month in the feed's time zone",
+            nullable=False,
+        ),
+        flat.FEED,
+        text("operator_name", 256, "operator's name; (not told) where it is not", nullable=False),
+        count("station_count", "stations seen", "stations"),
+        count("evse_count", "EVSEs seen: each station's most on one day", "EVSEs"),
+        count("day_count", "local days with an observation", "days"),
+        *STATUS_SECONDS,
+        WINDOW_S,
+        *METRICS,
+        *SESSION_COUNTS,
+    ),
+    hour_column=None,
+    sort_key=("slot_at",),
+)  # fmt: skip
+
+MART_TABLES: tuple[Table, ...] = (
+    MART_EVSE_HOUR,
+    MART_STATION_HOUR,
+    MART_STATION_DAY,
+    MART_CITY_DAY,
+    MART_OPERATOR_MONTH,
+)
