@@ -10,7 +10,7 @@ from pathlib import Path
 
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.render import sql_type
-from charging_assets.schemas.table import Column, Table
+from charging_assets.schemas.table import Column, Reference, Table
 
 TARGET = Path("docs/data-dictionary.md")
 
@@ -33,7 +33,9 @@ def _table(table: Table) -> str:
         "",
         f"Grain: {table.grain}.  ",
         f"Key: `{', '.join(table.key)}`"
-        + (f"; partitioned by the hour of `{table.hour_column}`." if table.hour_column else "."),
+        + (f"; partitioned by the hour of `{table.hour_column}`." if table.hour_column else ".")
+        + ("  " if table.references else ""),
+        *(f"Refers: {_reference(each)}.  " for each in table.references),
         "",
         "| column | type | unit | meaning |",
         "|---|---|---|---|",
@@ -41,6 +43,12 @@ def _table(table: Table) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _reference(reference: Reference) -> str:
+    lead, to = ", ".join(reference.columns), ", ".join(reference.to_columns)
+    as_of = ", the row valid at that time" if reference.as_of else ""
+    return f"`{lead}` → `{reference.table}` (`{to}`){as_of}"
 
 
 def _column(column: Column) -> str:

@@ -7,6 +7,7 @@ or how they are cleaned (`preprocessing`).
 
 from __future__ import annotations
 
+from charging_assets.schemas import references
 from charging_assets.schemas.table import (
     Column,
     Table,
@@ -146,6 +147,7 @@ FLAT_STATIONS = Table(
         SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, STATION_KEY, ATTRIBUTE_HASH, STATION_ID,
         *STATION_ATTRIBUTES,
     ),
+    references=(references.FLAT_POLL,),
     sort_key=("slot_at",),
     order=("feed", "place", "station_key", "slot_at", "attribute_hash"),
 )  # fmt: skip
@@ -160,6 +162,7 @@ FLAT_EVSES = Table(
         *EVSE_ATTRIBUTES,
     ),
     distribution="evse_key",
+    references=(references.FLAT_POLL,),
     sort_key=("slot_at",),
     order=("feed", "place", "evse_key", "slot_at", "attribute_hash"),
 )  # fmt: skip
@@ -174,6 +177,7 @@ FLAT_CONNECTORS = Table(
         *CONNECTOR_ATTRIBUTES,
     ),
     distribution="evse_key",
+    references=(references.FLAT_POLL,),
     sort_key=("slot_at",),
     order=("feed", "place", "connector_key", "slot_at", "attribute_hash"),
 )  # fmt: skip
@@ -207,6 +211,7 @@ FLAT_STATUS = Table(
         ),
     ),
     distribution="evse_key",
+    references=(references.FLAT_POLL,),
     sort_key=("slot_at",),
     order=("evse_key", "place", "slot_at"),
 )
@@ -229,6 +234,7 @@ FLAT_REJECTS = Table(
         text("code", 32, "what is wrong", nullable=False),
         text("fragment", 1024, "the value, cut to 1,024 bytes"),
     ),
+    references=(references.FLAT_POLL,),
     sort_key=("slot_at",),
     order=("feed", "place", "slot_at", "pointer", "entity", "code"),
 )

@@ -6,7 +6,7 @@ Belongs here: columns, keys and grain of schema `mart`. Does not belong here: ho
 
 from __future__ import annotations
 
-from charging_assets.schemas import flat
+from charging_assets.schemas import flat, references
 from charging_assets.schemas.table import Column, Table, Type, at, count, key, number, text
 
 
@@ -75,6 +75,7 @@ MART_EVSE_HOUR = Table(
         *METRICS,
     ),
     distribution="evse_key",
+    references=(references.EVSE, references.STATION,),
     sort_key=("slot_at",),
 )  # fmt: skip
 
@@ -94,6 +95,7 @@ MART_STATION_HOUR = Table(
         _seconds("saturated_s", "of it, time in which every operable EVSE was occupied"),
         WINDOW_S,
     ),
+    references=(references.STATION,),
     sort_key=("slot_at",),
 )
 
@@ -120,6 +122,7 @@ MART_STATION_DAY = Table(
         *SESSION_COUNTS,
     ),
     hour_column=None,
+    references=(references.STATION,),
     sort_key=("slot_at",),
 )
 

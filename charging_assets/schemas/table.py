@@ -39,6 +39,19 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Columns that lead to a row of another table, which is named in full.
+
+    `as_of` marks one that leads to the row that is valid at the referring row's time.
+    """
+
+    columns: tuple[str, ...]
+    table: str
+    to_columns: tuple[str, ...]
+    as_of: bool = False
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of a database schema. `key` is unique and not null; `hour_column` is its partition.
 
@@ -54,10 +67,12 @@ class Table:
     distribution: str = "AUTO"
     sort_key: tuple[str, ...] = ()
     order: tuple[str, ...] = field(default=())
+    references: tuple[Reference, ...] = ()
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
-        unknown = {*self.key, *self.sort_key, *self.order} - set(names)
+        referring = [name for reference in self.references for name in reference.columns]
+        unknown = {*self.key, *self.sort_key, *self.order, *referring} - set(names)
         if unknown or len(set(names)) != len(names):
             raise ValueError(f"{self.full_name}: unknown {sorted(unknown)} or doubled columns")
         for column in self.columns:

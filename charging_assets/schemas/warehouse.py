@@ -6,8 +6,19 @@ derived (`sql/`) or loaded (`modelling`).
 
 from __future__ import annotations
 
-from charging_assets.schemas import flat
-from charging_assets.schemas.table import Column, Table, Type, at, count, flag, key, number, text
+from charging_assets.schemas import flat, references
+from charging_assets.schemas.table import (
+    Column,
+    Reference,
+    Table,
+    Type,
+    at,
+    count,
+    flag,
+    key,
+    number,
+    text,
+)
 
 VALID_FROM = at("valid_from", "first slot of the version")
 VALID_TO = at(
@@ -38,6 +49,7 @@ ENTITY_SIGHTING = Table(
         flat.POLL_COUNT,
     ),
     distribution="entity_key",
+    references=(references.VERSION,),
     sort_key=("slot_at",),
 )
 
@@ -67,7 +79,11 @@ def _attributes(
 
 
 def _dimension(
-    entity: str, key_column: Column, id_column: Column, columns: tuple[Column, ...]
+    entity: str,
+    key_column: Column,
+    id_column: Column,
+    columns: tuple[Column, ...],
+    to: tuple[Reference, ...] = (),
 ) -> Table:
     return Table(
         schema="warehouse",
@@ -79,6 +95,7 @@ def _dimension(
             VALID_FROM, VALID_TO, IS_CURRENT, CLOSE_REASON,
         ),
         hour_column=None,
+        references=(references.attributes(entity), *to),
         distribution="ALL",
     )  # fmt: skip
 
@@ -88,8 +105,12 @@ _EVSE = ("evse", flat.EVSE_KEY, flat.EVSE_UID, flat.EVSE_ATTRIBUTES)
 _CONNECTOR = ("connector", flat.CONNECTOR_KEY, flat.CONNECTOR_ID, flat.CONNECTOR_ATTRIBUTES)
 
 STATION_ATTRIBUTES, DIM_STATION = _attributes(*_STATION), _dimension(*_STATION)
-EVSE_ATTRIBUTES, DIM_EVSE = _attributes(*_EVSE), _dimension(*_EVSE)
-CONNECTOR_ATTRIBUTES, DIM_CONNECTOR = _attributes(*_CONNECTOR), _dimension(*_CONNECTOR)
+EVSE_ATTRIBUTES, DIM_EVSE = _attributes(*_EVSE), _dimension(*_EVSE, (references.STATION,))
+CONNECTOR_ATTRIBUTES = _attributes(*_CONNECTOR)
+DIM_CONNECTOR = _dimension(*_CONNECTOR, (references.EVSE,))
+    _attributes(*_CONNECTOR),
+    _dimension(*_CONNECTOR, (references.EVSE,)),
+)
 
 FACT_POLL = Table(
     schema="warehouse",
@@ -97,6 +118,7 @@ FACT_POLL = Table(
     grain="one row per feed, slot and place: what the place answered in that poll",
     key=flat.FLAT_POLLS.key,
     columns=flat.FLAT_POLLS.columns,
+    references=(references.TIME,),
     sort_key=("slot_at",),
 )
 
@@ -123,6 +145,10 @@ FACT_STATUS = Table(
         flat.POLL_COUNT,
     ),
     distribution="evse_key",
+    references=(
+        references.POLL,
+        references.EVSE,
+    ),
     sort_key=("slot_at",),
 )
 
@@ -188,6 +214,7 @@ FACT_CHARGING_SESSION = Table(
     ),
     hour_column=None,
     distribution="evse_key",
+    references=(references.POLL, references.EVSE,),
     sort_key=("slot_at",),
 )  # fmt: skip
 
