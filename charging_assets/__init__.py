@@ -1,6 +1,22 @@
 """charging_assets: public EV-charging APIs, archived and modelled as Dagster assets.
 
-Belongs here: the version. Assembly is in `definitions`, the command line in `cli`.
+Belongs here: the version and the way in for analysts. Assembly is in `definitions`, the command
+line in `cli`.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charging_assets.connect import connect
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    # Late: pandas and the engines cost a second that `import charging_assets` need not.
+    if name != "connect":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module("charging_assets.connect").connect

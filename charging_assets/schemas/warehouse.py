@@ -108,9 +108,6 @@ STATION_ATTRIBUTES, DIM_STATION = _attributes(*_STATION), _dimension(*_STATION)
 EVSE_ATTRIBUTES, DIM_EVSE = _attributes(*_EVSE), _dimension(*_EVSE, (references.STATION,))
 CONNECTOR_ATTRIBUTES = _attributes(*_CONNECTOR)
 DIM_CONNECTOR = _dimension(*_CONNECTOR, (references.EVSE,))
-    _attributes(*_CONNECTOR),
-    _dimension(*_CONNECTOR, (references.EVSE,)),
-)
 
 FACT_POLL = Table(
     schema="warehouse",

@@ -1,0 +1,162 @@
+"""The warehouse for analysts: read only, into pandas.
+
+Belongs here: what a notebook needs. Does not belong here: engines (`storage`) or any writing.
+
+    import charging_assets
+    charging = charging_assets.connect()
+    charging.sql("SELECT place, COUNT(*) AS polls FROM warehouse.fact_poll GROUP BY place")
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.render import sql_type
+from charging_assets.schemas.table import Table
+from charging_assets.storage.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Functions by which a SELECT reads or changes what is outside the tables.
+_OUTSIDE = ("read_", "parquet_", "sniff_", "glob", "query", "getenv", "pg_", "nextval", "setseed")
+
+
+class QueryError(ValueError):
+    """A query that cannot be run here; the message names what is wrong and what to do."""
+
+
+class Connection:
+    """Read-only access to a warehouse; each query opens it for itself, so loads get in between."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    def __repr__(self) -> str:
+        return f"<charging_assets connection, read only: {self._warehouse.describe()}>"
+
+    def sql(self, query: str, **params: Any) -> pd.DataFrame:
+        """Rows of one SELECT in the Redshift dialect; `:name` is bound to the parameter `name`.
+
+        Raises QueryError for anything that is not one SELECT, and NoWarehouse where nothing is
+        loaded yet.
+        """
+        missing = sorted(_checked(query) - params.keys())
+        if missing:
+            raise QueryError(f"the query names :{missing[0]}; give sql(..., {missing[0]}=...)")
+        bound = {name: _utc(value) for name, value in params.items()}
+        frame: pd.DataFrame = self._warehouse.query(query, bound).to_pandas()
+        return frame
+
+    def tables(self) -> pd.DataFrame:
+        """The tables that there are: schema, table, grain."""
+        import pandas as pd
+
+        rows = [(each.schema, each.name, each.grain) for each in TABLES]
+        return pd.DataFrame(rows, columns=["schema", "table", "grain"])
+
+    def columns(self, name: str) -> pd.DataFrame:
+        """A table's columns: name, type, unit, meaning."""
+        import pandas as pd
+
+        rows = [(c.name, sql_type(c).lower(), c.unit, c.meaning) for c in _table(name).columns]
+        return pd.DataFrame(rows, columns=["column", "type", "unit", "meaning"])
+
+    def table(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        start: datetime | date | str | None = None,
+        end: datetime | date | str | None = None,
+    ) -> pd.DataFrame:
+        """Rows of a table in the order of its key; `[start, end)` is of `slot_at`, in UTC."""
+        found = _table(name)
+        chosen = tuple(columns) if columns is not None else found.names
+        unknown = sorted(set(chosen) - set(found.names))
+        if unknown or not chosen:
+            raise QueryError(
+                f"{found.full_name} has no column {', '.join(unknown) or '(none named)'}; "
+                f"it has {', '.join(found.names)}"
+            )
+        bounds = {"start": start, "end": end}
+        params = {key: _instant(value, key) for key, value in bounds.items() if value is not None}
+        if params and "slot_at" not in found.names:
+            raise QueryError(f"{found.full_name} has no slot_at; leave start and end out")
+        terms = [f"slot_at {'>=' if key == 'start' else '<'} :{key}" for key in params]
+        where = f" WHERE {' AND '.join(terms)}" if terms else ""
+        return self.sql(
+            f"SELECT {', '.join(chosen)} FROM {found.full_name}{where} "
+            f"ORDER BY {', '.join(found.key)}",
+            **params,
+        )
+
+
+def connect(environment: Mapping[str, str] | None = None) -> Connection:
+    """Read-only access to the deployment's warehouse; DeploymentError where there is none such."""
+    from charging_assets.deployments import storage
+
+    return Connection((storage() if environment is None else storage(environment)).warehouse)
+
+
+def _checked(query: str) -> set[str]:
+    """The parameters of one SELECT; QueryError for anything else."""
+    import sqlglot
+    from sqlglot import exp
+
+    try:
+        statements = [each for each in sqlglot.parse(query, read="redshift") if each is not None]
+    except sqlglot.errors.SqlglotError as error:
+        raise QueryError(f"not SQL of the Redshift dialect: {error}") from error
+    if len(statements) != 1:
+        raise QueryError(f"{len(statements)} statements; give one SELECT a call")
+    tree = statements[0]
+    changing = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Pragma, exp.Attach)
+    # A SELECT is itself of sqlglot's DML and DDL.
+    inner = [each for each in tree.find_all(*changing) if not isinstance(each, exp.Query)]
+    if not isinstance(tree, exp.Query) or inner:
+        raise QueryError(f"{(inner or [tree])[0].key.upper()} is not read only; give one SELECT")
+    for function in tree.find_all(exp.Func):
+        called = function.name if isinstance(function, exp.Anonymous) else function.key
+        if called.lower().startswith(_OUTSIDE) or isinstance(function, exp.ReadCSV):
+            raise QueryError(f"{called}() reaches outside the warehouse; select from its tables")
+    for source in tree.find_all(exp.Table):
+        if not source.name.replace("_", "").isalnum() and not isinstance(source.this, exp.Func):
+            raise QueryError(f"{source.name!r} is not a table; see .tables()")
+    return {str(each.this) for each in tree.find_all(exp.Placeholder)}
+
+
+def _table(name: str) -> Table:
+    for each in TABLES:
+        if name in {each.name, each.full_name}:
+            return each
+    raise QueryError(f"there is no table {name!r}; .tables() lists those that there are")
+
+
+def _instant(value: datetime | date | str, name: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(value if isinstance(value, str) else value.isoformat())
+    except ValueError:
+        raise QueryError(f"{name}={value!r} is not a time; give 2022-01-11 or a datetime") from None
+    naive: datetime = _utc(found)
+    return naive
+
+
+def _utc(value: Any) -> Any:
+    """Aware times as tables hold them: UTC, without saying so."""
+    aware = isinstance(value, datetime) and value.tzinfo is not None
+    return value.astimezone(UTC).replace(tzinfo=None) if aware else value
+
+
+class _Callable(ModuleType):
+    """Importing this module makes `charging_assets.connect` it: it stays callable all the same."""
+
+    def __call__(self, environment: Mapping[str, str] | None = None) -> Connection:
+        return connect(environment)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,129 @@
+"""Read-only access: what is refused, and that loads are not kept out."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+import charging_assets
+from charging_assets.connect import Connection, QueryError, connect
+from charging_assets.storage import warehouse_duckdb
+from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+
+
+@pytest.fixture
+def environment(tmp_path):
+    lake = hours.lake_of({0: hours.stand(), 10: hours.stand("CHARGING")})
+    hours.load(DuckDBWarehouse(tmp_path / "warehouse.duckdb"), lake)
+    return {"CHARGING_HOME": str(tmp_path)}
+
+
+def test_connect__answers_with_a_frame(environment):
+    charging = charging_assets.connect(environment)
+    found = charging.sql(
+        "SELECT status, poll_count FROM warehouse.fact_status WHERE slot_at >= :since ORDER BY 1",
+        since=datetime(2022, 1, 11, 20, tzinfo=UTC),
+    )
+    assert found.to_dict("records") == [
+        {"status": "AVAILABLE", "poll_count": 1},
+        {"status": "CHARGING", "poll_count": 1},
+    ]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "INSERT INTO warehouse.fact_poll SELECT * FROM warehouse.fact_poll",
+        "UPDATE ops.ledger SET row_count = 0",
+        "DELETE FROM ops.ledger",
+        "DROP TABLE warehouse.fact_poll",
+        "CREATE TABLE x AS SELECT 1 AS a",
+        "SELECT 1 AS a INTO x",
+        "COPY warehouse.fact_poll TO '/tmp/x.csv'",
+        "ATTACH '/tmp/x.duckdb' AS x",
+        "PRAGMA database_list",
+        "SET search_path = original",
+        "SELECT 1 AS a; SELECT 2 AS a",
+        "SELECT 1 AS a; DROP TABLE warehouse.fact_poll",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT * FROM '/tmp/x.parquet'",
+        "",
+        "SELECT FROM WHERE (",
+    ],
+)
+def test_sql__anything_but_one_select_is_refused(environment, query):
+    charging = connect(environment)
+    with pytest.raises(QueryError):
+        charging.sql(query)
+    assert len(charging.table("fact_poll")) == 2
+
+
+def test_sql__a_missing_parameter_is_named(environment):
+    with pytest.raises(QueryError, match=":place"):
+        connect(environment).sql("SELECT * FROM warehouse.fact_poll WHERE place = :place")
+
+
+def test_sql__opens_the_file_read_only(environment, monkeypatch):
+    modes, opened = [], warehouse_duckdb._opened
+
+    def noted(path, *, read_only=False):
+        modes.append(read_only)
+        return opened(path, read_only=read_only)
+
+    monkeypatch.setattr(warehouse_duckdb, "_opened", noted)
+    connect(environment).sql("SELECT 1 AS one")
+    assert modes == [True]
+
+
+def test_sql__a_load_runs_between_queries(environment, tmp_path):
+    charging = connect(environment)
+    assert len(charging.table("fact_poll")) == 2
+    later = hours.lake_of({60: hours.stand()})
+    writer = DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience_s=0)
+    hours.load(writer, later, hours.hour_after(1))
+    assert len(charging.table("fact_poll")) == 3
+
+
+def test_sql__nothing_loaded_says_what_to_do(tmp_path):
+    with pytest.raises(NoWarehouse, match="charging-assets load"):
+        connect({"CHARGING_HOME": str(tmp_path)}).sql("SELECT 1 AS one")
+
+
+def test_table__columns_and_bounds_choose_rows(environment):
+    charging = connect(environment)
+    found = charging.table("warehouse.fact_poll", ["slot_at"], start="2022-01-11T20:10:00+00:00")
+    assert list(found.columns) == ["slot_at"]
+    assert len(found) == 1
+    assert len(charging.table("fact_poll", end="2022-01-11T20:10")) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"name": "nothing"}, "nothing"),
+        ({"name": "fact_poll", "columns": ["nonsense"]}, "nonsense"),
+        ({"name": "fact_poll", "columns": []}, "none named"),
+        ({"name": "fact_poll", "start": "yesterday"}, "yesterday"),
+        ({"name": "dim_evse", "start": "2022-01-11"}, "slot_at"),
+    ],
+)
+def test_table__what_is_not_there_is_named(environment, asked, told):
+    with pytest.raises(QueryError, match=told):
+        connect(environment).table(**asked)
+
+
+def test_tables__list_grain_and_columns():
+    charging = Connection(DuckDBWarehouse(None))
+    assert list(charging.tables().columns) == ["schema", "table", "grain"]
+    assert "fact_status" in set(charging.tables()["table"])
+    assert "cadence_s" in set(charging.columns("fact_poll")["column"])
+
+
+def test_import__of_the_package_is_cheap():
+    code = "import sys, charging_assets; print({'pandas', 'duckdb', 'dagster'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
