@@ -50,6 +50,19 @@ def _physical(table: Table) -> str:
     return attributes + (f" SORTKEY ({', '.join(table.sort_key)})" if table.sort_key else "")
 
 
+def comments(table: Table) -> list[str]:
+    """COMMENT ON the table (its grain) and each column (its meaning and unit), for both engines."""
+    told = [f"COMMENT ON TABLE {table.full_name} IS {_quoted(table.grain)}"]
+    for column in table.columns:
+        meaning = column.meaning + (f" [{column.unit}]" if column.unit else "")
+        told.append(f"COMMENT ON COLUMN {table.full_name}.{column.name} IS {_quoted(meaning)}")
+    return told
+
+
+def _quoted(words: str) -> str:
+    return "'" + words.replace("'", "''") + "'"
+
+
 def arrow_schema(table: Table) -> pa.Schema:
     """The Arrow schema of a table: timestamps are naive UTC microseconds."""
     import pyarrow as pa

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
-from charging_assets.schemas.render import create_table, sql_type
+from charging_assets.schemas.render import comments, create_table, sql_type
 from charging_assets.schemas.table import Column, Table
 from charging_assets.storage.sql_files import sql, sql_names
 
@@ -46,6 +46,9 @@ def migrate(session: Session) -> None:
     for table in TABLES:
         session.execute(create_table(table, dialect=session.dialect), {})
     _add_columns(session)
+    for table in TABLES:
+        for comment in comments(table):
+            session.execute(comment, {})
     for name in sql_names("original"):
         view = name.split("/")[1]
         session.execute(f"CREATE OR REPLACE VIEW original.{view} AS {sql(name)}", {})
@@ -54,8 +57,9 @@ def migrate(session: Session) -> None:
 
 
 def schema_digest(dialect: str) -> str:
-    """What this code declares: tables, columns and views."""
+    """What this code declares: tables, columns, what they mean, and views."""
     parts = [create_table(table, dialect=dialect) for table in TABLES]
+    parts += [comment for table in TABLES for comment in comments(table)]
     parts += [sql(name) for name in sql_names("original")]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
