@@ -1,0 +1,116 @@
+"""Published Parquet: dimensions and marts in the lake, for readers without a database.
+
+Belongs here: which files an hour touches, and their bytes. Does not belong here: how rows are
+derived. Columns that are published change only with a major version.
+
+The same rows give the same bytes, and a file whose bytes are the same is not written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from charging_assets.partitions import Hour, naive
+from charging_assets.schemas import marts, warehouse
+from charging_assets.schemas.render import arrow_schema
+from charging_assets.schemas.table import Table
+from charging_assets.storage.lake import Lake, ObjectMissing
+from charging_assets.storage.warehouse import Warehouse
+
+DIMENSIONS = (
+    warehouse.DIM_STATION, warehouse.DIM_EVSE, warehouse.DIM_CONNECTOR, warehouse.DIM_TIME,
+)  # fmt: skip
+BY_DAY = (marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR)
+# By the month of a local time, which is a column of the table.
+BY_MONTH = {
+    marts.MART_STATION_DAY: "local_date",
+    marts.MART_CITY_DAY: "local_date",
+    marts.MART_OPERATOR_MONTH: "local_month",
+}
+PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, *BY_MONTH)
+# Local time is behind UTC by up to 12 hours, ahead of it by up to 14.
+_BEHIND, _AHEAD = timedelta(hours=12), timedelta(hours=14)
+
+
+@dataclass(frozen=True)
+class _File:
+    table: Table
+    folder: str
+    column: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @property
+    def key(self) -> str:
+        return f"published/{self.table.name}/{self.folder}{self.table.name}.parquet"
+
+
+def publish(lake: Lake, warehouse: Warehouse, hour: Hour) -> dict[str, int]:
+    """Bring the files that an hour touches to what the warehouse holds.
+
+    Returns the rows of each file that was written, by key. A file is never made for no rows, but
+    one that was there and has none left becomes an empty one.
+    """
+    written = {}
+    for file in _files(hour):
+        rows = _rows(warehouse, file)
+        held = _held(lake, file.key)
+        if held is None and not rows.num_rows:
+            continue
+        body = _bytes(rows)
+        if body != held:
+            lake.put(file.key, body)
+            written[file.key] = rows.num_rows
+    return written
+
+
+def _files(hour: Hour) -> Iterator[_File]:
+    for table in DIMENSIONS:
+        yield _File(table, "")
+    day = naive(hour.start).replace(hour=0)
+    for table in BY_DAY:
+        yield _File(table, f"date={day:%Y-%m-%d}/", "slot_at", day, day + timedelta(days=1))
+    at = naive(hour.start)
+    months = sorted({_month(at - _BEHIND), _month(at + _AHEAD)})
+    for table, column in BY_MONTH.items():
+        for month in months:
+            end = _month(month + timedelta(days=32))
+            yield _File(table, f"month={month:%Y-%m}/", column, month, end)
+
+
+def _month(at: datetime) -> datetime:
+    return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _rows(warehouse: Warehouse, file: _File) -> pa.Table:
+    table = file.table
+    where, params = "", {}
+    if file.column:
+        where = f" WHERE {file.column} >= :start_at AND {file.column} < :end_at"
+        params = {"start_at": file.start, "end_at": file.end}
+    found = warehouse.query(
+        f"SELECT {', '.join(table.names)} FROM {table.full_name}{where} "
+        f"ORDER BY {', '.join(table.key)}",
+        params,
+    )
+    return found.cast(arrow_schema(table))
+
+
+def _bytes(rows: pa.Table) -> bytes:
+    buffer = pa.BufferOutputStream()
+    # In one piece, so that the bytes do not depend on how the engine handed the rows over.
+    pq.write_table(rows.combine_chunks(), buffer, compression="zstd", coerce_timestamps="us")
+    body: bytes = buffer.getvalue().to_pybytes()
+    return body
+
+
+def _held(lake: Lake, key: str) -> bytes | None:
+    try:
+        return lake.get(key)
+    except ObjectMissing:
+        return None

@@ -1,0 +1,60 @@
+"""Published files: which, in what order, and only where bytes changed."""
+
+import io
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.publish import PUBLISHED, publish
+from charging_assets_tests.modelling import hours
+
+COLUMNS = Path(__file__).resolve().parents[1] / "schemas/published_columns.json"
+
+
+def _station_hour(warehouse, station_key):
+    warehouse.execute(
+        (
+            "INSERT INTO mart.mart_station_hour SELECT TIMESTAMP '2022-01-11 20:00:00', 'test', "
+            f"'koeln', {station_key}, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0",
+            {},
+        )
+    )
+
+
+def test_publish__the_same_rows_are_written_once():
+    lake, warehouse = MemoryLake(), hours.loaded({0: hours.stand()})
+    first = publish(lake, warehouse, hours.HOUR)
+    assert first["published/dim_evse/dim_evse.parquet"] == 1
+    assert publish(lake, warehouse, hours.HOUR) == {}
+    again = MemoryLake()
+    publish(again, hours.loaded({0: hours.stand()}), hours.HOUR)
+    assert again.objects == lake.objects
+
+
+def test_publish__a_day_is_sorted_by_key_and_emptied_when_its_rows_go():
+    lake, warehouse = MemoryLake(), hours.loaded({0: hours.stand()})
+    publish(lake, warehouse, hours.HOUR)
+    for key in (3, 1, 2):
+        _station_hour(warehouse, key)
+    file = "published/mart_station_hour/date=2022-01-11/mart_station_hour.parquet"
+    assert publish(lake, warehouse, hours.HOUR) == {file: 3}
+    held = pq.read_table(io.BytesIO(lake.get(file)))
+    assert held.column("station_key").to_pylist() == [1, 2, 3]
+    warehouse.execute(("DELETE FROM mart.mart_station_hour", {}))
+    assert publish(lake, warehouse, hours.HOUR) == {file: 0}
+
+
+def test_published_columns__change_only_with_a_major_version():
+    promised = json.loads(COLUMNS.read_text(encoding="utf-8"))
+    now = {table.name: list(table.names) for table in PUBLISHED}
+    gone = {
+        name: lost
+        for name, columns in promised.items()
+        if (lost := sorted(set(columns) - set(now.get(name, []))))
+    }
+    assert not gone, (
+        f"gone: {gone}; put them back, or raise the major version"
+    )
+    assert now == promised, f"add what is new (or in another order) to {COLUMNS.name}"
