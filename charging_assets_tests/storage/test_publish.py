@@ -54,7 +54,5 @@ def test_published_columns__change_only_with_a_major_version():
         for name, columns in promised.items()
         if (lost := sorted(set(columns) - set(now.get(name, []))))
     }
-    assert not gone, (
-        f"gone: {gone}; put them back, or raise the major version"
-    )
+    assert not gone, f"gone: {gone}; put them back, or raise the major version"
     assert now == promised, f"add what is new (or in another order) to {COLUMNS.name}"
