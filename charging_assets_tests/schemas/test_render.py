@@ -77,7 +77,9 @@ def test_tables__are_stated_in_full(each: Table) -> None:
         assert column.name == column.name.lower()
         assert column.type is not Type.TEXT or 0 < column.length <= LONGEST
         assert column.type is not Type.TIMESTAMP or column.name.endswith("_at") or column.name in {
-            "valid_from", "valid_to",
+            "valid_from", "valid_to", "local_date", "local_month", "seen_until",
+            "older_until", "newer_from", "started_after", "started_before", "ended_after",
+            "ended_before",
         }  # fmt: skip
         assert (column.type is Type.BOOLEAN) == column.name.startswith(("is_", "has_"))
     if each.hour_column:
