@@ -18,6 +18,7 @@ from charging_assets.automation.schedules import SCHEDULES
 from charging_assets.checks.assets import CHECKS
 from charging_assets.modelling.assets import ASSETS as MODELLING_ASSETS
 from charging_assets.preprocessing.assets import flat_tables
+from charging_assets.publication.assets import ASSETS as PUBLICATION_ASSETS
 
 
 def build(
@@ -25,7 +26,7 @@ def build(
 ) -> dg.Definitions:
     """The definitions over a storage: the deployment's own, or one that is given."""
     return dg.Definitions(
-        assets=[raw_api_snapshots, flat_tables, *MODELLING_ASSETS],
+        assets=[raw_api_snapshots, flat_tables, *MODELLING_ASSETS, *PUBLICATION_ASSETS],
         asset_checks=CHECKS,
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from charging_assets.acquisition.archive import digest, hours_archived
-from charging_assets.modelling import plans
+from charging_assets.modelling import marts, plans, sessions
 from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.staging import staging_version
 from charging_assets.partitions import Hour
@@ -52,6 +52,8 @@ def expected_versions() -> dict[str, str]:
         STAGED: staging_version(flat_version()),
         **{e.dimension.name: plans.dimension_version(e) for e in plans.ENTITIES},
         **{fact.name: plans.fact_version(fact) for fact in plans.FACTS},
+        sessions.TABLE.name: sessions.session_version(),
+        **{table.name: marts.mart_version(table) for table in marts.TABLES},
     }
 
 
@@ -125,7 +127,8 @@ def _ledger(warehouse: Warehouse) -> dict[tuple[str, Hour], _Row]:
 
 def _row_counts(warehouse: Warehouse) -> Counts:
     counts: dict[tuple[str, Hour], int] = defaultdict(int)
-    for found in (*FLAT_TABLES, *plans.FACTS):
+    hourly = (table for table in marts.TABLES if table.hour_column is not None)
+    for found in (*FLAT_TABLES, *plans.FACTS, *hourly):
         for row in warehouse.query(
             f"SELECT DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
             f"FROM {found.full_name} GROUP BY 1"

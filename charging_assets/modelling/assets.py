@@ -4,14 +4,19 @@ Belongs here: what Dagster runs and shows of modelling. Does not belong here: wh
 which scope (`plans`, `staging`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 
 from charging_assets.modelling import plans
+from charging_assets.modelling.marts import made_from, mart_plan, mart_version
+from charging_assets.modelling.sessions import MADE_FROM as SESSIONS_MADE_FROM
+from charging_assets.modelling.sessions import session_plan, session_version
 from charging_assets.modelling.staging import ensure_staged, staging_plan, staging_version
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.preprocessing.version import flat_version
+from charging_assets.schemas import marts
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import column_schema
@@ -69,14 +74,21 @@ def _tell_lake_paths(context: dg.AssetExecutionContext, lake: Lake) -> None:
         context.add_asset_metadata({"made_from": "\n".join(places)}, partition_key=key)
 
 
-def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> dg.AssetsDefinition:
+def _sql_asset(
+    table: Table,
+    version: str,
+    make_plan: Any,
+    description: str,
+    upstream: Sequence[str] = ("staged_tables",),
+    group: str = "modelling",
+) -> dg.AssetsDefinition:
     @dg.asset(
         name=table.name,
-        deps=[staged_tables],
+        deps=list(upstream),
         partitions_def=hourly_partitions(),
         backfill_policy=backfill_policy(),
         io_manager_key="warehouse_io_manager",
-        group_name="modelling",
+        group_name=group,
         kinds={"sql", "table"},
         pool=WRITER_POOL,
         code_version=version,
@@ -88,10 +100,11 @@ def _sql_asset(table: Table, version: str, make_plan: Any, description: str) -> 
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dict[str, Plan]:
-        _tell_lake_paths(context, lake)
         hours = [Hour.parse(key) for key in context.partition_keys]
-        for hour in ensure_staged(warehouse, lake, hours):
-            context.log.info(f"{hour} was no longer in staging and was staged again")
+        if "staged_tables" in upstream:
+            _tell_lake_paths(context, lake)
+            for hour in ensure_staged(warehouse, lake, hours):
+                context.log.info(f"{hour} was no longer in staging and was staged again")
         return {hour.key: make_plan(hour) for hour in hours}
 
     return load
@@ -112,10 +125,51 @@ def _fact(table: Table, description: str) -> dg.AssetsDefinition:
     )
 
 
+def _mart(table: Table, description: str) -> dg.AssetsDefinition:
+    return _sql_asset(
+        table,
+        mart_version(table),
+        lambda hour: mart_plan(table, hour),
+        description,
+        upstream=made_from(table),
+        group="marts" if table.schema == "mart" else "modelling",
+    )
+
+
 dim_station = _dimension(plans.STATION, "Stations with their history.")
 dim_evse = _dimension(plans.EVSE, "EVSEs (charging points) with their history.")
 dim_connector = _dimension(plans.CONNECTOR, "Connectors with their history.")
 fact_poll = _fact(tables.FACT_POLL, "Which place answered what, and when.")
 fact_status = _fact(tables.FACT_STATUS, "What state each EVSE was in, as runs of equal status.")
 
-ASSETS = [staged_tables, dim_station, dim_evse, dim_connector, fact_poll, fact_status]
+dim_time = _mart(tables.DIM_TIME, "UTC hours with their local time.")
+fact_charging_session = _sql_asset(
+    tables.FACT_CHARGING_SESSION,
+    session_version(),
+    session_plan,
+    "Charging sessions, inferred from runs of CHARGING, with bounds.",
+    upstream=SESSIONS_MADE_FROM,
+)
+mart_evse_hour = _mart(marts.MART_EVSE_HOUR, "Observed seconds by status of each EVSE and hour.")
+mart_station_hour = _mart(marts.MART_STATION_HOUR, "The same by station, and its saturation.")
+mart_station_day = _mart(marts.MART_STATION_DAY, "Use and availability of a station, by local day.")
+mart_city_day = _mart(
+    marts.MART_CITY_DAY, "Use and availability of a city and power class, by day."
+)
+mart_operator_month = _mart(marts.MART_OPERATOR_MONTH, "The same by operator and local month.")
+
+ASSETS = [
+    staged_tables,
+    dim_station,
+    dim_evse,
+    dim_connector,
+    dim_time,
+    fact_poll,
+    fact_status,
+    fact_charging_session,
+    mart_evse_hour,
+    mart_station_hour,
+    mart_station_day,
+    mart_city_day,
+    mart_operator_month,
+]

@@ -13,8 +13,11 @@ from charging_assets.schemas.table import Table
 from charging_assets.storage.sql_files import sql
 
 
-def code_version(statements: Iterable[str], tables: Iterable[Table]) -> str:
-    """The hash of SQL files and tables: it changes when what they say changes."""
+def code_version(
+    statements: Iterable[str], tables: Iterable[Table], upstream: Iterable[str] = ()
+) -> str:
+    """The hash of SQL files, tables and upstream versions: it changes when one of them does."""
     parts = [sql(name) for name in statements]
     parts += [create_table(table, dialect="redshift") for table in tables]
+    parts += upstream
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

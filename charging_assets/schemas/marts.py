@@ -50,7 +50,7 @@ METRICS: tuple[Column, ...] = (
 )
 
 SESSION_COUNTS: tuple[Column, ...] = (
-    count("session_count", "charging sessions that began, stuck ones left out", "sessions"),
+    count("session_count", "charging sessions that began", "sessions"),
     count("ended_session_count", "sessions that ended, both ends seen", "sessions"),
     _seconds("dwell_s", "their time charging, added up"),
 )

@@ -90,7 +90,19 @@ class Guard:
     remedy: str = ""
 
 
-Step = LoadRows | Replace | Temp | Guard
+@dataclass(frozen=True)
+class Bind:
+    """Take the columns of a SELECT's one row as parameters of all later steps of the load.
+
+    So a scope or scan can be as narrow as the data at hand allows, and still be declared.
+    """
+
+    names: tuple[str, ...]
+    select: str
+    params: Params = field(default_factory=dict)
+
+
+Step = LoadRows | Replace | Temp | Guard | Bind
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
 from charging_assets.storage.plan import (
+    Bind,
     Guard,
     GuardFailed,
     Loaded,
@@ -28,7 +29,6 @@ from charging_assets.storage.plan import (
     Plan,
     Replace,
     Scope,
-    Step,
     Temp,
     check_columns,
 )
@@ -72,6 +72,9 @@ class Session(Protocol):
         """Add rows that have the table's columns."""
 
 
+_Run = LoadRows | Replace | Temp | Guard
+
+
 @dataclass(frozen=True)
 class _Input:
     digest: str
@@ -94,14 +97,33 @@ def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table]) -> Loaded:
     if plan.skip_if_same and (known := _same(session, plan, made_from)) is not None:
         return Loaded(known, skipped=True)
     counts: dict[str, int] = {}
+    bound: dict[str, Any] = {}
     for step in plan.steps:
-        _run_step(session, step, rows, counts)
+        if isinstance(step, Bind):
+            bound.update(_bind(session, step, bound))
+        else:
+            _run_step(session, _knowing(step, bound), rows, counts)
     _write_ledger(session, plan, made_from, counts)
     return Loaded(counts, dimension_rows=_dimension_rows(session, plan))
 
 
+def _bind(session: Session, step: Bind, known: Params) -> dict[str, Any]:
+    (row,) = session.fetch(step.select, {**known, **step.params})
+    return dict(zip(step.names, row, strict=True))
+
+
+def _knowing(step: _Run, known: Params) -> _Run:
+    """The step with the parameters that were bound before it."""
+    if not known or isinstance(step, LoadRows):
+        return step
+    if isinstance(step, Replace):
+        scope = replace(step.scope, params={**known, **step.scope.params})
+        return replace(step, params={**known, **step.params}, scope=scope)
+    return replace(step, params={**known, **step.params})
+
+
 def _run_step(
-    session: Session, step: Step, rows: Mapping[str, pa.Table], counts: dict[str, int]
+    session: Session, step: _Run, rows: Mapping[str, pa.Table], counts: dict[str, int]
 ) -> None:
     if isinstance(step, Temp):
         session.execute(f"DROP TABLE IF EXISTS {step.name}", {})

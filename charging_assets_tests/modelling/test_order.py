@@ -25,6 +25,7 @@ EXAMPLES = max(5, settings().max_examples // 25)
 STATIONS = st.dictionaries(
     st.sampled_from(["s1", "s2"]), st.tuples(st.sampled_from("AB"), st.sampled_from(["e1", "e2"]))
 )
+STATUS = {"A": "CHARGING", "B": "AVAILABLE"}
 POLL = st.fixed_dictionaries({"bonn": st.none() | STATIONS, "koeln": STATIONS})
 CONTENT = st.lists(POLL, min_size=1, max_size=3)
 NETWORK = st.lists(CONTENT, min_size=HOURS, max_size=HOURS)
@@ -37,7 +38,7 @@ def _answer(told: dict[str, tuple[str, str]] | None) -> list[dict[str, Any]] | N
     if told is None:
         return None
     return [
-        station([evse(uid, physical_reference=name)], station_id, name=name)
+        station([evse(uid, STATUS[name], physical_reference=name)], station_id, name=name)
         for station_id, (name, uid) in told.items()
     ]
 

@@ -1,0 +1,94 @@
+"""The plans of time and marts: which SQL, and which hours, days and months an hour touches.
+
+Belongs here: scopes. Does not belong here: what a metric is (`sql/marts`, `docs/metrics.md`).
+
+An hour's mart rows depend on the hour alone. Sums over days also hold sessions: a neighbouring
+hour can move a session's beginning or end, and an hour that is loaded late can move the beginning
+of sessions that end up to a week later. So the days from just before the hour until eight days
+after it are summed anew; days for which nothing is loaded cost nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+
+from charging_assets.modelling import plans
+from charging_assets.modelling.sessions import NEAR, session_version
+from charging_assets.modelling.versions import code_version
+from charging_assets.partitions import Hour, naive
+from charging_assets.schemas import marts
+from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas.table import Table
+from charging_assets.storage.plan import Plan, Replace, Scope, hour_scope, window
+from charging_assets.storage.sql_files import sql
+
+_LONGEST_DAY = timedelta(hours=25)
+_LONGEST_MONTH = timedelta(days=31, hours=1)
+_LATER = timedelta(days=8)
+
+# What a table is made from; the ledger's row of the first says which polls those were.
+_MADE_FROM: dict[str, tuple[str, ...]] = {
+    tables.DIM_TIME.name: ("fact_poll",),
+    "mart_evse_hour": ("fact_status", "fact_poll", "dim_evse", "dim_connector"),
+    "mart_station_hour": ("mart_evse_hour", "fact_status", "fact_poll"),
+    "mart_station_day": (
+        "mart_station_hour", "mart_evse_hour", "fact_charging_session", "dim_station",
+    ),
+    "mart_city_day": ("mart_evse_hour", "fact_charging_session"),
+    "mart_operator_month": ("mart_station_day",),
+}  # fmt: skip
+TABLES: tuple[Table, ...] = (tables.DIM_TIME, *marts.MART_TABLES)
+_BY_NAME = {table.name: table for table in TABLES}
+
+
+def made_from(table: Table) -> tuple[str, ...]:
+    """The assets that a mart, or `dim_time`, is made from."""
+    return _MADE_FROM[table.name]
+
+
+def mart_version(table: Table) -> str:
+    """The code version of a mart; it changes with that of what it is made from."""
+    return code_version([_statement(table)], [table], map(_version, made_from(table)))
+
+
+@cache
+def _version(name: str) -> str:
+    if name in _BY_NAME:
+        return mart_version(_BY_NAME[name])
+    if name == tables.FACT_CHARGING_SESSION.name:
+        return session_version()
+    for entity in plans.ENTITIES:
+        if entity.dimension.name == name:
+            return plans.dimension_version(entity)
+    return plans.fact_version(next(fact for fact in plans.FACTS if fact.name == name))
+
+
+def mart_plan(table: Table, hour: Hour) -> Plan:
+    """Replace what the hour touches of a mart, or of `dim_time`."""
+    scope, asked = _scope(table, hour)
+    return Plan(
+        asset=table.name,
+        hour=hour,
+        code_version=mart_version(table),
+        input_from=made_from(table)[0],
+        steps=(Replace(table, scope, sql(_statement(table)), asked),),
+    )
+
+
+def _statement(table: Table) -> str:
+    return f"{'dimensions' if table is tables.DIM_TIME else 'marts'}/{table.name}"
+
+
+def _scope(table: Table, hour: Hour) -> tuple[Scope, dict[str, datetime]]:
+    if table.hour_column is not None:
+        return hour_scope(table, hour), window(hour)
+    days_from, days_to = hour.start - NEAR - _LONGEST_DAY, hour.end + _LATER
+    if table is not marts.MART_OPERATOR_MONTH:
+        return _began_in("days", days_from, days_to)
+    return _began_in("months", days_from - _LONGEST_MONTH, days_to)
+
+
+def _began_in(what: str, start: datetime, end: datetime) -> tuple[Scope, dict[str, datetime]]:
+    asked = {f"{what}_from": naive(start), f"{what}_to": naive(end)}
+    return Scope(f"slot_at >= :{what}_from AND slot_at < :{what}_to", asked), asked

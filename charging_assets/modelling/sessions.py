@@ -1,0 +1,66 @@
+"""The plan of charging sessions: which sessions an hour can change.
+
+Belongs here: the window around an hour in which sessions are told anew. Does not belong here: what
+a session is (`sql/facts/fact_charging_session.sql`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from charging_assets.modelling import plans
+from charging_assets.modelling.versions import code_version
+from charging_assets.partitions import Hour, naive
+from charging_assets.schemas import warehouse as tables
+from charging_assets.storage.plan import Bind, Plan, Replace, Scope, Temp
+from charging_assets.storage.sql_files import sql
+
+TABLE = tables.FACT_CHARGING_SESSION
+_STATEMENTS = (
+    "facts/touched_session_evse",
+    "facts/touched_session_window",
+    "facts/fact_charging_session",
+)
+MADE_FROM = ("fact_status", "fact_poll", "dim_connector")
+# Runs are linked over at most 2.5 cadences, twice with a single unknown poll between; a cadence is
+# at most an hour.
+NEAR = timedelta(hours=6)
+# A session is cut after a week, at the end of a run, which is at most an hour long.
+LONGEST = timedelta(days=7, hours=2)
+
+
+def session_version() -> str:
+    """The code version of sessions; it changes with that of what they are made from."""
+    upstream = [plans.fact_version(table) for table in plans.FACTS]
+    upstream.append(plans.dimension_version(plans.CONNECTOR))
+    return code_version(_STATEMENTS, [TABLE], upstream)
+
+
+def session_plan(hour: Hour) -> Plan:
+    """Tell anew the sessions that the hour can have changed.
+
+    These are sessions of EVSEs with a session that reaches the hour or with CHARGING near it, from
+    the earliest of such sessions on. What is read goes back at most as far as a session is long.
+    """
+    near = {
+        "near_start": naive(hour.start - NEAR),
+        "near_end": naive(hour.end + NEAR),
+        "oldest_start": naive(hour.start - NEAR - LONGEST - timedelta(days=1)),
+    }
+    asked = {"starts_to": near["near_end"]}
+    scope = Scope(
+        "evse_key IN (SELECT entity_key FROM touched_evse) "
+        "AND slot_at >= :starts_from AND slot_at < :starts_to",
+        asked,
+    )
+    return Plan(
+        asset=TABLE.name,
+        hour=hour,
+        code_version=session_version(),
+        input_from=tables.FACT_STATUS.name,
+        steps=(
+            Temp("touched_evse", sql("facts/touched_session_evse"), near),
+            Bind(("starts_from",), sql("facts/touched_session_window"), near),
+            Replace(TABLE, scope, sql("facts/fact_charging_session"), asked),
+        ),
+    )

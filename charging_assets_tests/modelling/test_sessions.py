@@ -1,0 +1,260 @@
+"""Charging sessions: told from polls, whatever the order in which their hours are loaded.
+
+The reference tells them from single observations, poll by poll, in plain Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests import builders
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import HOUR, evse, station
+
+CADENCE = timedelta(minutes=10)
+WEEK = timedelta(days=7)
+ELAPSED_MS = 300
+EXAMPLES = max(5, settings().max_examples // 20)
+
+# What a poll says of the one EVSE: a letter; `.` is an EVSE that is not told of, `x` a place that
+# did not answer, a blank a poll that did not take place.
+LETTERS = {
+    "a": "AVAILABLE", "c": "CHARGING", "b": "BLOCKED", "u": "UNKNOWN", "o": "OUTOFORDER",
+    "n": None,
+}  # fmt: skip
+
+
+def _lake(told: str) -> MemoryLake:
+    """A poll every ten minutes, one a letter; requests go out two seconds after the slot."""
+    lake = MemoryLake()
+    for number, letter in enumerate(told):
+        if letter != " ":
+            own = [] if letter in ".x" else [station([evse("e1", LETTERS[letter])])]
+            _put(
+                lake, 10.0 * number, None if letter == "x" else [*own, station([evse("e2")], "s2")]
+            )
+    return lake
+
+
+def _put(lake: MemoryLake, minute: float, stations: list[Any] | None) -> None:
+    header = builders.poll(minute)
+    told = builders.place(
+        "koeln",
+        None if stations is None else builders.envelope(*stations),
+        "timeout" if stations is None else "ok",
+        requested_at=header.slot_at + timedelta(seconds=2),
+        elapsed_ms=ELAPSED_MS,
+    )
+    builders.archived(lake, header, {"koeln": told})
+
+
+@dataclass
+class _Seen:
+    slot: datetime
+    letter: str
+    asked_at: datetime
+    answered_at: datetime
+
+
+def reference(told: str) -> list[tuple[Any, ...]]:
+    """First and last slot, bounds, polls and idle time of each session, in minutes after HOUR."""
+    good = [
+        _Seen(
+            (slot := HOUR.start + number * CADENCE),
+            letter,
+            slot + timedelta(seconds=2),
+            slot + timedelta(seconds=2, milliseconds=ELAPSED_MS),
+        )
+        for number, letter in enumerate(told)
+        if letter not in "x "
+    ]
+    sessions, at = [], 0
+    while at < len(good):
+        if good[at].letter == "c" and not _charges_before(good, at):
+            sessions.append(_session(good, at))
+        at += 1
+    return sessions
+
+
+def _is_linked(good: list[_Seen], at: int) -> bool:
+    """The poll follows the one before without a gap; both told of the EVSE."""
+    if at <= 0 or at >= len(good) or "." in good[at].letter + good[at - 1].letter:
+        return False
+    return good[at].slot - good[at - 1].slot <= 2.5 * CADENCE
+
+
+def _is_blip(good: list[_Seen], at: int) -> bool:
+    if not 0 < at < len(good) - 1 or good[at].letter not in "un":
+        return False
+    if not (_is_linked(good, at) and _is_linked(good, at + 1)):
+        return False
+    return good[at - 1].letter not in "un" and good[at + 1].letter not in "un"
+
+
+def _before(good: list[_Seen], at: int) -> int | None:
+    if not _is_linked(good, at):
+        return None
+    return at - 2 if _is_blip(good, at - 1) else at - 1
+
+
+def _after(good: list[_Seen], at: int) -> int | None:
+    if not _is_linked(good, at + 1):
+        return None
+    return at + 2 if _is_blip(good, at + 1) else at + 1
+
+
+def _charges_before(good: list[_Seen], at: int) -> bool:
+    before = _before(good, at)
+    return before is not None and good[before].letter == "c"
+
+
+def _session(good: list[_Seen], first: int) -> tuple[Any, ...]:
+    last, polls, bridged = first, 1, 0
+    while (after := _after(good, last)) is not None and good[after].letter == "c":
+        bridged += after - last - 1
+        last, polls = after, polls + 1
+    before, after = _before(good, first), _after(good, last)
+    opened = good[before] if before is not None and good[before].letter not in "un" else None
+    closed = good[after] if after is not None and good[after].letter not in "un" else None
+    idle = 0
+    while after is not None and good[after].letter == "b":
+        idle, after = idle + 1, _after(good, after)
+    return (
+        _minutes(good[first].slot), _minutes(good[last].slot),
+        _minutes(opened.asked_at) if opened else None, _minutes(good[first].answered_at),
+        _minutes(good[last].asked_at), _minutes(closed.answered_at) if closed else None,
+        polls, bridged, min(idle * 600.0, 86400.0) if closed else None,
+    )  # fmt: skip
+
+
+def _minutes(at: datetime) -> float:
+    return (at - HOUR.start).total_seconds() / 60
+
+
+FOUND = """
+SELECT slot_at, last_slot_at, started_after, started_before, ended_after, ended_before,
+  poll_count, bridged_poll_count, idle_after_s
+FROM warehouse.fact_charging_session WHERE evse_uid = 'e1' ORDER BY slot_at
+"""
+
+
+def _found(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
+    return hours.rows(warehouse, FOUND)
+
+
+def _loaded(told: str) -> DuckDBWarehouse:
+    lake, warehouse = _lake(told), DuckDBWarehouse(None)
+    for hour in hours_archived(lake):
+        hours.load(warehouse, lake, hour)
+    return warehouse
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("aacca", [(20, 30, True, True)]),
+        ("aaaaacca", [(50, 60, True, True)]),  # across the hour
+        ("acuca", [(10, 30, True, True)]),  # bridged
+        ("acuuca", [(10, 10, True, False), (40, 40, False, True)]),  # two unknown are not
+        ("ac.ca", [(10, 10, True, False), (30, 30, False, True)]),  # absent from a good poll
+        ("acxca", [(10, 30, True, True)]),  # one poll failed
+        ("acxxca", [(10, 10, True, False), (40, 40, False, True)]),  # two failed are a gap
+        ("auca", [(20, 20, True, True)]),  # a single unknown before is looked through
+        ("cca", [(0, 10, False, True)]),  # begun before the first poll
+        ("acc", [(10, 20, True, False)]),  # still charging
+        ("acbbba", [(10, 10, True, True)]),
+        ("acona", [(10, 10, True, True)]),
+        ("ancnca", [(20, 40, True, True)]),
+    ],
+)
+def test_sessions__of_a_pattern_of_polls(told: str, expected: list[Any]) -> None:
+    found = _found(_loaded(told))
+    assert [(r[0], r[1], r[2] is not None, r[5] is not None) for r in found] == expected
+    assert found == reference(told)
+
+
+def test_sessions__idle_time_is_blocked_time_directly_after() -> None:
+    (row,) = _found(_loaded("acbbba"))
+    assert row[8] == 1800
+    (row,) = _found(_loaded("accabb"))
+    assert row[8] == 0
+
+
+def test_sessions__durations_and_energy_lie_within_their_bounds() -> None:
+    warehouse = _loaded("aaccca")
+    (row,) = warehouse.query(
+        "SELECT * FROM warehouse.fact_charging_session WHERE evse_uid = 'e1'"
+    ).to_pylist()
+    assert row["started_after"] < row["started_at"] < row["started_before"]
+    assert row["ended_after"] < row["ended_at"] < row["ended_before"]
+    assert row["duration_min_s"] < row["duration_s"] < row["duration_max_s"]
+    apart = row["duration_max_s"] - row["duration_min_s"]
+    assert apart == pytest.approx(1200 + 2 * ELAPSED_MS / 1000)
+    assert row["max_power_kw"] > 0
+    assert row["energy_max_kwh"] == pytest.approx(
+        row["max_power_kw"] * row["duration_max_s"] / 3600
+    )
+    assert 0 < row["energy_min_kwh"] < row["energy_max_kwh"]
+
+
+def test_sessions__of_over_a_week_are_stuck_and_end_there() -> None:
+    warehouse, lake = DuckDBWarehouse(None), MemoryLake()
+    # One poll an hour would be a gap: each hour has three, twenty minutes apart.
+    for number in range(9 * 24 * 3):
+        _put(lake, 20.0 * number, [station([evse("e1", "CHARGING" if number else "AVAILABLE")])])
+    for hour in hours_archived(lake):
+        hours.load(warehouse, lake, hour, only="fact")
+    (row,) = warehouse.query("SELECT * FROM warehouse.fact_charging_session").to_pylist()
+    assert row["is_stuck"] and row["is_end_censored"] and not row["is_start_censored"]
+    length = row["last_slot_at"] - row["slot_at"]
+    assert WEEK - timedelta(hours=1) <= length <= WEEK + timedelta(hours=1)
+    assert row["ended_before"] is None and row["idle_after_s"] is None
+
+
+def test_sessions__imported_polls_are_bounded_by_the_answers_own_time() -> None:
+    lake = MemoryLake()
+    for number, status in enumerate(("AVAILABLE", "CHARGING", "AVAILABLE")):
+        hours.put(lake, 10.0 * number, [station([evse("e1", status)])])
+    warehouse = DuckDBWarehouse(None)
+    hours.load(warehouse, lake)
+    (row,) = hours.rows(warehouse, FOUND)
+    assert row[2:6] == pytest.approx((0.05, 10.05, 10.05, 20.05))
+
+
+TOLD = st.text(st.sampled_from("aaccccbuonx. "), min_size=19, max_size=30)
+
+
+@settings(max_examples=EXAMPLES)
+@given(told=TOLD)
+@example(told="acccccccccccccccccca")
+@example(told="accuccxuccbbbbx bcc.ccu")
+def test_sessions__equal_those_told_poll_by_poll(told: str) -> None:
+    assert _found(_loaded(told)) == reference(told)
+
+
+@settings(max_examples=EXAMPLES)
+@given(told=TOLD, wrong=TOLD, data=st.data())
+def test_sessions__any_order_with_repeats_and_replacements_gives_the_same(
+    told: str, wrong: str, data: st.DataObject
+) -> None:
+    right, bad = _lake(told), _lake(wrong)
+    there = list(hours_archived(right))
+    order = data.draw(st.permutations(there))
+    replaced = data.draw(st.permutations(there))[:2]
+    warehouse = DuckDBWarehouse(None)
+    for hour in replaced:
+        if hour in hours_archived(bad):
+            hours.load(warehouse, bad, hour)
+    for hour in (*order, *order[:1]):
+        hours.load(warehouse, right, hour)
+    assert _found(warehouse) == reference(told)
+    assert hours.digests(warehouse) == hours.digests(_loaded(told))

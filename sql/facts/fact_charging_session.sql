@@ -1,0 +1,288 @@
+-- Grain: one row per feed, EVSE and maximal run of CHARGING, across hours.
+-- Two runs are linked where no good poll of their place lies between them and the time between is
+-- at most 2.5 cadences. A single poll of unknown status between linked runs is looked through.
+-- A session is cut after 7 days (is_stuck); what follows is no session, since a session begins
+-- only where no CHARGING is linked before. An EVSE that several places publish is taken, hour by
+-- hour, from the first of them by name.
+-- Scope: the EVSEs in touched_evse, sessions whose first slot is in [:starts_from, :starts_to).
+WITH polls AS (
+    SELECT
+        feed,
+        place,
+        slot_at,
+        cadence_s,
+        COALESCE(requested_at, observed_at, slot_at) AS asked_at,
+        DATEADD(
+            'millisecond', COALESCE(elapsed_ms, 0), COALESCE(requested_at, observed_at, slot_at)
+        ) AS answered_at,
+        ROW_NUMBER() OVER (PARTITION BY feed, place ORDER BY slot_at) AS ordinal
+    FROM warehouse.fact_poll
+    WHERE
+        outcome = 'ok'
+        AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
+        AND slot_at < DATEADD('hour', 200, CAST(:starts_to AS TIMESTAMP))
+),
+
+told AS (
+    SELECT
+        feed,
+        place,
+        evse_key,
+        evse_uid,
+        slot_at,
+        last_slot_at,
+        poll_count,
+        CASE
+            WHEN status = 'CHARGING' THEN 1
+            WHEN status = 'BLOCKED' THEN 2
+            WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 0
+            ELSE 3
+        END AS state,
+        MIN(place) OVER (
+            PARTITION BY evse_key, DATE_TRUNC('hour', slot_at)
+        ) AS first_place
+    FROM warehouse.fact_status
+    WHERE
+        evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
+        AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
+        AND slot_at < DATEADD('hour', 200, CAST(:starts_to AS TIMESTAMP))
+),
+
+timed AS (
+    SELECT
+        told.feed,
+        told.place,
+        told.evse_key,
+        told.evse_uid,
+        told.slot_at,
+        told.last_slot_at,
+        told.poll_count,
+        told.state,
+        firsts.cadence_s,
+        firsts.ordinal AS first_ordinal,
+        firsts.answered_at,
+        lasts.ordinal AS last_ordinal,
+        lasts.asked_at
+    FROM told
+    INNER JOIN polls AS firsts
+        ON
+            told.feed = firsts.feed
+            AND told.place = firsts.place
+            AND told.slot_at = firsts.slot_at
+    INNER JOIN polls AS lasts
+        ON
+            told.feed = lasts.feed
+            AND told.place = lasts.place
+            AND told.last_slot_at = lasts.slot_at
+    WHERE told.place = told.first_place
+),
+
+neighbours AS (
+    SELECT
+        timed.*,
+        LAG(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS state_before,
+        LEAD(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS state_after,
+        LAG(place) OVER (PARTITION BY evse_key ORDER BY slot_at) AS place_before,
+        LAG(last_ordinal) OVER (PARTITION BY evse_key ORDER BY slot_at) AS ordinal_before,
+        LAG(last_slot_at) OVER (PARTITION BY evse_key ORDER BY slot_at) AS slot_before
+    FROM timed
+),
+
+linked AS (
+    SELECT
+        neighbours.*,
+        CASE
+            WHEN
+                place_before = place
+                AND ordinal_before + 1 = first_ordinal
+                AND DATEDIFF('second', slot_before, slot_at) * 2 <= cadence_s * 5
+                THEN 1
+            ELSE 0
+        END AS is_linked
+    FROM neighbours
+),
+
+blips AS (
+    SELECT
+        linked.*,
+        CASE
+            WHEN
+                state = 0
+                AND poll_count = 1
+                AND is_linked = 1
+                AND state_before <> 0
+                AND state_after <> 0
+                AND LEAD(is_linked) OVER (PARTITION BY evse_key ORDER BY slot_at) = 1
+                THEN 1
+            ELSE 0
+        END AS is_blip
+    FROM linked
+),
+
+followed AS (
+    SELECT
+        blips.*,
+        LAG(is_blip) OVER (PARTITION BY evse_key ORDER BY slot_at) AS blip_before
+    FROM blips
+),
+
+known AS (
+    SELECT
+        followed.*,
+        LAG(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS known_before
+    FROM followed
+    WHERE is_blip = 0
+),
+
+segment_starts AS (
+    SELECT
+        known.*,
+        CASE WHEN is_linked = 1 AND known_before = state THEN 0 ELSE 1 END AS is_first
+    FROM known
+),
+
+numbered AS (
+    SELECT
+        segment_starts.*,
+        SUM(is_first) OVER (
+            PARTITION BY evse_key ORDER BY slot_at ROWS UNBOUNDED PRECEDING
+        ) AS segment
+    FROM segment_starts
+),
+
+bounded AS (
+    SELECT
+        numbered.*,
+        MIN(slot_at) OVER (PARTITION BY evse_key, segment) AS segment_from,
+        MAX(slot_at) OVER (PARTITION BY evse_key, segment) AS segment_to
+    FROM numbered
+),
+
+segments AS (
+    SELECT
+        feed,
+        place,
+        evse_key,
+        evse_uid,
+        state,
+        segment,
+        MIN(slot_at) AS slot_at,
+        MAX(last_slot_at) AS last_slot_at,
+        MIN(answered_at) AS answered_at,
+        MAX(asked_at) AS asked_at,
+        MAX(CASE WHEN is_first = 1 THEN is_linked ELSE 0 END) AS is_linked,
+        SUM(poll_count) AS poll_count,
+        SUM(CASE WHEN is_first = 0 THEN COALESCE(blip_before, 0) ELSE 0 END) AS bridged_poll_count,
+        SUM(poll_count * cadence_s) AS stands_s,
+        MAX(
+            CASE WHEN segment_to >= DATEADD('day', 7, segment_from) THEN 1 ELSE 0 END
+        ) AS is_stuck
+    FROM bounded
+    -- Known only for what charges: no other state is cut.
+    WHERE state <> 1 OR slot_at < DATEADD('day', 7, segment_from)
+    GROUP BY feed, place, evse_key, evse_uid, state, segment
+),
+
+placed AS (
+    SELECT
+        segments.*,
+        LAG(state) OVER (PARTITION BY evse_key ORDER BY segment) AS state_before,
+        LAG(asked_at) OVER (PARTITION BY evse_key ORDER BY segment) AS asked_before,
+        LEAD(state) OVER (PARTITION BY evse_key ORDER BY segment) AS state_after,
+        LEAD(is_linked) OVER (PARTITION BY evse_key ORDER BY segment) AS is_linked_after,
+        LEAD(answered_at) OVER (PARTITION BY evse_key ORDER BY segment) AS answered_after,
+        LEAD(stands_s) OVER (PARTITION BY evse_key ORDER BY segment) AS stands_after_s
+    FROM segments
+),
+
+bounds AS (
+    SELECT
+        placed.*,
+        CASE WHEN is_linked = 1 AND state_before IN (2, 3) THEN asked_before END AS started_after,
+        CASE
+            WHEN is_stuck = 0 AND is_linked_after = 1 AND state_after IN (2, 3)
+                THEN answered_after
+        END AS ended_before
+    FROM placed
+    WHERE
+        state = 1
+        AND slot_at >= :starts_from
+        AND slot_at < :starts_to
+),
+
+power AS (
+    SELECT
+        bounds.evse_key,
+        bounds.slot_at,
+        MAX(connectors.max_power_kw) AS max_power_kw
+    FROM bounds
+    INNER JOIN warehouse.dim_connector AS connectors
+        ON
+            bounds.evse_key = connectors.evse_key
+            AND bounds.slot_at >= connectors.valid_from
+            AND bounds.slot_at < COALESCE(connectors.valid_to, TIMESTAMP '9999-12-31')
+    GROUP BY bounds.evse_key, bounds.slot_at
+),
+
+measured AS (
+    SELECT
+        bounds.*,
+        power.max_power_kw,
+        DATEADD(
+            'millisecond',
+            CAST(DATEDIFF('millisecond', started_after, answered_at) / 2 AS INTEGER),
+            started_after
+        ) AS started_at,
+        DATEADD(
+            'millisecond', CAST(DATEDIFF('millisecond', asked_at, ended_before) / 2 AS INTEGER),
+            asked_at
+        ) AS ended_at,
+        GREATEST(
+            0, CAST(DATEDIFF('millisecond', answered_at, asked_at) AS DOUBLE PRECISION) / 1000
+        ) AS duration_min_s,
+        CAST(
+            DATEDIFF('millisecond', started_after, ended_before) AS DOUBLE PRECISION
+        ) / 1000 AS duration_max_s
+    FROM bounds
+    LEFT JOIN power
+        ON
+            bounds.evse_key = power.evse_key
+            AND bounds.slot_at = power.slot_at
+)
+
+SELECT
+    slot_at,
+    last_slot_at,
+    feed,
+    place,
+    evse_key,
+    evse_uid,
+    started_after,
+    answered_at AS started_before,
+    started_at,
+    asked_at AS ended_after,
+    ended_before,
+    ended_at,
+    started_after IS NULL AS is_start_censored,
+    ended_before IS NULL AS is_end_censored,
+    is_stuck = 1 AS is_stuck,
+    CAST(poll_count AS INTEGER) AS poll_count,
+    CAST(bridged_poll_count AS INTEGER) AS bridged_poll_count,
+    duration_min_s,
+    CAST(DATEDIFF('millisecond', started_at, ended_at) AS DOUBLE PRECISION) / 1000 AS duration_s,
+    duration_max_s,
+    CASE
+        WHEN ended_before IS NOT NULL
+            THEN CAST(
+                CASE WHEN state_after = 2 THEN LEAST(stands_after_s, 86400) ELSE 0 END
+                AS DOUBLE PRECISION
+            )
+    END AS idle_after_s,
+    max_power_kw,
+    LEAST(
+        1.38 * duration_min_s / 3600,
+        COALESCE(max_power_kw * duration_max_s / 3600, 1.38 * duration_min_s / 3600)
+    ) AS energy_min_kwh,
+    max_power_kw * duration_max_s / 3600 AS energy_max_kwh,
+    CAST(1 AS SMALLINT) AS rule_version
+FROM measured;

@@ -1,0 +1,181 @@
+-- Grain: one row per feed, EVSE and UTC hour in which it was seen in a good poll.
+-- A good poll stands for its cadence, or until the place's next good poll of the hour if that is
+-- sooner. An EVSE that several places publish is taken from the first by name of each slot.
+-- Scope: slots in [:window_start, :window_end), whole hours.
+WITH polls AS (
+    SELECT
+        feed,
+        place,
+        slot_at,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        LEAST(
+            cadence_s,
+            COALESCE(
+                DATEDIFF(
+                    'second',
+                    slot_at,
+                    LEAD(slot_at) OVER (
+                        PARTITION BY feed, place, DATE_TRUNC('hour', slot_at) ORDER BY slot_at
+                    )
+                ),
+                cadence_s
+            )
+        ) AS stands_s
+    FROM warehouse.fact_poll
+    WHERE
+        outcome = 'ok'
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+runs AS (
+    SELECT
+        feed,
+        place,
+        evse_key,
+        status,
+        first_slot_at,
+        last_slot_at,
+        DATE_TRUNC('hour', slot_at) AS hour_at
+    FROM warehouse.fact_status
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+seen AS (
+    SELECT
+        runs.feed,
+        runs.place,
+        runs.evse_key,
+        runs.status,
+        polls.slot_at,
+        polls.hour_at,
+        polls.stands_s,
+        ROW_NUMBER() OVER (
+            PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place
+        ) AS place_rank
+    FROM runs
+    INNER JOIN polls
+        ON
+            runs.feed = polls.feed
+            AND runs.place = polls.place
+            AND runs.hour_at = polls.hour_at
+            AND runs.first_slot_at <= polls.slot_at
+            AND runs.last_slot_at >= polls.slot_at
+),
+
+summed AS (
+    SELECT
+        feed,
+        evse_key,
+        hour_at,
+        MIN(place) AS place,
+        MAX(slot_at) AS last_slot_at,
+        COUNT(*) AS poll_count,
+        SUM(stands_s) AS observed_s,
+        SUM(CASE WHEN status = 'AVAILABLE' THEN stands_s ELSE 0 END) AS available_s,
+        SUM(CASE WHEN status = 'CHARGING' THEN stands_s ELSE 0 END) AS charging_s,
+        SUM(CASE WHEN status = 'RESERVED' THEN stands_s ELSE 0 END) AS reserved_s,
+        SUM(CASE WHEN status = 'BLOCKED' THEN stands_s ELSE 0 END) AS blocked_s,
+        SUM(CASE WHEN status = 'INOPERATIVE' THEN stands_s ELSE 0 END) AS inoperative_s,
+        SUM(CASE WHEN status = 'OUTOFORDER' THEN stands_s ELSE 0 END) AS out_of_order_s,
+        SUM(
+            CASE
+                WHEN
+                    status IN (
+                        'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER'
+                    )
+                    THEN 0
+                ELSE stands_s
+            END
+        ) AS unknown_s
+    FROM seen
+    WHERE place_rank = 1
+    GROUP BY feed, evse_key, hour_at
+),
+
+power AS (
+    SELECT
+        summed.evse_key,
+        summed.hour_at,
+        MAX(connectors.max_power_kw) AS max_power_kw,
+        MAX(
+            CASE
+                WHEN connectors.power_type = 'DC' AND connectors.max_power_kw >= 100 THEN 3
+                WHEN connectors.power_type = 'DC' THEN 2
+                WHEN connectors.power_type IS NOT NULL THEN 1
+                ELSE 0
+            END
+        ) AS power_rank
+    FROM summed
+    INNER JOIN warehouse.dim_connector AS connectors
+        ON
+            summed.evse_key = connectors.evse_key
+            AND summed.last_slot_at >= connectors.valid_from
+            AND summed.last_slot_at < COALESCE(connectors.valid_to, TIMESTAMP '9999-12-31')
+    GROUP BY summed.evse_key, summed.hour_at
+),
+
+described AS (
+    SELECT
+        summed.*,
+        evses.station_key,
+        power.max_power_kw,
+        CASE power.power_rank
+            WHEN 3 THEN 'hpc'
+            WHEN 2 THEN 'dc'
+            WHEN 1 THEN 'ac'
+            ELSE 'unknown'
+        END AS power_class
+    FROM summed
+    LEFT JOIN warehouse.dim_evse AS evses
+        ON
+            summed.evse_key = evses.evse_key
+            AND summed.last_slot_at >= evses.valid_from
+            AND summed.last_slot_at < COALESCE(evses.valid_to, TIMESTAMP '9999-12-31')
+    LEFT JOIN power
+        ON
+            summed.evse_key = power.evse_key
+            AND summed.hour_at = power.hour_at
+),
+
+measured AS (
+    SELECT
+        described.*,
+        available_s + charging_s + reserved_s + blocked_s AS operable_s,
+        charging_s + reserved_s + blocked_s AS occupied_s,
+        observed_s - inoperative_s - out_of_order_s AS working_s,
+        -- Null where too little was seen: it makes null of every share that it is multiplied with.
+        CASE
+            WHEN observed_s * 5 >= 3600 * 4 THEN CAST(1 AS DOUBLE PRECISION)
+        END AS counted
+    FROM described
+)
+
+SELECT
+    hour_at AS slot_at,
+    feed,
+    place,
+    evse_key,
+    station_key,
+    CAST(power_class AS VARCHAR(16)) AS power_class,
+    max_power_kw,
+    CAST(poll_count AS INTEGER) AS poll_count,
+    CAST(observed_s AS BIGINT) AS observed_s,
+    CAST(available_s AS BIGINT) AS available_s,
+    CAST(charging_s AS BIGINT) AS charging_s,
+    CAST(reserved_s AS BIGINT) AS reserved_s,
+    CAST(blocked_s AS BIGINT) AS blocked_s,
+    CAST(inoperative_s AS BIGINT) AS inoperative_s,
+    CAST(out_of_order_s AS BIGINT) AS out_of_order_s,
+    CAST(unknown_s AS BIGINT) AS unknown_s,
+    CAST(3600 AS BIGINT) AS window_s,
+    LEAST(
+        1.0, CAST(observed_s AS DOUBLE PRECISION) / NULLIF(3600, 0)
+    ) AS coverage,
+    counted * charging_s / NULLIF(operable_s, 0) AS utilisation,
+    counted * occupied_s / NULLIF(operable_s, 0) AS occupancy,
+    counted * operable_s / NULLIF(observed_s, 0) AS availability,
+    counted * working_s / NULLIF(observed_s, 0) AS reliability
+FROM measured;

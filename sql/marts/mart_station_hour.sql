@@ -1,0 +1,159 @@
+-- Grain: one row per feed, station and UTC hour in which one of its EVSEs was seen.
+-- Saturation needs what its EVSEs were at the same time, hence the polls once more.
+-- Scope: slots in [:window_start, :window_end), whole hours.
+WITH polls AS (
+    SELECT
+        feed,
+        place,
+        slot_at,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        LEAST(
+            cadence_s,
+            COALESCE(
+                DATEDIFF(
+                    'second',
+                    slot_at,
+                    LEAD(slot_at) OVER (
+                        PARTITION BY feed, place, DATE_TRUNC('hour', slot_at) ORDER BY slot_at
+                    )
+                ),
+                cadence_s
+            )
+        ) AS stands_s
+    FROM warehouse.fact_poll
+    WHERE
+        outcome = 'ok'
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+runs AS (
+    SELECT
+        feed,
+        place,
+        evse_key,
+        status,
+        first_slot_at,
+        last_slot_at,
+        DATE_TRUNC('hour', slot_at) AS hour_at
+    FROM warehouse.fact_status
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+seen AS (
+    SELECT
+        runs.feed,
+        runs.place,
+        runs.evse_key,
+        runs.status,
+        polls.slot_at,
+        polls.hour_at,
+        polls.stands_s,
+        ROW_NUMBER() OVER (
+            PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place
+        ) AS place_rank
+    FROM runs
+    INNER JOIN polls
+        ON
+            runs.feed = polls.feed
+            AND runs.place = polls.place
+            AND runs.hour_at = polls.hour_at
+            AND runs.first_slot_at <= polls.slot_at
+            AND runs.last_slot_at >= polls.slot_at
+),
+
+by_slot AS (
+    SELECT
+        seen.feed,
+        hours.station_key,
+        seen.hour_at,
+        seen.slot_at,
+        MAX(seen.stands_s) AS stands_s,
+        SUM(
+            CASE
+                WHEN seen.status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED') THEN 1
+                ELSE 0
+            END
+        ) AS operable_count,
+        SUM(
+            CASE WHEN seen.status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END
+        ) AS occupied_count
+    FROM seen
+    INNER JOIN mart.mart_evse_hour AS hours
+        ON
+            seen.evse_key = hours.evse_key
+            AND seen.feed = hours.feed
+            AND seen.hour_at = hours.slot_at
+    WHERE
+        seen.place_rank = 1
+        AND hours.station_key IS NOT NULL
+        AND hours.slot_at >= :window_start
+        AND hours.slot_at < :window_end
+    GROUP BY seen.feed, hours.station_key, seen.hour_at, seen.slot_at
+),
+
+saturation AS (
+    SELECT
+        feed,
+        station_key,
+        hour_at,
+        SUM(CASE WHEN operable_count > 0 THEN stands_s ELSE 0 END) AS station_operable_s,
+        SUM(
+            CASE
+                WHEN operable_count > 0 AND operable_count = occupied_count THEN stands_s
+                ELSE 0
+            END
+        ) AS saturated_s
+    FROM by_slot
+    GROUP BY feed, station_key, hour_at
+),
+
+summed AS (
+    SELECT
+        feed,
+        station_key,
+        slot_at,
+        MIN(place) AS place,
+        COUNT(*) AS evse_count,
+        SUM(observed_s) AS observed_s,
+        SUM(available_s) AS available_s,
+        SUM(charging_s) AS charging_s,
+        SUM(reserved_s) AS reserved_s,
+        SUM(blocked_s) AS blocked_s,
+        SUM(inoperative_s) AS inoperative_s,
+        SUM(out_of_order_s) AS out_of_order_s,
+        SUM(unknown_s) AS unknown_s,
+        SUM(window_s) AS window_s
+    FROM mart.mart_evse_hour
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND station_key IS NOT NULL
+    GROUP BY feed, station_key, slot_at
+)
+
+SELECT
+    summed.slot_at,
+    summed.feed,
+    summed.place,
+    summed.station_key,
+    CAST(summed.evse_count AS INTEGER) AS evse_count,
+    CAST(summed.observed_s AS BIGINT) AS observed_s,
+    CAST(summed.available_s AS BIGINT) AS available_s,
+    CAST(summed.charging_s AS BIGINT) AS charging_s,
+    CAST(summed.reserved_s AS BIGINT) AS reserved_s,
+    CAST(summed.blocked_s AS BIGINT) AS blocked_s,
+    CAST(summed.inoperative_s AS BIGINT) AS inoperative_s,
+    CAST(summed.out_of_order_s AS BIGINT) AS out_of_order_s,
+    CAST(summed.unknown_s AS BIGINT) AS unknown_s,
+    CAST(COALESCE(saturation.station_operable_s, 0) AS BIGINT) AS station_operable_s,
+    CAST(COALESCE(saturation.saturated_s, 0) AS BIGINT) AS saturated_s,
+    CAST(summed.window_s AS BIGINT) AS window_s
+FROM summed
+LEFT JOIN saturation
+    ON
+        summed.feed = saturation.feed
+        AND summed.station_key = saturation.station_key
+        AND summed.slot_at = saturation.hour_at;
