@@ -1,0 +1,262 @@
+"""Time and marts: observed seconds, whatever the order in which hours are loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.modelling.marts import TABLES, mart_plan
+from charging_assets.partitions import Hour
+from charging_assets.schemas import marts
+from charging_assets.schemas import warehouse as tables
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests import builders
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import HOUR, evse, station
+
+EXAMPLES = max(5, settings().max_examples // 20)
+CADENCE_S = 600
+STATUSES = ("AVAILABLE", "CHARGING", "RESERVED", "BLOCKED", "INOPERATIVE", "OUTOFORDER", "UNKNOWN")
+COLUMNS = dict(zip(STATUSES, (column.name for column in marts.STATUS_SECONDS[1:]), strict=True))
+OPERABLE, OCCUPIED = set(STATUSES[:4]), set(STATUSES[1:4])
+
+# What a poll says of the two EVSEs of one station; None is a place that did not answer.
+STATUS = st.sampled_from([*STATUSES, None])
+POLL = st.none() | st.fixed_dictionaries({"e1": STATUS, "e2": STATUS})
+POLLS = st.lists(POLL, min_size=12, max_size=18)
+
+
+def lake_of(polls: list[Any], cadence_min: float = 10.0) -> MemoryLake:
+    return hours.lake_of(
+        {
+            cadence_min * number: {"koeln": None if told is None else [_station(told)]}
+            for number, told in enumerate(polls)
+        }
+    )
+
+
+def _station(told: dict[str, str | None]) -> dict[str, Any]:
+    return station([evse(uid, status) for uid, status in told.items()])
+
+
+def loaded(lake: MemoryLake) -> DuckDBWarehouse:
+    warehouse = DuckDBWarehouse(None)
+    for hour in hours_archived(lake):
+        hours.load(warehouse, lake, hour)
+    return warehouse
+
+
+def _rows(warehouse: DuckDBWarehouse, table: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = warehouse.query(f"SELECT * FROM mart.{table}").to_pylist()
+    return found
+
+
+def seconds_by_hour(polls: list[Any]) -> dict[tuple[str, int], Counter[str]]:
+    """Seconds by status of each EVSE and hour, counted poll by poll."""
+    found: dict[tuple[str, int], Counter[str]] = {}
+    for number, told in enumerate(polls):
+        for uid, status in (told or {}).items():
+            seconds = found.setdefault((uid, number // 6), Counter())
+            seconds[COLUMNS[status or "UNKNOWN"]] += CADENCE_S
+            seconds["observed_s"] += CADENCE_S
+    return found
+
+
+def saturated_by_hour(polls: list[Any]) -> dict[int, tuple[int, int]]:
+    """Station seconds with an operable EVSE, and with no operable EVSE free, of each hour."""
+    found: dict[int, tuple[int, int]] = {}
+    for number, told in enumerate(polls):
+        if told is None:
+            continue
+        operable, full = found.get(number // 6, (0, 0))
+        free = [status for status in told.values() if status in OPERABLE]
+        operable += CADENCE_S * bool(free)
+        full += CADENCE_S * (bool(free) and set(free) <= OCCUPIED)
+        found[number // 6] = (operable, full)
+    return found
+
+
+@settings(max_examples=EXAMPLES)
+@given(polls=POLLS)
+@example(polls=[{"e1": "CHARGING", "e2": None}] * 12)
+def test_marts__add_up_to_what_was_polled(polls: list[Any]) -> None:
+    warehouse = loaded(lake_of(polls))
+    keys = {hours.key_of("evse", uid): uid for uid in ("e1", "e2")}
+    found = {
+        (keys[row["evse_key"]], _hour_number(row["slot_at"])): Counter(
+            {name: row[name] for name in ("observed_s", *COLUMNS.values()) if row[name]}
+        )
+        for row in _rows(warehouse, "mart_evse_hour")
+    }
+    assert found == seconds_by_hour(polls)
+    saturated = {
+        _hour_number(row["slot_at"]): (row["station_operable_s"], row["saturated_s"])
+        for row in _rows(warehouse, "mart_station_hour")
+    }
+    assert saturated == saturated_by_hour(polls)
+    everything = sum(found.values(), Counter())
+    for name in ("mart_station_hour", "mart_station_day", "mart_city_day", "mart_operator_month"):
+        rows = _rows(warehouse, name)
+        summed = Counter({c: sum(row[c] for row in rows) for c in everything})
+        assert summed == everything, name
+
+
+def _hour_number(at: datetime) -> int:
+    return int((at.replace(tzinfo=UTC) - HOUR.start) / timedelta(hours=1))
+
+
+@settings(max_examples=EXAMPLES)
+@given(polls=POLLS, wrong=POLLS, data=st.data())
+def test_marts__any_order_with_repeats_and_replacements_gives_the_same(
+    polls: list[Any], wrong: list[Any], data: st.DataObject
+) -> None:
+    right, bad = lake_of(polls), lake_of(wrong)
+    there = list(hours_archived(right))
+    warehouse = DuckDBWarehouse(None)
+    for hour in data.draw(st.permutations(there))[:2]:
+        if hour in hours_archived(bad):
+            hours.load(warehouse, bad, hour)
+    order = data.draw(st.permutations(there))
+    # A first load that ended before its marts were made.
+    hours.load(warehouse, right, order[0], only="fact_status")
+    for hour in (*order, order[0]):
+        hours.load(warehouse, right, hour)
+    assert hours.digests(warehouse) == hours.digests(loaded(right))
+
+
+def test_metrics__are_those_that_are_documented() -> None:
+    told = ["AVAILABLE", "CHARGING", "CHARGING", "BLOCKED", "OUTOFORDER", "UNKNOWN"]
+    (row,) = _rows(loaded(lake_of([{"e1": status} for status in told])), "mart_evse_hour")
+    assert row["coverage"] == 1
+    assert row["utilisation"] == pytest.approx(2 / 4)
+    assert row["occupancy"] == pytest.approx(3 / 4)
+    assert row["availability"] == pytest.approx(4 / 6)
+    assert row["reliability"] == pytest.approx(5 / 6)
+    assert (row["power_class"], row["max_power_kw"], row["poll_count"]) == ("ac", 22, 6)
+
+
+@pytest.mark.parametrize(("polls", "is_told"), [(4, False), (5, True)])
+def test_metrics__below_four_fifths_of_coverage_are_null(polls: int, is_told: bool) -> None:
+    (row,) = _rows(loaded(lake_of([{"e1": "AVAILABLE"}] * polls)), "mart_evse_hour")
+    assert row["coverage"] == pytest.approx(polls / 6)
+    told = [row[name] is not None for name in ("utilisation", "occupancy", "availability")]
+    assert told == [is_told] * 3
+
+
+def test_metrics__a_day_without_polls_has_no_row_and_one_with_a_few_no_shares() -> None:
+    lake = lake_of([{"e1": "CHARGING"}] * 6)
+    hours.put(lake, 60.0 * 50, [_station({"e1": "CHARGING"})])  # two days on, nothing between
+    for row in _rows(loaded(lake), "mart_city_day"):
+        assert row["coverage"] < 0.8 and row["utilisation"] is None and row["occupancy"] is None
+    dates = [row["local_date"].day for row in _rows(loaded(lake), "mart_station_day")]
+    assert sorted(dates) == [11, 13]
+
+
+def test_mart_evse_hour__polls_closer_than_the_cadence_stand_until_the_next() -> None:
+    lake = lake_of([{"e1": "AVAILABLE"}] * 7, cadence_min=598 / 60)
+    (row,) = _rows(loaded(lake), "mart_evse_hour")
+    assert row["observed_s"] == 6 * 598 + CADENCE_S
+    assert row["coverage"] == 1
+
+
+@pytest.mark.parametrize(
+    ("plugs", "expected"),
+    [
+        ([("AC_3_PHASE", 22)], "ac"),
+        ([("AC_3_PHASE", 43), ("DC", 50)], "dc"),
+        ([("DC", 99.9)], "dc"),
+        ([("DC", 100)], "hpc"),
+        ([], "unknown"),
+    ],
+)
+def test_power_class__is_that_of_the_strongest_direct_current(plugs: Any, expected: str) -> None:
+    connectors = [
+        builders.connector(f"c{number}", power_type=kind, max_power=power)
+        for number, (kind, power) in enumerate(plugs)
+    ]
+    lake = hours.lake_of({0: [station([evse("e1", connectors=connectors)])]})
+    (row,) = _rows(loaded(lake), "mart_evse_hour")
+    assert row["power_class"] == expected
+
+
+def test_mart_evse_hour__an_evse_of_two_places_counts_once() -> None:
+    told = [_station({"e1": "CHARGING"})]
+    lake = hours.lake_of({10.0 * n: {"koeln": told, "bonn": told} for n in range(6)})
+    (row,) = _rows(loaded(lake), "mart_evse_hour")
+    assert (row["place"], row["charging_s"], row["poll_count"]) == ("bonn", 3600, 6)
+
+
+def _local_hours(first: datetime, count: int) -> DuckDBWarehouse:
+    """A poll in each of some hours, with what is made of it for days."""
+    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    for number in range(count):
+        minute = (first + timedelta(hours=number) - HOUR.start).total_seconds() / 60
+        for part in range(6):
+            hours.put(lake, minute + 10 * part, [_station({"e1": "CHARGING"})])
+    for hour in hours_archived(lake):
+        hours.load(warehouse, lake, hour)
+    return warehouse
+
+
+@pytest.mark.parametrize(
+    ("day", "local_hours", "folds"),
+    [(datetime(2021, 10, 31), 25, 1), (datetime(2022, 3, 27), 23, 0)],
+)
+def test_days__of_a_change_of_summer_time_lose_and_double_nothing(
+    day: datetime, local_hours: int, folds: int
+) -> None:
+    first = day.replace(tzinfo=UTC) - timedelta(hours=3)
+    warehouse = _local_hours(first, 30)
+    hours_of_day = warehouse.query(
+        "SELECT * FROM warehouse.dim_time WHERE local_date = :day ORDER BY slot_at", {"day": day}
+    ).to_pylist()
+    assert len(hours_of_day) == local_hours
+    assert sum(row["fold"] for row in hours_of_day) == folds
+    assert {row["weekday"] for row in hours_of_day} == {7}
+    assert len({row["local_hour"] for row in hours_of_day}) == local_hours - folds
+    for name in ("mart_station_day", "mart_city_day"):
+        rows = {row["local_date"]: row for row in _rows(warehouse, name)}
+        assert sum(row["observed_s"] for row in rows.values()) == 30 * 3600
+        assert rows[day]["observed_s"] == rows[day]["window_s"] == local_hours * 3600
+        assert rows[day]["coverage"] == rows[day]["utilisation"] == 1
+
+
+def test_dim_time__says_local_time_of_the_feeds_zone() -> None:
+    (row,) = _local_hours(HOUR.start, 1).query("SELECT * FROM warehouse.dim_time").to_pylist()
+    assert row["local_at"] == datetime(2022, 1, 11, 21)
+    assert (row["local_hour"], row["weekday"], row["utc_offset_min"]) == (21, 2, 60)
+
+
+def test_sessions__count_on_the_local_day_on_which_they_began_and_ended() -> None:
+    statuses = ["AVAILABLE"] * 12 + ["CHARGING"] * 12 + ["AVAILABLE"] * 6
+    warehouse = loaded(lake_of([{"e1": status} for status in statuses]))  # 22:00 to 24:00 UTC
+    days = {row["local_date"].day: row for row in _rows(warehouse, "mart_station_day")}
+    assert days[11]["session_count"] == 1 and days[11]["ended_session_count"] == 0
+    assert days[12]["session_count"] == 0 and days[12]["ended_session_count"] == 1
+    assert days[12]["dwell_s"] == 12 * CADENCE_S
+    (month,) = _rows(warehouse, "mart_operator_month")
+    assert (month["operator_name"], month["session_count"], month["day_count"]) == (
+        "Musterwerke", 1, 2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_mart_plan__reads_and_replaces_the_same_bounded_time(table: Any) -> None:
+    plan = mart_plan(table, Hour(HOUR.start))
+    (step,) = plan.steps
+    assert set(step.scope.params.values()) == set(step.params.values())
+    times = sorted(step.scope.params.values())
+    assert times[-1] - times[0] < timedelta(days=42)
+
+
+def test_tables__every_mart_has_a_plan() -> None:
+    assert {table.name for table in TABLES} == {
+        tables.DIM_TIME.name, *(table.name for table in marts.MART_TABLES),
+    }  # fmt: skip
