@@ -6,10 +6,23 @@ are (`storage.publish`).
 
 import dagster as dg
 
+from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
+from charging_assets.schemas.render import column_schema
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.publish import PUBLISHED, publish
 from charging_assets.storage.warehouse import Warehouse
+
+
+def _columns() -> dg.TableSchema:
+    """The columns of all published tables, each under its table's name."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(f"{table.name}.{column.name}", column.type, column.description)
+            for table in PUBLISHED
+            for column in column_schema(table).columns
+        ]
+    )
 
 
 @dg.asset(
@@ -18,6 +31,8 @@ from charging_assets.storage.warehouse import Warehouse
     backfill_policy=backfill_policy(),
     group_name="publication",
     kinds={"parquet"},
+    code_version=code_version([], PUBLISHED),
+    metadata={"dagster/column_schema": _columns()},
 )
 def published_tables(
     context: dg.AssetExecutionContext,
@@ -25,12 +40,16 @@ def published_tables(
     warehouse: dg.ResourceParam[Warehouse],
 ) -> None:
     """Dimensions and marts as Parquet under `published/`; files that did not change stay."""
+    hours = [Hour.parse(key) for key in context.partition_keys]
+    written = publish(lake, warehouse, *hours)
+    files = "\n".join(f"{lake.uri(file)}: {count} rows" for file, count in written.items())
+    told = {
+        "path": dg.MetadataValue.path(lake.uri("published")),
+        "files_written": len(written),
+        "files": files or "none changed",
+    }
     for key in context.partition_keys:
-        written = publish(lake, warehouse, Hour.parse(key))
-        files = "\n".join(f"{lake.uri(file)}: {count} rows" for file, count in written.items())
-        context.add_asset_metadata(
-            {"files_written": len(written), "files": files or "none changed"}, partition_key=key
-        )
+        context.add_asset_metadata(told, partition_key=key)
 
 
 ASSETS = [published_tables]

@@ -33,8 +33,9 @@ BY_MONTH = {
     marts.MART_OPERATOR_MONTH: "local_month",
 }
 PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, *BY_MONTH)
-# Local time is behind UTC by up to 12 hours, ahead of it by up to 14.
-_BEHIND, _AHEAD = timedelta(hours=12), timedelta(hours=14)
+# Local time is behind UTC by up to 12 hours and ahead by up to 14; an hour that comes late can
+# change sessions, and so the days, until eight days after it.
+_BEHIND, _AHEAD = timedelta(hours=12 + 31), timedelta(days=8, hours=14)
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,14 @@ class _File:
         return f"published/{self.table.name}/{self.folder}{self.table.name}.parquet"
 
 
-def publish(lake: Lake, warehouse: Warehouse, hour: Hour) -> dict[str, int]:
-    """Bring the files that an hour touches to what the warehouse holds.
+def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
+    """Bring the files that some hours touch, each once, to what the warehouse holds.
 
     Returns the rows of each file that was written, by key. A file is never made for no rows, but
     one that was there and has none left becomes an empty one.
     """
     written = {}
-    for file in _files(hour):
+    for file in dict.fromkeys(file for hour in hours for file in _files(hour)):
         rows = _rows(warehouse, file)
         held = _held(lake, file.key)
         if held is None and not rows.num_rows:

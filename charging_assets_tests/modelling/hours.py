@@ -108,20 +108,26 @@ def derived_plans(hour: Hour = HOUR) -> list[Plan]:
 
 
 def load_files(
-    warehouse: Warehouse, files: Sequence[FlatFile], hour: Hour = HOUR, only: str = ""
+    warehouse: Warehouse,
+    files: Sequence[FlatFile],
+    hour: Hour = HOUR,
+    only: str | tuple[str, ...] = "",
 ) -> dict[str, Loaded]:
     """Stage an hour's flat files and derive every table, or those whose name begins so."""
     derived = [plan for plan in derived_plans(hour) if plan.asset.startswith(only)]
     return {plan.asset: warehouse.apply(plan) for plan in (staging_plan(hour, files), *derived)}
 
 
-def load(warehouse: Warehouse, lake: Lake, hour: Hour = HOUR, only: str = "") -> dict[str, Loaded]:
+def load(
+    warehouse: Warehouse, lake: Lake, hour: Hour = HOUR, only: str | tuple[str, ...] = ""
+) -> dict[str, Loaded]:
     """Bring an hour from its raw objects into every table, or those whose name begins so."""
     return load_files(warehouse, flat_files(lake, hour), hour, only)
 
 
 def loaded(
-    polls: Mapping[float, Stations | Mapping[str, Stations | None] | None], only: str = ""
+    polls: Mapping[float, Stations | Mapping[str, Stations | None] | None],
+    only: str | tuple[str, ...] = "",
 ) -> DuckDBWarehouse:
     """A warehouse in memory with every hour of the polls."""
     lake, warehouse = lake_of(polls), DuckDBWarehouse(None)

@@ -21,6 +21,9 @@ FROM warehouse.dim_station ORDER BY station_id, valid_from
 """
 
 
+DIMENSIONS = ("dim_station", "dim_evse", "dim_connector")
+
+
 def named(name: str | None, **fields: Any) -> list[dict[str, Any]]:
     return [station(name=name, **fields)]
 
@@ -30,7 +33,10 @@ def versions_of(told: dict[float, Any]) -> list[tuple[Any, ...]]:
 
 
 def load_hour(
-    warehouse: Warehouse, told: dict[float, Any], hour: int = 0, only: str = "dim_station"
+    warehouse: Warehouse,
+    told: dict[float, Any],
+    hour: int = 0,
+    only: str | tuple[str, ...] = "dim_station",
 ) -> dict[str, Any]:
     """Load one hour; minutes are those of the hour."""
     polls = {minute + 60 * hour: answer for minute, answer in told.items()}
@@ -201,8 +207,8 @@ def test_dim_station__an_hour_that_is_replaced_leaves_no_trace(wrong: str | None
 def test_dim_station__one_that_only_the_replaced_content_had_is_gone() -> None:
     warehouse = DuckDBWarehouse(None)
     both = [station([evse("e1")], "s1"), station([evse("e2")], "s2")]
-    load_hour(warehouse, {0: both}, only="dim")
-    load_hour(warehouse, {0: both[:1]}, only="dim")
+    load_hour(warehouse, {0: both}, only=DIMENSIONS)
+    load_hour(warehouse, {0: both[:1]}, only=DIMENSIONS)
     for table in ("dim_station", "dim_evse", "dim_connector", "entity_version", "entity_sighting"):
         keys = "entity_key" if table.startswith("entity") else table.replace("dim_", "") + "_key"
         expected = 3 if table.startswith("entity") else 1
@@ -247,25 +253,25 @@ def touched(done: dict[str, Any]) -> dict[str, int]:
 
 def test_dimension_plan__an_unchanged_hour_touches_nothing() -> None:
     warehouse = DuckDBWarehouse(None)
-    first = load_hour(warehouse, {0: _network(20), 30: _network(20)}, hour=0, only="dim")
+    first = load_hour(warehouse, {0: _network(20), 30: _network(20)}, hour=0, only=DIMENSIONS)
     assert touched(first) == {"dim_station": 20, "dim_evse": 20, "dim_connector": 20}
     before = rows(warehouse, "SELECT * FROM warehouse.dim_station ORDER BY station_key")
     for hour in (1, 5):
-        done = load_hour(warehouse, {10: _network(20)}, hour, only="dim")
+        done = load_hour(warehouse, {10: _network(20)}, hour, only=DIMENSIONS)
         assert set(touched(done).values()) == {0}, hour
     assert rows(warehouse, "SELECT * FROM warehouse.dim_station ORDER BY station_key") == before
 
 
 def test_dimension_plan__the_same_hour_again_touches_nothing() -> None:
     warehouse, told = DuckDBWarehouse(None), {0: _network(5), 10: _network(5, changed=1)}
-    load_hour(warehouse, told, only="dim")
-    assert set(touched(load_hour(warehouse, told, only="dim")).values()) == {0}
+    load_hour(warehouse, told, only=DIMENSIONS)
+    assert set(touched(load_hour(warehouse, told, only=DIMENSIONS)).values()) == {0}
 
 
 def test_dimension_plan__one_change_touches_one_entity() -> None:
     warehouse = DuckDBWarehouse(None)
-    load_hour(warehouse, {0: _network(20)}, hour=0, only="dim")
-    done = load_hour(warehouse, {0: _network(20, changed=7)}, hour=1, only="dim")
+    load_hour(warehouse, {0: _network(20)}, hour=0, only=DIMENSIONS)
+    done = load_hour(warehouse, {0: _network(20, changed=7)}, hour=1, only=DIMENSIONS)
     assert touched(done) == {"dim_station": 2, "dim_evse": 0, "dim_connector": 0}
 
 

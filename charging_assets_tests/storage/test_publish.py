@@ -34,7 +34,7 @@ def test_publish__the_same_rows_are_written_once():
 
 
 def test_publish__a_day_is_sorted_by_key_and_emptied_when_its_rows_go():
-    lake, warehouse = MemoryLake(), hours.loaded({0: hours.stand()})
+    lake, warehouse = MemoryLake(), hours.loaded({0: hours.stand()}, only="dim_station")
     publish(lake, warehouse, hours.HOUR)
     for key in (3, 1, 2):
         _station_hour(warehouse, key)

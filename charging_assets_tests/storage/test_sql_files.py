@@ -20,6 +20,7 @@ FILES = sorted(
 TEMPS = {
     "new_sighting": "dimensions/entity_sighting",
     "touched_entity": "dimensions/touched_entity",
+    "touched_evse": "facts/touched_session_evse",
 }
 BY_NAME = {table.name: table for table in TABLES}
 FILLED = [name for name in FILES if name.split("/")[1] in BY_NAME]
@@ -187,11 +188,14 @@ def warehouse() -> DuckDBWarehouse:
     return made
 
 
+AT = "2022-01-11 20:00:00"
 PARAMS = {
     "entity_type": "station",
     "feed": "chargecloud",
     "window_start": "2022-01-11 20:00:00",
     "window_end": "2022-01-11 21:00:00",
+    **dict.fromkeys(("near_start", "near_end", "oldest_start", "starts_from"), AT),
+    **dict.fromkeys(("starts_to", "days_from", "days_to", "months_from", "months_to"), AT),
 }
 
 

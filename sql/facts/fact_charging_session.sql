@@ -230,11 +230,20 @@ measured AS (
         power.max_power_kw,
         DATEADD(
             'millisecond',
-            CAST(DATEDIFF('millisecond', started_after, answered_at) / 2 AS INTEGER),
+            CAST(
+                CAST(
+                    DATEDIFF('millisecond', started_after, answered_at) AS DOUBLE PRECISION
+                ) / 2 AS INTEGER
+            ),
             started_after
         ) AS started_at,
         DATEADD(
-            'millisecond', CAST(DATEDIFF('millisecond', asked_at, ended_before) / 2 AS INTEGER),
+            'millisecond',
+            CAST(
+                CAST(
+                    DATEDIFF('millisecond', asked_at, ended_before) AS DOUBLE PRECISION
+                ) / 2 AS INTEGER
+            ),
             asked_at
         ) AS ended_at,
         GREATEST(
@@ -248,6 +257,14 @@ measured AS (
         ON
             bounds.evse_key = power.evse_key
             AND bounds.slot_at = power.slot_at
+),
+
+in_hours AS (
+    SELECT
+        measured.*,
+        CAST(duration_min_s AS DOUBLE PRECISION) / 3600 AS duration_min_h,
+        CAST(duration_max_s AS DOUBLE PRECISION) / 3600 AS duration_max_h
+    FROM measured
 )
 
 SELECT
@@ -280,9 +297,8 @@ SELECT
     END AS idle_after_s,
     max_power_kw,
     LEAST(
-        1.38 * duration_min_s / 3600,
-        COALESCE(max_power_kw * duration_max_s / 3600, 1.38 * duration_min_s / 3600)
+        1.38 * duration_min_h, COALESCE(max_power_kw * duration_max_h, 1.38 * duration_min_h)
     ) AS energy_min_kwh,
-    max_power_kw * duration_max_s / 3600 AS energy_max_kwh,
+    max_power_kw * duration_max_h AS energy_max_kwh,
     CAST(1 AS SMALLINT) AS rule_version
-FROM measured;
+FROM in_hours;

@@ -1,4 +1,4 @@
--- Grain: one row: the hour from which on touched sessions begin.
+-- Grain: one row: the hour from which on touched sessions begin, :near_start at the latest.
 -- Scope: the EVSEs in touched_evse, sessions that began in [:oldest_start, :near_end).
 SELECT COALESCE(DATE_TRUNC('hour', MIN(starts.slot_at)), :near_start) AS starts_from
 FROM (

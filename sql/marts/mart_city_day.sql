@@ -133,10 +133,26 @@ SELECT
     LEAST(
         1.0, CAST(measured.observed_s AS DOUBLE PRECISION) / NULLIF(measured.window_s, 0)
     ) AS coverage,
-    measured.counted * measured.charging_s / NULLIF(measured.operable_s, 0) AS utilisation,
-    measured.counted * measured.occupied_s / NULLIF(measured.operable_s, 0) AS occupancy,
-    measured.counted * measured.operable_s / NULLIF(measured.observed_s, 0) AS availability,
-    measured.counted * measured.working_s / NULLIF(measured.observed_s, 0) AS reliability,
+    measured.counted
+    * (
+        CAST(measured.charging_s AS DOUBLE PRECISION)
+        / NULLIF(measured.operable_s, 0)
+    ) AS utilisation,
+    measured.counted
+    * (
+        CAST(measured.occupied_s AS DOUBLE PRECISION)
+        / NULLIF(measured.operable_s, 0)
+    ) AS occupancy,
+    measured.counted
+    * (
+        CAST(measured.operable_s AS DOUBLE PRECISION)
+        / NULLIF(measured.observed_s, 0)
+    ) AS availability,
+    measured.counted
+    * (
+        CAST(measured.working_s AS DOUBLE PRECISION)
+        / NULLIF(measured.observed_s, 0)
+    ) AS reliability,
     CAST(COALESCE(begun.session_count, 0) AS INTEGER) AS session_count,
     CAST(COALESCE(ended.ended_session_count, 0) AS INTEGER) AS ended_session_count,
     CAST(ROUND(COALESCE(ended.dwell_s, 0)) AS BIGINT) AS dwell_s

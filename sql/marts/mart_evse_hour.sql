@@ -174,8 +174,24 @@ SELECT
     LEAST(
         1.0, CAST(observed_s AS DOUBLE PRECISION) / NULLIF(3600, 0)
     ) AS coverage,
-    counted * charging_s / NULLIF(operable_s, 0) AS utilisation,
-    counted * occupied_s / NULLIF(operable_s, 0) AS occupancy,
-    counted * operable_s / NULLIF(observed_s, 0) AS availability,
-    counted * working_s / NULLIF(observed_s, 0) AS reliability
+    counted
+    * (
+        CAST(charging_s AS DOUBLE PRECISION)
+        / NULLIF(operable_s, 0)
+    ) AS utilisation,
+    counted
+    * (
+        CAST(occupied_s AS DOUBLE PRECISION)
+        / NULLIF(operable_s, 0)
+    ) AS occupancy,
+    counted
+    * (
+        CAST(operable_s AS DOUBLE PRECISION)
+        / NULLIF(observed_s, 0)
+    ) AS availability,
+    counted
+    * (
+        CAST(working_s AS DOUBLE PRECISION)
+        / NULLIF(observed_s, 0)
+    ) AS reliability
 FROM measured;

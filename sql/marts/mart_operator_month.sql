@@ -110,10 +110,26 @@ SELECT
     LEAST(
         1.0, CAST(measured.observed_s AS DOUBLE PRECISION) / NULLIF(measured.window_s, 0)
     ) AS coverage,
-    measured.counted * measured.charging_s / NULLIF(measured.operable_s, 0) AS utilisation,
-    measured.counted * measured.occupied_s / NULLIF(measured.operable_s, 0) AS occupancy,
-    measured.counted * measured.operable_s / NULLIF(measured.observed_s, 0) AS availability,
-    measured.counted * measured.working_s / NULLIF(measured.observed_s, 0) AS reliability,
+    measured.counted
+    * (
+        CAST(measured.charging_s AS DOUBLE PRECISION)
+        / NULLIF(measured.operable_s, 0)
+    ) AS utilisation,
+    measured.counted
+    * (
+        CAST(measured.occupied_s AS DOUBLE PRECISION)
+        / NULLIF(measured.operable_s, 0)
+    ) AS occupancy,
+    measured.counted
+    * (
+        CAST(measured.operable_s AS DOUBLE PRECISION)
+        / NULLIF(measured.observed_s, 0)
+    ) AS availability,
+    measured.counted
+    * (
+        CAST(measured.working_s AS DOUBLE PRECISION)
+        / NULLIF(measured.observed_s, 0)
+    ) AS reliability,
     CAST(measured.session_count AS INTEGER) AS session_count,
     CAST(measured.ended_session_count AS INTEGER) AS ended_session_count,
     CAST(measured.dwell_s AS BIGINT) AS dwell_s
