@@ -15,16 +15,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from charging_assets.acquisition.archive import digest, hours_archived
-from charging_assets.modelling import marts, plans, sessions
+from charging_assets.modelling import marts, plans
+from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.staging import staging_version
-from charging_assets.partitions import Hour
+from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.catalog import table
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse
+
+# The three dimensions share these tables, each with rows of its own type.
+_BY_TYPE = (tables.ENTITY_SIGHTING.name, tables.ENTITY_POLL.name)
+
+_ANY_HOUR = Hour(FIRST_HOUR)
 
 Counts = Mapping[tuple[str, Hour], int]
 
@@ -48,13 +54,8 @@ class _Row:
 
 def expected_versions() -> dict[str, str]:
     """The code version that each modelling asset's rows should have."""
-    return {
-        STAGED: staging_version(flat_version()),
-        **{e.dimension.name: plans.dimension_version(e) for e in plans.ENTITIES},
-        **{fact.name: plans.fact_version(fact) for fact in plans.FACTS},
-        sessions.TABLE.name: sessions.session_version(),
-        **{table.name: marts.mart_version(table) for table in marts.TABLES},
-    }
+    derived = {plan.asset: plan.code_version for plan in derived_plans(_ANY_HOUR)}
+    return {STAGED: staging_version(flat_version()), **derived}
 
 
 def pending_hours(lake: Lake, warehouse: Warehouse) -> list[Pending]:
@@ -101,7 +102,7 @@ def _reason(
 
 def _held(asset: str, name: str, hour: Hour, counts: Counts) -> int | None:
     """The rows that a table holds of an hour; None where it is not partitioned by hour."""
-    if name == tables.ENTITY_SIGHTING.name:
+    if name in _BY_TYPE:
         name = f"{name}/{asset.removeprefix('dim_')}"
     elif table(name).hour_column is None:
         return None
@@ -134,12 +135,12 @@ def _row_counts(warehouse: Warehouse) -> Counts:
             f"FROM {found.full_name} GROUP BY 1"
         ).to_pylist():
             counts[found.name, _hour(row["hour_at"])] = row["row_count"]
-    for row in warehouse.query(
-        "SELECT entity_type, DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
-        "FROM warehouse.entity_sighting GROUP BY 1, 2"
-    ).to_pylist():
-        name = f"{tables.ENTITY_SIGHTING.name}/{row['entity_type']}"
-        counts[name, _hour(row["hour_at"])] = row["row_count"]
+    for shared in _BY_TYPE:
+        for row in warehouse.query(
+            "SELECT entity_type, DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
+            f"FROM warehouse.{shared} GROUP BY 1, 2"
+        ).to_pylist():
+            counts[f"{shared}/{row['entity_type']}", _hour(row["hour_at"])] = row["row_count"]
     return counts
 
 

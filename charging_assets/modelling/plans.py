@@ -14,6 +14,7 @@ from charging_assets.partitions import Hour
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.table import Table
 from charging_assets.storage.plan import (
+    Bind,
     Guard,
     Plan,
     Replace,
@@ -23,6 +24,20 @@ from charging_assets.storage.plan import (
     window,
 )
 from charging_assets.storage.sql_files import sql
+
+_HISTORY = (
+    "entity_sighting",
+    "entity_poll",
+    "newest_hour",
+    "touched_entity",
+    "held_version",
+    "entity_reach",
+    "entity_moment",
+    "entity_gap",
+    "gap_reach",
+    "entity_closing",
+    "entity_version",
+)
 
 
 @dataclass(frozen=True)
@@ -39,8 +54,7 @@ class Entity:
 
     @property
     def statements(self) -> list[str]:
-        names = ["entity_sighting", "touched_entity", "entity_version"]
-        names += [self.attributes.name, self.dimension.name]
+        names = [*_HISTORY, self.attributes.name, self.dimension.name]
         return [f"dimensions/{name}" for name in names]
 
 
@@ -53,31 +67,56 @@ FACTS = (tables.FACT_POLL, tables.FACT_STATUS)
 
 def dimension_version(entity: Entity) -> str:
     """The code version of a dimension."""
-    own = [tables.ENTITY_SIGHTING, tables.ENTITY_VERSION, entity.dimension, entity.attributes]
+    own = [
+        tables.ENTITY_SIGHTING,
+        tables.ENTITY_POLL,
+        tables.ENTITY_VERSION,
+        entity.dimension,
+        entity.attributes,
+    ]
     return code_version(entity.statements, own)
 
 
 def dimension_plan(entity: Entity, hour: Hour) -> Plan:
-    """Replace the hour's sightings, then the versions of the entities that they touch.
+    """Replace the hour's sightings and polls, then the versions of the entities that they touch.
 
-    What is touched is found before the old sightings go, and all steps are one transaction.
+    What is touched is found before the old rows go, and all steps are one transaction. Of a touched
+    entity only the sightings next to the hour are read.
     """
-    asked = {"entity_type": entity.name, **window(hour)}
-    sighting_scope = hour_scope(tables.ENTITY_SIGHTING, hour, entity_type=entity.name)
+    asked = {"entity_type": entity.name, "asset": entity.dimension.name, **window(hour)}
+    hour_rows = {
+        table: hour_scope(table, hour, entity_type=entity.name)
+        for table in (tables.ENTITY_SIGHTING, tables.ENTITY_POLL)
+    }
     version_scope = key_scope("entity_key", "touched_entity", entity_type=entity.name)
     touched_scope = key_scope(entity.key_column, "touched_entity")
+
+    def temp(name: str, file: str | None = None) -> Temp:
+        return Temp(name, sql(f"dimensions/{file or name}"), asked)
+
     return Plan(
         asset=entity.dimension.name,
         hour=hour,
         code_version=dimension_version(entity),
         input_from=STAGED,
         steps=(
-            Temp("new_sighting", sql("dimensions/entity_sighting"), asked),
-            Temp("touched_entity", sql("dimensions/touched_entity"), asked),
-            Replace(tables.ENTITY_SIGHTING, sighting_scope, "SELECT * FROM new_sighting"),
+            temp("new_sighting", "entity_sighting"),
+            temp("new_poll", "entity_poll"),
+            Bind(("newest_at",), sql("dimensions/newest_hour"), asked),
+            temp("touched_entity"),
+            temp("held_version"),
+            *(
+                Replace(table, scope, f"SELECT * FROM new_{table.name.removeprefix('entity_')}")
+                for table, scope in hour_rows.items()
+            ),
+            Bind(("reach_from", "reach_to"), sql("dimensions/entity_reach"), asked),
+            temp("entity_moment"),
+            temp("entity_gap"),
+            Bind(("gaps_from", "gaps_to"), sql("dimensions/gap_reach"), asked),
+            temp("entity_closing"),
             Replace(tables.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), asked),
             # The attributes' SELECT reads the rows that its replacement deletes first.
-            Temp("new_attributes", sql(f"dimensions/{entity.attributes.name}"), asked),
+            temp("new_attributes", entity.attributes.name),
             Replace(entity.attributes, touched_scope, "SELECT * FROM new_attributes"),
             Guard(
                 name=f"{entity.dimension.name}__no_two_ids_share_a_key",

@@ -23,11 +23,17 @@ from charging_assets.schemas.table import (
 VALID_FROM = at("valid_from", "first slot of the version")
 VALID_TO = at(
     "valid_to",
-    "first slot that is no longer of the version; null while it is current",
+    "first slot that is no longer of the version: of the next one, or of the first good poll "
+    "without the entity; null while it is current",
     nullable=True,
 )
 IS_CURRENT = flag("is_current", "the version is the latest", nullable=False)
-CLOSE_REASON = text("close_reason", 32, "why the version ended: changed; null while it is current")
+CLOSE_REASON = text(
+    "close_reason",
+    32,
+    "why the version ended: changed, moved (to another place of the feed) or disappeared; null "
+    "while it is current",
+)
 FIRST_PLACE = text(
     "place", 128, "place that publishes the entity (the first by name, of several)", nullable=False
 )
@@ -45,6 +51,7 @@ ENTITY_SIGHTING = Table(
         ENTITY_TYPE,
         ENTITY_KEY,
         flat.ATTRIBUTE_HASH,
+        flat.FEED,
         FIRST_PLACE,
         flat.POLL_COUNT,
     ),
@@ -53,12 +60,37 @@ ENTITY_SIGHTING = Table(
     sort_key=("slot_at",),
 )
 
+ENTITY_POLL = Table(
+    schema="warehouse",
+    name="entity_poll",
+    grain="one row per entity type, feed and good poll of a place",
+    key=("entity_type", "feed", "place", "slot_at"),
+    columns=(
+        flat.SLOT_AT,
+        ENTITY_TYPE,
+        flat.FEED,
+        flat.PLACE,
+        count("record_count", "entities of the type that the answer told of", "entities"),
+    ),
+    sort_key=("slot_at",),
+)
+
 ENTITY_VERSION = Table(
     schema="warehouse",
     name="entity_version",
     grain="one row per entity and run of one attribute state in one place (SCD type 2)",
     key=("entity_type", "entity_key", "valid_from"),
-    columns=(ENTITY_TYPE, ENTITY_KEY, flat.ATTRIBUTE_HASH, FIRST_PLACE, VALID_FROM, VALID_TO),
+    columns=(
+        ENTITY_TYPE,
+        ENTITY_KEY,
+        flat.ATTRIBUTE_HASH,
+        flat.FEED,
+        FIRST_PLACE,
+        VALID_FROM,
+        VALID_TO,
+        CLOSE_REASON,
+        at("seen_until", "last slot in which it was seen, where it has disappeared", nullable=True),
+    ),
     hour_column=None,
     distribution="ALL",
 )
@@ -217,6 +249,7 @@ FACT_CHARGING_SESSION = Table(
 
 WAREHOUSE_TABLES: tuple[Table, ...] = (
     ENTITY_SIGHTING,
+    ENTITY_POLL,
     ENTITY_VERSION,
     STATION_ATTRIBUTES,
     EVSE_ATTRIBUTES,

@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from charging_assets_tests.bench import bench_dagster, bench_flatten, bench_poll
+from charging_assets_tests.bench import bench_dagster, bench_flatten, bench_history, bench_poll
 
 TARGET = Path("build/bench.json")
 
@@ -22,6 +22,7 @@ def main() -> None:
     for title, measure in (
         ("raw to flat", bench_flatten.run),
         ("polling", lambda: [bench_poll.run()]),
+        ("history", bench_history.run),
         ("Dagster's share", bench_dagster.run),
     ):
         print(f"measuring: {title} …", flush=True)

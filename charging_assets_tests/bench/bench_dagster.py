@@ -16,7 +16,7 @@ from typing import Any
 
 from charging_assets.acquisition.archive import read_places
 from charging_assets.acquisition.hour import find_hour
-from charging_assets.modelling import plans
+from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.partitions import Hour
 from charging_assets.preprocessing.flatten import flatten
@@ -26,6 +26,7 @@ from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
 from charging_assets.storage.flat_files import write_flat
 from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.publish import publish
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
 FIRST = Hour.parse("2025-01-08T06")
@@ -86,10 +87,9 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
             )
         )
     warehouse.apply(staging_plan(hour, files))
-    for entity in plans.ENTITIES:
-        warehouse.apply(plans.dimension_plan(entity, hour))
-    for fact in plans.FACTS:
-        warehouse.apply(plans.fact_plan(fact, hour))
+    for plan in derived_plans(hour):
+        warehouse.apply(plan)
+    publish(lake, warehouse, hour)
 
 
 def _whole(lake: LocalLake, folder: Path, hours: list[Hour]) -> list[float]:

@@ -12,10 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from charging_assets.acquisition.archive import digest, hours_archived, read_places
-from charging_assets.modelling import plans
-from charging_assets.modelling.marts import TABLES as MARTS
-from charging_assets.modelling.marts import mart_plan
-from charging_assets.modelling.sessions import session_plan
+from charging_assets.modelling import hour_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.partitions import Hour
 from charging_assets.preprocessing.flatten import flatten
@@ -99,12 +96,7 @@ def flat_files(lake: Lake, hour: Hour = HOUR) -> list[FlatFile]:
 
 def derived_plans(hour: Hour = HOUR) -> list[Plan]:
     """The plans of all dimensions, facts and marts, each after what it is made from."""
-    return [
-        *(plans.dimension_plan(entity, hour) for entity in plans.ENTITIES),
-        *(plans.fact_plan(table, hour) for table in plans.FACTS),
-        session_plan(hour),
-        *(mart_plan(table, hour) for table in MARTS),
-    ]
+    return hour_plans.derived_plans(hour)
 
 
 def load_files(

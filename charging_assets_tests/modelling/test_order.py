@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.modelling.plans import ENTITIES
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.storage.flat_files import FlatFile
-from charging_assets.storage.sql_files import sql
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
@@ -59,25 +56,6 @@ def loaded(*contents: tuple[int, list[FlatFile]]) -> DuckDBWarehouse:
     return warehouse
 
 
-@cache
-def _rebuilt(name: str) -> str:
-    """The versions of all entities, from all sightings: touched by nothing, told from scratch."""
-    everything = "(SELECT DISTINCT entity_key FROM warehouse.entity_sighting) AS touched_entity"
-    return sql(f"dimensions/{name}").replace("FROM touched_entity", f"FROM {everything}")
-
-
-def assert_versions_are_those_of_a_full_rebuild(warehouse: DuckDBWarehouse) -> None:
-    for entity in ENTITIES:
-        held = hours.rows(
-            warehouse,
-            "SELECT entity_type, entity_key, attribute_hash, place, valid_from, valid_to "
-            "FROM warehouse.entity_version WHERE entity_type = :entity_type",
-            entity_type=entity.name,
-        )
-        rebuilt = hours.rows(warehouse, _rebuilt("entity_version"), entity_type=entity.name)
-        assert sorted(map(repr, held)) == sorted(map(repr, rebuilt)), entity.name
-
-
 @settings(max_examples=EXAMPLES)
 @given(network=NETWORK, order=ORDER)
 def test_loads__in_any_order_with_repeats_give_the_same_warehouse(
@@ -85,7 +63,6 @@ def test_loads__in_any_order_with_repeats_give_the_same_warehouse(
 ) -> None:
     files = [files_of(content, hour) for hour, content in enumerate(network)]
     in_order = loaded(*enumerate(files))
-    assert_versions_are_those_of_a_full_rebuild(in_order)
     in_disorder = loaded(*((hour, files[hour]) for hour in order))
     assert hours.digests(in_disorder) == hours.digests(in_order)
 
@@ -98,7 +75,6 @@ def test_loads__wrong_content_that_is_replaced_leaves_no_trace(
     right = [files_of(content, hour) for hour, content in enumerate(network)]
     first_wrong = [(hour, files_of(wrong[hour], hour)) for hour in order[:HOURS]]
     replaced = loaded(*first_wrong, *((hour, right[hour]) for hour in reversed(order)))
-    assert_versions_are_those_of_a_full_rebuild(replaced)
     assert hours.digests(replaced) == hours.digests(loaded(*enumerate(right)))
 
 

@@ -8,11 +8,13 @@ import pyarrow as pa
 import pytest
 
 from charging_assets.modelling import plans
+from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.partitions import Hour
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table, at, count, key, text
 from charging_assets.storage.dialect import rendered
 from charging_assets.storage.plan import (
+    Bind,
     Guard,
     Loaded,
     LoadRows,
@@ -88,20 +90,22 @@ def test_key_scope__takes_keys_from_a_temp_table() -> None:
     assert key_scope("evse_key", "touched_entity").params == {}
 
 
-ALL_PLANS = [
-    *(plans.dimension_plan(entity, HOUR) for entity in plans.ENTITIES),
-    *(plans.fact_plan(table, HOUR) for table in plans.FACTS),
-]
+ALL_PLANS = derived_plans(HOUR)
 
 
 @pytest.mark.parametrize("plan", ALL_PLANS, ids=lambda plan: plan.asset)
 def test_plan__binds_every_parameter_that_its_statements_name(plan: plans.Plan) -> None:
+    bound: set[str] = set()
     for step in plan.steps:
         assert not isinstance(step, LoadRows)
-        assert rendered(step.select, "duckdb")[1] <= set(step.params)
+        assert rendered(step.select, "duckdb")[1] <= set(step.params) | bound
         if isinstance(step, Replace):
             delete = f"DELETE FROM {step.table.full_name} WHERE {step.scope.predicate}"
-            assert rendered(delete, "duckdb")[1] == set(step.scope.params)
+            named = rendered(delete, "duckdb")[1]
+            assert set(step.scope.params) <= named <= set(step.scope.params) | bound
+        if isinstance(step, Bind):
+            assert not bound & set(step.names)
+            bound |= set(step.names)
 
 
 @pytest.mark.parametrize("plan", ALL_PLANS, ids=lambda plan: plan.asset)
@@ -109,7 +113,7 @@ def test_plan__makes_temp_tables_before_it_reads_them(plan: plans.Plan) -> None:
     made: set[str] = set()
     temps = {step.name for step in plan.steps if isinstance(step, Temp)}
     for step in plan.steps:
-        assert isinstance(step, Temp | Replace | Guard)
+        assert isinstance(step, Temp | Replace | Guard | Bind)
         read = {name for name in temps if name in step.select.split("WITH", 1)[-1]}
         read |= {
             name for name in temps if isinstance(step, Replace) and name in step.scope.predicate
@@ -121,7 +125,11 @@ def test_plan__makes_temp_tables_before_it_reads_them(plan: plans.Plan) -> None:
 
 def test_dimension_plan__finds_what_is_touched_before_the_old_sightings_go() -> None:
     plan = plans.dimension_plan(plans.STATION, HOUR)
-    order = [step.table.name if isinstance(step, Replace) else step.name for step in plan.steps]
+    order = [
+        step.table.name if isinstance(step, Replace) else step.name
+        for step in plan.steps
+        if isinstance(step, Replace | Temp)
+    ]
     assert order.index("touched_entity") < order.index("entity_sighting")
     assert order.index("entity_sighting") < order.index("entity_version") < len(order) - 1
     assert order[-1] == "dim_station"

@@ -27,6 +27,7 @@ from charging_assets.schemas.warehouse import FACT_STATUS
 from charging_assets.storage import migrate as migration
 from charging_assets.storage.migrate import CannotMigrate
 from charging_assets.storage.plan import (
+    Bind,
     Guard,
     GuardFailed,
     Loaded,
@@ -35,6 +36,7 @@ from charging_assets.storage.plan import (
     NotStaged,
     Plan,
     Replace,
+    Scope,
     Temp,
     WrongColumns,
     hour_scope,
@@ -641,3 +643,16 @@ def test_migrate__a_missing_not_null_column_is_refused_with_the_remedy(tmp_path:
     with pytest.raises(CannotMigrate, match=r"fact_status lacks the column poll_count.*load again"):
         DuckDBWarehouse(path).execute()
     assert columns(DuckDBWarehouse(path)) == before
+
+
+def test_apply__what_is_bound_is_known_to_later_steps_and_their_scopes(
+    warehouse: DuckDBWarehouse,
+) -> None:
+    warehouse.apply(a_load(told("a", "b")))
+    greatest = Bind(("latest",), "SELECT MAX(name) AS latest FROM staging.given")
+    scope = Scope("name = :latest AND slot_at >= :since", {"since": AT})
+    select = "SELECT slot_at, name, amount + 10 AS amount FROM staging.given WHERE name = :latest"
+    plan = replace(a_load(told("a", "b")), steps=(greatest, Replace(DERIVED, scope, select)))
+    warehouse.apply(replace(plan, asset="later", skip_if_same=False))
+    found = warehouse.query("SELECT name, amount FROM warehouse.derived ORDER BY name")
+    assert found.to_pylist() == [{"name": "a", "amount": 2}, {"name": "b", "amount": 11}]

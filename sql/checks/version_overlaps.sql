@@ -1,5 +1,5 @@
 -- Grain: one row per version of an entity that begins before the one before it has ended, or that
--- leaves a gap after it, among the entities seen in the hour.
+-- leaves a gap after it though it has not disappeared, among the entities seen in the hour.
 -- Scope: entities of :entity_type seen in [:window_start, :window_end).
 WITH seen AS (
     SELECT DISTINCT
@@ -18,6 +18,7 @@ versions AS (
         held.entity_key,
         held.valid_from,
         held.valid_to,
+        held.close_reason,
         LEAD(held.valid_from) OVER (
             PARTITION BY held.entity_type, held.entity_key ORDER BY held.valid_from
         ) AS next_valid_from
@@ -36,4 +37,9 @@ SELECT
     next_valid_from
 FROM versions
 WHERE
-    COALESCE(valid_to, TIMESTAMP '9999-12-31') <> COALESCE(next_valid_from, TIMESTAMP '9999-12-31');
+    COALESCE(valid_to, TIMESTAMP '9999-12-31') > COALESCE(next_valid_from, TIMESTAMP '9999-12-31')
+    OR (
+        COALESCE(close_reason, '') <> 'disappeared'
+        AND COALESCE(valid_to, TIMESTAMP '9999-12-31')
+        <> COALESCE(next_valid_from, TIMESTAMP '9999-12-31')
+    );

@@ -28,9 +28,7 @@ SELECT
     versions.valid_from,
     versions.valid_to,
     versions.valid_to IS NULL AS is_current,
-    CAST(
-        CASE WHEN versions.valid_to IS NOT NULL THEN 'changed' END AS VARCHAR(32)
-    ) AS close_reason
+    versions.close_reason
 FROM warehouse.entity_version AS versions
 INNER JOIN warehouse.station_attributes AS attributes
     ON

@@ -8,6 +8,7 @@ WITH seen AS (
         CAST('station' AS VARCHAR(16)) AS entity_type,
         station_key AS entity_key,
         attribute_hash,
+        feed,
         place,
         poll_count
     FROM staging.flat_stations
@@ -18,6 +19,7 @@ WITH seen AS (
         CAST('evse' AS VARCHAR(16)) AS entity_type,
         evse_key AS entity_key,
         attribute_hash,
+        feed,
         place,
         poll_count
     FROM staging.flat_evses
@@ -28,6 +30,7 @@ WITH seen AS (
         CAST('connector' AS VARCHAR(16)) AS entity_type,
         connector_key AS entity_key,
         attribute_hash,
+        feed,
         place,
         poll_count
     FROM staging.flat_connectors
@@ -50,6 +53,7 @@ SELECT
     entity_type,
     entity_key,
     attribute_hash,
+    feed,
     place,
     poll_count
 FROM in_scope

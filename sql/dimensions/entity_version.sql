@@ -1,64 +1,135 @@
--- Grain: one row per entity of :entity_type and run of one attribute state in one place.
--- Derived from all sightings of the entities in touched_entity, whatever the order in which hours
--- were loaded: each sighting says at its first and its last slot what the entity was.
+-- Grain: one row per entity of :entity_type and run of one attribute state in one place, ended by
+-- the next one or by an absence that counts (entity_closing).
+-- Of the versions held, those that begin up to the last moment before the hour or after the first
+-- moment behind it stay; what lies between is told from entity_moment.
 -- Scope: the entities in touched_entity.
-WITH sightings AS (
+WITH moments AS (
     SELECT
-        slot_at,
-        last_slot_at,
-        entity_key,
-        attribute_hash,
-        place
-    FROM warehouse.entity_sighting
-    WHERE
-        entity_type = :entity_type
-        AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity)
-),
-
-moments AS (
-    SELECT
-        entity_key,
-        attribute_hash,
-        place,
-        slot_at AS seen_at
-    FROM sightings
-    UNION
-    SELECT
-        entity_key,
-        attribute_hash,
-        place,
-        last_slot_at AS seen_at
-    FROM sightings
+        entity_moment.entity_key,
+        entity_moment.attribute_hash,
+        entity_moment.feed,
+        entity_moment.place,
+        entity_moment.seen_at,
+        entity_moment.is_before,
+        entity_closing.closed_at
+    FROM entity_moment
+    LEFT JOIN entity_closing
+        ON
+            entity_moment.entity_key = entity_closing.entity_key
+            AND entity_moment.seen_at = entity_closing.seen_at
 ),
 
 compared AS (
     SELECT
         moments.*,
-        LAG(attribute_hash) OVER (
-            PARTITION BY entity_key ORDER BY seen_at, attribute_hash
-        ) AS previous_hash,
-        LAG(place) OVER (
-            PARTITION BY entity_key ORDER BY seen_at, attribute_hash
-        ) AS previous_place
+        LAG(attribute_hash) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_hash,
+        LAG(feed) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_feed,
+        LAG(place) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_place,
+        LAG(closed_at) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_closed_at
     FROM moments
 ),
 
+bounds AS (
+    SELECT
+        touched_entity.entity_key,
+        COALESCE(
+            MAX(CASE WHEN entity_moment.is_before = 1 THEN entity_moment.seen_at END),
+            TIMESTAMP '1970-01-01'
+        ) AS before_at,
+        COALESCE(
+            MAX(CASE WHEN entity_moment.is_after = 1 THEN entity_moment.seen_at END),
+            TIMESTAMP '9999-12-31'
+        ) AS after_at
+    FROM touched_entity
+    LEFT JOIN entity_moment
+        ON touched_entity.entity_key = entity_moment.entity_key
+    GROUP BY touched_entity.entity_key
+),
+
+kept AS (
+    SELECT
+        held_version.*,
+        bounds.before_at,
+        bounds.after_at
+    FROM held_version
+    INNER JOIN bounds
+        ON held_version.entity_key = bounds.entity_key
+),
+
 starts AS (
-    SELECT *
+    SELECT
+        entity_key,
+        attribute_hash,
+        feed,
+        place,
+        valid_from
+    FROM kept
+    WHERE valid_from <= before_at OR valid_from > after_at
+    UNION
+    SELECT
+        entity_key,
+        attribute_hash,
+        feed,
+        place,
+        seen_at AS valid_from
     FROM compared
     WHERE
-        previous_hash IS NULL
-        OR previous_hash <> attribute_hash
-        OR previous_place <> place
+        is_before = 0
+        AND (
+            previous_hash IS NULL
+            OR previous_hash <> attribute_hash
+            OR previous_feed <> feed
+            OR previous_place <> place
+            OR previous_closed_at IS NOT NULL
+        )
+),
+
+closings AS (
+    SELECT
+        entity_key,
+        seen_until,
+        valid_to AS closed_at
+    FROM kept
+    WHERE
+        seen_until IS NOT NULL
+        AND (seen_until < before_at OR seen_until >= after_at)
+    UNION
+    SELECT
+        entity_key,
+        seen_at AS seen_until,
+        closed_at
+    FROM moments
+    WHERE closed_at IS NOT NULL
+),
+
+followed AS (
+    SELECT
+        starts.*,
+        LEAD(valid_from) OVER (PARTITION BY entity_key ORDER BY valid_from) AS next_from,
+        LEAD(attribute_hash) OVER (PARTITION BY entity_key ORDER BY valid_from) AS next_hash
+    FROM starts
 )
 
 SELECT
     CAST(:entity_type AS VARCHAR(16)) AS entity_type,
-    entity_key,
-    attribute_hash,
-    place,
-    seen_at AS valid_from,
-    LEAD(seen_at) OVER (
-        PARTITION BY entity_key ORDER BY seen_at, attribute_hash
-    ) AS valid_to
-FROM starts;
+    followed.entity_key,
+    followed.attribute_hash,
+    followed.feed,
+    followed.place,
+    followed.valid_from,
+    COALESCE(closings.closed_at, followed.next_from) AS valid_to,
+    CAST(
+        CASE
+            WHEN closings.closed_at IS NOT NULL THEN 'disappeared'
+            WHEN followed.next_from IS NULL THEN NULL
+            WHEN followed.next_hash = followed.attribute_hash THEN 'moved'
+            ELSE 'changed'
+        END AS VARCHAR(32)
+    ) AS close_reason,
+    closings.seen_until
+FROM followed
+LEFT JOIN closings
+    ON
+        followed.entity_key = closings.entity_key
+        AND followed.valid_from <= closings.seen_until
+        AND COALESCE(followed.next_from, TIMESTAMP '9999-12-31') > closings.seen_until;

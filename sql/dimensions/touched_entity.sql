@@ -1,15 +1,20 @@
--- Grain: one row per entity of :entity_type whose versions an hour's new sightings may change.
--- Reads new_sighting, the hour's sightings to be, beside those that are held.
--- An entity is touched if a sighting came or went, and either its version of that slot says
--- otherwise, or one of its versions begins in the hour.
--- Joins and set operations alone: Redshift refuses correlated subqueries under OR.
--- Scope: slots in [:window_start, :window_end).
+-- Grain: one row per entity of :entity_type whose versions an hour may change.
+-- Reads new_sighting and new_poll, the hour's rows to be, beside those that are held.
+-- Touched are entities
+-- - with a sighting that went, or that came and says what no version said (explained), or that came
+--   at the end of a long absence;
+-- - absent from the good polls of a place in which they have a version at that time;
+-- - of a place whose good polls in the hour are not what they were.
+-- To touch too many is right, only dearer. Joins and set operations alone: Redshift refuses
+-- correlated subqueries under OR.
+-- Scope: slots in [:window_start, :window_end); :newest_at is the newest hour loaded.
 WITH held AS (
     SELECT
         slot_at,
         last_slot_at,
         entity_key,
         attribute_hash,
+        feed,
         place
     FROM warehouse.entity_sighting
     WHERE
@@ -24,6 +29,7 @@ fresh AS (
         last_slot_at,
         entity_key,
         attribute_hash,
+        feed,
         place
     FROM new_sighting
 ),
@@ -40,53 +46,169 @@ went AS (
     SELECT * FROM fresh
 ),
 
-changed AS (
-    SELECT * FROM came
-    UNION ALL
-    SELECT * FROM went
-),
-
 versions AS (
     SELECT
         entity_key,
         attribute_hash,
+        feed,
         place,
         valid_from,
-        valid_to
+        valid_to,
+        seen_until
     FROM warehouse.entity_version
     WHERE entity_type = :entity_type
 ),
 
+-- Within 24 hours of any moment of the hour: no absence beside it can be long enough to count.
+seen_before AS (
+    SELECT DISTINCT entity_key
+    FROM warehouse.entity_sighting
+    WHERE
+        entity_type = :entity_type
+        AND slot_at >= DATEADD('hour', -23, CAST(:window_start AS TIMESTAMP))
+        AND slot_at < :window_start
+),
+
+seen_after AS (
+    SELECT DISTINCT entity_key
+    FROM warehouse.entity_sighting
+    WHERE
+        entity_type = :entity_type
+        AND slot_at >= :window_end
+        AND slot_at < DATEADD('hour', 23, CAST(:window_end AS TIMESTAMP))
+    UNION
+    SELECT DISTINCT entity_key
+    FROM fresh
+    WHERE :newest_at < :window_end
+),
+
 explained AS (
     SELECT
-        changed.slot_at,
-        changed.last_slot_at,
-        changed.entity_key,
-        changed.attribute_hash,
-        changed.place
-    FROM changed
+        came.slot_at,
+        came.last_slot_at,
+        came.entity_key,
+        came.attribute_hash,
+        came.feed,
+        came.place
+    FROM came
     INNER JOIN versions
         ON
-            changed.entity_key = versions.entity_key
-            AND changed.attribute_hash = versions.attribute_hash
-            AND changed.place = versions.place
-            AND changed.slot_at >= versions.valid_from
-            AND changed.last_slot_at < COALESCE(versions.valid_to, TIMESTAMP '9999-12-31')
+            came.entity_key = versions.entity_key
+            AND came.attribute_hash = versions.attribute_hash
+            AND came.feed = versions.feed
+            AND came.place = versions.place
+            AND versions.valid_from < :window_start
+            AND came.last_slot_at < COALESCE(versions.valid_to, TIMESTAMP '9999-12-31')
+            AND came.last_slot_at <= COALESCE(versions.seen_until, TIMESTAMP '9999-12-31')
+    INNER JOIN seen_before
+        ON came.entity_key = seen_before.entity_key
+    INNER JOIN seen_after
+        ON came.entity_key = seen_after.entity_key
 ),
 
 unexplained AS (
-    SELECT * FROM changed
+    SELECT * FROM came
     EXCEPT
     SELECT * FROM explained
+),
+
+held_polls AS (
+    SELECT
+        slot_at,
+        feed,
+        place,
+        record_count
+    FROM warehouse.entity_poll
+    WHERE
+        entity_type = :entity_type
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+fresh_polls AS (
+    SELECT
+        slot_at,
+        feed,
+        place,
+        record_count
+    FROM new_poll
+),
+
+polled AS (
+    SELECT
+        feed,
+        place
+    FROM held_polls
+    UNION
+    SELECT
+        feed,
+        place
+    FROM fresh_polls
+),
+
+polls_came AS (
+    SELECT * FROM fresh_polls
+    EXCEPT
+    SELECT * FROM held_polls
+),
+
+polls_went AS (
+    SELECT * FROM held_polls
+    EXCEPT
+    SELECT * FROM fresh_polls
+),
+
+polls_changed AS (
+    SELECT
+        feed,
+        place
+    FROM polls_came
+    UNION
+    SELECT
+        feed,
+        place
+    FROM polls_went
+),
+
+disturbed AS (
+    SELECT
+        polls_changed.feed,
+        polls_changed.place
+    FROM polls_changed
+    INNER JOIN held_polls
+        ON
+            polls_changed.feed = held_polls.feed
+            AND polls_changed.place = held_polls.place
+),
+
+present AS (
+    SELECT DISTINCT entity_key FROM fresh
+),
+
+absent AS (
+    SELECT versions.entity_key
+    FROM versions
+    INNER JOIN polled
+        ON
+            versions.feed = polled.feed
+            AND versions.place = polled.place
+    LEFT JOIN present
+        ON versions.entity_key = present.entity_key
+    WHERE
+        present.entity_key IS NULL
+        AND versions.valid_from < :window_end
+        AND COALESCE(versions.valid_to, TIMESTAMP '9999-12-31') > :window_start
 )
 
-SELECT entity_key
-FROM unexplained
+SELECT entity_key FROM unexplained
 UNION
-SELECT changed.entity_key
-FROM changed
-INNER JOIN versions
-    ON changed.entity_key = versions.entity_key
-WHERE
-    versions.valid_from >= :window_start
-    AND versions.valid_from < :window_end;
+SELECT entity_key FROM went
+UNION
+SELECT entity_key FROM absent
+UNION
+SELECT versions.entity_key
+FROM versions
+INNER JOIN disturbed
+    ON
+        versions.feed = disturbed.feed
+        AND versions.place = disturbed.place;

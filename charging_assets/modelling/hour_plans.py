@@ -1,0 +1,21 @@
+"""Everything that is derived from a staged hour, in order.
+
+Belongs here: the list. Does not belong here: any single plan.
+"""
+
+from __future__ import annotations
+
+from charging_assets.modelling import marts, plans
+from charging_assets.modelling.sessions import session_plan
+from charging_assets.partitions import Hour
+from charging_assets.storage.plan import Plan
+
+
+def derived_plans(hour: Hour) -> list[Plan]:
+    """The plans of all dimensions, facts and marts, each after what it is made from."""
+    return [
+        *(plans.dimension_plan(entity, hour) for entity in plans.ENTITIES),
+        *(plans.fact_plan(table, hour) for table in plans.FACTS),
+        session_plan(hour),
+        *(marts.mart_plan(table, hour) for table in marts.TABLES),
+    ]

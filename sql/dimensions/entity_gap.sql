@@ -1,0 +1,24 @@
+-- Grain: one row per entity and time of over a day in which it was not seen: after a moment of
+-- entity_moment, until the next (null if there is none).
+-- Scope: the moments in entity_moment, without the last of those that have one after the hour.
+WITH followed AS (
+    SELECT
+        entity_key,
+        feed,
+        place,
+        seen_at,
+        is_after,
+        LEAD(seen_at) OVER (PARTITION BY entity_key ORDER BY seen_at) AS next_at
+    FROM entity_moment
+)
+
+SELECT
+    entity_key,
+    feed,
+    place,
+    seen_at,
+    next_at
+FROM followed
+WHERE
+    is_after = 0
+    AND (next_at IS NULL OR next_at > DATEADD('day', 1, seen_at));

@@ -1,0 +1,127 @@
+-- Grain: one row per entity and moment at which the hour, or the sighting next to it, tells what it
+-- was: the last moment before the hour (is_before), those of the hour, the first after it
+-- (is_after). Versions depend on neighbouring moments alone, so no others are needed.
+-- Scope: the entities of :entity_type in touched_entity; sightings in [:reach_from, :reach_to),
+-- around the hour [:window_start, :window_end).
+WITH sightings AS (
+    SELECT
+        slot_at,
+        last_slot_at,
+        entity_key,
+        attribute_hash,
+        feed,
+        place
+    FROM warehouse.entity_sighting
+    WHERE
+        entity_type = :entity_type
+        AND slot_at >= :reach_from
+        AND slot_at < :reach_to
+        AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+),
+
+ended AS (
+    SELECT
+        entity_key,
+        attribute_hash,
+        feed,
+        place,
+        seen_until AS seen_at
+    FROM held_version
+    WHERE seen_until < :window_start
+),
+
+before_hour AS (
+    SELECT
+        entity_key,
+        attribute_hash,
+        feed,
+        place,
+        last_slot_at AS seen_at
+    FROM sightings
+    WHERE slot_at < :window_start
+    UNION
+    SELECT
+        entity_key,
+        attribute_hash,
+        feed,
+        place,
+        seen_at
+    FROM ended
+),
+
+after_hour AS (
+    SELECT
+        entity_key,
+        attribute_hash,
+        feed,
+        place,
+        slot_at AS seen_at
+    FROM sightings
+    WHERE slot_at >= :window_end
+),
+
+latest AS (
+    SELECT
+        before_hour.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY entity_key ORDER BY seen_at DESC, attribute_hash ASC
+        ) AS nearness
+    FROM before_hour
+),
+
+earliest AS (
+    SELECT
+        after_hour.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY entity_key ORDER BY seen_at ASC, attribute_hash ASC
+        ) AS nearness
+    FROM after_hour
+)
+
+SELECT
+    entity_key,
+    attribute_hash,
+    feed,
+    place,
+    seen_at,
+    1 AS is_before,
+    0 AS is_after
+FROM latest
+WHERE nearness = 1
+UNION
+SELECT
+    entity_key,
+    attribute_hash,
+    feed,
+    place,
+    slot_at AS seen_at,
+    0 AS is_before,
+    0 AS is_after
+FROM sightings
+WHERE
+    slot_at >= :window_start
+    AND slot_at < :window_end
+UNION
+SELECT
+    entity_key,
+    attribute_hash,
+    feed,
+    place,
+    last_slot_at AS seen_at,
+    0 AS is_before,
+    0 AS is_after
+FROM sightings
+WHERE
+    slot_at >= :window_start
+    AND slot_at < :window_end
+UNION
+SELECT
+    entity_key,
+    attribute_hash,
+    feed,
+    place,
+    seen_at,
+    0 AS is_before,
+    1 AS is_after
+FROM earliest
+WHERE nearness = 1;

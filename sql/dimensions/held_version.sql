@@ -1,0 +1,15 @@
+-- Grain: one row per version that touched entities of :entity_type had before the hour was loaded.
+-- Scope: the entities in touched_entity.
+SELECT
+    entity_key,
+    attribute_hash,
+    feed,
+    place,
+    valid_from,
+    valid_to,
+    close_reason,
+    seen_until
+FROM warehouse.entity_version
+WHERE
+    entity_type = :entity_type
+    AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);
