@@ -13,7 +13,7 @@ from charging_assets.simulator.descriptions import Record
 from charging_assets.simulator.instants import HOUR
 from charging_assets.simulator.randomness import Dice
 
-_FIRST_ID = 900_000_000
+FIRST_ID = 900_000_000
 
 
 def _record(number: int, **changed: object) -> Record:
@@ -106,7 +106,7 @@ class Hostility:
     def spoiled(self, stations: bytes, place: int, second: int) -> bytes:
         """The station records of an answer with broken ones before and after them."""
         bad = [
-            KINDS[kind](_FIRST_ID + place * 1000 + index * 10)
+            KINDS[kind](FIRST_ID + place * 1000 + index * 10)
             for index, kind in enumerate(self.kinds(place, second))
         ]
         before, after = bad[:1], bad[1:]

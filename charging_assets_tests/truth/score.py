@@ -1,0 +1,288 @@
+"""The score: occupancy, sessions and their bounds, against the truth.
+
+Belongs here: comparison alone. Reads the warehouse by SQL and the truth from the simulator, and
+imports nothing of modelling, so that an error there cannot hide itself here.
+
+Over which time: a day is left off at either end of the period, so that whole sessions are looked
+at. Occupancy is compared as the share of operable time; polls that are missed at random thin out
+both sides of the quotient alike. What is left is sampling: a true stay of length L is estimated
+to a multiple of the cadence c, with a variance of c²/6 on average; `sampling_error` is that of the
+sum. Records that the simulator planted to be hostile are nobody's, and left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import sqrt
+from typing import Any
+
+from charging_assets.simulator.hostile import FIRST_ID
+from charging_assets.simulator.truth import Session, Truth
+from charging_assets.storage.warehouse import Warehouse
+
+CADENCE_S = 600.0
+MARGIN = timedelta(days=1)
+# Around what hides a status, nothing is asked of sessions.
+SHADOW = timedelta(minutes=40)
+CLASSES = ("ac", "dc", "hpc")
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """Occupied of operable time, as told and as it was."""
+
+    told: float
+    true: float
+    sampling_error: float
+
+    @property
+    def deviation(self) -> float:
+        """Relative to the truth."""
+        return self.told / self.true - 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many true sessions were found; those that no poll told apart count as one.
+
+    `surplus` are sessions that match no true one, or one that another already matches. `expected`
+    is the mean of min(1, dwell / cadence).
+    """
+
+    true: int
+    merged: int
+    found: int
+    surplus: int
+    expected: float
+
+    @property
+    def share(self) -> float:
+        return self.found / self.true
+
+    @property
+    def share_with_surplus(self) -> float:
+        return (self.found + self.surplus) / self.true
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Sessions with a seen start or end, and those of them in which the true one lies outside."""
+
+    starts: int
+    ends: int
+    wrong: tuple[Mapping[str, Any], ...]
+
+
+def occupancy(warehouse: Warehouse, truth: Truth) -> dict[str, Occupancy]:
+    """By power class, and under `all`; over the truth's whole period."""
+    told = warehouse.query(
+        "SELECT evses.evse_uid, hours.power_class, "
+        "SUM(hours.available_s + hours.charging_s + hours.reserved_s + hours.blocked_s) "
+        "AS operable, "
+        "SUM(hours.charging_s + hours.reserved_s + hours.blocked_s) AS occupied "
+        "FROM mart.mart_evse_hour AS hours "
+        "INNER JOIN (SELECT DISTINCT evse_key, evse_uid FROM warehouse.dim_evse) AS evses "
+        "ON hours.evse_key = evses.evse_key GROUP BY 1, 2"
+    ).to_pylist()
+    told = [row for row in told if int(row["evse_uid"]) < FIRST_ID]
+    classes = {row["evse_uid"]: row["power_class"] for row in told}
+    for session in truth.sessions:
+        if classes.get(session.evse_uid, session.power_class) != session.power_class:
+            raise AssertionError(f"{session.evse_uid} is {session.power_class}")
+    hidden, stays = _hidden(truth), defaultdict(list)
+    for session in truth.sessions:
+        stays[session.evse_uid].append((session.reserved_at or session.started_at, session.free_at))
+    found = {}
+    for name in (*CLASSES, "all"):
+        own = {uid for uid, of in classes.items() if name in (of, "all")}
+        rows = [row for row in told if row["evse_uid"] in own]
+        if not rows:
+            continue
+        whole = (truth.end - truth.start).total_seconds()
+        operable = sum(whole - _length(hidden[uid]) for uid in own)
+        seen = [
+            part
+            for uid in own
+            for stay in stays[uid]
+            for part in _without(_clip(stay, truth.start, truth.end), hidden[uid])
+        ]
+        occupied = _length(seen)
+        found[name] = Occupancy(
+            told=float(sum(row["occupied"] for row in rows) / sum(row["operable"] for row in rows)),
+            true=occupied / operable,
+            sampling_error=CADENCE_S * sqrt(len(seen) / 6) / occupied,
+        )
+    return found
+
+
+def sessions(warehouse: Warehouse, truth: Truth) -> Found:
+    """Over sessions that begin within the period less a day at either end, and are not hidden."""
+    start, end = truth.start + MARGIN, truth.end - MARGIN
+    hidden, polls = _hidden(truth), _polls(warehouse)
+    told = _told(warehouse)
+    true = found = surplus = merged = 0
+    chances = 0.0
+    for uid, own in _by_evse(truth.sessions).items():
+        runs = _merged(own, polls[own[0].slug])
+        merged += len(own) - len(runs)
+        in_scope = [
+            run
+            for run in runs
+            if start <= run[0].started_at < end and not _meets(_span(run), hidden[uid])
+        ]
+        mine = [
+            row
+            for row in told.get(uid, ())
+            if not _meets((row["started_before"], row["ended_after"]), hidden[uid])
+        ]
+        for run in in_scope:
+            matching = [row for row in mine if _touches(row, run)]
+            true += 1
+            found += bool(matching)
+            surplus += max(0, len(matching) - 1)
+            charged = sum((s.ended_at - s.started_at).total_seconds() for s in run)
+            chances += min(1.0, charged / CADENCE_S)
+        surplus += sum(
+            start <= row["started_before"] < end and not any(_touches(row, run) for run in runs)
+            for row in mine
+        )
+    known = {session.evse_uid for session in truth.sessions}
+    surplus += sum(
+        int(uid) < FIRST_ID
+        and start <= row["started_before"] < end
+        and not _meets((row["started_before"], row["ended_after"]), hidden[uid])
+        for uid, rows in told.items()
+        if uid not in known
+        for row in rows
+    )
+    return Found(true, merged, found, surplus, chances / true)
+
+
+def bounds(warehouse: Warehouse, truth: Truth) -> Bounds:
+    """Every start and end that the warehouse has seen, against the true ones."""
+    starts = ends = 0
+    wrong = []
+    by_evse = _by_evse(truth.sessions)
+    for uid, rows in _told(warehouse).items():
+        for row in rows:
+            if not truth.start + MARGIN <= row["started_before"] < truth.end - MARGIN:
+                continue
+            run = [s for s in by_evse.get(uid, ()) if _touches(row, [s])]
+            first = min((s.started_at for s in run), default=None)
+            last = max((s.ended_at for s in run), default=None)
+            if row["started_after"] is not None:
+                starts += 1
+                if first is None or not row["started_after"] <= first <= row["started_before"]:
+                    wrong.append({**row, "what": "start", "true": first})
+            if row["ended_before"] is not None:
+                ends += 1
+                if last is None or not row["ended_after"] <= last <= row["ended_before"]:
+                    wrong.append({**row, "what": "end", "true": last})
+    return Bounds(starts, ends, tuple(wrong))
+
+
+def _told(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in warehouse.query(
+        "SELECT evse_uid, started_after, started_before, ended_after, ended_before "
+        "FROM warehouse.fact_charging_session ORDER BY started_before"
+    ).to_pylist():
+        rows[row["evse_uid"]].append({name: _aware(value) for name, value in row.items()})
+    return rows
+
+
+def _polls(warehouse: Warehouse) -> dict[str, list[datetime]]:
+    """When each place's good answers were made."""
+    found: dict[str, list[datetime]] = defaultdict(list)
+    for row in warehouse.query(
+        "SELECT place, requested_at, elapsed_ms FROM warehouse.fact_poll "
+        "WHERE outcome = 'ok' ORDER BY requested_at"
+    ).to_pylist():
+        answered = row["requested_at"] + timedelta(milliseconds=row["elapsed_ms"])
+        found[row["place"]].append(_aware(answered))
+    return found
+
+
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
+
+
+def _by_evse(sessions: Iterable[Session]) -> dict[str, list[Session]]:
+    found: dict[str, list[Session]] = defaultdict(list)
+    for session in sorted(sessions, key=lambda each: each.started_at):
+        found[session.evse_uid].append(session)
+    return found
+
+
+def _merged(own: Sequence[Session], polls: Sequence[datetime]) -> list[list[Session]]:
+    """Sessions, together where no poll saw the EVSE in between."""
+    runs: list[list[Session]] = []
+    for session in own:
+        if runs and not _polled(polls, runs[-1][-1].ended_at, session.started_at):
+            runs[-1].append(session)
+        else:
+            runs.append([session])
+    return runs
+
+
+def _polled(polls: Sequence[datetime], start: datetime, end: datetime) -> bool:
+    at = bisect_left(polls, start)
+    return at < len(polls) and polls[at] < end
+
+
+def _span(run: Sequence[Session]) -> Span:
+    return run[0].started_at, run[-1].ended_at
+
+
+def _touches(row: Mapping[str, Any], run: Sequence[Session]) -> bool:
+    begun, ended = _span(run)
+    return bool(
+        begun <= row["ended_after"] + timedelta(seconds=60)
+        and ended >= (row["started_before"] - timedelta(seconds=60))
+    ) and any(
+        s.started_at <= row["ended_after"] + timedelta(seconds=5)
+        and s.ended_at > row["started_before"] - timedelta(seconds=5)
+        for s in run
+    )
+
+
+def _hidden(truth: Truth) -> dict[str, list[Span]]:
+    """When an EVSE's published status said nothing of sessions, without overlaps."""
+    spans: dict[str, list[Span]] = defaultdict(list)
+    for outage in sorted(truth.outages, key=lambda each: each.started_at):
+        own = spans[outage.evse_uid]
+        if own and outage.started_at <= own[-1][1]:
+            own[-1] = (own[-1][0], max(own[-1][1], outage.ended_at))
+        else:
+            own.append((outage.started_at, outage.ended_at))
+    return spans
+
+
+def _meets(span: Span, hidden: Iterable[Span]) -> bool:
+    return any(start - SHADOW < span[1] and end + SHADOW > span[0] for start, end in hidden)
+
+
+def _clip(span: Span, start: datetime, end: datetime) -> Span:
+    return max(span[0], start), min(span[1], end)
+
+
+def _without(span: Span, hidden: Iterable[Span]) -> list[Span]:
+    parts, at = [], span[0]
+    for start, end in hidden:
+        if end <= at or start >= span[1]:
+            continue
+        if start > at:
+            parts.append((at, start))
+        at = max(at, end)
+    if at < span[1]:
+        parts.append((at, span[1]))
+    return parts
+
+
+def _length(spans: Iterable[Span]) -> float:
+    return sum((end - start).total_seconds() for start, end in spans)
