@@ -54,9 +54,9 @@ bench: $(INSTALLED) ## measure the goals, into build/bench.json
 	@mkdir -p build
 	$(BIN)/python -m charging_assets_tests.bench
 
-faults: $(INSTALLED) ## kill processes and break disks
+faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json
 	@mkdir -p build
-	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or fault" --fault-report build/faults.json $(PYTEST_ARGS)
 
 wheel: $(INSTALLED) ## the package, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

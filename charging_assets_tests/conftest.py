@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["charging_assets_tests.faults.report"]
+
 _REPOSITORY = Path(__file__).parent.parent
 
 # Derandomized, so that a run in CI repeats; `--hypothesis-profile=explore` looks further.
