@@ -161,7 +161,11 @@ def digest(keys: Iterable[str]) -> str:
 
 def read(lake: Lake, key: str) -> Iterator[Answer]:
     """A raw object's answers, by slug; CorruptArchive names an object that is damaged."""
-    lines = _lines(lake, key)
+    yield from _answers(key, lake.get(key))
+
+
+def _answers(key: str, blob: bytes) -> Iterator[Answer]:
+    lines = _lines(key, blob)
     try:
         header = msgspec.json.decode(next(lines), type=_Header)
         if header.format != FORMAT:
@@ -180,9 +184,11 @@ def read(lake: Lake, key: str) -> Iterator[Answer]:
 def read_places(lake: Lake, keys: Iterable[str]) -> Iterator[tuple[str, str, list[Answer]]]:
     """An hour's answers place by place: (feed, slug, its answers by slot and request).
 
-    Objects are read side by side, so that no more than one place's bodies are held at once.
+    Objects are fetched together and unpacked side by side, so that no more than one place's bodies
+    are held at once.
     """
-    streams = [read(lake, key) for key in keys]
+    found = list(keys)
+    streams = map(_answers, found, lake.get_many(found))
     merged = heapq.merge(*streams, key=_place_order)
     for (feed, slug), answers in groupby(merged, key=lambda a: (a.poll.feed, a.place.slug)):
         yield feed, slug, sorted(answers, key=_answer_order)
@@ -246,8 +252,8 @@ def _place(line: _Line) -> Place:
     )
 
 
-def _lines(lake: Lake, key: str) -> Iterator[bytes]:
-    blob, reader, rest = lake.get(key), zstandard.ZstdDecompressor().decompressobj(), b""
+def _lines(key: str, blob: bytes) -> Iterator[bytes]:
+    reader, rest = zstandard.ZstdDecompressor().decompressobj(), b""
     try:
         for start in range(0, len(blob), _CHUNK):
             *whole, rest = (rest + reader.decompress(blob[start : start + _CHUNK])).split(b"\n")

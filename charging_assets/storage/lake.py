@@ -1,7 +1,8 @@
 """The lake: objects under keys, and nothing else.
 
-Belongs here: the `Lake` interface and its local-folder implementation. Does not belong here:
-what the objects mean (acquisition and preprocessing know) or how Parquet is made.
+Belongs here: the `Lake` interface and its local-folder implementation (`lake_s3` is the other).
+Does not belong here: what the objects mean (acquisition and preprocessing know) or how Parquet is
+made.
 
 Keys are relative, `/`-separated and made of `[A-Za-z0-9._=-]`: a key can never leave the lake.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +43,9 @@ class Lake(Protocol):
     def get(self, key: str) -> bytes:
         """The object's bytes; ObjectMissing if there is none."""
 
+    def get_many(self, keys: Iterable[str]) -> list[bytes]:
+        """The bytes of several objects, in the order asked; ObjectMissing if one is missing."""
+
     def keys(self, prefix: str) -> list[str]:
         """The keys that start with `prefix` (which ends in `/`), sorted."""
 
@@ -55,16 +59,21 @@ class Lake(Protocol):
         """Where a person or an engine finds the object."""
 
 
+def is_key(name: str) -> bool:
+    """Whether a name that stands in a store is a key of a lake."""
+    return _KEY.fullmatch(name) is not None
+
+
 def checked_key(key: str) -> str:
     """The key itself, or LakeError when it could point outside the lake."""
-    if not _KEY.fullmatch(key):
+    if not is_key(key):
         raise LakeError(f"{key!r} is not a lake key: use [A-Za-z0-9._=-] between single slashes")
     return key
 
 
 def checked_prefix(prefix: str) -> str:
     """The prefix itself, or LakeError when it is not a folder of the lake."""
-    if not prefix.endswith("/") or not _KEY.fullmatch(prefix[:-1]):
+    if not prefix.endswith("/") or not is_key(prefix[:-1]):
         raise LakeError(f"{prefix!r} is not a lake prefix: give a folder's key and a slash")
     return prefix
 
@@ -98,6 +107,9 @@ class LocalLake:
             raise ObjectMissing(f"the lake at {self.root} has no object {key}") from None
         except OSError as error:
             raise LakeError(f"cannot read {self.root / key}: {error.strerror}") from error
+
+    def get_many(self, keys: Iterable[str]) -> list[bytes]:
+        return [self.get(key) for key in keys]
 
     def keys(self, prefix: str) -> list[str]:
         folder = self.root / checked_prefix(prefix)

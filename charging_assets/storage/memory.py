@@ -6,6 +6,7 @@ Belongs here: in-memory stand-ins behind the storage interfaces, as strict as th
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 from charging_assets.storage.lake import ObjectMissing, checked_key, checked_prefix
 
@@ -32,6 +33,9 @@ class MemoryLake:
             return self.objects[checked_key(key)]
         except KeyError:
             raise ObjectMissing(f"the memory lake has no object {key}") from None
+
+    def get_many(self, keys: Iterable[str]) -> list[bytes]:
+        return [self.get(key) for key in keys]
 
     def keys(self, prefix: str) -> list[str]:
         folder = checked_prefix(prefix)

@@ -1,0 +1,227 @@
+"""A lake in S3 when S3, the network or the credentials do not play along."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+
+from charging_assets.acquisition.archive import hour_prefix
+from charging_assets.modelling.staging import staging_plan
+from charging_assets.partitions import Hour
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.storage.flat_files import StaleFlatFile, open_flat, write_flat
+from charging_assets.storage.lake import LakeError, ObjectMissing
+from charging_assets.storage.lake_s3 import S3Lake
+from charging_assets.storage.s3_resource import LakeS3Resource
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.storage.faulty_s3 import (
+    Fault,
+    FaultyS3,
+    cut_body,
+    faulty,
+    lose_reply,
+    refuse,
+    reset,
+)
+from charging_assets_tests.storage.seaweedfs import BUCKET, OWNER, READER, SeaweedFS, s3_resource
+
+SECRETS = (OWNER[1], READER[1])
+
+
+@pytest.fixture
+def proxy(s3_store: SeaweedFS) -> Iterator[FaultyS3]:
+    with faulty(s3_store.endpoint_url) as made:
+        yield made
+
+
+@pytest.fixture
+def lake(proxy: FaultyS3) -> S3Lake:
+    return S3Lake(BUCKET, f"test-{uuid.uuid4().hex}", s3_resource(proxy.endpoint_url))
+
+
+def hasty(proxy: FaultyS3, lake: S3Lake) -> S3Lake:
+    """The same lake, by a client that tries once only."""
+    return S3Lake(BUCKET, lake.prefix, s3_resource(proxy.endpoint_url, max_attempts=1))
+
+
+RETRIED: list[list[Fault]] = [[refuse(500)], [refuse(503), refuse(503)], [reset], [lose_reply]]
+
+
+@pytest.mark.parametrize("faults", RETRIED, ids=["500", "503 twice", "reset", "reply lost"])
+def test_put_new__is_tried_again_and_knows_its_own(
+    lake: S3Lake, proxy: FaultyS3, faults: list[Fault]
+) -> None:
+    proxy.faults = list(faults)
+    assert lake.put_new("raw/a", b"first") is True
+    proxy.faults = list(faults)
+    assert lake.put_new("raw/a", b"second") is False
+    assert lake.get("raw/a") == b"first"
+
+
+@pytest.mark.parametrize("fault", [lose_reply, refuse(500, having_done_it=True)])
+def test_put_new__without_a_second_try_a_lost_reply_is_resolved_by_looking(
+    lake: S3Lake, proxy: FaultyS3, fault: Fault
+) -> None:
+    once = hasty(proxy, lake)
+    proxy.faults = [fault]
+    assert once.put_new("raw/a", b"x") is True
+    proxy.faults = [fault]
+    assert once.put_new("raw/a", b"y") is False
+    assert proxy.methods == ["PUT", "HEAD"] * 2
+
+
+@pytest.mark.parametrize("fault", [reset, refuse(503)])
+def test_put_new__that_did_not_happen_is_an_error_and_leaves_nothing(
+    lake: S3Lake, proxy: FaultyS3, fault: Fault
+) -> None:
+    proxy.faults = [fault]
+    with pytest.raises(LakeError, match=r"cannot write s3://lake/test-\w+/raw/a: "):
+        hasty(proxy, lake).put_new("raw/a", b"x")
+    assert lake.keys("raw/") == []
+
+
+@pytest.mark.parametrize("faults", [[cut_body], [cut_body, refuse(503), cut_body], [reset]])
+def test_get__a_body_that_ends_half_way_is_read_again(
+    lake: S3Lake, proxy: FaultyS3, faults: list[Fault]
+) -> None:
+    body = bytes(range(256)) * 4000
+    lake.put("raw/a", body)
+    proxy.faults = list(faults)
+    assert lake.get("raw/a") == body
+
+
+def test_get__that_never_comes_whole_is_an_error_not_half_an_object(
+    lake: S3Lake, proxy: FaultyS3
+) -> None:
+    lake.put("raw/a", b"x" * 100_000)
+    proxy.faults = [cut_body] * 20
+    with pytest.raises(LakeError, match=r"cannot read .*raw/a: http://127\S+ cannot be reached or"):
+        lake.get("raw/a")
+
+
+def test_put__faults_leave_the_old_object_or_the_new(lake: S3Lake, proxy: FaultyS3) -> None:
+    once = hasty(proxy, lake)
+    lake.put("flat/a", b"old")
+    for fault in (reset, refuse(500), lose_reply):
+        proxy.faults = [fault]
+        with pytest.raises(LakeError, match="cannot write"):
+            once.put("flat/a", b"new")
+        assert lake.get("flat/a") == (b"new" if fault is lose_reply else b"old")
+
+
+def test_keys__more_than_a_page(s3_lake: S3Lake) -> None:
+    expected = [f"raw/{number:04}" for number in range(1001)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3_lake.put(key, b""), expected))
+    assert s3_lake.keys("raw/") == expected
+
+
+def test_keys__what_others_put_beside_is_passed_over(s3_lake: S3Lake, s3: LakeS3Resource) -> None:
+    for name in ("raw/", "raw/.hidden", "raw/a b", "raw/ok"):
+        s3.get_client().put_object(Bucket=BUCKET, Key=s3_lake.prefix + name, Body=b"")
+    assert s3_lake.keys("raw/") == ["raw/ok"]
+
+
+# --- credentials, buckets, networks -----------------------------------------------------------
+
+
+def test_reader__reads_and_lists_but_writes_nothing(s3_store: SeaweedFS, s3_lake: S3Lake) -> None:
+    s3_lake.put("raw/feed=a/x", b"x")
+    reader = S3Lake(BUCKET, s3_lake.prefix, s3_resource(s3_store.endpoint_url, READER))
+    assert reader.get("raw/feed=a/x") == b"x"
+    assert reader.get_many(["raw/feed=a/x"] * 3) == [b"x"] * 3
+    assert (reader.keys("raw/"), reader.folders("raw/")) == (["raw/feed=a/x"], ["feed=a"])
+    with pytest.raises(ObjectMissing):
+        reader.get("raw/none")
+    for method in ("put", "put_new"):
+        with pytest.raises(LakeError, match="lack the permission PutObject needs"):
+            getattr(reader, method)("raw/b", b"x")
+    with pytest.raises(LakeError, match="lack the permission DeleteObject needs"):
+        reader.delete("raw/feed=a/x")
+    assert s3_lake.keys("raw/") == ["raw/feed=a/x"]
+
+
+@pytest.mark.parametrize("identity", [(OWNER[0], "not-its-secret"), ("NOBODY", OWNER[1])])
+def test_wrong_credentials__are_named_as_such_and_never_told(
+    s3_store: SeaweedFS, identity: tuple[str, str]
+) -> None:
+    lake = S3Lake(BUCKET, "x", s3_resource(s3_store.endpoint_url, identity))
+    for course in (lambda: lake.get("a"), lambda: lake.put_new("a", b""), lambda: lake.keys("a/")):
+        with pytest.raises(LakeError, match="refuses the credentials") as caught:
+            course()
+        assert not isinstance(caught.value, ObjectMissing)
+        assert not any(secret in str(caught.value) for secret in (*SECRETS, identity[1]))
+
+
+def test_no_credentials__say_what_to_set(
+    s3_store: SeaweedFS, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/none")
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/none")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3 = LakeS3Resource(endpoint_url=s3_store.endpoint_url, region_name="us-east-1")
+    with pytest.raises(LakeError, match=r"no credentials .*set AWS_ACCESS_KEY_ID"):
+        S3Lake(BUCKET, "x", s3).get("a")
+
+
+def test_missing_bucket__is_named_with_what_to_do(s3_store: SeaweedFS) -> None:
+    lake = S3Lake("nosuchbucket", "x", s3_resource(s3_store.endpoint_url))
+    for course in (lambda: lake.get("a"), lambda: lake.put("a", b""), lambda: lake.keys("a/")):
+        with pytest.raises(LakeError, match=r"the bucket nosuchbucket does not exist .*create it"):
+            course()
+
+
+def test_no_network__is_an_error_that_ends() -> None:
+    lake = S3Lake(BUCKET, "x", s3_resource("http://127.0.0.1:9", max_attempts=2))
+    with pytest.raises(LakeError, match=r"cannot be reached .*check the network"):
+        lake.put_new("a", b"")
+
+
+def test_s3_lake__is_made_without_a_network() -> None:
+    assert S3Lake("b", "/p/q/", LakeS3Resource()).uri("raw/a") == "s3://b/p/q/raw/a"
+    assert S3Lake("b", "", LakeS3Resource()).uri("raw/a") == "s3://b/raw/a"
+
+
+# --- an hour is several objects ---------------------------------------------------------------
+
+
+def test_flat_hour__files_of_two_generations_are_never_staged_together(s3_lake: S3Lake) -> None:
+    """Every mixture that a reader can meet while the six files are being replaced."""
+    hour, rows = hours.HOUR, {}
+    for generation, polls in enumerate(({0: hours.stand()}, {0: hours.stand(), 10: hours.stand()})):
+        files = hours.flat_files(hours.lake_of(polls), hour)
+        rows[generation] = {file.table.name: file for file in files}
+    order = [table.name for table in FLAT_TABLES]
+    for replaced in range(len(order) + 1):
+        for position, table in enumerate(FLAT_TABLES):
+            made = rows[1 if position < replaced else 0][table.name]
+            write_flat(
+                s3_lake,
+                table,
+                hour,
+                made.read(),
+                archive_digest=made.archive_digest,
+                code_version=made.code_version,
+            )
+        found = [open_flat(s3_lake, table, hour) for table in FLAT_TABLES]
+        if replaced in (0, len(order)):
+            assert staging_plan(hour, found).archive_digest == found[0].archive_digest
+        else:
+            with pytest.raises(StaleFlatFile, match="from different archives"):
+                staging_plan(hour, found)
+
+
+def test_raw_hour__objects_that_come_while_it_is_read_are_all_or_none(s3_lake: S3Lake) -> None:
+    hour = Hour.of(datetime.fromisoformat("2022-01-11T20:00+00:00"))
+    prefix = hour_prefix("a", hour)
+    for minute in range(0, 60, 10):
+        slot = hour.start + timedelta(minutes=minute)
+        s3_lake.put_new(f"{prefix}{slot:%H%M}.zst", b"%d" % minute)
+        keys = s3_lake.keys(prefix)
+        assert [int(body) for body in s3_lake.get_many(keys)] == list(range(0, minute + 1, 10))
