@@ -1,4 +1,4 @@
-"""What every test may use: the shared samples, and Hypothesis that repeats."""
+"""What every test may use: the shared samples, the test bed, and Hypothesis that repeats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["charging_assets_tests.faults.report"]
+pytest_plugins = [
+    "charging_assets_tests.faults.report",
+    "charging_assets_tests.testbed.fixtures",
+]
 
 _REPOSITORY = Path(__file__).parent.parent
 

@@ -1,0 +1,61 @@
+"""The bed in the foreground: `python -m charging_assets_tests.testbed [options] [-- COMMAND…]`.
+
+Belongs here: arguments and what is printed. With a command, that runs with the bed's environment
+and its exit code is ours; without, the environment is printed and the bed stays until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from charging_assets_tests.testbed.bed import environment, running_bed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    with running_bed() as bed:
+        names = environment(
+            bed.new_bucket(options.bucket), bed.new_database(options.isolation, options.database)
+        )
+        if options.command:
+            return subprocess.run(options.command, env={**os.environ, **names}).returncode
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in names.items()]
+        if options.env_file:
+            # Whoever waits for the file sees it whole.
+            unfinished = options.env_file.with_name(f".{options.env_file.name}.writing")
+            unfinished.write_text("\n".join(lines) + "\n")
+            unfinished.replace(options.env_file)
+        print(*lines, "# Running until Ctrl-C.", sep="\n", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print("# Ended; nothing is kept.", flush=True)
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m charging_assets_tests.testbed",
+        description="S3 (SeaweedFS) and Redshift (PostgreSQL behind a proxy) on loopback.",
+    )
+    parser.add_argument("--isolation", choices=["snapshot", "serializable"], default="snapshot")
+    parser.add_argument("--bucket", default="charging-lake", help="bucket to make")
+    parser.add_argument("--database", default="dev", help="database to make")
+    parser.add_argument("--env-file", type=Path, help="write the environment there when ready")
+    parser.add_argument("command", nargs="*", help="run this with the environment, then end")
+    return parser.parse_args(arguments)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

