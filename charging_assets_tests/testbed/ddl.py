@@ -119,7 +119,8 @@ def create_table(statement: Statement) -> str:
     columns = {element.column for element in elements if element.column}
     keys = {name for element in elements for name in element.primary_key}
     is_like = any(element.is_like for element in elements)
-    _skip_attributes(statement, end + 1, None if is_like else columns)
+    has_key = any(element.is_distkey for element in elements)
+    _skip_attributes(statement, end + 1, None if is_like else columns, has_key=has_key)
     body = ", ".join(element.sql(keys) for element in elements if element.is_kept)
     return f"{head} {name} ({body})"
 
@@ -130,6 +131,7 @@ class _Element:
     column: str = ""
     primary_key: tuple[str, ...] = ()
     is_like: bool = False
+    is_distkey: bool = False
 
     @property
     def is_kept(self) -> bool:
@@ -165,13 +167,14 @@ def _column(statement: Statement, first: int, last: int, table: str) -> _Element
     name = statement.tokens[first].name
     where = f"{table.split('.')[-1].strip(chr(34))}.{name}"
     kind, at = column_type(statement, first + 1, where)
-    kept, is_key = [quoted(name), kind.sql], False
+    kept, is_key, is_distkey = [quoted(name), kind.sql], False, False
     while at < last:
         word = statement.upper(at)
         if word == "NOT" and statement.upper(at + 1) == "NULL":
             kept.append("NOT NULL")
             at += 2
         elif word in {"NULL", "UNIQUE", "DISTKEY", "SORTKEY"}:
+            is_distkey = is_distkey or word == "DISTKEY"
             at += 1
         elif word == "PRIMARY":
             is_key, at = True, at + 2
@@ -197,13 +200,16 @@ def _column(statement: Statement, first: int, last: int, table: str) -> _Element
             raise syntax_error(statement.tokens[at].text)
     if kind.byte_limit is not None:
         kept.append(_byte_check(name, kind.byte_limit))
-    return _Element(" ".join(kept), name, (name,) if is_key else ())
+    return _Element(" ".join(kept), name, (name,) if is_key else (), is_distkey=is_distkey)
 
 
 def _byte_check(name: str, limit: int) -> str:
-    mark = f"{zlib.crc32(name.encode()):08x}"
     check = f"CHECK (octet_length({quoted(name)}) <= {limit})"
-    return f"CONSTRAINT {BYTES_CONSTRAINT}{limit}_{mark} {check}"
+    return f"CONSTRAINT {BYTES_CONSTRAINT}{limit}_{_mark(name)} {check}"
+
+
+def _mark(column: str) -> str:
+    return f"{zlib.crc32(column.encode()):08x}"
 
 
 def _default_end(statement: Statement, at: int, last: int) -> int:
@@ -219,9 +225,11 @@ def _check_encoding(statement: Statement, at: int) -> None:
         raise Refused(f'invalid encoding type specified for column: "{statement.tokens[at].text}"')
 
 
-def _skip_attributes(statement: Statement, at: int, columns: set[str] | None) -> int:
+def _skip_attributes(
+    statement: Statement, at: int, columns: set[str] | None, *, has_key: bool = False
+) -> int:
     """Check the physical attributes that begin at a place; the place after them."""
-    style, has_key = "", False
+    style = ""
     while at < len(statement.tokens):
         word = statement.upper(at)
         if word == "DISTSTYLE":
@@ -280,4 +288,26 @@ def alter_table(statement: Statement) -> str | None:
         return None
     if statement.find("ENCODE", at=at) >= 0:
         return None
+    if word == "ALTER" and statement.find("TYPE", at=at) >= 0:
+        return _alter_type(statement, name, at)
     return statement.sql
+
+
+def _alter_type(statement: Statement, table: str, at: int) -> str:
+    """Another length of a VARCHAR, which is all that Redshift can alter a type to."""
+    at += 2 if statement.upper(at + 1) == "COLUMN" else 1
+    column = statement.tokens[at].name
+    kind, _ = column_type(statement, at + 2, column)
+    if kind.byte_limit is None:
+        raise Refused(f'cannot alter type of column "{column}" to {kind.sql}', UNSUPPORTED)
+    changed = (
+        f"ALTER TABLE {table} ALTER COLUMN {quoted(column)} TYPE {kind.sql}, "
+        f"ADD {_byte_check(column, kind.byte_limit)}"
+    )
+    return f"""DO $$ DECLARE old text; BEGIN
+FOR old IN SELECT conname FROM pg_constraint
+WHERE conrelid = '{table}'::regclass AND conname LIKE '{BYTES_CONSTRAINT}%{_mark(column)}' LOOP
+EXECUTE format('ALTER TABLE {table} DROP CONSTRAINT %I', old);
+END LOOP;
+{changed};
+END $$"""

@@ -102,18 +102,13 @@ class Postgres:
             if time.monotonic() > deadline:
                 raise ServerFailed(f"PostgreSQL does not answer:\n{self._server.log_tail()}")
             time.sleep(0.05)
-        self.run_sql(f"CREATE DATABASE {_TEMPLATE}")
+        self.run_sql(f"CREATE DATABASE {_TEMPLATE} IS_TEMPLATE true")
         self.run_sql(_FUNCTIONS.read_text(encoding="utf-8"), database=_TEMPLATE)
 
     def create_database(self, name: str, *, owner: str, isolation: str) -> None:
         """A database as Redshift's would be, with its functions and isolation level."""
-        level = {"snapshot": "repeatable read", "serializable": "serializable"}[isolation]
-        self.run_sql(
-            f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} OWNER {owner};"
-            f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}';"
-            f'ALTER DATABASE {name} SET search_path = "$user", public, rs, pg_catalog;'
-            f"ALTER DATABASE {name} SET rs.isolation = '{isolation}';"
-        )
+        first, *then = create_database(name, isolation)
+        self.run_sql(";".join([f"{first} OWNER {owner}", *then]))
 
     def run_sql(self, sql: str, *, database: str = "postgres") -> str:
         """Run statements as the superuser; what they say, tab-separated."""
@@ -153,6 +148,16 @@ class Postgres:
         if done.returncode:
             raise ServerFailed(f"{program} failed: {done.stderr.strip()}")
         return done.stdout
+
+
+def create_database(name: str, isolation: str) -> list[str]:
+    """The statements that make a database, each of them outside of a transaction."""
+    level = {"snapshot": "repeatable read", "serializable": "serializable"}[isolation]
+    return [
+        f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}",
+        f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'",
+        f'ALTER DATABASE {name} SET search_path = "$user", public, rs, pg_catalog',
+    ]
 
 
 def unprivileged_user() -> int:

@@ -186,8 +186,13 @@ class Session:
         if translated.copy:
             copy(self._backend, self._objects, translated.copy, self._user)
             return "COPY"
+        if translated.alone and self._backend.in_transaction:
+            told = f"{translated.alone} cannot run inside a transaction block"
+            raise Refused(told, "25001")
         if translated.sql:
             self._backend.run(translated.sql)
+        for each in translated.then:
+            self._backend.run(each)
         if translated.then_commits and self._backend.in_transaction:
             self._backend.run("COMMIT")
         return translated.tag

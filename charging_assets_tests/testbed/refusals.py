@@ -1,0 +1,181 @@
+"""What PostgreSQL would run and Redshift would not.
+
+Belongs here: finding it in a statement, and Redshift's words for it. Does not belong here: refusals
+about tables' definitions (`ddl`) and about COPY (`copy_options`, `load`).
+"""
+
+from __future__ import annotations
+
+from charging_assets_tests.testbed.errors import SYNTAX, UNDEFINED_FUNCTION, UNSUPPORTED, Refused
+from charging_assets_tests.testbed.known_functions import KNOWN, LEADER_ONLY
+from charging_assets_tests.testbed.tokens import Statement, syntax_error
+
+# Statements that begin so; the longest beginning is told.
+_STATEMENTS = (
+    ("CREATE", "INDEX"),
+    ("CREATE", "UNIQUE", "INDEX"),
+    ("CREATE", "SEQUENCE"),
+    ("CREATE", "TRIGGER"),
+    ("CREATE", "TYPE"),
+    ("CREATE", "DOMAIN"),
+    ("CREATE", "EXTENSION"),
+    ("CREATE", "RULE"),
+    ("CREATE", "TABLESPACE"),
+    ("CREATE", "AGGREGATE"),
+    ("CREATE", "UNLOGGED"),
+    ("DROP", "INDEX"),
+    ("REINDEX",),
+    ("SAVEPOINT",),
+    ("RELEASE",),
+    ("LISTEN",),
+    ("NOTIFY",),
+    ("CLUSTER",),
+    ("DO",),
+    ("REFRESH", "MATERIALIZED", "VIEW", "CONCURRENTLY"),
+)
+
+# Words in a row that no statement of Redshift has; the error points at the one given.
+_SYNTAX = (
+    (("ON", "CONFLICT"), 0),
+    (("NULLS", "DISTINCT"), 0),
+    (("IS", "DISTINCT", "FROM"), 1),
+    (("IS", "NOT", "DISTINCT", "FROM"), 2),
+    (("FOR", "UPDATE"), 0),
+    (("FOR", "SHARE"), 0),
+    (("SKIP", "LOCKED"), 0),
+    (("LATERAL", "("), 0),
+    (("TABLESAMPLE",), 0),
+    (("FILTER", "("), 1),
+    (("AS", "MATERIALIZED"), 1),
+    (("AS", "NOT", "MATERIALIZED"), 1),
+    (("OVERRIDING", "SYSTEM"), 0),
+    (("WITH", "ORDINALITY"), 0),
+    (("FETCH", "FIRST"), 0),
+)
+
+# Words that stand before a parenthesis and call nothing.
+_BEFORE_PARENTHESES = """
+add all and any as between bpchar by case char character check column compound conflict constraint
+cube date decimal default distinct distkey else escape except execute exists filter float foreign
+from group grouping having identity ilike in integer interleaved intersect interval into is join key
+lateral like limit minus nchar not numeric nvarchar on or order over partition precision primary
+qualify real references returning returns rollup select set sets similar some sortkey super table
+tables text then time timestamp to top union unique using values varbinary varbyte varchar varying
+view when where window with within
+"""
+_NO_FUNCTIONS = frozenset(_BEFORE_PARENTHESES.upper().split())
+
+
+def check(statement: Statement) -> None:
+    """Refused when Redshift would not run the statement."""
+    _check_beginning(statement)
+    for words, at_fault in _SYNTAX:
+        at = statement.find(*words)
+        if at >= 0:
+            raise syntax_error(statement.tokens[at + at_fault].text)
+    _check_words(statement)
+    if not statement.starts("CREATE", "FUNCTION") and not statement.starts("GRANT"):
+        _check_functions(statement)
+
+
+def _check_beginning(statement: Statement) -> None:
+    for words in _STATEMENTS:
+        if statement.starts(*words):
+            told = " ".join(words)
+            raise Refused(f'SQL command "{told}" not supported on Redshift tables.', UNSUPPORTED)
+    if statement.starts("ROLLBACK", "TO"):
+        raise syntax_error("TO")
+    if statement.starts("LOCK") and statement.find("IN") >= 0:
+        raise syntax_error("IN")
+    if statement.starts("WITH") and statement.find("INSERT", depth=0) >= 0:
+        raise syntax_error("INSERT")
+
+
+def _check_words(statement: Statement) -> None:
+    for at in range(len(statement.tokens)):
+        word, after = statement.upper(at), statement.upper(at + 1)
+        if word == "RETURNING":
+            raise syntax_error(statement.tokens[at].text)
+        if word == "DISTINCT" and after == "ON" and statement.upper(at + 2) == "(":
+            raise Refused("SELECT DISTINCT ON is not supported", UNSUPPORTED)
+        if word == "WINDOW" and statement.upper(at + 2) == "AS":
+            raise syntax_error(statement.tokens[at].text)
+        if word == "ARRAY" and after == "[":
+            raise Refused("array constructors are not supported", UNSUPPORTED)
+        if word in {"FROM", "JOIN"} and after == "(" and statement.upper(at + 2) == "VALUES":
+            raise syntax_error(statement.tokens[at + 2].text)
+        if word == "CAST" or word == "::":
+            _check_type(statement, at)
+
+
+def _check_type(statement: Statement, at: int) -> None:
+    if statement.upper(at) == "CAST":
+        if statement.upper(at + 1) != "(":
+            return
+        as_at = statement.find("AS", at=at + 2, depth=0)
+        if as_at < 0:
+            return
+        at = as_at
+    name = statement.tokens[at + 1].text.lower()
+    if name in {"jsonb", "uuid", "bytea", "hstore", "xml", "money", "inet", "cidr", "serial"}:
+        raise Refused(f'type "{name}" does not exist', "42704")
+
+
+def _check_functions(statement: Statement) -> None:
+    for at, token in enumerate(statement.tokens[:-1]):
+        is_call = statement.upper(at + 1) == "(" and token.upper[:1].isalpha()
+        if not is_call or token.upper in _NO_FUNCTIONS or _names_a_table(statement, at):
+            continue
+        name = token.text.lower()
+        if name in LEADER_ONLY and statement.find("FROM") >= 0:
+            raise Refused(
+                "Specified types or functions (one per INFO message) not supported on Redshift "
+                "tables.",
+                UNSUPPORTED,
+            )
+        if name not in KNOWN and name not in LEADER_ONLY:
+            raise Refused(f"function {name}() does not exist", UNDEFINED_FUNCTION)
+
+
+def _names_a_table(statement: Statement, at: int) -> bool:
+    """Whether a name before a parenthesis is not called: a table's, a CTE's, an alias'."""
+    while statement.upper(at - 1) == ".":
+        at -= 2
+    before = statement.upper(at - 1)
+    if before in {"INTO", "TABLE", "EXISTS", "REFERENCES", "COPY", "VIEW", "ANALYZE", "AS"}:
+        return True
+    after = statement.close(statement.find("(", at=at)) + 1
+    return before in {"WITH", "RECURSIVE", ","} and statement.starts("AS", "(", at=after)
+
+
+def check_full_names(statement: Statement) -> None:
+    """Refused when a late-binding view names a table without its schema."""
+    named = {
+        statement.tokens[at].name
+        for at in range(len(statement.tokens))
+        if statement.starts("AS", "(", at=at + 1)
+    }
+    for at in range(len(statement.tokens) - 1):
+        if statement.upper(at) in {"FROM", "JOIN"} and statement.upper(at + 1) not in {
+            "(",
+            "SELECT",
+        }:
+            name = statement.tokens[at + 1].name
+            is_part = statement.upper(at) == "FROM" and _in_extract(statement, at)
+            if statement.upper(at + 2) != "." and name not in named and not is_part:
+                raise Refused(
+                    "All the relations in a late-binding view must be qualified with a schema: "
+                    f"{name}",
+                    UNSUPPORTED,
+                )
+
+
+def _in_extract(statement: Statement, at: int) -> bool:
+    return statement.upper(at - 3) in {"EXTRACT", "TRIM", "SUBSTRING"}
+
+
+def no_parameters(statement: Statement, what: str) -> None:
+    """Refused when a statement that takes no bound parameters has one."""
+    for token in statement.tokens:
+        if token.upper.startswith("$"):
+            raise Refused(f"there is no parameter {token.text} in {what}", SYNTAX)

@@ -1,0 +1,59 @@
+"""What Redshift refuses is refused, to the real driver, and the transaction is aborted by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redshift_connector
+
+from charging_assets_tests.testbed.bed import Bed
+from charging_assets_tests.testbed.refused import ALONE, REFUSED, Refusal
+
+PAGE = Path(__file__).parents[2] / "docs" / "testbed.md"
+
+
+@pytest.fixture(scope="module")
+def connection(testbed: Bed) -> Iterator[Any]:
+    database = testbed.new_database()
+    opened = redshift_connector.connect(**database.connection_arguments())
+    cursor = opened.cursor()
+    cursor.execute("CREATE TABLE t (a BIGINT, b VARCHAR(4))")
+    opened.commit()
+    yield opened
+    opened.close()
+
+
+def refused(connection: Any, sql: str, params: dict[str, Any] | None = None) -> dict[str, str]:
+    cursor = connection.cursor()
+    cursor.paramstyle = "named"
+    with pytest.raises(redshift_connector.ProgrammingError) as caught:
+        cursor.execute(sql, params)
+    found: dict[str, str] = caught.value.args[0]
+    return found
+
+
+@pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: refusal.title)
+def test_refused__in_redshifts_words__and_the_transaction_is_over(
+    connection: Any, refusal: Refusal
+) -> None:
+    found = refused(connection, refusal.sql, {"a": 1} if ":a" in refusal.sql else None)
+    assert (found["M"], found["C"]) == (refusal.message, refusal.code)
+    assert refused(connection, "SELECT 1")["C"] == "25P02"
+    connection.rollback()
+    connection.cursor().execute("SELECT a FROM t")
+    connection.rollback()
+
+
+@pytest.mark.parametrize("sql", ALONE)
+def test_alone__in_a_transaction__is_refused(connection: Any, sql: str) -> None:
+    connection.cursor().execute("SELECT a FROM t")
+    assert refused(connection, sql)["M"].endswith("cannot run inside a transaction block")
+    connection.rollback()
+
+
+@pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: refusal.title)
+def test_page__names_every_refusal(refusal: Refusal) -> None:
+    assert refusal.title in PAGE.read_text(encoding="utf-8")
