@@ -1,0 +1,173 @@
+"""IAM policies: of the grammar, without wildcards, and each allowing its own work alone."""
+
+from __future__ import annotations
+
+import re
+
+import boto3
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charging_assets_tests.deploy.files import DEPLOY, read_json
+from charging_assets_tests.deploy.policies import Request, allowed, check_grammar, texts
+
+BUCKET = "arn:aws:s3:::charging-assets-example"
+IDENTITIES = {
+    path.stem: read_json(str(path.relative_to(DEPLOY)))
+    for path in [*DEPLOY.glob("aws/*.json"), *DEPLOY.glob("ecs/*.json")]
+    if path.stem not in {"bucket-policy", "lifecycle", "lifecycle-logs", "task-definition"}
+}
+BUCKET_POLICY = read_json("aws/bucket-policy.json")
+ARCHIVIST = "arn:aws:iam::111122223333:role/charging-assets-archivist"
+# AWS narrows these to no resource.
+UNNARROWED = {
+    "ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition", "ec2:DescribeNetworkInterfaces",
+}  # fmt: skip
+# Actions that are no operation of the API, or go by another name.
+NOT_OF_THE_API = {"s3:ListBucket", "s3:DeleteObjectVersion", "iam:PassRole"}
+CREATING = {"s3:if-none-match": "*", "s3:ObjectCreationOperation": "true"}
+OVERWRITING = {"s3:ObjectCreationOperation": "true"}
+TLS = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+RAW = f"{BUCKET}/raw/feed=chargecloud/date=2026-01-12/hour=08/20260112T080000Z-abc.ndjson.zst"
+
+each = pytest.mark.parametrize("name", IDENTITIES)
+keys = st.text("abcdefghijklmnopqrstuvwxyz0123456789=-/.", min_size=1, max_size=40)
+
+
+def may(name: str, action: str, resource: str, /, **context: str) -> bool:
+    """Whether the identity of a policy may, with the bucket's policy in force, over TLS."""
+    keys = {"principal": "aws:PrincipalArn", "prefix": "s3:prefix"}
+    named = {keys.get(key, key): value for key, value in context.items()}
+    request = Request(action, resource, {**TLS, **named})
+    return allowed(request, [IDENTITIES[name]], BUCKET_POLICY)
+
+
+def put(name: str, resource: str, context: dict[str, str]) -> bool:
+    return allowed(
+        Request("s3:PutObject", resource, {**TLS, **context}), [IDENTITIES[name]], BUCKET_POLICY
+    )
+
+
+def test_policies__there_are_some():
+    assert {"poller", "loader", "reader", "archivist", "redshift-copy"} <= IDENTITIES.keys()
+
+
+@pytest.mark.parametrize("name", [*IDENTITIES, "bucket-policy"])
+def test_policies__are_policies(name):
+    check_grammar({**IDENTITIES, "bucket-policy": BUCKET_POLICY}[name])
+
+
+@pytest.mark.parametrize(
+    "change", [{"Effect": "allow"}, {"NotAction": "s3:*"}, {"Condition": {"StringLikes": {}}}]
+)
+def test_grammar__refuses_what_is_no_policy(change):
+    statement = {**IDENTITIES["reader"]["Statement"][0], **change}
+    with pytest.raises(jsonschema.ValidationError):
+        check_grammar({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@each
+def test_policies__no_action_is_a_wildcard_and_resources_are_named(name):
+    for statement in IDENTITIES[name]["Statement"]:
+        actions = set(texts(statement["Action"]))
+        assert not [action for action in actions if "*" in action]
+        if "*" in texts(statement.get("Resource", [])):
+            assert actions <= UNNARROWED
+
+
+@each
+def test_policies__every_action_is_one_that_aws_has(name):
+    for statement in IDENTITIES[name]["Statement"]:
+        for action in set(texts(statement["Action"])) - NOT_OF_THE_API:
+            service, operation = action.split(":")
+            client = boto3.client(service, region_name="eu-central-1")
+            assert operation in client.meta.service_model.operation_names, action
+
+
+def test_poller__creates_in_the_archive_and_changes_nothing():
+    assert put("poller", RAW, CREATING)
+    assert not put("poller", RAW, OVERWRITING)
+    assert put("poller", f"{BUCKET}/missed/feed=x/a.json", CREATING)
+    assert may("poller", "s3:GetObject", RAW)
+    assert may("poller", "s3:ListBucket", BUCKET, prefix="raw/feed=chargecloud/")
+    assert not may("poller", "s3:ListBucket", BUCKET)
+    for other in ("flat/a", "published/a", "load/a"):
+        assert not put("poller", f"{BUCKET}/{other}", CREATING)
+
+
+@given(keys)
+def test_nobody_but_the_archivist_deletes_from_the_archive(key):
+    for name in IDENTITIES:
+        for action in ("s3:DeleteObject", "s3:DeleteObjectVersion"):
+            role = f"arn:aws:iam::111122223333:role/charging-assets-{name}"
+            can = may(name, action, f"{BUCKET}/raw/{key}", principal=role)
+            assert can == (name == "archivist" and action == "s3:DeleteObject")
+
+
+@given(keys)
+def test_nobody_overwrites_the_archive(key):
+    for name in IDENTITIES:
+        context = {**OVERWRITING, "aws:PrincipalArn": ARCHIVIST}
+        assert not put(name, f"{BUCKET}/raw/{key}", context)
+
+
+def test_bucket_policy__stops_an_administrator_too():
+    anything = {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "All", "Effect": "Allow", "Action": "s3:*", "Resource": "*"}],
+    }
+    root = {**TLS, "aws:PrincipalArn": "arn:aws:iam::111122223333:role/admin"}
+
+    def can(action: str, resource: str, context: dict[str, str]) -> bool:
+        return allowed(Request(action, resource, {**root, **context}), [anything], BUCKET_POLICY)
+
+    assert can("s3:PutObject", RAW, CREATING)
+    assert not can("s3:PutObject", RAW, OVERWRITING)
+    assert not can("s3:DeleteObject", RAW, {})
+    assert can("s3:PutObject", f"{BUCKET}/flat/a", OVERWRITING)
+    # A part of a multipart upload creates no object; its completion does.
+    assert can("s3:PutObject", RAW, {"s3:ObjectCreationOperation": "false"})
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [{"aws:SecureTransport": "false"}, {"aws:SecureTransport": "true", "s3:TlsVersion": "1.1"}],
+)
+def test_bucket_policy__only_over_tls(connection):
+    request = Request("s3:GetObject", RAW, connection)
+    assert not allowed(request, [IDENTITIES["loader"]], BUCKET_POLICY)
+
+
+def test_loader__replaces_what_is_made_and_only_reads_the_archive():
+    assert may("loader", "s3:GetObject", RAW)
+    assert not put("loader", RAW, CREATING)
+    for folder in ("flat", "published", "load"):
+        for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+            assert may("loader", action, f"{BUCKET}/{folder}/a")
+    assert may("loader", "redshift-serverless:GetCredentials", _workgroup())
+
+
+def test_reader__reads_what_is_published_and_nothing_else():
+    assert may("reader", "s3:GetObject", f"{BUCKET}/published/mart_city_day/a.parquet")
+    assert not may("reader", "s3:GetObject", RAW)
+    assert may("reader", "s3:ListBucket", BUCKET, prefix="published/")
+    assert not may("reader", "s3:ListBucket", BUCKET, prefix="raw/")
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert not may("reader", action, f"{BUCKET}/published/a")
+
+
+def test_redshift_copy__reads_what_is_being_loaded_and_is_redshift_s_alone():
+    assert may("redshift-copy", "s3:GetObject", f"{BUCKET}/load/run/part-0.parquet")
+    assert not may("redshift-copy", "s3:GetObject", RAW)
+    assert not may("redshift-copy", "s3:PutObject", f"{BUCKET}/load/a")
+    (trust,) = IDENTITIES["redshift-copy-trust"]["Statement"]
+    assert all(re.fullmatch(r"redshift[a-z-]*\.amazonaws\.com", who) for who in
+               trust["Principal"]["Service"])  # fmt: skip
+    assert trust["Condition"]["StringEquals"]["aws:SourceAccount"]
+
+
+def _workgroup() -> str:
+    (statement,) = [s for s in IDENTITIES["loader"]["Statement"] if s["Sid"] == "LogInToRedshift"]
+    return str(statement["Resource"])
