@@ -59,7 +59,8 @@ def test_dagster_yaml__dagster_accepts_it_and_finds_every_class(variant, monkeyp
 
 @each
 def test_dagster_yaml__storage_is_what_the_environment_says(variant):
-    config = _ref(variant).storage_data.config_dict["postgres_db"]
+    config = dict(_ref(variant).storage_data.config_dict["postgres_db"])
+    assert config.pop("scheme") == "postgresql+psycopg2"
     assert {key: value["env"] for key, value in config.items()} == {
         "hostname": "DAGSTER_POSTGRES_HOST",
         "port": "DAGSTER_POSTGRES_PORT",
