@@ -15,6 +15,7 @@ from charging_assets import deployments
 from charging_assets.acquisition.assets import raw_api_snapshots
 from charging_assets.automation.jobs import JOBS
 from charging_assets.automation.schedules import SCHEDULES
+from charging_assets.automation.sensors import SENSORS
 from charging_assets.checks.assets import CHECKS
 from charging_assets.modelling.assets import ASSETS as MODELLING_ASSETS
 from charging_assets.preprocessing.assets import flat_tables
@@ -30,6 +31,7 @@ def build(
         asset_checks=CHECKS,
         jobs=JOBS,
         schedules=SCHEDULES,
+        sensors=SENSORS,
         resources=deployments.resources(storage or deployments.storage(), feeds),
         # Steps are short and share what they import: one process a run, not one a step.
         executor=dg.in_process_executor,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from charging_assets.acquisition.feeds import load_feeds
+from charging_assets.acquisition.spool import Spool
 from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import Warehouse
@@ -27,10 +28,11 @@ class DeploymentError(ValueError):
 
 @dataclass(frozen=True)
 class Storage:
-    """A lake and a warehouse that belong together."""
+    """A lake and a warehouse that belong together, and where polls wait that the lake refused."""
 
     lake: Lake
     warehouse: Warehouse
+    spool: Spool | None = None
 
 
 def home(environment: Mapping[str, str] = os.environ) -> Path:
@@ -52,7 +54,11 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
             f"CHARGING_DEPLOYMENT is {name!r}; this version has: {', '.join(DEPLOYMENTS)}"
         )
     folder = home(environment)
-    return Storage(LocalLake(folder / "lake"), DuckDBWarehouse(folder / "warehouse.duckdb"))
+    return Storage(
+        LocalLake(folder / "lake"),
+        DuckDBWarehouse(folder / "warehouse.duckdb"),
+        Spool(folder / "spool"),
+    )
 
 
 def memory_storage() -> Storage:
@@ -68,6 +74,7 @@ def resources(chosen: Storage, feeds: Mapping[str, Any] | None = None) -> dict[s
     return {
         "lake": chosen.lake,
         "warehouse": chosen.warehouse,
+        "spool": chosen.spool,
         "feeds": load_feeds() if feeds is None else feeds,
         "raw_io_manager": RawArchiveIOManager(chosen.lake),
         "lake_io_manager": LakeIOManager(chosen.lake),

@@ -20,7 +20,7 @@ import pytest
 from charging_assets import definitions, deployments
 from charging_assets.acquisition.archive import hours_archived, read
 from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.hour import missed_slots
+from charging_assets.acquisition.missed import missed_slots
 from charging_assets.modelling.staging import prune
 from charging_assets.partitions import Hour
 from charging_assets.schemas.catalog import TABLES

@@ -13,8 +13,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import heapq
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ _LEVEL = 9
 _SUFFIX = ".ndjson.zst"
 _CHUNK = 1 << 18
 _SLOT_FORMAT = "%Y%m%dT%H%M%SZ"
+_DAY = re.compile(r"date=\d{4}-\d{2}-\d{2}").fullmatch
 
 
 class CorruptArchive(Exception):
@@ -139,11 +141,33 @@ def feeds_archived(lake: Lake) -> list[str]:
 
 def hours_archived(lake: Lake) -> dict[Hour, list[str]]:
     """Every hour that has raw objects, with their keys, in order."""
+    return _by_hour(lake.keys(RAW))
+
+
+def days_archived(lake: Lake) -> list[date]:
+    """The UTC days that have raw objects, of any feed, in order: one listing a feed."""
+    names = {name for feed in feeds_archived(lake) for name in lake.folders(f"{RAW}feed={feed}/")}
+    return sorted(date.fromisoformat(name.removeprefix("date=")) for name in names if _DAY(name))
+
+
+def hours_of_days(lake: Lake, days: Iterable[date]) -> dict[Hour, list[str]]:
+    """The hours of some UTC days that have raw objects: one listing a feed and day."""
+    feeds = feeds_archived(lake)
+    prefixes = [f"{RAW}feed={feed}/date={day:%Y-%m-%d}/" for day in days for feed in feeds]
+    return _by_hour(key for prefix in prefixes for key in lake.keys(prefix))
+
+
+def slots_archived(lake: Lake, feed: str, day: date) -> list[datetime]:
+    """The slots of a feed's polls of a UTC day, sorted."""
+    keys = lake.keys(f"{RAW}feed={feed}/date={day:%Y-%m-%d}/")
+    return sorted(slot_of_key(key) for key in keys if key.endswith(_SUFFIX))
+
+
+def _by_hour(keys: Iterable[str]) -> dict[Hour, list[str]]:
     found: dict[Hour, list[str]] = {}
-    for key in lake.keys(RAW):
-        if not key.endswith(_SUFFIX):
-            continue
-        found.setdefault(_hour_of(key), []).append(key)
+    for key in sorted(keys):
+        if key.endswith(_SUFFIX):
+            found.setdefault(_hour_of(key), []).append(key)
     return dict(sorted(found.items()))
 
 

@@ -9,16 +9,18 @@ from typing import Any
 
 import dagster as dg
 
+from charging_assets.acquisition.gaps import note_key
 from charging_assets.acquisition.hour import (
     HourArchive,
     NoArchivedPolls,
     PollReport,
     find_hour,
     poll_hour,
-    record_unpolled,
     running_hour,
 )
+from charging_assets.acquisition.missed import record_unpolled
 from charging_assets.acquisition.poll import poll
+from charging_assets.acquisition.spool import Spool
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.storage.lake import Lake
 
@@ -55,7 +57,7 @@ class RawArchiveIOManager(dg.IOManager):
         for key, found in obj.items():
             context.step_context.add_asset_metadata(
                 {
-                    "path": dg.MetadataValue.path(self._lake.uri(found.keys[0].rsplit("/", 1)[0])),
+                    "path": dg.MetadataValue.path(_told_path(self._lake, found)),
                     "dagster/row_count": len(found.keys),
                     "archive_digest": found.digest,
                 },
@@ -78,9 +80,12 @@ class RawArchiveIOManager(dg.IOManager):
     metadata={"dagster/column_schema": _LINE_COLUMNS},
 )
 def raw_api_snapshots(
-    context: dg.AssetExecutionContext, config: RawConfig, lake: dg.ResourceParam[Lake],
+    context: dg.AssetExecutionContext,
+    config: RawConfig,
+    lake: dg.ResourceParam[Lake],
     feeds: dg.ResourceParam[Any],
-) -> dict[str, HourArchive]:  # fmt: skip
+    spool: dg.ResourceParam[Any],
+) -> dict[str, HourArchive]:
     """What the feeds answered in the hour, byte for byte; written once, never changed.
 
     Materializing an hour finds its archived polls. Only the `poll` job, for the running hour,
@@ -93,14 +98,21 @@ def raw_api_snapshots(
             record_unpolled(lake, feeds, planned, f"its run began after {hours[0]} was over")
         for hour in hours:
             _refuse_other_hours(hour)
-        report = poll_hour(lake, feeds, hours[0], poller=poll, planned_at=planned)
+        report = poll_hour(lake, feeds, hours[0], poller=poll, planned_at=planned, spool=spool)
         _tell(context, report)
-        if report.failed_feeds and not report.written:
+        if report.spooled:
+            raise dg.Failure(_told_spooled(report, spool), allow_retries=False)
+        if report.failed_feeds and not (report.written or report.known):
             raise dg.Failure(f"no feed could be polled: {report.failed_feeds}")
     try:
         return {hour.key: find_hour(lake, hour) for hour in hours}
     except NoArchivedPolls as error:
         raise dg.Failure(str(error), allow_retries=False) from None
+
+
+def _told_path(lake: Lake, found: HourArchive) -> str:
+    """The folder of the hour's first raw object; for an accepted gap, where its note is."""
+    return lake.uri((found.keys or (note_key(found.hour),))[0].rsplit("/", 1)[0])
 
 
 def _refuse_other_hours(hour: Hour) -> None:
@@ -123,10 +135,25 @@ def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
         context.log.warning(f"{feed}: the planned slot was missed; the poll is kept under {slot}")
     for feed, reason in report.failed_feeds.items():
         context.log.error(f"{feed}: no poll: {reason}")
+    for reason in report.unnoted:
+        context.log.warning(f"a missed slot could not be noted; the next poll notes it: {reason}")
+    if report.known:
+        context.log.info(f"already polled in this slot, not asked again: {report.known}")
+    if report.drained.archived:
+        context.log.info(f"archived from the spool: {report.drained.archived}")
     context.add_output_metadata(
         {
             "polls_written": len(report.written),
             "degraded_places": dg.MetadataValue.json(report.degraded),
             "failed_feeds": dg.MetadataValue.json(report.failed_feeds),
+            "drained_from_spool": len(report.drained.archived),
         }
+    )
+
+
+def _told_spooled(report: PollReport, spool: Spool) -> str:
+    return (
+        f"the lake took no polls of {', '.join(report.spooled)}: {report.spooled}. They are kept "
+        f"in the spool, {spool.folder}, where {len(spool.waiting())} wait; the next poll that "
+        "finds the lake working archives them, or `charging-assets drain`"
     )

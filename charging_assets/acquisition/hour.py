@@ -1,26 +1,39 @@
 """An hour of the archive: found, or polled while it lasts.
 
-Belongs here: the rule that a past hour is never filled with today's data, late polls, missed
-slots. Does not belong here: HTTP (`client`, `poll`), the objects' format (`archive`), Dagster.
+Belongs here: the rule that a past hour is never filled with today's data, late polls, polls that
+cannot be archived. Does not belong here: HTTP (`client`, `poll`), the objects' format (`archive`),
+notes about what was not polled (`missed`, `gaps`), Dagster.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from charging_assets.acquisition.archive import (
     Place,
     Poll,
-    archive,
+    RawObject,
+    days_archived,
     digest,
+    encode,
     feeds_archived,
     hour_keys,
+    hours_archived,
+    hours_of_days,
+    read,
     slot_of_key,
 )
 from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.gaps import accepted_hours, days_with_gaps, is_accepted
+from charging_assets.acquisition.missed import (
+    is_archived,
+    is_due,
+    record_missed,
+    record_silence,
+)
+from charging_assets.acquisition.spool import Drained, Spool
 from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.lake import Lake
 
@@ -45,18 +58,44 @@ class HourArchive:
 
 @dataclass
 class PollReport:
-    """What one round of polls came to: objects written, places that failed, feeds that failed."""
+    """What one round of polls came to.
+
+    Objects written, places and feeds that failed, late polls with their slots, feeds that another
+    poller had asked, polls spooled and why, what was drained from the spool, notes not written.
+    """
 
     written: list[str] = field(default_factory=list)
     degraded: dict[str, dict[str, str]] = field(default_factory=dict)
     failed_feeds: dict[str, str] = field(default_factory=dict)
     late: dict[str, str] = field(default_factory=dict)
+    known: list[str] = field(default_factory=list)
+    spooled: dict[str, str] = field(default_factory=dict)
+    drained: Drained = field(default_factory=Drained)
+    unnoted: list[str] = field(default_factory=list)
+
+
+def hours_known(lake: Lake, days: Iterable[date] | None = None) -> dict[Hour, list[str]]:
+    """The hours that can be loaded, with their raw objects: archived ones, and accepted gaps.
+
+    Of some UTC days, or of all time.
+    """
+    days = None if days is None else list(days)
+    archived = hours_archived(lake) if days is None else hours_of_days(lake, days)
+    return dict(sorted({**{hour: [] for hour in accepted_hours(lake, days)}, **archived}.items()))
+
+
+def days_known(lake: Lake) -> list[date]:
+    """The UTC days of `hours_known`, in order."""
+    return sorted({*days_archived(lake), *days_with_gaps(lake)})
 
 
 def find_hour(lake: Lake, hour: Hour) -> HourArchive:
-    """The hour as archived, of all feeds; NoArchivedPolls says how to import them."""
+    """The hour as archived, of all feeds; NoArchivedPolls says how to import them.
+
+    An hour that was accepted as lost is found empty.
+    """
     keys = hour_keys(lake, feeds_archived(lake), hour)
-    if not keys:
+    if not keys and not is_accepted(lake, hour):
         raise NoArchivedPolls(
             f"no archived polls for {hour} (UTC). An hour that is over is never filled with "
             "today's answers. If you have them, import them (`charging-assets import PATH`) and "
@@ -72,60 +111,98 @@ def poll_hour(
     *,
     poller: Poller,
     planned_at: datetime | None = None,
+    spool: Spool | None = None,
+    now: datetime | None = None,
 ) -> PollReport:
     """Poll every enabled feed once and archive what came, each under its own slot.
 
-    Where a slot was planned, only the feeds whose cadence has a slot then are asked.
+    Where a slot was planned, only the feeds whose cadence has a slot then are asked, and of these
+    none that another poller has just asked.
 
     A poll that begins outside `hour` is kept under the hour in which it began, and the slot that
-    was planned for `hour` is recorded as missed, unless an earlier try polled it. One feed's
-    trouble leaves the others alone.
+    was planned for `hour` is recorded as missed, unless an earlier try polled it. A poll that
+    cannot be archived is kept in the spool. One feed's trouble leaves the others alone.
     """
     report = PollReport()
     for feed in feeds.values():
-        if not feed.enabled or not _is_due(feed, planned_at):
+        if not feed.enabled or not is_due(feed, planned_at):
             continue
-        try:
-            poll, places = poller(feed)
-            key, _ = archive(lake, poll, places)
-        except Exception as error:  # a feed's trouble is reported and must not hold the others
-            report.failed_feeds[feed.name] = f"{type(error).__name__}: {error}"
-            if planned_at is not None:
-                slot = slot_of(planned_at, feed.cadence)
-                record_missed(lake, feed.name, slot, report.failed_feeds[feed.name])
+        if planned_at and _is_polled(lake, feed, slot_of(now or datetime.now(UTC), feed.cadence)):
+            report.known.append(feed.name)
             continue
-        report.written.append(key)
-        failures = {place.slug: place.outcome for place in places if place.outcome != "ok"}
-        if failures:
-            report.degraded[feed.name] = failures
-        missed = slot_of(planned_at or hour.start, feed.cadence)
-        if poll.slot_at not in hour or (planned_at and poll.slot_at != missed):
-            report.late[feed.name] = poll.slot_at.isoformat()
-            if not _is_archived(lake, feed.name, missed):
-                record_missed(lake, feed.name, missed, f"the poll began at {poll.started_at}")
+        _poll_feed(lake, feed, hour, poller, planned_at, spool, report)
+    if spool is not None and not report.spooled:
+        report.drained = spool.drain(lake)
     return report
 
 
-def record_missed(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None:
-    """Note in the lake that a slot was to be polled and was not; once, however often noted."""
-    note = {"feed": feed, "slot_at": slot_at.isoformat(), "reason": reason}
-    lake.put_new(_missed_key(feed, slot_at), json.dumps(note).encode())
-
-
-def record_unpolled(
-    lake: Lake, feeds: Mapping[str, Feed], planned_at: datetime, reason: str
+def _poll_feed(
+    lake: Lake,
+    feed: Feed,
+    hour: Hour,
+    poller: Poller,
+    planned_at: datetime | None,
+    spool: Spool | None,
+    report: PollReport,
 ) -> None:
-    """Note the planned slot of every enabled feed as missed, unless an earlier try polled it."""
-    for feed in feeds.values():
-        slot = slot_of(planned_at, feed.cadence)
-        is_missed = feed.enabled and _is_due(feed, planned_at)
-        if is_missed and not _is_archived(lake, feed.name, slot):
-            record_missed(lake, feed.name, slot, reason)
+    missed = slot_of(planned_at or hour.start, feed.cadence)
+    try:
+        poll, places = poller(feed)
+        made = encode(poll, places)
+        is_archived_now = _keep(lake, made, spool, feed, report)
+    except Exception as error:  # a feed's trouble is reported and must not hold the others
+        why = report.failed_feeds[feed.name] = f"{type(error).__name__}: {error}"
+        if planned_at is not None:
+            _noting(report, lambda: record_missed(lake, feed.name, missed, why))
+        return
+    failures = {place.slug: place.outcome for place in places if place.outcome != "ok"}
+    if failures:
+        report.degraded[feed.name] = failures
+    if poll.slot_at not in hour or (planned_at and poll.slot_at != missed):
+        report.late[feed.name] = poll.slot_at.isoformat()
+        reason = f"the poll began at {poll.started_at}"
+        _noting(report, lambda: _note_late(lake, feed.name, missed, reason))
+    if is_archived_now:
+        waiting = spool.waiting() if spool else []
+        _noting(report, lambda: record_silence(lake, feed, poll.slot_at, spooled=waiting))
 
 
-def missed_slots(lake: Lake) -> list[dict[str, str]]:
-    """The slots noted as missed, in order."""
-    return [json.loads(lake.get(key)) for key in lake.keys("missed/")]
+def _keep(lake: Lake, made: RawObject, spool: Spool | None, feed: Feed, report: PollReport) -> bool:
+    """Archive a poll, or spool it where the lake refuses; whether it is archived."""
+    try:
+        lake.put_new(made.key, made.blob)
+    except Exception as error:  # what was answered is not to be had again, whatever this is
+        if spool is None:
+            raise
+        spool.keep(made)
+        report.spooled[feed.name] = f"{type(error).__name__}: {error}"
+        return False
+    report.written.append(made.key)
+    return True
+
+
+def _note_late(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None:
+    if not is_archived(lake, feed, slot_at):
+        record_missed(lake, feed, slot_at, reason)
+
+
+def _noting(report: PollReport, note: Callable[[], object]) -> None:
+    """Make a note; a lake that takes none must not cost the poll. The next poll notes it."""
+    try:
+        note()
+    except Exception as error:
+        report.unnoted.append(f"{type(error).__name__}: {error}")
+
+
+def _is_polled(lake: Lake, feed: Feed, slot_at: datetime) -> bool:
+    """Whether a whole poll of the slot is archived: asking again could add nothing."""
+    try:
+        keys = hour_keys(lake, [feed.name], Hour.of(slot_at))
+        own = [key for key in keys if slot_of_key(key) == slot_at]
+        return any(all(answer.place.outcome == "ok" for answer in read(lake, key)) for key in own)
+    except Exception:
+        # Rather ask twice than not at all: readers take the earliest good answer.
+        return False
 
 
 def running_hour(now: datetime | None = None) -> Hour:
@@ -136,20 +213,3 @@ def running_hour(now: datetime | None = None) -> Hour:
 def names(feeds: Iterable[Feed]) -> str:
     """The feeds' names, for messages."""
     return ", ".join(sorted(feed.name for feed in feeds)) or "none"
-
-
-def _is_due(feed: Feed, planned_at: datetime | None) -> bool:
-    """Whether a slot of the feed begins within the planned minute."""
-    if planned_at is None:
-        return True
-    return planned_at - slot_of(planned_at, feed.cadence) < timedelta(minutes=1)
-
-
-def _is_archived(lake: Lake, feed: str, slot_at: datetime) -> bool:
-    keys = hour_keys(lake, [feed], Hour.of(slot_at))
-    return any(slot_of_key(key) == slot_at for key in keys)
-
-
-def _missed_key(feed: str, slot_at: datetime) -> str:
-    slot = slot_at.astimezone(UTC)
-    return f"missed/feed={feed}/date={slot:%Y-%m-%d}/{slot:%Y%m%dT%H%M%SZ}.json"

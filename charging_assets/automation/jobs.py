@@ -5,7 +5,17 @@ Belongs here: named selections of assets.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 import dagster as dg
+
+from charging_assets.partitions import hourly_partitions
+
+# A run whose host died would be "started" until this is over, and hold the writers' pool.
+_MAX_RUNTIME = "dagster/max_runtime"
+# A worker that was killed is replaced; every load may begin anew.
+_ANEW = {"dagster/retry_strategy": "ALL_STEPS"}
 
 poll = dg.define_asset_job(
     "poll",
@@ -13,20 +23,35 @@ poll = dg.define_asset_job(
     description="Ask every enabled feed once and archive the answers, for the running hour.",
     config={"ops": {"raw_api_snapshots": {"config": {"live": True}}}},
     # What is not asked for now is lost for ever; a backfill can wait.
-    tags={"dagster/priority": "10"},
+    tags={"dagster/priority": "10", _MAX_RUNTIME: "900", **_ANEW},
 )
 
 load_hour = dg.define_asset_job(
     "load_hour",
     selection=dg.AssetSelection.all(),
-    description="Bring an hour's archived polls into flat files, staging, dimensions and facts.",
+    description="Bring an hour's archived polls into flat files, staging, dimensions, facts and "
+    "marts, and check it.",
+    tags={_MAX_RUNTIME: "1800", **_ANEW},
 )
 
 # Several hours share a run, which cannot carry the checks of single hours.
 backfill = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.all() - dg.AssetSelection.all_asset_checks(),
-    description="Load a range of hours in one run. Guards hold as ever; checks are of `load_hour`.",
+    description="Load a range of hours in one run. Guards hold as ever; `check_hour` checks each "
+    "hour afterwards.",
+    tags={"dagster/priority": "-1", _MAX_RUNTIME: "7200", **_ANEW},
 )
 
-JOBS = [poll, load_hour, backfill]
+# Dagster finds the partitions of a job by itself only where the job has assets, and warns of this.
+warnings.filterwarnings("ignore", message="Parameter `partitions_def` of function")
+
+check_hour = dg.define_asset_job(
+    "check_hour",
+    selection=dg.AssetSelection.all_asset_checks(),
+    partitions_def=hourly_partitions(),
+    description="Check an hour that is loaded; nothing is loaded or changed.",
+    tags={"dagster/priority": "-2", _MAX_RUNTIME: "900", **_ANEW},
+)
+
+JOBS: list[Any] = [poll, load_hour, backfill, check_hour]

@@ -3,23 +3,27 @@
 Belongs here: the comparison of archive, ledger and rows. Does not belong here: loading.
 
 An hour is complete when every modelling asset has a ledger row made from the hour's archive as it
-is now, by the code as it is now, and all rows that the ledger counts are there.
+is now, by the code as it is now, and all rows that the ledger counts are there. Counting rows reads
+tables; `stale_hours` leaves it out, so that days can be looked at every half minute.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import cache
 
-from charging_assets.acquisition.archive import digest, hours_archived
+from charging_assets.acquisition.archive import digest
+from charging_assets.acquisition.hour import hours_known
 from charging_assets.modelling import marts, plans
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.staging import staging_version
-from charging_assets.partitions import FIRST_HOUR, Hour
+from charging_assets.partitions import FIRST_HOUR, Hour, naive
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.catalog import table
@@ -31,16 +35,21 @@ from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 _BY_TYPE = (tables.ENTITY_SIGHTING.name, tables.ENTITY_POLL.name)
 
 _ANY_HOUR = Hour(FIRST_HOUR)
+_LAST_HOUR = Hour.parse("9999-12-31T23")
 
 Counts = Mapping[tuple[str, Hour], int]
 
 
 @dataclass(frozen=True)
 class Pending:
-    """An archived hour that the warehouse lacks, and why."""
+    """An archived hour that the warehouse lacks, and why.
+
+    `state` is what the hour should be loaded from, and by which code: `digest#code`.
+    """
 
     hour: Hour
     reason: str
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class _Row:
     is_staged: bool
 
 
+@cache
 def expected_versions() -> dict[str, str]:
     """The code version that each modelling asset's rows should have."""
     derived = {plan.asset: plan.code_version for plan in derived_plans(_ANY_HOUR)}
@@ -60,19 +70,42 @@ def expected_versions() -> dict[str, str]:
 
 def pending_hours(lake: Lake, warehouse: Warehouse) -> list[Pending]:
     """The archived hours to load, oldest first."""
-    archived = hours_archived(lake)
+    known = hours_known(lake)
     try:
         ledger, counts = _ledger(warehouse), _row_counts(warehouse)
     except NoWarehouse:
         # Nothing was ever loaded. A warehouse that is locked is not taken for an empty one.
         ledger, counts = {}, {}
+    return _compared(known, ledger, counts)
+
+
+def stale_hours(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[Pending]:
+    """The hours of some UTC days whose ledger is not of their archive or code, oldest first.
+
+    Cost: a listing of each day, and the ledger rows between the first day and the last.
+    """
+    known = hours_known(lake, days)
+    if not known:
+        return []
+    try:
+        ledger = _ledger(warehouse, min(known), max(known))
+    except NoWarehouse:
+        ledger = {}
+    return _compared(known, ledger, None)
+
+
+def _compared(
+    known: Mapping[Hour, Sequence[str]],
+    ledger: Mapping[tuple[str, Hour], _Row],
+    counts: Counts | None,
+) -> list[Pending]:
     versions = expected_versions()
-    found = (
-        Pending(hour, reason)
-        for hour, keys in archived.items()
+    code = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:8]
+    return [
+        Pending(hour, reason, f"{digest(keys)}#{code}")
+        for hour, keys in known.items()
         if (reason := _reason(hour, digest(keys), versions, ledger, counts))
-    )
-    return list(found)
+    ]
 
 
 def _reason(
@@ -80,7 +113,7 @@ def _reason(
     archive_digest: str,
     versions: Mapping[str, str],
     ledger: Mapping[tuple[str, Hour], _Row],
-    counts: Counts,
+    counts: Counts | None,
 ) -> str | None:
     for asset, version in versions.items():
         row = ledger.get((asset, hour))
@@ -100,8 +133,10 @@ def _reason(
     return None
 
 
-def _held(asset: str, name: str, hour: Hour, counts: Counts) -> int | None:
+def _held(asset: str, name: str, hour: Hour, counts: Counts | None) -> int | None:
     """The rows that a table holds of an hour; None where it is not partitioned by hour."""
+    if counts is None:
+        return None
     if name in _BY_TYPE:
         name = f"{name}/{asset.removeprefix('dim_')}"
     elif table(name).hour_column is None:
@@ -109,10 +144,13 @@ def _held(asset: str, name: str, hour: Hour, counts: Counts) -> int | None:
     return counts.get((name, hour), 0)
 
 
-def _ledger(warehouse: Warehouse) -> dict[tuple[str, Hour], _Row]:
+def _ledger(
+    warehouse: Warehouse, first: Hour = _ANY_HOUR, last: Hour = _LAST_HOUR
+) -> dict[tuple[str, Hour], _Row]:
     rows = warehouse.query(
         "SELECT asset, slot_at, archive_digest, input_digest, code_version, row_counts, is_staged "
-        "FROM ops.ledger"
+        "FROM ops.ledger WHERE slot_at >= :first_at AND slot_at <= :last_at",
+        {"first_at": naive(first.start), "last_at": naive(last.start)},
     ).to_pylist()
     return {
         (row["asset"], _hour(row["slot_at"])): _Row(

@@ -5,23 +5,21 @@ Belongs here: ticks to run requests. Does not belong here: what a run does, or h
 A partitioned schedule would request the hour before the tick; a poll is of the hour of the tick.
 """
 
-import os
 from collections.abc import Iterable
 from math import gcd
 
 import dagster as dg
 
+from charging_assets.acquisition.archive import feeds_archived, hour_keys
 from charging_assets.acquisition.feeds import Feed, load_feeds
 from charging_assets.automation.jobs import load_hour, poll
+from charging_assets.automation.switch import is_live
 from charging_assets.partitions import ONE_HOUR, Hour
+from charging_assets.storage.lake import Lake
 
 # Nothing is polled unasked: schedules are off until they are switched on in the UI, or for as long
 # as Dagster runs under `charging-assets live`.
-_STATUS = (
-    dg.DefaultScheduleStatus.RUNNING
-    if os.environ.get("CHARGING_LIVE") == "1"
-    else dg.DefaultScheduleStatus.STOPPED
-)
+_STATUS = dg.DefaultScheduleStatus.RUNNING if is_live() else dg.DefaultScheduleStatus.STOPPED
 
 
 def poll_cron(feeds: Iterable[Feed]) -> str:
@@ -52,10 +50,15 @@ def poll_feeds(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     cron_schedule="5 * * * *",
     execution_timezone="UTC",
     default_status=_STATUS,
-    description="Load the hour that has just ended, five minutes past.",
+    description="Load and check the hour that has just ended, five minutes past: the last refresh "
+    "could not know which polls were still to come.",
 )
-def load_last_hour(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def load_last_hour(
+    context: dg.ScheduleEvaluationContext, lake: dg.ResourceParam[Lake]
+) -> dg.RunRequest | dg.SkipReason:
     ended = Hour.of(context.scheduled_execution_time - ONE_HOUR)
+    if not hour_keys(lake, feeds_archived(lake), ended):
+        return dg.SkipReason(f"{ended} has no polls; `charging-assets status` tells the gaps")
     return dg.RunRequest(run_key=f"load#{ended.key}", partition_key=ended.key)
 
 

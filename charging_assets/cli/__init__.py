@@ -15,10 +15,23 @@ import sys
 from collections.abc import Sequence
 
 from charging_assets import __version__
-from charging_assets.cli import demo, doctor, importing, live, loading, simulating, status, ui
+from charging_assets.cli import (
+    accepting,
+    demo,
+    doctor,
+    draining,
+    importing,
+    live,
+    loading,
+    simulating,
+    status,
+    ui,
+)
 from charging_assets.cli.errors import exit_code
 
-_COMMANDS = (importing, simulating, loading, status, doctor, live, ui, demo)
+_COMMANDS = (
+    importing, simulating, loading, status, doctor, live, ui, demo, accepting, draining,
+)  # fmt: skip
 _DESCRIPTION = """\
 Public EV-charging APIs, archived and modelled as Dagster assets.
 Data lives in CHARGING_HOME (default: .charging in the current folder)."""

@@ -116,12 +116,9 @@ def _archive() -> tuple[State, str, str]:
 
 def _warehouse() -> Warehouse:
     from charging_assets import deployments
-    from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+    from charging_assets.storage.warehouse_duckdb import impatient
 
-    warehouse = deployments.storage().warehouse
-    if isinstance(warehouse, DuckDBWarehouse):
-        return DuckDBWarehouse(warehouse.path, patience_s=_PATIENCE_S)
-    return warehouse
+    return impatient(deployments.storage().warehouse, _PATIENCE_S)
 
 
 def _opens() -> tuple[State, str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from charging_assets.cli import show
 from charging_assets.cli.arguments import port
@@ -21,6 +21,7 @@ from charging_assets.partitions import Hour, naive
 if TYPE_CHECKING:
     from charging_assets.acquisition.archive import Place, Poll
     from charging_assets.acquisition.feeds import Feed
+    from charging_assets.deployments import Storage
     from charging_assets.storage.warehouse import Warehouse
 
 NAME = "live"
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     places = sum(len(feed.places) for feed in enabled.values())
     print(f"asking {show.counted(places, 'place')} of {', '.join(enabled)} …")
     sys.stdout.flush()
-    polled, failed_feeds = _poll(storage.lake, enabled)
+    polled, failed_feeds = _poll(storage, enabled)
     hours = sorted({Hour.of(header.slot_at) for header, _ in polled})
     loaded = load(storage, [Pending(hour, _REASON) for hour in hours])
     for header, answers in polled:
@@ -61,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     return serve(arguments.port, live=True)
 
 
-def _poll(lake: Any, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]:
-    """Ask every feed and archive what came; the polls, and the feeds that could not be asked."""
+def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]:
+    """Ask every feed and archive what came; the polls, and the feeds that have none archived."""
     from charging_assets.acquisition.hour import poll_hour, running_hour
     from charging_assets.acquisition.poll import poll
 
@@ -72,9 +73,12 @@ def _poll(lake: Any, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]
         polled.append(poll(feed))
         return polled[-1]
 
-    report = poll_hour(lake, feeds, running_hour(), poller=asking)
-    kept = [found for found in polled if found[0].feed not in report.failed_feeds]
-    return kept, report.failed_feeds
+    report = poll_hour(storage.lake, feeds, running_hour(), poller=asking, spool=storage.spool)
+    lost = report.failed_feeds | {
+        feed: f"the lake refused its poll ({reason}); it waits in the spool"
+        for feed, reason in report.spooled.items()
+    }
+    return [found for found in polled if found[0].feed not in lost], lost
 
 
 def _counts(warehouse: Warehouse, header: Poll) -> dict[str, Mapping[str, int]]:

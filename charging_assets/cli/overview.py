@@ -99,10 +99,10 @@ def _feeds(
     lake: Lake, archived: dict[Hour, list[str]], pending: Sequence[Pending] | None
 ) -> list[FeedArchive]:
     from charging_assets.acquisition.archive import feeds_archived, hour_prefix, read
-    from charging_assets.acquisition.hour import missed_slots
+    from charging_assets.acquisition.missed import still_missed
 
     lacking = None if pending is None else {found.hour for found in pending}
-    missed = missed_slots(lake)
+    missed = still_missed(lake, archived)
     found = []
     for feed in feeds_archived(lake):
         keys = {

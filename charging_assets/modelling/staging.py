@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, naive
@@ -21,6 +21,8 @@ from charging_assets.storage.sql_files import sql
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 
 ASSET = "staged_tables"
+# How long hours stay in staging; the flat files in the lake are the durable copy.
+KEPT = timedelta(days=14)
 
 
 def staging_version(flat_version: str) -> str:

@@ -1,4 +1,4 @@
-"""The tables by which the system knows itself: the ledger of loads.
+"""The tables by which the system knows itself: the ledger of loads, missed slots, gaps.
 
 Belongs here: columns, keys and grain of schema `ops` (rejects stand in `flat`).
 """
@@ -27,4 +27,32 @@ LEDGER = Table(
     sort_key=("slot_at",),
 )
 
-OPS_TABLES: tuple[Table, ...] = (LEDGER,)
+MISSED_SLOTS = Table(
+    schema="ops",
+    name="missed_slots",
+    grain="one row per feed and slot that was to be polled and was not, as noted in the lake",
+    key=("feed", "slot_at"),
+    columns=(
+        text("feed", 64, "feed", nullable=False),
+        at("slot_at", "slot that was missed"),
+        text("reason", 1024, "why, as far as anybody knew", nullable=False),
+    ),
+    distribution="ALL",
+    sort_key=("slot_at",),
+)
+
+GAPS = Table(
+    schema="ops",
+    name="gaps",
+    grain="one row per hour without polls that was accepted as lost (`charging-assets accept-gap`)",
+    key=("slot_at",),
+    columns=(
+        at("slot_at", "start of the hour"),
+        text("reason", 1024, "why, as told by whoever accepted it", nullable=False),
+        at("accepted_at", "when it was accepted"),
+    ),
+    distribution="ALL",
+    sort_key=("slot_at",),
+)
+
+OPS_TABLES: tuple[Table, ...] = (LEDGER, MISSED_SLOTS, GAPS)

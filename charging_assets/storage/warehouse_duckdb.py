@@ -25,7 +25,13 @@ from charging_assets.schemas.table import Table
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.migrate import migrate
 from charging_assets.storage.plan import Loaded, LoadError, Params, Plan
-from charging_assets.storage.warehouse import NoWarehouse, WarehouseError, read_rows, run
+from charging_assets.storage.warehouse import (
+    NoWarehouse,
+    Warehouse,
+    WarehouseError,
+    read_rows,
+    run,
+)
 
 # By another process, or by another warehouse object of this one.
 _LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
@@ -154,6 +160,13 @@ class DuckDBWarehouse:
             f"{self.path} has been locked by {who} for {self._patience_s:.0f} s; "
             "close the program that has it open (a DuckDB shell, a notebook?) and try again"
         )
+
+
+def impatient(warehouse: Warehouse, patience_s: float) -> Warehouse:
+    """The same warehouse, for a reader that does not wait long for a locked file."""
+    if isinstance(warehouse, DuckDBWarehouse) and warehouse.path is not None:
+        return DuckDBWarehouse(warehouse.path, patience_s=patience_s)
+    return warehouse
 
 
 def _opened(path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

@@ -12,12 +12,11 @@ from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.hour import (
     NoArchivedPolls,
     find_hour,
-    missed_slots,
     names,
     poll_hour,
-    record_missed,
     running_hour,
 )
+from charging_assets.acquisition.missed import missed_slots, record_missed
 from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.builders import archived, place, poll

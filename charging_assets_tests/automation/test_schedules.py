@@ -13,7 +13,7 @@ from charging_assets.acquisition.hour import poll_hour
 from charging_assets.automation.schedules import load_last_hour, poll_cron, poll_feeds
 from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake
-from charging_assets_tests.builders import place, poll
+from charging_assets_tests.builders import archived, place, poll
 
 
 def feed(minutes: int, *, enabled: bool = True) -> Feed:
@@ -57,11 +57,14 @@ def test_poll_hour__asks_the_feeds_that_are_due(minute: int, asked: list[str]) -
 
 
 def test_schedules__request_the_hour_that_is_meant() -> None:
-    tick = datetime(2022, 1, 11, 20, 50, tzinfo=UTC)
-    context = dg.build_schedule_context(scheduled_execution_time=tick)
+    tick, lake = datetime(2022, 1, 11, 20, 50, tzinfo=UTC), MemoryLake()
+    context = dg.build_schedule_context(scheduled_execution_time=tick, resources={"lake": lake})
     wanted = poll_feeds(context)
     assert isinstance(wanted, dg.RunRequest) and wanted.partition_key == "2022-01-11T20"
     config = wanted.run_config["ops"]["raw_api_snapshots"]["config"]
     assert config == {"live": True, "planned_at": "2022-01-11T20:50:00+00:00"}
+    skipped = load_last_hour(context)
+    assert isinstance(skipped, dg.SkipReason) and "2022-01-11T19 has no polls" in str(skipped)
+    archived(lake, poll(slot_at=tick - timedelta(hours=1)), {"koeln": b"{}"})
     ended = load_last_hour(context)
     assert isinstance(ended, dg.RunRequest) and ended.partition_key == "2022-01-11T19"

@@ -1,0 +1,148 @@
+"""Missed slots: those that were to be polled and were not.
+
+Belongs here: noting them in the lake, where they survive the warehouse, and reading the notes.
+Does not belong here: hours that are accepted as lost (`gaps`), polling (`hour`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+
+from charging_assets.acquisition.archive import hour_keys, slot_of_key, slots_archived
+from charging_assets.acquisition.feeds import Feed
+from charging_assets.partitions import Hour, slot_of
+from charging_assets.storage.lake import Lake
+
+_MISSED = "missed/"
+# A longer silence is a time in which nobody polled, not one in which polls were missed.
+LONGEST_SILENCE = timedelta(days=35)
+_SLOT_FORMAT = "%Y%m%dT%H%M%SZ"
+
+
+def record_missed(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None:
+    """Note in the lake that a slot was to be polled and was not; once, however often noted."""
+    note = {"feed": feed, "slot_at": slot_at.isoformat(), "reason": reason}
+    lake.put_new(_key(feed, slot_at), json.dumps(note).encode())
+
+
+def record_unpolled(
+    lake: Lake, feeds: Mapping[str, Feed], planned_at: datetime, reason: str
+) -> None:
+    """Note the planned slot of every enabled feed as missed, unless an earlier try polled it."""
+    for feed in feeds.values():
+        slot = slot_of(planned_at, feed.cadence)
+        is_missed = feed.enabled and is_due(feed, planned_at)
+        if is_missed and not is_archived(lake, feed.name, slot):
+            record_missed(lake, feed.name, slot, reason)
+
+
+def record_silence(
+    lake: Lake, feed: Feed, slot_at: datetime, *, spooled: Collection[str] = ()
+) -> list[datetime]:
+    """Note the slots between the feed's last poll and this one, of which nobody knows; those noted.
+
+    While nothing runs nobody can note what is missed, so the next poll does. `spooled` are keys of
+    polls that are still to be archived. One note a UTC day.
+    """
+    found = _last_polled(lake, feed.name, slot_at)
+    last = max([s for s in _slots(spooled, feed.name) if s < slot_at] + found, default=None)
+    if last is None:
+        return []
+    noted = {note["slot_at"] for note in _notes(lake, feed.name, last.date(), slot_at.date())}
+    missed = [s for s in _between(last, slot_at, feed.cadence) if s.isoformat() not in noted]
+    for _, of_day in groupby(missed, key=datetime.date):
+        slots = list(of_day)
+        note = {
+            "feed": feed.name,
+            "slots": [slot.isoformat() for slot in slots],
+            "reason": f"nothing polled between {last.isoformat()} and {slot_at.isoformat()}",
+        }
+        lake.put_new(_key(feed.name, slots[0], slots[-1]), json.dumps(note).encode())
+    return missed
+
+
+def missed_slots(lake: Lake) -> list[dict[str, str]]:
+    """The slots noted as missed, in order, each once: feed, slot_at and reason."""
+    return list(_read(lake, lake.keys(_MISSED)))
+
+
+def still_missed(lake: Lake, archived: Mapping[Hour, Collection[str]]) -> list[dict[str, str]]:
+    """The slots noted as missed that the archive lacks: a spooled poll or an import may come."""
+    return [note for note in missed_slots(lake) if not _has(archived, note)]
+
+
+def is_due(feed: Feed, planned_at: datetime | None) -> bool:
+    """Whether a slot of the feed begins within the planned minute."""
+    if planned_at is None:
+        return True
+    return planned_at - slot_of(planned_at, feed.cadence) < timedelta(minutes=1)
+
+
+def is_archived(lake: Lake, feed: str, slot_at: datetime) -> bool:
+    """Whether a feed has a poll of a slot."""
+    keys = hour_keys(lake, [feed], Hour.of(slot_at))
+    return any(slot_of_key(key) == slot_at for key in keys)
+
+
+def _has(archived: Mapping[Hour, Collection[str]], note: Mapping[str, str]) -> bool:
+    slot_at = datetime.fromisoformat(note["slot_at"])
+    keys = archived.get(Hour.of(slot_at), ())
+    return slot_at in _slots(keys, note["feed"])
+
+
+def _slots(keys: Collection[str], feed: str) -> set[datetime]:
+    return {slot_of_key(key) for key in keys if f"/feed={feed}/" in key}
+
+
+def _last_polled(lake: Lake, feed: str, before: datetime) -> list[datetime]:
+    """The last slot before another that has a poll, if it is not too long ago."""
+    day = before.date()
+    while day >= (before - LONGEST_SILENCE).date():
+        if found := [slot for slot in slots_archived(lake, feed, day) if slot < before]:
+            return [max(found)]
+        day -= timedelta(days=1)
+    return []
+
+
+def _between(last: datetime, slot_at: datetime, cadence: timedelta) -> Iterator[datetime]:
+    slot = slot_of(last, cadence) + cadence
+    while slot < slot_at:
+        yield slot
+        slot += cadence
+
+
+def _notes(lake: Lake, feed: str, first: date, last: date) -> Iterator[dict[str, str]]:
+    while first <= last:
+        yield from _read(lake, lake.keys(_folder(feed, first)))
+        first += timedelta(days=1)
+
+
+def _read(lake: Lake, keys: list[str]) -> Iterator[dict[str, str]]:
+    seen: set[tuple[str, str]] = set()
+    found = [note for key in keys for note in _expanded(json.loads(lake.get(key)))]
+    for note in sorted(found, key=_order):
+        if (note["feed"], note["slot_at"]) not in seen:
+            seen.add((note["feed"], note["slot_at"]))
+            yield note
+
+
+_order: Callable[[dict[str, str]], tuple[str, str]] = lambda note: (note["feed"], note["slot_at"])  # noqa: E731
+
+
+def _expanded(note: dict[str, object]) -> Iterator[dict[str, str]]:
+    slots = note.get("slots") or [note["slot_at"]]
+    for slot in slots:  # type: ignore[attr-defined]
+        yield {"feed": str(note["feed"]), "slot_at": str(slot), "reason": str(note["reason"])}
+
+
+def _folder(feed: str, day: date) -> str:
+    return f"{_MISSED}feed={feed}/date={day:%Y-%m-%d}/"
+
+
+def _key(feed: str, first: datetime, last: datetime | None = None) -> str:
+    first = first.astimezone(UTC)
+    upto = f"-{last.astimezone(UTC):{_SLOT_FORMAT}}" if last else ""
+    return f"{_folder(feed, first.date())}{first:{_SLOT_FORMAT}}{upto}.json"

@@ -1,0 +1,169 @@
+"""Healing: which stale hours are requested now, together or alone, and which wait or are given up.
+
+Belongs here: decisions, as pure functions of what is stale, what was tried and what is running.
+Does not belong here: finding what is stale (`pending`), or Dagster (`sensors`).
+
+An hour that fails is tried again after a while, at longer and longer distances, until it is given
+up. New polls or new code make it another case, with tries of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from charging_assets.acquisition.archive import digest
+from charging_assets.automation.pending import Pending
+from charging_assets.partitions import HOURS_A_RUN, ONE_HOUR, Hour
+
+# Looked at in every tick; what is older takes its turn, some days a tick.
+RECENT = timedelta(days=3)
+DAYS_A_TURN = 7
+# How long after a try the next one may be. The last distance is repeated: an outage over a long
+# weekend heals by itself, and what still fails after a week is for a person.
+_PAUSES = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
+_LAST_PAUSE = timedelta(days=1)
+TRIES = 12
+_FORGOTTEN = timedelta(days=30)
+
+
+class Try(msgspec.Struct, kw_only=True):
+    """What was tried of an hour: from which state, how often, when last."""
+
+    state: str
+    count: int
+    last_at: datetime
+
+
+class Memory(msgspec.Struct, kw_only=True):
+    """What healing remembers from tick to tick.
+
+    `since` tells run keys of one memory from those of another: one that was reset tries all again.
+    """
+
+    since: datetime
+    turn: date | None = None
+    tries: dict[str, Try] = {}
+
+
+@dataclass(frozen=True)
+class Request:
+    """Hours to load in one run; `key` is told from every other request's."""
+
+    hours: tuple[Hour, ...]
+    key: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to request now, what waits for its next try, and what was given up."""
+
+    requests: list[Request]
+    waiting: list[Pending]
+    given_up: list[Pending]
+    crowded_out: int
+
+
+def remembered(cursor: str | None, now: datetime) -> Memory:
+    """The memory in a sensor's cursor, or a new one."""
+    return msgspec.json.decode(cursor, type=Memory) if cursor else Memory(since=now)
+
+
+def cursor_of(memory: Memory) -> str:
+    return msgspec.json.encode(memory).decode()
+
+
+def turn(days: Sequence[date], after: date | None) -> list[date]:
+    """The days whose turn it is: those after the last turn's, or the first ones again."""
+    left = [day for day in days if after is None or day > after]
+    return list((left or days)[:DAYS_A_TURN])
+
+
+def decide(
+    stale: Iterable[Pending],
+    memory: Memory,
+    *,
+    open_hours: Collection[Hour],
+    room: int,
+    now: datetime,
+) -> Decision:
+    """Requests for stale hours, newest first, at most `room`; `memory` is changed to know them.
+
+    Neighbours that were not tried yet share a run. One that failed is tried alone, so that it costs
+    itself. The running hour is never crowded out. Hours that a run is loading are left to it.
+    """
+    running = Hour.of(now)
+    fresh: list[Pending] = []
+    again: list[Pending] = []
+    waiting: list[Pending] = []
+    given_up: list[Pending] = []
+    for found in stale:
+        if found.hour in open_hours or found.hour > running:
+            continue
+        tried = _tried(memory, found)
+        if tried is None:
+            fresh.append(found)
+        elif tried.count >= TRIES:
+            given_up.append(found)
+        elif now < tried.last_at + pause(tried.count):
+            waiting.append(found)
+        else:
+            again.append(found)
+    groups = sorted([*_neighbours(fresh, running), *([found] for found in again)],
+                    key=lambda group: group[-1].hour, reverse=True)  # fmt: skip
+    urgent = [group for group in groups if group[-1].hour == running]
+    others = [group for group in groups if group[-1].hour != running]
+    taken = urgent + others[: max(room, 0)]
+    crowded_out = sum(map(len, others[max(room, 0) :]))
+    return Decision(
+        [_requested(group, memory, now) for group in taken], waiting, given_up, crowded_out
+    )
+
+
+def pause(count: int) -> timedelta:
+    """How long to wait after so many tries."""
+    return _PAUSES[count - 1] if count <= len(_PAUSES) else _LAST_PAUSE
+
+
+def forget(memory: Memory, seen: Iterable[Hour], stale: Iterable[Pending], now: datetime) -> None:
+    """Drop what is known of hours that were seen and are healed, and of ones long past."""
+    ailing = {found.hour.key for found in stale}
+    for hour in seen:
+        if hour.key not in ailing:
+            memory.tries.pop(hour.key, None)
+    for key in [key for key, tried in memory.tries.items() if now - tried.last_at > _FORGOTTEN]:
+        del memory.tries[key]
+
+
+def _tried(memory: Memory, found: Pending) -> Try | None:
+    tried = memory.tries.get(found.hour.key)
+    return tried if tried is not None and tried.state == found.state else None
+
+
+def _requested(group: Sequence[Pending], memory: Memory, now: datetime) -> Request:
+    count = 1
+    for found in group:
+        tried = _tried(memory, found)
+        count = tried.count + 1 if tried else 1
+        memory.tries[found.hour.key] = Try(state=found.state, count=count, last_at=now)
+    first, last = group[0].hour, group[-1].hour
+    named = first.key if first == last else f"{first}..{last}"
+    states = group[0].state if first == last else digest(found.state for found in group)
+    key = f"{named}#{states}#{count}#{memory.since:%Y%m%dT%H%M%S}"
+    return Request(tuple(found.hour for found in group), key)
+
+
+def _neighbours(fresh: Iterable[Pending], running: Hour) -> list[list[Pending]]:
+    """Hours in order, cut where one is missing, where a run is full, and before the running one."""
+    groups: list[list[Pending]] = []
+    for found in sorted(fresh, key=lambda each: each.hour):
+        group = groups[-1] if groups else []
+        follows = bool(group) and found.hour.start == group[-1].hour.start + ONE_HOUR
+        if follows and found.hour != running and len(group) < HOURS_A_RUN:
+            group.append(found)
+        else:
+            groups.append([found])
+    return groups

@@ -1,0 +1,64 @@
+"""Notes of the lake as tables of the warehouse: missed slots, accepted gaps.
+
+Belongs here: keeping `ops.missed_slots` and `ops.gaps` equal to the notes. Does not belong here:
+writing the notes (`acquisition.missed`, `acquisition.gaps`); the warehouse is only their copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.acquisition.gaps import gaps
+from charging_assets.acquisition.missed import still_missed
+from charging_assets.partitions import Hour, naive
+from charging_assets.schemas.ops import GAPS, MISSED_SLOTS
+from charging_assets.schemas.table import Table
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.warehouse import NoWarehouse, Warehouse
+
+_Row = tuple[Any, ...]
+
+
+def publish_notes(lake: Lake, warehouse: Warehouse) -> None:
+    """Make both tables what the notes say; only rows that differ are written."""
+    archived = hours_archived(lake)
+    missed = {
+        (note["feed"], naive(datetime.fromisoformat(note["slot_at"])), _cut(note["reason"]))
+        for note in still_missed(lake, archived)
+    }
+    accepted = {
+        (naive(hour.start), _cut(gap.reason), naive(gap.accepted_at))
+        for gap in gaps(lake)
+        if (hour := Hour.parse(gap.hour)) not in archived
+    }
+    statements = [*_changes(warehouse, MISSED_SLOTS, missed), *_changes(warehouse, GAPS, accepted)]
+    if statements:
+        warehouse.execute(*statements)
+
+
+def _changes(
+    warehouse: Warehouse, table: Table, wanted: Collection[_Row]
+) -> list[tuple[str, dict[str, Any]]]:
+    names = ", ".join(table.names)
+    try:
+        found = warehouse.query(f"SELECT {names} FROM {table.full_name}").to_pylist()
+    except NoWarehouse:
+        found = []
+    held = {tuple(row[name] for name in table.names) for row in found}
+    same = " AND ".join(f"{name} = :{name}" for name in table.key)
+    values = ", ".join(f":{name}" for name in table.names)
+    gone = [dict(zip(table.names, row, strict=True)) for row in held - set(wanted)]
+    new = [dict(zip(table.names, row, strict=True)) for row in set(wanted) - held]
+    return [
+        *((f"DELETE FROM {table.full_name} WHERE {same}", row) for row in gone),
+        *((f"INSERT INTO {table.full_name} ({names}) VALUES ({values})", row) for row in new),
+    ]
+
+
+def _cut(reason: str) -> str:
+    """A reason as long as its column: bytes of UTF-8, no half characters."""
+    longest = MISSED_SLOTS.column("reason").length
+    return reason.encode()[:longest].decode(errors="ignore")

@@ -1,0 +1,155 @@
+"""What starts because something is so: hours that are stale, ranges that lack their checks.
+
+Belongs here: Dagster's side of healing. Does not belong here: which hours are stale (`pending`) or
+due (`healing`), what goes by the clock (`schedules`), alerts (`alerts`).
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from charging_assets.acquisition.hour import days_known, hours_known
+from charging_assets.automation.healing import (
+    RECENT,
+    TRIES,
+    Decision,
+    cursor_of,
+    decide,
+    forget,
+    remembered,
+    turn,
+)
+from charging_assets.automation.jobs import backfill, check_hour, load_hour, poll
+from charging_assets.automation.pending import stale_hours
+from charging_assets.automation.switch import is_live, refreshes
+from charging_assets.modelling.staging import KEPT
+from charging_assets.partitions import Hour, hours_between
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.warehouse import Warehouse, WarehouseError
+from charging_assets.storage.warehouse_duckdb import impatient
+
+_STATUS = dg.DefaultSensorStatus.RUNNING if is_live() else dg.DefaultSensorStatus.STOPPED
+
+FIRST_TAG, LAST_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+HEALED_TAG = "charging/healing"
+# So many runs of healing are open at a time, the running hour's not counted.
+_ROOM = 4
+_PATIENCE_S = 10.0
+
+
+@dg.sensor(
+    jobs=[load_hour, backfill],
+    minimum_interval_seconds=30,
+    default_status=_STATUS,
+    description="Load each hour whose archive or code differs from what the ledger says: after a "
+    "poll, a late poll, an import, an outage, an upgrade. Recent days in every tick, older ones in "
+    "rotation.",
+)
+def heal_hours(
+    context: dg.SensorEvaluationContext,
+    lake: dg.ResourceParam[Lake],
+    warehouse: dg.ResourceParam[Warehouse],
+) -> dg.SensorResult:
+    now = datetime.now(UTC)
+    memory = remembered(context.cursor, now)
+    days, horizon = days_known(lake), (now - RECENT).date()
+    recent = [day for day in days if day >= horizon]
+    older = turn([day for day in days if day < horizon], memory.turn)
+    try:
+        asked = impatient(warehouse, _PATIENCE_S)
+        stale = [found for days in (older, recent) for found in stale_hours(lake, asked, days)]
+    except WarehouseError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=cursor_of(memory))
+    if not refreshes():
+        stale = [found for found in stale if found.hour < Hour.of(now)]
+    open_hours, open_runs = _open(context.instance)
+    forget(memory, hours_known(lake, [*older, *recent]), stale, now)
+    decision = decide(stale, memory, open_hours=open_hours, room=_ROOM - open_runs, now=now)
+    if older and not decision.crowded_out:
+        memory.turn = older[-1]
+    return dg.SensorResult(
+        run_requests=[_run_request(request.hours, request.key) for request in decision.requests],
+        skip_reason=None if decision.requests else _told(decision, days_seen=len(older + recent)),
+        cursor=cursor_of(memory),
+    )
+
+
+def _run_request(hours: tuple[Hour, ...], key: str) -> dg.RunRequest:
+    tags = {HEALED_TAG: key[:250]}
+    if len(hours) == 1:
+        return dg.RunRequest(
+            run_key=key, job_name=load_hour.name, partition_key=hours[0].key, tags=tags
+        )
+    tags |= {FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key}
+    return dg.RunRequest(run_key=key, job_name=backfill.name, tags=tags)
+
+
+def _open(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
+    """The hours that unfinished runs are loading, and how many of these runs are healing's."""
+    unfinished = dg.RunsFilter(
+        statuses=[
+            dg.DagsterRunStatus.QUEUED,
+            dg.DagsterRunStatus.NOT_STARTED,
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+            dg.DagsterRunStatus.CANCELING,
+        ]
+    )
+    hours: set[Hour] = set()
+    healing = 0
+    for run in instance.get_runs(filters=unfinished):
+        if run.job_name in (poll.name, check_hour.name):
+            continue
+        healing += HEALED_TAG in run.tags
+        hours |= hours_of(run)
+    return hours, healing
+
+
+def hours_of(run: dg.DagsterRun) -> set[Hour]:
+    """The hours of a run: its partition, or its range."""
+    try:
+        if FIRST_TAG in run.tags:
+            first, last = Hour.parse(run.tags[FIRST_TAG]), Hour.parse(run.tags[LAST_TAG])
+            return set(hours_between(first, last))
+        return (
+            {Hour.parse(run.tags["dagster/partition"])}
+            if "dagster/partition" in run.tags
+            else set()
+        )
+    except ValueError:
+        return set()
+
+
+def _told(decision: Decision, days_seen: int) -> str:
+    if decision.given_up:
+        first = decision.given_up[0]
+        return (
+            f"{len(decision.given_up)} hours were given up after {TRIES} tries, the first one is "
+            f"{first.hour} ({first.reason}); `charging-assets load --from {first.hour} --to "
+            f"{decision.given_up[-1].hour}` tries them again"
+        )
+    if decision.waiting:
+        return f"{len(decision.waiting)} hours failed and wait for their next try"
+    if decision.crowded_out:
+        return f"{decision.crowded_out} hours wait until running loads have ended"
+    return f"every archived hour of {days_seen} days is loaded"
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[backfill],
+    request_job=check_hour,
+    minimum_interval_seconds=30,
+    default_status=_STATUS,
+    description="Check each hour of a range that was loaded in one run, while staging has it.",
+)
+def check_loaded_ranges(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:
+    oldest = Hour.of(datetime.now(UTC) - KEPT + timedelta(hours=1))
+    run = context.dagster_run
+    for hour in sorted(hours_of(run)):
+        if hour >= oldest:
+            yield dg.RunRequest(run_key=f"check#{run.run_id}#{hour}", partition_key=hour.key)
+
+
+SENSORS = [heal_hours, check_loaded_ranges]
