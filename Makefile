@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live ui test lint bench faults wheel clean
+.PHONY: help install demo live ui test lint bench faults e2e dashboard wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,8 +41,11 @@ live: $(INSTALLED) ## ask the real APIs now and every ten minutes, with the UI
 ui: $(INSTALLED) ## Dagster's UI on 127.0.0.1, with what was loaded; polls nothing
 	@$(BIN)/charging-assets ui --port $(PORT)
 
-test: lint ## lint, then all tests but the slow faults
-	$(BIN)/python -m pytest -n 2 -m "not faults" $(PYTEST_ARGS)
+dashboard: $(INSTALLED) ## maps and curves of what is loaded, on 127.0.0.1; reads only
+	@$(BIN)/charging-assets dashboard
+
+test: lint ## lint, then all tests but the slow ones (faults, e2e)
+	$(BIN)/python -m pytest -n 2 -m "not faults and not e2e" $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/ruff check .
@@ -57,6 +60,15 @@ bench: $(INSTALLED) ## measure the goals, into build/bench.json
 faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json
 	@mkdir -p build
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or fault" --fault-report build/faults.json $(PYTEST_ARGS)
+
+e2e: $(INSTALLED) ## look at the dashboard in Chromium, which is installed where none is found
+	@command -v chromium chromium-browser google-chrome chrome >/dev/null || \
+	  test -n "$$CHARGING_CHROMIUM" || \
+	  { command -v apt-get >/dev/null && test "$$(id -u)" = 0 && \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  { echo "error: there is no Chromium; apt-get install chromium, or set CHARGING_CHROMIUM" >&2; \
+	    exit 1; }
+	$(BIN)/python -m pytest -m e2e charging_assets_tests/e2e $(PYTEST_ARGS)
 
 wheel: $(INSTALLED) ## the package, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

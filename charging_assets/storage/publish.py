@@ -1,4 +1,4 @@
-"""Published Parquet: dimensions and marts in the lake, for readers without a database.
+"""Published Parquet: dimensions, facts and marts in the lake, for readers without a database.
 
 Belongs here: which files an hour touches, and their bytes. Does not belong here: how rows are
 derived. Columns that are published change only with a major version.
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from charging_assets.partitions import Hour, naive
-from charging_assets.schemas import marts, warehouse
+from charging_assets.schemas import flat, marts, warehouse
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage.lake import Lake, ObjectMissing
@@ -25,14 +25,20 @@ from charging_assets.storage.warehouse import Warehouse
 DIMENSIONS = (
     warehouse.DIM_STATION, warehouse.DIM_EVSE, warehouse.DIM_CONNECTOR, warehouse.DIM_TIME,
 )  # fmt: skip
-BY_DAY = (marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR)
+BY_DAY = (
+    marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, warehouse.FACT_POLL, warehouse.FACT_STATUS,
+    flat.FLAT_REJECTS,
+)  # fmt: skip
+# A session lasts seven days at most: an hour can change those that began so long before it.
+SESSIONS = warehouse.FACT_CHARGING_SESSION
+_SESSION_DAYS = 8
 # By the month of a local time, which is a column of the table.
 BY_MONTH = {
     marts.MART_STATION_DAY: "local_date",
     marts.MART_CITY_DAY: "local_date",
     marts.MART_OPERATOR_MONTH: "local_month",
 }
-PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, *BY_MONTH)
+PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, SESSIONS, *BY_MONTH)
 # Local time is behind UTC by up to 12 hours and ahead by up to 14; an hour that comes late can
 # change sessions, and so the days, until eight days after it.
 _BEHIND, _AHEAD = timedelta(hours=12 + 31), timedelta(days=8, hours=14)
@@ -75,13 +81,19 @@ def _files(hour: Hour) -> Iterator[_File]:
         yield _File(table, "")
     day = naive(hour.start).replace(hour=0)
     for table in BY_DAY:
-        yield _File(table, f"date={day:%Y-%m-%d}/", "slot_at", day, day + timedelta(days=1))
+        yield _of_day(table, day)
+    for before in range(_SESSION_DAYS, -2, -1):
+        yield _of_day(SESSIONS, day - timedelta(days=before))
     at = naive(hour.start)
     months = sorted({_month(at - _BEHIND), _month(at + _AHEAD)})
     for table, column in BY_MONTH.items():
         for month in months:
             end = _month(month + timedelta(days=32))
             yield _File(table, f"month={month:%Y-%m}/", column, month, end)
+
+
+def _of_day(table: Table, day: datetime) -> _File:
+    return _File(table, f"date={day:%Y-%m-%d}/", "slot_at", day, day + timedelta(days=1))
 
 
 def _month(at: datetime) -> datetime:

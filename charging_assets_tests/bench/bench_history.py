@@ -54,7 +54,7 @@ def run() -> list[dict[str, Any]]:
             for warehouse in (short, long):
                 _load(warehouse, files[hour], hour)
         assert long.path
-        rows = _lengthen(long.path, days)
+        rows = lengthen(long.path, days)
         took = [
             (_timed(short, files[hour], hour), _timed(long, files[hour], hour))
             for hour in hours[24:]
@@ -91,7 +91,7 @@ def _timed(warehouse: DuckDBWarehouse, files: list[FlatFile], hour: Hour) -> flo
     return time.perf_counter() - started
 
 
-def _lengthen(path: Path, days: int) -> int:
+def lengthen(path: Path, days: int) -> int:
     """Put the day's rows before it, `days` times; staging keeps its window of two weeks."""
     connection, rows = duckdb.connect(), 0
     connection.execute(f"ATTACH '{path}' AS charging; USE charging")
@@ -99,7 +99,9 @@ def _lengthen(path: Path, days: int) -> int:
         times = [c.name for c in table.columns if c.type is Type.TIMESTAMP]
         if table.name in _LASTING:
             connection.execute(
-                f"UPDATE {table.full_name} SET valid_from = valid_from - INTERVAL {days} DAY"
+                # Only what was there from the start: later versions follow earlier ones.
+                f"UPDATE {table.full_name} SET valid_from = valid_from - INTERVAL {days} DAY "
+                f"WHERE valid_from = (SELECT MIN(valid_from) FROM {table.full_name})"
             )
             continue
         if not times:

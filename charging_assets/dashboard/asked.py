@@ -1,0 +1,129 @@
+"""What a reader asks for: the address, understood.
+
+Belongs here: reading the query string. What cannot be understood is told, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from charging_assets.dashboard.wording import LANGUAGES, Wording
+from charging_assets.partitions import naive
+
+DAYS, MOST_DAYS = 30, 366
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A feed that there is data of; times are naive UTC."""
+
+    name: str
+    time_zone: str
+    cadence_s: int
+    first_at: datetime
+    newest_at: datetime
+
+    @property
+    def cadence(self) -> timedelta:
+        return timedelta(seconds=self.cadence_s)
+
+
+@dataclass
+class Asked:
+    """An address: the page, its query, the language, the feed, and what was wrong with it."""
+
+    path: str
+    query: Mapping[str, str]
+    language: str
+    feeds: list[str]
+    feed: Feed
+    now: datetime
+    draws: bool = True
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.words = Wording(self.language, self.feed.time_zone)
+
+    def text(self, name: str) -> str:
+        return self.query.get(name, "").strip()
+
+    def one_of(self, name: str, values: list[str], default: str = "") -> str:
+        """The value of a name where it is one that there is; else the default, and a fault."""
+        asked = self.text(name)
+        if asked and asked not in values:
+            self.faults.append(self.words("fault_choice", value=asked[:40]))
+        return asked if asked in values else default
+
+    def href(self, path: str = "", **changes: str | None) -> str:
+        """An address with the same feed and language; None leaves a name out.
+
+        Without a path it is this page's own, and keeps all that was asked.
+        """
+        kept = ("lang", "feed") if path else tuple(self.query)
+        query = {name: self.query[name] for name in kept if name in self.query}
+        for name, value in changes.items():
+            query.pop(name, None)
+            if value is not None:
+                query[name] = value
+        told = urlencode(query)
+        return f"{path or self.path}{'?' + told if told else ''}"
+
+    def days(self, default: int = DAYS) -> tuple[datetime, datetime]:
+        """The local days asked for, both included; the last `default` with data where none are."""
+        newest = self.words.local(self.feed.newest_at).replace(hour=0, minute=0)
+        first, last = self._date("from"), self._date("to")
+        last = last or (newest if first is None else max(newest, first))
+        first = first or last - timedelta(days=default - 1)
+        if first > last:
+            self.faults.append(self.words("fault_order"))
+            first, last = last, first
+        if last - first >= timedelta(days=MOST_DAYS):
+            self.faults.append(self.words("fault_long", days=MOST_DAYS))
+            first = last - timedelta(days=MOST_DAYS - 1)
+        return first, last
+
+    def moment(self) -> datetime:
+        """The instant that is looked at, naive UTC: `at` by the feed's clock, or now."""
+        asked = self.text("at")
+        if not asked:
+            return self.now
+        try:
+            return utc(datetime.fromisoformat(asked), self.feed.time_zone)
+        except (ValueError, OverflowError):
+            self.faults.append(self.words("fault_time", value=asked[:40]))
+            return self.now
+
+    def _date(self, name: str) -> datetime | None:
+        asked = self.text(name)
+        if not asked:
+            return None
+        try:
+            found = datetime.strptime(asked, "%Y-%m-%d")
+        except ValueError:
+            self.faults.append(self.words("fault_date", value=asked[:40]))
+            return None
+        if not 2000 <= found.year < 2200:
+            self.faults.append(self.words("fault_date", value=asked[:40]))
+            return None
+        return found
+
+
+def utc(local: datetime, time_zone: str) -> datetime:
+    """A time by a feed's clock as naive UTC; one that is told with an offset keeps to it."""
+    from zoneinfo import ZoneInfo
+
+    return naive(local if local.tzinfo else local.replace(tzinfo=ZoneInfo(time_zone)))
+
+
+def language_of(query: Mapping[str, str], accepted: str) -> str:
+    """The language asked for, or the first that the browser accepts and there is, or English."""
+    if query.get("lang") in LANGUAGES:
+        return query["lang"]
+    for part in accepted.split(","):
+        code = part.split(";")[0].strip()[:2].lower()
+        if code in LANGUAGES:
+            return code
+    return "en"

@@ -1,0 +1,71 @@
+"""Maps: where stations are and how they do.
+
+The base is the outline of Germany by Natural Earth (public domain, see `germany.geojson`); there
+are no tiles, and nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from charging_assets.dashboard.palette import QUIET, STATION
+
+_OUTLINE = Path(__file__).resolve().parent.parent / "germany.geojson"
+# Stations of one city: the country's outline would only be a line through the picture.
+_COUNTRY_DEGREES = 1.5
+WIDTH, HEIGHT = 460, 560
+
+
+@cache
+def _germany() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_OUTLINE.read_text(encoding="utf-8"))
+    return found
+
+
+def station_map(rows: Sequence[dict[str, Any]], names: dict[str, str], legend: str) -> Any:
+    """Stations as points: `longitude`, `latitude`, `state` (of `palette.STATION`), `told`."""
+    import altair as alt
+
+    told = [names[state] for state in STATION]
+    placed = [
+        {
+            "longitude": row["longitude"],
+            "latitude": row["latitude"],
+            "state": names[row["state"]],
+            "told": row["told"],
+        }
+        for row in rows
+        if row["longitude"] is not None and row["latitude"] is not None
+    ]
+    scale = alt.Scale(domain=told, range=[colour for colour, _ in STATION.values()])
+    shapes = alt.Scale(domain=told, range=[shape for _, shape in STATION.values()])
+    points = (
+        alt.Chart(alt.Data(values=placed))
+        .mark_point(filled=True, size=34, opacity=0.85, stroke="white", strokeWidth=0.4)
+        .encode(
+            longitude="longitude:Q",
+            latitude="latitude:Q",
+            color=alt.Color("state:N", scale=scale, title=legend),
+            shape=alt.Shape("state:N", scale=shapes, title=legend),
+            description="told:N",
+        )
+    )
+    layers = [points]
+    if _spread(placed) > _COUNTRY_DEGREES:
+        outline = alt.Chart(alt.Data(values=[_germany()])).mark_geoshape(
+            fill="#f1f4f6", stroke=QUIET, strokeWidth=0.8
+        )
+        layers.insert(0, outline)
+    return alt.layer(*layers, width=WIDTH, height=HEIGHT).project("mercator")
+
+
+def _spread(placed: Sequence[dict[str, Any]]) -> float:
+    """How far apart stations are from north to south, in degrees."""
+    if not placed:
+        return 90.0
+    north = [row["latitude"] for row in placed]
+    return float(max(north) - min(north))

@@ -1,0 +1,36 @@
+"""Which feeds there is data of, and by which clock.
+
+Belongs here: what every page needs to know before it can ask for anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from charging_assets.dashboard.asked import Feed
+from charging_assets.dashboard.reader import Reader
+from charging_assets.storage.warehouse import NoWarehouse
+
+_A_DAY = timedelta(hours=26)
+
+
+def feed_names(reader: Reader) -> Mapping[str, tuple[datetime, datetime]]:
+    """Feeds with the UTC instants at which their first and last local day begin."""
+    with reader.reading() as rows:
+        found = rows("dashboard/feeds")
+    return {row["feed"]: (row["first_at"], row["last_at"]) for row in found}
+
+
+def feed_of(reader: Reader, asked: str, names: Mapping[str, tuple[datetime, datetime]]) -> Feed:
+    """The feed that is asked for, or the one with the newest data; NoWarehouse where none is."""
+    if not names:
+        raise NoWarehouse("nothing is loaded")
+    name = asked if asked in names else max(names, key=lambda each: (names[each][1], each))
+    first_at, last_at = names[name]
+    until = last_at + _A_DAY
+    with reader.reading(last_at, until) as rows:
+        (newest,) = rows("dashboard/newest_poll", feed=name, window_start=last_at, window_end=until)
+    if newest["newest_at"] is None:
+        raise NoWarehouse(f"no poll of {name} is published")
+    return Feed(name, newest["time_zone"], newest["cadence_s"], first_at, newest["newest_at"])

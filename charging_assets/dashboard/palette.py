@@ -1,0 +1,32 @@
+"""Colours and shapes: told apart by colour-blind readers, and each at least 3:1 on white.
+
+Belongs here: which state looks how. Colours are from the sets of Okabe and Ito and of Paul Tol,
+some darkened for contrast; shapes repeat what colours say.
+"""
+
+from __future__ import annotations
+
+STATUS = {
+    "AVAILABLE": "#00805d",
+    "CHARGING": "#0072b2",
+    "RESERVED": "#aa4499",
+    "BLOCKED": "#a66f00",
+    "INOPERATIVE": "#661133",
+    "OUTOFORDER": "#d55e00",
+    "UNKNOWN": "#767676",
+}
+
+# Of a station: what a driver would find there.
+STATION = {
+    "free": ("#00805d", "circle"),
+    "busy": ("#0072b2", "square"),
+    "failed": ("#d55e00", "triangle-up"),
+    "unknown": ("#767676", "diamond"),
+    "old": ("#a3a3a3", "cross"),
+}
+
+INK, QUIET, GRID, LINE = "#1b2733", "#51606e", "#dde3e8", "#0072b2"
+SECOND, RULE = "#d55e00", "#661133"
+# One hue, light to dark: also right in grey. Its lightest step still differs from the page.
+SHARES = ["#e3eef6", "#b5d3e8", "#7fb3d5", "#4a90c2", "#1f6ba5", "#0b477d", "#072c52"]
+GAP = "#f4f1ea"

@@ -1,0 +1,121 @@
+"""Reading for pages: named statements of `sql/dashboard`, over whichever engine holds the data.
+
+Belongs here: where pages read. Does not belong here: what they ask.
+
+A local deployment is read from its published files, through an empty DuckDB that is gone when the
+page is made: the warehouse's own file would be locked by every load. Any other warehouse lets many
+read while one writes, and is asked itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cache
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from charging_assets.deployments import Storage
+from charging_assets.schemas.table import Table
+from charging_assets.storage.dialect import bound
+from charging_assets.storage.lake import LakeError
+from charging_assets.storage.publish import PUBLISHED
+from charging_assets.storage.published import PublishedFiles
+from charging_assets.storage.sql_files import sql
+from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+
+Row = dict[str, Any]
+Rows = Callable[..., list[Row]]
+_EVER = (datetime(2000, 1, 1), datetime(2200, 1, 1))
+
+
+class Unreadable(Exception):
+    """The data cannot be read now; the message says why."""
+
+
+class Reader(Protocol):
+    """Where pages read."""
+
+    def reading(
+        self, start: datetime = ..., end: datetime = ...
+    ) -> Any:  # AbstractContextManager[Rows]
+        """Statements by name, as `rows("dashboard/feeds", feed="test")`.
+
+        Times outside `[start, end)`, naive UTC, need not be there.
+        """
+
+    def describe(self) -> str:
+        """Where that is, without secrets."""
+
+
+def reader_of(storage: Storage) -> Reader:
+    """The reader for a deployment's storage."""
+    held = storage.warehouse
+    if isinstance(held, DuckDBWarehouse) and held.path is not None:
+        return PublishedReader(PublishedFiles(storage.lake), storage.lake.uri("published"))
+    return WarehouseReader(held)
+
+
+class PublishedReader:
+    """Over published files, through SQLAlchemy and a DuckDB in memory."""
+
+    def __init__(self, files: PublishedFiles, place: str) -> None:
+        self._files, self._place = files, place
+        self._engine = sa.create_engine("duckdb:///:memory:", poolclass=sa.NullPool)
+
+    @contextmanager
+    def reading(self, start: datetime = _EVER[0], end: datetime = _EVER[1]) -> Iterator[Rows]:
+        try:
+            with self._engine.connect() as connection:
+                attached: set[Table] = set()
+
+                def rows(name: str, **params: Any) -> list[Row]:
+                    for table in _tables(name) - attached:
+                        self._files.attach(
+                            connection.connection.driver_connection, table, start, end
+                        )
+                        attached.add(table)
+                    return _fetched(connection, sql(name), params)
+
+                yield rows
+        except (sa.exc.SQLAlchemyError, LakeError, OSError) as error:
+            raise Unreadable(f"{self._place}: {error}") from error
+
+    def describe(self) -> str:
+        return self._place
+
+
+class WarehouseReader:
+    """Over a warehouse that can be read while it is written."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    @contextmanager
+    def reading(self, start: datetime = _EVER[0], end: datetime = _EVER[1]) -> Iterator[Rows]:
+        try:
+            yield lambda name, **params: self._warehouse.query(sql(name), params).to_pylist()
+        except NoWarehouse:
+            raise
+        except (WarehouseError, OSError) as error:
+            raise Unreadable(f"{self.describe()}: {error}") from error
+
+    def describe(self) -> str:
+        return self._warehouse.describe()
+
+
+@cache
+def _tables(name: str) -> frozenset[Table]:
+    """The published tables that a statement reads."""
+    named = set(re.findall(r"\b\w+\.\w+\b", sql(name)))
+    return frozenset(table for table in PUBLISHED if table.full_name in named)
+
+
+def _fetched(connection: sa.Connection, statement: str, params: Mapping[str, Any]) -> list[Row]:
+    rendered, values = bound(statement, params, "duckdb")
+    found = connection.exec_driver_sql(rendered, values)
+    return [dict(row) for row in found.mappings()]

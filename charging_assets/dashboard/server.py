@@ -1,0 +1,167 @@
+"""The web server: addresses, languages, errors that people can read.
+
+Belongs here: HTTP. Does not belong here: what pages show (`pages`) or how (`templates/`).
+
+Every answer is made here, of what this machine holds: pages may load nothing from elsewhere, and
+their content security policy holds browsers to that.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from charging_assets import __version__
+from charging_assets.dashboard.asked import Asked, language_of
+from charging_assets.dashboard.blocks import Page
+from charging_assets.dashboard.feeds import feed_names, feed_of
+from charging_assets.dashboard.pages import now
+from charging_assets.dashboard.reader import Reader, Unreadable
+from charging_assets.dashboard.wording import LANGUAGES, Wording
+from charging_assets.partitions import naive
+from charging_assets.storage.warehouse import NoWarehouse
+
+PAGES: dict[str, Callable[[Asked, Reader], Page]] = {"now": now.page}
+_HERE = Path(__file__).parent
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+_log = logging.getLogger(__name__)
+
+
+def application(
+    reader: Reader, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Starlette:
+    """The dashboard over a reader; `clock` tells the time, aware."""
+    site = _Site(reader, clock)
+    return Starlette(
+        routes=[
+            Route("/", site.start),
+            *(Route(f"/{name}", site.page(name)) for name in PAGES),
+            *(Route(f"/{name}/{{table}}.csv", site.csv(name)) for name in PAGES),
+            Mount("/static", StaticFiles(directory=_HERE / "static")),
+            Route("/{rest:path}", site.missing),
+        ],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
+        exception_handlers={Exception: site.broken},
+    )
+
+
+class _Site:
+    def __init__(self, reader: Reader, clock: Callable[[], datetime]) -> None:
+        self._reader, self._clock = reader, clock
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(_HERE / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    async def start(self, request: Request) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(f"/{next(iter(PAGES))}{query}")
+
+    def page(self, name: str) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            return self._answered(request, lambda: self._page(request, name))
+
+        return answer
+
+    def csv(self, name: str) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            return self._answered(request, lambda: self._csv(request, name))
+
+        return answer
+
+    async def missing(self, request: Request) -> Response:
+        return self._told(request, "missing", 404)
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        _log.error("%s could not be made", request.url, exc_info=error)
+        return self._told(request, "broken", 500)
+
+    def _answered(self, request: Request, make: Callable[[], Response]) -> Response:
+        try:
+            return make()
+        except NoWarehouse:
+            return self._told(request, "empty", 200)
+        except Unreadable as error:
+            _log.warning("%s", error)
+            return self._told(request, "dead", 503, str(error))
+
+    def _asked(self, request: Request, *, draws: bool) -> Asked:
+        query = dict(request.query_params)
+        names = feed_names(self._reader)
+        at = naive(self._clock())
+        return Asked(
+            path=request.url.path,
+            query=query,
+            language=self._language(request),
+            feeds=list(names),
+            feed=feed_of(self._reader, query.get("feed", ""), names),
+            now=at,
+            draws=draws,
+        )
+
+    def _page(self, request: Request, name: str) -> Response:
+        asked = self._asked(request, draws=True)
+        page = PAGES[name](asked, self._reader)
+        return self._rendered(
+            "page.html", asked.words, request, page=page, asked=asked, name=name,
+            reader=self._reader, status=200,
+        )  # fmt: skip
+
+    def _csv(self, request: Request, name: str) -> Response:
+        asked = self._asked(request, draws=False)
+        table = PAGES[name](asked, self._reader).table(request.path_params["table"])
+        if table is None:
+            return self._told(request, "missing", 404)
+        file = f"{asked.feed.name}-{name}-{table.id}.csv"
+        headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{file}"'}
+        return Response(table.csv(), media_type="text/csv", headers=headers)
+
+    def _told(self, request: Request, what: str, status: int, detail: str = "") -> Response:
+        """A page that says what is the matter."""
+        words = Wording(self._language(request))
+        return self._rendered(
+            "told.html", words, request, what=what, detail=detail, name="", status=status
+        )
+
+    def _rendered(
+        self, template: str, words: Wording, request: Request, *, status: int, **values: Any
+    ) -> Response:
+        language = {"lang": words.language} if "lang" in request.query_params else {}
+        feed = request.query_params.get("feed")
+        kept = {**language, **({"feed": feed} if feed else {})}
+
+        def link(path: str, **query: str) -> str:
+            return str(request.url.replace(scheme="", netloc="", path=path, query="")
+                       .include_query_params(**{**kept, **query}))  # fmt: skip
+
+        html = self._templates.get_template(template).render(
+            words=words, languages=LANGUAGES, pages=PAGES, version=__version__, link=link,
+            here=request.url.include_query_params, path=request.url.path, **values,
+        )  # fmt: skip
+        return HTMLResponse(html, status_code=status, headers=_HEADERS)
+
+    def _language(self, request: Request) -> str:
+        return language_of(request.query_params, request.headers.get("accept-language", ""))

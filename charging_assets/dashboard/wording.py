@@ -1,0 +1,87 @@
+"""English and German: words, numbers, times.
+
+Belongs here: how things are said in a language. Does not belong here: what is said where; the
+words themselves stand in `words.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+NONE = "–"
+_MONTHS_EN = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+
+
+@cache
+def words() -> Mapping[str, Mapping[str, str]]:
+    """Every word by name, then by language."""
+    text = (Path(__file__).parent / "words.toml").read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = tomllib.loads(text)
+    return found
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a reader is spoken to: a language, and the clock of the feed that they look at."""
+
+    language: str
+    time_zone: str = "UTC"
+
+    def __call__(self, name: str, **values: object) -> str:
+        """The words of a name, with values put in; KeyError if there are none."""
+        return words()[name][self.language].format(**values)
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        if value is None:
+            return NONE
+        told = f"{value:,.{digits}f}"
+        return told if self.language == "en" else told.translate(str.maketrans(",.", ".,"))
+
+    def percent(self, share: float | None, digits: int = 1) -> str:
+        return NONE if share is None else f"{self.number(100 * share, digits)} %"
+
+    def duration(self, seconds: float | None) -> str:
+        """Hours and minutes, such as `1:05 h`, or minutes below an hour."""
+        if seconds is None:
+            return NONE
+        minutes = round(seconds / 60)
+        return f"{minutes} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
+
+    def local(self, at: datetime) -> datetime:
+        """A naive UTC time by the feed's clock."""
+        return at.replace(tzinfo=UTC).astimezone(ZoneInfo(self.time_zone)).replace(tzinfo=None)
+
+    def date(self, day: datetime | None) -> str:
+        """A local day."""
+        if day is None:
+            return NONE
+        if self.language == "en":
+            return f"{day.day} {_MONTHS_EN[day.month - 1]} {day.year}"
+        return day.strftime("%d.%m.%Y")
+
+    def time(self, at: datetime | None) -> str:
+        """A naive UTC time as day and time by the feed's clock."""
+        if at is None:
+            return NONE
+        local = self.local(at)
+        return f"{self.date(local)}, {local:%H:%M}"
+
+    def age(self, since: datetime, now: datetime) -> str:
+        """How long ago, in the unit that a person would use."""
+        passed = max(now - since, timedelta())
+        if passed < timedelta(minutes=120):
+            return self("ago_min", count=int(passed.total_seconds() // 60))
+        if passed < timedelta(hours=48):
+            return self("ago_h", count=int(passed.total_seconds() // 3600))
+        return self("ago_days", count=passed.days)
+
+    def days(self, first: datetime, last: datetime) -> str:
+        """A span of local days, both ends included."""
+        return self.date(first) if first == last else f"{self.date(first)} – {self.date(last)}"

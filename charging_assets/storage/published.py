@@ -1,0 +1,73 @@
+"""Reading published files as if they were the warehouse: the same names, the same SQL.
+
+Belongs here: which files hold a span of time, and DuckDB's views over them. Does not belong here:
+writing files (`publish`), or what is asked of them.
+
+Files are replaced whole, so a reader sees an old one or a new one; it locks nothing and waits for
+nobody, and no load waits for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from charging_assets.schemas.render import create_table
+from charging_assets.schemas.table import Table
+from charging_assets.storage.lake import Lake
+
+_DAY, _MONTH = re.compile(r"/date=(\d{4}-\d\d-\d\d)/"), re.compile(r"/month=(\d{4}-\d\d)/")
+# Local days and months begin up to 14 hours before they do in UTC, or 12 after.
+_ZONES = timedelta(hours=14)
+
+
+class PublishedFiles:
+    """The published files of a lake; where nothing was ever published, it has none."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+
+    def exist(self) -> bool:
+        """Whether anything was published."""
+        return bool(self._lake.folders("published/"))
+
+    def newest_day(self) -> datetime | None:
+        """The last UTC day of which polls are published; None where there is none."""
+        days = self._lake.folders("published/fact_poll/")
+        return datetime.fromisoformat(days[-1].removeprefix("date=")) if days else None
+
+    def attach(self, connection: Any, table: Table, start: datetime, end: datetime) -> None:
+        """Make a table of an empty DuckDB, as a view of the files that overlap `[start, end)`.
+
+        A dimension is there as a whole; a table without files is there without rows.
+        """
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
+        files = list(self._files(table, start, end))
+        if not files:
+            connection.execute(create_table(table, dialect="duckdb"))
+            return
+        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        connection.execute(
+            f"CREATE VIEW {table.full_name} AS SELECT {', '.join(table.names)} "
+            f"FROM read_parquet([{listed}], hive_partitioning = false)"
+        )
+
+    def _files(self, table: Table, start: datetime, end: datetime) -> Iterator[str]:
+        folder = f"published/{table.name}/"
+        for part in self._lake.folders(folder) or [""]:
+            key = f"{folder}{part}/{table.name}.parquet".replace("//", "/")
+            if _overlaps(key, start, end) and (part or key in self._lake.keys(folder)):
+                yield self._lake.uri(key)
+
+
+def _overlaps(key: str, start: datetime, end: datetime) -> bool:
+    if found := _DAY.search(key):
+        day = datetime.fromisoformat(found[1])
+        return day < end and start < day + timedelta(days=1)
+    if found := _MONTH.search(key):
+        month = datetime.fromisoformat(found[1] + "-01")
+        following = (month + timedelta(days=32)).replace(day=1)
+        return month < end + _ZONES and start - _ZONES < following
+    return True

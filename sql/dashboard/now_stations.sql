@@ -1,0 +1,104 @@
+-- Grain: one row per station of :feed that there was at :now_at: its EVSEs by state, each as its
+-- place's newest good poll until then says. An EVSE that the poll does not tell of is absent.
+-- A place without a good poll since :window_start has no state.
+-- Scope: slots in [:window_start, :now_at].
+WITH latest AS (
+    SELECT
+        place,
+        MAX(slot_at) AS slot_at,
+        DATE_TRUNC('hour', MAX(slot_at)) AS hour_at
+    FROM warehouse.fact_poll
+    WHERE
+        feed = :feed
+        AND outcome = 'ok'
+        AND slot_at >= :window_start
+        AND slot_at <= :now_at
+    GROUP BY place
+),
+
+runs AS (
+    SELECT
+        place,
+        evse_key,
+        status,
+        first_slot_at,
+        last_slot_at,
+        DATE_TRUNC('hour', slot_at) AS hour_at
+    FROM warehouse.fact_status
+    WHERE
+        feed = :feed
+        AND slot_at <= :now_at
+        AND slot_at >= (SELECT MIN(hour_at) FROM latest)
+),
+
+states AS (
+    SELECT
+        runs.evse_key,
+        runs.status,
+        latest.slot_at,
+        ROW_NUMBER() OVER (
+            PARTITION BY runs.evse_key ORDER BY latest.slot_at DESC, runs.place ASC
+        ) AS place_rank
+    FROM latest
+    INNER JOIN runs
+        ON
+            latest.place = runs.place
+            AND latest.hour_at = runs.hour_at
+            AND latest.slot_at >= runs.first_slot_at
+            AND latest.slot_at <= runs.last_slot_at
+),
+
+counted AS (
+    SELECT
+        evses.station_key,
+        COUNT(*) AS evse_count,
+        SUM(CASE WHEN states.status = 'AVAILABLE' THEN 1 ELSE 0 END) AS available_count,
+        SUM(CASE WHEN states.status = 'CHARGING' THEN 1 ELSE 0 END) AS charging_count,
+        SUM(
+            CASE WHEN states.status IN ('RESERVED', 'BLOCKED') THEN 1 ELSE 0 END
+        ) AS held_count,
+        SUM(
+            CASE WHEN states.status IN ('INOPERATIVE', 'OUTOFORDER') THEN 1 ELSE 0 END
+        ) AS failed_count,
+        SUM(CASE WHEN states.evse_key IS NULL THEN 1 ELSE 0 END) AS absent_count
+    FROM warehouse.dim_evse AS evses
+    LEFT JOIN states
+        ON
+            evses.evse_key = states.evse_key
+            AND states.place_rank = 1
+    WHERE
+        evses.feed = :feed
+        AND evses.valid_from <= :now_at
+        AND (evses.valid_to IS NULL OR evses.valid_to > :now_at)
+    GROUP BY evses.station_key
+)
+
+SELECT
+    stations.station_key,
+    stations.name,
+    stations.place,
+    stations.city,
+    stations.address,
+    stations.operator_name,
+    stations.latitude,
+    stations.longitude,
+    CAST(counted.evse_count AS INTEGER) AS evse_count,
+    CAST(counted.available_count AS INTEGER) AS available_count,
+    CAST(counted.charging_count AS INTEGER) AS charging_count,
+    CAST(counted.held_count AS INTEGER) AS held_count,
+    CAST(counted.failed_count AS INTEGER) AS failed_count,
+    CAST(
+        counted.evse_count - counted.available_count - counted.charging_count
+        - counted.held_count - counted.failed_count - counted.absent_count AS INTEGER
+    ) AS unknown_count,
+    CAST(counted.absent_count AS INTEGER) AS absent_count,
+    latest.slot_at AS seen_at
+FROM warehouse.dim_station AS stations
+INNER JOIN counted
+    ON stations.station_key = counted.station_key
+LEFT JOIN latest
+    ON stations.place = latest.place
+WHERE
+    stations.valid_from <= :now_at
+    AND (stations.valid_to IS NULL OR stations.valid_to > :now_at)
+ORDER BY stations.place, stations.name, stations.station_key;
