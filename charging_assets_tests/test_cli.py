@@ -13,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +298,36 @@ def test_status__without_a_warehouse_tells_gaps_and_pending_hours(empty: Shell) 
     assert found["feeds"][0]["hours_missing"] == ["2026-01-12T01", "2026-01-12T02"]
     assert found["feeds"][0]["hours_loaded"] == 0
     assert found["pending"][0] == {"hour": FIRST.key, "reason": "staged_tables is not loaded"}
+
+
+@pytest.mark.parametrize(("age_min", "code"), [(5, 0), (29, 0), (31, 2)])
+def test_status__max_age_turns_red_without_dagster_or_warehouse(
+    empty: Shell, age_min: int, code: int
+) -> None:
+    slot_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=age_min)
+    header = builders.poll(feed="chargecloud", slot_at=slot_at)
+    builders.archived(empty.storage.lake, header, {"koeln": b"{}"})
+    assert empty.run("status", "--max-age", "30m") == code
+    assert empty.out.startswith("CRITICAL: chargecloud was last" if code else "OK: chargecloud was")
+    assert ("allowed are 30 min" in empty.out) == bool(code)
+    assert empty.json("status", "--max-age", "30m")["ok"] is not bool(code)
+    assert [path.name for path in empty.home.iterdir()] == ["lake"]
+
+
+def test_status__max_age_of_a_feed_that_was_never_polled_is_red(empty: Shell) -> None:
+    assert empty.run("status", "--max-age", "1d") == 2
+    assert empty.out == "CRITICAL: chargecloud was never polled, allowed are 1440 min\n"
+
+
+def test_status__forecasts_how_long_the_disk_lasts(loaded: Shell) -> None:
+    disk = loaded.json("status")["disk"]
+    files = {path: path.stat().st_size for path in loaded.home.rglob("*") if path.is_file()}
+    raw = sum(size for path, size in files.items() if "/lake/raw/" in str(path))
+    assert disk["parts"]["raw"] == raw > 0
+    assert disk["parts"]["warehouse"] == (loaded.home / "warehouse.duckdb").stat().st_size
+    assert disk["days_left"] == disk["free"] // disk["bytes_a_day"]
+    assert loaded.run("status") == 0
+    assert "\n  grows by " in loaded.out
 
 
 # --- doctor -------------------------------------------------------------------------------------

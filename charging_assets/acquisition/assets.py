@@ -21,6 +21,7 @@ from charging_assets.acquisition.hour import (
 from charging_assets.acquisition.missed import record_unpolled
 from charging_assets.acquisition.poll import poll
 from charging_assets.acquisition.spool import Spool
+from charging_assets.alerts.heartbeat import beat
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.storage.lake import Lake
 
@@ -104,6 +105,8 @@ def raw_api_snapshots(
             raise dg.Failure(_told_spooled(report, spool), allow_retries=False)
         if report.failed_feeds and not (report.written or report.known):
             raise dg.Failure(f"no feed could be polled: {report.failed_feeds}")
+        if report.written and not report.failed_feeds and (silence := beat()):
+            context.log.warning(f"the heartbeat's URL did not take the call: {silence}")
     try:
         return {hour.key: find_hour(lake, hour) for hour in hours}
     except NoArchivedPolls as error:

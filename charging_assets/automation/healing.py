@@ -51,10 +51,11 @@ class Memory(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Request:
-    """Hours to load in one run; `key` is told from every other request's."""
+    """Hours to load in one run: `key` is no other request's, `count` is which try it is."""
 
     hours: tuple[Hour, ...]
     key: str
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _requested(group: Sequence[Pending], memory: Memory, now: datetime) -> Reque
     named = first.key if first == last else f"{first}..{last}"
     states = group[0].state if first == last else digest(found.state for found in group)
     key = f"{named}#{states}#{count}#{memory.since:%Y%m%dT%H%M%S}"
-    return Request(tuple(found.hour for found in group), key)
+    return Request(tuple(found.hour for found in group), key, count)
 
 
 def _neighbours(fresh: Iterable[Pending], running: Hour) -> list[list[Pending]]:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
 from charging_assets.partitions import HOURS_A_RUN, ONE_HOUR, Hour
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, Definitions
-
-_FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class _Runner:
         from dagster import DagsterError
 
         try:
-            result = self._run("backfill", tags={_FIRST: hours[0].key, _LAST: hours[-1].key})
+            result = self._run("backfill", tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key})
         except DagsterError:
             return None
         return [HourLoaded(hour, result.run_id) for hour in hours] if result.success else None
@@ -86,7 +85,7 @@ class _Runner:
         if result.success:
             return HourLoaded(hour, result.run_id)
         failures = [event for event in result.all_events if event.is_step_failure]
-        error = "; ".join(_told(event) for event in failures) or "the run failed"
+        error = "; ".join(told_failure(event) for event in failures) or "the run failed"
         return HourLoaded(hour, result.run_id, error)
 
     def _run(self, job: str, **how: Any) -> Any:
@@ -111,7 +110,8 @@ def _neighbours(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
         yield group
 
 
-def _told(event: Any) -> str:
+def told_failure(event: Any) -> str:
+    """What a step's failure says, in a line."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return f"{event.step_key}: {data.user_failure_data.description}"

@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from charging_assets.acquisition.hour import days_known, hours_known
+from charging_assets.automation.alerting import alert_people
 from charging_assets.automation.healing import (
     RECENT,
     TRIES,
     Decision,
+    Request,
     cursor_of,
     decide,
     forget,
@@ -22,17 +24,16 @@ from charging_assets.automation.healing import (
 )
 from charging_assets.automation.jobs import backfill, check_hour, load_hour, poll
 from charging_assets.automation.pending import stale_hours
+from charging_assets.automation.runs import FIRST_TAG, HEALED_TAG, LAST_TAG, TRY_TAG, hours_of
 from charging_assets.automation.switch import is_live, refreshes
 from charging_assets.modelling.staging import KEPT
-from charging_assets.partitions import Hour, hours_between
+from charging_assets.partitions import Hour
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse, WarehouseError
 from charging_assets.storage.warehouse_duckdb import impatient
 
 _STATUS = dg.DefaultSensorStatus.RUNNING if is_live() else dg.DefaultSensorStatus.STOPPED
 
-FIRST_TAG, LAST_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-HEALED_TAG = "charging/healing"
 # So many runs of healing are open at a time, the running hour's not counted.
 _ROOM = 4
 _PATIENCE_S = 10.0
@@ -69,14 +70,15 @@ def heal_hours(
     if older and not decision.crowded_out:
         memory.turn = older[-1]
     return dg.SensorResult(
-        run_requests=[_run_request(request.hours, request.key) for request in decision.requests],
+        run_requests=[_run_request(request) for request in decision.requests],
         skip_reason=None if decision.requests else _told(decision, days_seen=len(older + recent)),
         cursor=cursor_of(memory),
     )
 
 
-def _run_request(hours: tuple[Hour, ...], key: str) -> dg.RunRequest:
-    tags = {HEALED_TAG: key[:250]}
+def _run_request(request: Request) -> dg.RunRequest:
+    hours, key = request.hours, request.key
+    tags = {HEALED_TAG: key[:250], TRY_TAG: str(request.count)}
     if len(hours) == 1:
         return dg.RunRequest(
             run_key=key, job_name=load_hour.name, partition_key=hours[0].key, tags=tags
@@ -104,21 +106,6 @@ def _open(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
         healing += HEALED_TAG in run.tags
         hours |= hours_of(run)
     return hours, healing
-
-
-def hours_of(run: dg.DagsterRun) -> set[Hour]:
-    """The hours of a run: its partition, or its range."""
-    try:
-        if FIRST_TAG in run.tags:
-            first, last = Hour.parse(run.tags[FIRST_TAG]), Hour.parse(run.tags[LAST_TAG])
-            return set(hours_between(first, last))
-        return (
-            {Hour.parse(run.tags["dagster/partition"])}
-            if "dagster/partition" in run.tags
-            else set()
-        )
-    except ValueError:
-        return set()
 
 
 def _told(decision: Decision, days_seen: int) -> str:
@@ -152,4 +139,4 @@ def check_loaded_ranges(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRe
             yield dg.RunRequest(run_key=f"check#{run.run_id}#{hour}", partition_key=hour.key)
 
 
-SENSORS = [heal_hours, check_loaded_ranges]
+SENSORS = [heal_hours, check_loaded_ranges, alert_people]

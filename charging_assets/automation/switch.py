@@ -20,3 +20,13 @@ def is_live(environment: Mapping[str, str] = os.environ) -> bool:
 def refreshes(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the running hour is loaded after every poll; CHARGING_REFRESH=0 waits for its end."""
     return environment.get("CHARGING_REFRESH") != "0"
+
+
+def alerts_are_on(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether CHARGING_ALERTS names anything; whether it is usable shows when it is used."""
+    return bool(environment.get("CHARGING_ALERTS", "").strip())
+
+
+def tells_warnings(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether checks that only warn are told too: CHARGING_ALERT_WARNINGS=1."""
+    return environment.get("CHARGING_ALERT_WARNINGS") == "1"

@@ -6,6 +6,8 @@ Belongs here: how they are read and refused. Does not belong here: which command
 from __future__ import annotations
 
 import argparse
+import re
+from datetime import timedelta
 
 from charging_assets.partitions import Hour
 
@@ -34,6 +36,14 @@ def positive_number(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+def duration(text: str) -> timedelta:
+    """A length of time with its unit: `90s`, `30m`, `2h`, `1d`."""
+    if not re.fullmatch(r"[1-9]\d{0,5}[smhd]", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; give 90s, 30m, 2h or 1d")
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    return timedelta(**{units[text[-1]]: int(text[:-1])})
 
 
 def port(text: str) -> int:

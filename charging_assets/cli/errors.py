@@ -22,6 +22,7 @@ def exit_code(error: Exception) -> int | None:
     from charging_assets.acquisition.feeds import FeedError
     from charging_assets.acquisition.hour import NoArchivedPolls
     from charging_assets.acquisition.imports import CannotImport
+    from charging_assets.alerts.addresses import AddressError
     from charging_assets.deployments import DeploymentError
     from charging_assets.storage.flat_files import StaleFlatFile
     from charging_assets.storage.lake import LakeError
@@ -29,7 +30,7 @@ def exit_code(error: Exception) -> int | None:
     from charging_assets.storage.plan import LoadError
     from charging_assets.storage.warehouse import WarehouseError
 
-    if isinstance(error, UsageError | FeedError | DeploymentError):
+    if isinstance(error, UsageError | FeedError | DeploymentError | AddressError):
         return USAGE
     told = (
         CannotImport,

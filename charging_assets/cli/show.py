@@ -132,3 +132,13 @@ def age(since: datetime, now: datetime) -> str:
 def percent(share: float | None) -> str:
     """A share in percent, or a dash where there is none."""
     return "–" if share is None else f"{100 * share:.1f} %"
+
+
+def size(count: int) -> str:
+    """Bytes in the unit that a person would use, by powers of 1,000."""
+    number = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:,.1f} TB"

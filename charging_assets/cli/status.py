@@ -7,32 +7,47 @@ Belongs here: telling it to a person and to a script. Does not belong here: find
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from charging_assets.cli import show
-from charging_assets.cli.arguments import add_json
+from charging_assets.cli import freshness, show
+from charging_assets.cli.arguments import add_json, duration
+from charging_assets.cli.disk import DiskUse, disk_use
 from charging_assets.cli.errors import FAILED
 from charging_assets.cli.overview import FeedArchive, Overview, overview
 
 NAME = "status"
-HELP = "Tell what is archived, loaded, pending, missing and rejected."
+HELP = "Tell what is archived, loaded, pending, missing and rejected, and how long the disk lasts."
 _SHOWN = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-age",
+        type=duration,
+        metavar="30m",
+        help="only look whether every enabled feed was polled within this time; 2 if not",
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
 
+    if arguments.max_age is not None:
+        return freshness.run(arguments)
     storage = deployments.storage()
     found, now = overview(storage.lake, storage.warehouse), datetime.now(UTC)
+    disk = disk_use(deployments.home(), now.date())
+    waiting = len(storage.spool.waiting()) if storage.spool else 0
     if arguments.json:
-        show.print_json(_as_json(found, now))
+        more = {"disk": {**asdict(disk), "days_left": disk.days_left}, "spooled": waiting}
+        show.print_json(_as_json(found, now) | more)
     else:
         _tell(found, now)
+        if found.feeds or waiting:
+            _tell_disk(disk, waiting)
     return FAILED if found.warehouse_error else 0
 
 
@@ -87,6 +102,18 @@ def _tell(found: Overview, now: datetime) -> None:
         _tell_feed(feed, now)
     _tell_pending(found)
     _tell_rejects(found)
+
+
+def _tell_disk(disk: DiskUse, waiting: int) -> None:
+    parts = ", ".join(f"{name} {show.size(size)}" for name, size in disk.parts.items() if size)
+    print(f"\ndisk: {parts}; {show.size(disk.free)} free")
+    if disk.bytes_a_day:
+        print(
+            f"  grows by {show.size(disk.bytes_a_day)} a day, lasts for "
+            f"{show.counted(disk.days_left or 0, 'day')}"
+        )
+    if waiting:
+        print(f"\nspool: {show.counted(waiting, 'poll')} to be archived; `charging-assets drain`")
 
 
 def _tell_feed(feed: FeedArchive, now: datetime) -> None:

@@ -12,7 +12,8 @@ import pytest
 from charging_assets import deployments
 from charging_assets.acquisition.gaps import accept
 from charging_assets.automation import sensors
-from charging_assets.automation.sensors import FIRST_TAG, LAST_TAG, heal_hours
+from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
+from charging_assets.automation.sensors import heal_hours
 from charging_assets.definitions import build
 from charging_assets.partitions import ONE_HOUR, Hour, hours_between
 from charging_assets.storage.memory import MemoryLake

@@ -1,0 +1,141 @@
+"""Alerts: failed runs and checks of a real instance arrive at a receiver, once."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from charging_assets.automation.alerting import Told, alert_people
+from charging_assets_tests.alerts.receivers import HttpReceiver
+
+HOURS = dg.StaticPartitionsDefinition(["2022-01-11T20"])
+
+
+@dg.asset(partitions_def=HOURS)
+def fragile(context: dg.AssetExecutionContext) -> None:
+    if context.run.tags.get("fail"):
+        raise dg.Failure("the disk is full; make room")
+
+
+@dg.asset_check(asset=fragile, name="fragile__is_whole")
+def is_whole() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, metadata={"offending_rows": 3})
+
+
+@dg.asset_check(asset=fragile, name="fragile__is_pretty")
+def is_pretty() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN)
+
+
+JOB = dg.Definitions(
+    assets=[fragile],
+    asset_checks=[is_whole, is_pretty],
+    jobs=[dg.define_asset_job("load_hour", selection=dg.AssetSelection.all())],
+    executor=dg.in_process_executor,
+).resolve_job_def("load_hour")
+
+
+class Desk:
+    """An instance whose runs end as asked, and ticks of the sensor, its cursor kept."""
+
+    def __init__(self, instance: dg.DagsterInstance, hook: HttpReceiver) -> None:
+        self.instance, self.hook = instance, hook
+        self.cursor: str | None = None
+        self.said = ""
+
+    def run(self, **tags: str) -> None:
+        JOB.execute_in_process(
+            partition_key="2022-01-11T20", tags=tags, instance=self.instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )  # fmt: skip
+
+    def tick(self) -> list[str]:
+        """What arrived during a tick."""
+        self.hook.got.clear()
+        context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
+        result = alert_people(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursor, self.said = result.cursor, str(result.skip_reason)
+        return [json.loads(body)["text"] for _, _, body in self.hook.got]
+
+
+@pytest.fixture
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    with HttpReceiver() as hook, dg.DagsterInstance.ephemeral() as instance:
+        monkeypatch.setenv("CHARGING_ALERTS", f"{hook.url}/hook")
+        monkeypatch.delenv("CHARGING_ALERT_WARNINGS", raising=False)
+        yield Desk(instance, hook)
+
+
+def test_alert__a_failed_run_is_told_once_with_its_reason(desk: Desk) -> None:
+    desk.run(fail="yes")
+    assert desk.tick() == []  # what failed before anybody listened is not told
+    desk.run(fail="yes", **{"charging/try": "2"})
+    desk.run(fail="yes")
+    (told,) = desk.tick()
+    assert told.startswith("*charging_assets: load_hour 2022-01-11T20 failed*\n- run load_hour ")
+    assert "(try 2 of 12) failed: fragile: the disk is full; make room" in told
+    assert desk.tick() == []
+    desk.run(fail="yes")
+    assert desk.tick() == []
+
+
+def test_alert__a_failed_check_is_told_and_a_warning_only_if_asked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.tick()
+    desk.run()
+    (told,) = desk.tick()
+    assert "check fragile__is_whole failed for 2022-01-11T20: 3 offending rows" in told
+    assert "is_pretty" not in told
+    monkeypatch.setenv("CHARGING_ALERT_WARNINGS", "1")
+    desk.run()
+    (told,) = desk.tick()
+    assert "check fragile__is_pretty failed" in told
+    assert "is_whole" not in told
+
+
+def test_alert__is_told_again_after_a_day(desk: Desk) -> None:
+    desk.tick()
+    topics = {"load_hour 2022-01-11T20": datetime.now(UTC) - timedelta(hours=25)}
+    desk.cursor = json.dumps(
+        {
+            "upto": (datetime.now(UTC) - timedelta(minutes=1)).isoformat(),
+            "topics": {topic: at.isoformat() for topic, at in topics.items()},
+        }
+    )
+    desk.run(fail="yes")
+    assert len(desk.tick()) == 1
+
+
+def test_alert__that_reaches_nobody_is_told_in_the_next_tick(desk: Desk) -> None:
+    desk.tick()
+    desk.run(fail="yes")
+    desk.hook.status = 500
+    with pytest.raises(Exception, match="reached nobody"):
+        desk.tick()
+    desk.hook.status = 200
+    assert len(desk.tick()) == 1
+
+
+def test_alert__a_run_that_is_retried_is_not_told(desk: Desk) -> None:
+    desk.tick()
+    desk.run(fail="yes", **{"dagster/will_retry": "true"})
+    assert desk.tick() == []
+
+
+def test_alert__without_a_channel_nothing_is_kept_for_later(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.tick()
+    monkeypatch.setenv("CHARGING_ALERTS", "")
+    desk.run(fail="yes")
+    assert desk.tick() == []
+    assert "CHARGING_ALERTS names no channel" in desk.said
+
+
+def test_told__is_small() -> None:
+    assert Told(upto=datetime.now(UTC)).topics == {}
