@@ -6,6 +6,7 @@ here: the code location (`definitions`), or anything about the lake and the ware
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -14,10 +15,10 @@ from charging_assets.deployments import DeploymentError, home
 
 SETTINGS = "dagster.yaml"
 
-# Written once, into the project's own Dagster home; from then on it is the user's.
+# Written into the project's own Dagster home; a file that somebody has changed is theirs.
 _DEFAULT_SETTINGS = """\
-# How Dagster runs here. Written once by charging-assets; change it as you like, it is not
-# overwritten.
+# How Dagster runs here. Written by charging-assets; change it as you like: it is then not
+# overwritten, by later releases neither.
 
 telemetry:
   enabled: false
@@ -36,6 +37,9 @@ concurrency:
 run_queue:
   # The default of 5 seconds is most of what an hourly run would take.
   dequeue_interval_seconds: 1
+  # A code location that restarts is asked again, for a minute.
+  max_user_code_failure_retries: 6
+  user_code_failure_retry_delay: 10
 
 run_monitoring:
   # A run whose process died would stay "started", and in the way of the next, for ever.
@@ -46,6 +50,13 @@ run_monitoring:
   poll_interval_seconds: 30
   free_slots_after_run_end_seconds: 60
 
+run_retries:
+  # Runs whose process died, not those that failed: what is wrong with an hour is still wrong a
+  # minute later, and hours that lack rows are found by comparing archive and ledger.
+  enabled: true
+  max_retries: 2
+  retry_on_asset_or_op_failure: false
+
 retention:
   # Ticks come every few minutes and are of no use for long.
   schedule:
@@ -55,6 +66,9 @@ retention:
   auto_materialize:
     purge_after_days: {skipped: 2, success: 30, failure: 90}
 """
+
+# What earlier releases wrote, as SHA-256: a file that is still one of these was never changed.
+_FORMER_SETTINGS = {"36022cb3200cd91d58b57ecf82b89241163339844e9f84ea7b66c2590027f462"}
 
 _WORKSPACE = """\
 load_from:
@@ -85,10 +99,17 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
     else:
         folder.mkdir(parents=True, exist_ok=True)
         settings = folder / SETTINGS
-        if not settings.exists():
+        if not settings.exists() or not is_own(settings):
             settings.write_text(_DEFAULT_SETTINGS, encoding="utf-8")
     environment["DAGSTER_HOME"] = str(folder)
     return folder
+
+
+def is_own(settings: Path) -> bool:
+    """Whether settings are the user's: neither those of this release nor of one before."""
+    said = hashlib.sha256(settings.read_bytes()).hexdigest()
+    current = hashlib.sha256(_DEFAULT_SETTINGS.encode()).hexdigest()
+    return said not in {current, *_FORMER_SETTINGS}
 
 
 def workspace_file(environment: Mapping[str, str] = os.environ) -> Path:

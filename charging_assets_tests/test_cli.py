@@ -522,6 +522,11 @@ def test_dagster_home__is_made_once_and_then_the_user_s(empty: Shell) -> None:
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled
         assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+        assert instance.run_retries_enabled
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+        assert instance.run_monitoring_max_runtime_seconds == 3600
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 4
+        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 60
     settings.write_text("telemetry:\n  enabled: false\n")
     dagster_home.prepare()
     assert settings.read_text() == "telemetry:\n  enabled: false\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from charging_assets.automation.maintenance import maintain
 from charging_assets.partitions import hourly_partitions
 
 # A run whose host died would be "started" until this is over, and hold the writers' pool.
@@ -54,4 +55,4 @@ check_hour = dg.define_asset_job(
     tags={"dagster/priority": "-2", _MAX_RUNTIME: "900", **_ANEW},
 )
 
-JOBS: list[Any] = [poll, load_hour, backfill, check_hour]
+JOBS: list[Any] = [poll, load_hour, backfill, check_hour, maintain]

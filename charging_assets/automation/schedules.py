@@ -13,6 +13,7 @@ import dagster as dg
 from charging_assets.acquisition.archive import feeds_archived, hour_keys
 from charging_assets.acquisition.feeds import Feed, load_feeds
 from charging_assets.automation.jobs import load_hour, poll
+from charging_assets.automation.maintenance import maintain_daily
 from charging_assets.automation.switch import is_live
 from charging_assets.partitions import ONE_HOUR, Hour
 from charging_assets.storage.lake import Lake
@@ -62,4 +63,4 @@ def load_last_hour(
     return dg.RunRequest(run_key=f"load#{ended.key}", partition_key=ended.key)
 
 
-SCHEDULES = [poll_feeds, load_last_hour]
+SCHEDULES = [poll_feeds, load_last_hour, maintain_daily]

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from charging_assets.cli.arguments import port
@@ -48,8 +49,20 @@ def serve(port: int, *, live: bool) -> NoReturn:
     command += ["--host", _HOST, "--port", str(port)]
     polls = "polls every ten minutes" if live else "polls nothing; `make live` does"
     print(f"http://{_HOST}:{port}  (data in {deployments.home()}, Dagster in {folder}; {polls})")
+    _end_lost_runs(folder)
     sys.stdout.flush()
     # A script that starts us with `&` has us ignore interrupts, and Dagster would ignore the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606 - no shell, and nothing of it comes from outside
+
+
+def _end_lost_runs(folder: Path) -> None:
+    """Nothing of a Dagster before may hold up this one, after a power cut or a kill."""
+    from dagster import DagsterInstance
+
+    from charging_assets.automation.lost_runs import end_lost_runs
+
+    with DagsterInstance.from_config(str(folder)) as instance:
+        if lost := end_lost_runs(instance):
+            print(f"ended {len(lost)} runs whose processes are gone; what they left is healed")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, timedelta
 
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, naive
-from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.flat import FLAT_REJECTS, FLAT_TABLES
 from charging_assets.storage import ledger
 from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, open_flat
 from charging_assets.storage.lake import Lake
@@ -92,6 +93,30 @@ def prune(warehouse: Warehouse, hour: Hour) -> None:
         (ledger.UNSTAGE, {"asset": ASSET, "hour_at": naive(hour.start)}),
         *((f"DELETE FROM {table.full_name} WHERE {s.predicate}", s.params) for table, s in scopes),
     )
+
+
+def prune_before(warehouse: Warehouse, first: Hour) -> int:
+    """Take all hours before one out of staging, as `prune` does; how many they were."""
+    asked = {"asset": ASSET, "first_at": naive(first.start)}
+    try:
+        held = warehouse.query(ledger.STAGED_BEFORE, asked).to_pylist()
+    except NoWarehouse:
+        return 0
+    if held[0]["hour_count"]:
+        tables = [table.full_name for table in FLAT_TABLES if table.schema == "staging"]
+        warehouse.execute(
+            (ledger.UNSTAGE_BEFORE, asked),
+            *((f"DELETE FROM {name} WHERE slot_at < :first_at", asked) for name in tables),
+        )
+    return int(held[0]["hour_count"])
+
+
+def prune_rejects_before(warehouse: Warehouse, first: Hour) -> None:
+    """Drop the rejects of all hours before one; the archive could give them again."""
+    gone = f"DELETE FROM {FLAT_REJECTS.full_name} WHERE slot_at < :first_at"
+    with suppress(NoWarehouse):
+        warehouse.query(f"SELECT 1 AS one FROM {FLAT_REJECTS.full_name} LIMIT 1")
+        warehouse.execute((gone, {"first_at": naive(first.start)}))
 
 
 def _digest(files: Sequence[FlatFile]) -> str:

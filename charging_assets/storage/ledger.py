@@ -30,3 +30,14 @@ SELECT slot_at
 FROM ops.ledger
 WHERE asset = :asset AND is_staged AND slot_at >= :first_at AND slot_at <= :last_at
 """
+
+STAGED_BEFORE = """
+SELECT COUNT(*) AS hour_count
+FROM ops.ledger
+WHERE asset = :asset AND is_staged AND slot_at < :first_at
+"""
+
+UNSTAGE_BEFORE = """
+UPDATE ops.ledger SET is_staged = FALSE
+WHERE asset = :asset AND is_staged AND slot_at < :first_at
+"""

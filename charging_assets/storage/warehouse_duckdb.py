@@ -69,14 +69,20 @@ class DuckDBWarehouse:
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         statement, values = bound(sql, params or {}, "duckdb")
-        with self._reading() as connection:
-            try:
+        try:
+            with self._reading() as connection:
                 return connection.sql(statement, params=values).to_arrow_table()
-            except duckdb.CatalogException as error:
-                raise NoWarehouse(
-                    f"{self.describe()} lacks a table that is asked for; load some hours first "
-                    f"(`charging-assets load`): {error}"
-                ) from error
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            if not self._is_migrated:
+                # A warehouse of the release before lacks what this one has added.
+                self.execute()
+                return self.query(sql, params)
+            if isinstance(error, duckdb.BinderException):
+                raise
+            raise NoWarehouse(
+                f"{self.describe()} lacks a table that is asked for; load some hours first "
+                f"(`charging-assets load`): {error}"
+            ) from error
 
     def execute(self, *statements: tuple[str, Params]) -> None:
         with (

@@ -1,0 +1,119 @@
+"""Dagster's run history: kept for a while, then made small without forgetting what is loaded.
+
+Belongs here: which runs go, and keeping what the UI shows of partitions when they do. Does not
+belong here: ticks, which Dagster itself forgets (`retention` in dagster.yaml).
+
+Dagster forgets with a run that it materialized a partition. So the materializations of a run that
+no later run has repeated are recorded again, without a run, before it is deleted.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+_FINISHED = [
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.CANCELED,
+]
+# Deleting costs some 20 ms a run: a day's work of maintenance is bounded, the rest is tomorrow's.
+MOST_A_DAY = 3000
+
+
+@dataclass
+class Forgotten:
+    """How many runs were deleted, and how many materializations were recorded anew for them."""
+
+    runs: int = 0
+    kept_materializations: int = 0
+
+
+def forget_runs(
+    instance: dg.DagsterInstance,
+    *,
+    now: datetime,
+    superseded_after: timedelta,
+    all_after: timedelta,
+    most: int = MOST_A_DAY,
+) -> Forgotten:
+    """Delete finished runs, oldest first, at most `most`.
+
+    A successful run all of whose materializations were repeated (a poll's, a refresh's) goes after
+    `superseded_after`, every other one after `all_after`.
+    """
+    done = Forgotten()
+    for record in _old_runs(instance, now - superseded_after, most):
+        run = record.dagster_run
+        latest = [
+            found
+            for found in _materializations(instance, run.run_id)
+            if _is_latest(instance, found, run.run_id)
+        ]
+        is_old = record.update_timestamp <= now - all_after
+        is_superseded = run.status == dg.DagsterRunStatus.SUCCESS and not latest
+        if not (is_old or is_superseded):
+            continue
+        for found in latest:
+            instance.report_runless_asset_event(_without_run(found, run.run_id))
+        _delete(instance, run.run_id)
+        done.runs += 1
+        done.kept_materializations += len(latest)
+    return done
+
+
+def _old_runs(instance: dg.DagsterInstance, before: datetime, most: int) -> list[Any]:
+    return list(
+        instance.get_run_records(
+            filters=dg.RunsFilter(statuses=_FINISHED, updated_before=before),
+            order_by="update_timestamp",
+            ascending=True,
+            limit=most,
+        )
+    )
+
+
+def _materializations(instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetMaterialization]:
+    entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    return [entry.asset_materialization for entry in entries if entry.asset_materialization]
+
+
+def _is_latest(instance: dg.DagsterInstance, found: dg.AssetMaterialization, run_id: str) -> bool:
+    """Whether no later run has materialized the same partition of the same asset."""
+    partitions = None if found.partition is None else [found.partition]
+    asked = dg.AssetRecordsFilter(asset_key=found.asset_key, asset_partitions=partitions)
+    newest = instance.fetch_materializations(asked, limit=1).records
+    return bool(newest) and newest[0].run_id == run_id
+
+
+def _without_run(found: dg.AssetMaterialization, run_id: str) -> dg.AssetMaterialization:
+    """The materialization as it was, and which run it was of."""
+    metadata: dict[str, Any] = {**found.metadata, "run_of_old": run_id}
+    return dg.AssetMaterialization(
+        asset_key=found.asset_key,
+        description=found.description,
+        metadata=metadata,
+        partition=found.partition,
+        tags={
+            name: said
+            for name, said in (found.tags or {}).items()
+            # They point at events that go with their runs.
+            if not name.startswith("dagster/input_event_pointer/")
+        },
+    )
+
+
+def _delete(instance: dg.DagsterInstance, run_id: str) -> None:
+    instance.delete_run(run_id)
+    with suppress(Exception):  # logs may have been taken away by hand, or never been written
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+    shard = getattr(instance.event_log_storage, "path_for_shard", None)
+    if shard is not None:
+        # SQLite keeps a file a run, which Dagster empties and leaves.
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{shard(run_id)}{suffix}").unlink(missing_ok=True)

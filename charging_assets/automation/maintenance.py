@@ -1,0 +1,109 @@
+"""Maintenance: what keeps a system that runs for years as small and quick as it was.
+
+Belongs here: the job `maintain`, how long what is kept. Does not belong here: how any of it is done
+(`modelling.staging`, `history`, `notes`, the warehouse's own `maintain`).
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from charging_assets.automation.history import forget_runs
+from charging_assets.automation.notes import publish_notes
+from charging_assets.automation.switch import is_live
+from charging_assets.modelling.assets import WRITER_POOL
+from charging_assets.modelling.staging import KEPT, prune_before, prune_rejects_before
+from charging_assets.partitions import Hour
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.warehouse import Warehouse
+
+
+class Warehousing(dg.Config):
+    """How long rows are kept that can be made again from the archive."""
+
+    staging_days: int = KEPT.days
+    rejects_days: int = 400
+
+
+class History(dg.Config):
+    """How long Dagster's runs are kept: repeated ones, and all others."""
+
+    repeated_days: int = 2
+    runs_days: int = 90
+
+
+@dg.op(pool=WRITER_POOL, description="Notes of missed slots and accepted gaps, into `ops`.")
+def copy_notes(lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[Warehouse]) -> None:
+    publish_notes(lake, warehouse)
+
+
+@dg.op(
+    pool=WRITER_POOL,
+    ins={"after": dg.In(dg.Nothing)},
+    description="Hours leave staging, rejects leave `ops` when their time is over.",
+)
+def prune(
+    context: dg.OpExecutionContext, config: Warehousing, warehouse: dg.ResourceParam[Warehouse]
+) -> None:
+    if config.rejects_days < config.staging_days:
+        raise dg.Failure(
+            f"rejects_days is {config.rejects_days}, less than staging_days "
+            f"({config.staging_days}); what is staged must balance with its rejects",
+            allow_retries=False,
+        )
+    now = datetime.now(UTC)
+    staged = Hour.of(now - timedelta(days=config.staging_days))
+    kept = Hour.of(now - timedelta(days=config.rejects_days))
+    pruned = prune_before(warehouse, staged)
+    prune_rejects_before(warehouse, kept)
+    context.log.info(f"{pruned} hours before {staged} left staging; rejects before {kept} went")
+    context.add_output_metadata({"hours_pruned": pruned})
+
+
+@dg.op(
+    pool=WRITER_POOL,
+    ins={"after": dg.In(dg.Nothing)},
+    description="The engine's own upkeep: statistics, space of deleted rows.",
+)
+def tidy(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
+    upkeep = getattr(warehouse, "maintain", None)
+    for told in upkeep() if upkeep else ():
+        context.log.info(told)
+
+
+@dg.op(
+    ins={"after": dg.In(dg.Nothing)},
+    description="Old runs are deleted; which partitions are loaded is kept.",
+)
+def forget(context: dg.OpExecutionContext, config: History) -> None:
+    done = forget_runs(
+        context.instance,
+        now=datetime.now(UTC),
+        superseded_after=timedelta(days=config.repeated_days),
+        all_after=timedelta(days=config.runs_days),
+    )
+    context.add_output_metadata(
+        {"runs_deleted": done.runs, "materializations_kept": done.kept_materializations}
+    )
+
+
+@dg.job(
+    description="Daily upkeep: staging and rejects are pruned, the warehouse tidied, old runs "
+    "forgotten, notes copied. Nothing goes that the archive could not give back.",
+    tags={"dagster/max_runtime": "14400", "dagster/retry_strategy": "ALL_STEPS"},
+)
+def maintain() -> None:
+    forget(tidy(prune(copy_notes())))
+
+
+@dg.schedule(
+    job=maintain,
+    cron_schedule="17 3 * * *",
+    execution_timezone="UTC",
+    default_status=(
+        dg.DefaultScheduleStatus.RUNNING if is_live() else dg.DefaultScheduleStatus.STOPPED
+    ),
+    description="Upkeep, every night.",
+)
+def maintain_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=f"maintain#{context.scheduled_execution_time.isoformat()}")

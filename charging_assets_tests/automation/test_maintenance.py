@@ -1,0 +1,60 @@
+"""The job `maintain`, whole: what goes, what stays, and that hours stay loaded."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from charging_assets import deployments
+from charging_assets.acquisition.gaps import accept
+from charging_assets.automation.pending import pending_hours
+from charging_assets.definitions import build
+from charging_assets.partitions import Hour
+from charging_assets.storage.memory import MemoryLake
+from charging_assets_tests import builders
+from charging_assets_tests.modelling import hours
+
+NOW = Hour.of(datetime.now(UTC))
+OLD, MIDDLE, NEW = (Hour.of(NOW.start - timedelta(days=days)) for days in (500, 100, 1))
+
+
+def put(lake: Any, hour: Hour) -> None:
+    told = hours.station([hours.evse("e1"), hours.evse("e2", "NONSENSE")])
+    body = builders.envelope(told, at=hour.start.isoformat())
+    builders.archived(lake, builders.poll(slot_at=hour.start), {"koeln": body})
+
+
+def counted(storage: deployments.Storage, table: str) -> dict[Hour, int]:
+    found = storage.warehouse.query(
+        f"SELECT DATE_TRUNC('hour', slot_at) AS at, COUNT(*) AS n FROM {table} GROUP BY 1"
+    ).to_pylist()
+    return {Hour.of(row["at"].replace(tzinfo=UTC)): row["n"] for row in found}
+
+
+def test_maintain__prunes_by_age_and_leaves_every_hour_loaded() -> None:
+    storage = deployments.Storage(MemoryLake(), deployments.memory_storage().warehouse)
+    for hour in (OLD, MIDDLE, NEW):
+        put(storage.lake, hour)
+        hours.load(storage.warehouse, storage.lake, hour)
+    accept(storage.lake, [Hour.of(NEW.end)], "a test", datetime.now(UTC))
+    before = hours.digests(storage.warehouse)
+    assert set(counted(storage, "staging.flat_status")) == {OLD, MIDDLE, NEW}
+    job = build(storage, feeds={}).resolve_job_def("maintain")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance).success
+    assert set(counted(storage, "staging.flat_status")) == {NEW}
+    assert set(counted(storage, "ops.flat_rejects")) == {MIDDLE, NEW}
+    assert set(counted(storage, "ops.gaps")) == {Hour.of(NEW.end)}
+    after = hours.digests(storage.warehouse)
+    changed = {name for name in before if before[name] != after[name]}
+    assert {name.split(".")[0] for name in changed} == {"staging", "ops"}
+    pending = [found.hour for found in pending_hours(storage.lake, storage.warehouse)]
+    assert pending == [Hour.of(NEW.end)]
+
+
+def test_maintain__rejects_must_outlast_staging() -> None:
+    job = build(deployments.memory_storage(), feeds={}).resolve_job_def("maintain")
+    config = {"ops": {"prune": {"config": {"staging_days": 20, "rejects_days": 10}}}}
+    done = job.execute_in_process(run_config=config, raise_on_error=False)
+    (failure,) = [event for event in done.all_events if event.is_step_failure]
+    assert "what is staged must balance" in failure.step_failure_data.user_failure_data.description
