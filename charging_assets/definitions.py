@@ -17,6 +17,7 @@ from charging_assets.automation.jobs import JOBS
 from charging_assets.automation.schedules import SCHEDULES
 from charging_assets.automation.sensors import SENSORS
 from charging_assets.checks.assets import CHECKS
+from charging_assets.checks.hours import check_hours_job
 from charging_assets.modelling.assets import ASSETS as MODELLING_ASSETS
 from charging_assets.preprocessing.assets import flat_tables
 from charging_assets.publication.assets import ASSETS as PUBLICATION_ASSETS
@@ -29,7 +30,7 @@ def build(
     return dg.Definitions(
         assets=[raw_api_snapshots, flat_tables, *MODELLING_ASSETS, *PUBLICATION_ASSETS],
         asset_checks=CHECKS,
-        jobs=JOBS,
+        jobs=[*JOBS, check_hours_job],
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources=deployments.resources(storage or deployments.storage(), feeds),

@@ -76,6 +76,22 @@ def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
     return written
 
 
+def published_counts(lake: Lake, warehouse: Warehouse, hour: Hour) -> dict[str, tuple[int, int]]:
+    """The files that an hour touches: rows that each holds, and rows that the warehouse has."""
+    files = list(_files(hour))
+    held = [_held(lake, file.key) for file in files]
+    rows = [pq.read_metadata(pa.BufferReader(body)).num_rows if body else 0 for body in held]
+    selects, params = [], dict[str, datetime | None]()
+    for number, file in enumerate(files):
+        where, own = _where(file, str(number))
+        counted = f"SELECT {number} AS file_number, COUNT(*) AS row_count"
+        selects.append(f"{counted} FROM {file.table.full_name}{where}")
+        params |= own
+    counts = warehouse.query(" UNION ALL ".join(selects), params).to_pylist()
+    wanted = {row["file_number"]: row["row_count"] for row in counts}
+    return {file.key: (rows[number], wanted[number]) for number, file in enumerate(files)}
+
+
 def _files(hour: Hour) -> Iterator[_File]:
     for table in DIMENSIONS:
         yield _File(table, "")
@@ -100,12 +116,16 @@ def _month(at: datetime) -> datetime:
     return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
 
 
+def _where(file: _File, number: str = "") -> tuple[str, dict[str, datetime | None]]:
+    if not file.column:
+        return "", {}
+    where = f" WHERE {file.column} >= :start_at{number} AND {file.column} < :end_at{number}"
+    return where, {f"start_at{number}": file.start, f"end_at{number}": file.end}
+
+
 def _rows(warehouse: Warehouse, file: _File) -> pa.Table:
     table = file.table
-    where, params = "", {}
-    if file.column:
-        where = f" WHERE {file.column} >= :start_at AND {file.column} < :end_at"
-        params = {"start_at": file.start, "end_at": file.end}
+    where, params = _where(file)
     found = warehouse.query(
         f"SELECT {', '.join(table.names)} FROM {table.full_name}{where} "
         f"ORDER BY {', '.join(table.key)}",

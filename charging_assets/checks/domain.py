@@ -1,0 +1,199 @@
+"""Rules about values: what a source publishes that cannot be, or that nobody can use.
+
+Belongs here: the rules of `sql/checks` about single attributes and what contradicts what. What
+these find is kept and shown, never changed: it is what the source said. Does not belong here:
+counts (`volume`), keys (`keys`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from charging_assets.acquisition.archive import feeds_archived, hour_keys, read_places
+from charging_assets.checks.keys import scope_of
+from charging_assets.checks.rules import Rule, Scene, Severity, flat, warehouse, warehouse_text
+from charging_assets.kinds import BadBody, RecordMap, kind, tolerant
+from charging_assets.schemas import marts
+from charging_assets.schemas.table import Table
+
+# Where lines and paragraphs are meant.
+_PROSE = frozenset({"directions", "comment"})
+_TELL = "tell the operator; what it publishes is kept as it is"
+
+
+def _untidy_texts(scene: Scene) -> list[dict[str, Any]]:
+    """Texts with white space around them or doubled within, as published; each text once."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    keys = hour_keys(scene.lake, feeds_archived(scene.lake), scene.hour)
+    for feed, place, answers in read_places(scene.lake, keys):
+        told = kind(answers[0].poll.kind)
+        records: set[bytes] = set()
+        for answer in answers:
+            if answer.place.outcome == "ok" and answer.place.body is not None:
+                try:
+                    records.update(told.open(answer.place.body).stations)
+                except BadBody:
+                    continue  # set aside by preprocessing, with its reason
+        for record in sorted(records):
+            for column, published, station_id in _untidy(record, told.STATION):
+                row = {"feed": feed, "place": place, "station_id": station_id,
+                       "column": column, "published": repr(published)}  # fmt: skip
+                found[feed, place, station_id, column, published] = row
+    return [found[where] for where in sorted(found)]
+
+
+def _untidy(record: bytes, told: RecordMap) -> Iterator[tuple[str, str, str]]:
+    try:
+        station, _ = tolerant.record(record)
+    except BadBody:
+        return
+    if not isinstance(station, dict):
+        return
+    station_id = str(_at(station, told.columns["station_id"]))
+    for column, path in told.columns.items():
+        value = None if column in _PROSE else _at(station, path)
+        if isinstance(value, str) and value != " ".join(value.split()):
+            yield column, value, station_id
+
+
+def _at(record: dict[str, Any], path: str) -> Any:
+    value: Any = record
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _evse_count(scene: Scene) -> int:
+    rows = scene.in_flat_files("SELECT COUNT(DISTINCT evse_key) AS n FROM staging.flat_status")
+    return int(rows.column("n")[0].as_py())
+
+
+def _seconds_add_up(table: Table) -> Rule:
+    statuses = [column.name for column in marts.STATUS_SECONDS[1:]]
+    told = " + ".join(f"held.{name}" for name in statuses)
+    shares = [c.name for c in marts.METRICS if c.name in table.names]
+    broken = [f"{told} <> held.observed_s"]
+    broken += [f"held.{name} < 0 OR held.{name} > 1" for name in shares]
+    names = [*table.key, "observed_s", *statuses, *shares]
+    return Rule(
+        asset=table.name,
+        rule="seconds_add_up",
+        description="The seconds by status are those observed; shares are between 0 and 1.",
+        remedy="materialize the hour again; if it stays, this is a bug",
+        find=warehouse_text(
+            f"SELECT {', '.join(f'held.{name}' for name in names)} FROM {table.full_name} AS held "
+            f"WHERE {scope_of(table)} AND ({' OR '.join(broken)}) "
+            f"ORDER BY {', '.join(f'held.{name}' for name in table.key)}"
+        ),
+        severity=Severity.ERROR,
+    )
+
+
+RULES = (
+    Rule(
+        "raw_api_snapshots", "texts_are_tidy",
+        "Texts of stations are published without white space around or doubled within.",
+        f"nothing: texts are trimmed in preprocessing, the raw answer keeps them; {_TELL}",
+        _untidy_texts,
+    ),
+    Rule(
+        "flat_polls", "no_schema_drift", "Answers hold no field that this version does not know.",
+        "nothing is lost: fields of stations, EVSEs and connectors are kept in `extra`, all else "
+        "in the raw archive; give them columns in the feed's kind",
+        flat("flat_polls__no_schema_drift"),
+    ),
+    Rule(
+        "flat_polls", "clock_agrees",
+        "The source's own time is within a quarter of an hour of ours.",
+        "nothing: `slot_at` is ours and counts; `observed_at` is not to be trusted while it lasts",
+        flat("flat_polls__clock_agrees"),
+    ),
+    Rule(
+        "flat_stations", "country_form",
+        "The country is two capitals (ISO 3166-1 alpha-2).",
+        f"a code of three letters that is not known here belongs in `preprocessing/clean`; {_TELL}",
+        flat("flat_stations__country_form"),
+    ),
+    Rule(
+        "flat_stations", "coordinates_are_in_the_country",
+        "The coordinates are in a box around the station's country.",
+        f"leave the station out of maps; {_TELL}",
+        flat("flat_stations__coordinates_are_in_the_country"),
+    ),
+    Rule(
+        "flat_stations", "postal_code_form", "The postal code is one of the station's country.",
+        _TELL, flat("flat_stations__postal_code_form"),
+    ),
+    Rule(
+        "flat_stations", "hours_are_known",
+        "A station that is not open at all hours says when it is.",
+        _TELL, flat("flat_stations__hours_are_known"),
+    ),
+    Rule(
+        "flat_evses", "evse_id_form",
+        "The EVSE-ID is one: country, operator, E, outlet, as in DE*REK*E00025*001.",
+        f"join by `evse_key`, which does not depend on it; {_TELL}",
+        flat("flat_evses__evse_id_form"),
+    ),
+    Rule(
+        "flat_connectors", "power_agrees_with_current_and_voltage",
+        "The power is what current and voltage give over the phases, within a tenth or 1 kW.",
+        f"take `power_class` and energy bounds of these connectors with care; {_TELL}",
+        flat("flat_connectors__power_agrees_with_current_and_voltage"),
+    ),
+    Rule(
+        "flat_connectors", "current_and_voltage_are_told",
+        "Current, voltage and power are above 0.", _TELL,
+        flat("flat_connectors__current_and_voltage_are_told"),
+    ),
+    Rule(
+        "flat_connectors", "power_is_above_3_kw",
+        "The power is above 3 kW: below are domestic sockets, and values cut to whole kW.",
+        f"compare with current and voltage (the rule on these says which contradict); {_TELL}",
+        flat("flat_connectors__power_is_above_3_kw"),
+    ),
+    Rule(
+        "flat_status", "status_is_ocpi", "The status is one of OCPI's.",
+        "see what was published in `ops.flat_rejects`; a new status belongs in "
+        "`preprocessing/clean`, then materialize the hour again",
+        flat("flat_status__status_is_ocpi"),
+    ),
+    Rule(
+        "flat_status", "status_is_known",
+        "At most a twentieth of the EVSEs are UNKNOWN in all polls of the hour.",
+        f"nothing is guessed: UNKNOWN is never counted as available; {_TELL}",
+        flat("flat_status__status_is_known"), tolerated=0.05, population=_evse_count,
+    ),
+    Rule(
+        "flat_status", "operators_know_their_status",
+        "Each operator knows the status of nine tenths of its EVSEs.", _TELL,
+        flat("flat_status__operators_know_their_status"),
+        needs=("flat_stations", "flat_evses"),
+    ),
+    Rule(
+        "flat_status", "evse_agrees_with_connectors",
+        "An EVSE is CHARGING if, and only if, one of its connectors is.",
+        f"facts take the EVSE's status and keep the connectors'; {_TELL}",
+        flat("flat_status__evse_agrees_with_connectors"), needs=("flat_connectors",),
+    ),
+    Rule(
+        "flat_status", "sensor_agrees",
+        "No EVSE is CHARGING or BLOCKED while its parking sensor sees no car.",
+        f"facts take the status and keep the sensor's; {_TELL}",
+        flat("flat_status__sensor_agrees"),
+    ),
+    Rule(
+        "dim_time", "knows_the_hour",
+        "The hour has a row for each time zone polled, and its local time is that of its offset.",
+        "materialize dim_time for the hour again",
+        warehouse("dim_time__knows_the_hour"), Severity.ERROR, needs=("fact_poll",),
+    ),
+    Rule(
+        "fact_charging_session", "bounds_are_in_order",
+        "Bounds of a session are in order, and sessions of an EVSE do not overlap.",
+        "materialize fact_charging_session for the hour again; if it stays, this is a bug",
+        warehouse("fact_charging_session__bounds_are_in_order"), Severity.ERROR,
+    ),
+    *(_seconds_add_up(t) for t in marts.MART_TABLES),
+)  # fmt: skip

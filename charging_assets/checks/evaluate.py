@@ -1,0 +1,66 @@
+"""Running rules: an hour, a set of rules, what was found.
+
+Belongs here: how SELECTs of checks get at rows, and what is kept of what they find. Does not
+belong here: Dagster (`assets`), rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameters
+from charging_assets.partitions import Hour
+from charging_assets.storage.flat_queries import FlatQueries
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.warehouse import Warehouse
+
+
+@dataclass
+class HourScene:
+    """A `Scene` over a lake and a warehouse."""
+
+    hour: Hour
+    lake: Lake
+    warehouse: Warehouse
+    now: datetime
+    flat: FlatQueries = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flat = FlatQueries(self.lake, self.hour)
+
+    def in_flat_files(self, select: str) -> pa.Table:
+        return self.flat.query(select, parameters(self.hour, self.now))
+
+    def in_warehouse(self, select: str, **more: Any) -> pa.Table:
+        return self.warehouse.query(select, {**parameters(self.hour, self.now), **more})
+
+
+def findings(
+    rules: Iterable[Rule],
+    hour: Hour,
+    lake: Lake,
+    warehouse: Warehouse,
+    now: datetime | None = None,
+) -> Iterator[Finding]:
+    """What each rule finds in an hour, in the order of the rules."""
+    scene = HourScene(hour, lake, warehouse, now or datetime.now(UTC))
+    with closing(scene.flat):
+        for rule in rules:
+            yield found(rule, scene)
+
+
+def found(rule: Rule, scene: Scene) -> Finding:
+    """What one rule finds."""
+    rows = rule.find(scene)
+    if isinstance(rows, pa.Table):
+        count, sample = rows.num_rows, rows.slice(0, SAMPLE).to_pylist()
+    else:
+        count, sample = len(rows), list(rows[:SAMPLE])
+    population = rule.population(scene) if rule.population else None
+    return Finding(rule, count, tuple(sample), population)

@@ -1,0 +1,121 @@
+"""What a check is: a rule about an hour of an asset, and what was found to break it.
+
+Belongs here: the vocabulary. Does not belong here: any rule (`volume`, `keys`, `domain`,
+`freshness`), or how rules are run (`evaluate`) and shown (`assets`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from charging_assets.partitions import Hour, naive
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.plan import window
+from charging_assets.storage.sql_files import sql
+from charging_assets.storage.warehouse import Warehouse
+
+SAMPLE = 20
+PAST = timedelta(days=28)
+_LONGEST_DAY, _LONGEST_MONTH = timedelta(hours=25), timedelta(days=31, hours=1)
+
+Row = Mapping[str, Any]
+
+
+class Severity(Enum):
+    """`ERROR` for what the program promises, `WARN` for what a source does."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
+class Scene(Protocol):
+    """An hour, and all that a rule may look at."""
+
+    hour: Hour
+    lake: Lake
+    warehouse: Warehouse
+    now: datetime
+
+    def in_flat_files(self, select: str) -> pa.Table:
+        """Rows of a SELECT over the hour's flat files in the lake."""
+
+    def in_warehouse(self, select: str, **more: Any) -> pa.Table:
+        """Rows of a SELECT over the warehouse; `more` are parameters of its own."""
+
+
+Find = Callable[[Scene], "pa.Table | Sequence[Row]"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule about an hour of an asset; `find` gives the rows that break it, the worst first.
+
+    The check passes if there are none, or at most `tolerated` (a share) of what `population`
+    counts. `needs` are other assets that `find` looks at.
+    """
+
+    asset: str
+    rule: str
+    description: str
+    remedy: str
+    find: Find
+    severity: Severity = Severity.WARN
+    needs: tuple[str, ...] = ()
+    tolerated: float = 0.0
+    population: Callable[[Scene], int] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.asset}__{self.rule}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a rule: how many rows break it, and the first of them."""
+
+    rule: Rule
+    count: int
+    sample: tuple[Row, ...]
+    population: int | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.count <= self.rule.tolerated * (self.population or 0)
+
+
+def flat(name: str) -> Find:
+    """The rows of `sql/checks/<name>.sql`, of the hour's flat files."""
+    return lambda scene: scene.in_flat_files(sql(f"checks/{name}"))
+
+
+def warehouse(name: str, **more: Any) -> Find:
+    """The rows of `sql/checks/<name>.sql`, of the warehouse."""
+    return lambda scene: scene.in_warehouse(sql(f"checks/{name}"), **more)
+
+
+def warehouse_text(select: str) -> Find:
+    """The rows of a SELECT that was rendered from the schema, of the warehouse."""
+    return lambda scene: scene.in_warehouse(select)
+
+
+def parameters(hour: Hour, now: datetime) -> dict[str, datetime]:
+    """The parameters that SELECTs of checks may name: naive UTC, half-open.
+
+    `window` is the hour; `days` and `months` are where local days and months that hold it begin;
+    `past` begins four weeks before it.
+    """
+    return {
+        **window(hour),
+        "days_from": naive(hour.start - _LONGEST_DAY),
+        "days_to": naive(hour.end),
+        "months_from": naive(hour.start - _LONGEST_MONTH),
+        "months_to": naive(hour.end),
+        "past_start": naive(hour.start - PAST),
+        "now_at": naive(now),
+    }

@@ -1,0 +1,301 @@
+"""Rules about what this program promises: each names the damage that is done behind its back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from charging_assets.acquisition.archive import hour_prefix
+from charging_assets.checks.registry import RULES
+from charging_assets.schemas.catalog import table
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.storage.flat_files import open_flat, write_flat
+from charging_assets.storage.lake import Lake
+from charging_assets_tests import builders
+from charging_assets_tests.checks import test_values
+from charging_assets_tests.checks.worlds import (
+    BY_NAME,
+    NOW,
+    WEEK,
+    World,
+    clean,
+    evse,
+    find,
+    flat_lake,
+    network,
+    station,
+    told,
+)
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import HOUR
+
+Damage = Callable[[World], World]
+
+
+def sql(*statements: str) -> Damage:
+    return lambda world: world.broken(*statements)
+
+
+def doubled(name: str, where: str = "TRUE") -> Damage:
+    full = table(name).full_name
+    return sql(f"INSERT INTO {full} SELECT * FROM {full} WHERE {where} LIMIT 1")
+
+
+def fewer_published(world: World) -> World:
+    key = "published/dim_station/dim_station.parquet"
+    world.lake.put(key, world.lake.get("published/dim_time/dim_time.parquet"))
+    return world
+
+
+def rejected_hour(world: World) -> World:
+    """The hour loaded again from other answers: every station of them without an id."""
+    for key in world.lake.keys(hour_prefix("test", HOUR)):
+        world.lake.delete(key)
+    hours.put(world.lake, 0, [builders.station(builders.MISSING)])
+    hours.load(world.warehouse, world.lake, HOUR, "fact_poll")
+    return world
+
+
+def next_hour_archived(world: World) -> World:
+    hours.put(world.lake, 60, network())
+    return world
+
+
+# The damage, and words that the finding must hold. Keys of every table are below.
+DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
+    "staged_tables__rows_in_are_loaded_or_rejected": (
+        sql("DELETE FROM staging.flat_evses WHERE evse_uid = 'e1'"), ("evse", "18", "12")),
+    "fact_poll__is_every_staged_poll": (
+        sql("DELETE FROM warehouse.fact_poll WHERE slot_at = TIMESTAMP '2022-01-11 20:20:00'"),
+        ("koeln", "20, 20)")),
+    "fact_poll__volume_is_that_of_past_weeks": (
+        sql("UPDATE warehouse.fact_poll SET evse_count = 2 "
+            "WHERE slot_at >= TIMESTAMP '2022-01-11 20:00:00'"),
+        ("koeln", "'week_count': 2", "'usual_evse_count': 3.0", "'evse_count': 2.0")),
+    "fact_status__stands_for_every_row_polled": (
+        sql("UPDATE warehouse.fact_status SET poll_count = poll_count + 1 WHERE evse_uid = 'e2'"),
+        ("koeln", "18", "19")),
+    "dim_station__versions_follow_each_other": (
+        sql("INSERT INTO warehouse.entity_version SELECT entity_type, entity_key, attribute_hash, "
+            "feed, place, TIMESTAMP '2022-01-11 20:30:00', NULL, NULL, NULL "
+            "FROM warehouse.entity_version WHERE entity_type = 'station' LIMIT 1"),
+        ("station", "20, 30)")),
+    "dim_evse__versions_follow_each_other": (
+        sql("INSERT INTO warehouse.entity_version SELECT entity_type, entity_key, attribute_hash, "
+            "feed, place, TIMESTAMP '2022-01-11 20:30:00', NULL, NULL, NULL "
+            "FROM warehouse.entity_version WHERE entity_type = 'evse' LIMIT 1"),
+        ("evse", "20, 30)")),
+    "dim_connector__versions_follow_each_other": (
+        sql("INSERT INTO warehouse.entity_version SELECT entity_type, entity_key, attribute_hash, "
+            "feed, place, TIMESTAMP '2022-01-11 20:30:00', NULL, NULL, NULL "
+            "FROM warehouse.entity_version WHERE entity_type = 'connector' LIMIT 1"),
+        ("connector", "20, 30)")),
+    "dim_time__knows_the_hour": (
+        sql("UPDATE warehouse.dim_time SET utc_offset_min = 120"), ("Europe/Berlin", "120")),
+    "fact_charging_session__bounds_are_in_order": (
+        sql("UPDATE warehouse.fact_charging_session SET ended_before = "
+            "TIMESTAMP '2022-01-11 20:00:00'"), ("e1",)),
+    "mart_evse_hour__seconds_add_up": (
+        sql("UPDATE mart.mart_evse_hour SET charging_s = charging_s + 600 WHERE charging_s > 0"),
+        ("1800",)),
+    "mart_station_hour__seconds_add_up": (
+        sql("UPDATE mart.mart_station_hour SET observed_s = observed_s - 1"), ("7199",)),
+    "mart_station_day__seconds_add_up": (
+        sql("UPDATE mart.mart_station_day SET coverage = 1.5"), ("1.5",)),
+    "mart_city_day__seconds_add_up": (
+        sql("UPDATE mart.mart_city_day SET observed_s = 1"), ("koeln",)),
+    "mart_operator_month__seconds_add_up": (
+        sql("UPDATE mart.mart_operator_month SET unknown_s = -1"), ("Musterwerke",)),
+    "mart_station_hour__seconds_are_those_of_its_evses": (
+        sql("DELETE FROM mart.mart_station_hour WHERE station_key IN "
+            "(SELECT MIN(station_key) FROM mart.mart_station_hour)"), ("test", "10800")),
+    "published_tables__files_have_the_rows_of_the_warehouse": (
+        fewer_published, ("dim_station.parquet", "'published_rows': 1", "'warehouse_rows': 2")),
+    "staged_tables__no_place_is_set_aside_whole": (
+        rejected_hour, ("koeln", "raw/feed=test")),
+    "staged_tables__no_new_reject_code": (rejected_hour, ("missing_key", "/data/0", "Station")),
+    "raw_api_snapshots__latest_hour_is_archived": (
+        lambda world: world, ("test", "2022-01-11T20:50:00", "2022-01-11T21")),
+    "fact_poll__latest_hour_is_loaded": (next_hour_archived, ("test", "2022-01-11T21")),
+}  # fmt: skip
+LATE = {
+    "raw_api_snapshots__latest_hour_is_archived": NOW + timedelta(hours=1),
+    "fact_poll__latest_hour_is_loaded": NOW + timedelta(hours=1),
+}
+KEYS = [rule.name for rule in RULES if rule.rule == "keys_hold"]
+IN_FILES = {f"{each.name}__keys_hold" for each in FLAT_TABLES}
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return clean(tmp_path_factory.mktemp("clean") / "warehouse.duckdb")
+
+
+@pytest.fixture
+def world(intact: World, tmp_path: Path) -> World:
+    return intact.copy(tmp_path / "warehouse.duckdb")
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_rule__names_the_damage(world: World, name: str) -> None:
+    damage, words = DAMAGE[name]
+    finding = damage(world).find(name, LATE.get(name, NOW))
+    assert not finding.passed
+    assert [word for word in words if word not in told(finding)] == [], told(finding)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_rule__passes_a_clean_hour(intact: World, name: str) -> None:
+    finding = intact.find(name)
+    assert finding.passed, finding.sample
+    assert finding.count == 0, finding.sample
+
+
+def test_rules__each_is_shown_to_find_something() -> None:
+    assert {*DAMAGE, *KEYS, *test_values.PLANTED} == set(BY_NAME)
+
+
+# --- keys -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(set(KEYS) - IN_FILES))
+def test_keys__a_doubled_row_is_named(world: World, name: str) -> None:
+    asset = BY_NAME[name].asset
+    at = "slot_at >= TIMESTAMP '2022-01-11 20:00:00'" if asset == "fact_poll" else "TRUE"
+    finding = doubled(asset, at)(world).find(name)
+    assert not finding.passed
+    assert "'problem': 'doubled'" in told(finding) and "'row_count': 2" in told(finding)
+
+
+REFERRED = [
+    ("fact_status__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
+    ("fact_status__keys_hold", "DELETE FROM warehouse.fact_poll", "not in fact_poll"),
+    ("fact_poll__keys_hold", "DELETE FROM warehouse.dim_time", "not in dim_time"),
+    ("dim_evse__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
+    ("dim_connector__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
+    ("dim_station__keys_hold", "DELETE FROM warehouse.station_attributes", "station_attributes"),
+    ("fact_charging_session__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
+    ("mart_evse_hour__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
+    ("mart_station_hour__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
+    (
+        "fact_status__keys_hold",
+        "UPDATE warehouse.dim_evse SET valid_from = TIMESTAMP '2022-01-11 20:01:00'",
+        "not in dim_evse",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "damage", "problem"), REFERRED)
+def test_keys__what_leads_nowhere_is_named(
+    world: World, name: str, damage: str, problem: str
+) -> None:
+    finding = world.broken(damage).find(name)
+    assert not finding.passed
+    assert problem in told(finding)
+
+
+def changed(lake: Lake, name: str, change: Callable[[pa.Table], pa.Table]) -> Lake:
+    """The lake with a flat file that preprocessing would not have written."""
+    file = open_flat(lake, table(name), HOUR)
+    rows = change(file.read())
+    made_from = {"archive_digest": file.archive_digest, "code_version": file.code_version}
+    write_flat(lake, file.table, HOUR, rows, **made_from)
+    return lake
+
+
+def rejecting_lake() -> Lake:
+    return flat_lake([*network(), station([evse("e8", status="BROKEN")], "s8")], (0, 10))
+
+
+@pytest.mark.parametrize("name", sorted(IN_FILES))
+def test_keys__a_doubled_row_of_a_flat_file_is_named(name: str) -> None:
+    lake = changed(
+        rejecting_lake(),
+        BY_NAME[name].asset,
+        lambda rows: pa.concat_tables([rows, rows.slice(0, 1)]),
+    )
+    assert "'problem': 'doubled'" in told(find(name, lake))
+
+
+def without_status_uid(rows: pa.Table) -> pa.Table:
+    place = rows.schema.get_field_index("evse_uid")
+    nulls = pa.nulls(rows.num_rows, pa.string())
+    return rows.set_column(place, pa.field("evse_uid", pa.string()), nulls)
+
+
+def test_keys__a_null_is_named() -> None:
+    lake = changed(rejecting_lake(), "flat_status", without_status_uid)
+    assert "'problem': 'null'" in told(find("flat_status__keys_hold", lake))
+
+
+@pytest.mark.parametrize(
+    ("name", "parent"),
+    [
+        ("flat_evses__keys_hold", "flat_stations"),
+        ("flat_connectors__keys_hold", "flat_evses"),
+        ("flat_status__keys_hold", "flat_evses"),
+        ("flat_stations__keys_hold", "flat_polls"),
+        ("flat_rejects__keys_hold", "flat_polls"),
+    ],
+)
+def test_keys__a_row_of_a_flat_file_without_its_parent_is_named(name: str, parent: str) -> None:
+    lake = changed(rejecting_lake(), parent, lambda rows: rows.slice(0, 0))
+    assert f"'problem': 'not in {parent}'" in told(find(name, lake))
+
+
+# --- what is compared with other hours ----------------------------------------------------------
+
+
+def test_volume__of_a_place_that_is_new_is_not_judged(world: World) -> None:
+    world.broken(
+        "DELETE FROM warehouse.fact_poll WHERE slot_at < TIMESTAMP '2022-01-05 00:00:00'",
+        "UPDATE warehouse.fact_poll SET evse_count = 1 "
+        "WHERE slot_at >= TIMESTAMP '2022-01-11 20:00:00'",
+    )
+    assert world.find("fact_poll__volume_is_that_of_past_weeks").passed
+
+
+def test_volume__of_another_hour_of_past_weeks_is_not_compared(world: World) -> None:
+    world.broken(
+        "UPDATE warehouse.fact_poll SET evse_count = 100, slot_at = slot_at + INTERVAL '1 hour' "
+        "WHERE slot_at < TIMESTAMP '2022-01-11 00:00:00'"
+    )
+    assert world.find("fact_poll__volume_is_that_of_past_weeks").passed
+
+
+def test_new_reject_code__that_stood_in_past_weeks_is_not_new(world: World) -> None:
+    rejected_hour(world).broken(
+        "INSERT INTO ops.flat_rejects SELECT slot_at - INTERVAL '7 days', * EXCLUDE (slot_at) "
+        "FROM ops.flat_rejects"
+    )
+    assert world.find("staged_tables__no_new_reject_code").passed
+
+
+def test_latest_hour__of_a_simulated_or_ended_feed_is_not_missed(world: World) -> None:
+    late = NOW + timedelta(minutes=2 * WEEK)
+    for name in LATE:
+        assert world.find(name, late).passed
+
+
+def test_latest_hour__is_due_twenty_minutes_after_its_end(world: World) -> None:
+    name = "raw_api_snapshots__latest_hour_is_archived"
+    assert world.find(name, HOUR.end + timedelta(hours=1, minutes=19)).passed
+    assert not world.find(name, HOUR.end + timedelta(hours=1, minutes=21)).passed
+
+
+def test_slots__to_come_are_not_missed() -> None:
+    lake = flat_lake(network(), (0, 10))
+    at = HOUR.start + timedelta(minutes=25)
+    assert find("raw_api_snapshots__every_slot_was_polled", lake, now=at).passed
+    later = HOUR.start + timedelta(minutes=30)
+    assert find("raw_api_snapshots__every_slot_was_polled", lake, now=later).count == 1
+
+
+def test_sample__is_cut_and_the_count_is_whole() -> None:
+    many = [station([evse(f"e{n}", "UNKNOWN") for n in range(50)])]
+    finding = find("flat_status__status_is_known", flat_lake(many, (0,)))
+    assert (finding.count, len(finding.sample)) == (50, 20)

@@ -1,0 +1,178 @@
+"""Rules about what a source publishes: each names what is planted, and passes what is clean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.memory import MemoryLake
+from charging_assets_tests.builders import connector
+from charging_assets_tests.checks.worlds import (
+    BY_NAME,
+    evse,
+    find,
+    flat_lake,
+    network,
+    poll_at,
+    station,
+    told,
+)
+from charging_assets_tests.modelling import hours
+
+
+def _connector(**fields: Any) -> list[dict[str, Any]]:
+    return [station([evse("bad", connectors=[connector("c-bad", **fields)])]), *network()]
+
+
+def _station(**fields: Any) -> list[dict[str, Any]]:
+    return [station([evse("e9")], "s-bad", **fields), *network()]
+
+
+def _evse(uid: str = "bad", **fields: Any) -> list[dict[str, Any]]:
+    return [station([evse(uid, **fields)], "s-bad"), *network()]
+
+
+def _clock() -> Lake:
+    lake = MemoryLake()
+    poll_at(lake, 0, "2022-01-11T23:00:05+01:00")
+    hours.flat_files(lake)
+    return lake
+
+
+# What is planted, and words that the finding must hold.
+PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
+    "raw_api_snapshots__every_slot_was_polled": (
+        lambda: flat_lake(network(), (0, 10, 30, 40, 50)), ("test", "2022-01-11T20:20:00+00:00")),
+    "raw_api_snapshots__texts_are_tidy": (
+        lambda: flat_lake(_station(postal_code="53177 ")), ("s-bad", "postal_code", "'53177 '")),
+    "flat_polls__every_place_answered": (
+        lambda: flat_lake({"koeln": network(), "bonn": None}), ("bonn", "timeout", "raw/feed=")),
+    "flat_polls__no_schema_drift": (
+        lambda: flat_lake(_station(novelty=1)), ("/*/novelty",)),
+    "flat_polls__clock_agrees": (_clock, ("koeln", "7205")),
+    "flat_rejects__no_id_twice": (
+        lambda: flat_lake([*network(), station(station_id="s2")]), ("station", "'s2'", "/data/2")),
+    "flat_stations__country_form": (
+        lambda: flat_lake(_station(country="XYZ")), ("s-bad", "XYZ")),
+    "flat_stations__coordinates_are_in_the_country": (
+        lambda: flat_lake(_station(coordinates={"latitude": "6.99", "longitude": "50.94"})),
+        ("s-bad", "6.99", "50.94")),
+    "flat_stations__postal_code_form": (
+        lambda: flat_lake(_station(postal_code="1234")), ("s-bad", "1234")),
+    "flat_stations__hours_are_known": (
+        lambda: flat_lake(_station(opening_times={"twentyfourseven": False, "regular_hours": []})),
+        ("s-bad",)),
+    "flat_evses__evse_id_form": (lambda: flat_lake(_evse(id="DE-TST-1")), ("bad", "DE-TST-1")),
+    "flat_connectors__power_agrees_with_current_and_voltage": (
+        lambda: flat_lake(_connector(ampere="8", max_power=3)), ("c-bad", "5.54")),
+    "flat_connectors__current_and_voltage_are_told": (
+        lambda: flat_lake(_connector(ampere="0")), ("c-bad",)),
+    "flat_connectors__power_is_above_3_kw": (
+        lambda: flat_lake(_connector(ampere="13", voltage="230", power_type="AC_1_PHASE",
+                                     max_power=3)), ("c-bad", "13.0")),
+    "flat_status__status_is_ocpi": (
+        lambda: flat_lake(_evse(status="BROKEN")), ("bad", "'poll_count': 6")),
+    "flat_status__status_is_known": (lambda: flat_lake(_evse(status="UNKNOWN")), ("bad",)),
+    "flat_status__operators_know_their_status": (
+        lambda: flat_lake(_evse(status="UNKNOWN")), ("Musterwerke", "0.25")),
+    "flat_status__evse_agrees_with_connectors": (
+        lambda: flat_lake(_evse(connectors=[connector("c1", status="CHARGING")])),
+        ("bad", "AVAILABLE", "c1")),
+    "flat_status__sensor_agrees": (
+        lambda: flat_lake(_evse(status="CHARGING", parkingsensor_status="AVAILABLE")),
+        ("bad", "CHARGING")),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clean() -> Lake:
+    return flat_lake(network())
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_rule__names_what_is_planted(name: str) -> None:
+    make, words = PLANTED[name]
+    finding = find(name, make())
+    assert not finding.passed
+    assert finding.count == 1, finding.sample
+    assert [word for word in words if word not in told(finding)] == [], told(finding)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_rule__passes_what_is_clean(clean: Lake, name: str) -> None:
+    finding = find(name, clean)
+    assert (finding.passed, finding.count) == (True, 0), finding.sample
+
+
+def test_rules__say_what_to_do() -> None:
+    for rule in BY_NAME.values():
+        assert len(rule.remedy) > 20, rule.name
+        assert rule.description.endswith("."), rule.name
+
+
+@pytest.mark.parametrize(
+    ("status", "connectors", "contradicts"),
+    [
+        ("CHARGING", ["AVAILABLE"], True),
+        ("CHARGING", ["AVAILABLE", "BLOCKED"], True),
+        ("CHARGING", ["CHARGING", "AVAILABLE"], False),
+        ("AVAILABLE", ["AVAILABLE", "CHARGING"], True),
+        ("AVAILABLE", ["AVAILABLE", "OUTOFORDER"], False),
+        ("UNKNOWN", ["CHARGING"], True),
+        ("RESERVED", ["AVAILABLE"], False),
+    ],
+)
+def test_evse_agrees_with_connectors__is_about_charging(
+    status: str, connectors: list[str], contradicts: bool
+) -> None:
+    # Ids with the characters that the overrides' JSON is made of.
+    made = [connector(f'c":{n}\\', status=each) for n, each in enumerate(connectors)]
+    lake = flat_lake([station([evse(status=status, connectors=made)])], (0,))
+    assert find("flat_status__evse_agrees_with_connectors", lake).passed is not contradicts
+
+
+def test_status_is_known__lets_a_twentieth_pass() -> None:
+    many = [station([evse(f"e{n}", "UNKNOWN" if n == 0 else "AVAILABLE") for n in range(20)])]
+    finding = find("flat_status__status_is_known", flat_lake(many, (0,)))
+    assert (finding.count, finding.population, finding.passed) == (1, 20, True)
+
+
+@pytest.mark.parametrize("postal_code", ["01067", " 53177"])
+def test_postal_code__is_judged_as_it_was_trimmed(postal_code: str) -> None:
+    lake = flat_lake(_station(postal_code=postal_code), (0,))
+    assert find("flat_stations__postal_code_form", lake).passed
+
+
+def _expected(power_type: str, ampere: int, voltage: int, power: int) -> bool:
+    """Whether power contradicts current and voltage, told another way."""
+    phases = {"AC_1_PHASE": 1, "AC_3_PHASE": 3**0.5 if voltage >= 300 else 3, "DC": 1}
+    expected = ampere * voltage * phases[power_type] / 1000
+    if abs(power - expected) <= max(expected / 10, 0 if power < expected else 1):
+        return False
+    return power > expected or (power_type != "DC" and expected - power >= 1)
+
+
+_CASES = st.tuples(
+    st.sampled_from(["AC_1_PHASE", "AC_3_PHASE", "DC"]),
+    st.integers(1, 600),
+    st.sampled_from([120, 230, 400, 920]),
+    st.integers(1, 400),
+)
+
+
+@settings(max_examples=25)
+@given(cases=st.lists(_CASES, min_size=20, max_size=60, unique=True))
+def test_power__agrees_with_a_plain_calculation(cases: list[tuple[str, int, int, int]]) -> None:
+    connectors = [
+        connector(f"c{n}", power_type=kind, ampere=ampere, voltage=voltage, max_power=power)
+        for n, (kind, ampere, voltage, power) in enumerate(cases)
+    ]
+    lake = flat_lake([station([evse(connectors=connectors)])], (0,))
+    wrong = sum(_expected(*case) for case in cases)
+    finding = find("flat_connectors__power_agrees_with_current_and_voltage", lake)
+    assert finding.count == wrong

@@ -1,0 +1,42 @@
+-- Grain: one row per session whose bounds contradict each other, or that begins before the one
+-- before it of its EVSE has ended.
+-- Scope: sessions with a slot in [:window_start, :window_end) that began at :past_start or later.
+WITH held AS (
+    SELECT
+        feed,
+        evse_uid,
+        evse_key,
+        slot_at,
+        last_slot_at,
+        started_after,
+        started_before,
+        ended_after,
+        ended_before,
+        duration_min_s,
+        duration_max_s,
+        LEAD(slot_at) OVER (PARTITION BY feed, evse_key ORDER BY slot_at) AS next_slot_at
+    FROM warehouse.fact_charging_session
+    WHERE
+        slot_at >= :past_start
+        AND slot_at < :window_end
+        AND last_slot_at >= :window_start
+)
+
+SELECT
+    feed,
+    evse_uid,
+    slot_at,
+    last_slot_at,
+    started_after,
+    started_before,
+    ended_after,
+    ended_before,
+    next_slot_at
+FROM held
+WHERE
+    last_slot_at < slot_at
+    OR started_after > started_before
+    OR ended_after > ended_before
+    OR duration_min_s > duration_max_s
+    OR next_slot_at <= last_slot_at
+ORDER BY feed, evse_uid, slot_at;

@@ -1,0 +1,64 @@
+-- Grain: one row per feed and place that tells of far fewer or more EVSEs, or has far fewer good
+-- polls, than in the same hour of the past four weeks (their median).
+-- Scope: slots in [:window_start, :window_end), against hours from :past_start on. What was seen in
+-- fewer than two of the weeks is not judged.
+WITH hours AS (
+    SELECT
+        feed,
+        place,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        SUM(CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END) AS poll_count,
+        AVG(CASE WHEN outcome = 'ok' THEN CAST(evse_count AS DOUBLE PRECISION) END) AS evse_count
+    FROM warehouse.fact_poll
+    WHERE
+        slot_at >= :past_start
+        AND slot_at < :window_end
+        AND MOD(DATEDIFF(HOUR, DATE_TRUNC('hour', slot_at), :window_start), 168) = 0
+    GROUP BY feed, place, DATE_TRUNC('hour', slot_at)
+),
+
+past AS (
+    SELECT
+        feed,
+        place,
+        COUNT(*) AS week_count,
+        MEDIAN(CAST(poll_count AS DOUBLE PRECISION)) AS usual_poll_count,
+        MEDIAN(evse_count) AS usual_evse_count
+    FROM hours
+    WHERE
+        hour_at < :window_start
+        AND poll_count > 0
+    GROUP BY feed, place
+),
+
+present AS (
+    SELECT
+        feed,
+        place,
+        poll_count,
+        evse_count
+    FROM hours
+    WHERE hour_at >= :window_start
+)
+
+SELECT
+    past.feed,
+    past.place,
+    past.week_count,
+    past.usual_poll_count,
+    COALESCE(present.poll_count, 0) AS poll_count,
+    past.usual_evse_count,
+    present.evse_count
+FROM past
+LEFT JOIN present
+    ON
+        past.feed = present.feed
+        AND past.place = present.place
+WHERE
+    past.week_count >= 2
+    AND (
+        COALESCE(present.poll_count, 0) < past.usual_poll_count * 0.5
+        OR present.evse_count < past.usual_evse_count * 0.8
+        OR present.evse_count > past.usual_evse_count * 1.25
+    )
+ORDER BY past.feed, past.place;

@@ -1,0 +1,51 @@
+-- Grain: one row per connector whose power is not what its current and voltage give.
+-- Scope: slots in [:window_start, :window_end). One phase gives A x V; three give A x V x 1.732, or
+-- A x V x 3 where V is that of one phase; DC may give less than A x V, each of which is a bound of
+-- its own. Sources cut to whole kW, so 1 kW is let pass, and a tenth.
+WITH connectors AS (
+    SELECT DISTINCT
+        feed,
+        place,
+        connector_id,
+        evse_uid,
+        power_type,
+        ampere,
+        voltage,
+        max_power_kw,
+        CAST(
+            ampere * voltage
+            * CASE
+                WHEN power_type = 'AC_3_PHASE' AND voltage >= 300 THEN 1.7320508
+                WHEN power_type = 'AC_3_PHASE' THEN 3
+                WHEN power_type = 'AC_2_PHASE' THEN 2
+                ELSE 1
+            END AS DOUBLE PRECISION
+        ) / 1000 AS expected_kw
+    FROM staging.flat_connectors
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND ampere > 0
+        AND voltage > 0
+        AND max_power_kw IS NOT NULL
+)
+
+SELECT
+    feed,
+    place,
+    connector_id,
+    evse_uid,
+    power_type,
+    ampere,
+    voltage,
+    max_power_kw,
+    ROUND(expected_kw, 2) AS expected_kw
+FROM connectors
+WHERE
+    (max_power_kw > expected_kw * 1.1 AND max_power_kw > expected_kw + 1)
+    OR (
+        COALESCE(power_type, '') LIKE 'AC%'
+        AND max_power_kw < expected_kw * 0.9
+        AND max_power_kw <= expected_kw - 1
+    )
+ORDER BY ABS(max_power_kw - expected_kw) DESC, feed ASC, place ASC, connector_id ASC;

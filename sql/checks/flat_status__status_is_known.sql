@@ -1,0 +1,14 @@
+-- Grain: one row per EVSE that was UNKNOWN in every poll of the hour that told of it.
+-- Scope: slots in [:window_start, :window_end).
+SELECT
+    feed,
+    place,
+    evse_uid,
+    COUNT(*) AS poll_count
+FROM staging.flat_status
+WHERE
+    slot_at >= :window_start
+    AND slot_at < :window_end
+GROUP BY feed, place, evse_uid
+HAVING SUM(CASE WHEN status = 'UNKNOWN' THEN 1 ELSE 0 END) = COUNT(*)
+ORDER BY poll_count DESC, feed ASC, place ASC, evse_uid ASC;

@@ -1,0 +1,23 @@
+-- Grain: one row per EVSE and status that is none of OCPI's, or was not understood (null).
+-- Scope: slots in [:window_start, :window_end). What was published stands in ops.flat_rejects.
+SELECT
+    feed,
+    place,
+    evse_uid,
+    status,
+    connector_status_overrides,
+    COUNT(*) AS poll_count
+FROM staging.flat_status
+WHERE
+    slot_at >= :window_start
+    AND slot_at < :window_end
+    AND (
+        status IS NULL
+        OR status NOT IN (
+            'AVAILABLE', 'BLOCKED', 'CHARGING', 'INOPERATIVE', 'OUTOFORDER', 'PLANNED', 'REMOVED',
+            'RESERVED', 'UNKNOWN'
+        )
+        OR connector_status_overrides LIKE '%":null%'
+    )
+GROUP BY feed, place, evse_uid, status, connector_status_overrides
+ORDER BY poll_count DESC, feed ASC, place ASC, evse_uid ASC;

@@ -1,0 +1,39 @@
+-- Grain: one row per feed whose station hours do not add up to its EVSE hours.
+-- Scope: hours in [:window_start, :window_end).
+WITH evses AS (
+    SELECT
+        feed,
+        SUM(observed_s) AS observed_s,
+        SUM(charging_s) AS charging_s
+    FROM mart.mart_evse_hour
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND station_key IS NOT NULL
+    GROUP BY feed
+),
+
+stations AS (
+    SELECT
+        feed,
+        SUM(observed_s) AS observed_s,
+        SUM(charging_s) AS charging_s
+    FROM mart.mart_station_hour
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed
+)
+
+SELECT
+    COALESCE(evses.feed, stations.feed) AS feed,
+    evses.observed_s AS evse_observed_s,
+    stations.observed_s AS station_observed_s,
+    evses.charging_s AS evse_charging_s,
+    stations.charging_s AS station_charging_s
+FROM evses
+FULL OUTER JOIN stations ON evses.feed = stations.feed
+WHERE
+    COALESCE(evses.observed_s, -1) <> COALESCE(stations.observed_s, -1)
+    OR COALESCE(evses.charging_s, -1) <> COALESCE(stations.charging_s, -1)
+ORDER BY feed;

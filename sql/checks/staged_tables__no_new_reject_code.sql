@@ -1,0 +1,45 @@
+-- Grain: one row per feed, entity and code by which something was set aside as never before.
+-- Scope: slots in [:window_start, :window_end), against four weeks from :past_start on. A feed with
+-- no polls in those has nothing to be compared with.
+WITH known AS (
+    SELECT DISTINCT
+        feed,
+        entity,
+        code
+    FROM ops.flat_rejects
+    WHERE
+        slot_at >= :past_start
+        AND slot_at < :window_start
+),
+
+polled AS (
+    SELECT DISTINCT feed
+    FROM warehouse.fact_poll
+    WHERE
+        slot_at >= :past_start
+        AND slot_at < :window_start
+)
+
+SELECT
+    rejects.feed,
+    rejects.entity,
+    rejects.code,
+    COUNT(*) AS reject_count,
+    COUNT(DISTINCT rejects.place) AS place_count,
+    MIN(rejects.place) AS first_place,
+    MIN(rejects.pointer) AS pointer,
+    MIN(rejects.fragment) AS fragment,
+    MIN(rejects.raw_key) AS raw_key
+FROM ops.flat_rejects AS rejects
+INNER JOIN polled ON rejects.feed = polled.feed
+LEFT JOIN known
+    ON
+        rejects.feed = known.feed
+        AND rejects.entity = known.entity
+        AND rejects.code = known.code
+WHERE
+    rejects.slot_at >= :window_start
+    AND rejects.slot_at < :window_end
+    AND known.code IS NULL
+GROUP BY rejects.feed, rejects.entity, rejects.code
+ORDER BY reject_count DESC, rejects.feed ASC, rejects.entity ASC, rejects.code ASC;
