@@ -32,6 +32,7 @@ class Figure:
     coverage: str
     definition: str
     raw: float | int | None = None
+    unit: str = ""
     is_old: bool = False
 
 
@@ -104,11 +105,23 @@ class Choice:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence above everything else, with at most one link."""
+    """A sentence above everything else, with at most one link; one that `warns` stands out."""
 
     text: str
     href: str = ""
     link: str = ""
+    warns: bool = False
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What a figure means; `id` is what pages link to, `source` an address to read on at."""
+
+    id: str
+    title: str
+    formula: str
+    text: str
+    source: str = ""
 
 
 @dataclass
@@ -123,6 +136,7 @@ class Page:
     figures: list[Figure] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    definitions: list[Definition] = field(default_factory=list)
 
     def table(self, name: str) -> Table | None:
         return next((table for table in self.tables if table.id == name), None)

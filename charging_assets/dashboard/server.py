@@ -27,13 +27,20 @@ from charging_assets import __version__
 from charging_assets.dashboard.asked import Asked, language_of
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.feeds import feed_names, feed_of
-from charging_assets.dashboard.pages import now
+from charging_assets.dashboard.pages import city, definitions, now, quality, reliability, station
 from charging_assets.dashboard.reader import Reader, Unreadable
 from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.partitions import naive
 from charging_assets.storage.warehouse import NoWarehouse
 
-PAGES: dict[str, Callable[[Asked, Reader], Page]] = {"now": now.page}
+PAGES: dict[str, Callable[[Asked, Reader], Page]] = {
+    "now": now.page,
+    "station": station.page,
+    "city": city.page,
+    "reliability": reliability.page,
+    "quality": quality.page,
+    "definitions": definitions.page,
+}
 _HERE = Path(__file__).parent
 _HEADERS = {
     "Content-Security-Policy": (

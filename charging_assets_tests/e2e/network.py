@@ -56,6 +56,10 @@ def make(home: Path, scale: float) -> None:
         load(lake, warehouse, hour)
     assert warehouse.path
     lengthen(warehouse.path, DAYS)
+    # The repeated days are other days of the week.
+    warehouse.execute(
+        ("UPDATE warehouse.dim_time SET weekday = (EXTRACT(dow FROM local_date) + 6) % 7 + 1", {})
+    )
     _forget_a_day(warehouse)
     hours = hours_between(Hour(FIRST.start - timedelta(days=DAYS - 1)), LAST)
     publish(lake, warehouse, *list(hours)[::23])

@@ -12,12 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from charging_assets.dashboard.palette import QUIET, STATION
+from charging_assets.dashboard.palette import INK, QUIET, STATION, STATUS
 
 _OUTLINE = Path(__file__).resolve().parent.parent / "germany.geojson"
 # Stations of one city: the country's outline would only be a line through the picture.
 _COUNTRY_DEGREES = 1.5
 WIDTH, HEIGHT = 460, 560
+_LIKE = {
+    "free": "AVAILABLE", "charging": "CHARGING", "held": "RESERVED", "failed": "OUTOFORDER",
+    "unknown": "UNKNOWN",
+}  # fmt: skip
 
 
 @cache
@@ -61,6 +65,30 @@ def station_map(rows: Sequence[dict[str, Any]], names: dict[str, str], legend: s
         )
         layers.insert(0, outline)
     return alt.layer(*layers, width=WIDTH, height=HEIGHT).project("mercator")
+
+
+def city_states(rows: Sequence[dict[str, Any]], names: dict[str, str], unit: str) -> Any:
+    """EVSEs by state as stacked bars: `name`, `state`, `value`, `is_old`, `told`."""
+    import altair as alt
+
+    order = list(names)
+    cities = list(dict.fromkeys(row["name"] for row in rows))
+    values = [
+        {**row, "state": names[row["state"]], "rank": order.index(row["state"])} for row in rows
+    ]
+    colours = [STATUS[_LIKE[name]] for name in order]
+    colour = alt.Color("state:N", title=None, sort=list(names.values()),
+                       scale=alt.Scale(domain=list(names.values()), range=colours),
+                       legend=alt.Legend(columns=3))  # fmt: skip
+    base = alt.Chart(alt.InlineData(values=values)).encode(
+        y=alt.Y("name:N", sort=cities, title=None,
+                axis=alt.Axis(domain=False, ticks=False, labelColor=INK)),
+        x=alt.X("value:Q", stack="normalize", title=unit, axis=alt.Axis(format=".0%")),
+        color=colour, order="rank:Q", description="told:N",
+        opacity=alt.condition("datum.is_old", alt.value(0.25), alt.value(1)),
+    )  # fmt: skip
+    bars = base.mark_bar(stroke="white", strokeWidth=0.4)
+    return bars.properties(width=WIDTH - 60, height=max(60, 13 * len(cities)))
 
 
 def _spread(placed: Sequence[dict[str, Any]]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,16 +12,25 @@ from charging_assets.dashboard.reader import Reader, Row
 
 # What was last said longer ago than this is not told of at all.
 _WINDOW = timedelta(hours=24)
+_COUNTS = {
+    "free": "available_count", "charging": "charging_count", "held": "held_count",
+    "failed": "failed_count", "unknown": "unknown_count",
+}  # fmt: skip
 STATES = ("free", "busy", "failed", "unknown", "old")
 
 
 def page(asked: Asked, reader: Reader) -> Page:
     """Stations and EVSEs by state at a moment, and how old each place's answer is."""
     words, at = asked.words, asked.moment()
-    with reader.reading(at - _WINDOW, at + timedelta(seconds=1)) as rows:
+    # What was last said is shown however old it is; whether it is old is judged from `at`.
+    until = min(at, asked.feed.newest_at)
+    with reader.reading(until - _WINDOW, until + timedelta(seconds=1)) as rows:
         places = rows("dashboard/places", feed=asked.feed.name)
         stations = rows(
-            "dashboard/now_stations", feed=asked.feed.name, now_at=at, window_start=at - _WINDOW
+            "dashboard/now_stations",
+            feed=asked.feed.name,
+            now_at=until,
+            window_start=until - _WINDOW,
         )
     cities = {row["place"]: row["city"] for row in places}
     place = asked.one_of("place", list(cities))
@@ -33,7 +43,7 @@ def page(asked: Asked, reader: Reader) -> Page:
     found.figures = _figures(asked, told, at)
     found.tables = [_by_place(asked, told, cities, at), _stations(asked, shown, cities)]
     if asked.draws:
-        found.charts = [_map(asked, shown, at)]
+        found.charts = [_map(asked, shown, at), _cities(asked, found.tables[0].rows, at)]
     return found
 
 
@@ -61,6 +71,7 @@ def _stale(asked: Asked, at: datetime) -> Note:
         words("now_stale", age=words.age(asked.feed.newest_at, at)),
         asked.href(at=newest.strftime("%Y-%m-%dT%H:%M")),
         words("now_then", time=words.time(asked.feed.newest_at)),
+        warns=True,
     )
 
 
@@ -107,24 +118,19 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
         return Figure(
             id=name,
             label=words(f"figure_{name}"),
-            value=words(
-                "of_evses", count=words.number(count), share=words.percent(share(count, evses), 0)
-            ),
+            value=words.number(count),
+            unit=words("of_evses", share=words.percent(share(count, evses), 0)),
             period=period, coverage=coverage, definition="status", raw=count, is_old=is_old,
         )  # fmt: skip
 
-    counts = {
-        "free": "available_count", "charging": "charging_count", "held": "held_count",
-        "failed": "failed_count", "unknown": "unknown_count",
-    }  # fmt: skip
     return [
         Figure(
             id="evses", label=words("figure_evses"),
-            value=words("at_stations", evses=words.number(every),
-                        stations=words.number(len(stations))),
+            value=words.number(every),
+            unit=words("at_stations", stations=words.number(len(stations))),
             period=period, coverage=coverage, definition="evse", raw=every, is_old=is_old,
         ),
-        *(figure(name, sum(row[column] for row in pool)) for name, column in counts.items()),
+        *(figure(name, sum(row[column] for row in pool)) for name, column in _COUNTS.items()),
     ]  # fmt: skip
 
 
@@ -151,6 +157,33 @@ def _map(asked: Asked, stations: list[Row], at: datetime) -> Chart:
         svg=svg(station_map(points, names, words("state")), asked.language, description),
         description=description, caption=words("map_caption", time=words.time(at)),
         definition="status", table="stations",
+    )  # fmt: skip
+
+
+def _cities(asked: Asked, rows: Sequence[Row], at: datetime) -> Chart:
+    from charging_assets.dashboard.charts.places import city_states
+    from charging_assets.dashboard.drawing import svg
+
+    words = asked.words
+    names = {name: words(f"figure_{name}") for name in _COUNTS}
+    bars = [
+        {
+            "name": row["city"],
+            "state": name,
+            "value": row[column],
+            "is_old": not row["is_fresh"],
+            "told": f"{row['city']}, {names[name]}: {row[column]}",
+        }
+        for row in rows
+        for name, column in _COUNTS.items()
+    ]
+    description = words("cities_chart_description", count=len(rows))
+    chart = city_states(bars, names, words("share_evses"))
+    return Chart(
+        id="cities", title=words("cities_chart_title"),
+        svg=svg(chart, asked.language, description), description=description,
+        caption=words("cities_chart_caption", time=words.time(at)), definition="status",
+        table="places",
     )  # fmt: skip
 
 

@@ -1,0 +1,30 @@
+"""Definitions: what each figure means and cannot say; `docs/metrics.md` tells it in full."""
+
+from __future__ import annotations
+
+from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.blocks import Definition, Page
+from charging_assets.dashboard.reader import Reader
+
+NAMES = (
+    "status", "evse", "utilisation", "occupancy", "availability", "reliability", "uptime",
+    "unknown", "saturation", "sessions", "dwell", "coverage", "power_class", "rejects", "drift",
+)  # fmt: skip
+_SOURCES = {
+    "reliability": "https://www.legislation.gov.uk/uksi/2023/1168/contents",
+    "uptime": "https://www.ecfr.gov/current/title-23/section-680.116",
+}
+
+
+def page(asked: Asked, reader: Reader) -> Page:
+    """Every definition that a page links to."""
+    words = asked.words
+    found = Page("definitions", words("definitions_title"), words("definitions_lead"))
+    found.definitions = [
+        Definition(
+            name, words(f"define_{name}_title"), words(f"define_{name}_formula"),
+            words(f"define_{name}"), _SOURCES.get(name, ""),
+        )
+        for name in NAMES
+    ]  # fmt: skip
+    return found

@@ -1,0 +1,123 @@
+"""What pages say, filtered, is what hand-written SQL over the facts says."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.e2e.test_now import figure
+
+# Every poll of every EVSE stands for ten minutes; local days of January are UTC minus an hour.
+SEEN = """
+WITH polled AS (
+    SELECT runs.evse_key, runs.status, polls.slot_at,
+        ROW_NUMBER() OVER (PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place) AS nth
+    FROM warehouse.fact_status AS runs
+    INNER JOIN warehouse.fact_poll AS polls ON runs.place = polls.place
+        AND DATE_TRUNC('hour', runs.slot_at) = DATE_TRUNC('hour', polls.slot_at)
+        AND polls.slot_at BETWEEN runs.first_slot_at AND runs.last_slot_at
+        AND polls.outcome = 'ok'
+    WHERE runs.slot_at >= :day_from AND runs.slot_at < :day_to
+), seen AS (
+    SELECT polled.status, stations.station_key, stations.place, stations.operator_name
+    FROM polled
+    INNER JOIN warehouse.dim_evse AS evses
+        ON evses.is_current AND polled.evse_key = evses.evse_key
+    INNER JOIN warehouse.dim_station AS stations
+        ON stations.is_current AND evses.station_key = stations.station_key
+    WHERE nth = 1 AND (:place = '' OR stations.place = :place)
+)
+"""
+COUNTS = """
+SELECT COUNT(*) AS observed,
+    SUM(CASE WHEN status = 'CHARGING' THEN 1 ELSE 0 END) AS charging,
+    SUM(CASE WHEN status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END)
+    AS operable,
+    SUM(CASE WHEN status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END) AS occupied,
+    SUM(CASE WHEN status IN ('INOPERATIVE', 'OUTOFORDER') THEN 1 ELSE 0 END) AS failed
+FROM seen
+"""
+DAYS = {"day_from": datetime(2026, 1, 8, 23), "day_to": datetime(2026, 1, 11, 23)}
+ASKED = "from=2026-01-09&to=2026-01-11"
+
+
+@pytest.fixture(scope="module")
+def warehouse(home: Path) -> DuckDBWarehouse:
+    return DuckDBWarehouse(home / "warehouse.duckdb")
+
+
+def counted(warehouse: DuckDBWarehouse, place: str, sql: str = COUNTS) -> list[dict[str, Any]]:
+    return warehouse.query(SEEN + sql, {**DAYS, "place": place}).to_pylist()
+
+
+@pytest.mark.parametrize("place", ["koeln", ""])
+def test_city__figures_equal_the_facts(
+    page: Page, address: str, warehouse: DuckDBWarehouse, place: str
+) -> None:
+    page.goto(f"{address}/city?{ASKED}")
+    page.get_by_label("City", exact=True).select_option(place)
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url(f"**place={place}&**")
+    (found,) = counted(warehouse, place)
+    assert figure(page, "utilisation") == pytest.approx(found["charging"] / found["operable"])
+    assert figure(page, "occupancy") == pytest.approx(found["occupied"] / found["operable"])
+    assert figure(page, "availability") == pytest.approx(found["operable"] / found["observed"])
+
+
+def test_reliability__rows_equal_the_facts(
+    page: Page, address: str, warehouse: DuckDBWarehouse
+) -> None:
+    grouped = COUNTS.replace("SELECT", "SELECT operator_name,", 1) + " GROUP BY operator_name"
+    found = {row["operator_name"]: row for row in counted(warehouse, "", grouped)}
+    page.goto(f"{address}/reliability?{ASKED}")
+    with page.expect_download() as download:
+        page.locator("#table-operators a[download]").click()
+    lines = download.value.path().read_text(encoding="utf-8").splitlines()
+    names = lines[0].split(",")
+    rows = [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
+    assert {row["operator_name"] for row in rows} == set(found)
+    for row in rows:
+        facts = found[row["operator_name"]]
+        expected = 1 - facts["failed"] / facts["observed"]
+        assert float(row["reliability"]) == pytest.approx(expected)
+
+
+def test_station__sessions_and_shares_equal_the_facts(
+    page: Page, address: str, warehouse: DuckDBWarehouse
+) -> None:
+    (busiest,) = warehouse.query(
+        "SELECT evses.station_key, COUNT(*) AS sessions "
+        "FROM warehouse.fact_charging_session AS sessions "
+        "INNER JOIN warehouse.dim_evse AS evses "
+        "ON evses.is_current AND sessions.evse_key = evses.evse_key "
+        "WHERE sessions.slot_at >= :day_from AND sessions.slot_at < :day_to "
+        "GROUP BY evses.station_key ORDER BY COUNT(*) DESC, evses.station_key LIMIT 1",
+        DAYS,
+    ).to_pylist()
+    page.goto(f"{address}/station?station={busiest['station_key']}&{ASKED}")
+    assert figure(page, "sessions") == busiest["sessions"]
+    one = f" WHERE station_key = {busiest['station_key']}"
+    (found,) = counted(warehouse, "", COUNTS + one)
+    assert figure(page, "utilisation") == pytest.approx(found["charging"] / found["operable"])
+    runs = page.locator("#chart-band title").count()
+    assert runs > 10
+
+
+def test_quality__polls_equal_the_facts(
+    page: Page, address: str, warehouse: DuckDBWarehouse
+) -> None:
+    (polls,) = warehouse.query(
+        "SELECT COUNT(DISTINCT slot_at) AS polls, COUNT(*) AS answers FROM warehouse.fact_poll "
+        "WHERE slot_at >= :day_from AND slot_at < :day_to", DAYS,
+    ).to_pylist()  # fmt: skip
+    page.goto(f"{address}/quality?from=2026-01-01&to=2026-01-11")
+    missed = page.locator("#table-polls tbody tr", has_text="4 Jan 2026")
+    assert missed.locator("[data-name=missed_count]").inner_text() == "144"
+    page.goto(f"{address}/quality?{ASKED}")
+    shown = page.locator("#table-polls [data-name=poll_count]").all_inner_texts()
+    assert sum(map(int, shown)) == polls["polls"]

@@ -1,0 +1,125 @@
+"""Every page: quick, quiet, accessible, self-contained; on a wide screen and on a narrow one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Page
+
+from charging_assets_tests.e2e.browser import Log
+
+AT = "2026-01-13T12:00"
+PAGES = {
+    "now": f"/now?at={AT}",
+    "station": "/station",
+    "city": "/city",
+    "reliability": "/reliability",
+    "quality": "/quality",
+    "definitions": "/definitions",
+}
+PICTURES = Path(__file__).resolve().parents[2] / "build/e2e"
+LONGEST_S = 3.0
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page__loads_in_time_and_asks_nobody_else(
+    page: Page, log: Log, address: str, name: str
+) -> None:
+    took = []
+    for _ in range(3):  # other work on the machine is not the page's
+        began = time.perf_counter()
+        page.goto(address + PAGES[name], wait_until="load")
+        took.append(time.perf_counter() - began)
+    assert page.locator("h1").inner_text()
+    assert min(took) < LONGEST_S
+    assert log.requests
+    assert log.outside(address) == []
+    assert log.console == []
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page__is_accessible_in_both_languages(
+    page: Page, address: str, name: str, language: str
+) -> None:
+    page.goto(f"{address}{PAGES[name]}{'&' if '?' in PAGES[name] else '?'}lang={language}")
+    assert page.locator("html").get_attribute("lang") == language
+    found = Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("name", PAGES)
+def test_page__fits_the_screen(page: Page, address: str, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(address + PAGES[name])
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_page__speaks_the_browsers_language(context: BrowserContext, address: str) -> None:
+    tab = context.new_page()
+    tab.set_extra_http_headers({"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"})
+    tab.goto(f"{address}/city")
+    assert tab.locator("h1").inner_text() == "Stadt und Betreiber"
+    tab.get_by_role("link", name="English").click()
+    assert tab.locator("h1").inner_text() == "City and operator"
+    tab.close()
+
+
+def test_link__is_deep(page: Page, address: str) -> None:
+    page.goto(f"{address}/city?place=koeln&from=2026-01-08&to=2026-01-10&lang=en")
+    assert page.get_by_label("City", exact=True).input_value() == "koeln"
+    assert page.get_by_label("From").input_value() == "2026-01-08"
+    page.locator("#table-stations td a").first.click()
+    assert "from=2026-01-08" in page.url
+    assert page.get_by_label("City", exact=True).input_value() == "koeln"
+
+
+def test_link__every_figure_leads_to_its_definition(page: Page, address: str) -> None:
+    page.goto(f"{address}/definitions")
+    held = set(page.locator("dl > div").evaluate_all("all => all.map(each => each.id)"))
+    for path in PAGES.values():
+        page.goto(address + path)
+        targets = page.locator("a.define").evaluate_all(
+            "all => all.map(each => each.hash.slice(1))"
+        )
+        assert set(targets) <= held
+        assert page.locator(".figure").count() == page.locator(".figure a.define").count()
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "definitions"])
+def test_table__downloads_as_csv(page: Page, address: str, name: str) -> None:
+    page.goto(address + PAGES[name])
+    links = page.locator("section.table a[download]")
+    assert links.count() == page.locator("section.table").count() > 0
+    for link in links.all():
+        with page.expect_download() as download:
+            link.click()
+        text = download.value.path().read_text(encoding="utf-8")
+        assert "," in text.splitlines()[0]
+
+
+def test_gap__is_drawn_as_a_gap(page: Page, address: str) -> None:
+    page.goto(f"{address}/city")
+    row = page.locator("#table-days tbody tr", has_text="4 Jan 2026")
+    assert row.locator("[data-name=utilisation]").inner_text() == "–"
+    titles = page.locator("#chart-trend title").all_text_contents()
+    assert "2026-01-04: too little observed" in titles
+    assert not any(told.startswith("2026-01-04, ") for told in titles)
+
+
+def test_fault__in_an_address_is_told(page: Page, address: str) -> None:
+    page.goto(f"{address}/city?from=yesterday&place=atlantis&lang=en")
+    told = page.get_by_role("status").all_text_contents()
+    assert len(told) == 2
+    assert "yesterday" in " ".join(told)
+    assert "atlantis" in " ".join(told)
+    response = page.goto(f"{address}/nowhere")
+    assert response
+    assert response.status == 404
+    assert "no such page" in page.locator("h1").inner_text()

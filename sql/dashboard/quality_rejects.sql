@@ -1,0 +1,19 @@
+-- Grain: one row per code, severity and entity of what was set aside of :feed.
+-- Scope: slots in [:window_start, :window_end).
+SELECT
+    code,
+    severity,
+    entity,
+    COUNT(*) AS reject_count,
+    COUNT(DISTINCT place) AS place_count,
+    MIN(slot_at) AS first_at,
+    MAX(slot_at) AS last_at,
+    MIN(pointer) AS one_pointer,
+    MIN(fragment) AS one_fragment
+FROM ops.flat_rejects
+WHERE
+    feed = :feed
+    AND slot_at >= :window_start
+    AND slot_at < :window_end
+GROUP BY code, severity, entity
+ORDER BY COUNT(*) DESC, code, severity ASC, entity ASC;

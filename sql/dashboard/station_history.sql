@@ -1,0 +1,21 @@
+-- Grain: one row per version of station :station_key.
+-- Scope: all of its history.
+SELECT
+    station_id,
+    place,
+    name,
+    address,
+    postal_code,
+    city,
+    operator_name,
+    owner,
+    is_open_24_7,
+    latitude,
+    longitude,
+    valid_from,
+    valid_to,
+    close_reason,
+    is_current
+FROM warehouse.dim_station
+WHERE station_key = :station_key
+ORDER BY valid_from DESC;

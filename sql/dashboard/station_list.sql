@@ -1,0 +1,13 @@
+-- Grain: one row per station of :place of :feed.
+-- Scope: stations that are current.
+SELECT
+    station_key,
+    name,
+    address
+FROM warehouse.dim_station
+WHERE
+    feed = :feed
+    AND place = :place
+    AND is_current
+ORDER BY name, station_key
+LIMIT 2000;

@@ -1,0 +1,76 @@
+-- Grain: one row per EVSE that ever stood at station :station_key and run of equal status, as it
+-- was polled: runs of neighbouring hours are one, a gap of over 2.5 cadences ends a run.
+-- Scope: slots in [:window_start, :window_end).
+WITH evses AS (
+    SELECT DISTINCT evse_key
+    FROM warehouse.dim_evse
+    WHERE station_key = :station_key
+),
+
+ranked AS (
+    SELECT
+        runs.evse_key,
+        COALESCE(runs.status, 'UNKNOWN') AS status,
+        runs.first_slot_at,
+        runs.last_slot_at,
+        runs.poll_count,
+        polls.cadence_s,
+        ROW_NUMBER() OVER (
+            PARTITION BY runs.evse_key, runs.first_slot_at ORDER BY runs.place
+        ) AS place_rank
+    FROM warehouse.fact_status AS runs
+    INNER JOIN evses
+        ON runs.evse_key = evses.evse_key
+    INNER JOIN warehouse.fact_poll AS polls
+        ON
+            runs.feed = polls.feed
+            AND runs.place = polls.place
+            AND runs.slot_at = polls.slot_at
+            AND polls.slot_at >= :window_start
+            AND polls.slot_at < :window_end
+    WHERE
+        runs.slot_at >= :window_start
+        AND runs.slot_at < :window_end
+),
+
+neighbours AS (
+    SELECT
+        ranked.*,
+        LAG(status) OVER (PARTITION BY evse_key ORDER BY first_slot_at) AS status_before,
+        LAG(last_slot_at) OVER (PARTITION BY evse_key ORDER BY first_slot_at) AS last_before
+    FROM ranked
+    WHERE place_rank = 1
+),
+
+marked AS (
+    SELECT
+        neighbours.*,
+        CASE
+            WHEN
+                status = status_before
+                AND DATEDIFF('second', last_before, first_slot_at) <= 2.5 * cadence_s
+                THEN 0
+            ELSE 1
+        END AS begins
+    FROM neighbours
+),
+
+numbered AS (
+    SELECT
+        marked.*,
+        SUM(begins) OVER (
+            PARTITION BY evse_key ORDER BY first_slot_at ROWS UNBOUNDED PRECEDING
+        ) AS run_number
+    FROM marked
+)
+
+SELECT
+    evse_key,
+    MAX(status) AS status,
+    MIN(first_slot_at) AS first_slot_at,
+    MAX(last_slot_at) AS last_slot_at,
+    CAST(SUM(poll_count) AS INTEGER) AS poll_count,
+    MAX(cadence_s) AS cadence_s
+FROM numbered
+GROUP BY evse_key, run_number
+ORDER BY evse_key, MIN(first_slot_at);
