@@ -1,7 +1,7 @@
-"""Deployments: `local`, and one in memory for tests, each the same resources by name.
+"""Deployments: `local`, `aws`, and one in memory for tests, each the same resources by name.
 
 Belongs here: reading the environment, once, and choosing engines. Does not belong here: anything
-that an asset would have to know.
+that an asset would have to know, or how AWS's variables are read (`aws_environment`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
-DEPLOYMENTS = ("local",)
+DEPLOYMENTS = ("local", "aws")
 
 
 class DeploymentError(ValueError):
@@ -46,13 +46,25 @@ def home(environment: Mapping[str, str] = os.environ) -> Path:
     return (Path(chosen).expanduser() if chosen else default / ".charging").resolve()
 
 
-def storage(environment: Mapping[str, str] = os.environ) -> Storage:
-    """The storage that CHARGING_DEPLOYMENT names; DeploymentError for one there is not."""
+def deployment(environment: Mapping[str, str] = os.environ) -> str:
+    """The name that CHARGING_DEPLOYMENT says; DeploymentError for one there is not."""
     name = environment.get("CHARGING_DEPLOYMENT") or "local"
     if name not in DEPLOYMENTS:
         raise DeploymentError(
             f"CHARGING_DEPLOYMENT is {name!r}; this version has: {', '.join(DEPLOYMENTS)}"
         )
+    return name
+
+
+def storage(environment: Mapping[str, str] = os.environ) -> Storage:
+    """The storage of the deployment; nothing is connected yet.
+
+    DeploymentError names every variable that is missing or wrong.
+    """
+    if deployment(environment) == "aws":
+        from charging_assets import aws_environment
+
+        return Storage(*aws_environment.engines(environment))
     folder = home(environment)
     return Storage(
         LocalLake(folder / "lake"),

@@ -28,5 +28,5 @@ def test_home__is_what_the_environment_says(
 
 
 def test_storage__names_the_deployments_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(DeploymentError, match="'mars'; this version has: local"):
+    with pytest.raises(DeploymentError, match="'mars'; this version has: local, aws"):
         storage({"CHARGING_DEPLOYMENT": "mars", "CHARGING_HOME": str(tmp_path)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from charging_assets.schemas.render import create_table
+from charging_assets.schemas.render import declared
 from charging_assets.schemas.table import Table
 from charging_assets.storage.sql_files import sql
 
@@ -18,6 +18,6 @@ def code_version(
 ) -> str:
     """The hash of SQL files, tables and upstream versions: it changes when one of them does."""
     parts = [sql(name) for name in statements]
-    parts += [create_table(table, dialect="redshift") for table in tables]
+    parts += [declared(table) for table in tables]
     parts += upstream
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -9,7 +9,7 @@ import hashlib
 from functools import cache
 
 from charging_assets.schemas.flat import FLAT_TABLES, SCHEMA_VERSION
-from charging_assets.schemas.render import create_table
+from charging_assets.schemas.render import declared
 
 # Raised when flattening changes what rows say without changing the schema.
 _FLATTEN_VERSION = 3
@@ -18,6 +18,6 @@ _FLATTEN_VERSION = 3
 @cache
 def flat_version() -> str:
     """The hash of the schema and of what flattening does."""
-    declared = [create_table(table, dialect="redshift") for table in FLAT_TABLES]
-    said = "\n".join([str(SCHEMA_VERSION), str(_FLATTEN_VERSION), *declared])
+    tables = [declared(table) for table in FLAT_TABLES]
+    said = "\n".join([str(SCHEMA_VERSION), str(_FLATTEN_VERSION), *tables])
     return hashlib.sha256(said.encode()).hexdigest()[:12]

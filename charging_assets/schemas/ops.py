@@ -22,6 +22,7 @@ LEDGER = Table(
         json("row_counts", "rows for each table"),
         flag("is_staged", "its rows are in staging (false once pruned)", nullable=False),
         at("loaded_at", "when the load was committed"),
+        text("load_id", 32, "the load that wrote the row; settles whether a lost commit happened"),
     ),
     distribution="ALL",
     sort_key=("slot_at",),

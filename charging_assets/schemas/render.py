@@ -29,17 +29,44 @@ def sql_type(column: Column) -> str:
 
 
 def create_table(table: Table, *, dialect: str) -> str:
-    """CREATE TABLE IF NOT EXISTS; keys are stated on Redshift, which does not enforce them."""
+    """CREATE TABLE IF NOT EXISTS, with distribution, sort key and encodings on Redshift.
+
+    Keys are stated on neither engine. Redshift would not enforce them but believe them, and leave
+    out the DISTINCT or GROUP BY by which doubled rows are found; DuckDB would pay for an index.
+    """
+    is_redshift = dialect == "redshift"
     lines = [
         f"  {column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
+        f"{_encoding(table, column) if is_redshift else ''}"
         for column in table.columns
     ]
-    attributes = ""
-    if dialect == "redshift":
-        lines.append(f"  PRIMARY KEY ({', '.join(table.key)})")
-        attributes = _physical(table)
     body = ",\n".join(lines)
+    attributes = _physical(table) if is_redshift else ""
     return f"CREATE TABLE IF NOT EXISTS {table.full_name} (\n{body}\n){attributes}"
+
+
+def declared(table: Table) -> str:
+    """What a table's rows are made to: columns and key, without how an engine stores them."""
+    return f"{create_table(table, dialect='duckdb')}\nKEY ({', '.join(table.key)})"
+
+
+def create_view(name: str, select: str, *, dialect: str) -> list[str]:
+    """Statements that make a view, whatever columns it had before.
+
+    On Redshift it is bound late: else it would keep the tables that it reads from changing.
+    """
+    if dialect == "redshift":
+        made = f"CREATE VIEW {name} AS {select}\nWITH NO SCHEMA BINDING"
+        return [f"DROP VIEW IF EXISTS {name}", made]
+    return [f"CREATE OR REPLACE VIEW {name} AS {select}"]
+
+
+def _encoding(table: Table, column: Column) -> str:
+    if column.name in table.sort_key[:1]:
+        # Compressed, the first sort column would hide which blocks a range needs.
+        return " ENCODE RAW"
+    plain = column.type in {Type.TEXT, Type.BOOLEAN, Type.DOUBLE}
+    return " ENCODE ZSTD" if plain else " ENCODE AZ64"
 
 
 def _physical(table: Table) -> str:

@@ -6,7 +6,7 @@ Belongs here: SQL over `ops.ledger`. Does not belong here: what to do about a st
 from __future__ import annotations
 
 READ = """
-SELECT archive_digest, input_digest, code_version, row_counts, is_staged
+SELECT archive_digest, input_digest, code_version, row_counts, is_staged, load_id
 FROM ops.ledger
 WHERE asset = :asset AND slot_at = :hour_at
 """
@@ -16,10 +16,10 @@ FORGET = "DELETE FROM ops.ledger WHERE asset = :asset AND slot_at = :hour_at"
 WRITE = """
 INSERT INTO ops.ledger (
   asset, slot_at, archive_digest, input_digest, code_version, row_count, row_counts, is_staged,
-  loaded_at
+  loaded_at, load_id
 ) VALUES (
   :asset, :hour_at, :archive_digest, :input_digest, :code_version, :row_count, :row_counts, TRUE,
-  :loaded_at
+  :loaded_at, :load_id
 )
 """
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
-from charging_assets.schemas.render import comments, create_table, sql_type
-from charging_assets.schemas.table import Column, Table
+from charging_assets.schemas.render import comments, create_table, create_view, sql_type
+from charging_assets.schemas.table import Column, Table, Type
 from charging_assets.storage.sql_files import sql, sql_names
 
 
@@ -34,12 +34,12 @@ class Session(Protocol):
 _MARK = "schema_digest"
 
 
-def migrate(session: Session) -> None:
-    """Make what is missing. A warehouse that this code made before costs one look."""
+def migrate(session: Session, grants: Sequence[str] = ()) -> None:
+    """Make what is missing and give what is granted. What was made before costs one look."""
     session.execute("CREATE SCHEMA IF NOT EXISTS ops", {})
     session.execute(f"CREATE TABLE IF NOT EXISTS ops.{_MARK} (digest VARCHAR(64) NOT NULL)", {})
-    digest = schema_digest(session.dialect)
-    if session.fetch(f"SELECT digest FROM ops.{_MARK}", {}) == [(digest,)]:
+    digest = schema_digest(session.dialect, grants)
+    if is_current(session, digest):
         return
     for schema in DATABASE_SCHEMAS:
         session.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}", {})
@@ -50,17 +50,26 @@ def migrate(session: Session) -> None:
         for comment in comments(table):
             session.execute(comment, {})
     for name in sql_names("original"):
-        view = name.split("/")[1]
-        session.execute(f"CREATE OR REPLACE VIEW original.{view} AS {sql(name)}", {})
+        view = f"original.{name.split('/')[1]}"
+        for statement in create_view(view, sql(name), dialect=session.dialect):
+            session.execute(statement, {})
+    for statement in grants:
+        session.execute(statement, {})
     session.execute(f"DELETE FROM ops.{_MARK}", {})
     session.execute(f"INSERT INTO ops.{_MARK} (digest) VALUES (:digest)", {"digest": digest})
 
 
-def schema_digest(dialect: str) -> str:
-    """What this code declares: tables, columns, what they mean, and views."""
+def is_current(session: Session, digest: str) -> bool:
+    """Whether the warehouse was last made by code of this digest."""
+    return session.fetch(f"SELECT digest FROM ops.{_MARK}", {}) == [(digest,)]
+
+
+def schema_digest(dialect: str, grants: Sequence[str] = ()) -> str:
+    """What this code declares: tables, columns, what they mean, views and grants."""
     parts = [create_table(table, dialect=dialect) for table in TABLES]
     parts += [comment for table in TABLES for comment in comments(table)]
     parts += [sql(name) for name in sql_names("original")]
+    parts += grants
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
@@ -85,3 +94,23 @@ def _add_column(session: Session, table: Table, column: Column) -> None:
     session.execute(
         f"ALTER TABLE {table.full_name} ADD COLUMN {column.name} {sql_type(column)}", {}
     )
+
+
+def widenings(session: Session) -> list[str]:
+    """Statements that widen texts to what is declared. Redshift takes them outside a transaction.
+
+    A text is never made narrower: what is in it would not fit.
+    """
+    held = session.fetch(
+        "SELECT table_schema, table_name, column_name, character_maximum_length "
+        "FROM information_schema.columns WHERE character_maximum_length IS NOT NULL",
+        {},
+    )
+    lengths = {(schema, table, column): int(length) for schema, table, column, length in held}
+    return [
+        f"ALTER TABLE {table.full_name} ALTER COLUMN {column.name} TYPE {sql_type(column)}"
+        for table in TABLES
+        for column in table.columns
+        if column.type is Type.TEXT
+        and lengths.get((table.schema, table.name, column.name), column.length) < column.length
+    ]

@@ -7,6 +7,7 @@ not belong here: connections, or what is loaded.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -57,6 +58,9 @@ class Warehouse(Protocol):
     def execute(self, *statements: tuple[str, Params]) -> None:
         """Run statements in one transaction of their own."""
 
+    def maintain(self) -> list[str]:
+        """Give back space and renew the planner's statistics; what was done, a line a table."""
+
     def describe(self) -> str:
         """Where the warehouse is, without secrets."""
 
@@ -70,6 +74,9 @@ class Session(Protocol):
 
     def insert(self, table: Table, rows: pa.Table) -> None:
         """Add rows that have the table's columns."""
+
+    def keep(self, temp: Temp) -> None:
+        """Make a temp table of a SELECT, in place of one of that name."""
 
 
 _Run = LoadRows | Replace | Temp | Guard
@@ -91,7 +98,28 @@ def read_rows(plan: Plan) -> dict[str, pa.Table]:
     return rows
 
 
-def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table]) -> Loaded:
+def new_load_id() -> str:
+    """An id for one load, in however many tries; it stands in the ledger once one is committed."""
+    return uuid.uuid4().hex
+
+
+def already_loaded(session: Session, plan: Plan) -> Loaded | None:
+    """The load of before, if this one would change nothing and may be skipped."""
+    if not plan.skip_if_same:
+        return None
+    known = _same(session, plan, _input(session, plan))
+    return None if known is None else Loaded(known, skipped=True)
+
+
+def committed_before(session: Session, plan: Plan, load_id: str) -> Loaded | None:
+    """What an earlier try of this load came to, if its commit has happened after all."""
+    held = _ledger_row(session, plan.asset, plan)
+    if held is None or held[5] != load_id:
+        return None
+    return Loaded(json.loads(held[3]), dimension_rows=_dimension_rows(session, plan))
+
+
+def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table], load_id: str) -> Loaded:
     """A plan's course inside an open transaction; the caller commits, or rolls back on an error."""
     made_from = _input(session, plan)
     if plan.skip_if_same and (known := _same(session, plan, made_from)) is not None:
@@ -103,7 +131,7 @@ def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table]) -> Loaded:
             bound.update(_bind(session, step, bound))
         else:
             _run_step(session, _knowing(step, bound), rows, counts)
-    _write_ledger(session, plan, made_from, counts)
+    _write_ledger(session, plan, made_from, counts, load_id)
     return Loaded(counts, dimension_rows=_dimension_rows(session, plan))
 
 
@@ -126,8 +154,7 @@ def _run_step(
     session: Session, step: _Run, rows: Mapping[str, pa.Table], counts: dict[str, int]
 ) -> None:
     if isinstance(step, Temp):
-        session.execute(f"DROP TABLE IF EXISTS {step.name}", {})
-        session.execute(f"CREATE TEMPORARY TABLE {step.name} AS {step.select}", step.params)
+        session.keep(step)
     elif isinstance(step, Guard):
         _guard(session, step)
     else:
@@ -221,7 +248,7 @@ def _ledger_row(session: Session, asset: str, plan: Plan) -> tuple[Any, ...] | N
 
 
 def _write_ledger(
-    session: Session, plan: Plan, made_from: _Input, counts: Mapping[str, int]
+    session: Session, plan: Plan, made_from: _Input, counts: Mapping[str, int], load_id: str
 ) -> None:
     where = {"asset": plan.asset, "hour_at": _hour_at(plan)}
     counts = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
@@ -236,6 +263,7 @@ def _write_ledger(
             "row_count": sum(counts.values()),
             "row_counts": json.dumps(counts, sort_keys=True),
             "loaded_at": naive(datetime.now(UTC)),
+            "load_id": load_id,
         },
     )
 

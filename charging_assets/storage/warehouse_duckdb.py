@@ -24,11 +24,12 @@ import pyarrow as pa
 from charging_assets.schemas.table import Table
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.migrate import migrate
-from charging_assets.storage.plan import Loaded, LoadError, Params, Plan
+from charging_assets.storage.plan import Loaded, LoadError, Params, Plan, Temp
 from charging_assets.storage.warehouse import (
     NoWarehouse,
     Warehouse,
     WarehouseError,
+    new_load_id,
     read_rows,
     run,
 )
@@ -61,7 +62,7 @@ class DuckDBWarehouse:
         rows = read_rows(plan)
         try:
             with self._transaction(connection) as session:
-                return run(session, plan, rows)
+                return run(session, plan, rows, new_load_id())
         except duckdb.Error as error:  # COMMIT's too: on a full disk it is what fails
             raise LoadError(
                 f"loading {plan.asset} for {plan.hour} failed, nothing was changed: {error}"
@@ -85,13 +86,21 @@ class DuckDBWarehouse:
             ) from error
 
     def execute(self, *statements: tuple[str, Params]) -> None:
-        with (
-            self._mutex,
-            self._writing() as connection,
-            self._transaction(connection) as session,
-        ):
-            for sql, params in statements:
-                session.execute(sql, params)
+        with self._mutex, self._writing() as connection:
+            try:
+                with self._transaction(connection) as session:
+                    for sql, params in statements:
+                        session.execute(sql, params)
+            except duckdb.Error as error:
+                raise LoadError(
+                    f"changing the warehouse failed, nothing was changed: {error}"
+                ) from error
+
+    def maintain(self) -> list[str]:
+        with self._mutex, self._writing() as connection:
+            for statement in ("ANALYZE", "CHECKPOINT"):
+                connection.execute(statement)
+        return [f"{self.describe()}: statistics renewed, space given back"]
 
     def describe(self) -> str:
         return f"DuckDB at {self.path}" if self.path else "DuckDB in memory"
@@ -217,6 +226,10 @@ class _DuckDBSession:
             )
         finally:
             self._connection.unregister("incoming_rows")
+
+    def keep(self, temp: Temp) -> None:
+        self.execute(f"DROP TABLE IF EXISTS {temp.name}", {})
+        self.execute(f"CREATE TEMPORARY TABLE {temp.name} AS {temp.select}", temp.params)
 
     @property
     def dialect(self) -> str:

@@ -115,6 +115,10 @@ def plan_of(asset: str, lake: Lake) -> Plan:
     return plans.fact_plan(tables.FACT_STATUS, HOUR)
 
 
+# What two loads of the same rows differ in.
+OF_THE_RUN = {"loaded_at", "load_id"}
+
+
 def digests_of(path: Path) -> dict[str, list[str]]:
     """Every table's rows but for the ledger's clock, read as a reader would: read-only."""
     connection = _opened(path, read_only=True)
@@ -124,7 +128,7 @@ def digests_of(path: Path) -> dict[str, list[str]]:
                 map(
                     repr,
                     connection.execute(
-                        f"SELECT {', '.join(n for n in table.names if n != 'loaded_at')} "
+                        f"SELECT {', '.join(n for n in table.names if n not in OF_THE_RUN)} "
                         f"FROM {table.full_name}"
                     ).fetchall(),
                 )

@@ -1,44 +1,87 @@
-"""What tests of storage share: one store for S3 a session."""
+"""What tests of storage share: lakes in S3, and every warehouse there is."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charging_assets.storage.lake_s3 import S3Lake
 from charging_assets.storage.s3_resource import LakeS3Resource
-from charging_assets_tests.storage.seaweedfs import BUCKET, SeaweedFS, s3_resource, seaweedfs
+from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.storage import redshifts
+from charging_assets_tests.storage.loads import made_tables
+from charging_assets_tests.storage.redshifts import EmptyRedshift
+from charging_assets_tests.storage.s3 import one_client
+from charging_assets_tests.testbed.bed import S3, Bed
+from charging_assets_tests.testbed.fixtures import testbed  # noqa: F401
+
+WAREHOUSES = [
+    "duckdb-file",
+    "duckdb-memory",
+    "redshift-snapshot",
+    "redshift-serializable",
+    pytest.param("redshift-cluster", marks=pytest.mark.redshift),
+]
 
 
 @pytest.fixture(scope="session")
-def s3_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    """SeaweedFS with an empty bucket."""
-    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as store:
-        yield store
-
-
-class _OneClient(LakeS3Resource):
-    """Making a client takes longer than most tests."""
-
-    def get_client(self) -> Any:
-        if self not in _CLIENTS:
-            _CLIENTS[self] = super().get_client()
-        return _CLIENTS[self]
-
-
-_CLIENTS: dict[LakeS3Resource, Any] = {}
+def bucket(testbed: Bed) -> S3:  # noqa: F811
+    """A bucket that the session's tests share, each below a prefix of its own."""
+    return testbed.new_bucket()
 
 
 @pytest.fixture(scope="session")
-def s3(s3_store: SeaweedFS) -> LakeS3Resource:
+def s3(bucket: S3) -> LakeS3Resource:
     """The store, by the program's own resource."""
-    return _OneClient(**s3_resource(s3_store.endpoint_url).model_dump())
+    return one_client(bucket)
 
 
 @pytest.fixture
-def s3_lake(s3: LakeS3Resource) -> S3Lake:
+def s3_lake(bucket: S3, s3: LakeS3Resource) -> S3Lake:
     """A lake of the test's own, below a prefix."""
-    return S3Lake(BUCKET, f"test-{uuid.uuid4().hex}/in", s3)
+    return S3Lake(bucket.bucket, f"test-{uuid.uuid4().hex}/in", s3)
+
+
+@pytest.fixture(scope="session")
+def redshift_databases(
+    request: pytest.FixtureRequest,
+) -> Iterator[dict[str, EmptyRedshift]]:
+    """Databases with the schema, made when they are first asked for, by the name of a warehouse."""
+    made: dict[str, EmptyRedshift] = {}
+    yield made
+    for each in made.values():
+        each.end()
+
+
+def _redshift(request: pytest.FixtureRequest, which: str) -> Warehouse:
+    held: dict[str, EmptyRedshift] = request.getfixturevalue("redshift_databases")
+    if which not in held:
+        if which == "redshift-cluster":
+            held[which] = redshifts.of_a_cluster()
+        else:
+            bed, bucket = (request.getfixturevalue(name) for name in ("testbed", "bucket"))
+            held[which] = redshifts.of_the_bed(bed, bucket, which.removeprefix("redshift-"))
+    return held[which].emptied()
+
+
+@pytest.fixture(params=WAREHOUSES)
+def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    """Every warehouse in turn, with the two tables of `loads` and no row."""
+    which: str = request.param
+    if which.startswith("redshift"):
+        return _redshift(request, which)
+    path = tmp_path / "warehouse.duckdb" if which == "duckdb-file" else None
+    made = DuckDBWarehouse(path)
+    made.execute(*made_tables("duckdb"))
+    return made
+
+
+@pytest.fixture(params=WAREHOUSES[2:])
+def redshift_warehouse(request: pytest.FixtureRequest) -> Any:
+    """Every Redshift in turn."""
+    return _redshift(request, request.param)

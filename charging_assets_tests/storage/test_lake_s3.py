@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -27,25 +28,27 @@ from charging_assets_tests.storage.faulty_s3 import (
     refuse,
     reset,
 )
-from charging_assets_tests.storage.seaweedfs import BUCKET, OWNER, READER, SeaweedFS, s3_resource
-
-SECRETS = (OWNER[1], READER[1])
+from charging_assets_tests.storage.s3 import s3_resource
+from charging_assets_tests.testbed.bed import S3
 
 
 @pytest.fixture
-def proxy(s3_store: SeaweedFS) -> Iterator[FaultyS3]:
-    with faulty(s3_store.endpoint_url) as made:
+def proxy(bucket: S3) -> Iterator[FaultyS3]:
+    with faulty(bucket.endpoint_url) as made:
         yield made
 
 
 @pytest.fixture
-def lake(proxy: FaultyS3) -> S3Lake:
-    return S3Lake(BUCKET, f"test-{uuid.uuid4().hex}", s3_resource(proxy.endpoint_url))
+def lake(bucket: S3, proxy: FaultyS3) -> S3Lake:
+    s3 = s3_resource(bucket, endpoint_url=proxy.endpoint_url)
+    return S3Lake(bucket.bucket, f"test-{uuid.uuid4().hex}", s3)
 
 
-def hasty(proxy: FaultyS3, lake: S3Lake) -> S3Lake:
+@pytest.fixture
+def once(bucket: S3, proxy: FaultyS3, lake: S3Lake) -> S3Lake:
     """The same lake, by a client that tries once only."""
-    return S3Lake(BUCKET, lake.prefix, s3_resource(proxy.endpoint_url, max_attempts=1))
+    s3 = s3_resource(bucket, endpoint_url=proxy.endpoint_url, max_attempts=1)
+    return S3Lake(bucket.bucket, lake.prefix, s3)
 
 
 RETRIED: list[list[Fault]] = [[refuse(500)], [refuse(503), refuse(503)], [reset], [lose_reply]]
@@ -64,9 +67,8 @@ def test_put_new__is_tried_again_and_knows_its_own(
 
 @pytest.mark.parametrize("fault", [lose_reply, refuse(500, having_done_it=True)])
 def test_put_new__without_a_second_try_a_lost_reply_is_resolved_by_looking(
-    lake: S3Lake, proxy: FaultyS3, fault: Fault
+    once: S3Lake, proxy: FaultyS3, fault: Fault
 ) -> None:
-    once = hasty(proxy, lake)
     proxy.faults = [fault]
     assert once.put_new("raw/a", b"x") is True
     proxy.faults = [fault]
@@ -76,11 +78,11 @@ def test_put_new__without_a_second_try_a_lost_reply_is_resolved_by_looking(
 
 @pytest.mark.parametrize("fault", [reset, refuse(503)])
 def test_put_new__that_did_not_happen_is_an_error_and_leaves_nothing(
-    lake: S3Lake, proxy: FaultyS3, fault: Fault
+    once: S3Lake, lake: S3Lake, proxy: FaultyS3, fault: Fault
 ) -> None:
     proxy.faults = [fault]
-    with pytest.raises(LakeError, match=r"cannot write s3://lake/test-\w+/raw/a: "):
-        hasty(proxy, lake).put_new("raw/a", b"x")
+    with pytest.raises(LakeError, match=r"cannot write s3://lake-\d+/test-\w+/raw/a: "):
+        once.put_new("raw/a", b"x")
     assert lake.keys("raw/") == []
 
 
@@ -103,8 +105,9 @@ def test_get__that_never_comes_whole_is_an_error_not_half_an_object(
         lake.get("raw/a")
 
 
-def test_put__faults_leave_the_old_object_or_the_new(lake: S3Lake, proxy: FaultyS3) -> None:
-    once = hasty(proxy, lake)
+def test_put__faults_leave_the_old_object_or_the_new(
+    once: S3Lake, lake: S3Lake, proxy: FaultyS3
+) -> None:
     lake.put("flat/a", b"old")
     for fault in (reset, refuse(500), lose_reply):
         proxy.faults = [fault]
@@ -120,18 +123,20 @@ def test_keys__more_than_a_page(s3_lake: S3Lake) -> None:
     assert s3_lake.keys("raw/") == expected
 
 
-def test_keys__what_others_put_beside_is_passed_over(s3_lake: S3Lake, s3: LakeS3Resource) -> None:
+def test_keys__what_others_put_beside_is_passed_over(
+    bucket: S3, s3_lake: S3Lake, s3: LakeS3Resource
+) -> None:
     for name in ("raw/", "raw/.hidden", "raw/a b", "raw/ok"):
-        s3.get_client().put_object(Bucket=BUCKET, Key=s3_lake.prefix + name, Body=b"")
+        s3.get_client().put_object(Bucket=bucket.bucket, Key=s3_lake.prefix + name, Body=b"")
     assert s3_lake.keys("raw/") == ["raw/ok"]
 
 
 # --- credentials, buckets, networks -----------------------------------------------------------
 
 
-def test_reader__reads_and_lists_but_writes_nothing(s3_store: SeaweedFS, s3_lake: S3Lake) -> None:
+def test_reader__reads_and_lists_but_writes_nothing(bucket: S3, s3_lake: S3Lake) -> None:
     s3_lake.put("raw/feed=a/x", b"x")
-    reader = S3Lake(BUCKET, s3_lake.prefix, s3_resource(s3_store.endpoint_url, READER))
+    reader = S3Lake(bucket.bucket, s3_lake.prefix, s3_resource(bucket, bucket.reader))
     assert reader.get("raw/feed=a/x") == b"x"
     assert reader.get_many(["raw/feed=a/x"] * 3) == [b"x"] * 3
     assert (reader.keys("raw/"), reader.folders("raw/")) == (["raw/feed=a/x"], ["feed=a"])
@@ -145,40 +150,40 @@ def test_reader__reads_and_lists_but_writes_nothing(s3_store: SeaweedFS, s3_lake
     assert s3_lake.keys("raw/") == ["raw/feed=a/x"]
 
 
-@pytest.mark.parametrize("identity", [(OWNER[0], "not-its-secret"), ("NOBODY", OWNER[1])])
-def test_wrong_credentials__are_named_as_such_and_never_told(
-    s3_store: SeaweedFS, identity: tuple[str, str]
-) -> None:
-    lake = S3Lake(BUCKET, "x", s3_resource(s3_store.endpoint_url, identity))
+@pytest.mark.parametrize("wrong", ["access_key_id", "secret_access_key"])
+def test_wrong_credentials__are_named_as_such_and_never_told(bucket: S3, wrong: str) -> None:
+    identity = replace(bucket.admin, **{wrong: "neither-key-nor-secret"})
+    lake = S3Lake(bucket.bucket, "x", s3_resource(bucket, identity))
     for course in (lambda: lake.get("a"), lambda: lake.put_new("a", b""), lambda: lake.keys("a/")):
         with pytest.raises(LakeError, match="refuses the credentials") as caught:
             course()
         assert not isinstance(caught.value, ObjectMissing)
-        assert not any(secret in str(caught.value) for secret in (*SECRETS, identity[1]))
+        assert identity.secret_access_key not in str(caught.value)
 
 
 def test_no_credentials__say_what_to_set(
-    s3_store: SeaweedFS, monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    bucket: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/none")
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/none")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    s3 = LakeS3Resource(endpoint_url=s3_store.endpoint_url, region_name="us-east-1")
+    s3 = LakeS3Resource(endpoint_url=bucket.endpoint_url, region_name="us-east-1")
     with pytest.raises(LakeError, match=r"no credentials .*set AWS_ACCESS_KEY_ID"):
-        S3Lake(BUCKET, "x", s3).get("a")
+        S3Lake(bucket.bucket, "x", s3).get("a")
 
 
-def test_missing_bucket__is_named_with_what_to_do(s3_store: SeaweedFS) -> None:
-    lake = S3Lake("nosuchbucket", "x", s3_resource(s3_store.endpoint_url))
+def test_missing_bucket__is_named_with_what_to_do(bucket: S3) -> None:
+    lake = S3Lake("nosuchbucket", "x", s3_resource(bucket))
     for course in (lambda: lake.get("a"), lambda: lake.put("a", b""), lambda: lake.keys("a/")):
         with pytest.raises(LakeError, match=r"the bucket nosuchbucket does not exist .*create it"):
             course()
 
 
-def test_no_network__is_an_error_that_ends() -> None:
-    lake = S3Lake(BUCKET, "x", s3_resource("http://127.0.0.1:9", max_attempts=2))
+def test_no_network__is_an_error_that_ends(bucket: S3) -> None:
+    nowhere = s3_resource(bucket, endpoint_url="http://127.0.0.1:9", max_attempts=2)
+    lake = S3Lake(bucket.bucket, "x", nowhere)
     with pytest.raises(LakeError, match=r"cannot be reached .*check the network"):
         lake.put_new("a", b"")
 

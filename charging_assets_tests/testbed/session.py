@@ -39,6 +39,7 @@ class Session:
         self._user = ""
         self._prepared: dict[str, Translated] = {}
         self._portals: dict[str, Translated] = {}
+        self._unnamed = 0
 
     def serve(self) -> None:
         """Answer until either side is gone; Closed tells which."""
@@ -160,13 +161,26 @@ class Session:
         return False
 
     def _forwarded(self, message: Message) -> Message:
+        """A message for PostgreSQL. The unnamed statement has a name there: our own queries between
+        its Parse and its Bind would end it."""
         if message.kind == b"P":
             name, _, types = wire.parts_of_parse(message)
-            return wire.parse(name, self._prepared[name].sql, types)
+            self._unnamed += not name
+            return wire.parse(name or self._named(), self._prepared[name].sql, types)
         if message.kind == b"E":
             portal = message.body.split(b"\0", 1)[0].decode()
             self._lock(self._portals.get(portal, Translated()))
+        if message.kind == b"D" and message.body == b"S\0":
+            return Message(b"D", b"S" + wire.text(self._named()))
+        if message.kind == b"B":
+            portal, name = wire.names_in_bind(message)
+            rest = message.body.split(b"\0", 2)[2]
+            bound = wire.text(portal) + wire.text(name or self._named())
+            return Message(b"B", bound + rest)
         return message
+
+    def _named(self) -> str:
+        return f"unnamed_{self._unnamed}"
 
     def _local(self, message: Message) -> None:
         if message.kind == b"P":

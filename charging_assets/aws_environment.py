@@ -1,0 +1,154 @@
+"""The `aws` deployment's environment: a lake in S3, a warehouse in Redshift.
+
+Belongs here: which variables there are, and what is wrong with those that are set. Does not belong
+here: connecting, which is done when something is first asked of an engine.
+
+Credentials of AWS are boto3's own affair: its variables, profiles and roles all count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from charging_assets.deployments import DeploymentError
+
+if TYPE_CHECKING:
+    from charging_assets.storage.lake_s3 import S3Lake
+    from charging_assets.storage.redshift_connection import RedshiftResource
+    from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX = re.compile(r"[A-Za-z0-9._=/-]*")
+_LAKE = re.compile(r"s3://([^/]+)/?(.*)")
+_YES, _NO = {"1", "true", "yes"}, {"", "0", "false", "no"}
+
+
+class _Reader:
+    """Reads variables and gathers what is wrong, so that all of it is told at once."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        return (self._environment.get(name) or default).strip()
+
+    def needed(self, name: str, what: str) -> str:
+        value = self.text(name)
+        if not value:
+            self.problems.append(f"{name} is not set: {what}")
+        return value
+
+    def number(self, name: str, default: int) -> int:
+        value = self.text(name, str(default))
+        if value.isdecimal() and int(value) > 0:
+            return int(value)
+        self.problems.append(f"{name} is {value!r}: give a whole number above 0")
+        return default
+
+    def flag(self, name: str) -> bool:
+        value = self.text(name).lower()
+        if value not in _YES | _NO:
+            self.problems.append(f"{name} is {value!r}: give true or false")
+        return value in _YES
+
+    def matching(self, name: str, value: str, pattern: re.Pattern[str], form: str) -> str:
+        if value and not pattern.fullmatch(value):
+            self.problems.append(f"{name} is {value!r}: {form}")
+        return value
+
+    def check(self) -> None:
+        if self.problems:
+            raise DeploymentError(
+                "CHARGING_DEPLOYMENT=aws lacks what it needs:\n  " + "\n  ".join(self.problems)
+            )
+
+
+def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
+    """The lake and the warehouse; DeploymentError names every variable that is missing or wrong."""
+    reader = _Reader(environment)
+    bucket, prefix = _bucket(reader)
+    region = reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION")
+    endpoint = reader.text("AWS_ENDPOINT_URL_S3") or reader.text("AWS_ENDPOINT_URL")
+    role = reader.needed(
+        "CHARGING_REDSHIFT_IAM_ROLE", "the role by which Redshift reads the bucket, or default"
+    )
+    group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
+    try:
+        from charging_assets.storage.lake_s3 import S3Lake
+        from charging_assets.storage.redshift_copy import checked_role
+        from charging_assets.storage.redshift_grants import reader_grants
+        from charging_assets.storage.s3_resource import LakeS3Resource
+        from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+
+        redshift = _redshift(reader, region)
+    except ModuleNotFoundError as error:
+        raise DeploymentError(
+            f"CHARGING_DEPLOYMENT=aws needs {error.name}: pip install 'charging-assets[aws]'"
+        ) from error
+    for name, check, value in (
+        ("CHARGING_REDSHIFT_IAM_ROLE", checked_role, role or "default"),
+        ("CHARGING_REDSHIFT_READER_GROUP", reader_grants, group),
+    ):
+        try:
+            check(value)
+        except ValueError as error:
+            reader.problems.append(f"{name}: {error}")
+    reader.check()
+    s3 = LakeS3Resource(region_name=region or None, endpoint_url=endpoint or None)
+    lake = S3Lake(bucket, prefix, s3)
+    return lake, RedshiftWarehouse(redshift, lake, role, reader_group=group)
+
+
+def _bucket(reader: _Reader) -> tuple[str, str]:
+    """CHARGING_LAKE=s3://bucket/prefix, or CHARGING_S3_BUCKET and CHARGING_S3_PREFIX."""
+    said = reader.text("CHARGING_LAKE")
+    if said:
+        found = _LAKE.fullmatch(said)
+        if not found:
+            reader.problems.append(f"CHARGING_LAKE is {said!r}: give s3://bucket or with a prefix")
+            return "", ""
+        name, bucket, prefix = "CHARGING_LAKE", found[1], found[2]
+    else:
+        name, prefix = "CHARGING_S3_BUCKET", reader.text("CHARGING_S3_PREFIX")
+        bucket = reader.needed(name, "the bucket of the lake (or CHARGING_LAKE=s3://bucket/prefix)")
+    reader.matching(name, bucket, _BUCKET, "no bucket can be called so")
+    reader.matching("the lake's prefix", prefix, _PREFIX, "use letters, digits, . _ = - and /")
+    return bucket, prefix
+
+
+def _redshift(reader: _Reader, region: str) -> RedshiftResource:
+    from charging_assets.storage.redshift_connection import RedshiftResource
+
+    iam, host = reader.flag("CHARGING_REDSHIFT_IAM"), reader.text("CHARGING_REDSHIFT_HOST")
+    cluster = reader.text("CHARGING_REDSHIFT_CLUSTER")
+    workgroup = reader.text("CHARGING_REDSHIFT_WORKGROUP")
+    user, password = reader.text("CHARGING_REDSHIFT_USER"), ""
+    if iam:
+        if not (cluster or workgroup):
+            reader.problems.append(
+                "CHARGING_REDSHIFT_CLUSTER is not set: with IAM name the cluster, or the "
+                "CHARGING_REDSHIFT_WORKGROUP"
+            )
+        if cluster and not user:
+            reader.needed("CHARGING_REDSHIFT_USER", "the database user to become by IAM")
+    else:
+        host = reader.needed("CHARGING_REDSHIFT_HOST", "the cluster's or workgroup's host")
+        user = reader.needed("CHARGING_REDSHIFT_USER", "the database user")
+        password = reader.needed(
+            "CHARGING_REDSHIFT_PASSWORD", "its password (or CHARGING_REDSHIFT_IAM=true)"
+        )
+    return RedshiftResource(
+        host=host,
+        port=reader.number("CHARGING_REDSHIFT_PORT", 5439),
+        database=reader.needed("CHARGING_REDSHIFT_DATABASE", "the database"),
+        user=user,
+        password=password,
+        iam=iam,
+        cluster=cluster,
+        workgroup=workgroup,
+        region=region,
+        statement_timeout_s=reader.number("CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S", 900),
+    )

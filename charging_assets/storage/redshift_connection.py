@@ -1,0 +1,110 @@
+"""How Redshift is reached: a Dagster resource around redshift-connector.
+
+Belongs here: signing in, TLS, keepalive, what every session is set to. Does not belong here: SQL
+over tables (`warehouse_redshift`), or which errors are worth another try (`redshift_errors`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from charging_assets.storage.redshift_errors import told
+from charging_assets.storage.warehouse import WarehouseError
+
+APPLICATION = "charging_assets"
+# What the client waits for beyond the server's own limit, so that the server is the one to say it.
+_GRACE_S = 60
+
+
+class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A Redshift cluster or workgroup. Nothing is connected before `connect` is called.
+
+    Sign in by password, or by IAM: `iam` with `cluster` (provisioned) or `workgroup` (serverless),
+    where credentials come from boto3's own chain. TLS is always on and the certificate is verified,
+    the host's name included; a CA of your own is named by SSL_CERT_FILE.
+    """
+
+    host: str = Field(default="", description="Host; with IAM it may be left to the cluster's name")
+    database: str = Field(description="Database.")
+    port: int = Field(default=5439, description="Port.")
+    user: str = Field(default="", description="Database user.")
+    password: str = Field(default="", repr=False, description="Its password; none with IAM.")
+    iam: bool = Field(default=False, description="Sign in with temporary IAM credentials.")
+    cluster: str = Field(default="", description="Cluster identifier, for IAM.")
+    workgroup: str = Field(default="", description="Serverless workgroup, for IAM.")
+    region: str = Field(default="", description="AWS region, for IAM.")
+    statement_timeout_s: int = Field(default=900, description="A statement is ended after this.")
+    connect_timeout_s: int = Field(default=15, description="Seconds to connect in.")
+
+    def connect(self) -> Any:
+        """A connection with autocommit on, in UTC, with the statement timeout set.
+
+        Raises WarehouseError for what another try will not change, and the driver's own errors for
+        a network that fails.
+        """
+        import redshift_connector
+
+        connection = redshift_connector.connect(**self._arguments())
+        connection.autocommit = True
+        # Until here the limit was that of connecting; the driver would keep it for ever.
+        connection._usock.settimeout(self.statement_timeout_s + _GRACE_S)
+        cursor = connection.cursor()
+        for statement in self.session_statements():
+            cursor.execute(statement)
+        return connection
+
+    def session_statements(self) -> list[str]:
+        """What every session begins with."""
+        return [
+            "SET timezone TO 'UTC'",
+            f"SET statement_timeout TO {self.statement_timeout_s * 1000}",
+            f"SET query_group TO '{APPLICATION}'",
+        ]
+
+    def describe(self) -> str:
+        """Where it is, without secrets."""
+        at = self.host or self.workgroup or self.cluster
+        return f"Redshift database {self.database} at {at}:{self.port}"
+
+    def _arguments(self) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "database": self.database,
+            "port": self.port,
+            "ssl": True,
+            # Named, so that the driver refuses a wrong name instead of warning of it.
+            "sslmode": "verify-full",
+            "timeout": self.connect_timeout_s,
+            "tcp_keepalive": True,
+            "tcp_keepalive_idle": 60,
+            "tcp_keepalive_interval": 15,
+            "tcp_keepalive_count": 4,
+            "application_name": APPLICATION,
+            # Temp tables come and go under one name; a statement prepared before would read the
+            # table that is gone.
+            "max_prepared_statements": 0,
+        }
+        if self.host:
+            arguments["host"] = self.host
+        if self.user:
+            arguments["db_user" if self.iam else "user"] = self.user
+        if not self.iam:
+            return {**arguments, "password": self.password}
+        named = {
+            "cluster_identifier": self.cluster,
+            "serverless_work_group": self.workgroup,
+            "region": self.region,
+        }
+        arguments |= {key: value for key, value in named.items() if value}
+        return {**arguments, "iam": True, "is_serverless": bool(self.workgroup)}
+
+
+def cannot_connect(resource: RedshiftResource, error: Exception) -> WarehouseError:
+    """What to tell of a connection that could not be made."""
+    return WarehouseError(
+        f"cannot connect to {resource.describe()}: {told(error)}; check CHARGING_REDSHIFT_HOST, "
+        "_PORT, _DATABASE, _USER and _PASSWORD (or IAM), the network, and that this machine may "
+        "reach it (`charging-assets doctor`)"
+    )

@@ -1,0 +1,110 @@
+"""Rows into Redshift by COPY: Parquet in the lake, a manifest, a temp table of the session.
+
+Belongs here: the staged objects and the statements that read them. Does not belong here: the
+transaction that moves rows on (`warehouse_redshift`).
+
+Redshift reads the objects itself: each load has keys of its own under `loads/`, which are removed
+afterwards. What a killed load leaves there is for a lifecycle rule of the bucket.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from charging_assets.schemas.render import sql_type
+from charging_assets.schemas.table import Table
+from charging_assets.storage.lake import Lake, LakeError
+
+LOADS = "loads/"
+_PART_BYTES = 100 * 1000**2
+_ROLE = re.compile(r"default|arn:aws[a-z-]*:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]+")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StagedRows:
+    """Rows in the lake, for one table and one load."""
+
+    table: Table
+    manifest_uri: str
+    keys: tuple[str, ...]
+    row_count: int
+
+    @property
+    def incoming(self) -> str:
+        """The temp table that takes them in."""
+        return f"incoming_{self.table.name}"
+
+
+def stage(
+    lake: Lake, load_id: str, table: Table, rows: pa.Table, *, part_bytes: int = _PART_BYTES
+) -> StagedRows:
+    """Write rows as Parquet parts with a manifest that says how big and how many they are."""
+    folder, keys, entries = f"{LOADS}{load_id}/", [], []
+    for number, part in enumerate(_parts(rows, part_bytes)):
+        body, key = _parquet(part), f"{folder}{table.name}-{number:04}.parquet"
+        lake.put(key, body)
+        keys.append(key)
+        meta = {"content_length": len(body), "record_count": part.num_rows}
+        entries.append({"url": lake.uri(key), "mandatory": True, "meta": meta})
+    manifest = f"{folder}{table.name}.manifest"
+    lake.put(manifest, json.dumps({"entries": entries}, indent=1).encode())
+    return StagedRows(table, lake.uri(manifest), (*keys, manifest), rows.num_rows)
+
+
+def remove(lake: Lake, staged: StagedRows) -> None:
+    """Remove staged objects. A store that does not let go of them is no reason to fail a load."""
+    for key in staged.keys:
+        try:
+            lake.delete(key)
+        except LakeError as error:
+            _log.warning("%s stays until the bucket's lifecycle rule takes it: %s", key, error)
+            return
+
+
+def create_incoming(staged: StagedRows) -> str:
+    """The temp table: the columns in the order of the Parquet files, for COPY goes by position."""
+    columns = ", ".join(
+        f"{column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
+        for column in staged.table.columns
+    )
+    return f"CREATE TEMP TABLE {staged.incoming} ({columns}) DISTSTYLE EVEN"
+
+
+def copy_statement(staged: StagedRows, iam_role: str) -> str:
+    """COPY by the manifest, with the role that the cluster has: no key is ever in SQL."""
+    role = "default" if iam_role == "default" else f"'{checked_role(iam_role)}'"
+    return (
+        f"COPY {staged.incoming} FROM '{staged.manifest_uri}' IAM_ROLE {role} "
+        "FORMAT AS PARQUET MANIFEST"
+    )
+
+
+def checked_role(iam_role: str) -> str:
+    """The role itself, or ValueError for what is neither an ARN nor `default`."""
+    if not _ROLE.fullmatch(iam_role):
+        raise ValueError(
+            f"{iam_role!r} is not a role: give arn:aws:iam::<account>:role/<name>, or default"
+        )
+    return iam_role
+
+
+def _parts(rows: pa.Table, part_bytes: int) -> Iterator[pa.Table]:
+    parts = max(1, -(-rows.nbytes // part_bytes))
+    size = max(1, -(-rows.num_rows // parts))
+    for start in range(0, rows.num_rows, size):
+        yield rows.slice(start, size)
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    buffer = pa.BufferOutputStream()
+    pq.write_table(rows, buffer, compression="snappy", coerce_timestamps="us")
+    body: bytes = buffer.getvalue().to_pybytes()
+    return body

@@ -1,0 +1,209 @@
+"""Redshift as the warehouse: COPY into temp tables, then one short transaction.
+
+Belongs here: the order of a load, and reading. Does not belong here: signing in
+(`redshift_connection`), statements of a session (`redshift_session`), staged objects
+(`redshift_copy`), which errors pass (`redshift_errors`, `redshift_tries`).
+
+A load stages its rows as Parquet outside any transaction and copies them into temp tables of its
+session. Its transaction begins with LOCK on a table of its own, `ops.load_lock`: whoever waits for
+it reads the ledger after the one before has committed, and no reader is ever locked out. If the
+connection breaks, the load is tried again as a whole; should the commit have happened after all,
+its id stands in the ledger, which is read behind the same lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from charging_assets.schemas.catalog import TABLES
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.migrate import is_current, migrate, schema_digest, widenings
+from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
+from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
+from charging_assets.storage.redshift_copy import StagedRows, checked_role, remove, stage
+from charging_assets.storage.redshift_errors import PASSES, Kind, kind_of, told
+from charging_assets.storage.redshift_grants import reader_grants
+from charging_assets.storage.redshift_rows import arrow_rows
+from charging_assets.storage.redshift_session import CREATE_LOCK, Link, RedshiftSession
+from charging_assets.storage.redshift_sql import bound
+from charging_assets.storage.redshift_tries import TRIES, tried
+from charging_assets.storage.warehouse import (
+    NoWarehouse,
+    WarehouseError,
+    already_loaded,
+    committed_before,
+    new_load_id,
+    read_rows,
+    run,
+)
+
+# A connection that rested longer may have been forgotten by a router on the way.
+_IDLE_S = 60.0
+
+Result = TypeVar("Result")
+
+
+class RedshiftWarehouse:
+    """A `Warehouse` in Redshift. Loads are staged in `lake`, where the cluster's role reads."""
+
+    def __init__(
+        self, redshift: RedshiftResource, lake: Lake, iam_role: str, *, reader_group: str = ""
+    ) -> None:
+        self._redshift = redshift
+        self._lake = lake
+        self._iam_role = checked_role(iam_role)
+        self._grants = reader_grants(reader_group)
+        self._is_migrated = False
+        self._loading, self._reading = threading.RLock(), threading.RLock()
+        self._reader = Link(self._connected)
+        self._read_at = 0.0
+
+    def apply(self, plan: Plan) -> Loaded:
+        return self.apply_all([plan])[0]
+
+    def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
+        with self._loading, Link(self._connected) as link:
+            return [self._apply(link, plan) for plan in plans]
+
+    def _apply(self, link: Link, plan: Plan) -> Loaded:
+        rows, load_id = read_rows(plan), new_load_id()
+        what = f"loading {plan.asset} for {plan.hour}"
+        brings_rows = any(isinstance(step, LoadRows) for step in plan.steps)
+        if brings_rows and (known := self._tried(link, what, lambda s: already_loaded(s, plan))):
+            return known
+        staged: list[StagedRows] = []
+        try:
+            for step in plan.steps:
+                if isinstance(step, LoadRows):
+                    found = rows[step.table.full_name]
+                    staged.append(stage(self._lake, load_id, step.table, found))
+            return self._tried(link, what, lambda s: self._once(s, plan, rows, staged, load_id))
+        finally:
+            for each in staged:
+                remove(self._lake, each)
+
+    def _once(
+        self,
+        session: RedshiftSession,
+        plan: Plan,
+        rows: Mapping[str, pa.Table],
+        staged: Sequence[StagedRows],
+        load_id: str,
+    ) -> Loaded:
+        """One try of a load, in a session without any temp table of another."""
+        for each in staged:
+            session.take_in(each, self._iam_role)
+        with session.transaction():
+            done = committed_before(session, plan, load_id) or run(session, plan, rows, load_id)
+        session.drop_temps()
+        return done
+
+    def execute(self, *statements: tuple[str, Params]) -> None:
+        """Run statements in one transaction; they are run again if a commit's reply is lost."""
+
+        def once(session: RedshiftSession) -> None:
+            with session.transaction():
+                for sql, params in statements:
+                    session.execute(sql, params)
+
+        with self._loading, Link(self._connected) as link:
+            self._tried(link, "changing the warehouse", once)
+
+    def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        values = bound(sql, params or {})
+        with self._reading:
+            if time.monotonic() - self._read_at > _IDLE_S:
+                self._reader.cut()
+            found = tried(
+                "reading",
+                lambda: self._read(sql, values),
+                after_error=self._reader.cut,
+                failed=self._cannot_read,
+            )
+            self._read_at = time.monotonic()
+            return found
+
+    def _read(self, sql: str, values: Mapping[str, Any] | None) -> pa.Table:
+        """Rows of one statement, by itself: the connection holds no transaction in between."""
+        cursor = self._reader.connection.cursor()
+        cursor.paramstyle = "named"
+        cursor.execute(sql, values)
+        return arrow_rows(cursor.description, cursor.fetchall())
+
+    def _cannot_read(self, kind: Kind, error: Exception) -> Exception:
+        if kind is Kind.MISSING:
+            return NoWarehouse(
+                f"{self.describe()} lacks what is asked for; load some hours first "
+                f"(`charging-assets load`): {told(error)}"
+            )
+        if kind in PASSES:
+            return cannot_connect(self._redshift, error)
+        return WarehouseError(f"{self.describe()} refuses: {told(error)}")
+
+    def maintain(self) -> list[str]:
+        with self._loading, Link(self._connected) as link:
+            return [
+                self._maintained(link, f"{verb} {table.full_name}")
+                for table in TABLES
+                for verb in ("VACUUM", "ANALYZE")
+            ]
+
+    def _maintained(self, link: Link, statement: str) -> str:
+        """VACUUM is one at a time in a cluster, and the owner's: what cannot be done is told."""
+        try:
+            self._tried(link, statement, lambda session: session.execute(statement, {}))
+        except LoadError as error:
+            return f"{statement}: not done: {error}"
+        return f"{statement}: done"
+
+    def describe(self) -> str:
+        return self._redshift.describe()
+
+    def _tried(self, link: Link, what: str, once: Callable[[RedshiftSession], Result]) -> Result:
+        return tried(
+            what,
+            lambda: once(self._session(link)),
+            # A session after an error may be broken or hold temp tables; the next try has its own.
+            after_error=link.cut,
+            failed=lambda kind, error: self._cannot_load(what, kind, error),
+        )
+
+    def _cannot_load(self, what: str, kind: Kind, error: Exception) -> Exception:
+        if kind is Kind.LOST:
+            return WarehouseError(
+                f"{what}: {cannot_connect(self._redshift, error)}. If the connection broke in "
+                "COMMIT, the load may have been done; load the hour again, which repeats nothing"
+            )
+        tries = f" {TRIES} times" if kind in PASSES else ""
+        return LoadError(f"{what} failed{tries}, nothing was changed: {told(error)}")
+
+    def _session(self, link: Link) -> RedshiftSession:
+        """A session in a database that has the schema."""
+        session = RedshiftSession(link)
+        if not self._is_migrated:
+            self._migrate(session)
+            self._is_migrated = True
+        return session
+
+    def _migrate(self, session: RedshiftSession) -> None:
+        with suppress(Exception):  # no mark: nothing was ever made here
+            if is_current(session, schema_digest(session.dialect, self._grants)):
+                return
+        for statement in (*CREATE_LOCK, *widenings(session)):
+            session.execute(statement, {})
+        with session.transaction():
+            migrate(session, self._grants)
+
+    def _connected(self) -> Any:
+        try:
+            return self._redshift.connect()
+        except Exception as error:
+            if kind_of(error) in PASSES:
+                raise
+            raise cannot_connect(self._redshift, error) from error

@@ -1,0 +1,105 @@
+"""Redshift warehouses for tests: of the test bed, and of a real cluster.
+
+Belongs here: databases with the schema that are emptied between tests, and ended. Does not belong
+here: what is tested.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import pytest
+
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.lake_s3 import S3Lake
+from charging_assets.storage.redshift_connection import RedshiftResource
+from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+from charging_assets_tests.storage.loads import DERIVED, GIVEN, made_tables
+from charging_assets_tests.storage.s3 import one_client
+from charging_assets_tests.testbed.bed import S3, Bed, Redshift
+
+
+@dataclass(frozen=True)
+class EmptyRedshift:
+    """A database with the schema and the two tables of `loads`."""
+
+    redshift: RedshiftResource
+    lake: Lake
+    iam_role: str
+    end: Callable[[], None]
+
+    def warehouse(self) -> RedshiftWarehouse:
+        """A warehouse object of its own, as another process would have."""
+        return RedshiftWarehouse(self.redshift, self.lake, self.iam_role)
+
+    def emptied(self) -> RedshiftWarehouse:
+        """The warehouse without a row in what `loads` loads."""
+        made = self.warehouse()
+        tables = (GIVEN.full_name, DERIVED.full_name, "ops.ledger")
+        made.execute(*((f"DELETE FROM {name}", {}) for name in tables))
+        return made
+
+
+def resource_of(redshift: Redshift) -> RedshiftResource:
+    """The program's resource for a database of the bed."""
+    return RedshiftResource(
+        host=redshift.host,
+        port=redshift.port,
+        database=redshift.database,
+        user=redshift.user,
+        password=redshift.password,
+        statement_timeout_s=120,
+    )
+
+
+def of_the_bed(bed: Bed, bucket: S3, isolation: str) -> EmptyRedshift:
+    """A database of the bed, with the schema."""
+    redshift = bed.new_database(cast("Literal['snapshot', 'serializable']", isolation))
+    lake = S3Lake(bucket.bucket, f"redshift-{uuid.uuid4().hex}", one_client(bucket))
+    return _made(EmptyRedshift(resource_of(redshift), lake, redshift.iam_role, lambda: None))
+
+
+def of_a_cluster() -> EmptyRedshift:
+    """A throw-away database of the cluster that the environment names; it is dropped at the end.
+
+    The test is skipped where CHARGING_VERIFY_REDSHIFT does not say that this is wanted.
+    """
+    if os.environ.get("CHARGING_VERIFY_REDSHIFT") != "1":
+        pytest.skip("no cluster is named; see `make verify-redshift`")
+    from charging_assets.aws_environment import engines
+
+    lake, given = engines(os.environ)
+    name = f"charging_verify_{uuid.uuid4().hex[:12]}"
+    home: RedshiftResource = given._redshift
+
+    def run(statement: str) -> None:
+        connection = home.connect()
+        try:
+            connection.cursor().execute(statement)
+        finally:
+            connection.close()
+
+    run(f"CREATE DATABASE {name}")
+    throw_away = RedshiftResource(**{**home.model_dump(), "database": name})
+    own = S3Lake(lake.bucket, f"{lake.prefix}{name}", lake._s3)
+
+    def end() -> None:
+        run(f"DROP DATABASE {name}")
+        for key in own.keys("loads/"):
+            own.delete(key)
+
+    made = EmptyRedshift(throw_away, own, os.environ["CHARGING_REDSHIFT_IAM_ROLE"], end)
+    try:
+        return _made(made)
+    except BaseException:
+        end()
+        raise
+
+
+def _made(database: EmptyRedshift) -> EmptyRedshift:
+    database.warehouse().execute(*made_tables("redshift"))
+    return database
