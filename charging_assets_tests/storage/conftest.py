@@ -18,7 +18,6 @@ from charging_assets_tests.storage.loads import made_tables
 from charging_assets_tests.storage.redshifts import EmptyRedshift
 from charging_assets_tests.storage.s3 import one_client
 from charging_assets_tests.testbed.bed import S3, Bed
-from charging_assets_tests.testbed.fixtures import testbed  # noqa: F401
 
 WAREHOUSES = [
     "duckdb-file",
@@ -30,7 +29,7 @@ WAREHOUSES = [
 
 
 @pytest.fixture(scope="session")
-def bucket(testbed: Bed) -> S3:  # noqa: F811
+def bucket(testbed: Bed) -> S3:
     """A bucket that the session's tests share, each below a prefix of its own."""
     return testbed.new_bucket()
 

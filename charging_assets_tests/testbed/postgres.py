@@ -32,6 +32,9 @@ _SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "64MB",
     "jit": "off",
+    # Tables here are seldom analyzed; a column store would hash where rows were guessed to be few.
+    "enable_nestloop": "off",
+    "work_mem": "64MB",
     "deadlock_timeout": "200ms",
     "max_locks_per_transaction": "256",
     "TimeZone": "UTC",
