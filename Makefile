@@ -13,10 +13,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live ui test lint bench faults e2e dashboard wheel clean
+.PHONY: help install demo live ui test lint bench faults e2e dashboard demo-aws verify-redshift wheel clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## the environment in .venv, from requirements.lock
 
@@ -35,6 +35,9 @@ $(INSTALLED): requirements.lock pyproject.toml
 demo: $(INSTALLED) ## two simulated days through the whole pipeline, and what they say
 	@$(BIN)/charging-assets demo
 
+demo-aws: $(INSTALLED) ## the same with S3 and Redshift on loopback, and their tables compared
+	@$(BIN)/python -m charging_assets_tests.demo_aws
+
 live: $(INSTALLED) ## ask the real APIs now and every ten minutes, with the UI
 	@$(BIN)/charging-assets live --port $(PORT)
 
@@ -45,7 +48,7 @@ dashboard: $(INSTALLED) ## maps and curves of what is loaded, on 127.0.0.1; read
 	@$(BIN)/charging-assets dashboard
 
 test: lint ## lint, then all tests but the slow ones (faults, e2e)
-	$(BIN)/python -m pytest -n 2 -m "not faults and not e2e" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not faults and not e2e and not redshift" $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/ruff check .
@@ -69,6 +72,9 @@ e2e: $(INSTALLED) ## look at the dashboard in Chromium, which is installed where
 	  { echo "error: there is no Chromium; apt-get install chromium, or set CHARGING_CHROMIUM" >&2; \
 	    exit 1; }
 	$(BIN)/python -m pytest -m e2e charging_assets_tests/e2e $(PYTEST_ARGS)
+
+verify-redshift: $(INSTALLED) ## the contract tests on the real Redshift that CHARGING_REDSHIFT_* names
+	CHARGING_VERIFY_REDSHIFT=1 $(BIN)/python -m pytest -n 0 -m redshift charging_assets_tests/storage $(PYTEST_ARGS)
 
 wheel: $(INSTALLED) ## the package, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
