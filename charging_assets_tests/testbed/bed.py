@@ -19,6 +19,7 @@ from charging_assets_tests.testbed.objects import COPY_ROLE, Objects
 from charging_assets_tests.testbed.postgres import Postgres, scratch_base
 from charging_assets_tests.testbed.proxy import RedshiftProxy
 from charging_assets_tests.testbed.seaweedfs import Identity, SeaweedFS
+from charging_assets_tests.testbed.statement_faults import StatementFaults
 from charging_assets_tests.testbed.tls import Certificates, make_certificates
 
 Isolation = Literal["snapshot", "serializable"]
@@ -52,7 +53,10 @@ class S3:
 
 @dataclass(frozen=True)
 class Redshift:
-    """A database of its own. `ca_file` must be trusted: SSL_CERT_FILE names it to the driver."""
+    """A database of its own, and the faults that its clients meet.
+
+    `ca_file` must be trusted: SSL_CERT_FILE names it to the driver.
+    """
 
     host: str
     port: int
@@ -62,6 +66,7 @@ class Redshift:
     isolation: Isolation
     iam_role: str
     ca_file: Path
+    faults: StatementFaults
 
     def environment(self) -> dict[str, str]:
         """The variables by which the package finds it, and by which the driver trusts it."""
@@ -115,6 +120,7 @@ class Bed:
             isolation,
             COPY_ROLE,
             self.tls.authority,
+            self.proxy.faults[database],
         )
 
 

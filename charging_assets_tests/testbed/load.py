@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,15 +41,24 @@ class Target:
         return int(self.type_name.partition("(")[2].rstrip(")"))
 
 
-def copy(backend: Backend, objects: Objects, wanted: Copy, user: str) -> int:
-    """Do a COPY; the number of rows. Refused or BackendError leave nothing of it behind."""
+def copy(
+    backend: Backend,
+    objects: Objects,
+    wanted: Copy,
+    user: str,
+    through: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
+) -> int:
+    """Do a COPY; the number of rows. Refused or BackendError leave nothing of it behind.
+
+    `through` is what the data passes on its way, for faults.
+    """
     objects.check_role(wanted.iam_role, user)
     columns = _targets(backend, wanted)
     files = [(url, objects.read(url)) for url in _listed(objects, wanted)]
     tables = [_checked(url, body, columns) for url, body in files]
     names = ", ".join(quoted(column.name) for column in columns)
     into = f"COPY {wanted.table} ({names}) FROM STDIN (FORMAT csv)"
-    return backend.copy_in(into, _as_csv(tables))
+    return backend.copy_in(into, through(_as_csv(tables)))
 
 
 def _targets(backend: Backend, wanted: Copy) -> list[Target]:

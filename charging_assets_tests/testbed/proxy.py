@@ -9,10 +9,12 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections import defaultdict
 from pathlib import Path
 
 from charging_assets_tests.testbed.objects import Objects
 from charging_assets_tests.testbed.session import Session
+from charging_assets_tests.testbed.statement_faults import Cut, StatementFaults
 from charging_assets_tests.testbed.wire import Closed, Stream
 
 
@@ -23,6 +25,7 @@ class RedshiftProxy:
         self._socket_path = socket_path
         self._tls = tls
         self._objects = objects
+        self.faults: defaultdict[str, StatementFaults] = defaultdict(StatementFaults)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._sessions: set[Session] = set()
@@ -41,13 +44,14 @@ class RedshiftProxy:
                 tls=self._tls,
                 socket_path=self._socket_path,
                 objects=self._objects,
+                faults=self.faults,
             )
             with self._mutex:
                 self._sessions.add(session)
             threading.Thread(target=self._serve, args=(session,), daemon=True).start()
 
     def _serve(self, session: Session) -> None:
-        with contextlib.suppress(Closed, OSError):  # a client may go as it likes
+        with contextlib.suppress(Closed, Cut, OSError):  # a client may go as it likes
             session.serve()
         session.close()
         with self._mutex:
