@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live ui test lint bench faults e2e dashboard demo-aws verify-redshift wheel clean
+.PHONY: help install demo live ui test lint bench faults e2e dashboard demo-aws verify-redshift audit rehearsal wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ e2e: $(INSTALLED) ## look at the dashboard in Chromium, which is installed where
 
 verify-redshift: $(INSTALLED) ## the contract tests on the real Redshift that CHARGING_REDSHIFT_* names
 	CHARGING_VERIFY_REDSHIFT=1 $(BIN)/python -m pytest -n 0 -m redshift charging_assets_tests/storage $(PYTEST_ARGS)
+
+rehearsal: $(INSTALLED) ## ten minutes of live operation with everything that goes wrong in a month
+	$(BIN)/python -m charging_assets_tests.rehearsal
+
+audit: ## known vulnerabilities in the lock; says SKIPPED where nobody can be asked
+	@.ci/audit
 
 wheel: $(INSTALLED) ## the package, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -43,15 +43,19 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
     return lost
 
 
-def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a process that the run's log names is still that process."""
+def pids_of(instance: dg.DagsterInstance, run_id: str) -> dict[int, float]:
+    """The processes that a run's log names, with the time when it does, in seconds."""
     entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
-    named = [
-        (int(found[1]), entry.timestamp)
+    return {
+        int(found[1]): entry.timestamp
         for entry in entries
         if (found := _PID.search(entry.message or entry.user_message or ""))
-    ]
-    return any(_is_process(pid, told_at) for pid, told_at in named)
+    }
+
+
+def _is_alive(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a process that the run's log names is still that process."""
+    return any(_is_process(pid, at) for pid, at in pids_of(instance, run_id).items())
 
 
 def _is_process(pid: int, told_at: float) -> bool:

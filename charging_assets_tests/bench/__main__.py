@@ -11,7 +11,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from charging_assets_tests.bench import bench_dagster, bench_flatten, bench_history, bench_poll
+from charging_assets_tests.bench import (
+    bench_dagster,
+    bench_flatten,
+    bench_history,
+    bench_poll,
+    bench_replay,
+)
 
 TARGET = Path("build/bench.json")
 
@@ -24,6 +30,7 @@ def main() -> None:
         ("polling", lambda: [bench_poll.run()]),
         ("history", bench_history.run),
         ("Dagster's share", bench_dagster.run),
+        ("Dagster's share of a replay", bench_replay.run),
     ):
         print(f"measuring: {title} …", flush=True)
         results += measure()

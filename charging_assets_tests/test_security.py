@@ -1,0 +1,84 @@
+"""Rules of security that the whole source keeps; each module's own are beside its tests."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = sorted((ROOT / "charging_assets").rglob("*.py"))
+FORBIDDEN = {
+    "certificates are verified": r"verify\s*=\s*False|CERT_NONE|_create_unverified_context",
+    "no shell is between us and a program": r"shell\s*=\s*True|os\.system\(|os\.popen\(",
+    "nothing that comes from outside is run": r"\beval\(|\bexec\(|pickle\.loads?\(|yaml\.load\(",
+    "redirects are followed by our own rules alone": r"allow_redirects\s*=\s*True",
+}
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_source__keeps_the_rule(rule: str) -> None:
+    assert len(PACKAGE) > 100
+    broken = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in PACKAGE
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(FORBIDDEN[rule], line)
+    ]
+    assert broken == []
+
+
+def test_command_line__takes_no_secret() -> None:
+    """An argument is in every list of processes; secrets are for the environment."""
+    options = [
+        option
+        for path in PACKAGE
+        for option in re.findall(r'add_argument\(\s*"(--[a-z-]+)"', path.read_text("utf-8"))
+    ]
+    assert "--json" in options
+    assert [o for o in options if re.search("pass|secret|token|key|credential", o)] == []
+
+
+def test_web_server__is_for_this_machine_alone() -> None:
+    source = (ROOT / "charging_assets/cli/ui.py").read_text("utf-8")
+    assert re.search(r'_HOST, _PORT = "127\.0\.0\.1"', source)
+    assert "0.0.0.0" not in "".join(path.read_text("utf-8") for path in PACKAGE)
+
+
+def audited(folder: Path, answer: str, code: int, required: str = "0") -> tuple[int, str]:
+    """The audit's exit code and words where its tool gives an answer."""
+    tool, script = folder / "build" / "audit" / "bin" / "pip-audit", folder / ".ci" / "audit"
+    for path in (tool, script):
+        path.parent.mkdir(parents=True)
+    tool.write_text(f"#!/bin/sh\necho '{answer}'\nexit {code}\n")
+    tool.chmod(0o755)
+    script.write_bytes((ROOT / ".ci" / "audit").read_bytes())
+    done = subprocess.run(
+        ["bash", str(script)],
+        env={**os.environ, "AUDIT_REQUIRED": required},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("required", "code"), [("0", 0), ("1", 1)])
+@pytest.mark.parametrize(
+    "answer", ["No known vulnerabilities found", "requests Dependency not found on PyPI"]
+)
+def test_audit__that_can_ask_nobody_says_so_and_fails_where_it_is_required(
+    tmp_path: Path, answer: str, required: str, code: int
+) -> None:
+    """A service that knows nothing answers as one that has found nothing."""
+    found, said = audited(tmp_path, answer, 0, required)
+    assert found == code
+    assert said.splitlines()[-1].startswith("SKIPPED: no vulnerability service")
+
+
+def test_audit__tells_what_it_finds(tmp_path: Path) -> None:
+    found, said = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28 2.20.0", 1)
+    assert found == 1
+    assert "PYSEC-2018-28" in said
