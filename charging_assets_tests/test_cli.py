@@ -287,6 +287,7 @@ def test_status__tells_what_is_loaded_missing_and_missed(loaded: Shell) -> None:
     assert (feed["feed"], feed["hours_archived"], feed["hours_loaded"]) == ("simulated", 2, 2)
     assert (feed["polls"], feed["missed_slots"], feed["hours_missing"]) == (12, 1, [])
     assert feed["last_poll_at"].startswith("2026-01-12T01:50:")
+    assert feed["newest_loaded_at"] == "2026-01-12T01:50:00+00:00"
     assert loaded.run("status") == 0
     assert "hours archived  2 (2026-01-12T00 to 2026-01-12T01 UTC)" in loaded.out
 

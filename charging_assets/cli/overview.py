@@ -29,6 +29,7 @@ class FeedArchive:
     last_poll_at: datetime
     pending: tuple[Hour, ...] | None
     missed_slots: int
+    newest_loaded_at: datetime | None
 
     @property
     def gaps(self) -> list[Hour]:
@@ -66,13 +67,15 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
 
     archived = hours_archived(lake)
     pending, rejected, error = None, None, None
+    newest: dict[str, datetime] = {}
     try:
         pending = tuple(pending_hours(lake, warehouse))
         rejected = tuple(rejects(warehouse))
+        newest = newest_loaded(warehouse)
     except WarehouseError as problem:
         error = str(problem)
     return Overview(
-        feeds=tuple(_feeds(lake, archived, pending)),
+        feeds=tuple(_feeds(lake, archived, pending, newest)),
         hours=tuple(archived),
         pending=pending,
         rejects=rejected,
@@ -95,8 +98,24 @@ def rejects(warehouse: Warehouse) -> list[Rejects]:
     return [Rejects(r["feed"], r["code"], r["severity"], r["row_count"]) for r in rows]
 
 
+def newest_loaded(warehouse: Warehouse) -> dict[str, datetime]:
+    """The newest slot in the warehouse, by feed: how old is what people are shown."""
+    from charging_assets.storage.warehouse import NoWarehouse
+
+    try:
+        rows = warehouse.query(
+            "SELECT feed, MAX(slot_at) AS newest_at FROM warehouse.fact_poll GROUP BY feed"
+        ).to_pylist()
+    except NoWarehouse:
+        return {}
+    return {row["feed"]: row["newest_at"].replace(tzinfo=UTC) for row in rows}
+
+
 def _feeds(
-    lake: Lake, archived: dict[Hour, list[str]], pending: Sequence[Pending] | None
+    lake: Lake,
+    archived: dict[Hour, list[str]],
+    pending: Sequence[Pending] | None,
+    newest: dict[str, datetime],
 ) -> list[FeedArchive]:
     from charging_assets.acquisition.archive import feeds_archived, hour_prefix, read
     from charging_assets.acquisition.missed import still_missed
@@ -123,6 +142,7 @@ def _feeds(
                 last_poll_at=last.started_at.astimezone(UTC),
                 pending=None if lacking is None else tuple(h for h in hours if h in lacking),
                 missed_slots=sum(slot["feed"] == feed for slot in missed),
+                newest_loaded_at=newest.get(feed),
             )
         )
     return found

@@ -81,6 +81,7 @@ def _feed_as_json(feed: FeedArchive, now: datetime) -> dict[str, Any]:
         "hours_missing": [hour.key for hour in feed.gaps],
         "polls": feed.objects,
         "missed_slots": feed.missed_slots,
+        "newest_loaded_at": feed.newest_loaded_at and feed.newest_loaded_at.isoformat(),
         "last_poll_at": feed.last_poll_at.isoformat(),
         "last_poll_age_s": round((now - feed.last_poll_at).total_seconds()),
     }
@@ -126,6 +127,9 @@ def _tell_feed(feed: FeedArchive, now: datetime) -> None:
     print(f"  missed slots    {feed.missed_slots:,}")
     last = f"{feed.last_poll_at:%Y-%m-%d %H:%M:%S} UTC"
     print(f"  last poll       {last}, {show.age(feed.last_poll_at, now)}")
+    if feed.newest_loaded_at:
+        newest = f"{feed.newest_loaded_at:%Y-%m-%d %H:%M:%S} UTC"
+        print(f"  newest loaded   {newest}, {show.age(feed.newest_loaded_at, now)}")
 
 
 def _list(told: str) -> str:

@@ -73,9 +73,11 @@ def flat_tables(
     lake: dg.ResourceParam[Lake],
 ) -> Iterator[dg.Output[dict[str, FlatRows]]]:
     """The hour's answers, cleaned into flat tables; what is bad is set aside with its reason."""
-    flat_hours = {
-        key: flatten(read_places(lake, found.keys)) for key, found in raw_api_snapshots.items()
-    }
+    flat_hours = {}
+    for number, (key, found) in enumerate(raw_api_snapshots.items(), 1):
+        flat_hours[key] = flatten(read_places(lake, found.keys))
+        if len(raw_api_snapshots) > 1:
+            context.log.info(f"{key} is flat, {number} of {len(raw_api_snapshots)} hours")
     for table in FLAT_TABLES:
         if dg.AssetKey(table.name) in context.selected_asset_keys:
             for key, flat_hour in flat_hours.items():
