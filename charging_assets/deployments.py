@@ -64,7 +64,7 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
     if deployment(environment) == "aws":
         from charging_assets import aws_environment
 
-        return Storage(*aws_environment.engines(environment))
+        return Storage(*aws_environment.engines(environment), Spool(home(environment) / "spool"))
     folder = home(environment)
     return Storage(
         LocalLake(folder / "lake"),

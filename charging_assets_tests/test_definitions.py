@@ -282,6 +282,13 @@ def test_raw__live_for_a_past_hour_with_polls_is_refused_too(api: Api) -> None:
     assert api.asked == []
 
 
+def test_code_location__every_job_and_sensor_can_be_loaded_together() -> None:
+    """As Dagster's processes load it, which refuse a name that two jobs or ops share."""
+    defs = definitions.build(deployments.memory_storage(), feeds={})
+    dg.Definitions.validate_loadable(defs)
+    defs.get_repository_def().load_all_definitions()
+
+
 # --- the code location ------------------------------------------------------------------------
 
 LOADS = """

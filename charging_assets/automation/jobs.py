@@ -5,13 +5,11 @@ Belongs here: named selections of assets.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import dagster as dg
 
 from charging_assets.automation.maintenance import maintain
-from charging_assets.partitions import hourly_partitions
 
 # A run whose host died would be "started" until this is over, and hold the writers' pool.
 _MAX_RUNTIME = "dagster/max_runtime"
@@ -39,20 +37,9 @@ load_hour = dg.define_asset_job(
 backfill = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.all() - dg.AssetSelection.all_asset_checks(),
-    description="Load a range of hours in one run. Guards hold as ever; `check_hour` checks each "
-    "hour afterwards.",
+    description="Load a range of hours in one run. Guards hold as ever; `check_hours` checks "
+    "them afterwards.",
     tags={"dagster/priority": "-1", _MAX_RUNTIME: "7200", **_ANEW},
 )
 
-# Dagster finds the partitions of a job by itself only where the job has assets, and warns of this.
-warnings.filterwarnings("ignore", message="Parameter `partitions_def` of function")
-
-check_hour = dg.define_asset_job(
-    "check_hour",
-    selection=dg.AssetSelection.all_asset_checks(),
-    partitions_def=hourly_partitions(),
-    description="Check an hour that is loaded; nothing is loaded or changed.",
-    tags={"dagster/priority": "-2", _MAX_RUNTIME: "900", **_ANEW},
-)
-
-JOBS: list[Any] = [poll, load_hour, backfill, check_hour, maintain]
+JOBS: list[Any] = [poll, load_hour, backfill, maintain]

@@ -66,8 +66,7 @@ def prune(
     description="The engine's own upkeep: statistics, space of deleted rows.",
 )
 def tidy(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
-    upkeep = getattr(warehouse, "maintain", None)
-    for told in upkeep() if upkeep else ():
+    for told in warehouse.maintain():
         context.log.info(told)
 
 

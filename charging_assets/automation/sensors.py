@@ -4,7 +4,6 @@ Belongs here: Dagster's side of healing. Does not belong here: which hours are s
 due (`healing`), what goes by the clock (`schedules`), alerts (`alerts`).
 """
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -22,10 +21,18 @@ from charging_assets.automation.healing import (
     remembered,
     turn,
 )
-from charging_assets.automation.jobs import backfill, check_hour, load_hour, poll
+from charging_assets.automation.jobs import backfill, load_hour, poll
 from charging_assets.automation.pending import stale_hours
-from charging_assets.automation.runs import FIRST_TAG, HEALED_TAG, LAST_TAG, TRY_TAG, hours_of
+from charging_assets.automation.runs import (
+    FIRST_TAG,
+    HEALED_TAG,
+    LAST_TAG,
+    TRY_TAG,
+    hours_of,
+    told_hours_of,
+)
 from charging_assets.automation.switch import is_live, refreshes
+from charging_assets.checks.hours import check_hours_job
 from charging_assets.modelling.staging import KEPT
 from charging_assets.partitions import Hour
 from charging_assets.storage.lake import Lake
@@ -101,7 +108,7 @@ def _open(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
     hours: set[Hour] = set()
     healing = 0
     for run in instance.get_runs(filters=unfinished):
-        if run.job_name in (poll.name, check_hour.name):
+        if run.job_name == poll.name:
             continue
         healing += HEALED_TAG in run.tags
         hours |= hours_of(run)
@@ -126,17 +133,22 @@ def _told(decision: Decision, days_seen: int) -> str:
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=[backfill],
-    request_job=check_hour,
+    request_job=check_hours_job,
     minimum_interval_seconds=30,
     default_status=_STATUS,
-    description="Check each hour of a range that was loaded in one run, while staging has it.",
+    description="Check the hours of a range that was loaded in one run, while staging has them.",
 )
-def check_loaded_ranges(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest]:
-    oldest = Hour.of(datetime.now(UTC) - KEPT + timedelta(hours=1))
-    run = context.dagster_run
-    for hour in sorted(hours_of(run)):
-        if hour >= oldest:
-            yield dg.RunRequest(run_key=f"check#{run.run_id}#{hour}", partition_key=hour.key)
+def check_loaded_ranges(
+    context: dg.RunStatusSensorContext,
+) -> dg.RunRequest | dg.SkipReason:
+    run, oldest = context.dagster_run, Hour.of(datetime.now(UTC) - KEPT + timedelta(hours=1))
+    hours = [hour for hour in sorted(hours_of(run)) if hour >= oldest]
+    if not hours:
+        return dg.SkipReason(f"staging has no hour of {told_hours_of(run)}; guards held as ever")
+    asked = {"first": hours[0].key, "last": hours[-1].key}
+    return dg.RunRequest(
+        run_key=f"check#{run.run_id}", run_config={"ops": {"check_each_hour": {"config": asked}}}
+    )
 
 
 SENSORS = [heal_hours, check_loaded_ranges, alert_people]

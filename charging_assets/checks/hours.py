@@ -66,7 +66,7 @@ def check_hours(
 
 
 @dg.op(
-    name="check_hours",
+    name="check_each_hour",
     description="Evaluate all checks for each hour from `first` to `last`, after a backfill.",
 )
 def check_hours_op(

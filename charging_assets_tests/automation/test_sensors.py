@@ -198,11 +198,11 @@ def test_heal__an_accepted_gap_is_loaded_empty_left_alone_and_reopened_by_an_imp
     assert found["r"] > 0
 
 
-def test_check_loaded_ranges__requests_recent_hours_alone() -> None:
+def test_check_loaded_ranges__requests_one_run_for_the_hours_that_staging_has() -> None:
     old, recent = FAR, Hour(RUNNING.start - 3 * ONE_HOUR)
-    job = build(deployments.memory_storage(), feeds={}).resolve_job_def("backfill")
+    defs = build(deployments.memory_storage(), feeds={})
+    job, asked = defs.resolve_job_def("backfill"), []
     with dg.DagsterInstance.ephemeral() as instance:
-        asked = []
         for first in (old, recent):
             last = Hour(first.start + ONE_HOUR)
             run = instance.create_run_for_job(job, tags={FIRST_TAG: first.key, LAST_TAG: last.key})
@@ -214,5 +214,10 @@ def test_check_loaded_ranges__requests_recent_hours_alone() -> None:
                 dagster_instance=instance,
                 dagster_run=run,
             )
-            asked += [request.partition_key for request in sensors.check_loaded_ranges(context)]
-    assert asked == [recent.key, Hour(recent.start + ONE_HOUR).key]
+            asked.append(sensors.check_loaded_ranges(context))
+    skipped, request = asked
+    assert isinstance(skipped, dg.SkipReason)
+    assert isinstance(request, dg.RunRequest)
+    config = request.run_config["ops"]["check_each_hour"]["config"]
+    assert config == {"first": recent.key, "last": Hour(recent.start + ONE_HOUR).key}
+    assert dg.validate_run_config(defs.resolve_job_def("check_hours"), request.run_config)

@@ -105,7 +105,7 @@ def test_check_hours__records_each_hour_of_a_backfill(
     done = defs.resolve_job_def("backfill").execute_in_process(instance=instance, tags=tags)
     assert done.success and list(done.get_asset_check_evaluations()) == []
     before = datetime.now(UTC).timestamp()
-    config = {"ops": {"check_hours": {"config": {"first": HOUR.key, "last": last.key}}}}
+    config = {"ops": {"check_each_hour": {"config": {"first": HOUR.key, "last": last.key}}}}
     checked = defs.resolve_job_def("check_hours").execute_in_process(
         instance=instance, run_config=config
     )
