@@ -129,6 +129,14 @@ CREATE AGGREGATE rs.avg(smallint) (
     SFUNC = int2_avg_accum, STYPE = bigint [], INITCOND = '{0,0}', FINALFUNC = rs.avg_final
 );
 
+CREATE FUNCTION rs.median_final(held double precision []) RETURNS double precision
+LANGUAGE sql IMMUTABLE
+AS $$ SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY each) FROM unnest(held) AS each $$;
+
+CREATE AGGREGATE rs.median(double precision) (
+    SFUNC = array_append, STYPE = double precision [], INITCOND = '{}', FINALFUNC = rs.median_final
+);
+
 -- Doubles round half away from zero, to a number of digits too.
 CREATE FUNCTION rs.round(value double precision, digits integer) RETURNS double precision
 LANGUAGE sql IMMUTABLE
