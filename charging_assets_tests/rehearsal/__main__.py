@@ -22,7 +22,7 @@ from charging_assets.simulator.faults import EVERYWHERE, FaultKind
 from charging_assets.simulator.server import ApiServer
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.alerts.receivers import HttpReceiver
-from charging_assets_tests.rehearsal.operation import Operation, remember, wait_for
+from charging_assets_tests.rehearsal.operation import PATIENCE_S, Operation, remember, wait_for
 from charging_assets_tests.rehearsal.verdict import verdict
 
 TARGET = Path("build/rehearsal.json")
@@ -67,7 +67,7 @@ def _rehearse(operation: Operation, network: Network) -> dict[str, object]:
     with _fault(operation, FaultKind.RESET, EVERYWHERE):
         _polls(operation, 1)
     _polls(operation, 1)
-    wait_for("every hour is loaded", lambda: not _pending(operation), 420)
+    wait_for("every hour is loaded", lambda: not _pending(operation), PATIENCE_S)
     # No poll may begin while the verdict is found.
     operation.stop()
     operation.command("load")
@@ -83,7 +83,7 @@ def _polls(operation: Operation, count: int) -> None:
     wait_for(
         f"{count} more polls are archived",
         lambda: len(operation.slots()) >= before + count,
-        300,
+        PATIENCE_S,
     )
 
 
@@ -108,11 +108,11 @@ def _lake_away(operation: Operation) -> None:
     lake.write_text("a file where the lake's folder was")
     spool = operation.home / "spool"
     try:
-        wait_for("a poll is in the spool", lambda: any(spool.rglob("*.zst")), 300)
+        wait_for("a poll is in the spool", lambda: any(spool.rglob("*.zst")), PATIENCE_S)
     finally:
         lake.unlink()
         away.rename(lake)
-    wait_for("the spool is drained", lambda: not any(spool.rglob("*.zst")), 300)
+    wait_for("the spool is drained", lambda: not any(spool.rglob("*.zst")), PATIENCE_S)
 
 
 def _worker_killed(operation: Operation) -> None:
@@ -129,7 +129,7 @@ def _worker_killed(operation: Operation) -> None:
                     return True
         return False
 
-    wait_for("a run's worker is killed", kill_one, 240)
+    wait_for("a run's worker is killed", kill_one, PATIENCE_S)
     _polls(operation, 1)
 
 

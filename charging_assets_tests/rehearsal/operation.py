@@ -31,6 +31,8 @@ from charging_assets_tests.alerts.receivers import HttpReceiver
 
 FEED, CADENCE = "chargecloud", timedelta(minutes=1)
 PLACES = ["koeln", "bonn", "kiel"]
+# On a machine that does nothing else each wait takes a minute or two.
+PATIENCE_S = 900
 
 
 class Operation:
@@ -70,7 +72,7 @@ class Operation:
             env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
-        wait_for("the UI answers", self._answers, 300)
+        wait_for("the UI answers", self._answers, PATIENCE_S)
 
     def crash(self) -> None:
         """Everything is killed at once, as by a power cut."""
