@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live ui test lint bench faults e2e dashboard demo-aws verify-redshift audit rehearsal wheel clean
+.PHONY: help install demo live ui test lint bench faults e2e dashboard pictures demo-aws verify-redshift audit rehearsal wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ rehearsal: $(INSTALLED) ## ten minutes of live operation with everything that go
 
 audit: ## known vulnerabilities in the lock; says SKIPPED where nobody can be asked
 	@.ci/audit
+
+pictures: $(INSTALLED) ## the README's pictures, taken of the dashboard in Chromium
+	$(BIN)/python -m charging_assets_tests.e2e.pictures
 
 wheel: $(INSTALLED) ## the package, into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -21,6 +21,7 @@ from charging_assets.checks.hours import check_hours_job
 from charging_assets.modelling.assets import ASSETS as MODELLING_ASSETS
 from charging_assets.preprocessing.assets import flat_tables
 from charging_assets.publication.assets import ASSETS as PUBLICATION_ASSETS
+from charging_assets.publication.report import REPORTS
 
 
 def build(
@@ -28,7 +29,13 @@ def build(
 ) -> dg.Definitions:
     """The definitions over a storage: the deployment's own, or one that is given."""
     return dg.Definitions(
-        assets=[raw_api_snapshots, flat_tables, *MODELLING_ASSETS, *PUBLICATION_ASSETS],
+        assets=[
+            raw_api_snapshots,
+            flat_tables,
+            *MODELLING_ASSETS,
+            *PUBLICATION_ASSETS,
+            *REPORTS,
+        ],
         asset_checks=CHECKS,
         jobs=[*JOBS, check_hours_job],
         schedules=SCHEDULES,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import threading
 
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import UsageError
@@ -34,11 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
     import uvicorn
 
     from charging_assets import deployments
+    from charging_assets.dashboard.drawing import warm_up
     from charging_assets.dashboard.reader import reader_of
     from charging_assets.dashboard.server import application
 
     reader = reader_of(deployments.storage())
     print(f"http://{_HOST}:{arguments.port}  (reads {reader.describe()})", flush=True)
+    # Altair and the engine that draws take seconds to load; no reader should wait for them.
+    threading.Thread(target=warm_up, daemon=True).start()
     uvicorn.run(
         application(reader), host=_HOST, port=arguments.port, log_level="warning",
         server_header=False,

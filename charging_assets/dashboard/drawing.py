@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from functools import lru_cache
 from typing import Any
 
@@ -39,7 +40,11 @@ _ROLES = re.compile(r' (role|aria-[a-z]+)="[^"]*"')
 
 def svg(chart: Any, language: str, description: str) -> str:
     """An inline SVG that scales with the page and is one image to assistive technology."""
-    drawn = _svg(_spec(chart), language)
+    spec = _spec(chart)
+    drawn = _svg(spec, language)
+    # Several charts share a page, and an id is of the page.
+    tag = f"v{zlib.crc32(spec.encode()):08x}-"
+    drawn = drawn.replace(' id="', f' id="{tag}').replace("url(#", f"url(#{tag}")
     drawn = _MARK.sub(r"<\1\3><title>\2</title></\1>", drawn)
     drawn = _ROLES.sub("", drawn)
     told = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
@@ -62,6 +67,14 @@ def png(chart: Any, language: str, scale: float = 2.0) -> bytes:
             time_format_locale=times,
         )
     )
+
+
+def warm_up() -> None:
+    """Load what draws, so that the first chart is not late."""
+    import altair as alt
+
+    point: Any = alt.InlineData(values=[{"x": 0}])
+    svg(alt.Chart(point).mark_point().encode(x="x:Q"), "en", "")
 
 
 def _spec(chart: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from charging_assets_tests.bench import (
     bench_dagster,
+    bench_dashboard,
     bench_flatten,
     bench_history,
     bench_poll,
@@ -29,6 +30,7 @@ def main() -> None:
         ("raw to flat", bench_flatten.run),
         ("polling", lambda: [bench_poll.run()]),
         ("history", bench_history.run),
+        ("pages of the dashboard", bench_dashboard.run),
         ("Dagster's share", bench_dagster.run),
         ("Dagster's share of a replay", bench_replay.run),
     ):

@@ -52,7 +52,11 @@ def warehouse(home: Path) -> DuckDBWarehouse:
 
 
 def counted(warehouse: DuckDBWarehouse, place: str, sql: str = COUNTS) -> list[dict[str, Any]]:
-    return warehouse.query(SEEN + sql, {**DAYS, "place": place}).to_pylist()
+    rows = warehouse.query(SEEN + sql, {**DAYS, "place": place}).to_pylist()
+    return [
+        {name: value if isinstance(value, str) else int(value) for name, value in row.items()}
+        for row in rows
+    ]
 
 
 @pytest.mark.parametrize("place", ["koeln", ""])

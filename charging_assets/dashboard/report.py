@@ -1,0 +1,79 @@
+"""The utilisation report: the dashboard's figures for a day or a month, in one file.
+
+Belongs here: what the report holds, and its pictures. Does not belong here: the pages that it is
+put together from, or when it is made (`publication.report`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import jinja2
+
+from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.blocks import Figure, Page
+from charging_assets.dashboard.feeds import feed_names, feed_of
+from charging_assets.dashboard.pages import city, quality, reliability
+from charging_assets.dashboard.reader import Reader
+from charging_assets.storage.warehouse import NoWarehouse
+
+_HERE = Path(__file__).parent
+_PARTS = (city.page, reliability.page, quality.page)
+_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report: one HTML page that needs no other file, its pictures as PNG, its first figures."""
+
+    feed: str
+    html: str
+    pictures: dict[str, bytes]
+    figures: list[Figure]
+
+
+def report(
+    reader: Reader, first: datetime, last: datetime, *, feed: str = "", language: str = "en"
+) -> Report:
+    """The report of local days, both included; NoWarehouse where nothing of them is loaded."""
+    names = feed_names(reader)
+    found = feed_of(reader, feed, names)
+    # A day has 23 to 25 hours, and what begins it is told as an instant.
+    margin = timedelta(days=1)
+    if found.first_at > last + margin or found.newest_at < first - margin:
+        days = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        raise NoWarehouse(f"nothing of {found.name} is loaded from {days}; load these hours first")
+    query = {"from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}", "feed": found.name}
+    asked = Asked("/city", query, language, list(names), found, found.newest_at)
+    parts = [part(asked, reader) for part in _PARTS]
+    return Report(found.name, _html(asked, parts, first, last), _pictures(parts), parts[0].figures)
+
+
+def _html(asked: Asked, parts: list[Page], first: datetime, last: datetime) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        words=asked.words,
+        feed=asked.feed,
+        days=asked.words.days(first, last),
+        parts=parts,
+        rows=_ROWS,
+        style=(_HERE / "static/style.css").read_text(encoding="utf-8"),
+    )
+
+
+def _pictures(parts: list[Page]) -> dict[str, bytes]:
+    import vl_convert
+
+    return {
+        f"{page.name}-{chart.id}": bytes(vl_convert.svg_to_png(chart.svg, scale=2))
+        for page in parts
+        for chart in page.charts
+    }
