@@ -16,6 +16,7 @@ from charging_assets_tests.bench import (
     bench_dashboard,
     bench_flatten,
     bench_history,
+    bench_load,
     bench_poll,
     bench_replay,
 )
@@ -29,6 +30,7 @@ def main() -> None:
     for title, measure in (
         ("raw to flat", bench_flatten.run),
         ("polling", lambda: [bench_poll.run()]),
+        ("loading", bench_load.run),
         ("history", bench_history.run),
         ("pages of the dashboard", bench_dashboard.run),
         ("Dagster's share", bench_dagster.run),

@@ -1,0 +1,152 @@
+"""P4: staging an hour, in DuckDB at 100 times the network and through Redshift's path.
+
+Belongs here: the measurement. The hour is a simulated one, whose rows are repeated under other keys
+and places: as many rows, as well balanced. Redshift is the test bed: its absolute speed says nothing
+of a cluster's, so that the path is compared with row-wise INSERT through the same driver, on the same
+server.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from charging_assets.acquisition.archive import digest, hours_archived, read_places
+from charging_assets.modelling.staging import staging_plan
+from charging_assets.partitions import ONE_HOUR, Hour
+from charging_assets.preprocessing.flatten import flatten
+from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
+from charging_assets.schemas.table import Table, Type
+from charging_assets.simulator import Network, write_history
+from charging_assets.storage.flat_files import FlatFile, write_flat
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.plan import Plan
+from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+
+HOUR = Hour.parse("2025-06-02T08")
+DUCKDB_TIMES, REDSHIFT_TIMES = 100, 10
+DUCKDB_TARGET, REDSHIFT_TARGET = 5.0, 50
+_REPEATS = 3
+_ROW_WISE = 1000
+
+
+def run() -> list[dict[str, Any]]:
+    """Millions of rows a second into DuckDB, and how much faster than row by row into Redshift."""
+    once = _flat_tables()
+    return [_duckdb(once), _redshift(once)]
+
+
+def _duckdb(once: dict[str, pa.Table]) -> dict[str, Any]:
+    files = _files(once, DUCKDB_TIMES)
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = DuckDBWarehouse(Path(folder) / "warehouse.duckdb")
+        warehouse.execute()
+        rows, seconds = _staged(warehouse, files)
+    per_second = rows / seconds / 1e6
+    return {
+        "goal": "P4 staged_tables on DuckDB at 100x, million rows a second",
+        "ratio": round(per_second, 2),
+        "target": DUCKDB_TARGET,
+        "met": per_second >= DUCKDB_TARGET,
+        "rows": rows,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _redshift(once: dict[str, pa.Table]) -> dict[str, Any]:
+    from charging_assets_tests.storage.redshifts import of_the_bed
+    from charging_assets_tests.testbed.bed import running_bed
+
+    files = _files(once, REDSHIFT_TIMES)
+    with running_bed() as bed:
+        os.environ["SSL_CERT_FILE"] = str(bed.tls.authority)
+        database = of_the_bed(bed, bed.new_bucket(), "snapshot")
+        rows, seconds = _staged(database.emptied(), files)
+        connection = database.redshift.connect()
+        row_wise = _row_by_row(connection, once[FLAT_STATUS.name].slice(0, _ROW_WISE))
+        connection.close()
+    ratio = (rows / seconds) / row_wise
+    return {
+        "goal": "P4 staged_tables through COPY, against INSERT row by row",
+        "ratio": round(ratio, 1),
+        "target": REDSHIFT_TARGET,
+        "met": ratio >= REDSHIFT_TARGET,
+        "rows": rows,
+        "rows_per_second": round(rows / seconds),
+        "row_wise_per_second": round(row_wise),
+    }
+
+
+def _staged(warehouse: Warehouse, files: Sequence[FlatFile]) -> tuple[int, float]:
+    """Rows of a load, and its median seconds; every load replaces the rows of the one before."""
+    took = []
+    for number in range(_REPEATS + 1):
+        plan = staging_plan(HOUR, files)
+        started = time.perf_counter()
+        rows = warehouse.apply(_unlike(plan, number)).row_count
+        took.append(time.perf_counter() - started)
+    return rows, statistics.median(took[1:])
+
+
+def _unlike(plan: Plan, number: int) -> Plan:
+    """The plan as of other input: else the second load would be skipped."""
+    return replace(plan, input_digest=f"bench-{number}")
+
+
+def _row_by_row(connection: Any, rows: pa.Table) -> float:
+    """Rows a second of one INSERT a row, in one transaction, as the driver's executemany sends."""
+    names, cursor = FLAT_STATUS.names, connection.cursor()
+    cursor.paramstyle = "named"
+    values = ", ".join(f":{name}" for name in names)
+    cursor.execute("BEGIN")
+    started = time.perf_counter()
+    cursor.executemany(
+        f"INSERT INTO {FLAT_STATUS.full_name} ({', '.join(names)}) VALUES ({values})",
+        rows.to_pylist(),
+    )
+    cursor.execute("COMMIT")
+    return rows.num_rows / (time.perf_counter() - started)
+
+
+def _flat_tables() -> dict[str, pa.Table]:
+    lake = MemoryLake()
+    write_history(lake, Network(seed=3), HOUR, Hour(HOUR.start + ONE_HOUR))
+    tables = flatten(read_places(lake, hours_archived(lake)[HOUR]))
+    return {table.name: tables[table.name] for table in FLAT_TABLES}
+
+
+def _files(once: dict[str, pa.Table], times: int) -> list[FlatFile]:
+    lake, made_from = MemoryLake(), {"archive_digest": digest(["bench"]), "code_version": "bench"}
+    return [
+        write_flat(lake, table, HOUR, _repeated(table, once[table.name], times), **made_from)
+        for table in FLAT_TABLES
+    ]
+
+
+def _repeated(table: Table, rows: pa.Table, times: int) -> pa.Table:
+    """The rows so many times, each time of other entities in other places."""
+    return pa.concat_tables([_moved(table, rows, number) for number in range(times)])
+
+
+def _moved(table: Table, rows: pa.Table, number: int) -> pa.Table:
+    moved = rows
+    for position, column in enumerate(table.columns):
+        values = rows.column(column.name)
+        if column.name.endswith("_key") and column.type is Type.BIGINT:
+            values = pc.bit_wise_xor(values, pa.scalar(number, pa.int64()))
+        elif column.name == "place":
+            values = pc.binary_join_element_wise(values, f"x{number}", "-")
+        else:
+            continue
+        moved = moved.set_column(position, rows.schema.field(position), values)
+    return moved
