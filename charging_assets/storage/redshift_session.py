@@ -64,11 +64,11 @@ class RedshiftSession:
         return "redshift"
 
     def execute(self, sql: str, params: Params) -> None:
-        self._cursor(sql, params)
+        self.cursor(sql, params)
 
     def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]:
         # The driver's rows are lists, which equal no tuple.
-        return [tuple(row) for row in self._cursor(sql, params).fetchall()]
+        return [tuple(row) for row in self.cursor(sql, params).fetchall()]
 
     def insert(self, table: Table, rows: pa.Table) -> None:
         """Add the rows that `take_in` copied: by name, for the order of columns may differ."""
@@ -96,11 +96,11 @@ class RedshiftSession:
             )
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, lock: str = LOCK_TABLE) -> Iterator[None]:
         """A transaction whose first statement takes the lock of loads; rolled back on an error."""
         self.execute("BEGIN", {})
         try:
-            self.execute(f"LOCK {LOCK_TABLE}", {})
+            self.execute(f"LOCK {lock}", {})
             yield
             self.execute("COMMIT", {})
         except BaseException:
@@ -122,7 +122,8 @@ class RedshiftSession:
             self._link.cut()
         self._temps.clear()
 
-    def _cursor(self, sql: str, params: Params) -> Any:
+    def cursor(self, sql: str, params: Params) -> Any:
+        """The driver's cursor after a statement."""
         cursor = self._connection.cursor()
         cursor.paramstyle = "named"
         cursor.execute(sql, bound(sql, params))

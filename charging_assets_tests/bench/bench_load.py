@@ -1,9 +1,9 @@
 """P4: staging an hour, in DuckDB at 100 times the network and through Redshift's path.
 
-Belongs here: the measurement. The hour is a simulated one, whose rows are repeated under other keys
-and places: as many rows, as well balanced. Redshift is the test bed: its absolute speed says nothing
-of a cluster's, so that the path is compared with row-wise INSERT through the same driver, on the same
-server.
+Belongs here: the measurement. The hour is a simulated one, whose rows are repeated under other
+keys and places: as many rows, as well balanced. Redshift is the test bed: its absolute speed says
+nothing of a cluster's, so that the path is compared with row-wise INSERT through the same driver,
+on the same server.
 """
 
 from __future__ import annotations
