@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.feeds import load_feeds
 from charging_assets.acquisition.spool import Spool
 from charging_assets.storage.lake import Lake, LocalLake
@@ -67,7 +68,7 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
         return Storage(*aws_environment.engines(environment), Spool(home(environment) / "spool"))
     folder = home(environment)
     return Storage(
-        LocalLake(folder / "lake"),
+        ArchiveLake(LocalLake(folder / "lake")),
         DuckDBWarehouse(folder / "warehouse.duckdb"),
         Spool(folder / "spool"),
     )

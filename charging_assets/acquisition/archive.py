@@ -189,7 +189,7 @@ def read(lake: Lake, key: str) -> Iterator[Answer]:
 
 
 def _answers(key: str, blob: bytes) -> Iterator[Answer]:
-    lines = _lines(key, blob)
+    lines = raw_lines(key, blob)
     try:
         header = msgspec.json.decode(next(lines), type=_Header)
         if header.format != FORMAT:
@@ -276,7 +276,8 @@ def _place(line: _Line) -> Place:
     )
 
 
-def _lines(key: str, blob: bytes) -> Iterator[bytes]:
+def raw_lines(key: str, blob: bytes) -> Iterator[bytes]:
+    """A raw object's lines without their ends, header first; CorruptArchive for a damaged one."""
     reader, rest = zstandard.ZstdDecompressor().decompressobj(), b""
     try:
         for start in range(0, len(blob), _CHUNK):

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from charging_assets import __version__
 from charging_assets.cli import (
     accepting,
+    compacting,
     dashboard,
     demo,
     doctor,
@@ -32,6 +33,7 @@ from charging_assets.cli.errors import exit_code
 
 _COMMANDS = (
     importing, simulating, loading, status, doctor, live, ui, dashboard, demo, accepting, draining,
+    compacting,
 )  # fmt: skip
 _DESCRIPTION = """\
 Public EV-charging APIs, archived and modelled as Dagster assets.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from charging_assets_tests.bench import (
+    bench_archive,
     bench_dagster,
     bench_dashboard,
     bench_flatten,
@@ -29,6 +30,7 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     for title, measure in (
         ("raw to flat", bench_flatten.run),
+        ("archive", bench_archive.run),
         ("polling", lambda: [bench_poll.run()]),
         ("loading", bench_load.run),
         ("history", bench_history.run),

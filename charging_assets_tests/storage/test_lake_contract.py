@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.storage.lake import Lake, LakeError, LocalLake, ObjectMissing
 from charging_assets.storage.lake_s3 import S3Lake
 from charging_assets.storage.memory import MemoryLake
 
 
-@pytest.fixture(params=["local", "memory", "s3"])
+@pytest.fixture(params=["local", "memory", "archive", "s3"])
 def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
     if request.param == "local":
         return LocalLake(tmp_path / "lake")
     if request.param == "memory":
         return MemoryLake()
+    if request.param == "archive":
+        return ArchiveLake(MemoryLake())
     made: Lake = request.getfixturevalue("s3_lake")
     return made
 

@@ -1,0 +1,70 @@
+"""`compact`: the archive's complete days, each packed into one object.
+
+Belongs here: which days are asked for, and what came of it. Does not belong here: how a day is
+compacted, and the proof before anything goes (`acquisition.compaction`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from datetime import date
+from typing import TYPE_CHECKING
+
+from charging_assets.cli import show
+from charging_assets.cli.arguments import add_json
+from charging_assets.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from charging_assets.acquisition.compaction import Compacted
+
+NAME = "compact"
+HELP = "Pack the raw objects of days that are over into one a day; nothing of them is lost."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--feed", help="only this feed; default all that are archived")
+    parser.add_argument(
+        "--day", type=_day, action="append", metavar="YYYY-MM-DD", help="only this UTC day"
+    )
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from charging_assets import deployments
+    from charging_assets.acquisition.archive import feeds_archived
+    from charging_assets.acquisition.compacted import archive_lake
+    from charging_assets.acquisition.compaction import compact
+
+    lake = archive_lake(deployments.storage().lake)
+    feeds = feeds_archived(lake)
+    if arguments.feed is not None and arguments.feed not in feeds:
+        raise UsageError(
+            f"the archive has no feed {arguments.feed!r}; it has {', '.join(feeds) or 'none'}"
+        )
+    done: list[Compacted] = []
+    for feed in feeds if arguments.feed is None else [arguments.feed]:
+        tell = (lambda _: None) if arguments.json else _tell
+        done += compact(lake, feed, arguments.day, progress=tell)
+    if arguments.json:
+        show.print_json([asdict(each) for each in done])
+    elif not done:
+        print("nothing to compact: a day is, two days after its end, once it has six polls")
+    return 0
+
+
+def _tell(done: Compacted) -> None:
+    before, after = done.bytes_before / 1000, done.bytes_after / 1000
+    print(
+        f"{done.feed} {done.day}: {show.counted(done.polls, 'poll')}, {before:,.0f} kB → "
+        f"{after:,.0f} kB"
+    )
+    sys.stdout.flush()
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day; give YYYY-MM-DD") from None

@@ -1,0 +1,59 @@
+"""P3: how much room a poll takes in the archive, at once and after its day was compacted.
+
+Belongs here: the measurement. The polls are a simulated day's at the size of the real network;
+every body is read back after compaction and compared with what it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from charging_assets.acquisition.archive import Answer, hours_archived, read_places
+from charging_assets.acquisition.compacted import ArchiveLake
+from charging_assets.acquisition.compaction import compact
+from charging_assets.partitions import Hour
+from charging_assets.simulator import FEED, Network, write_history
+from charging_assets.storage.memory import MemoryLake
+
+FIRST = Hour.parse("2025-01-08T00")
+
+
+def run() -> list[dict[str, Any]]:
+    """Both ratios of P3: bytes in the archive to bytes of JSON."""
+    lake = ArchiveLake(MemoryLake())
+    end = Hour.of(FIRST.start + timedelta(days=1))
+    write_history(lake, Network(seed=1), FIRST, end)
+    before, json_bytes = _bodies(lake)
+    packed_bytes = sum(len(lake.get(key)) for key in lake.keys("raw/"))
+    started = time.perf_counter()
+    (done,) = compact(lake, FEED, now=end.start + timedelta(days=30))
+    took_s = time.perf_counter() - started
+    assert _bodies(lake)[0] == before, "a body is not what it was"
+    polls = done.polls
+    return [
+        _goal("P3 a poll at once", packed_bytes / json_bytes, 1 / 20,
+              bytes_a_poll=packed_bytes // polls),
+        _goal("P3 a compacted day", done.bytes_after / json_bytes, 1 / 100,
+              bytes_a_poll=done.bytes_after // polls, took_s=round(took_s, 1)),
+    ]  # fmt: skip
+
+
+def _bodies(lake: ArchiveLake) -> tuple[list[tuple[str, str, bytes | None]], int]:
+    bodies = [(a.raw_key, a.place.slug, a.place.body) for a in _answers(lake)]
+    return bodies, sum(len(body or b"") for _, _, body in bodies)
+
+
+def _answers(lake: ArchiveLake) -> Iterator[Answer]:
+    for keys in hours_archived(lake).values():
+        for _, _, answers in read_places(lake, keys):
+            yield from answers
+
+
+def _goal(goal: str, ratio: float, target: float, **figures: Any) -> dict[str, Any]:
+    return {
+        "goal": goal, "ratio": round(ratio, 5), "target": round(target, 5),
+        "met": ratio <= target, **figures,
+    }  # fmt: skip
