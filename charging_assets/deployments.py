@@ -65,7 +65,8 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
     if deployment(environment) == "aws":
         from charging_assets import aws_environment
 
-        return Storage(*aws_environment.engines(environment), Spool(home(environment) / "spool"))
+        lake, warehouse = aws_environment.engines(environment)
+        return Storage(ArchiveLake(lake), warehouse, Spool(home(environment) / "spool"))
     folder = home(environment)
     return Storage(
         ArchiveLake(LocalLake(folder / "lake")),

@@ -31,7 +31,7 @@ from charging_assets.automation.runs import (
     hours_of,
     told_hours_of,
 )
-from charging_assets.automation.switch import is_live, refreshes
+from charging_assets.automation.switch import heal_every_s, is_live, refreshes
 from charging_assets.checks.hours import check_hours_job
 from charging_assets.modelling.staging import KEPT
 from charging_assets.partitions import Hour
@@ -48,7 +48,7 @@ _PATIENCE_S = 10.0
 
 @dg.sensor(
     jobs=[load_hour, backfill],
-    minimum_interval_seconds=30,
+    minimum_interval_seconds=heal_every_s(),
     default_status=_STATUS,
     description="Load each hour whose archive or code differs from what the ledger says: after a "
     "poll, a late poll, an import, an outage, an upgrade. Recent days in every tick, older ones in "

@@ -22,6 +22,17 @@ def refreshes(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("CHARGING_REFRESH") != "0"
 
 
+def heal_every_s(environment: Mapping[str, str] = os.environ) -> int:
+    """Seconds between two looks for stale hours: CHARGING_HEAL_EVERY_S, or 30.
+
+    Each look asks the warehouse, which wakes one that sleeps and is paid by the minute.
+    """
+    said = environment.get("CHARGING_HEAL_EVERY_S") or "30"
+    if not said.isdecimal() or int(said) < 1:
+        raise ValueError(f"CHARGING_HEAL_EVERY_S is {said!r}; give a whole number of seconds")
+    return int(said)
+
+
 def alerts_are_on(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether CHARGING_ALERTS names anything; whether it is usable shows when it is used."""
     return bool(environment.get("CHARGING_ALERTS", "").strip())

@@ -88,7 +88,12 @@ class _Envelope(msgspec.Struct):
     status_message: Any = None
 
 
+class _KnownEnvelope(_Envelope, forbid_unknown_fields=True):
+    pass
+
+
 _DECODER = msgspec.json.Decoder(_Envelope)
+_KNOWN_DECODER = msgspec.json.Decoder(_KnownEnvelope)
 _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -100,12 +105,20 @@ def url(base_url: str, slug: str) -> str:
 def open(body: bytes) -> Envelope:
     """The stations of an answer; the plain way first, the tolerant one for what it refuses."""
     try:
-        envelope, names = _DECODER.decode(body), _NAMES.decode(body)
+        envelope, names = _decoded(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _open_tolerantly(body)
     _refuse_failure(envelope.status_code, body)
     stations = [bytes(raw) for raw in envelope.data]
     return Envelope(envelope.timestamp, stations, unknown=_unknown(names))
+
+
+def _decoded(body: bytes) -> tuple[_Envelope, Iterable[str]]:
+    """An answer and the names of its fields, which are read for themselves only if unknown."""
+    try:
+        return _KNOWN_DECODER.decode(body), ()
+    except msgspec.ValidationError:
+        return _DECODER.decode(body), _NAMES.decode(body)
 
 
 def _open_tolerantly(body: bytes) -> Envelope:

@@ -30,12 +30,15 @@ class _Column:
 
     def extend(self, values: tuple[Any, ...]) -> None:
         self._values.extend(values)
-        self._counts.extend(repeat(1, len(values)))
+        if self._has_runs:
+            self._counts.extend(repeat(1, len(values)))
 
     def add(self, value: Any, count: int) -> None:
+        if not self._has_runs:
+            self._counts.extend(repeat(1, len(self._values)))
+            self._has_runs = True
         self._values.append(value)
         self._counts.append(count)
-        self._has_runs = True
 
     def array(self) -> pa.Array:
         array = pa.array(self._values, self._field.type)

@@ -10,11 +10,12 @@ not read again: nearly all of them are, so that an hour costs little more than o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
+from operator import eq, itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +34,8 @@ from charging_assets.schemas import flat
 GAP_CADENCES = 2.5
 
 Places = Iterable[tuple[str, str, list[Answer]]]
+# A record as read, and the slots that it came in.
+_Record = tuple[FlatStation, list[datetime]]
 
 
 @dataclass
@@ -61,7 +64,8 @@ class _PlaceHour:
     reader: StationReader
     kind: Kind
     rows: dict[str, Rows]
-    records: dict[bytes, tuple[FlatStation, list[datetime]]] = field(default_factory=dict)
+    records: dict[bytes, _Record] = field(default_factory=dict)
+    before: tuple[Sequence[bytes], list[_Record]] = field(default=((), []))
     ordinal: int = 0
     last_good: datetime | None = None
 
@@ -90,13 +94,10 @@ class _PlaceHour:
         self._write_poll(opened, observed_at, stations, rejections)
 
     def _stations(self, envelope: Envelope, slot_at: datetime) -> list[FlatStation]:
-        stations = []
-        for fragment in envelope.stations:
-            known = self.records.get(fragment)
-            if known is None:
-                known = self.records[fragment] = (self.reader.read_alone(fragment), [])
-            stations.append(known[0])
-        if _repeats_a_key(stations):
+        records, has_new_keys = self._known(envelope.stations)
+        stations = [record[0] for record in records]
+        if has_new_keys and _repeats_a_key(stations):
+            self.before = ((), [])
             seen = Seen()
             stations = [self.reader.read(fragment, seen) for fragment in envelope.stations]
             for index, station in enumerate(stations):
@@ -104,9 +105,32 @@ class _PlaceHour:
                     station, [slot_at],
                 )  # fmt: skip
             return stations
-        for fragment in envelope.stations:
-            self.records[fragment][1].append(slot_at)
+        for _, slots in records:
+            slots.append(slot_at)
+        self.before = (envelope.stations, records)
         return stations
+
+    def _known(self, fragments: Sequence[bytes]) -> tuple[list[_Record], bool]:
+        """The records of an answer, and whether their keys are others than those before.
+
+        Where the answer before had the same bytes in the same place, there is nothing to look up.
+        """
+        was, records = self.before
+        if len(was) != len(fragments):
+            return [self._record(fragment) for fragment in fragments], True
+        records, has_new_keys = records.copy(), False
+        for index, is_equal in enumerate(map(eq, was, fragments)):
+            if not is_equal:
+                found = self._record(fragments[index])
+                has_new_keys = has_new_keys or found[0].keys != records[index][0].keys
+                records[index] = found
+        return records, has_new_keys
+
+    def _record(self, fragment: bytes) -> _Record:
+        known = self.records.get(fragment)
+        if known is None:
+            known = self.records[fragment] = (self.reader.read_alone(fragment), [])
+        return known
 
     def _count_poll(self, poll: Poll) -> None:
         gap = poll.cadence_s * GAP_CADENCES
@@ -118,7 +142,7 @@ class _PlaceHour:
     def _write_statuses(
         self, answer: Answer, observed_at: datetime | None, stations: list[FlatStation]
     ) -> None:
-        statuses = [status for station in stations for status in station.statuses]
+        statuses = list(chain.from_iterable([station.statuses for station in stations]))
         keys, uids, states, parking, overrides = (
             zip(*statuses, strict=True) if statuses else ((),) * 5
         )
@@ -165,10 +189,8 @@ class _PlaceHour:
         answer, poll, place = opened.answer, opened.answer.poll, opened.answer.place
         rejected = Counter(found.entity for found in rejections if found.severity == "record")
         unknown = set(opened.envelope.unknown if opened.envelope else ())
-        shapes: set[frozenset[str]] = set()
-        for station in stations:
-            shapes |= station.shapes
-            unknown |= station.unknown
+        unknown.update(*[station.unknown for station in stations if station.unknown])
+        shapes = frozenset[frozenset[str]]().union(*{station.shape for station in stations})
         self.rows["flat_polls"].extend(
             1,
             slot_at=naive(poll.slot_at),
@@ -193,7 +215,7 @@ class _PlaceHour:
             connector_count=sum(station.connector_count for station in stations),
             connector_rejected_count=rejected["connector"],
             field_rejected_count=sum(found.severity == "field" for found in rejections),
-            schema_fingerprint=_fingerprint(frozenset(shapes)) if stations else None,
+            schema_fingerprint=_fingerprint(shapes) if stations else None,
             unknown_fields=_drift(unknown),
         )
 
@@ -235,19 +257,32 @@ def _repeats_a_key(stations: list[FlatStation]) -> bool:
 
 def _merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[Any]:
     """Each distinct state with its first slot, last slot and number of polls, in key order."""
-    found: dict[tuple[int, int], list[Any]] = {}
+    # Equal states are the same object, nearly always: told apart by identity first, which is quick.
+    by_identity: dict[int, tuple[State, list[list[datetime]]]] = {}
     for of_record, slots in states:
-        if not slots:
-            continue
-        for state in of_record:
-            known = found.get((state.key, state.hash))
-            if known is None:
-                found[state.key, state.hash] = [slots[0], slots[-1], len(slots), state.row]
-            else:
-                known[0] = min(known[0], slots[0])
-                known[1] = max(known[1], slots[-1])
-                known[2] += len(slots)
-    return [found[key] for key in sorted(found, key=lambda key: (key[0], found[key][0], key[1]))]
+        if slots:
+            for state in of_record:
+                known = by_identity.get(id(state))
+                if known is None:
+                    by_identity[id(state)] = (state, [slots])
+                else:
+                    known[1].append(slots)
+    found: dict[tuple[int, int], tuple[State, list[list[datetime]]]] = {}
+    for state, seen in by_identity.values():
+        found.setdefault((state.key, state.hash), (state, []))[1].extend(seen)
+    rows = [
+        (
+            key,
+            min([s[0] for s in seen]),
+            hashed,
+            max([s[-1] for s in seen]),
+            sum(map(len, seen)),
+            state,
+        )
+        for (key, hashed), (state, seen) in found.items()
+    ]
+    rows.sort(key=itemgetter(0, 1, 2))
+    return [(first, last, count, state.row) for _, first, _, last, count, state in rows]
 
 
 @lru_cache(maxsize=1024)

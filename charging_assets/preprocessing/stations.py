@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from charging_assets.kinds import BadBody, Kind, tolerant
@@ -59,6 +59,20 @@ class FlatStation:
     unknown: set[str] = field(default_factory=set)
     evse_count: int = 0
     connector_count: int = 0
+
+    @cached_property
+    def keys(self) -> tuple[int | None, tuple[int, ...], tuple[int, ...]]:
+        """The keys of the station, of its EVSEs and of their connectors; once it is read."""
+        return (
+            self.station and self.station.key,
+            tuple([status.evse_key for status in self.statuses]),
+            tuple([connector.key for connector in self.connectors]),
+        )
+
+    @cached_property
+    def shape(self) -> frozenset[frozenset[str]]:
+        """The shapes, one object for all stations that have the same; once it is read."""
+        return _the_same(frozenset(self.shapes))
 
 
 class StationReader:
@@ -237,6 +251,12 @@ _CONNECTOR_COLUMNS = (flat.CONNECTOR_ID, flat.STATUS, *flat.CONNECTOR_ATTRIBUTES
 _STATION_NAMES = tuple(column.name for column in flat.STATION_ATTRIBUTES)
 _EVSE_NAMES = tuple(column.name for column in flat.EVSE_ATTRIBUTES)
 _CONNECTOR_NAMES = tuple(column.name for column in flat.CONNECTOR_ATTRIBUTES)
+
+
+@lru_cache(maxsize=1024)
+def _the_same(shapes: frozenset[frozenset[str]]) -> frozenset[frozenset[str]]:
+    """The first of equal sets, so that they are told apart by identity."""
+    return shapes
 
 
 def _listed(

@@ -1,4 +1,4 @@
-"""The approach of the original project: pandas frames, place by place, written as CSV.
+"""The approach of the original project: a poll as pandas frames, exploded, written as CSV.
 
 Belongs here: a baseline for speed, re-implemented from what its output was. Does not belong here:
 anything that the package uses.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from io import StringIO
+from typing import Any
 
 import pandas as pd
 
@@ -25,28 +26,36 @@ _CONNECTOR = [
     "id", "point_id", "format", "power_type", "ampere", "max_power", "voltage", "standard",
 ]  # fmt: skip
 
+_GROUPS = {
+    "coordinates": ("latitude", "longitude"),
+    "operator": ("name", "hotline"),
+    "opening_times": ("twentyfourseven",),
+}
+
 
 def flatten_poll(bodies: Mapping[str, bytes]) -> dict[str, pd.DataFrame]:
     """One poll's stations, charging points, connectors and both status tables."""
-    parts: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("station", "point", "connector", "status_point", "status_connector")
-    }
+    records: list[dict[str, Any]] = []
     for body in bodies.values():
         envelope = json.loads(body)
-        timestamp = pd.to_datetime(envelope["timestamp"])
-        stations = pd.json_normalize(envelope["data"])
-        if stations.empty:
-            continue
-        parts["station"].append(stations.reindex(columns=_STATION))
-        points = _exploded(stations, "id", "evses", "station_id")
-        parts["point"].append(points.reindex(columns=_POINT))
-        status = points.reindex(columns=["id", "status", "parkingsensor_status"])
-        parts["status_point"].append(status.assign(timestamp=timestamp))
-        connectors = _exploded(points, "id", "connectors", "point_id")
-        parts["connector"].append(connectors.reindex(columns=_CONNECTOR))
-        status = connectors.reindex(columns=["id", "status"])
-        parts["status_connector"].append(status.assign(timestamp=timestamp))
-    return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
+        records += [{**station, "timestamp": envelope["timestamp"]} for station in envelope["data"]]
+    stations = pd.DataFrame(records)
+    stations["timestamp"] = pd.to_datetime(stations["timestamp"])
+    points = _exploded(stations, "evses", "station_id")
+    connectors = _exploded(points, "connectors", "point_id")
+    for group, names in _GROUPS.items():
+        inner = pd.DataFrame(stations[group].tolist())
+        for name in names:
+            stations[f"{group}.{name}"] = inner[name]
+    return {
+        "station": stations.reindex(columns=_STATION),
+        "point": points.reindex(columns=_POINT),
+        "connector": connectors.reindex(columns=_CONNECTOR),
+        "status_point": points.reindex(
+            columns=["id", "status", "parkingsensor_status", "timestamp"]
+        ),
+        "status_connector": connectors.reindex(columns=["id", "status", "timestamp"]),
+    }
 
 
 def written(frames: Mapping[str, pd.DataFrame]) -> int:
@@ -59,8 +68,10 @@ def written(frames: Mapping[str, pd.DataFrame]) -> int:
     return total
 
 
-def _exploded(frame: pd.DataFrame, key: str, column: str, above: str) -> pd.DataFrame:
-    rows = frame[[key, column]].explode(column).dropna(subset=[column])
-    inner = pd.json_normalize(rows[column].tolist())
-    inner[above] = rows[key].to_numpy()
+def _exploded(frame: pd.DataFrame, column: str, above: str) -> pd.DataFrame:
+    """The records of a column of lists, with the id and the timestamp of what they stand in."""
+    rows = frame[["id", "timestamp", column]].explode(column).dropna(subset=[column])
+    inner = pd.DataFrame(rows[column].tolist())
+    inner[above] = rows["id"].to_numpy()
+    inner["timestamp"] = rows["timestamp"].array
     return inner

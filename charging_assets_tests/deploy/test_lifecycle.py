@@ -61,5 +61,5 @@ def test_lifecycle__tables_expire_only_as_former_versions(key):
 
 
 def test_lifecycle__what_a_cut_load_left_goes():
-    assert any(rule.get("Expiration", {}).get("Days") for rule in _for("load/x/part.parquet"))
-    assert any("AbortIncompleteMultipartUpload" in rule for rule in _for("load/x"))
+    assert any(rule.get("Expiration", {}).get("Days") for rule in _for("loads/x/part.parquet"))
+    assert any("AbortIncompleteMultipartUpload" in rule for rule in _for("loads/x"))

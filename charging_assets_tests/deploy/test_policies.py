@@ -93,7 +93,7 @@ def test_poller__creates_in_the_archive_and_changes_nothing():
     assert may("poller", "s3:GetObject", RAW)
     assert may("poller", "s3:ListBucket", BUCKET, prefix="raw/feed=chargecloud/")
     assert not may("poller", "s3:ListBucket", BUCKET)
-    for other in ("flat/a", "published/a", "load/a"):
+    for other in ("flat/a", "published/a", "loads/a"):
         assert not put("poller", f"{BUCKET}/{other}", CREATING)
 
 
@@ -143,7 +143,7 @@ def test_bucket_policy__only_over_tls(connection):
 def test_loader__replaces_what_is_made_and_only_reads_the_archive():
     assert may("loader", "s3:GetObject", RAW)
     assert not put("loader", RAW, CREATING)
-    for folder in ("flat", "published", "load"):
+    for folder in ("flat", "published", "loads"):
         for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
             assert may("loader", action, f"{BUCKET}/{folder}/a")
     assert may("loader", "redshift-serverless:GetCredentials", _workgroup())
@@ -159,9 +159,9 @@ def test_reader__reads_what_is_published_and_nothing_else():
 
 
 def test_redshift_copy__reads_what_is_being_loaded_and_is_redshift_s_alone():
-    assert may("redshift-copy", "s3:GetObject", f"{BUCKET}/load/run/part-0.parquet")
+    assert may("redshift-copy", "s3:GetObject", f"{BUCKET}/loads/run/part-0.parquet")
     assert not may("redshift-copy", "s3:GetObject", RAW)
-    assert not may("redshift-copy", "s3:PutObject", f"{BUCKET}/load/a")
+    assert not may("redshift-copy", "s3:PutObject", f"{BUCKET}/loads/a")
     (trust,) = IDENTITIES["redshift-copy-trust"]["Statement"]
     assert all(re.fullmatch(r"redshift[a-z-]*\.amazonaws\.com", who) for who in
                trust["Principal"]["Service"])  # fmt: skip

@@ -1,0 +1,18 @@
+"""Switches of the environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from charging_assets.automation.switch import heal_every_s
+
+
+def test_heal_every_s__is_half_a_minute_unless_said_otherwise() -> None:
+    assert heal_every_s({}) == heal_every_s({"CHARGING_HEAL_EVERY_S": ""}) == 30
+    assert heal_every_s({"CHARGING_HEAL_EVERY_S": "3600"}) == 3600
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "often", "1.5"])
+def test_heal_every_s__what_is_no_number_of_seconds_is_named(said: str) -> None:
+    with pytest.raises(ValueError, match=f"CHARGING_HEAL_EVERY_S is '{said}'"):
+        heal_every_s({"CHARGING_HEAL_EVERY_S": said})
