@@ -62,7 +62,7 @@ bench: $(INSTALLED) ## measure the goals, into build/bench.json
 
 faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json
 	@mkdir -p build
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or fault" --fault-report build/faults.json $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or fault" --fault-report=build/faults.json $(PYTEST_ARGS)
 
 e2e: $(INSTALLED) ## look at the dashboard in Chromium, which is installed where none is found
 	@command -v chromium chromium-browser google-chrome chrome >/dev/null || \

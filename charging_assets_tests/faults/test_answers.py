@@ -1,0 +1,192 @@
+"""Hostile answers all the way: polled from a real server, archived, flattened, loaded, checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from charging_assets.acquisition.archive import archive, hour_keys, hours_archived, read
+from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.poll import poll
+from charging_assets.checks.evaluate import findings
+from charging_assets.checks.registry import RULES
+from charging_assets.partitions import Hour
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests import builders
+from charging_assets_tests.acquisition import loopback
+from charging_assets_tests.acquisition.loopback import Loopback, reply
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import evse, station
+
+GOOD = ("alpha", "omega")
+ANSWERED = [rule for rule in RULES if rule.name == "flat_polls__every_place_answered"]
+
+
+def answer(*stations: Any, behind: timedelta = timedelta(0)) -> bytes:
+    return builders.envelope(*stations, at=(datetime.now(UTC) - behind).isoformat())
+
+
+def good(place: str) -> bytes:
+    return answer(station([evse(f"{place}-1"), evse(f"{place}-2")], f"s-{place}"))
+
+
+def bad(damage: Callable[[dict[str, Any]], Any]) -> bytes:
+    """An answer of two stations, the second of which is damaged."""
+    body = json.loads(answer(station([evse("b1")], "s-b1"), station([evse("b2")], "s-b2")))
+    damage(body["data"][1])
+    return json.dumps(body).encode()
+
+
+def renamed(record: dict[str, Any]) -> None:
+    record["evses"][0]["state"] = record["evses"][0].pop("status")
+    record["novelty"] = {"a": 1}
+
+
+def without_id(record: dict[str, Any]) -> None:
+    del record["id"]
+
+
+def text_of(old: str, new: str) -> bytes:
+    body = bad(lambda record: record["coordinates"].update(latitude=old))
+    return body.replace(json.dumps(old).encode(), new.encode())
+
+
+# What the hostile place answers, its outcome, the reject's code, and how many EVSEs it still tells.
+HOSTILE: dict[str, tuple[loopback.Behaviour, str, str | None, int]] = {
+    "error_500": (reply(b"no", 500), "http_error", None, 0),
+    "html": (loopback.html(), "bad_body", "not_json", 0),
+    "cut_off": (loopback.truncated(), "truncated", None, 0),
+    "too_large": (loopback.large(100), "too_large", None, 0),
+    "bomb": (loopback.gzip_bomb(), "too_large", None, 0),
+    "slow": (loopback.drip_body(), "timeout", None, 0),
+    "other_schema": (reply(b'{"items": []}'), "bad_body", "bad_envelope", 0),
+    "nan": (reply(text_of("x1", "NaN")), "ok", "not_finite", 2),
+    "infinite": (reply(text_of("x2", "1e999")), "ok", "not_finite", 2),
+    "renamed": (reply(bad(renamed)), "ok", "missing_status", 2),
+    "no_id": (reply(bad(without_id)), "ok", "missing_key", 1),
+    "doubled": (
+        reply(answer(station([evse("b1")], "s-b1"), station([evse("b1")], "s-b2"))),
+        "ok",
+        "duplicate_key",
+        1,
+    ),
+}
+
+
+@pytest.mark.fault(
+    "Every hostile answer at once, from the socket to the facts",
+    "the good places' rows are whole, each hostile one is archived, named and accounted for",
+    area="answers",
+)
+def test_hostile_answers__cost_themselves_alone(saw: Callable[[str], None]) -> None:
+    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    with Loopback() as server:
+        server.behaviours.update({name: told for name, (told, *_) in HOSTILE.items()})
+        server.behaviours.update({place: reply(good(place)) for place in GOOD})
+        feed = Feed(
+            name="test",
+            kind="chargecloud",
+            base_url=server.url,
+            places=(*HOSTILE, *GOOD),
+            place_timeout_s=2,
+            poll_budget_s=30,
+            attempts=1,
+            max_body_bytes=10**7,
+        )
+        archive(lake, *poll(feed))
+    (hour,) = hours_archived(lake)
+    hours.load(warehouse, lake, hour, "fact_")
+    _outcomes_are_told(warehouse)
+    _rows_are_whole(warehouse)
+    _bodies_are_kept(lake, hour)
+    told = {f.rule.name: f for f in findings(ANSWERED, hour, lake, warehouse)}
+    failed = {row["place"] for row in told["flat_polls__every_place_answered"].sample}
+    assert failed == {name for name, (_, outcome, *_) in HOSTILE.items() if outcome != "ok"}
+    saw(f"{len(HOSTILE)} hostile places beside {len(GOOD)} good ones, in one poll")
+
+
+def _outcomes_are_told(warehouse: DuckDBWarehouse) -> None:
+    rows = hours.rows(warehouse, "SELECT place, outcome FROM warehouse.fact_poll")
+    expected = {name: outcome for name, (_, outcome, *_) in HOSTILE.items()}
+    assert dict(rows) == {**expected, **dict.fromkeys(GOOD, "ok")}
+    rejects = hours.rows(warehouse, "SELECT place, code FROM ops.flat_rejects")
+    for name, (_, _, code, _) in HOSTILE.items():
+        codes = {told for place, told in rejects if place == name}
+        assert (code in codes) if code else not codes, (name, codes)
+    assert not {place for place, _ in rejects} & set(GOOD)
+
+
+def _rows_are_whole(warehouse: DuckDBWarehouse) -> None:
+    rows = hours.rows(
+        warehouse,
+        "SELECT place, COUNT(*), SUM(poll_count) FROM warehouse.fact_status GROUP BY place",
+    )
+    expected = {name: count for name, (*_, count) in HOSTILE.items() if count}
+    assert {place: count for place, count, _ in rows} == {**expected, **dict.fromkeys(GOOD, 2)}
+
+
+def _bodies_are_kept(lake: MemoryLake, hour: Hour) -> None:
+    (key,) = hour_keys(lake, ["test"], hour)
+    bodies = {found.place.slug: found.place.body for found in read(lake, key)}
+    assert bodies["html"] == loopback.HTML
+    assert bodies["nan"] is not None and b": NaN" in bodies["nan"]
+
+
+@pytest.mark.fault(
+    "The source's clock is two hours off, either way",
+    "slots are our own, no row moves to another hour; the check says so",
+    area="answers",
+)
+@pytest.mark.parametrize("off_h", [-2, 2])
+def test_source_clock__moves_nothing(off_h: int) -> None:
+    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    for minute in (0, 10, 20):
+        header = builders.poll(minute)
+        at = header.slot_at + timedelta(hours=off_h)
+        body = builders.envelope(station([evse("e1")]), at=at.isoformat())
+        builders.archived(lake, header, {"koeln": body})
+    hours.load(warehouse, lake, only="fact_")
+    assert hours.rows(
+        warehouse, "SELECT first_slot_at, last_slot_at, poll_count FROM warehouse.fact_status"
+    ) == [(0, 20, 3)]
+    assert hours.rows(
+        warehouse, "SELECT MIN(observed_at), MAX(observed_at) FROM warehouse.fact_poll"
+    ) == [(off_h * 60, off_h * 60 + 20)]
+    rules = [rule for rule in RULES if rule.name == "flat_polls__clock_agrees"]
+    (finding,) = findings(rules, hours.HOUR, lake, warehouse)
+    assert finding.sample[0]["most_ahead_s"] == off_h * 3600
+
+
+@pytest.mark.fault(
+    "'; drop -- in names, and characters of four bytes at a column's limit",
+    "texts are stored as they are, or set aside as too long; never cut within a character",
+    area="security",
+)
+def test_texts__are_never_code_and_never_cut() -> None:
+    hostile = "'; DROP TABLE warehouse.fact_poll; --"
+    fits, too_long = "🔌" * 128, "🔌" * 129
+    told = [
+        station([evse("e1")], "s1", name=hostile),
+        station([evse("e2")], "s2", name=fits, owner="🔌" * 64),
+        station([evse("e3")], "s3", name=too_long, owner="🔌" * 65),
+        station([evse("e4")], "s4", name="🔌" * 128 + "'"),
+    ]
+    warehouse = hours.loaded({0: told}, only=("dim_station", "fact_"))
+    rows = hours.rows(warehouse, "SELECT station_id, name, owner FROM warehouse.dim_station")
+    assert sorted(rows) == [
+        ("s1", hostile, None),
+        ("s2", fits, "🔌" * 64),
+        ("s3", None, None),
+        ("s4", None, None),
+    ]
+    rejects = hours.rows(warehouse, "SELECT code, COUNT(*) FROM ops.flat_rejects GROUP BY code")
+    assert rejects == [("too_long", 3)]
+    found = hours.rows(
+        warehouse, "SELECT COUNT(*) FROM warehouse.dim_station WHERE name = :name", name=hostile
+    )
+    assert found == [(1,)]

@@ -1,0 +1,56 @@
+"""A disk of one megabyte that fills up: a real one, in memory, where this may be mounted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charging_assets.acquisition.archive import hours_archived, read
+from charging_assets.storage.lake import LakeError, LocalLake
+from charging_assets_tests import builders
+from charging_assets_tests.modelling.hours import evse, station
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    asked = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(asked, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def incompressible(n: int) -> list[dict[str, Any]]:
+    return [
+        station([evse(f"e{n}-{k}")], f"s{n}-{k}", name=os.urandom(100).hex()) for k in range(300)
+    ]
+
+
+def fill(lake: LocalLake, archived: list[str]) -> None:
+    for n in range(60):
+        body = builders.envelope(*incompressible(n))
+        archived.append(builders.archived(lake, builders.poll(n * 10), {"koeln": body}))
+
+
+@pytest.mark.fault("The disk is full", area="storage")
+def test_archive__on_a_full_disk_keeps_what_was_there_and_says_so(small_disk: Path) -> None:
+    lake = LocalLake(small_disk / "lake")
+    archived: list[str] = []
+    with pytest.raises(LakeError, match="No space left") as failure:
+        fill(lake, archived)
+    assert archived and "raw/feed=test" in str(failure.value)
+    found = [key for keys in hours_archived(lake).values() for key in keys]
+    assert sorted(found) == sorted(archived)
+    assert all(len(list(read(lake, key))) == 1 for key in found)
+    left = [path for path in (small_disk / "lake").rglob("*") if path.is_file()]
+    assert len(left) == len(archived), "half an object was left behind"

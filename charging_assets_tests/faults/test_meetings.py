@@ -1,0 +1,99 @@
+"""Processes that meet, or die between two steps: real ones, on one lake and one warehouse file."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charging_assets.automation.pending import pending_hours
+from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import HOUR, evse, station
+
+pytestmark = pytest.mark.faults
+
+LOAD = """
+import sys
+from pathlib import Path
+from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+folder = Path(sys.argv[1])
+hours.load(DuckDBWarehouse(folder / "warehouse.duckdb"), LocalLake(folder / "lake"))
+"""
+
+DIE = """
+import os, sys
+from pathlib import Path
+from charging_assets.storage.lake import LocalLake
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import evse, station
+lake = LocalLake(Path(sys.argv[1]) / "lake")
+hours.put(lake, 30, [station([evse("late", "CHARGING")], "s-late")])
+os.kill(os.getpid(), 9)
+"""
+
+
+def network(status: str) -> list[dict[str, Any]]:
+    return [station([evse(f"e{n}", status)], f"s{n}") for n in range(20)]
+
+
+def lake_in(folder: Path) -> LocalLake:
+    lake = LocalLake(folder / "lake")
+    hours.put(lake, 0, network("AVAILABLE"))
+    hours.put(lake, 10, network("CHARGING"))
+    return lake
+
+
+def started(folder: Path, program: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)], stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.fault(
+    "Three runs of one hour at once",
+    "each ends well, and the rows are those of one run",
+    area="processes",
+)
+def test_runs_of_one_hour__leave_the_rows_of_one(
+    tmp_path: Path, saw: Callable[[str], None]
+) -> None:
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    lake = lake_in(alone)
+    hours.load(DuckDBWarehouse(alone / "warehouse.duckdb"), lake)
+    lake_in(together)
+    runs = [started(together, LOAD) for _ in range(3)]
+    told = [run.communicate(timeout=300)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], told
+    expected = hours.digests(DuckDBWarehouse(alone / "warehouse.duckdb"))
+    assert hours.digests(DuckDBWarehouse(together / "warehouse.duckdb")) == expected
+    saw(f"{len(expected)} tables, equal to those of a single run")
+
+
+@pytest.mark.fault(
+    "kill -9 between archive and load",
+    "the poll is archived, its hour is found to be stale, and loading it again is all it takes",
+    area="processes",
+)
+def test_kill__between_archive_and_load_is_seen_and_healed(tmp_path: Path) -> None:
+    lake, warehouse = lake_in(tmp_path), DuckDBWarehouse(tmp_path / "warehouse.duckdb")
+    hours.load(warehouse, lake)
+    assert [found.hour for found in pending_hours(lake, warehouse)] == []
+    dying = started(tmp_path, DIE)
+    dying.communicate(timeout=120)
+    assert dying.returncode == -signal.SIGKILL
+    assert [found.hour for found in pending_hours(lake, warehouse)] == [HOUR]
+    hours.load(warehouse, lake)
+    assert pending_hours(lake, warehouse) == []
+    assert hours.rows(
+        warehouse,
+        "SELECT evse_uid, first_slot_at FROM warehouse.fact_status WHERE evse_uid = 'late'",
+    ) == [("late", 30)]
