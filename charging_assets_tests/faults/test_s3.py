@@ -1,0 +1,122 @@
+"""Loads and archives while S3 stumbles: errors, resets, lost replies, at every request of them.
+
+SeaweedFS behind a proxy that breaks requests, the real loader, the test bed's Redshift. Whatever
+happens, the load succeeds; its rows are there once and nothing of it is left in the bucket.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from charging_assets.storage import redshift_tries
+from charging_assets.storage.lake import LakeError
+from charging_assets.storage.lake_s3 import S3Lake
+from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+from charging_assets_tests.storage import faulty_s3
+from charging_assets_tests.storage.faulty_s3 import Fault, FaultyS3
+from charging_assets_tests.storage.loads import a_load, names, told
+from charging_assets_tests.storage.redshifts import EmptyRedshift, of_the_bed
+from charging_assets_tests.storage.s3 import s3_resource
+from charging_assets_tests.testbed.bed import S3, Bed
+from charging_assets_tests.testbed.errors import internal
+
+pytestmark = pytest.mark.faults
+
+Saw = Callable[[str], None]
+FAULTS: dict[str, Fault] = {
+    "500": faulty_s3.refuse(500),
+    "503": faulty_s3.refuse(503),
+    "500 having done it": faulty_s3.refuse(500, having_done_it=True),
+    "reset": faulty_s3.reset,
+    "reply lost": faulty_s3.lose_reply,
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A database whose loads are staged through a proxy before S3."""
+
+    database: EmptyRedshift
+    bucket: S3
+    proxy: FaultyS3
+    lake: S3Lake
+
+    def load(self, *given: str) -> int:
+        """Load an hour of these names; how many requests S3 got for it."""
+        self.proxy.methods.clear()
+        warehouse = RedshiftWarehouse(self.database.redshift, self.lake, self.database.iam_role)
+        warehouse.apply(a_load(told(*given), digest=uuid.uuid4().hex))
+        return len(self.proxy.methods)
+
+    def check(self, *given: str) -> None:
+        assert names(self.database.warehouse()) == sorted(given)
+        assert self.lake.keys("loads/") == []
+
+
+@pytest.fixture(scope="module")
+def scene(testbed: Bed) -> Iterator[Scene]:
+    bucket = testbed.new_bucket()
+    database = of_the_bed(testbed, bucket, "snapshot")
+    with faulty_s3.faulty(bucket.endpoint_url) as proxy:
+        through = s3_resource(bucket, endpoint_url=proxy.endpoint_url)
+        yield Scene(database, bucket, proxy, S3Lake(bucket.bucket, "lake", through))
+    database.end()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_load__s3_stumbles_at_each_request__rows_are_there_once(
+    scene: Scene, saw: Saw, fault: str
+) -> None:
+    count = scene.load("a", "b")
+    assert count == 4  # a part, its manifest, and both removed
+    for at in range(count):
+        scene.proxy.faults[:] = [faulty_s3.answer] * at + [FAULTS[fault]]
+        scene.load("c", f"d{at}")
+        assert scene.proxy.faults == []
+        scene.check("c", f"d{at}")
+    saw(f"{len(FAULTS)} faults at each of {count} requests")
+
+
+def test_load__s3_stays_away__old_rows_stay(scene: Scene) -> None:
+    scene.load("a", "b")
+    scene.proxy.faults[:] = [faulty_s3.refuse(503)] * 8
+    with pytest.raises(LakeError, match="loads/"):
+        scene.load("c")
+    scene.proxy.faults.clear()
+    scene.check("a", "b")
+
+
+def test_copy__meets_a_busy_s3__is_tried_again(
+    testbed: Bed, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redshift_tries, "_FIRST_WAIT_S", 0.01)
+    faults = testbed.proxy.faults[scene.database.redshift.database]
+    busy = "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown"
+    faults.refuse("^COPY", internal(busy, "Failed to read", code=9001), times=2)
+    scene.load("a", "b")
+    assert faults.left == 0
+    scene.check("a", "b")
+
+
+def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(scene: Scene) -> None:
+    scene.load("a", "b")
+    other = "arn:aws:iam::000000000000:role/other"
+    warehouse = RedshiftWarehouse(scene.database.redshift, scene.lake, other)
+    with pytest.raises(Exception, match=f"not authorized to assume IAM Role {other}"):
+        warehouse.apply(a_load(told("c"), digest=uuid.uuid4().hex))
+    scene.check("a", "b")
+
+
+def test_load__with_a_readers_key__is_an_error_and_reading_works(scene: Scene) -> None:
+    scene.load("a", "b")
+    scene.lake.put("raw/x", b"1")
+    reading = S3Lake(scene.bucket.bucket, "lake", s3_resource(scene.bucket, scene.bucket.reader))
+    warehouse = RedshiftWarehouse(scene.database.redshift, reading, scene.database.iam_role)
+    with pytest.raises(LakeError, match="loads/"):
+        warehouse.apply(a_load(told("c"), digest=uuid.uuid4().hex))
+    assert reading.get("raw/x") == b"1"
+    scene.check("a", "b")
