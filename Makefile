@@ -60,6 +60,11 @@ bench: $(INSTALLED) ## measure the goals, into build/bench.json
 	@mkdir -p build
 	$(BIN)/python -m charging_assets_tests.bench
 
+.PHONY: score
+score: $(INSTALLED) ## weeks of simulated life against what the warehouse says of them: an hour
+	@mkdir -p build
+	$(BIN)/python -m charging_assets_tests.truth $(SCORE_ARGS)
+
 faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json
 	@mkdir -p build
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or fault" --fault-report=build/faults.json $(PYTEST_ARGS)

@@ -10,7 +10,7 @@ caches: it may be asked for any instant since 2021, in any order, and always say
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -54,7 +54,8 @@ class Network:
     connectors, all of them there at `whole_at`. `dirt` soils texts and numbers as the real API
     does; `hostile` adds records that must be rejected, of all kinds or of those named (see
     `hostile.KINDS`). `overrides` is the share of two-connector EVSEs whose second connector stays
-    AVAILABLE while the first one charges. `edition` is the year of the API's fields.
+    AVAILABLE while the first one charges. `edition` is the year of the API's fields. `mix` gives
+    shares of "ac", "dc" and "hpc" EVSEs other than the real ones, of which 4 in 100 are not "ac".
     """
 
     def __init__(
@@ -70,10 +71,11 @@ class Network:
         overrides: float = 0.0,
         edition: Edition = "2022",
         whole_at: datetime = DEFAULT_START,
+        mix: Mapping[str, float] | None = None,
     ) -> None:
         if not scale > 0:
             raise ValueError(f"a network's scale is greater than 0, not {scale}")
-        self.seed, self.scale = seed, scale
+        self.seed, self.scale, self.mix = seed, scale, mix
         names = (KINDS if hostile else ()) if isinstance(hostile, bool) else hostile
         self._settings = _Settings(
             seed,
@@ -87,7 +89,7 @@ class Network:
             edition,
             seconds(whole_at),
         )
-        self._places = {part.place.slug: part for part in topology(seed, scale)}
+        self._places = {part.place.slug: part for part in topology(seed, scale, mix)}
         self._answers: dict[str, tuple[PlaceState, PlaceAnswers]] = {}
         # Caches of a place are filled by one thread at a time; places do not wait for each other.
         self._locks = {slug: threading.Lock() for slug in self._places}
@@ -100,7 +102,8 @@ class Network:
     @property
     def origin(self) -> str:
         """What raw objects say about where they come from."""
-        return f"simulator seed={self.seed} scale={self.scale:g}"
+        mix = f" mix={dict(sorted(self.mix.items()))}" if self.mix else ""
+        return f"simulator seed={self.seed} scale={self.scale:g}{mix}"
 
     def answer(self, slug: str, at: datetime) -> bytes:
         """A place's envelope at an aware time, as UTF-8 JSON; UnknownPlace, ValueError."""

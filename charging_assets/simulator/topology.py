@@ -11,6 +11,7 @@ station is the same at every scale that has it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +22,6 @@ from charging_assets.simulator.randomness import Dice, Ints
 
 STATIONS = 1162
 EVSES = 2428
-CONNECTORS = 2811
 
 # How many stations have so many EVSEs.
 _EVSES_PER_STATION = {
@@ -86,6 +86,24 @@ def power_class(outfit: int) -> int:
     return HPC if strongest.power_kw >= _HPC_FROM_KW else DC
 
 
+def outfit_counts(mix: Mapping[str, float] | None) -> list[int]:
+    """How many EVSEs of a layer have each outfit.
+
+    `mix` gives the shares of power classes; within a class, outfits keep their proportions.
+    """
+    if mix is None:
+        return [count for _, count in OUTFITS]
+    if set(mix) != set(POWER_CLASSES) or min(mix.values()) < 0 or abs(sum(mix.values()) - 1) > 1e-9:
+        raise ValueError(f"a mix gives shares of {', '.join(POWER_CLASSES)} that sum to 1: {mix}")
+    counts = np.array([count for _, count in OUTFITS], dtype=np.float64)
+    classes = np.array([power_class(outfit) for outfit in range(len(OUTFITS))])
+    for number, name in enumerate(POWER_CLASSES):
+        counts[classes == number] *= mix[name] * EVSES / counts[classes == number].sum()
+    # Rounded so that they still sum to all: where each one's end comes to lie, rounded, decides.
+    ends = np.round(np.cumsum(counts)).astype(np.int64)
+    return [int(count) for count in np.diff(ends, prepend=0)]
+
+
 @dataclass(frozen=True)
 class PlaceTopology:
     """One place: arrays of stations, EVSEs and connectors, in the order of publication.
@@ -110,7 +128,7 @@ class PlaceTopology:
 class Layer:
     """One layer of the network: who belongs to which place, laid out by the seed alone."""
 
-    def __init__(self, seed: int, number: int) -> None:
+    def __init__(self, seed: int, number: int, mix: Mapping[str, float] | None = None) -> None:
         dice = Dice(seed, "topology")
         sizes = np.repeat(list(_EVSES_PER_STATION), list(_EVSES_PER_STATION.values()))
         self.number = number
@@ -119,13 +137,15 @@ class Layer:
         # Outfits are dealt along a shuffled row of stations, so that a station's EVSEs are alike.
         row = np.argsort(dice.uniform(number, 1, self.owner), kind="stable")
         self.outfit: Ints = np.empty(EVSES, dtype=np.int64)
-        self.outfit[row] = np.repeat(np.arange(len(OUTFITS)), [count for _, count in OUTFITS])
+        self.outfit[row] = np.repeat(np.arange(len(OUTFITS)), outfit_counts(mix))
         self.connectors: Ints = np.array([len(plugs) for plugs, _ in OUTFITS])[self.outfit]
 
 
-def topology(seed: int, scale: float) -> list[PlaceTopology]:
+def topology(
+    seed: int, scale: float, mix: Mapping[str, float] | None = None
+) -> list[PlaceTopology]:
     """The places of a network; at least one station each, however small the scale."""
-    layers = [Layer(seed, number) for number in range(max(1, math.ceil(scale)))]
+    layers = [Layer(seed, number, mix) for number in range(max(1, math.ceil(scale)))]
     places, first = [], 0
     for place in PLACES:
         parts = [_part(layer, place, first, scale) for layer in layers]
@@ -148,10 +168,12 @@ def _joined(place: Place, parts: list[Ints], layers: list[Layer]) -> PlaceTopolo
         layer = layers[int(part[0]) // STATIONS]
         rows = part - layer.number * STATIONS
         first, last = np.searchsorted(layer.owner, [rows[0], rows[-1] + 1])
-        before = int(layer.connectors[:first].sum())
+        before = int(layer.number * layer.connectors.sum() + layer.connectors[:first].sum())
         count = layer.connectors[first:last]
         evses.append(layer.number * EVSES + np.arange(first, last))
-        connectors.append(layer.number * CONNECTORS + before + np.arange(count.sum()))
+        connectors.append(
+            layer.number * int(layer.connectors.sum()) + before + np.arange(count.sum())
+        )
         sizes.append(layer.sizes[rows])
         outfits.append(layer.outfit[first:last])
         counts.append(count)

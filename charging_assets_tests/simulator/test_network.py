@@ -20,6 +20,7 @@ from charging_assets.simulator import (
 )
 
 SMALL = 0.05
+NEAR, DAY = DEFAULT_START, timedelta(days=1)
 STATUSES = {
     "AVAILABLE", "CHARGING", "RESERVED", "BLOCKED", "OUTOFORDER", "INOPERATIVE", "UNKNOWN",
 }  # fmt: skip
@@ -208,6 +209,27 @@ def test_answer__of_an_unknown_place__names_the_places() -> None:
 def test_answer__at_an_impossible_time__is_refused(at: datetime) -> None:
     with pytest.raises(ValueError, match=r"aware time|begins at"):
         Network(scale=SMALL).answer("hof", at)
+
+
+def test_network__with_a_mix__has_these_shares_of_power_classes() -> None:
+    mixed = Network(3, 2.0, mix={"ac": 0.5, "dc": 0.25, "hpc": 0.25})
+    stations = [s for slug in mixed.slugs for s in json.loads(mixed.answer(slug, NEAR))["data"]]
+    connectors = [c for evse in evses_of(stations) for c in evse["connectors"]]
+    assert len({connector["id"] for connector in connectors}) == len(connectors)
+    classes = Counter(session.power_class for session in mixed.truth(NEAR, NEAR + DAY).sessions)
+    assert set(classes) == {"ac", "dc", "hpc"}
+    direct = [
+        evse
+        for evse in evses_of(stations)
+        if any(connector["power_type"] == "DC" for connector in evse["connectors"])
+    ]
+    assert len(direct) / len(evses_of(stations)) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("mix", [{"ac": 1.0}, {"ac": 0.5, "dc": 0.5, "hpc": 0.5}])
+def test_network__of_an_impossible_mix__is_refused(mix: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="a mix gives shares of ac, dc, hpc"):
+        Network(1, 0.1, mix=mix)
 
 
 def test_network__of_no_size__is_refused() -> None:

@@ -7,7 +7,8 @@ Over which time: a day is left off at either end of the period, so that whole se
 at. Occupancy is compared as the share of operable time; polls that are missed at random thin out
 both sides of the quotient alike. What is left is sampling: a true stay of length L is estimated
 to a multiple of the cadence c, with a variance of c²/6 on average; `sampling_error` is that of the
-sum. Records that the simulator planted to be hostile are nobody's, and left out.
+sum. Records that the simulator planted to be hostile are nobody's, and left out. In gaps of polling
+there is nothing to compare; that the marts say so is asked by `gaps`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import sqrt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from charging_assets.simulator.hostile import FIRST_ID
 from charging_assets.simulator.truth import Session, Truth
@@ -78,8 +80,19 @@ class Bounds:
     wrong: tuple[Mapping[str, Any], ...]
 
 
-def occupancy(warehouse: Warehouse, truth: Truth) -> dict[str, Occupancy]:
-    """By power class, and under `all`; over the truth's whole period."""
+@dataclass(frozen=True)
+class Gaps:
+    """Rows of marts for days of which over a fifth was not polled; `told` of them have a share."""
+
+    days: int
+    rows: int
+    told: int
+
+
+def occupancy(
+    warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()
+) -> dict[str, Occupancy]:
+    """By power class, and under `all`; over the truth's whole period but gaps of polling."""
     told = warehouse.query(
         "SELECT evses.evse_uid, hours.power_class, "
         "SUM(hours.available_s + hours.charging_s + hours.reserved_s + hours.blocked_s) "
@@ -94,7 +107,7 @@ def occupancy(warehouse: Warehouse, truth: Truth) -> dict[str, Occupancy]:
     for session in truth.sessions:
         if classes.get(session.evse_uid, session.power_class) != session.power_class:
             raise AssertionError(f"{session.evse_uid} is {session.power_class}")
-    hidden, stays = _hidden(truth), defaultdict(list)
+    hidden, stays = _hidden(truth, unpolled), defaultdict(list)
     for session in truth.sessions:
         stays[session.evse_uid].append((session.reserved_at or session.started_at, session.free_at))
     found = {}
@@ -120,10 +133,10 @@ def occupancy(warehouse: Warehouse, truth: Truth) -> dict[str, Occupancy]:
     return found
 
 
-def sessions(warehouse: Warehouse, truth: Truth) -> Found:
+def sessions(warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()) -> Found:
     """Over sessions that begin within the period less a day at either end, and are not hidden."""
     start, end = truth.start + MARGIN, truth.end - MARGIN
-    hidden, polls = _hidden(truth), _polls(warehouse)
+    hidden, polls = _hidden(truth, unpolled), _polls(warehouse)
     told = _told(warehouse)
     true = found = surplus = merged = 0
     chances = 0.0
@@ -184,6 +197,42 @@ def bounds(warehouse: Warehouse, truth: Truth) -> Bounds:
                 if last is None or not row["ended_after"] <= last <= row["ended_before"]:
                     wrong.append({**row, "what": "end", "true": last})
     return Bounds(starts, ends, tuple(wrong))
+
+
+def gaps(warehouse: Warehouse, unpolled: Sequence[Span], zone: str = "Europe/Berlin") -> Gaps:
+    """What the marts say of local days of which more than a fifth lies in gaps."""
+    days = rows = told = 0
+    for day in sorted(_local_days(unpolled, zone)):
+        start, end = (at.astimezone(UTC) for at in (day, _next(day)))
+        missed = _length(
+            _clip(gap, start, end) for gap in unpolled if gap[0] < end > start < gap[1]
+        )
+        if missed <= 0.2 * (end - start).total_seconds():
+            continue
+        days += 1
+        for name in ("mart_station_day", "mart_city_day"):
+            found = warehouse.query(
+                "SELECT COUNT(*) AS held, COUNT(COALESCE(occupancy, utilisation, availability, "
+                f"reliability)) AS told FROM mart.{name} WHERE local_date = :day",
+                {"day": day.replace(tzinfo=None)},
+            ).to_pylist()[0]
+            rows, told = rows + found["held"], told + found["told"]
+    return Gaps(days, rows, told)
+
+
+def _local_days(spans: Iterable[Span], zone: str) -> set[datetime]:
+    days = set()
+    for start, end in spans:
+        day = start.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+        while day < end:
+            days.add(day)
+            day = _next(day)
+    return days
+
+
+def _next(day: datetime) -> datetime:
+    """The next local midnight: arithmetic on the wall clock, so days of 23 and 25 hours hold."""
+    return day + timedelta(days=1)
 
 
 def _told(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
@@ -251,20 +300,32 @@ def _touches(row: Mapping[str, Any], run: Sequence[Session]) -> bool:
     )
 
 
-def _hidden(truth: Truth) -> dict[str, list[Span]]:
+def _hidden(truth: Truth, unpolled: Sequence[Span]) -> dict[str, list[Span]]:
     """When an EVSE's published status said nothing of sessions, without overlaps."""
-    spans: dict[str, list[Span]] = defaultdict(list)
-    for outage in sorted(truth.outages, key=lambda each: each.started_at):
-        own = spans[outage.evse_uid]
-        if own and outage.started_at <= own[-1][1]:
-            own[-1] = (own[-1][0], max(own[-1][1], outage.ended_at))
-        else:
-            own.append((outage.started_at, outage.ended_at))
+    spans: dict[str, list[Span]] = defaultdict(lambda: list(unpolled))
+    for outage in truth.outages:
+        spans[outage.evse_uid].append((outage.started_at, outage.ended_at))
+    for uid, own in spans.items():
+        spans[uid] = _joined(own)
     return spans
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined
 
 
 def _meets(span: Span, hidden: Iterable[Span]) -> bool:
     return any(start - SHADOW < span[1] and end + SHADOW > span[0] for start, end in hidden)
+
+
+def _meet(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
 
 
 def _clip(span: Span, start: datetime, end: datetime) -> Span:

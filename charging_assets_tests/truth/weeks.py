@@ -24,12 +24,15 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 START = Hour.parse("2025-03-20T00")  # with a change of summer time in it
+# As many of each power class, so that a small network says enough of each.
+MIX = {"ac": 0.5, "dc": 0.25, "hpc": 0.25}
 
 
 @dataclass(frozen=True)
 class Weeks:
     """A network, polled with all that can go wrong; `dwell_min` None is the network's own demand.
 
+    `gaps` are hours in which nothing was polled: how many after the first one, and how many.
     Stations are not replaced by others with new ids: the truth does not say since when those exist.
     """
 
@@ -37,10 +40,17 @@ class Weeks:
     scale: float
     seed: int
     dwell_min: float | None = None
+    gaps: tuple[tuple[int, int], ...] = ()
 
     @property
     def hours(self) -> list[Hour]:
         return [Hour(START.start + timedelta(hours=n)) for n in range(24 * self.days)]
+
+    @property
+    def gap_spans(self) -> list[tuple[datetime, datetime]]:
+        """The gaps as times."""
+        at = [(START.start + timedelta(hours=first), count) for first, count in self.gaps]
+        return [(start, start + timedelta(hours=count)) for start, count in at]
 
     def network(self) -> Network:
         return _network(self)
@@ -63,6 +73,7 @@ def _network(weeks: Weeks) -> Network:
         life=Life(replacements=0.0),
         hostile=True,
         overrides=0.3,
+        mix=MIX,
     )
 
 
@@ -70,7 +81,8 @@ def _flattened(asked: tuple[Weeks, Hour]) -> tuple[Hour, dict[str, bytes]]:
     weeks, hour = asked
     polling = Polling(jitter_s=60.0, spread_s=20.0, missed=0.02, failed=0.005)
     lake = MemoryLake()
-    write_history(lake, weeks.network(), hour, Hour.of(hour.end), polling=polling)
+    if not any(start <= hour.start < end for start, end in weeks.gap_spans):
+        write_history(lake, weeks.network(), hour, Hour.of(hour.end), polling=polling)
     files = hours.flat_files(lake, hour) if lake.objects else []
     return hour, {key: body for key, body in lake.objects.items() if files}
 
