@@ -44,6 +44,10 @@ class Hour:
     def key(self) -> str:
         return self.start.strftime(HOUR_FORMAT)
 
+    @property
+    def hours(self) -> tuple[Hour, ...]:
+        return (self,)
+
     def __contains__(self, instant: datetime) -> bool:
         return self.start <= instant < self.end
 
@@ -67,6 +71,32 @@ class Hour:
             raise ValueError(
                 f"{key!r} is not an hour; give UTC hours as YYYY-MM-DDTHH, such as 2022-01-11T20"
             ) from None
+
+
+@dataclass(frozen=True)
+class Span:
+    """Hours that are loaded together, in order: all that has data within `[start, end)`."""
+
+    hours: tuple[Hour, ...]
+
+    def __post_init__(self) -> None:
+        if not self.hours or list(self.hours) != sorted(set(self.hours)):
+            raise ValueError("a span has hours, each once and in order")
+
+    @property
+    def start(self) -> datetime:
+        return self.hours[0].start
+
+    @property
+    def end(self) -> datetime:
+        return self.hours[-1].end
+
+    @property
+    def key(self) -> str:
+        return f"{self.hours[0].key}--{self.hours[-1].key}"
+
+    def __str__(self) -> str:
+        return f"{self.hours[0]} to {self.hours[-1]}"
 
 
 def naive(instant: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Everything that is derived from a staged hour, in order.
+"""Everything that is derived from staged hours, in order.
 
 Belongs here: the list. Does not belong here: any single plan.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from charging_assets.modelling import marts, plans
 from charging_assets.modelling.sessions import session_plan
-from charging_assets.partitions import Hour
+from charging_assets.partitions import Hour, Span
 from charging_assets.storage.plan import Plan
 
 
-def derived_plans(hour: Hour) -> list[Plan]:
+def derived_plans(hour: Hour | Span) -> list[Plan]:
     """The plans of all dimensions, facts and marts, each after what it is made from."""
     return [
         *(plans.dimension_plan(entity, hour) for entity in plans.ENTITIES),

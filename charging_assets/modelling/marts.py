@@ -16,7 +16,7 @@ from functools import cache
 from charging_assets.modelling import plans
 from charging_assets.modelling.sessions import NEAR, session_version
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, naive
+from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas import marts
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.table import Table
@@ -64,7 +64,7 @@ def _version(name: str) -> str:
     return plans.fact_version(next(fact for fact in plans.FACTS if fact.name == name))
 
 
-def mart_plan(table: Table, hour: Hour) -> Plan:
+def mart_plan(table: Table, hour: Hour | Span) -> Plan:
     """Replace what the hour touches of a mart, or of `dim_time`."""
     scope, asked = _scope(table, hour)
     return Plan(
@@ -80,7 +80,7 @@ def _statement(table: Table) -> str:
     return f"{'dimensions' if table is tables.DIM_TIME else 'marts'}/{table.name}"
 
 
-def _scope(table: Table, hour: Hour) -> tuple[Scope, dict[str, datetime]]:
+def _scope(table: Table, hour: Hour | Span) -> tuple[Scope, dict[str, datetime]]:
     if table.hour_column is not None:
         return hour_scope(table, hour), window(hour)
     days_from, days_to = hour.start - NEAR - _LONGEST_DAY, hour.end + _LATER

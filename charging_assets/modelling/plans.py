@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour
+from charging_assets.partitions import Hour, Span
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.table import Table
 from charging_assets.storage.plan import (
@@ -30,6 +30,7 @@ _HISTORY = (
     "entity_poll",
     "newest_hour",
     "touched_entity",
+    "every_entity",
     "held_version",
     "entity_reach",
     "entity_moment",
@@ -77,12 +78,14 @@ def dimension_version(entity: Entity) -> str:
     return code_version(entity.statements, own)
 
 
-def dimension_plan(entity: Entity, hour: Hour) -> Plan:
+def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
     """Replace the hour's sightings and polls, then the versions of the entities that they touch.
 
     What is touched is found before the old rows go, and all steps are one transaction. Of a touched
-    entity only the sightings next to the hour are read.
+    entity only the sightings next to the hour are read. A span of hours is taken to touch every
+    entity: to look for those that it does not would cost more.
     """
+    touched = "touched_entity" if isinstance(hour, Hour) else "every_entity"
     asked = {"entity_type": entity.name, "asset": entity.dimension.name, **window(hour)}
     hour_rows = {
         table: hour_scope(table, hour, entity_type=entity.name)
@@ -103,7 +106,7 @@ def dimension_plan(entity: Entity, hour: Hour) -> Plan:
             temp("new_sighting", "entity_sighting"),
             temp("new_poll", "entity_poll"),
             Bind(("newest_at",), sql("dimensions/newest_hour"), asked),
-            temp("touched_entity"),
+            temp("touched_entity", touched),
             temp("held_version"),
             *(
                 Replace(table, scope, f"SELECT * FROM new_{table.name.removeprefix('entity_')}")
@@ -143,7 +146,7 @@ def fact_version(table: Table) -> str:
     return code_version([f"facts/{table.name}", *_guards(table)], [table])
 
 
-def fact_plan(table: Table, hour: Hour) -> Plan:
+def fact_plan(table: Table, hour: Hour | Span) -> Plan:
     """Replace the hour of a fact by what its SQL file says, and check the balance before commit."""
     asked = window(hour)
     guards = [

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from charging_assets.modelling import plans
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, naive
+from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas import warehouse as tables
 from charging_assets.storage.plan import Bind, Plan, Replace, Scope, Temp
 from charging_assets.storage.sql_files import sql
@@ -36,8 +36,8 @@ def session_version() -> str:
     return code_version(_STATEMENTS, [TABLE], upstream)
 
 
-def session_plan(hour: Hour) -> Plan:
-    """Tell anew the sessions that the hour can have changed.
+def session_plan(hour: Hour | Span) -> Plan:
+    """Tell anew the sessions that the hour, or span of hours, can have changed.
 
     These are sessions of EVSEs with a session that reaches the hour or with CHARGING near it, from
     the earliest of such sessions on. What is read goes back at most as far as a session is long.

@@ -7,17 +7,19 @@ what is derived from staging.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, timedelta
 
+import pyarrow as pa
+
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, naive
+from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas.flat import FLAT_REJECTS, FLAT_TABLES
 from charging_assets.storage import ledger
 from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, open_flat
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.plan import Guard, LoadRows, Plan, Step, hour_scope, window
+from charging_assets.storage.plan import Guard, Input, LoadRows, Plan, Step, hour_scope, window
 from charging_assets.storage.sql_files import sql
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 
@@ -33,6 +35,66 @@ def staging_version(flat_version: str) -> str:
 
 def staging_plan(hour: Hour, files: Sequence[FlatFile]) -> Plan:
     """Replace the hour in every staging table; records in must be loaded or rejected."""
+    archive_digest, flat_version = _made_from(hour, files)
+    loads: list[Step] = [
+        LoadRows(file.table, hour_scope(file.table, hour), file.read) for file in files
+    ]
+    return Plan(
+        asset=ASSET,
+        hour=hour,
+        code_version=staging_version(flat_version),
+        steps=(*loads, _balance(hour)),
+        input_digest=_digest(files),
+        archive_digest=archive_digest,
+        skip_if_same=True,
+    )
+
+
+def staging_span_plan(files: Mapping[Hour, Sequence[FlatFile]]) -> Plan:
+    """The same for several hours in one transaction, whether or not they are staged already.
+
+    Their flat files are of one code version; their rows are in memory together.
+    """
+    span = Span(tuple(sorted(files)))
+    made_from = {hour: _made_from(hour, files[hour]) for hour in span.hours}
+    versions = {flat_version for _, flat_version in made_from.values()}
+    if len(versions) != 1:
+        raise StaleFlatFile(
+            f"the flat tables of {span} were made by different code ({sorted(versions)}); "
+            "materialize those of the older hours again"
+        )
+    by_table = list(zip(*(files[hour] for hour in span.hours), strict=True))
+    loads: list[Step] = [
+        LoadRows(of_table[0].table, hour_scope(of_table[0].table, span), _reader(of_table))
+        for of_table in by_table
+    ]
+    return Plan(
+        asset=ASSET,
+        hour=span,
+        code_version=staging_version(versions.pop()),
+        steps=(*loads, _balance(span)),
+        inputs={
+            hour: Input(_digest(files[hour]), archive_digest)
+            for hour, (archive_digest, _) in made_from.items()
+        },
+    )
+
+
+def _reader(files: Sequence[FlatFile]) -> Callable[[], pa.Table]:
+    return lambda: pa.concat_tables([file.read() for file in files])
+
+
+def _balance(hour: Hour | Span) -> Guard:
+    return Guard(
+        name="staged_tables__rows_in_are_loaded_or_rejected",
+        select=sql("checks/staged_balance"),
+        params=window(hour),
+        remedy=f"Materialize the flat tables of {hour} again; if it stays, this is a bug.",
+    )
+
+
+def _made_from(hour: Hour, files: Sequence[FlatFile]) -> tuple[str, str]:
+    """Of which archive, and by which code, an hour's flat files are."""
     made_from = {(file.archive_digest, file.code_version) for file in files}
     if len(made_from) != 1:
         raise StaleFlatFile(
@@ -40,24 +102,7 @@ def staging_plan(hour: Hour, files: Sequence[FlatFile]) -> Plan:
             f"({sorted(made_from)}); materialize all flat tables of {hour} again"
         )
     ((archive_digest, flat_version),) = made_from
-    loads: list[Step] = [
-        LoadRows(file.table, hour_scope(file.table, hour), file.read) for file in files
-    ]
-    balance = Guard(
-        name="staged_tables__rows_in_are_loaded_or_rejected",
-        select=sql("checks/staged_balance"),
-        params=window(hour),
-        remedy=f"Materialize the flat tables of {hour} again; if it stays, this is a bug.",
-    )
-    return Plan(
-        asset=ASSET,
-        hour=hour,
-        code_version=staging_version(flat_version),
-        steps=(*loads, balance),
-        input_digest=_digest(files),
-        archive_digest=archive_digest,
-        skip_if_same=True,
-    )
+    return archive_digest, flat_version
 
 
 def ensure_staged(warehouse: Warehouse, lake: Lake, hours: Sequence[Hour]) -> list[Hour]:
@@ -81,8 +126,8 @@ def _staged_hours(warehouse: Warehouse, first: Hour, last: Hour) -> set[Hour]:
     return {Hour.of(row["slot_at"].replace(tzinfo=UTC)) for row in held}
 
 
-def prune(warehouse: Warehouse, hour: Hour) -> None:
-    """Take an hour out of staging and say so in the ledger, in one transaction.
+def prune(warehouse: Warehouse, hour: Hour | Span) -> None:
+    """Take an hour, or span, out of staging and say so in the ledger, in one transaction.
 
     Rejects stay: they are kept for longer than staging.
     """
@@ -90,7 +135,7 @@ def prune(warehouse: Warehouse, hour: Hour) -> None:
         (table, hour_scope(table, hour)) for table in FLAT_TABLES if table.schema == "staging"
     ]
     warehouse.execute(
-        (ledger.UNSTAGE, {"asset": ASSET, "hour_at": naive(hour.start)}),
+        (ledger.UNSTAGE, {"asset": ASSET, **window(hour, "scope")}),
         *((f"DELETE FROM {table.full_name} WHERE {s.predicate}", s.params) for table, s in scopes),
     )
 

@@ -5,6 +5,8 @@ Belongs here: SQL over `ops.ledger`. Does not belong here: what to do about a st
 
 from __future__ import annotations
 
+import re
+
 READ = """
 SELECT archive_digest, input_digest, code_version, row_counts, is_staged, load_id
 FROM ops.ledger
@@ -23,7 +25,30 @@ INSERT INTO ops.ledger (
 )
 """
 
-UNSTAGE = "UPDATE ops.ledger SET is_staged = FALSE WHERE asset = :asset AND slot_at = :hour_at"
+READ_SPAN = """
+SELECT slot_at, archive_digest, input_digest, is_staged
+FROM ops.ledger
+WHERE asset = :asset AND slot_at >= :start_at AND slot_at < :end_at
+"""
+
+FORGET_SPAN = """
+DELETE FROM ops.ledger WHERE asset = :asset AND slot_at >= :start_at AND slot_at < :end_at
+"""
+
+
+def write_many(count: int) -> str:
+    """WRITE for so many hours of one load: parameters have the number of their hour behind them."""
+    head, values = WRITE.split("VALUES")
+    numbered = (
+        re.sub(r":(?!load_id)(\w+)", rf":\g<1>_{number}", values.strip()) for number in range(count)
+    )
+    return f"{head}VALUES {', '.join(numbered)}"
+
+
+UNSTAGE = """
+UPDATE ops.ledger SET is_staged = FALSE
+WHERE asset = :asset AND slot_at >= :scope_start AND slot_at < :scope_end
+"""
 
 STAGED = """
 SELECT slot_at

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from charging_assets.partitions import Hour, naive
+from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas.table import Table
 
 Params = Mapping[str, Any]
@@ -27,8 +27,8 @@ class Scope:
     params: Params = field(default_factory=dict)
 
 
-def hour_scope(table: Table, hour: Hour, **equal: Any) -> Scope:
-    """An hour's rows of a table, and only those with the values given."""
+def hour_scope(table: Table, hour: Hour | Span, **equal: Any) -> Scope:
+    """The rows of an hour, or span of hours, of a table, and only those with the values given."""
     if table.hour_column is None:
         raise ValueError(f"{table.full_name} is not partitioned by hour")
     terms = [f"{table.hour_column} >= :scope_start", f"{table.hour_column} < :scope_end"]
@@ -44,8 +44,8 @@ def key_scope(column: str, temp: str, **equal: Any) -> Scope:
     return Scope(" AND ".join(terms), {f"scope_{name}": value for name, value in equal.items()})
 
 
-def window(hour: Hour, prefix: str = "window") -> dict[str, datetime]:
-    """The bounds of an hour as SQL parameters: naive UTC, half-open."""
+def window(hour: Hour | Span, prefix: str = "window") -> dict[str, datetime]:
+    """The bounds of an hour or span as SQL parameters: naive UTC, half-open."""
     return {
         f"{prefix}_start": naive(hour.start),
         f"{prefix}_end": naive(hour.end),
@@ -106,22 +106,32 @@ Step = LoadRows | Replace | Temp | Guard | Bind
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One asset's load of one hour.
+class Input:
+    """What an hour's load is made from: a hash of the files, and of the raw objects behind them."""
 
-    `input_digest` is what the load was made from. None takes it, inside the transaction, from the
-    ledger row of the asset named in `input_from`, and fails where that hour is not staged.
-    `skip_if_same` makes a load with the same input and code a no-op.
+    digest: str
+    archive_digest: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One asset's load of one hour, or of a span of hours at once.
+
+    `input_digest` is what the load of an hour was made from, `inputs` the same by hour for a span.
+    Neither takes it, inside the transaction, from the ledger rows of the asset named in
+    `input_from`, and fails where an hour is not staged. `skip_if_same` makes the load of an hour
+    with the same input and code a no-op.
     """
 
     asset: str
-    hour: Hour
+    hour: Hour | Span
     code_version: str
     steps: tuple[Step, ...]
     input_digest: str | None = None
     archive_digest: str | None = None
     input_from: str | None = None
     skip_if_same: bool = False
+    inputs: Mapping[Hour, Input] | None = None
 
 
 @dataclass(frozen=True)

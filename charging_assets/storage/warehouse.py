@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from charging_assets.partitions import naive
+from charging_assets.partitions import Hour, naive
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
@@ -23,6 +23,7 @@ from charging_assets.storage.plan import (
     Bind,
     Guard,
     GuardFailed,
+    Input,
     Loaded,
     LoadRows,
     NotStaged,
@@ -79,13 +80,10 @@ class Session(Protocol):
         """Make a temp table of a SELECT, in place of one of that name."""
 
 
+# How many ledger rows of a span are written by one statement.
+_LEDGER_ROWS = 100
+
 _Run = LoadRows | Replace | Temp | Guard
-
-
-@dataclass(frozen=True)
-class _Input:
-    digest: str
-    archive_digest: str | None
 
 
 def read_rows(plan: Plan) -> dict[str, pa.Table]:
@@ -107,7 +105,7 @@ def already_loaded(session: Session, plan: Plan) -> Loaded | None:
     """The load of before, if this one would change nothing and may be skipped."""
     if not plan.skip_if_same:
         return None
-    known = _same(session, plan, _input(session, plan))
+    known = _same(session, plan, _inputs(session, plan))
     return None if known is None else Loaded(known, skipped=True)
 
 
@@ -121,7 +119,7 @@ def committed_before(session: Session, plan: Plan, load_id: str) -> Loaded | Non
 
 def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table], load_id: str) -> Loaded:
     """A plan's course inside an open transaction; the caller commits, or rolls back on an error."""
-    made_from = _input(session, plan)
+    made_from = _inputs(session, plan)
     if plan.skip_if_same and (known := _same(session, plan, made_from)) is not None:
         return Loaded(known, skipped=True)
     counts: dict[str, int] = {}
@@ -192,7 +190,10 @@ def _count(session: Session, table: Table, scope: Scope) -> int:
 
 
 def _refuse_doubles(session: Session, table: Table, scope: Scope) -> None:
-    names = ", ".join(table.key)
+    # A key that says no time is one of each hour: a scope can hold many.
+    by_hour = table.hour_column is not None and table.hour_column not in table.key
+    hour = [f"DATE_TRUNC('hour', {table.hour_column})"] if by_hour else []
+    names = ", ".join([*table.key, *hour])
     doubles = session.fetch(
         f"SELECT {names}, COUNT(*) FROM {table.full_name} WHERE {scope.predicate} "
         f"GROUP BY {names} HAVING COUNT(*) > 1 LIMIT 3",
@@ -213,21 +214,28 @@ def _guard(session: Session, guard: Guard) -> None:
         )
 
 
-def _input(session: Session, plan: Plan) -> _Input:
+def _inputs(session: Session, plan: Plan) -> Mapping[Hour, Input]:
+    """What each hour of the load is made from."""
+    if plan.inputs is not None:
+        return plan.inputs
     if plan.input_digest is not None:
-        return _Input(plan.input_digest, plan.archive_digest)
-    held = _ledger_row(session, plan.input_from or "", plan)
-    if held is None or not held[4]:
+        return {hour: Input(plan.input_digest, plan.archive_digest) for hour in plan.hour.hours}
+    found = session.fetch(ledger.READ_SPAN, {"asset": plan.input_from or "", **_span(plan)})
+    held = {row[0]: Input(row[2], row[1]) for row in found if row[3]}
+    missing = [hour for hour in plan.hour.hours if naive(hour.start) not in held]
+    if missing:
         raise NotStaged(
-            f"{plan.hour} is not staged; materialize {plan.input_from} for {plan.hour} first"
+            f"{missing[0]} is not staged; materialize {plan.input_from} for {missing[0]} first"
         )
-    return _Input(held[1], held[0])
+    return {hour: held[naive(hour.start)] for hour in plan.hour.hours}
 
 
-def _same(session: Session, plan: Plan, made_from: _Input) -> dict[str, int] | None:
+def _same(session: Session, plan: Plan, made_from: Mapping[Hour, Input]) -> dict[str, int] | None:
     """The row counts of a load with the same input and code whose rows are all still there."""
+    (hour,) = plan.hour.hours
     held = _ledger_row(session, plan.asset, plan)
-    if held is None or not held[4] or held[1:3] != (made_from.digest, plan.code_version):
+    wanted = (made_from[hour].digest, plan.code_version)
+    if held is None or not held[4] or held[1:3] != wanted:
         return None
     counts: dict[str, int] = json.loads(held[3])
     for step in _of_the_hour(plan):
@@ -248,24 +256,70 @@ def _ledger_row(session: Session, asset: str, plan: Plan) -> tuple[Any, ...] | N
 
 
 def _write_ledger(
-    session: Session, plan: Plan, made_from: _Input, counts: Mapping[str, int], load_id: str
+    session: Session,
+    plan: Plan,
+    made_from: Mapping[Hour, Input],
+    counts: Mapping[str, int],
+    load_id: str,
 ) -> None:
-    where = {"asset": plan.asset, "hour_at": _hour_at(plan)}
-    counts = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
-    session.execute(ledger.FORGET, where)
-    session.execute(
-        ledger.WRITE,
-        {
-            **where,
-            "archive_digest": made_from.archive_digest,
-            "input_digest": made_from.digest,
-            "code_version": plan.code_version,
-            "row_count": sum(counts.values()),
-            "row_counts": json.dumps(counts, sort_keys=True),
-            "loaded_at": naive(datetime.now(UTC)),
-            "load_id": load_id,
-        },
-    )
+    now, hours = naive(datetime.now(UTC)), plan.hour.hours
+    if len(hours) == 1:
+        own = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
+        row = {**_ledger_values(plan, hours[0], made_from[hours[0]], own, now), "load_id": load_id}
+        session.execute(ledger.FORGET, {"asset": plan.asset, "hour_at": row["hour_at"]})
+        session.execute(ledger.WRITE, row)
+        return
+    by_hour = _counts_by_hour(session, plan)
+    session.execute(ledger.FORGET_SPAN, {"asset": plan.asset, **_span(plan)})
+    for at in range(0, len(hours), _LEDGER_ROWS):
+        part = hours[at : at + _LEDGER_ROWS]
+        values = {
+            f"{name}_{number}": value
+            for number, hour in enumerate(part)
+            for name, value in _ledger_values(
+                plan, hour, made_from[hour], by_hour[hour], now
+            ).items()
+        }
+        session.execute(ledger.write_many(len(part)), {**values, "load_id": load_id})
+
+
+def _ledger_values(
+    plan: Plan, hour: Hour, made_from: Input, counts: Mapping[str, int], now: datetime
+) -> dict[str, Any]:
+    return {
+        "asset": plan.asset,
+        "hour_at": naive(hour.start),
+        "archive_digest": made_from.archive_digest,
+        "input_digest": made_from.digest,
+        "code_version": plan.code_version,
+        "row_count": sum(counts.values()),
+        "row_counts": json.dumps(counts, sort_keys=True),
+        "loaded_at": now,
+    }
+
+
+def _counts_by_hour(session: Session, plan: Plan) -> dict[Hour, dict[str, int]]:
+    """The rows of each hour of a span, in the tables that are partitioned by hour."""
+    steps = _of_the_hour(plan)
+    counts = {hour: {step.table.name: 0 for step in steps} for hour in plan.hour.hours}
+    for step in steps:
+        for hour_at, count in session.fetch(
+            f"SELECT DATE_TRUNC('hour', {step.table.hour_column}) AS hour_at, COUNT(*) "
+            f"FROM {step.table.full_name} WHERE {step.scope.predicate} GROUP BY 1",
+            step.scope.params,
+        ):
+            hour = Hour.of(hour_at.replace(tzinfo=UTC))
+            if hour not in counts:
+                raise GuardFailed(
+                    f"{step.table.full_name} would hold rows of {hour}, which is not among the "
+                    f"hours of {plan.hour} that are loaded; nothing was changed"
+                )
+            counts[hour][step.table.name] = int(count)
+    return counts
+
+
+def _span(plan: Plan) -> dict[str, datetime]:
+    return {"start_at": naive(plan.hour.start), "end_at": naive(plan.hour.end)}
 
 
 def _hour_at(plan: Plan) -> datetime:

@@ -7,6 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charging_assets.modelling.hour_plans import derived_plans
+from charging_assets.modelling.staging import staging_span_plan
+from charging_assets.partitions import Span
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.storage.flat_files import FlatFile
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
@@ -76,6 +79,23 @@ def test_loads__wrong_content_that_is_replaced_leaves_no_trace(
     first_wrong = [(hour, files_of(wrong[hour], hour)) for hour in order[:HOURS]]
     replaced = loaded(*first_wrong, *((hour, right[hour]) for hour in reversed(order)))
     assert hours.digests(replaced) == hours.digests(loaded(*enumerate(right)))
+
+
+# Which hours of four days there are, and where they are cut into spans.
+FAR_APART = st.lists(st.integers(0, 95), min_size=3, max_size=5, unique=True).map(sorted)
+
+
+@settings(max_examples=max(2, EXAMPLES // 3))
+@given(data=st.data(), at=FAR_APART, cut=st.integers(1, 2), turned=st.booleans())
+def test_loads__of_spans__give_the_same_warehouse_as_hour_by_hour(
+    data: st.DataObject, at: list[int], cut: int, turned: bool
+) -> None:
+    files = {hour: files_of(data.draw(CONTENT), hour) for hour in at}
+    by_span = DuckDBWarehouse(None)
+    for part in (at[cut:], at[:cut]) if turned else (at[:cut], at[cut:]):
+        by_hour = {hours.hour_after(hour): files[hour] for hour in part}
+        by_span.apply_all([staging_span_plan(by_hour), *derived_plans(Span(tuple(by_hour)))])
+    assert hours.digests(by_span) == hours.digests(loaded(*files.items()))
 
 
 def test_digests__see_every_table_and_any_change() -> None:
