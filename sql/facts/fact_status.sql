@@ -1,6 +1,8 @@
 -- Grain: one row per feed, place, EVSE and run of equal status, parking status and connector
 -- overrides within an hour. A run ends at a change, at an absence from a good poll, or at a gap of
 -- over 2.5 cadences; the last two show as a jump of poll_ordinal.
+-- The rows of one state whose ordinals have no jump are a run, whatever else the EVSE was in the
+-- hour. That is nearly all of them, and takes an aggregate; only states that came back are sorted.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH polled AS (
     SELECT
@@ -13,43 +15,57 @@ WITH polled AS (
         parking_status,
         connector_status_overrides,
         poll_ordinal,
-        DATE_TRUNC('hour', slot_at) AS hour_at,
-        -- A clean value is never empty, so an empty text can stand for null in comparisons.
-        COALESCE(status, '') || '|' || COALESCE(parking_status, '')
-        || '|' || COALESCE(connector_status_overrides, '') AS state
+        DATE_TRUNC('hour', slot_at) AS hour_at
     FROM staging.flat_status
     WHERE
         slot_at >= :window_start
         AND slot_at < :window_end
 ),
 
-compared AS (
+states AS (
     SELECT
-        polled.*,
-        LAG(state) OVER (
-            PARTITION BY evse_key, place, hour_at ORDER BY slot_at
-        ) AS previous_state,
-        LAG(poll_ordinal) OVER (
-            PARTITION BY evse_key, place, hour_at ORDER BY slot_at
-        ) AS previous_ordinal,
-        LAG(slot_at) OVER (
-            PARTITION BY evse_key, place, hour_at ORDER BY slot_at
-        ) AS previous_slot_at,
-        ROW_NUMBER() OVER (
-            PARTITION BY evse_key, place, hour_at ORDER BY slot_at
-        ) AS poll_number,
-        COUNT(*) OVER (PARTITION BY evse_key, place, hour_at) AS hour_poll_count,
-        MAX(slot_at) OVER (PARTITION BY evse_key, place, hour_at) AS hour_last_slot_at
+        evse_key,
+        hour_at,
+        place,
+        feed,
+        evse_uid,
+        status,
+        parking_status,
+        connector_status_overrides,
+        MIN(slot_at) AS slot_at,
+        MAX(slot_at) AS last_slot_at,
+        COUNT(*) AS poll_count,
+        MAX(poll_ordinal) - MIN(poll_ordinal) + 1 AS ordinal_count
     FROM polled
+    GROUP BY
+        evse_key, hour_at, place, feed, evse_uid, status, parking_status, connector_status_overrides
 ),
 
-starts AS (
-    SELECT *
-    FROM compared
-    WHERE
-        previous_state IS NULL
-        OR previous_state <> state
-        OR poll_ordinal <> previous_ordinal + 1
+-- A clean value is never empty, so an empty text can stand for null in comparisons.
+interrupted AS (
+    SELECT
+        polled.*,
+        polled.poll_ordinal - ROW_NUMBER() OVER (
+            PARTITION BY
+                polled.evse_key,
+                polled.hour_at,
+                polled.place,
+                polled.status,
+                polled.parking_status,
+                polled.connector_status_overrides
+            ORDER BY polled.poll_ordinal
+        ) AS run_number
+    FROM polled
+    INNER JOIN states
+        ON
+            polled.evse_key = states.evse_key
+            AND polled.hour_at = states.hour_at
+            AND polled.place = states.place
+            AND COALESCE(polled.status, '') = COALESCE(states.status, '')
+            AND COALESCE(polled.parking_status, '') = COALESCE(states.parking_status, '')
+            AND COALESCE(polled.connector_status_overrides, '')
+            = COALESCE(states.connector_status_overrides, '')
+    WHERE states.ordinal_count <> states.poll_count
 )
 
 SELECT
@@ -62,18 +78,31 @@ SELECT
     parking_status,
     connector_status_overrides,
     slot_at AS first_slot_at,
-    COALESCE(
-        LEAD(previous_slot_at) OVER (
-            PARTITION BY evse_key, place, hour_at ORDER BY slot_at
-        ),
-        hour_last_slot_at
-    ) AS last_slot_at,
-    CAST(
-        COALESCE(
-            LEAD(poll_number) OVER (
-                PARTITION BY evse_key, place, hour_at ORDER BY slot_at
-            ),
-            hour_poll_count + 1
-        ) - poll_number AS INTEGER
-    ) AS poll_count
-FROM starts;
+    last_slot_at,
+    CAST(poll_count AS INTEGER) AS poll_count
+FROM states
+WHERE ordinal_count = poll_count
+UNION ALL
+SELECT
+    MIN(slot_at) AS slot_at,
+    feed,
+    place,
+    evse_key,
+    evse_uid,
+    status,
+    parking_status,
+    connector_status_overrides,
+    MIN(slot_at) AS first_slot_at,
+    MAX(slot_at) AS last_slot_at,
+    CAST(COUNT(*) AS INTEGER) AS poll_count
+FROM interrupted
+GROUP BY
+    evse_key,
+    hour_at,
+    place,
+    feed,
+    evse_uid,
+    status,
+    parking_status,
+    connector_status_overrides,
+    run_number;

@@ -1,0 +1,136 @@
+"""P5: fact_status of a day at a hundred times the network, against the bare query over integers.
+
+Belongs here: the measurement. Rows are made by the database itself, in the shape of staging; the
+bare query finds changes by LAG and LEAD over the same rows as three integers, which is what any
+derivation of runs costs at least. Both have two gigabytes and may not spill. fact_status is derived
+hour by hour, as it is loaded. CHARGING_BENCH_STATUS_HOURS says how many hours, 24 by default.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from charging_assets.schemas.flat import FLAT_STATUS
+from charging_assets.schemas.render import create_table
+from charging_assets.storage.dialect import bound
+from charging_assets.storage.sql_files import sql
+
+EVSES = 523_600  # times 144 polls: 75.4 M rows
+POLLS_AN_HOUR = 6
+TARGET = 1.5
+START = datetime(2025, 6, 2)
+MEMORY = "2GB"
+
+_ROWS = f"""
+SELECT
+    TIMESTAMP '2025-06-02' + to_minutes(CAST(10 * polls.n AS INTEGER)) AS slot_at,
+    'simulated' AS feed,
+    'place-' || (evses.n % 38) AS place,
+    CAST(hash(evses.n)::HUGEINT - 9223372036854775808 AS BIGINT) AS evse_key,
+    CAST(evses.n AS VARCHAR) AS evse_uid,
+    TIMESTAMP '2025-06-02' + to_minutes(CAST(10 * polls.n AS INTEGER)) + INTERVAL 3 SECOND
+        AS observed_at,
+    -- A state lasts for two and a half hours; one poll in a hundred is a blip.
+    CASE
+        WHEN hash(evses.n, polls.n) % 100 = 0 THEN 'UNKNOWN'
+        WHEN hash(evses.n, (polls.n + evses.n) // 15) % 5 = 0 THEN 'CHARGING'
+        WHEN hash(evses.n, (polls.n + evses.n) // 15) % 50 = 1 THEN 'OUTOFORDER'
+        ELSE 'AVAILABLE'
+    END AS status,
+    CASE WHEN evses.n % 20 = 0 THEN 'FREE' END AS parking_status,
+    CAST(NULL AS VARCHAR) AS connector_status_overrides,
+    CAST(polls.n % {POLLS_AN_HOUR} + 1 AS INTEGER) AS poll_ordinal
+FROM range({EVSES}) AS evses(n), range(:first, :last) AS polls(n)
+ORDER BY evse_key, slot_at
+"""
+_BARE = """
+WITH compared AS (
+    SELECT evse_key, slot, status,
+        LAG(status) OVER (PARTITION BY evse_key ORDER BY slot) AS previous
+    FROM integers
+)
+SELECT evse_key, slot, status, LEAD(slot) OVER (PARTITION BY evse_key ORDER BY slot) AS next_slot
+FROM compared
+WHERE previous IS NULL OR previous <> status
+"""
+Statement = tuple[str, dict[str, Any]]
+
+
+def run() -> list[dict[str, Any]]:
+    """The ratio of fact_status to the bare query, the better of two runs each."""
+    hours = int(os.environ.get("CHARGING_BENCH_STATUS_HOURS", "24"))
+    with tempfile.TemporaryDirectory() as folder:
+        connection = duckdb.connect(str(Path(folder) / "status.duckdb"))
+        connection.execute("SET TimeZone = 'UTC'")
+        rows = _fill(connection, hours)
+        connection.execute(f"SET memory_limit = '{MEMORY}'")
+        # Without a folder for it nothing can spill: a query that needs to fails.
+        connection.execute("SET temp_directory = ''")
+        fact = [
+            bound(
+                sql("facts/fact_status"),
+                {
+                    "window_start": START + timedelta(hours=hour),
+                    "window_end": START + timedelta(hours=hour + 1),
+                },
+                "duckdb",
+            )
+            for hour in range(hours)
+        ]
+        bare_s, fact_s = (
+            min(_timed(connection, statements) for _ in range(2))
+            for statements in ([(_BARE, {})], fact)
+        )
+        connection.close()
+    ratio = fact_s / bare_s
+    return [
+        {
+            "goal": "P5 fact_status, against the bare query over integers",
+            "ratio": round(ratio, 2),
+            "target": TARGET,
+            "met": ratio <= TARGET and hours >= 24,
+            "rows": rows,
+            "hours": hours,
+            "memory": MEMORY,
+            "seconds_bare": round(bare_s, 2),
+            "seconds_fact_status": round(fact_s, 2),
+        }
+    ]
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, hours: int) -> int:
+    connection.execute("CREATE SCHEMA staging")
+    connection.execute(create_table(FLAT_STATUS, dialect="duckdb"))
+    names = ", ".join(FLAT_STATUS.names)
+    for hour in range(hours):
+        polls = {"first": hour * POLLS_AN_HOUR, "last": (hour + 1) * POLLS_AN_HOUR}
+        made = _ROWS.replace(":first", str(polls["first"])).replace(":last", str(polls["last"]))
+        connection.execute(
+            f"INSERT INTO staging.flat_status ({names}) SELECT {names} FROM ({made})"
+        )
+    connection.execute(
+        "CREATE TABLE integers AS SELECT evse_key, CAST(epoch(slot_at) AS BIGINT) AS slot, "
+        "CAST(CASE status WHEN 'AVAILABLE' THEN 1 WHEN 'CHARGING' THEN 2 WHEN 'UNKNOWN' THEN 3 "
+        "ELSE 4 END AS SMALLINT) AS status FROM staging.flat_status"
+    )
+    connection.execute("CHECKPOINT")
+    found = connection.execute("SELECT COUNT(*) FROM staging.flat_status").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _timed(connection: duckdb.DuckDBPyConnection, statements: Iterable[Statement]) -> float:
+    took = 0.0
+    for statement, values in statements:
+        began = time.perf_counter()
+        connection.execute(f"CREATE OR REPLACE TEMPORARY TABLE made AS {statement}", values)
+        took += time.perf_counter() - began
+    connection.execute("DROP TABLE made")
+    return took
