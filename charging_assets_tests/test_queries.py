@@ -31,7 +31,9 @@ def _evse(uid, status, **fields):
 def charging():
     ccs = {"standard": "IEC_62196_T2_COMBO", "max_power": 150}
     first = [hours.station([_evse("e1", "CHARGING")])]
-    then = [hours.station([_evse("e1", "AVAILABLE"), _evse("e2", "AVAILABLE", **ccs)], name="New")]
+    relabelled = _evse("e1", "AVAILABLE") | {"id": "DE*NEW*Ee1"}
+    unlike = _evse("e2", "AVAILABLE", **ccs) | {"capabilities": ["RESERVABLE"]}
+    then = [hours.station([relabelled, unlike], name="New")]
     told: dict[float, Any] = {0: first, 10: then, 20: then}
     # The marts are put in by hand, below.
     warehouse = hours.loaded(told, only=("dim_", "fact_poll", "fact_status"))
@@ -66,7 +68,7 @@ def _asked(charging, words):
 
 
 def test_queries__there_are_a_dozen():
-    assert len(QUESTIONS) == 12
+    assert len(QUESTIONS) == 15
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -84,6 +86,9 @@ def test_queries__run_and_name_columns(charging, question):
         ("unknown", "unknown_share", [0.25]),
         ("never seen charging", "evse_uid", ["e2"]),
         ("gaps", "coverage", [0.5]),
+        ("open at a time", "station_id", ["s1"]),
+        ("card reader", "evse_uid", ["e1"]),
+        ("relabelled", "former_evse_id", ["DE*TST*Ee1"]),
         ("What changed", "name", ["Station s1", "New"]),
         ("fields change", "polls", [3]),
     ],

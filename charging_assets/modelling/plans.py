@@ -18,6 +18,7 @@ from charging_assets.storage.plan import (
     Guard,
     Plan,
     Replace,
+    Scope,
     Temp,
     hour_scope,
     key_scope,
@@ -43,11 +44,12 @@ _HISTORY = (
 
 @dataclass(frozen=True)
 class Entity:
-    """An entity with history: its dimension, its attribute states, its key."""
+    """An entity with history: its dimension, its attribute states, and what is told from them."""
 
     name: str
     dimension: Table
     attributes: Table
+    bridges: tuple[Table, ...] = ()
 
     @property
     def key_column(self) -> str:
@@ -56,11 +58,22 @@ class Entity:
     @property
     def statements(self) -> list[str]:
         names = [*_HISTORY, self.attributes.name, self.dimension.name]
+        names += [bridge.name for bridge in self.bridges]
         return [f"dimensions/{name}" for name in names]
 
 
-STATION = Entity("station", tables.DIM_STATION, tables.STATION_ATTRIBUTES)
-EVSE = Entity("evse", tables.DIM_EVSE, tables.EVSE_ATTRIBUTES)
+STATION = Entity(
+    "station",
+    tables.DIM_STATION,
+    tables.STATION_ATTRIBUTES,
+    bridges=(tables.BRIDGE_STATION_OPENING,),
+)
+EVSE = Entity(
+    "evse",
+    tables.DIM_EVSE,
+    tables.EVSE_ATTRIBUTES,
+    bridges=(tables.BRIDGE_EVSE_CAPABILITY, tables.BRIDGE_EVSE_ALIAS),
+)
 CONNECTOR = Entity("connector", tables.DIM_CONNECTOR, tables.CONNECTOR_ATTRIBUTES)
 ENTITIES = (STATION, EVSE, CONNECTOR)
 FACTS = (tables.FACT_POLL, tables.FACT_STATUS)
@@ -74,6 +87,7 @@ def dimension_version(entity: Entity) -> str:
         tables.ENTITY_VERSION,
         entity.dimension,
         entity.attributes,
+        *entity.bridges,
     ]
     return code_version(entity.statements, own)
 
@@ -127,8 +141,21 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
                 remedy="Two published ids have the same 64-bit hash; please report both.",
             ),
             Replace(entity.dimension, touched_scope, sql(f"dimensions/{entity.dimension.name}")),
+            *(
+                Replace(bridge, _bridge_scope(bridge), sql(f"dimensions/{bridge.name}"))
+                for bridge in entity.bridges
+            ),
         ),
     )
+
+
+def _bridge_scope(bridge: Table) -> Scope:
+    """The rows of touched entities; of aliases, also those in which one is the former."""
+    own = key_scope(bridge.key[0], "touched_entity")
+    if bridge is not tables.BRIDGE_EVSE_ALIAS:
+        return own
+    former = key_scope("former_evse_key", "touched_entity")
+    return Scope(f"({own.predicate} OR {former.predicate})")
 
 
 def _shared_keys(entity: Entity) -> str:

@@ -13,6 +13,13 @@ FLAT_POLL = Reference(_POLL, "staging.flat_polls", _POLL)
 POLL = Reference(_POLL, "warehouse.fact_poll", _POLL)
 STATION = Reference(("station_key",), "warehouse.dim_station", ("station_key",), as_of=True)
 EVSE = Reference(("evse_key",), "warehouse.dim_evse", ("evse_key",), as_of=True)
+STATION_VERSION = Reference(
+    ("station_key", "valid_from"), "warehouse.dim_station", ("station_key", "valid_from")
+)
+EVSE_VERSION = Reference(
+    ("evse_key", "valid_from"), "warehouse.dim_evse", ("evse_key", "valid_from")
+)
+FORMER_EVSE = Reference(("former_evse_key",), "warehouse.dim_evse", ("evse_key",), as_of=True)
 TIME = Reference(
     ("slot_at", "time_zone"), "warehouse.dim_time", ("slot_at", "time_zone"), as_of=True
 )

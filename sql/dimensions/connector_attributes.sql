@@ -1,7 +1,20 @@
 -- Grain: one row per connector and distinct attribute state that one of its versions names.
--- States are those held and those of the hour; rows of one state are equal.
+-- States are those held and those of the hour; rows of one state are equal, so one is enough.
 -- Scope: the connectors in touched_entity; the hour's slots are in [:window_start, :window_end).
-WITH told AS (
+WITH first_told AS (
+    SELECT
+        connector_key,
+        attribute_hash,
+        MIN(slot_at) AS slot_at
+    FROM staging.flat_connectors
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+    GROUP BY connector_key, attribute_hash
+),
+
+told AS (
     SELECT
         connector_key,
         attribute_hash,
@@ -21,25 +34,26 @@ WITH told AS (
     WHERE connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
     UNION
     SELECT
-        connector_key,
-        attribute_hash,
-        feed,
-        connector_id,
-        evse_key,
-        evse_uid,
-        standard,
-        format,
-        power_type,
-        ampere,
-        voltage,
-        max_power_kw,
-        tariff_id,
-        extra
-    FROM staging.flat_connectors
-    WHERE
-        slot_at >= :window_start
-        AND slot_at < :window_end
-        AND connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        states.connector_key,
+        states.attribute_hash,
+        states.feed,
+        states.connector_id,
+        states.evse_key,
+        states.evse_uid,
+        states.standard,
+        states.format,
+        states.power_type,
+        states.ampere,
+        states.voltage,
+        states.max_power_kw,
+        states.tariff_id,
+        states.extra
+    FROM staging.flat_connectors AS states
+    INNER JOIN first_told
+        ON
+            states.connector_key = first_told.connector_key
+            AND states.attribute_hash = first_told.attribute_hash
+            AND states.slot_at = first_told.slot_at
 ),
 
 named AS (

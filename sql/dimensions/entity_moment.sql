@@ -60,22 +60,50 @@ after_hour AS (
     WHERE slot_at >= :window_end
 ),
 
+latest_at AS (
+    SELECT
+        entity_key,
+        MAX(seen_at) AS seen_at
+    FROM before_hour
+    GROUP BY entity_key
+),
+
 latest AS (
     SELECT
-        before_hour.*,
-        ROW_NUMBER() OVER (
-            PARTITION BY entity_key ORDER BY seen_at DESC, attribute_hash ASC
-        ) AS nearness
+        before_hour.entity_key,
+        before_hour.seen_at,
+        MIN(before_hour.attribute_hash) AS attribute_hash,
+        MIN(before_hour.feed) AS feed,
+        MIN(before_hour.place) AS place
     FROM before_hour
+    INNER JOIN latest_at
+        ON
+            before_hour.entity_key = latest_at.entity_key
+            AND before_hour.seen_at = latest_at.seen_at
+    GROUP BY before_hour.entity_key, before_hour.seen_at
+),
+
+earliest_at AS (
+    SELECT
+        entity_key,
+        MIN(seen_at) AS seen_at
+    FROM after_hour
+    GROUP BY entity_key
 ),
 
 earliest AS (
     SELECT
-        after_hour.*,
-        ROW_NUMBER() OVER (
-            PARTITION BY entity_key ORDER BY seen_at ASC, attribute_hash ASC
-        ) AS nearness
+        after_hour.entity_key,
+        after_hour.seen_at,
+        MIN(after_hour.attribute_hash) AS attribute_hash,
+        MIN(after_hour.feed) AS feed,
+        MIN(after_hour.place) AS place
     FROM after_hour
+    INNER JOIN earliest_at
+        ON
+            after_hour.entity_key = earliest_at.entity_key
+            AND after_hour.seen_at = earliest_at.seen_at
+    GROUP BY after_hour.entity_key, after_hour.seen_at
 )
 
 SELECT
@@ -87,7 +115,6 @@ SELECT
     1 AS is_before,
     0 AS is_after
 FROM latest
-WHERE nearness = 1
 UNION
 SELECT
     entity_key,
@@ -123,5 +150,4 @@ SELECT
     seen_at,
     0 AS is_before,
     1 AS is_after
-FROM earliest
-WHERE nearness = 1;
+FROM earliest;

@@ -1,7 +1,20 @@
 -- Grain: one row per evse and distinct attribute state that one of its versions names.
--- States are those held and those of the hour; rows of one state are equal.
+-- States are those held and those of the hour; rows of one state are equal, so one is enough.
 -- Scope: the evses in touched_entity; the hour's slots are in [:window_start, :window_end).
-WITH told AS (
+WITH first_told AS (
+    SELECT
+        evse_key,
+        attribute_hash,
+        MIN(slot_at) AS slot_at
+    FROM staging.flat_evses
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+    GROUP BY evse_key, attribute_hash
+),
+
+told AS (
     SELECT
         evse_key,
         attribute_hash,
@@ -25,29 +38,30 @@ WITH told AS (
     WHERE evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
     UNION
     SELECT
-        evse_key,
-        attribute_hash,
-        feed,
-        evse_uid,
-        station_key,
-        station_id,
-        evse_id,
-        physical_reference,
-        floor_level,
-        vehicle_type,
-        charging_point_position,
-        charging_station_position,
-        parking_space_numbers,
-        public_comment,
-        is_roaming,
-        is_reservable,
-        capabilities,
-        extra
-    FROM staging.flat_evses
-    WHERE
-        slot_at >= :window_start
-        AND slot_at < :window_end
-        AND evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        states.evse_key,
+        states.attribute_hash,
+        states.feed,
+        states.evse_uid,
+        states.station_key,
+        states.station_id,
+        states.evse_id,
+        states.physical_reference,
+        states.floor_level,
+        states.vehicle_type,
+        states.charging_point_position,
+        states.charging_station_position,
+        states.parking_space_numbers,
+        states.public_comment,
+        states.is_roaming,
+        states.is_reservable,
+        states.capabilities,
+        states.extra
+    FROM staging.flat_evses AS states
+    INNER JOIN first_told
+        ON
+            states.evse_key = first_told.evse_key
+            AND states.attribute_hash = first_told.attribute_hash
+            AND states.slot_at = first_told.slot_at
 ),
 
 named AS (

@@ -1,7 +1,20 @@
 -- Grain: one row per station and distinct attribute state that one of its versions names.
--- States are those held and those of the hour; rows of one state are equal.
+-- States are those held and those of the hour; rows of one state are equal, so one is enough.
 -- Scope: the stations in touched_entity; the hour's slots are in [:window_start, :window_end).
-WITH told AS (
+WITH first_told AS (
+    SELECT
+        station_key,
+        attribute_hash,
+        MIN(slot_at) AS slot_at
+    FROM staging.flat_stations
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND station_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+    GROUP BY station_key, attribute_hash
+),
+
+told AS (
     SELECT
         station_key,
         attribute_hash,
@@ -30,34 +43,35 @@ WITH told AS (
     WHERE station_key IN (SELECT touched_entity.entity_key FROM touched_entity)
     UNION
     SELECT
-        station_key,
-        attribute_hash,
-        feed,
-        station_id,
-        name,
-        address,
-        city,
-        postal_code,
-        country,
-        latitude,
-        longitude,
-        directions,
-        comment,
-        operator_id,
-        operator_name,
-        operator_hotline,
-        owner,
-        publication_status,
-        is_roaming,
-        is_open_24_7,
-        opening_hours,
-        tariff_zones,
-        extra
-    FROM staging.flat_stations
-    WHERE
-        slot_at >= :window_start
-        AND slot_at < :window_end
-        AND station_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        states.station_key,
+        states.attribute_hash,
+        states.feed,
+        states.station_id,
+        states.name,
+        states.address,
+        states.city,
+        states.postal_code,
+        states.country,
+        states.latitude,
+        states.longitude,
+        states.directions,
+        states.comment,
+        states.operator_id,
+        states.operator_name,
+        states.operator_hotline,
+        states.owner,
+        states.publication_status,
+        states.is_roaming,
+        states.is_open_24_7,
+        states.opening_hours,
+        states.tariff_zones,
+        states.extra
+    FROM staging.flat_stations AS states
+    INNER JOIN first_told
+        ON
+            states.station_key = first_told.station_key
+            AND states.attribute_hash = first_told.attribute_hash
+            AND states.slot_at = first_told.slot_at
 ),
 
 named AS (

@@ -1,0 +1,98 @@
+-- Grain: one row per EVSE, former identity and time at which it changed.
+-- A relabelled EVSE keeps its uid and has another EVSE-ID: that is seen. That one EVSE took the
+-- place of another is a guess: it was first seen in the 30 days after the other had disappeared for
+-- good, and has its EVSE-ID, or its station and physical reference.
+-- Scope: the EVSEs in touched_entity, and pairs with one of them.
+WITH versions AS (
+    SELECT
+        evse_key,
+        feed,
+        place,
+        evse_uid,
+        evse_id,
+        station_key,
+        physical_reference,
+        valid_from,
+        valid_to,
+        close_reason,
+        LAG(evse_id) OVER (PARTITION BY evse_key ORDER BY valid_from) AS evse_id_before,
+        ROW_NUMBER() OVER (PARTITION BY evse_key ORDER BY valid_from) AS age_rank,
+        ROW_NUMBER() OVER (PARTITION BY evse_key ORDER BY valid_from DESC) AS newness_rank
+    FROM warehouse.dim_evse
+),
+
+first_versions AS (
+    SELECT * FROM versions
+    WHERE age_rank = 1
+),
+
+gone AS (
+    SELECT * FROM versions
+    WHERE
+        newness_rank = 1
+        AND close_reason = 'disappeared'
+),
+
+pairs AS (
+    SELECT
+        first_versions.evse_key,
+        first_versions.feed,
+        first_versions.place,
+        first_versions.evse_uid,
+        first_versions.evse_id,
+        gone.evse_key AS former_evse_key,
+        gone.evse_uid AS former_evse_uid,
+        gone.evse_id AS former_evse_id,
+        first_versions.valid_from AS changed_at,
+        CASE
+            WHEN first_versions.evse_id = gone.evse_id THEN 'same_evse_id'
+            WHEN
+                first_versions.station_key = gone.station_key
+                AND first_versions.physical_reference = gone.physical_reference
+                THEN 'same_position'
+        END AS reason
+    FROM first_versions
+    INNER JOIN gone
+        ON
+            first_versions.feed = gone.feed
+            AND first_versions.evse_key <> gone.evse_key
+            AND first_versions.valid_from >= gone.valid_to
+            AND first_versions.valid_from < DATEADD('day', 30, gone.valid_to)
+)
+
+SELECT
+    evse_key,
+    feed,
+    place,
+    evse_uid,
+    evse_id,
+    evse_key AS former_evse_key,
+    evse_uid AS former_evse_uid,
+    evse_id_before AS former_evse_id,
+    valid_from AS changed_at,
+    CAST('relabelled' AS VARCHAR(32)) AS reason,
+    FALSE AS is_guess
+FROM versions
+WHERE
+    evse_id_before <> evse_id
+    AND evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+UNION ALL
+SELECT
+    evse_key,
+    feed,
+    place,
+    evse_uid,
+    evse_id,
+    former_evse_key,
+    former_evse_uid,
+    former_evse_id,
+    changed_at,
+    CAST(reason AS VARCHAR(32)) AS reason,
+    TRUE AS is_guess
+FROM pairs
+WHERE
+    reason IS NOT NULL
+    AND (
+        evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        OR former_evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+    );

@@ -1,0 +1,72 @@
+-- Grain: one row per EVSE, capability and version of the EVSE that has it.
+-- The list is canonical JSON (texts, sorted, without white space), so its members stand between
+-- quotation marks. A member that holds one itself, or a backslash, would be cut in the wrong place:
+-- lists with a backslash are left to readers of JSON. None of OCPI's capabilities has either.
+-- Scope: the EVSEs in touched_entity.
+WITH digits AS (
+    SELECT 0 AS digit
+    UNION ALL
+    SELECT 1 AS digit
+    UNION ALL
+    SELECT 2 AS digit
+    UNION ALL
+    SELECT 3 AS digit
+    UNION ALL
+    SELECT 4 AS digit
+    UNION ALL
+    SELECT 5 AS digit
+    UNION ALL
+    SELECT 6 AS digit
+    UNION ALL
+    SELECT 7 AS digit
+    UNION ALL
+    SELECT 8 AS digit
+    UNION ALL
+    SELECT 9 AS digit
+),
+
+numbers AS (
+    SELECT tens.digit * 10 + ones.digit + 1 AS place_number
+    FROM digits AS tens
+    CROSS JOIN digits AS ones
+),
+
+lists AS (
+    SELECT
+        evse_key,
+        feed,
+        place,
+        evse_uid,
+        valid_from,
+        valid_to,
+        is_current,
+        SUBSTRING(capabilities, 3, LENGTH(capabilities) - 4) AS members
+    FROM warehouse.dim_evse
+    WHERE
+        evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND LENGTH(capabilities) > 4
+        AND POSITION(CHR(92) IN capabilities) = 0
+),
+
+counted AS (
+    SELECT
+        lists.*,
+        (LENGTH(members) - LENGTH(REPLACE(members, '","', ''))) / 3 + 1 AS member_count
+    FROM lists
+)
+
+SELECT
+    counted.evse_key,
+    counted.feed,
+    counted.place,
+    counted.evse_uid,
+    CAST(
+        SPLIT_PART(counted.members, '","', CAST(numbers.place_number AS INTEGER))
+        AS VARCHAR(1024)
+    ) AS capability,
+    counted.valid_from,
+    counted.valid_to,
+    counted.is_current
+FROM counted
+INNER JOIN numbers
+    ON counted.member_count >= numbers.place_number;
