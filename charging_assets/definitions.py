@@ -14,6 +14,7 @@ import dagster as dg
 from charging_assets import deployments
 from charging_assets.acquisition.assets import raw_api_snapshots
 from charging_assets.automation.jobs import JOBS
+from charging_assets.automation.rebuild_job import rebuild_job
 from charging_assets.automation.schedules import SCHEDULES
 from charging_assets.automation.sensors import SENSORS
 from charging_assets.checks.assets import CHECKS
@@ -37,7 +38,7 @@ def build(
             *REPORTS,
         ],
         asset_checks=CHECKS,
-        jobs=[*JOBS, check_hours_job],
+        jobs=[*JOBS, check_hours_job, rebuild_job],
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources=deployments.resources(storage or deployments.storage(), feeds),

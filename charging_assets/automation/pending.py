@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -61,6 +61,23 @@ class _Row:
     is_staged: bool
 
 
+@dataclass(frozen=True)
+class Staleness:
+    """The state of all archived hours.
+
+    `known` are the archived hours with their raw objects; `loaded` have any ledger row; `staged`
+    are in staging now; `stale` are the archived hours whose rows an asset lacks, or has from other
+    polls or code, by asset in the order of loading; `status_rows` is how many rows of flat_status
+    an hour was staged with.
+    """
+
+    known: Mapping[Hour, Sequence[str]]
+    loaded: frozenset[Hour]
+    staged: frozenset[Hour]
+    stale: Mapping[str, frozenset[Hour]]
+    status_rows: Mapping[Hour, int]
+
+
 @cache
 def expected_versions() -> dict[str, str]:
     """The code version that each modelling asset's rows should have."""
@@ -94,6 +111,31 @@ def stale_hours(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[
     return _compared(known, ledger, None)
 
 
+def staleness(lake: Lake, warehouse: Warehouse) -> Staleness:
+    """What is known, loaded and stale of every asset, for those who load many hours at once."""
+    known = hours_known(lake)
+    try:
+        ledger, counts = _ledger(warehouse), _row_counts(warehouse)
+    except NoWarehouse:
+        ledger, counts = {}, {}
+    stale: dict[str, set[Hour]] = {asset: set() for asset in expected_versions()}
+    for hour, keys in known.items():
+        for asset, _ in _reasons(hour, digest(keys), expected_versions(), ledger, counts):
+            stale[asset].add(hour)
+        # What is derived from an hour that will be staged anew is of another staging then.
+        if hour in stale[STAGED]:
+            for hours in stale.values():
+                hours.add(hour)
+    staging = {hour: row for (asset, hour), row in ledger.items() if asset == STAGED}
+    return Staleness(
+        known=known,
+        loaded=frozenset(hour for _, hour in ledger),
+        staged=frozenset(hour for hour, row in staging.items() if row.is_staged),
+        stale={asset: frozenset(hours) for asset, hours in stale.items()},
+        status_rows={hour: row.row_counts.get("flat_status", 0) for hour, row in staging.items()},
+    )
+
+
 def _compared(
     known: Mapping[Hour, Sequence[str]],
     ledger: Mapping[tuple[str, Hour], _Row],
@@ -115,21 +157,39 @@ def _reason(
     ledger: Mapping[tuple[str, Hour], _Row],
     counts: Counts | None,
 ) -> str | None:
+    reasons = _reasons(hour, archive_digest, versions, ledger, counts)
+    return next((reason for _, reason in reasons), None)
+
+
+def _reasons(
+    hour: Hour,
+    archive_digest: str,
+    versions: Mapping[str, str],
+    ledger: Mapping[tuple[str, Hour], _Row],
+    counts: Counts | None,
+) -> Iterator[tuple[str, str]]:
+    """The assets that are stale for an hour, and why."""
+    staged = ledger.get((STAGED, hour))
     for asset, version in versions.items():
         row = ledger.get((asset, hour))
         if row is None:
-            return f"{asset} is not loaded"
-        if row.archive_digest != archive_digest:
-            return f"{asset} was made from another archive of the hour"
-        if row.code_version != version:
-            return f"{asset} was made by other code"
+            yield asset, f"{asset} is not loaded"
+        elif row.archive_digest != archive_digest:
+            yield asset, f"{asset} was made from another archive of the hour"
+        elif row.code_version != version:
+            yield asset, f"{asset} was made by other code"
         # A load that was cut off after staging: what is derived is still of the flat files before.
-        if asset != STAGED and row.input_digest != ledger[STAGED, hour].input_digest:
-            return f"{asset} was made from an earlier staging of the hour"
-        for name, expected in row.row_counts.items():
-            held = _held(asset, name, hour, counts)
-            if held is not None and row.is_staged and held != expected:
-                return f"{name} has {held} rows, the ledger says {expected}"
+        elif staged is None or row.input_digest != staged.input_digest:
+            yield asset, f"{asset} was made from an earlier staging of the hour"
+        elif reason := _miscounted(asset, hour, row, counts):
+            yield asset, reason
+
+
+def _miscounted(asset: str, hour: Hour, row: _Row, counts: Counts | None) -> str | None:
+    for name, expected in row.row_counts.items():
+        held = _held(asset, name, hour, counts)
+        if held is not None and row.is_staged and held != expected:
+            return f"{name} has {held} rows, the ledger says {expected}"
     return None
 
 

@@ -25,6 +25,7 @@ from charging_assets.cli import (
     importing,
     live,
     loading,
+    rebuilding,
     simulating,
     status,
     ui,
@@ -32,8 +33,8 @@ from charging_assets.cli import (
 from charging_assets.cli.errors import exit_code
 
 _COMMANDS = (
-    importing, simulating, loading, status, doctor, live, ui, dashboard, demo, accepting, draining,
-    compacting,
+    importing, simulating, loading, rebuilding, status, doctor, live, ui, dashboard, demo,
+    accepting, draining, compacting,
 )  # fmt: skip
 _DESCRIPTION = """\
 Public EV-charging APIs, archived and modelled as Dagster assets.

@@ -23,9 +23,9 @@ _NARROWEST, _WIDEST = 80, 100
 
 
 class Step(Protocol):
-    """Says that one step of a progress is done, and what came of it."""
+    """Says that a step of a progress is done, or several at once, and what came of it."""
 
-    def __call__(self, told: str, *, failed: bool = False) -> None: ...
+    def __call__(self, told: str, *, failed: bool = False, count: int = 1) -> None: ...
 
 
 def out() -> Console:
@@ -76,14 +76,14 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Step]:
     )
     task = bar.add_task(label, total=total, told="")
 
-    def step(told: str, *, failed: bool = False) -> None:
+    def step(told: str, *, failed: bool = False, count: int = 1) -> None:
         nonlocal done
-        done += 1
+        done += count
         bar.update(task, completed=done, told=escape(told))
         if failed or not (shows_bar or quiet):
             colour = "red" if failed else "default"
-            count = f"{done:>{len(str(total))}}/{total}"
-            line = f"{label} {count} {time.monotonic() - began:6.1f} s  {told}"
+            so_far = f"{done:>{len(str(total))}}/{total}"
+            line = f"{label} {so_far} {time.monotonic() - began:6.1f} s  {told}"
             bar.console.print(f"[{colour}]{escape(line)}[/]", soft_wrap=True)
 
     with bar:

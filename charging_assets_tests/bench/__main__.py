@@ -19,7 +19,9 @@ from charging_assets_tests.bench import (
     bench_history,
     bench_load,
     bench_poll,
+    bench_rebuild,
     bench_replay,
+    bench_status,
 )
 
 TARGET = Path("build/bench.json")
@@ -33,8 +35,10 @@ def main() -> None:
         ("archive", bench_archive.run),
         ("polling", lambda: [bench_poll.run()]),
         ("loading", bench_load.run),
+        ("status runs", bench_status.run),
         ("history", bench_history.run),
         ("pages of the dashboard", bench_dashboard.run),
+        ("rebuilds", bench_rebuild.run),
         ("Dagster's share", bench_dagster.run),
         ("Dagster's share of a replay", bench_replay.run),
     ):

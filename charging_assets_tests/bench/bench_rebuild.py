@@ -1,0 +1,152 @@
+"""Rebuilds: everything from raw objects alone, and a year of dimensions from flat files.
+
+Belongs here: the measurement. CHARGING_BENCH_REBUILD_DAYS says how many days of the network at 1x
+are simulated and rebuilt from raw (half a year is 183), CHARGING_BENCH_DIMENSION_DAYS how many days
+of dimensions are rebuilt (a year is 365); where that is more than was simulated, the simulated
+days' flat files are put before them again and again, with their times moved. What is told is the
+size that ran; the targets are of the whole sizes, and a goal is met only by them.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.automation.rebuild import rebuild, work
+from charging_assets.modelling.plans import ENTITIES, dimension_plan
+from charging_assets.modelling.staging import ASSET as STAGED
+from charging_assets.modelling.staging import prune
+from charging_assets.partitions import Hour, Span, hours_between
+from charging_assets.preprocessing.version import flat_version
+from charging_assets.schemas.flat import (
+    FLAT_CONNECTORS,
+    FLAT_EVSES,
+    FLAT_POLLS,
+    FLAT_STATIONS,
+)
+from charging_assets.schemas.table import Table
+from charging_assets.simulator import Network, write_history
+from charging_assets.storage.flat_files import open_flat, write_flat
+from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.plan import Input, LoadRows, Plan, hour_scope
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+
+FIRST = Hour.parse("2025-06-02T00")
+HALF_A_YEAR, YEAR = 183, 365
+# For half a year from raw no time is asked for, only that it is told.
+YEAR_WITHIN_S = 600.0
+_OF_DIMENSIONS = (FLAT_POLLS, FLAT_STATIONS, FLAT_EVSES, FLAT_CONNECTORS)
+_WINDOW = 24 * 30
+
+
+def run() -> list[dict[str, Any]]:
+    """Seconds of both rebuilds, of the sizes that the environment asks for."""
+    days = int(os.environ.get("CHARGING_BENCH_REBUILD_DAYS", "1"))
+    dimension_days = int(os.environ.get("CHARGING_BENCH_DIMENSION_DAYS", "30"))
+    with tempfile.TemporaryDirectory() as folder:
+        lake = LocalLake(Path(folder) / "lake")
+        write_history(lake, Network(seed=3), FIRST, _after(FIRST, 24 * days))
+        everything = _from_raw(lake, Path(folder) / "all.duckdb", days)
+        simulated = list(hours_archived(lake))
+        hours = _lengthen(lake, simulated, 24 * dimension_days)
+        dimensions = _dimensions(lake, Path(folder) / "dimensions.duckdb", hours)
+    return [everything, dimensions]
+
+
+def _from_raw(lake: LocalLake, path: Path, days: int) -> dict[str, Any]:
+    warehouse = DuckDBWarehouse(path)
+    began = time.perf_counter()
+    asked = work(lake, warehouse)
+    rebuilt = rebuild(lake, warehouse, asked, lambda step: None, workers=os.cpu_count() or 1)
+    took = time.perf_counter() - began
+    assert not rebuilt.failed
+    return {
+        "goal": "everything of half a year from raw alone, timed (seconds a day of history)",
+        "ratio": round(took / days, 2),
+        "target": None,
+        "met": days >= HALF_A_YEAR,
+        "days": days,
+        "seconds": round(took, 1),
+        "seconds_by_asset": {name: round(spent, 1) for name, spent in rebuilt.seconds.items()},
+    }
+
+
+def _dimensions(lake: LocalLake, path: Path, hours: Sequence[Hour]) -> dict[str, Any]:
+    """All dimensions from flat files into an empty warehouse, in windows of a month."""
+    warehouse = DuckDBWarehouse(path)
+    began = time.perf_counter()
+    spent = {"staging": 0.0, **{entity.dimension.name: 0.0 for entity in ENTITIES}}
+    for at in range(0, len(hours), _WINDOW):
+        month = hours[at : at + _WINDOW]
+        started = time.perf_counter()
+        for day in range(0, len(month), 24):
+            warehouse.apply(_staged(lake, month[day : day + 24]))
+        spent["staging"] += time.perf_counter() - started
+        for entity in ENTITIES:
+            started = time.perf_counter()
+            warehouse.apply(dimension_plan(entity, Span(tuple(month))))
+            spent[entity.dimension.name] += time.perf_counter() - started
+        prune(warehouse, Span(tuple(month)))
+    took = time.perf_counter() - began
+    days = len(hours) / 24
+    return {
+        "goal": "dimensions of a year rebuilt, against ten minutes",
+        "ratio": round(took / days * YEAR / YEAR_WITHIN_S, 2),
+        "target": 1.0,
+        "met": took / days * YEAR <= YEAR_WITHIN_S and days >= YEAR,
+        "days": round(days),
+        "seconds": round(took, 1),
+        "seconds_by_step": {name: round(part, 1) for name, part in spent.items()},
+    }
+
+
+def _staged(lake: LocalLake, hours: Sequence[Hour]) -> Plan:
+    """What dimensions read of a day, in staging: no status, which is no cost of theirs."""
+    span = Span(tuple(hours))
+    steps = tuple(
+        LoadRows(table, hour_scope(table, span), partial(_read, lake, table, span))
+        for table in _OF_DIMENSIONS
+    )
+    inputs = {hour: Input(hour.key, hour.key) for hour in hours}
+    return Plan(asset=STAGED, hour=span, code_version="bench", steps=steps, inputs=inputs)
+
+
+def _read(lake: LocalLake, table: Table, span: Span) -> pa.Table:
+    return pa.concat_tables([open_flat(lake, table, hour).read() for hour in span.hours])
+
+
+def _lengthen(lake: LocalLake, simulated: Sequence[Hour], count: int) -> list[Hour]:
+    """Flat files of `count` hours that end with the simulated ones."""
+    last = simulated[-1]
+    wanted = list(hours_between(_after(last, 1 - count), last))
+    for number, hour in enumerate(reversed(wanted)):
+        source = simulated[-1 - number % len(simulated)]
+        if source == hour:
+            continue
+        for table in _OF_DIMENSIONS:
+            rows = _moved(open_flat(lake, table, source).read(), hour.start - source.start)
+            made = {"archive_digest": hour.key, "code_version": flat_version()}
+            write_flat(lake, table, hour, rows, **made)
+    return wanted
+
+
+def _after(hour: Hour, count: int) -> Hour:
+    return Hour(hour.start + timedelta(hours=count))
+
+
+def _moved(rows: pa.Table, by: timedelta) -> pa.Table:
+    for number, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            moved = pc.add(rows.column(number), pa.scalar(by, pa.duration("us")))
+            rows = rows.set_column(number, field, moved.cast(field.type))
+    return rows
