@@ -56,6 +56,7 @@ class Network:
     `hostile.KINDS`). `overrides` is the share of two-connector EVSEs whose second connector stays
     AVAILABLE while the first one charges. `edition` is the year of the API's fields. `mix` gives
     shares of "ac", "dc" and "hpc" EVSEs other than the real ones, of which 4 in 100 are not "ac".
+    `places` are the only ones that there are; the others' numbers stay free.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Network:
         edition: Edition = "2022",
         whole_at: datetime = DEFAULT_START,
         mix: Mapping[str, float] | None = None,
+        places: Iterable[str] | None = None,
     ) -> None:
         if not scale > 0:
             raise ValueError(f"a network's scale is greater than 0, not {scale}")
@@ -90,6 +92,9 @@ class Network:
             seconds(whole_at),
         )
         self._places = {part.place.slug: part for part in topology(seed, scale, mix)}
+        if places is not None:
+            self._places = {slug: self._places[self._known(slug)] for slug in places}
+        self.is_whole = places is None
         self._answers: dict[str, tuple[PlaceState, PlaceAnswers]] = {}
         # Caches of a place are filled by one thread at a time; places do not wait for each other.
         self._locks = {slug: threading.Lock() for slug in self._places}
@@ -103,7 +108,8 @@ class Network:
     def origin(self) -> str:
         """What raw objects say about where they come from."""
         mix = f" mix={dict(sorted(self.mix.items()))}" if self.mix else ""
-        return f"simulator seed={self.seed} scale={self.scale:g}{mix}"
+        some = "" if self.is_whole else f" places={','.join(self._places)}"
+        return f"simulator seed={self.seed} scale={self.scale:g}{mix}{some}"
 
     def answer(self, slug: str, at: datetime) -> bytes:
         """A place's envelope at an aware time, as UTF-8 JSON; UnknownPlace, ValueError."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ def main() -> int:
     for dwell in asked.dwell or [None]:
         weeks = Weeks(asked.days, asked.scale, asked.seed, dwell, _gaps(asked.days))
         began = time.monotonic()
-        warehouse = loaded(weeks, _progress(len(weeks.hours)))
-        result = scored(weeks, warehouse)
+        with tempfile.TemporaryDirectory() as folder:
+            warehouse = loaded(weeks, Path(folder), _progress)
+            result = scored(weeks, warehouse)
         result["seconds"] = round(time.monotonic() - began)
         print(json.dumps(result, indent=1, default=str), flush=True)
         scores.append(result)
@@ -98,7 +100,7 @@ def _gaps(days: int) -> tuple[tuple[int, int], ...]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make score")
     parser.add_argument("--days", type=int, default=30)
-    parser.add_argument("--scale", type=float, default=0.25)
+    parser.add_argument("--scale", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument(
         "--dwell", type=float, nargs="*", default=[240, 35, 20], help="mean minutes of a session"
@@ -106,12 +108,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _progress(count: int) -> Any:
-    def tell(number: int) -> None:
-        if number % 24 == 0 or number == count:
-            print(f"  {number}/{count} hours", file=sys.stderr, flush=True)
-
-    return tell
+def _progress(told: str) -> None:
+    print(f"  {told}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,32 @@
 """Simulated weeks, brought into a warehouse without Dagster.
 
-Belongs here: simulating, flattening and loading, hour by hour. Does not belong here: the score.
+Belongs here: simulating, and rebuilding a warehouse from raw objects alone. Does not belong here:
+the score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from multiprocessing import get_context
+from pathlib import Path
 
-from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.modelling.staging import prune, staging_plan
+from charging_assets.automation.rebuild import Done, rebuild, work
 from charging_assets.partitions import Hour
 from charging_assets.simulator import Network
 from charging_assets.simulator.demand import Demand
 from charging_assets.simulator.history import Polling, write_history
 from charging_assets.simulator.life import Life
 from charging_assets.simulator.truth import Truth
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
-from charging_assets_tests.modelling import hours
 
 START = Hour.parse("2025-03-20T00")  # with a change of summer time in it
-# As many of each power class, so that a small network says enough of each.
+# The largest places alone, and half of their EVSEs direct current, so that few polls say enough of
+# each power class.
+PLACES = ("koeln", "dortmund", "calw", "bonn")
 MIX = {"ac": 0.5, "dc": 0.25, "hpc": 0.25}
 
 
@@ -74,39 +76,42 @@ def _network(weeks: Weeks) -> Network:
         hostile=True,
         overrides=0.3,
         mix=MIX,
+        places=PLACES,
     )
 
 
-def _flattened(asked: tuple[Weeks, Hour]) -> tuple[Hour, dict[str, bytes]]:
-    weeks, hour = asked
+def _simulated(asked: tuple[Weeks, Hour, Path]) -> Hour:
+    weeks, hour, folder = asked
     polling = Polling(jitter_s=60.0, spread_s=20.0, missed=0.02, failed=0.005)
-    lake = MemoryLake()
     if not any(start <= hour.start < end for start, end in weeks.gap_spans):
+        lake = LocalLake(folder)
         write_history(lake, weeks.network(), hour, Hour.of(hour.end), polling=polling)
-    files = hours.flat_files(lake, hour) if lake.objects else []
-    return hour, {key: body for key, body in lake.objects.items() if files}
+    return hour
 
 
-def _lakes(weeks: Weeks) -> Iterator[tuple[Hour, MemoryLake]]:
-    with get_context("spawn").Pool(2) as pool:
-        asked = [(weeks, hour) for hour in weeks.hours]
-        for hour, objects in pool.imap(_flattened, asked, chunksize=6):
-            lake = MemoryLake()
-            lake.objects.update(objects)
-            yield hour, lake
+def loaded(
+    weeks: Weeks,
+    folder: Path,
+    progress: Callable[[str], None] = lambda told: None,
+    workers: int = 2,
+) -> DuckDBWarehouse:
+    """The weeks in a warehouse in memory, by way of raw objects in a folder and a rebuild."""
+    asked = [(weeks, hour, folder) for hour in weeks.hours]
+    if workers:
+        with get_context("spawn").Pool(workers) as pool:
+            for number, _ in enumerate(pool.imap(_simulated, asked, chunksize=12), start=1):
+                if number % 24 == 0:
+                    progress(f"{number}/{len(asked)} hours simulated")
+    else:
+        for each in asked:
+            _simulated(each)
+    lake, warehouse = LocalLake(folder), DuckDBWarehouse(None)
 
+    def told(done: Done) -> None:
+        if len(done.hours) > 1 or done.hours[0].start.hour == 0:
+            progress(f"{done.asset} {done.hours[-1]} {done.seconds:.1f} s")
 
-def loaded(weeks: Weeks, progress: Callable[[int], None] | None = None) -> DuckDBWarehouse:
-    """The weeks in a warehouse in memory; staging is pruned as it goes."""
-    from charging_assets.schemas.flat import FLAT_TABLES
-    from charging_assets.storage.flat_files import open_flat
-
-    warehouse = DuckDBWarehouse(None)
-    for number, (hour, lake) in enumerate(_lakes(weeks), start=1):
-        if lake.objects:
-            files = [open_flat(lake, table, hour) for table in FLAT_TABLES]
-            warehouse.apply_all([staging_plan(hour, files), *derived_plans(hour)])
-            prune(warehouse, hour)
-        if progress:
-            progress(number)
+    rebuilt = rebuild(lake, warehouse, work(lake, warehouse), told, workers=workers)
+    if rebuilt.failed:
+        raise AssertionError(f"hours failed: {rebuilt.failed}")
     return warehouse

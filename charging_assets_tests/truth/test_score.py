@@ -1,0 +1,44 @@
+"""The truth score on three days of a small network; `make score` is the same over a month.
+
+Belongs here: that the score holds, and that it sees what is wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.truth.__main__ import scored
+from charging_assets_tests.truth.weeks import Weeks, loaded
+
+# A third of the second local day was not polled.
+WEEKS = Weeks(days=3, scale=0.15, seed=90, dwell_min=120.0, gaps=((30, 8),))
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
+    return loaded(WEEKS, Path(tmp_path_factory.mktemp("lake")), workers=0)
+
+
+def test_scored__of_three_days__holds(warehouse: DuckDBWarehouse) -> None:
+    result = scored(WEEKS, warehouse, sampling_errors=4)
+    assert result["missed"] == []
+    assert result["sessions"]["true"] > 50
+    assert result["gaps"]["days"] == 1
+    assert result["gaps"]["rows"] > 50
+
+
+def test_scored__of_a_warehouse_that_errs__says_in_what(warehouse: DuckDBWarehouse) -> None:
+    wrong = (
+        "UPDATE mart.mart_evse_hour "
+        "SET charging_s = charging_s + 200, available_s = available_s - 200",
+        "UPDATE warehouse.fact_charging_session SET started_after = started_before "
+        "WHERE NOT is_start_censored",
+        "UPDATE mart.mart_city_day SET occupancy = 0",
+        "DELETE FROM warehouse.fact_charging_session WHERE evse_key % 10 < 2",
+    )
+    warehouse.execute(*((statement, {}) for statement in wrong))
+    missed = scored(WEEKS, warehouse, sampling_errors=4)["missed"]
+    assert {"occupancy all", "sessions", "bounds", "gaps"} <= set(missed)
