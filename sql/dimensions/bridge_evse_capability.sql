@@ -51,7 +51,7 @@ lists AS (
 counted AS (
     SELECT
         lists.*,
-        (LENGTH(members) - LENGTH(REPLACE(members, '","', ''))) / 3 + 1 AS member_count
+        LENGTH(members) - LENGTH(REPLACE(members, '","', '')) AS separators_length
     FROM lists
 )
 
@@ -69,4 +69,4 @@ SELECT
     counted.is_current
 FROM counted
 INNER JOIN numbers
-    ON counted.member_count >= numbers.place_number;
+    ON counted.separators_length >= 3 * (numbers.place_number - 1);

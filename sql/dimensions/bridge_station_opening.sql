@@ -58,9 +58,8 @@ stations AS (
 counted AS (
     SELECT
         stations.*,
-        (
-            LENGTH(opening_hours) - LENGTH(REPLACE(opening_hours, 'period_begin', ''))
-        ) / 12 AS period_count
+        LENGTH(opening_hours) - LENGTH(REPLACE(opening_hours, 'period_begin', ''))
+        AS begins_length
     FROM stations
     WHERE
         COALESCE(is_open_24_7, FALSE) = FALSE
@@ -76,7 +75,7 @@ parts AS (
         ) AS period
     FROM counted
     INNER JOIN numbers
-        ON counted.period_count >= numbers.place_number
+        ON counted.begins_length >= 12 * numbers.place_number
 ),
 
 told AS (
