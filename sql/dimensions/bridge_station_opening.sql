@@ -58,8 +58,8 @@ stations AS (
 counted AS (
     SELECT
         stations.*,
-        LENGTH(opening_hours) - LENGTH(REPLACE(opening_hours, 'period_begin', ''))
-        AS begins_length
+        LENGTH(opening_hours)
+        - LENGTH(REPLACE(opening_hours, 'period_begin', '')) AS begins_length
     FROM stations
     WHERE
         COALESCE(is_open_24_7, FALSE) = FALSE
