@@ -1,35 +1,9 @@
 -- Grain: one row per station, the ten with the highest utilisation (CHARGING / operable).
--- Each good poll stands for one cadence; EVSEs belong to the station of that time; name and city
--- are the latest. Left out is a station that was seen in less than 0.8 of its place's good polls,
--- or operable in less than 0.8 of what was seen. An EVSE that two places publish counts in the
--- first by name.
--- Scope: slots in [:window_start, :window_end) of :feed.
-WITH observed AS (
-    SELECT
-        runs.evse_key,
-        runs.place,
-        runs.status,
-        polls.slot_at,
-        polls.cadence_s,
-        ROW_NUMBER() OVER (
-            PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place
-        ) AS place_rank
-    FROM warehouse.fact_status AS runs
-    INNER JOIN warehouse.fact_poll AS polls
-        ON
-            runs.feed = polls.feed
-            AND runs.place = polls.place
-            AND DATE_TRUNC('hour', runs.slot_at) = DATE_TRUNC('hour', polls.slot_at)
-            AND runs.first_slot_at <= polls.slot_at
-            AND runs.last_slot_at >= polls.slot_at
-    WHERE
-        runs.feed = :feed
-        AND runs.slot_at >= :window_start
-        AND runs.slot_at < :window_end
-        AND polls.outcome = 'ok'
-),
-
-place_time AS (
+-- Sums of mart_evse_hour, hence EVSEs belong to the station of that hour; name and city are the
+-- latest. Left out is a station that was seen in less than 0.8 of its place's good polls, or
+-- operable in less than 0.8 of what was seen.
+-- Scope: slots in [:window_start, :window_end), whole hours, of :feed.
+WITH place_time AS (
     SELECT
         place,
         SUM(cadence_s) AS polled_s
@@ -44,28 +18,19 @@ place_time AS (
 
 summed AS (
     SELECT
-        evses.station_key,
-        MIN(observed.place) AS place,
-        COUNT(DISTINCT observed.evse_key) AS evse_count,
-        SUM(observed.cadence_s) AS observed_s,
-        SUM(
-            CASE
-                WHEN observed.status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED')
-                    THEN observed.cadence_s
-                ELSE 0
-            END
-        ) AS operable_s,
-        SUM(
-            CASE WHEN observed.status = 'CHARGING' THEN observed.cadence_s ELSE 0 END
-        ) AS charging_s
-    FROM observed
-    INNER JOIN warehouse.dim_evse AS evses
-        ON
-            observed.evse_key = evses.evse_key
-            AND observed.slot_at >= evses.valid_from
-            AND (evses.valid_to IS NULL OR observed.slot_at < evses.valid_to)
-    WHERE observed.place_rank = 1
-    GROUP BY evses.station_key
+        station_key,
+        MIN(place) AS place,
+        COUNT(DISTINCT evse_key) AS evse_count,
+        SUM(observed_s) AS observed_s,
+        SUM(available_s + charging_s + reserved_s + blocked_s) AS operable_s,
+        SUM(charging_s) AS charging_s
+    FROM mart.mart_evse_hour
+    WHERE
+        feed = :feed
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+        AND station_key IS NOT NULL
+    GROUP BY station_key
 ),
 
 named AS (

@@ -1,48 +1,40 @@
 -- Grain: one row per local hour of day of the feed: observed, operable and occupied EVSE time.
--- Each good poll stands for one cadence. Operable is AVAILABLE, CHARGING, RESERVED or BLOCKED,
--- occupied all of these but AVAILABLE. An EVSE that two places publish counts in the first by name.
--- Scope: slots in [:window_start, :window_end) of :feed.
-WITH observed AS (
+-- Sums of mart_evse_hour, which says what operable and occupied are.
+-- Scope: slots in [:window_start, :window_end), whole hours, of :feed.
+WITH zones AS (
     SELECT
-        runs.status,
-        polls.cadence_s,
-        DATE_PART(
-            'hour', CONVERT_TIMEZONE('UTC', polls.time_zone, polls.slot_at)
-        ) AS local_hour,
-        ROW_NUMBER() OVER (
-            PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place
-        ) AS place_rank
-    FROM warehouse.fact_status AS runs
-    INNER JOIN warehouse.fact_poll AS polls
-        ON
-            runs.feed = polls.feed
-            AND runs.place = polls.place
-            -- A run ends with its hour; said as an equality, it lets engines hash the join.
-            AND DATE_TRUNC('hour', runs.slot_at) = DATE_TRUNC('hour', polls.slot_at)
-            AND runs.first_slot_at <= polls.slot_at
-            AND runs.last_slot_at >= polls.slot_at
+        feed,
+        MAX(time_zone) AS time_zone
+    FROM warehouse.fact_poll
     WHERE
-        runs.feed = :feed
-        AND runs.slot_at >= :window_start
-        AND runs.slot_at < :window_end
-        AND polls.outcome = 'ok'
+        feed = :feed
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed
+),
+
+hours AS (
+    SELECT
+        evse_hours.*,
+        CAST(
+            DATE_PART('hour', CONVERT_TIMEZONE('UTC', zones.time_zone, evse_hours.slot_at))
+            AS INTEGER
+        ) AS local_hour
+    FROM mart.mart_evse_hour AS evse_hours
+    INNER JOIN zones
+        ON evse_hours.feed = zones.feed
+    WHERE
+        evse_hours.slot_at >= :window_start
+        AND evse_hours.slot_at < :window_end
 ),
 
 summed AS (
     SELECT
-        CAST(local_hour AS INTEGER) AS local_hour,
-        SUM(cadence_s) AS observed_s,
-        SUM(
-            CASE
-                WHEN status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED') THEN cadence_s
-                ELSE 0
-            END
-        ) AS operable_s,
-        SUM(
-            CASE WHEN status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN cadence_s ELSE 0 END
-        ) AS occupied_s
-    FROM observed
-    WHERE place_rank = 1
+        local_hour,
+        SUM(observed_s) AS observed_s,
+        SUM(available_s + charging_s + reserved_s + blocked_s) AS operable_s,
+        SUM(charging_s + reserved_s + blocked_s) AS occupied_s
+    FROM hours
     GROUP BY local_hour
 )
 
