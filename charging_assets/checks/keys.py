@@ -154,6 +154,7 @@ def _rule(table: Table) -> Rule:
 
 _CHECKED = [*FLAT_TABLES, *warehouse.WAREHOUSE_TABLES, *marts.MART_TABLES]
 _INNER = {"entity_sighting", "entity_poll", "entity_version", "station_attributes",
-          "evse_attributes", "connector_attributes"}  # fmt: skip
+          "evse_attributes", "connector_attributes", "bridge_station_opening",
+          "bridge_evse_capability", "bridge_evse_alias"}  # fmt: skip
 
 RULES = tuple(_rule(table) for table in _CHECKED if table.name not in _INNER)
