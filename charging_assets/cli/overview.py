@@ -30,11 +30,13 @@ class FeedArchive:
     pending: tuple[Hour, ...] | None
     missed_slots: int
     newest_loaded_at: datetime | None
+    accepted: frozenset[Hour] = frozenset()
 
     @property
     def gaps(self) -> list[Hour]:
-        """Hours without any poll between the first and the last that has some."""
-        return sorted(set(hours_between(self.hours[0], self.hours[-1])) - set(self.hours))
+        """Hours without any poll, between the first and the last that has some, not accepted."""
+        between = set(hours_between(self.hours[0], self.hours[-1]))
+        return sorted(between - set(self.hours) - self.accepted)
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,12 @@ def _feeds(
     newest: dict[str, datetime],
 ) -> list[FeedArchive]:
     from charging_assets.acquisition.archive import feeds_archived, hour_prefix, read
+    from charging_assets.acquisition.gaps import accepted_hours
     from charging_assets.acquisition.missed import still_missed
 
     lacking = None if pending is None else {found.hour for found in pending}
     missed = still_missed(lake, archived)
+    accepted = frozenset(accepted_hours(lake))
     found = []
     for feed in feeds_archived(lake):
         keys = {
@@ -143,6 +147,7 @@ def _feeds(
                 pending=None if lacking is None else tuple(h for h in hours if h in lacking),
                 missed_slots=sum(slot["feed"] == feed for slot in missed),
                 newest_loaded_at=newest.get(feed),
+                accepted=accepted,
             )
         )
     return found
