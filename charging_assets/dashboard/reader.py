@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Protocol
 
+import duckdb
 import sqlalchemy as sa
 
 from charging_assets.deployments import Storage
@@ -82,7 +83,8 @@ class PublishedReader:
                     return _fetched(connection, sql(name), params)
 
                 yield rows
-        except (sa.exc.SQLAlchemyError, LakeError, OSError) as error:
+        # Files are attached beside SQLAlchemy, which would wrap DuckDB's own errors.
+        except (sa.exc.SQLAlchemyError, duckdb.Error, LakeError, OSError) as error:
             raise Unreadable(f"{self._place}: {error}") from error
 
     def describe(self) -> str:
