@@ -10,7 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 
-@lru_cache(maxsize=512)
+# Room for every statement of a migration (a comment is one a column) and of all loads: with less,
+# each one is parsed anew each time.
+@lru_cache(maxsize=4096)
 def rendered(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
     """A statement of the Redshift dialect in another, and the names of its parameters."""
     import sqlglot
