@@ -91,6 +91,11 @@ CUTS = [
 ]
 
 
+@pytest.mark.fault(
+    "The connection to Redshift is cut before, during or after a statement, or its reply is lost",
+    "the load is tried again and its rows are there once, whether it was COPY, INSERT or COMMIT",
+    area="warehouse",
+)
 @pytest.mark.parametrize(("statement", "moment", "tries"), CUTS)
 def test_cut__at_a_statement__rows_are_there_once(
     scene: Scene, saw: Saw, statement: str, moment: Moment, tries: int
@@ -104,6 +109,11 @@ def test_cut__at_a_statement__rows_are_there_once(
     saw(f"{len(CUTS)} moments of 6 statements, up to {TRIES} loads each, both isolation levels")
 
 
+@pytest.mark.fault(
+    "The connection to Redshift breaks at any byte",
+    "the load is tried again and its rows are there once",
+    area="warehouse",
+)
 @pytest.mark.parametrize("direction", ["sent", "received"])
 def test_cut__at_any_byte__rows_are_there_once(scene: Scene, saw: Saw, direction: str) -> None:
     with TcpProxy(("127.0.0.1", scene.port)) as proxy:
@@ -126,6 +136,11 @@ def test_cut__at_any_byte__rows_are_there_once(scene: Scene, saw: Saw, direction
     saw(f"cut at {CUT_BYTES} places in what is sent and in what is received")
 
 
+@pytest.mark.fault(
+    "Redshift refuses a transaction with 1023, a serializable isolation violation",
+    "the whole transaction is tried again and its rows are there once",
+    area="warehouse",
+)
 @pytest.mark.parametrize(
     "statement", ["^LOCK", "^DELETE FROM staging.given", "^INSERT INTO staging.given", "^COMMIT"]
 )
@@ -140,6 +155,11 @@ def test_1023__at_a_statement__is_tried_again(scene: Scene, saw: Saw, statement:
     saw(f"up to 3 times in a row, at 4 statements, {TRIES} loads each")
 
 
+@pytest.mark.fault(
+    "Two runs load the same hour at once",
+    "one waits for the other; the rows of one of them are there, once",
+    area="warehouse",
+)
 @pytest.mark.parametrize("is_same_input", [True, False])
 def test_two_runs__of_one_hour__rows_are_there_once(
     scene: Scene, saw: Saw, is_same_input: bool
@@ -169,6 +189,11 @@ def test_two_runs__of_one_hour__rows_are_there_once(
     saw(f"{TRIES} races of the same input and of two, both isolation levels")
 
 
+@pytest.mark.fault(
+    "Redshift cannot be reached at all",
+    "the load is an error that names the host, and the old rows stay",
+    area="warehouse",
+)
 def test_cut__every_time__is_an_error_and_the_old_rows_stay(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,11 @@ def scene(testbed: Bed) -> Iterator[Scene]:
     database.end()
 
 
+@pytest.mark.fault(
+    "S3 answers 500 or 503, resets, or loses its reply while a load is staged",
+    "the request is tried again; the rows are there once, and nothing is left in the bucket",
+    area="warehouse",
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_load__s3_stumbles_at_each_request__rows_are_there_once(
     scene: Scene, saw: Saw, fault: str
@@ -81,6 +86,11 @@ def test_load__s3_stumbles_at_each_request__rows_are_there_once(
     saw(f"{len(FAULTS)} faults at each of {count} requests")
 
 
+@pytest.mark.fault(
+    "S3 stays away while a load is staged",
+    "the load is an error that names the object, and the old rows stay",
+    area="warehouse",
+)
 def test_load__s3_stays_away__old_rows_stay(scene: Scene) -> None:
     scene.load("a", "b")
     scene.proxy.faults[:] = [faulty_s3.refuse(503)] * 8
@@ -90,6 +100,11 @@ def test_load__s3_stays_away__old_rows_stay(scene: Scene) -> None:
     scene.check("a", "b")
 
 
+@pytest.mark.fault(
+    "Redshift's COPY meets a busy S3",
+    "the load is tried again and its rows are there once",
+    area="warehouse",
+)
 def test_copy__meets_a_busy_s3__is_tried_again(
     testbed: Bed, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +117,11 @@ def test_copy__meets_a_busy_s3__is_tried_again(
     scene.check("a", "b")
 
 
+@pytest.mark.fault(
+    "The cluster's role may not read the bucket",
+    "the load is an error that names the role, and the old rows stay",
+    area="warehouse",
+)
 def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(scene: Scene) -> None:
     scene.load("a", "b")
     other = "arn:aws:iam::000000000000:role/other"
@@ -111,6 +131,11 @@ def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(scene: Scene) -> 
     scene.check("a", "b")
 
 
+@pytest.mark.fault(
+    "The loader's key may only read",
+    "the load is an error before Redshift is changed; readers work with such a key",
+    area="warehouse",
+)
 def test_load__with_a_readers_key__is_an_error_and_reading_works(scene: Scene) -> None:
     scene.load("a", "b")
     scene.lake.put("raw/x", b"1")
