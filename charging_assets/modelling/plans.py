@@ -100,7 +100,12 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
     entity: to look for those that it does not would cost more.
     """
     touched = "touched_entity" if isinstance(hour, Hour) else "every_entity"
-    asked = {"entity_type": entity.name, "asset": entity.dimension.name, **window(hour)}
+    asked = {
+        "entity_type": entity.name,
+        "asset": entity.dimension.name,
+        "code_version": dimension_version(entity),
+        **window(hour),
+    }
     hour_rows = {
         table: hour_scope(table, hour, entity_type=entity.name)
         for table in (tables.ENTITY_SIGHTING, tables.ENTITY_POLL)

@@ -145,3 +145,25 @@ def test_aliases__of_an_evse_that_comes_back__are_withdrawn() -> None:
     hours.load(warehouse, lake, hours.hour_after(72), only=DIMENSIONS)
     assert rows(warehouse, ALIASES) == []
     assert key_of("evse", "old") != key_of("evse", "new")
+
+
+def test_rows_that_other_code_told__are_told_again_with_the_hour() -> None:
+    """An hour whose input is the same, loaded by a release that knew no bridges."""
+    told = [
+        station(opening_times=_hours((1, "08:00", "18:00"))),
+        station([evse("e9", capabilities=["RFID_READER"])], "s9"),
+    ]
+    lake = hours.lake_of({0: told, 70: told})
+    warehouse = DuckDBWarehouse(None)
+    for hour in (hours.HOUR, hours.hour_after(1)):
+        hours.load(warehouse, lake, hour, DIMENSIONS)
+    whole = hours.digests(warehouse)
+    assert not whole["warehouse.bridge_evse_capability"].startswith("0 ")
+    warehouse.execute(
+        ("DELETE FROM warehouse.bridge_station_opening", {}),
+        ("DELETE FROM warehouse.bridge_evse_capability", {}),
+        ("UPDATE ops.ledger SET code_version = 'older'", {}),
+    )
+    for hour in (hours.HOUR, hours.hour_after(1)):
+        hours.load(warehouse, lake, hour, DIMENSIONS)
+    assert hours.digests(warehouse) == whole

@@ -4,7 +4,8 @@
 -- - with a sighting that went, or that came and says what no version said (explained), or that came
 --   at the end of a long absence;
 -- - absent from the good polls of a place in which they have a version at that time;
--- - of a place whose good polls in the hour are not what they were.
+-- - of a place whose good polls in the hour are not what they were;
+-- - seen in the hour, if other code loaded it: what that told of them may be otherwise now.
 -- To touch too many is right, only dearer. Joins and set operations alone: Redshift refuses
 -- correlated subqueries under OR.
 -- Scope: slots in [:window_start, :window_end); :newest_at is the newest hour loaded.
@@ -198,6 +199,15 @@ absent AS (
         present.entity_key IS NULL
         AND versions.valid_from < :window_end
         AND COALESCE(versions.valid_to, TIMESTAMP '9999-12-31') > :window_start
+),
+
+told_by_other_code AS (
+    SELECT slot_at
+    FROM ops.ledger
+    WHERE
+        asset = :asset
+        AND slot_at = :window_start
+        AND code_version <> :code_version
 )
 
 SELECT entity_key FROM unexplained
@@ -205,6 +215,10 @@ UNION
 SELECT entity_key FROM went
 UNION
 SELECT entity_key FROM absent
+UNION
+SELECT present.entity_key
+FROM present
+CROSS JOIN told_by_other_code
 UNION
 SELECT versions.entity_key
 FROM versions
