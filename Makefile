@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo live ui test lint bench faults e2e dashboard pictures demo-aws verify-redshift audit rehearsal wheel clean
+.PHONY: help install demo live ui test slow lint bench faults e2e dashboard pictures demo-aws verify-redshift audit rehearsal wheel clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,8 +47,11 @@ ui: $(INSTALLED) ## Dagster's UI on 127.0.0.1, with what was loaded; polls nothi
 dashboard: $(INSTALLED) ## maps and curves of what is loaded, on 127.0.0.1; reads only
 	@$(BIN)/charging-assets dashboard
 
-test: lint ## lint, then all tests but the slow ones (faults, e2e)
-	$(BIN)/python -m pytest -n 2 -m "not faults and not e2e and not redshift" $(PYTEST_ARGS)
+test: lint ## lint, then all tests but those that take long (slow, faults, e2e)
+	$(BIN)/python -m pytest -n 2 -m "not slow and not faults and not e2e and not redshift" $(PYTEST_ARGS)
+
+slow: $(INSTALLED) ## the tests that load many times: any order of hours, rebuilds, upgrades
+	$(BIN)/python -m pytest -n 2 -m "slow and not redshift" $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/ruff check .

@@ -10,6 +10,8 @@ import pytest
 from charging_assets import deployments
 from charging_assets.cli import main
 
+pytestmark = pytest.mark.slow
+
 DAY = "2026-01-12"
 
 

@@ -1,5 +1,6 @@
 """Read-only access: what is refused, and that loads are not kept out."""
 
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 
-@pytest.fixture
-def environment(tmp_path):
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("home")
     lake = hours.lake_of({0: hours.stand(), 10: hours.stand("CHARGING")})
     hours.load(DuckDBWarehouse(tmp_path / "warehouse.duckdb"), lake)
     return {"CHARGING_HOME": str(tmp_path)}
@@ -80,7 +82,8 @@ def test_sql__opens_the_file_read_only(environment, monkeypatch):
 
 
 def test_sql__a_load_runs_between_queries(environment, tmp_path):
-    charging = connect(environment)
+    shutil.copytree(environment["CHARGING_HOME"], tmp_path, dirs_exist_ok=True)
+    charging = connect({"CHARGING_HOME": str(tmp_path)})
     assert len(charging.table("fact_poll")) == 2
     later = hours.lake_of({60: hours.stand()})
     writer = DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience_s=0)

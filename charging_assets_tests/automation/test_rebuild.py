@@ -20,6 +20,8 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
 
+pytestmark = pytest.mark.slow
+
 # In January, and in February; an absence of days between; a session over two hours.
 AT = (0, 1, 2, 30, 485, 486, 530)
 

@@ -198,6 +198,7 @@ _GONE = {"koeln": {"s2": "A"}, "bonn": None}
 _SHRUNKEN = {"koeln": {}, "bonn": None}
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(network=NETWORK, wrong=NETWORK, data=st.data())
 @example(

@@ -112,6 +112,7 @@ def _hour_number(at: datetime) -> int:
     return int((at.replace(tzinfo=UTC) - HOUR.start) / timedelta(hours=1))
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(polls=POLLS, wrong=POLLS, data=st.data())
 def test_marts__any_order_with_repeats_and_replacements_gives_the_same(
@@ -205,6 +206,7 @@ def _local_hours(first: datetime, count: int) -> DuckDBWarehouse:
     return warehouse
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("day", "local_hours", "folds"),
     [(datetime(2021, 10, 31), 25, 1), (datetime(2022, 3, 27), 23, 0)],

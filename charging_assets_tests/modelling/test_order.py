@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ from charging_assets.storage.flat_files import FlatFile
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
+
+pytestmark = pytest.mark.slow
 
 HOURS = 3
 # Few by default, for time; many with `--hypothesis-profile=explore`.

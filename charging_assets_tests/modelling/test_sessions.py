@@ -206,6 +206,7 @@ def test_sessions__durations_and_energy_lie_within_their_bounds() -> None:
     assert 0 < row["energy_min_kwh"] < row["energy_max_kwh"]
 
 
+@pytest.mark.slow
 def test_sessions__of_over_a_week_are_stuck_and_end_there() -> None:
     warehouse, lake = DuckDBWarehouse(None), MemoryLake()
     # One poll an hour would be a gap: each hour has three, twenty minutes apart.
@@ -233,6 +234,7 @@ def test_sessions__imported_polls_are_bounded_by_the_answers_own_time() -> None:
 TOLD = st.text(st.sampled_from("aaccccbuonx. "), min_size=19, max_size=30)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(told=TOLD)
 @example(told="acccccccccccccccccca")
@@ -241,6 +243,7 @@ def test_sessions__equal_those_told_poll_by_poll(told: str) -> None:
     assert _found(_loaded(told)) == reference(told)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(told=TOLD, wrong=TOLD, data=st.data())
 def test_sessions__any_order_with_repeats_and_replacements_gives_the_same(

@@ -197,6 +197,7 @@ AT = "2022-01-11 20:00:00"
 PARAMS = {
     "entity_type": "station",
     "asset": "dim_station",
+    "code_version": "",
     "feed": "chargecloud",
     "window_start": "2022-01-11 20:00:00",
     "window_end": "2022-01-11 21:00:00",

@@ -19,6 +19,8 @@ from charging_assets_tests.modelling.hours import digests
 from charging_assets_tests.test_cli import Shell, in_home
 from charging_assets_tests.upgrades.make_home import HOMES
 
+pytestmark = pytest.mark.slow
+
 RELEASES = sorted(path.name.removesuffix(".tar.xz") for path in HOMES.glob("*.tar.xz"))
 HOURS = {"2026-01-12T00", "2026-01-12T01"}
 DERIVED = [table for table in TABLES if table.name != "ledger"]

@@ -5,7 +5,8 @@
 --   at the end of a long absence;
 -- - absent from the good polls of a place in which they have a version at that time;
 -- - of a place whose good polls in the hour are not what they were;
--- - seen in the hour, if other code loaded it: what that told of them may be otherwise now.
+-- - seen in the hour, if the ledger has it of :asset by other code than :code_version, which may
+--   have told otherwise of them.
 -- To touch too many is right, only dearer. Joins and set operations alone: Redshift refuses
 -- correlated subqueries under OR.
 -- Scope: slots in [:window_start, :window_end); :newest_at is the newest hour loaded.
