@@ -33,7 +33,7 @@ FEED = "test"
 HOUR = Hour.of(builders.SLOT)
 
 # What two loads of the same rows differ in.
-_OF_THE_RUN = {"loaded_at", "load_id"}
+OF_THE_RUN = {"loaded_at", "load_id"}
 
 Stations = Sequence[Mapping[str, Any]]
 
@@ -147,7 +147,7 @@ def digests(warehouse: Warehouse, tables: Iterable[Table] = TABLES) -> dict[str,
     """A hash of each table's rows, in whatever order; without the ledger's clock and load ids."""
     found = {}
     for table in tables:
-        names = ", ".join(name for name in table.names if name not in _OF_THE_RUN)
+        names = ", ".join(name for name in table.names if name not in OF_THE_RUN)
         held = sorted(map(repr, rows(warehouse, f"SELECT {names} FROM {table.full_name}")))
         told = hashlib.sha256("\n".join(held).encode()).hexdigest()[:16]
         found[table.full_name] = f"{len(held)} rows {told}"

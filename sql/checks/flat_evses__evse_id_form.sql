@@ -13,4 +13,4 @@ WHERE
         evse_id IS NULL
         OR NOT (UPPER(evse_id) ~ '^[A-Z]{2}[*]?[A-Z0-9]{3}[*]?E[A-Z0-9][A-Z0-9*]{0,30}$')
     )
-ORDER BY feed, place, evse_uid;
+ORDER BY feed, place, evse_uid, evse_id;

@@ -40,4 +40,4 @@ SELECT DISTINCT
     longitude
 FROM judged
 WHERE COALESCE(is_inside, FALSE) = FALSE
-ORDER BY feed, place, station_id;
+ORDER BY feed, place, station_id, country, latitude, longitude;

@@ -10,4 +10,4 @@ WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
     AND (country IS NULL OR LENGTH(country) <> 2)
-ORDER BY feed, place, station_id;
+ORDER BY feed, place, station_id, country;

@@ -30,4 +30,4 @@ SELECT DISTINCT
     postal_code
 FROM judged
 WHERE COALESCE(is_one, FALSE) = FALSE
-ORDER BY feed, place, station_id;
+ORDER BY feed, place, station_id, country, postal_code;

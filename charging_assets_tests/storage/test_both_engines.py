@@ -1,0 +1,191 @@
+"""Every SQL file says the same on DuckDB and on the test bed's Redshift, row for row."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.acquisition.feeds import load_feeds
+from charging_assets.acquisition.imports import import_paths
+from charging_assets.checks.rules import parameters
+from charging_assets.modelling import plans
+from charging_assets.modelling.hour_plans import derived_plans
+from charging_assets.modelling.staging import staging_plan, staging_span_plan
+from charging_assets.partitions import Hour, Span, naive
+from charging_assets.schemas.warehouse import FACT_POLL
+from charging_assets.simulator import Life, Network, Polling, write_history
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.lake_s3 import S3Lake
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.sql_files import sql, sql_folder
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.storage.both_engines import Engines, difference
+from charging_assets_tests.storage.redshifts import resource_of
+from charging_assets_tests.testbed.bed import Redshift
+
+FILES = sorted(
+    str(path.relative_to(sql_folder()).with_suffix("")) for path in sql_folder().rglob("*.sql")
+)
+CHECKS = [name for name in FILES if name.startswith("checks/")]
+# What loads do not run is asked by itself.
+ASKED = CHECKS + [n for n in FILES if n.split("/")[0] in {"dashboard", "original", "reports"}]
+
+# A day by the feed's clock, and what leads up to and away from it.
+FIRST, HOURS = Hour.parse("2025-06-01T21"), 28
+DAY = datetime(2025, 6, 2)
+RESTLESS = Life(0.9, 0.9, 60, 60, 0.9, 900, 100)
+
+_LAST_HOUR = "slot_at >= :window_start AND slot_at < :window_end"
+
+
+def _polls_of(days_ago: int) -> str:
+    """The last hour's polls once more, so many days ago, of twice as many EVSEs."""
+    told = {"slot_at": f"DATEADD('day', -{days_ago}, slot_at)", "evse_count": "evse_count * 2"}
+    values = ", ".join(told.get(name, name) for name in FACT_POLL.names)
+    return (
+        f"INSERT INTO warehouse.fact_poll ({', '.join(FACT_POLL.names)}) "
+        f"SELECT {values} FROM warehouse.fact_poll WHERE {_LAST_HOUR}"
+    )
+
+
+# For checks to find: a sound warehouse gives most of them nothing.
+DEFECTS = (
+    "DELETE FROM warehouse.dim_time",
+    "DELETE FROM warehouse.fact_status WHERE poll_count > 1",
+    "UPDATE warehouse.fact_charging_session SET duration_min_s = duration_max_s + 1",
+    "UPDATE warehouse.entity_version SET valid_from = DATEADD('hour', -9, valid_from)",
+    _polls_of(days_ago=7),
+    _polls_of(days_ago=14),
+    f"DELETE FROM warehouse.fact_poll WHERE place LIKE 'b%' AND {_LAST_HOUR}",
+    "UPDATE staging.flat_connectors SET max_power_kw = max_power_kw * 3",
+    "UPDATE staging.flat_evses SET evse_id = 'x'",
+    "UPDATE staging.flat_polls SET station_rejected_count = station_count, "
+    "observed_at = DATEADD('hour', -1, observed_at)",
+    "UPDATE staging.flat_stations SET country = 'X' WHERE place LIKE 'b%'",
+    "UPDATE staging.flat_stations SET postal_code = '1', latitude = 0",
+    "UPDATE staging.flat_status SET parking_status = 'FREE' WHERE status = 'CHARGING'",
+    'UPDATE staging.flat_status SET connector_status_overrides = \'{"c":"CHARGING"}\' '
+    "WHERE status = 'AVAILABLE'",
+    "UPDATE mart.mart_station_hour SET charging_s = charging_s + 1",
+    f"UPDATE ops.flat_rejects SET code = 'unheard_of' WHERE {_LAST_HOUR}",
+)
+
+
+@pytest.fixture
+def engines(redshift: Redshift, s3_lake: S3Lake, tmp_path: Path) -> Engines:
+    """Two empty warehouses."""
+    return Engines(
+        # In a file: temp tables of a load in memory would stay, and be read by what is asked later.
+        DuckDBWarehouse(tmp_path / "warehouse.duckdb"),
+        RedshiftWarehouse(resource_of(redshift), s3_lake, redshift.iam_role),
+    )
+
+
+@pytest.mark.slow
+def test_every_file__on_a_dirty_day__gives_equal_rows_on_both_engines(engines: Engines) -> None:
+    lake, network = MemoryLake(), Network(
+        seed=6, scale=0.2, hostile=True, overrides=0.3, life=RESTLESS,
+        places=("koeln", "bonn", "bretten", "kiel"),
+    )  # fmt: skip
+    end = Hour(FIRST.start + timedelta(hours=HOURS))
+    write_history(lake, network, FIRST, end, polling=Polling(missed=0.02, failed=0.01))
+    asked = _loaded_and_compared(engines, lake, "simulated")
+    engines.execute(*((defect, asked) for defect in DEFECTS))
+    for name in CHECKS:
+        engines.ask(sql(name), asked, f"{name}, with defects")
+    assert engines.differences == {}
+    assert _without_rows(engines) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.samples
+def test_every_file__on_real_answers__gives_equal_rows_on_both_engines(
+    engines: Engines, samples: Path
+) -> None:
+    lake = MemoryLake()
+    folders = [samples / "chargecloud_2022", samples / "chargecloud_2024_stuttgart"]
+    assert import_paths(lake, load_feeds()["chargecloud"], folders).problems == {}
+    _loaded_and_compared(engines, lake, "chargecloud")
+    assert engines.differences == {}
+    found = set(FILES) - _without_rows(engines)
+    assert {name.split("/")[0] for name in found} == {name.split("/")[0] for name in FILES}
+
+
+def _loaded_and_compared(engines: Engines, lake: Lake, feed: str) -> dict[str, Any]:
+    """Load all hours and run all files; the parameters of the last hour.
+
+    The hours before the last are loaded as a span, the last statement by statement. Its EVSEs are
+    then told again as those of a span, which touches all of them.
+    """
+    *earlier, last = hours_archived(lake)
+    files = {hour: hours.flat_files(lake, hour) for hour in (*earlier, last)}
+    before = {hour: files[hour] for hour in earlier}
+    engines.apply([staging_span_plan(before), *derived_plans(Span(tuple(earlier)))])
+    engines.apply([staging_plan(last, files[last])])
+    for plan in (*derived_plans(last), plans.dimension_plan(plans.EVSE, Span((last,)))):
+        engines.step_by_step(plan)
+    engines.tables()
+    hour, whole = _parameters(engines, feed, earlier[0], last)
+    for name in ASKED:
+        engines.ask(sql(name), hour, f"{name}, an hour")
+        engines.ask(sql(name), whole, f"{name}, all hours")
+    return hour
+
+
+def _parameters(
+    engines: Engines, feed: str, first: Hour, last: Hour
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of the last hour, its day and every place; of all hours and one place and operator."""
+    busiest = engines.duckdb.query(
+        "SELECT station_key, place, operator_name FROM mart.mart_station_day "
+        "WHERE operator_name IS NOT NULL ORDER BY session_count DESC, station_key LIMIT 1"
+    ).to_pylist()[0]
+    hour = {
+        **parameters(last, last.end), "feed": feed, "time_zone": "Europe/Berlin",
+        "entity_type": "station", "from_date": DAY, "to_date": DAY, **busiest,
+        "place": "", "operator_name": "",
+    }  # fmt: skip
+    whole = {
+        **hour, **busiest, "entity_type": "evse", "window_start": naive(first.start),
+        "from_date": datetime(2022, 1, 1), "to_date": datetime(2025, 12, 31),
+    }  # fmt: skip
+    return hour, whole
+
+
+def _without_rows(engines: Engines) -> set[str]:
+    """The files of which never a row was compared; all of them must have been run."""
+    compared = {name: engines.counts.get(sql(name)) for name in FILES}
+    assert [name for name, count in compared.items() if count is None] == []
+    return {name for name, count in compared.items() if count == 0}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ([{"a": 1}], [{"a": 2}]),
+        ([{"a": 1}], [{"a": 1.0}]),
+        ([{"a": 1}], [{"a": None}]),
+        ([{"a": 1}, {"a": 1}], [{"a": 1}]),
+        ([{"a": 1.0}], [{"a": 1.0 + 1e-10}]),
+        (
+            [{"a": "x", "b": 1.0}, {"a": "y", "b": 2.0}],
+            [{"a": "x", "b": 2.0}, {"a": "y", "b": 1.0}],
+        ),
+    ],
+)
+def test_difference__is_seen(ours: list[Any], theirs: list[Any]) -> None:
+    assert difference(ours, theirs)
+    assert difference(ours, ours) == difference(theirs, theirs) == ""
+
+
+def test_difference__is_none_between_sums_of_another_order_or_rows_in_another() -> None:
+    ours = [{"a": 0.1 + 0.2 + 0.3, "b": "x"}, {"a": 1.0, "b": "y"}]
+    theirs = [{"a": 1.0, "b": "y"}, {"a": 0.3 + 0.2 + 0.1, "b": "x"}]
+    assert difference(ours, theirs) == ""
+    assert difference(ours, theirs, in_order=True)
