@@ -1,0 +1,172 @@
+"""What a new release and its grants come to in a Redshift that an older one has made."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
+from charging_assets.schemas.render import create_table
+from charging_assets.schemas.table import Column, Table, text
+from charging_assets.schemas.warehouse import DIM_STATION
+from charging_assets.storage.lake_s3 import S3Lake
+from charging_assets.storage.redshift_grants import READABLE
+from charging_assets.storage.sql_files import sql_names
+from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+from charging_assets_tests.storage.redshifts import resource_of
+from charging_assets_tests.testbed.bed import Redshift
+
+PASSWORD = "Reader-Password-1"
+NARROW = 8
+
+
+def warehouse_of(redshift: Redshift, lake: S3Lake, group: str = "") -> RedshiftWarehouse:
+    """A warehouse as another process would have it, which has looked at nothing yet."""
+    resource = resource_of(redshift)
+    return RedshiftWarehouse(resource, lake, redshift.iam_role, reader_group=group)
+
+
+def run(connection: Any, statement: str) -> list[Any]:
+    cursor = connection.cursor()
+    cursor.execute(statement)
+    return list(cursor.fetchall()) if cursor.description else []
+
+
+@pytest.fixture
+def owner(redshift: Redshift) -> Iterator[Any]:
+    """A connection of the owner's, by which nothing is migrated."""
+    connection = resource_of(redshift).connect()
+    yield connection
+    connection.close()
+
+
+def _of_before(owner: Any, table: Table) -> None:
+    run(owner, f"CREATE SCHEMA {table.schema}")
+    run(owner, create_table(table, dialect="redshift"))
+
+
+def _lengths(owner: Any) -> dict[str, int]:
+    found = run(
+        owner,
+        "SELECT column_name, character_maximum_length FROM information_schema.columns "
+        f"WHERE table_name = '{DIM_STATION.name}' AND character_maximum_length IS NOT NULL",
+    )
+    return {name: int(length) for name, length in found}
+
+
+def test_migrate__texts_that_were_shorter_are_widened_and_longer_ones_stay(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any
+) -> None:
+    lengths = {"name": NARROW, "city": NARROW, "address": 5000}
+    _of_before(owner, _with(DIM_STATION, **lengths))
+    required = [c for c in DIM_STATION.columns if not c.nullable or c.name == "name"]
+    values = ", ".join(_literal(column) for column in required)
+    names = ", ".join(column.name for column in required)
+    run(owner, f"INSERT INTO {DIM_STATION.full_name} ({names}) VALUES ({values})")
+    assert _lengths(owner)["name"] == NARROW
+    warehouse_of(redshift, s3_lake).execute()
+    declared = {c.name: c.length for c in DIM_STATION.columns if c.length}
+    assert _lengths(owner) == {**declared, "address": 5000}
+    assert run(owner, f"SELECT name FROM {DIM_STATION.full_name}") == [["x"]]
+
+
+def test_migrate__columns_that_were_missing_are_added_with_their_meaning(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any
+) -> None:
+    kept = tuple(c for c in DIM_STATION.columns if c.name not in {"city", "latitude"})
+    _of_before(owner, replace(DIM_STATION, columns=kept))
+    warehouse_of(redshift, s3_lake).execute()
+    assert run(owner, f"SELECT city, latitude FROM {DIM_STATION.full_name}") == []
+    told = run(
+        owner,
+        "SELECT description FROM pg_description INNER JOIN pg_attribute "
+        "ON objoid = attrelid AND objsubid = attnum WHERE attname = 'city'",
+    )
+    assert [DIM_STATION.column("city").meaning] in told
+
+
+def test_migrate__a_column_that_may_not_be_null_is_refused_and_nothing_changed(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any
+) -> None:
+    kept = tuple(c for c in DIM_STATION.columns if c.name != "station_id")
+    _of_before(owner, replace(DIM_STATION, columns=kept))
+    with pytest.raises(Exception, match=r"lacks the column station_id.*load again"):
+        warehouse_of(redshift, s3_lake).execute()
+    schemas = "SELECT nspname FROM pg_namespace WHERE nspname IN ('staging', 'mart', 'original')"
+    assert run(owner, schemas) == []
+
+
+def test_migrate__what_is_up_to_date_costs_one_look(redshift: Redshift, s3_lake: S3Lake) -> None:
+    warehouse_of(redshift, s3_lake).execute()
+    redshift.faults.seen.clear()
+    warehouse_of(redshift, s3_lake).execute()
+    assert [told for told in redshift.faults.seen if "CREATE" in told or "COMMENT" in told] == []
+
+
+def _with(table: Table, **lengths: int) -> Table:
+    """The table with texts of other lengths."""
+    columns = (
+        replace(text(c.name, lengths[c.name], c.meaning), nullable=c.nullable)
+        if c.name in lengths
+        else c
+        for c in table.columns
+    )
+    return replace(table, columns=tuple(columns))
+
+
+def _literal(column: Column) -> str:
+    told = {"TEXT": "'x'", "TIMESTAMP": "'2022-01-11 20:00:00'", "BOOLEAN": "TRUE"}
+    return told.get(column.type.name, "1")
+
+
+# --- grants -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reader(redshift: Redshift, owner: Any) -> Iterator[Any]:
+    """The name of a group, and how its one user connects. Both are the whole server's."""
+    name = uuid.uuid4().hex[:12]
+    group, user = f"readers_{name}", f"analyst_{name}"
+    run(owner, f"CREATE GROUP {group}")
+    run(owner, f"CREATE USER {user} PASSWORD '{PASSWORD}' IN GROUP {group}")
+    connection = resource_of(replace(redshift, user=user, password=PASSWORD)).connect()
+    yield group, connection
+    connection.close()
+
+
+def test_grants__a_reader_reads_all_but_staging_and_changes_nothing(
+    redshift: Redshift, s3_lake: S3Lake, reader: Any
+) -> None:
+    group, connection = reader
+    warehouse_of(redshift, s3_lake, group).execute()
+    views = [name.replace("/", ".") for name in sql_names("original")]
+    readable = [t.full_name for t in TABLES if t.schema in READABLE] + views
+    for name in readable:
+        run(connection, f"SELECT COUNT(*) FROM {name}")
+    for table in TABLES:
+        _refused(connection, f"DELETE FROM {table.full_name}")
+        if table.schema not in READABLE:
+            _refused(connection, f"SELECT COUNT(*) FROM {table.full_name}")
+    assert {name.split(".")[0] for name in readable} == set(READABLE)
+    assert set(DATABASE_SCHEMAS) - set(READABLE) == {"staging"}
+
+
+def test_grants__come_with_the_group_and_hold_for_later_tables(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any, reader: Any
+) -> None:
+    group, connection = reader
+    warehouse_of(redshift, s3_lake).execute()
+    _refused(connection, f"SELECT COUNT(*) FROM {DIM_STATION.full_name}")
+    warehouse_of(redshift, s3_lake, group).execute()
+    assert run(connection, f"SELECT COUNT(*) FROM {DIM_STATION.full_name}") == [[0]]
+    run(owner, "CREATE TABLE mart.later (a INTEGER)")
+    assert run(connection, "SELECT COUNT(*) FROM mart.later") == [[0]]
+
+
+def _refused(connection: Any, statement: str) -> None:
+    with pytest.raises(Exception, match="permission denied"):
+        run(connection, statement)

@@ -1,0 +1,102 @@
+"""Whole loads into the test bed: spans of hours, other code, any warehouse the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.modelling.hour_plans import derived_plans
+from charging_assets.modelling.staging import staging_span_plan
+from charging_assets.partitions import Hour, Span
+from charging_assets.storage.flat_files import FlatFile
+from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import evse, station
+from charging_assets_tests.storage.redshifts import of_the_bed
+from charging_assets_tests.testbed.bed import S3, Bed
+
+pytestmark = pytest.mark.slow
+
+DIMENSIONS = ("dim_station", "dim_evse", "dim_connector")
+OPENS = {"regular_hours": [{"weekday": 1, "period_begin": "08:00", "period_end": "18:00"}]}
+
+
+def _told(status: str = "AVAILABLE", name: str = "A", **fields: Any) -> list[dict[str, Any]]:
+    capable = evse("e1", status, capabilities=["RESERVABLE", "RFID_READER"], **fields)
+    return [station([capable, evse("e2")], name=name, opening_times=OPENS)]
+
+
+# By minute: a session over three hours, another name, another label, a place that fails, EVSEs that
+# go and come back, and an hour a day later.
+POLLS: dict[float, Any] = {
+    0: _told(),
+    20: {"koeln": _told("CHARGING"), "bonn": [station([evse("b1")], "s2")]},
+    40: {"koeln": _told("CHARGING"), "bonn": None},
+    60: _told("CHARGING", "B"),
+    80: _told("CHARGING", "B"),
+    130: _told("AVAILABLE", "B", id="DE*NEW*E1"),
+    150: [station([evse("e2")], name="B", opening_times=OPENS)],
+    60 * 30: {"koeln": _told("CHARGING"), "bonn": []},
+    60 * 30 + 20: {"koeln": _told(), "bonn": []},
+    60 * 30 + 40: {"koeln": _told(), "bonn": []},
+}
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[Hour, list[FlatFile]]:
+    lake = hours.lake_of(POLLS)
+    return {hour: hours.flat_files(lake, hour) for hour in hours_archived(lake)}
+
+
+@pytest.fixture(scope="module")
+def by_hour(testbed: Bed, bucket: S3, files: dict[Hour, list[FlatFile]]) -> Warehouse:
+    """The bed with all hours, loaded one by one."""
+    made = of_the_bed(testbed, bucket, "snapshot").warehouse()
+    for hour, of_hour in files.items():
+        hours.load_files(made, of_hour, hour)
+    return made
+
+
+def test_spans__in_any_order_give_the_rows_and_ledger_of_hours(
+    testbed: Bed, bucket: S3, files: dict[Hour, list[FlatFile]], by_hour: Warehouse
+) -> None:
+    by_spans = of_the_bed(testbed, bucket, "serializable").warehouse()
+    first, *later = files
+    for span in (Span(tuple(later)), Span((first,))):
+        staged = staging_span_plan({hour: files[hour] for hour in span.hours})
+        by_spans.apply_all([staged, *derived_plans(span)])
+    assert hours.digests(by_spans) == hours.digests(by_hour)
+
+
+def test_hours__give_the_rows_and_ledger_of_duckdb(
+    files: dict[Hour, list[FlatFile]], by_hour: Warehouse
+) -> None:
+    duckdb = DuckDBWarehouse(None)
+    for hour, of_hour in files.items():
+        hours.load_files(duckdb, of_hour, hour)
+    found = hours.digests(by_hour)
+    assert found == hours.digests(duckdb)
+    empty = {name for name, told in found.items() if told.startswith("0 rows")}
+    assert {name for name in empty if not name.startswith("ops.")} == set()
+
+
+def test_hours__that_other_code_loaded__are_told_again(
+    files: dict[Hour, list[FlatFile]], by_hour: Warehouse
+) -> None:
+    """Rows that a release adds, for hours whose input is the same."""
+    whole = hours.digests(by_hour)
+    bridges = ("station_opening", "evse_capability", "evse_alias")
+    by_hour.execute(
+        *((f"DELETE FROM warehouse.bridge_{name}", {}) for name in bridges),
+        (
+            "UPDATE ops.ledger SET code_version = 'older' WHERE asset IN "
+            f"({', '.join(map(repr, DIMENSIONS))})",
+            {},
+        ),
+    )
+    for hour, of_hour in files.items():
+        hours.load_files(by_hour, of_hour, hour, DIMENSIONS)
+    assert hours.digests(by_hour) == whole
