@@ -39,11 +39,12 @@ _ANY_HOUR = Hour(FIRST_HOUR)
 
 @dataclass(frozen=True)
 class Done:
-    """A step that is done: which asset, for which hours, and how long it took."""
+    """A step that is done: which asset, for which hours, how long it took, and whether in vain."""
 
     asset: str
     hours: tuple[Hour, ...]
     seconds: float
+    failed: bool = False
 
 
 @dataclass
@@ -154,9 +155,9 @@ class _Builder:
     def build(self, window: _Window) -> None:
         """Bring a window from flat files to published ones."""
         for found in window.flattened:
-            self._done(FLATTENED, [found.hour], found.seconds)
             if found.error is not None:
                 self.rebuilt.failed[found.hour] = found.error
+            self._done(FLATTENED, [found.hour], found.seconds)
         self._stage(window)
         for asset, stale in self.asked.stale.items():
             for span in self._spans(stale.intersection(window.hours)):
@@ -164,7 +165,7 @@ class _Builder:
         self._prune(window)
         began = time.monotonic()
         publish(self.lake, self.warehouse, *window.hours)
-        self._done(PUBLISHED, window.hours, time.monotonic() - began)
+        self._done(PUBLISHED, self._sound(window.hours), time.monotonic() - began)
 
     def _stage(self, window: _Window) -> None:
         """Day by day, since the rows of a transaction's flat files are in memory together."""
@@ -200,7 +201,8 @@ class _Builder:
         rebuilt = self.rebuilt
         rebuilt.hours[asset] = rebuilt.hours.get(asset, 0) + len(hours)
         rebuilt.seconds[asset] = rebuilt.seconds.get(asset, 0.0) + seconds
-        self.told(Done(asset, tuple(hours), seconds))
+        failed = any(hour in rebuilt.failed for hour in hours)
+        self.told(Done(asset, tuple(hours), seconds, failed))
 
     def _sound(self, hours: Iterable[Hour]) -> list[Hour]:
         return [hour for hour in sorted(hours) if hour not in self.rebuilt.failed]

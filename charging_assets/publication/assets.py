@@ -6,12 +6,17 @@ are (`storage.publish`).
 
 import dagster as dg
 
+from charging_assets.modelling.plans import ENTITIES
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.schemas.render import column_schema
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.publish import PUBLISHED, publish
 from charging_assets.storage.warehouse import Warehouse
+
+_FILLED_WITH = {
+    bridge.name: entity.dimension.name for entity in ENTITIES for bridge in entity.bridges
+}
 
 
 def _columns() -> dg.TableSchema:
@@ -26,7 +31,7 @@ def _columns() -> dg.TableSchema:
 
 
 @dg.asset(
-    deps=[dg.AssetKey(table.name) for table in PUBLISHED],
+    deps=sorted({dg.AssetKey(_FILLED_WITH.get(table.name, table.name)) for table in PUBLISHED}),
     partitions_def=hourly_partitions(),
     backfill_policy=backfill_policy(),
     group_name="publication",

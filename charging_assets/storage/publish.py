@@ -24,6 +24,8 @@ from charging_assets.storage.warehouse import Warehouse
 
 DIMENSIONS = (
     warehouse.DIM_STATION, warehouse.DIM_EVSE, warehouse.DIM_CONNECTOR, warehouse.DIM_TIME,
+    warehouse.BRIDGE_STATION_OPENING, warehouse.BRIDGE_EVSE_CAPABILITY,
+    warehouse.BRIDGE_EVSE_ALIAS,
 )  # fmt: skip
 BY_DAY = (
     marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, warehouse.FACT_POLL, warehouse.FACT_STATUS,
