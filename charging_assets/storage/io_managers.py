@@ -75,10 +75,14 @@ class WarehouseIOManager(dg.IOManager):
     """Warehouse tables. Outputs are a `Plan` by partition key, each run in one transaction.
 
     Inputs are the hour's rows, as Arrow or pandas; for a run of several hours by partition key.
+    `plot` draws a table as of an hour, as Markdown, for runs of one hour: nobody looks at each hour
+    of a backfill.
     """
 
-    def __init__(self, warehouse: Warehouse) -> None:
-        self._warehouse = warehouse
+    def __init__(
+        self, warehouse: Warehouse, plot: Callable[[str, Hour], str | None] | None = None
+    ) -> None:
+        self._warehouse, self._plot = warehouse, plot
 
     def handle_output(self, context: dg.OutputContext, obj: Mapping[str, Plan]) -> None:
         name = context.asset_key.path[-1]
@@ -89,8 +93,18 @@ class WarehouseIOManager(dg.IOManager):
                 "dagster/row_count": _rows(name, done),
                 "rows": dg.MetadataValue.json(dict(done.row_counts)),
                 "unchanged": done.skipped,
+                **(self._plotted(context, name, key) if len(obj) == 1 else {}),
             }
             context.step_context.add_asset_metadata(told, context.asset_key, key)
+
+    def _plotted(self, context: dg.OutputContext, name: str, key: str) -> dict[str, Any]:
+        """The plot, where there is one; rows that are loaded are not undone for want of it."""
+        try:
+            drawn = self._plot(name, Hour.parse(key)) if self._plot else None
+        except Exception as error:
+            context.log.warning(f"{name} of {key} is loaded, but has no plot: {error}")
+            return {}
+        return {"plot": dg.MetadataValue.md(drawn)} if drawn else {}
 
     def load_input(self, context: dg.InputContext) -> Any:
         asked, wanted = table(context.asset_key.path[-1]), _form(context)

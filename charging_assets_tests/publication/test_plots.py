@@ -1,0 +1,172 @@
+"""Small plots of facts and marts: what they show is what the tables hold, and they stay small."""
+
+from __future__ import annotations
+
+import base64
+import re
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import dagster as dg
+import duckdb
+import pytest
+
+from charging_assets import deployments
+from charging_assets.dashboard.palette import GAP, STATUS
+from charging_assets.modelling.assets import ASSETS
+from charging_assets.partitions import Hour
+from charging_assets.publication.column_plot import Drawn, column_plot
+from charging_assets.publication.plots import plotter
+from charging_assets.storage.io_managers import WarehouseIOManager
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+
+# Free for three hours, charging from then on; the fifth hour was not polled.
+POLLED = (0, 1, 2, 3, 5)
+PLOTTED = ("fact_status", "fact_charging_session", "mart_station_hour", "mart_city_day")
+LARGEST_BYTES = 10_000
+
+
+@pytest.fixture(scope="module")
+def lake() -> MemoryLake:
+    return hours.lake_of(
+        {
+            60 * hour + minute: hours.stand("AVAILABLE" if hour < 3 else "CHARGING")
+            for hour in POLLED
+            for minute in range(0, 60, 10)
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def warehouse(lake: MemoryLake) -> DuckDBWarehouse:
+    filled = DuckDBWarehouse(None)
+    for hour in POLLED:
+        hours.load(filled, lake, hours.hour_after(hour))
+    return filled
+
+
+def svg_of(drawn: str | None) -> ElementTree.Element:
+    """The picture in a plot's Markdown."""
+    assert drawn
+    (body,) = re.findall(r"\(data:image/svg\+xml;base64,([\w+/=]+)\)", drawn)
+    return ElementTree.fromstring(base64.b64decode(body))
+
+
+def columns_of(svg: ElementTree.Element, colour: str) -> list[tuple[float, float]]:
+    """Left end and height of each column of a colour; the legend's squares are narrower."""
+    found = []
+    for path in svg.iter("{http://www.w3.org/2000/svg}path"):
+        if path.get("fill") == colour:
+            found += re.findall(r"M([\d.]+) [\d.]+h\d\dv([\d.]+)h-\d\dz", path.get("d") or "")
+    return [(float(left), float(height)) for left, height in found]
+
+
+def test_plot__shows_the_last_day_and_its_gap(warehouse: DuckDBWarehouse) -> None:
+    svg = svg_of(plotter(warehouse)("fact_status", hours.hour_after(5)))
+    free, charging = (columns_of(svg, STATUS[name]) for name in ("AVAILABLE", "CHARGING"))
+    assert [height for _, height in free] == [90, 90, 90]
+    assert [height for _, height in charging] == [90, 90]
+    # 24 columns end with the hour; all but those that were polled are gaps.
+    gaps = {left for left, _ in columns_of(svg, GAP)}
+    assert len(gaps) == 24 - len(POLLED)
+    assert charging[0][0] < min(left for left in gaps if left > free[-1][0]) < charging[1][0]
+
+
+def test_plot__of_sessions_counts_them_at_their_hour(warehouse: DuckDBWarehouse) -> None:
+    svg = svg_of(plotter(warehouse)("fact_charging_session", hours.hour_after(5)))
+    # One began in the fourth hour, and the scale ends with 1; hours with none are no gaps.
+    assert [height for _, height in columns_of(svg, STATUS["CHARGING"])] == [90]
+    assert len(columns_of(svg, GAP)) == 24 - len(POLLED)
+
+
+def test_plot__of_a_mart_is_what_it_says(warehouse: DuckDBWarehouse) -> None:
+    svg = svg_of(plotter(warehouse)("mart_station_hour", hours.hour_after(3)))
+    assert [height for _, height in columns_of(svg, STATUS["CHARGING"])] == [90]
+    assert len(columns_of(svg, GAP)) == 24 - 4  # three hours of 0 are none
+
+
+def test_plot__of_days_shows_too_little_observed_as_a_gap(warehouse: DuckDBWarehouse) -> None:
+    days = warehouse.query("SELECT coverage, utilisation FROM mart.mart_city_day").to_pylist()
+    assert [day["utilisation"] for day in days] == [None, None]
+    svg = svg_of(plotter(warehouse)("mart_city_day", hours.hour_after(5)))
+    assert len(columns_of(svg, GAP)) == 14
+
+
+def test_load__stands_without_a_plot(lake: MemoryLake) -> None:
+    def draw(asset: str, hour: Hour) -> str:
+        raise duckdb.Error("out of memory")
+
+    storage = deployments.Storage(lake, DuckDBWarehouse(None))
+    hours.load(storage.warehouse, lake, only="none")
+    manager = WarehouseIOManager(storage.warehouse, draw)
+    (asset,) = (asset for asset in ASSETS if asset.key.path[-1] == "fact_status")
+    resources = {**deployments.resources(storage, {}), "warehouse_io_manager": manager}
+    done = dg.materialize([asset], partition_key=hours.HOUR.key, resources=resources)
+    (event,) = done.asset_materializations_for_node("fact_status")
+    assert (event.metadata["dagster/row_count"].value, "plot" in event.metadata) == (1, False)
+
+
+@pytest.mark.parametrize("table", PLOTTED)
+def test_asset__of_one_hour_has_its_plot_and_of_two_none(lake: MemoryLake, table: str) -> None:
+    storage = deployments.Storage(lake, DuckDBWarehouse(None))
+    for hour in (2, 3):
+        hours.load(storage.warehouse, lake, hours.hour_after(hour))
+    keys = [hours.hour_after(hour).key for hour in (2, 3)]
+    span = {
+        "dagster/asset_partition_range_start": keys[0],
+        "dagster/asset_partition_range_end": keys[1],
+    }
+    (asset,) = (asset for asset in ASSETS if asset.key.path[-1] == table)
+    with dg.DagsterInstance.ephemeral() as instance:
+        given: dict[str, Any] = {
+            "resources": deployments.resources(storage, {}), "instance": instance,
+        }  # fmt: skip
+        one = dg.materialize([asset], partition_key=keys[1], **given)
+        two = dg.materialize([asset], tags=span, **given)
+    (event,) = one.asset_materializations_for_node(table)
+    told = event.metadata["plot"]
+    assert isinstance(told, dg.MarkdownMetadataValue)
+    svg_of(told.value)
+    events = two.asset_materializations_for_node(table)
+    assert len(events) == 2
+    assert all("plot" not in event.metadata for event in events)
+
+
+@pytest.fixture
+def held_file(tmp_path: Path, lake: MemoryLake) -> Iterator[DuckDBWarehouse]:
+    """A warehouse whose file another connection has open for writing."""
+    found = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
+    hours.load(found, lake, hours.hour_after(3))
+    connection = duckdb.connect(str(found.path))
+    yield found
+    connection.close()
+
+
+def test_plot__does_not_wait_for_a_file_that_is_held(held_file: DuckDBWarehouse) -> None:
+    began = time.perf_counter()
+    with pytest.raises(Exception, match="locked"):
+        plotter(held_file)("fact_status", hours.hour_after(3))
+    assert time.perf_counter() - began < 2
+
+
+def test_plot__of_other_tables_is_none(warehouse: DuckDBWarehouse) -> None:
+    assert plotter(warehouse)("dim_station", hours.hour_after(3)) is None
+
+
+@pytest.mark.parametrize("how", Drawn)
+def test_plot__with_every_status_in_every_hour_is_small(how: Drawn) -> None:
+    spots = [datetime(2026, 1, 1) + timedelta(hours=n) for n in range(24)]
+    rows = [
+        {"column_at": spot, "series": status, "amount": 1 + n * spot.hour}
+        for spot in spots
+        for n, status in enumerate(STATUS)
+    ]
+    svg = column_plot(how, spots, rows)
+    assert len(base64.b64encode(svg.encode())) < LARGEST_BYTES
+    ElementTree.fromstring(svg)

@@ -1,0 +1,37 @@
+-- Grain: one row per feed and UTC hour that was polled: how many charging sessions began in it.
+-- Scope: first slots in [:window_start, :window_end), whole hours.
+WITH polled AS (
+    SELECT DISTINCT
+        feed,
+        DATE_TRUNC('hour', slot_at) AS hour_at
+    FROM warehouse.fact_poll
+    WHERE
+        outcome = 'ok'
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+begun AS (
+    SELECT
+        feed,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        COUNT(*) AS session_count
+    FROM warehouse.fact_charging_session
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND NOT is_start_censored
+    GROUP BY feed, DATE_TRUNC('hour', slot_at)
+)
+
+SELECT
+    polled.feed,
+    polled.hour_at AS column_at,
+    'CHARGING' AS series,
+    COALESCE(begun.session_count, 0) AS amount
+FROM polled
+LEFT JOIN begun
+    ON
+        polled.feed = begun.feed
+        AND polled.hour_at = begun.hour_at
+ORDER BY polled.feed, polled.hour_at;
