@@ -35,13 +35,18 @@ def summed(rows: Iterable[Mapping[str, Any]], names: Sequence[str] = SECONDS) ->
     return totals
 
 
+def enough(row: Mapping[str, Any]) -> bool:
+    """Whether so much was observed that a share may be told."""
+    return bool(row["observed_s"] * 5 >= row["window_s"] * 4)
+
+
 def measured(row: Mapping[str, Any]) -> dict[str, float | None]:
     """Coverage and the shares of summed seconds."""
     observed, window = row["observed_s"], row["window_s"]
     operable = row["available_s"] + row["charging_s"] + row["reserved_s"] + row["blocked_s"]
     occupied = operable - row["available_s"]
     working = observed - row["inoperative_s"] - row["out_of_order_s"]
-    counts = observed * 5 >= window * 4
+    counts = enough(row)
     coverage = share(observed, window)
     shares = {
         "utilisation": share(row["charging_s"], operable),
@@ -54,3 +59,10 @@ def measured(row: Mapping[str, Any]) -> dict[str, float | None]:
         "coverage": None if coverage is None else min(1.0, coverage),
         **{name: value if counts else None for name, value in shares.items()},
     }
+
+
+def hour_utilisation(row: Mapping[str, Any] | None) -> float | None:
+    """CHARGING of operable, of rows that say operable time as one sum; null where little is."""
+    if row is None or not enough(row):
+        return None
+    return share(row["charging_s"], row["operable_s"])

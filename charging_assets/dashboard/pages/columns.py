@@ -9,6 +9,7 @@ from typing import Any
 
 from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Column
+from charging_assets.dashboard.measures import STATUS_COLUMNS
 
 
 def text(asked: Asked, name: str, label: str = "") -> Column:
@@ -64,3 +65,8 @@ def station(asked: Asked, name: str = "station_name") -> Column:
     return Column(
         name, asked.words("station"), lambda value: value or asked.words("unnamed"), link=link
     )
+
+
+def status_names(asked: Asked) -> dict[str, str]:
+    """How each status is called."""
+    return {status: asked.words(f"status_{status}") for status in STATUS_COLUMNS}

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Chart, Choice, Column, Figure, Note, Page, Table, share
+from charging_assets.dashboard.blocks import Choice, Column, Figure, Note, Page, Table, share
+from charging_assets.dashboard.pages.states import COUNTS, STATES, judged
 from charging_assets.dashboard.reader import Reader, Row
 
 # What was last said longer ago than this is not told of at all.
 _WINDOW = timedelta(hours=24)
-_COUNTS = {
-    "free": "available_count", "charging": "charging_count", "held": "held_count",
-    "failed": "failed_count", "unknown": "unknown_count",
-}  # fmt: skip
-STATES = ("free", "busy", "failed", "unknown", "old")
 
 
 def page(asked: Asked, reader: Reader) -> Page:
@@ -35,7 +30,7 @@ def page(asked: Asked, reader: Reader) -> Page:
     cities = {row["place"]: row["city"] for row in places}
     place = asked.one_of("place", list(cities))
     state = asked.one_of("state", list(STATES))
-    told = [_judged(row, asked, at) for row in stations if place in ("", row["place"])]
+    told = [judged(row, asked, at) for row in stations if place in ("", row["place"])]
     shown = [row for row in told if state in ("", row["state"])]
     found = Page("now", words("now_title"), words("now_lead"), choices=_choices(asked, cities))
     if not asked.text("at") and at - asked.feed.newest_at > 2 * asked.feed.cadence:
@@ -43,25 +38,13 @@ def page(asked: Asked, reader: Reader) -> Page:
     found.figures = _figures(asked, told, at)
     found.tables = [_by_place(asked, told, cities, at), _stations(asked, shown, cities)]
     if asked.draws:
-        found.charts = [_map(asked, shown, at), _cities(asked, found.tables[0].rows, at)]
+        from charging_assets.dashboard.pages import now_charts as charts
+
+        found.charts = [
+            charts.map_chart(asked, shown, at),
+            charts.cities_chart(asked, found.tables[0].rows, at),
+        ]
     return found
-
-
-def _judged(row: Row, asked: Asked, at: datetime) -> Row:
-    """A station with the state in which a driver would find it."""
-    seen_at = row["seen_at"]
-    fresh = seen_at is not None and at - seen_at <= 2 * asked.feed.cadence
-    if not fresh:
-        state = "old"
-    elif row["available_count"]:
-        state = "free"
-    elif row["charging_count"] + row["held_count"]:
-        state = "busy"
-    elif row["failed_count"]:
-        state = "failed"
-    else:
-        state = "unknown"
-    return {**row, "state": state, "is_fresh": fresh}
 
 
 def _stale(asked: Asked, at: datetime) -> Note:
@@ -130,65 +113,8 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
             unit=words("at_stations", stations=words.number(len(stations))),
             period=period, coverage=coverage, definition="evse", raw=every, is_old=is_old,
         ),
-        *(figure(name, sum(row[column] for row in pool)) for name, column in _COUNTS.items()),
+        *(figure(name, sum(row[column] for row in pool)) for name, column in COUNTS.items()),
     ]  # fmt: skip
-
-
-def _map(asked: Asked, stations: list[Row], at: datetime) -> Chart:
-    from charging_assets.dashboard.charts.places import station_map
-    from charging_assets.dashboard.drawing import svg
-
-    words = asked.words
-    names = {state: words(f"state_{state}") for state in STATES}
-    counts = {state: sum(row["state"] == state for row in stations) for state in STATES}
-    description = (
-        words("map_description", count=words.number(len(stations)))
-        + " "
-        + ", ".join(
-            f"{words.number(counts[state])} {names[state]}" for state in STATES if counts[state]
-        )
-    )
-    points = [
-        {**row, "told": f"{row['name']}: {names[row['state']]}, {_free_of(asked, row)}"}
-        for row in stations
-    ]
-    return Chart(
-        id="map", title=words("map_title"),
-        svg=svg(station_map(points, names, words("state")), asked.language, description),
-        description=description, caption=words("map_caption", time=words.time(at)),
-        definition="status", table="stations",
-    )  # fmt: skip
-
-
-def _cities(asked: Asked, rows: Sequence[Row], at: datetime) -> Chart:
-    from charging_assets.dashboard.charts.places import city_states
-    from charging_assets.dashboard.drawing import svg
-
-    words = asked.words
-    names = {name: words(f"figure_{name}") for name in _COUNTS}
-    bars = [
-        {
-            "name": row["city"],
-            "state": name,
-            "value": row[column],
-            "is_old": not row["is_fresh"],
-            "told": f"{row['city']}, {names[name]}: {row[column]}",
-        }
-        for row in rows
-        for name, column in _COUNTS.items()
-    ]
-    description = words("cities_chart_description", count=len(rows))
-    chart = city_states(bars, names, words("share_evses"))
-    return Chart(
-        id="cities", title=words("cities_chart_title"),
-        svg=svg(chart, asked.language, description), description=description,
-        caption=words("cities_chart_caption", time=words.time(at)), definition="status",
-        table="places",
-    )  # fmt: skip
-
-
-def _free_of(asked: Asked, row: Row) -> str:
-    return asked.words("free_of", free=row["available_count"], all=row["evse_count"])
 
 
 def _by_place(asked: Asked, stations: list[Row], cities: dict[str, str], at: datetime) -> Table:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
-
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Chart, Choice, Column, Figure, Page, Table, share
-from charging_assets.dashboard.measures import SECONDS, STATUS_COLUMNS, measured, summed
-from charging_assets.dashboard.pages import columns
+from charging_assets.dashboard.blocks import Choice, Figure, Page, share
+from charging_assets.dashboard.measures import SECONDS, measured, summed
+from charging_assets.dashboard.pages import station_tables as tables
 from charging_assets.dashboard.pages.period import Period, dates, period_of
 from charging_assets.dashboard.reader import Reader, Row, Rows
 
@@ -44,18 +41,20 @@ def page(asked: Asked, reader: Reader) -> Page:
     about = asked.words.days(period.first, period.last)
     found.figures = _figures(asked, period, days)
     found.tables = [
-        _shares(asked, shares, names, about),
-        _sessions(asked, sessions, names, about),
-        _runs(asked, runs, names, about),
-        _days(asked, period, days, about),
-        _station_history(asked, history),
-        _evse_history(asked, evses),
+        tables.shares_table(asked, shares, names, about),
+        tables.sessions_table(asked, sessions, names, about),
+        tables.runs_table(asked, runs, names, about),
+        tables.days_table(asked, period, days, about),
+        tables.station_history(asked, history),
+        tables.evse_history(asked, evses),
     ]
     if asked.draws:
+        from charging_assets.dashboard.pages import station_charts as charts
+
         found.charts = [
-            _band(asked, period, runs, names, evse, about),
-            _status(asked, shares, names, about),
-            _trend(asked, period, days, about),
+            charts.band(asked, period, runs, names, evse, about),
+            charts.shares_chart(asked, shares, names, about),
+            charts.trend_chart(asked, period, days, about),
         ]
     return found
 
@@ -149,226 +148,3 @@ def _figures(asked: Asked, period: Period, days: list[Row]) -> list[Figure]:
                "sessions", totals["session_count"], words("sessions_told", rate=rate)),
         Figure("dwell", words("dwell"), words.duration(dwell), about, coverage, "dwell", dwell),
     ]  # fmt: skip
-
-
-def _end(run: Row, period: Period) -> datetime:
-    """Until when a run stands: its last poll stands for its cadence."""
-    end: datetime = run["last_slot_at"] + timedelta(seconds=run["cadence_s"])
-    return min(end, period.end)
-
-
-def _band(
-    asked: Asked,
-    period: Period,
-    runs: list[Row],
-    names: dict[int, str],
-    evse: int | None,
-    about: str,
-) -> Chart:
-    from charging_assets.dashboard.charts.bands import timeline
-    from charging_assets.dashboard.drawing import svg
-
-    words = asked.words
-    told = _status_names(asked)
-    drawn = [
-        {
-            "evse": names.get(run["evse_key"], "?"),
-            "status": run["status"] if run["status"] in told else "UNKNOWN",
-            "start": words.local(run["first_slot_at"]),
-            "end": words.local(_end(run, period)),
-            "told": f"{names.get(run['evse_key'], '?')}: {told.get(run['status'], run['status'])}, "
-            f"{words.time(run['first_slot_at'])} – {words.time(_end(run, period))}",
-        }
-        for run in runs
-    ]
-    lines = [names[evse]] if evse else sorted(names.values())
-    span = (period.first, period.last + timedelta(days=1))
-    description = words("band_description", evses=len(lines), about=about, runs=len(runs))
-    chart = timeline(drawn, lines, span, told, words("status"))
-    return Chart(
-        "band", words("band_title"), svg(chart, asked.language, description), description,
-        words("band_caption", about=about, zone=asked.feed.time_zone), "status", "runs",
-        is_wide=True,
-    )  # fmt: skip
-
-
-def _status_names(asked: Asked) -> dict[str, str]:
-    return {status: asked.words(f"status_{status}") for status in STATUS_COLUMNS}
-
-
-def _status(asked: Asked, shares: list[Row], names: dict[int, str], about: str) -> Chart:
-    from charging_assets.dashboard.charts.curves import statuses
-    from charging_assets.dashboard.drawing import svg
-
-    words = asked.words
-    told = _status_names(asked)
-    rows = [
-        {
-            "name": names.get(row["evse_key"], "?"),
-            "status": status,
-            "value": row[column],
-            "told": f"{names.get(row['evse_key'], '?')}, {told[status]}: "
-            f"{words.percent(share(row[column], row['observed_s']))}",
-        }
-        for row in shares
-        for status, column in STATUS_COLUMNS.items()
-        if row[column]
-    ]
-    description = words("shares_description", about=about)
-    return Chart(
-        "shares", words("shares_title"),
-        svg(statuses(rows, told, unit=words("share_observed")), asked.language, description),
-        description, words("shares_caption", about=about), "status", "shares",
-    )  # fmt: skip
-
-
-def _trend(asked: Asked, period: Period, days: list[Row], about: str) -> Chart:
-    from charging_assets.dashboard.charts.curves import trend
-    from charging_assets.dashboard.drawing import svg
-
-    words = asked.words
-    series = {
-        words(name): {row["local_date"]: row[name] for row in days}
-        for name in ("utilisation", "occupancy")
-    }
-    held = {row["local_date"] for row in days if row["utilisation"] is not None}
-    gaps = sum(day not in held for day in period.all_days)
-    description = words("trend_description", about=about, gaps=words.number(gaps))
-    chart = trend(period.all_days, series, unit=words("share_operable"), gap=words("gap"))
-    return Chart(
-        "trend", words("trend_title"), svg(chart, asked.language, description), description,
-        words("trend_caption", about=about), "utilisation", "days",
-    )  # fmt: skip
-
-
-def _shares(asked: Asked, shares: list[Row], names: dict[int, str], about: str) -> Table:
-    words = asked.words
-    rows = [
-        {
-            "evse": names.get(row["evse_key"], "?"),
-            "evse_key": row["evse_key"],
-            "observed_s": row["observed_s"],
-            **{column: share(row[column], row["observed_s"]) for column in STATUS_COLUMNS.values()},
-        }
-        for row in shares
-    ]
-    return Table(
-        "shares", words("shares_title"),
-        [
-            Column("evse", words("evse"),
-                   link=lambda row: asked.href(evse=str(row["evse_key"]))),
-            columns.hours(asked, "observed_s"),
-            *(
-                Column(column, words(f"status_{status}"), words.percent, is_number=True)
-                for status, column in STATUS_COLUMNS.items()
-            ),
-        ],
-        rows, f"{about}. {words('share_observed')}",
-    )  # fmt: skip
-
-
-def _sessions(asked: Asked, sessions: list[Row], names: dict[int, str], about: str) -> Table:
-    words = asked.words
-    rows = [
-        {
-            **row,
-            "evse": names.get(row["evse_key"], row["evse_uid"]),
-            "remark": ", ".join(
-                words(name)
-                for name in ("is_start_censored", "is_end_censored", "is_stuck")
-                if row[name]
-            ),
-        }
-        for row in sessions
-    ]
-    return Table(
-        "sessions", words("sessions_title"),
-        [
-            columns.text(asked, "evse"),
-            columns.time(asked, "started_at"),
-            columns.time(asked, "ended_at"),
-            columns.duration(asked, "duration_s"),
-            columns.duration(asked, "duration_min_s"),
-            columns.duration(asked, "duration_max_s"),
-            columns.duration(asked, "idle_after_s"),
-            columns.decimal(asked, "max_power_kw"),
-            columns.decimal(asked, "energy_min_kwh"),
-            columns.decimal(asked, "energy_max_kwh"),
-            columns.text(asked, "remark"),
-        ],
-        rows, f"{about}. {words('sessions_caption')}",
-    )  # fmt: skip
-
-
-def _runs(asked: Asked, runs: list[Row], names: dict[int, str], about: str) -> Table:
-    words = asked.words
-    told = _status_names(asked)
-    rows = [{**run, "evse": names.get(run["evse_key"], "?")} for run in reversed(runs)]
-    return Table(
-        "runs", words("runs_title"),
-        [
-            columns.text(asked, "evse"),
-            Column("status", words("status"), lambda status: told.get(status, status)),
-            columns.time(asked, "first_slot_at"),
-            columns.time(asked, "last_slot_at"),
-            columns.count(asked, "poll_count"),
-        ],
-        rows, about,
-    )  # fmt: skip
-
-
-def _days(asked: Asked, period: Period, days: list[Row], about: str) -> Table:
-    shares = ("utilisation", "occupancy", "availability", "reliability")
-    held = {row["local_date"]: row for row in days}
-    missing: dict[str, Any] = dict.fromkeys((*shares, "coverage", "session_count", "evse_count"))
-    rows = [{**missing, "local_date": day, **held.get(day, {})} for day in
-            reversed(period.all_days)]  # fmt: skip
-    return Table(
-        "days", asked.words("city_days"),
-        [
-            columns.day(asked),
-            columns.count(asked, "evse_count"),
-            *(columns.share(asked, name) for name in shares),
-            columns.count(asked, "session_count"),
-            columns.share(asked, "coverage"),
-        ],
-        rows, about,
-    )  # fmt: skip
-
-
-def _station_history(asked: Asked, history: list[Row]) -> Table:
-    names = ("name", "address", "postal_code", "city", "operator_name", "owner", "station_id")
-    labels = {"name": "station", "city": "city_name", "operator_name": "operator"}
-    return Table(
-        "history", asked.words("history_title"),
-        [
-            columns.time(asked, "valid_from"),
-            columns.time(asked, "valid_to"),
-            columns.text(asked, "close_reason"),
-            *(columns.text(asked, name, labels.get(name, name)) for name in names),
-            Column("is_open_24_7", asked.words("is_open_24_7"), lambda value: _yes(asked, value)),
-        ],
-        history, asked.words("history_caption"),
-    )  # fmt: skip
-
-
-def _evse_history(asked: Asked, evses: list[Row]) -> Table:
-    return Table(
-        "evses", asked.words("evse_history_title"),
-        [
-            columns.text(asked, "evse_id"),
-            columns.text(asked, "evse_uid"),
-            columns.time(asked, "valid_from"),
-            columns.time(asked, "valid_to"),
-            columns.text(asked, "close_reason"),
-            columns.text(asked, "power_type"),
-            columns.decimal(asked, "max_power_kw"),
-            columns.count(asked, "connector_count"),
-            columns.text(asked, "physical_reference"),
-        ],
-        evses, asked.words("history_caption"),
-    )  # fmt: skip
-
-
-def _yes(asked: Asked, value: bool | None) -> str:
-    return "–" if value is None else asked.words("yes" if value else "no")

@@ -1,0 +1,68 @@
+"""Network now in pictures: stations on a map, EVSEs by city.
+
+Belongs here: what a picture shows, and its words. Does not belong here: which state a station is
+in (`now`), or how pictures look (`charts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.blocks import Chart
+from charging_assets.dashboard.charts.places import city_states, station_map
+from charging_assets.dashboard.drawing import svg
+from charging_assets.dashboard.pages.states import COUNTS, STATES
+from charging_assets.dashboard.reader import Row
+
+
+def map_chart(asked: Asked, stations: list[Row], at: datetime) -> Chart:
+    words = asked.words
+    names = {state: words(f"state_{state}") for state in STATES}
+    counts = {state: sum(row["state"] == state for row in stations) for state in STATES}
+    description = (
+        words("map_description", count=words.number(len(stations)))
+        + " "
+        + ", ".join(
+            f"{words.number(counts[state])} {names[state]}" for state in STATES if counts[state]
+        )
+    )
+    points = [
+        {**row, "told": f"{row['name']}: {names[row['state']]}, {_free_of(asked, row)}"}
+        for row in stations
+    ]
+    return Chart(
+        id="map", title=words("map_title"),
+        svg=svg(station_map(points, names, words("state")), asked.language, description),
+        description=description, caption=words("map_caption", time=words.time(at)),
+        definition="status", table="stations",
+    )  # fmt: skip
+
+
+def cities_chart(asked: Asked, rows: Sequence[Row], at: datetime) -> Chart:
+    words = asked.words
+    names = {name: words(f"figure_{name}") for name in COUNTS}
+    bars = [
+        {
+            "name": row["city"],
+            "state": name,
+            "value": row[column],
+            "is_old": not row["is_fresh"],
+            "told": f"{row['city']}, {names[name]}: {row[column]}",
+        }
+        for row in rows
+        for name, column in COUNTS.items()
+    ]
+    description = words("cities_chart_description", count=len(rows))
+    chart = city_states(bars, names, words("share_evses"))
+    return Chart(
+        id="cities", title=words("cities_chart_title"),
+        svg=svg(chart, asked.language, description), description=description,
+        caption=words("cities_chart_caption", time=words.time(at)), definition="status",
+        table="places",
+    )  # fmt: skip
+
+
+def _free_of(asked: Asked, row: Row) -> str:
+    return asked.words("free_of", free=row["available_count"], all=row["evse_count"])

@@ -1,0 +1,96 @@
+"""A station's pictures: the band of its states, their shares, its days.
+
+Belongs here: what a picture shows, and its words. Does not belong here: what is asked of the
+data (`station`), or how pictures look (`charts`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.blocks import Chart, share
+from charging_assets.dashboard.charts.bands import timeline
+from charging_assets.dashboard.charts.curves import statuses, trend
+from charging_assets.dashboard.drawing import svg
+from charging_assets.dashboard.measures import STATUS_COLUMNS
+from charging_assets.dashboard.pages import columns
+from charging_assets.dashboard.pages.period import Period
+from charging_assets.dashboard.reader import Row
+
+
+def band(
+    asked: Asked,
+    period: Period,
+    runs: list[Row],
+    names: dict[int, str],
+    evse: int | None,
+    about: str,
+) -> Chart:
+    words = asked.words
+    told = columns.status_names(asked)
+    drawn = [
+        {
+            "evse": names.get(run["evse_key"], "?"),
+            "status": run["status"] if run["status"] in told else "UNKNOWN",
+            "start": words.local(run["first_slot_at"]),
+            "end": words.local(_end(run, period)),
+            "told": f"{names.get(run['evse_key'], '?')}: {told.get(run['status'], run['status'])}, "
+            f"{words.time(run['first_slot_at'])} – {words.time(_end(run, period))}",
+        }
+        for run in runs
+    ]
+    lines = [names[evse]] if evse else sorted(names.values())
+    span = (period.first, period.last + timedelta(days=1))
+    description = words("band_description", evses=len(lines), about=about, runs=len(runs))
+    chart = timeline(drawn, lines, span, told, words("status"))
+    return Chart(
+        "band", words("band_title"), svg(chart, asked.language, description), description,
+        words("band_caption", about=about, zone=asked.feed.time_zone), "status", "runs",
+        is_wide=True,
+    )  # fmt: skip
+
+
+def _end(run: Row, period: Period) -> datetime:
+    """Until when a run stands: its last poll stands for its cadence."""
+    end: datetime = run["last_slot_at"] + timedelta(seconds=run["cadence_s"])
+    return min(end, period.end)
+
+
+def shares_chart(asked: Asked, shares: list[Row], names: dict[int, str], about: str) -> Chart:
+    words = asked.words
+    told = columns.status_names(asked)
+    rows = [
+        {
+            "name": names.get(row["evse_key"], "?"),
+            "status": status,
+            "value": row[column],
+            "told": f"{names.get(row['evse_key'], '?')}, {told[status]}: "
+            f"{words.percent(share(row[column], row['observed_s']))}",
+        }
+        for row in shares
+        for status, column in STATUS_COLUMNS.items()
+        if row[column]
+    ]
+    description = words("shares_description", about=about)
+    return Chart(
+        "shares", words("shares_title"),
+        svg(statuses(rows, told, unit=words("share_observed")), asked.language, description),
+        description, words("shares_caption", about=about), "status", "shares",
+    )  # fmt: skip
+
+
+def trend_chart(asked: Asked, period: Period, days: list[Row], about: str) -> Chart:
+    words = asked.words
+    series = {
+        words(name): {row["local_date"]: row[name] for row in days}
+        for name in ("utilisation", "occupancy")
+    }
+    held = {row["local_date"] for row in days if row["utilisation"] is not None}
+    gaps = sum(day not in held for day in period.all_days)
+    description = words("trend_description", about=about, gaps=words.number(gaps))
+    chart = trend(period.all_days, series, unit=words("share_operable"), gap=words("gap"))
+    return Chart(
+        "trend", words("trend_title"), svg(chart, asked.language, description), description,
+        words("trend_caption", about=about), "utilisation", "days",
+    )  # fmt: skip
