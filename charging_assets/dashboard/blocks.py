@@ -52,7 +52,10 @@ class Chart:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in files, its heading, and how its values are told and linked."""
+    """A column: its name in files, its heading, and how its values are told and linked.
+
+    One that is `in_files` only says what nobody reads, such as a key.
+    """
 
     name: str
     label: str
@@ -61,6 +64,7 @@ class Column:
     is_number: bool = False
     definition: str | None = None
     css: Callable[[Row], str] | None = None
+    in_files: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,11 @@ class Table:
     rows: Sequence[Row]
     caption: str = ""
     is_folded: bool = False
+
+    @property
+    def shown(self) -> list[Column]:
+        """The columns that pages show."""
+        return [column for column in self.columns if not column.in_files]
 
     def page(self, number: int) -> tuple[list[Row], int, int]:
         """The rows of a page (of the last for one past it), its number, and how many there are."""

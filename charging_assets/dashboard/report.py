@@ -14,9 +14,11 @@ import jinja2
 
 from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Figure, Page
+from charging_assets.dashboard.drawing import png
 from charging_assets.dashboard.feeds import feed_names, feed_of
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import Reader
+from charging_assets.dashboard.wording import Wording
 from charging_assets.storage.warehouse import NoWarehouse
 
 _HERE = Path(__file__).parent
@@ -45,6 +47,9 @@ def report(
     if found.first_at > last + margin or found.newest_at < first - margin:
         days = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
         raise NoWarehouse(f"nothing of {found.name} is loaded from {days}; load these hours first")
+    # Days that are still to come are no gaps.
+    newest = Wording(language, found.time_zone).local(found.newest_at)
+    last = max(first, min(last, newest.replace(hour=0, minute=0, second=0, microsecond=0)))
     query = {"from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}", "feed": found.name}
     asked = Asked("/city", query, language, list(names), found, found.newest_at)
     parts = [part(asked, reader) for part in _PARTS]
@@ -70,10 +75,4 @@ def _html(asked: Asked, parts: list[Page], first: datetime, last: datetime) -> s
 
 
 def _pictures(parts: list[Page]) -> dict[str, bytes]:
-    import vl_convert
-
-    return {
-        f"{page.name}-{chart.id}": bytes(vl_convert.svg_to_png(chart.svg, scale=2))
-        for page in parts
-        for chart in page.charts
-    }
+    return {f"{page.name}-{chart.id}": png(chart.svg) for page in parts for chart in page.charts}

@@ -27,6 +27,11 @@ def words() -> Mapping[str, Mapping[str, str]]:
     return found
 
 
+def _unbroken(told: str) -> str:
+    """A number and its % stay on one line."""
+    return told.replace(" %", "\u00a0%")
+
+
 @dataclass(frozen=True)
 class Wording:
     """How a reader is spoken to: a language, and the clock of the feed that they look at."""
@@ -36,7 +41,7 @@ class Wording:
 
     def __call__(self, name: str, **values: object) -> str:
         """The words of a name, with values put in; KeyError if there are none."""
-        return words()[name][self.language].format(**values)
+        return _unbroken(words()[name][self.language].format(**values))
 
     def number(self, value: float | None, digits: int = 0) -> str:
         if value is None:
@@ -45,7 +50,7 @@ class Wording:
         return told if self.language == "en" else told.translate(str.maketrans(",.", ".,"))
 
     def percent(self, share: float | None, digits: int = 1) -> str:
-        return NONE if share is None else f"{self.number(100 * share, digits)} %"
+        return NONE if share is None else _unbroken(f"{self.number(100 * share, digits)} %")
 
     def duration(self, seconds: float | None) -> str:
         """Hours and minutes, such as `1:05 h`, or minutes below an hour."""

@@ -66,9 +66,10 @@ def calendar(cells: Sequence[dict[str, Any]], places: Sequence[str], legend: str
     )
     filled = base.transform_filter("isValid(datum.value)").mark_rect(stroke="white").encode(
         color=alt.Color("value:Q", title=legend,
-                        scale=alt.Scale(domain=[0, 0.8, 1], range=["#d55e00", "#e8c98f",
-                                        "#0b477d"]),
-                        legend=alt.Legend(format=".0%", gradientLength=240, tickCount=5))
+                        scale=alt.Scale(interpolate="rgb", domain=[0, 0.8, 1],
+                                        range=["#d55e00", "#e8c98f", "#0b477d"]),
+                        legend=alt.Legend(format=".0%", gradientLength=320,
+                                          values=[0, 0.4, 0.8, 1]))
     )  # fmt: skip
     width = WIDTH - 180
     return alt.layer(gaps, filled, width=width, height=15 * max(1, len(places)))

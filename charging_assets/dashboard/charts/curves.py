@@ -40,7 +40,7 @@ def trend(
               axis=alt.Axis(format="%-d.%-m.", labelOverlap=True, labelAngle=0, grid=False)
               )  # fmt: skip
     y = alt.Y(
-        "value:Q", title=unit, axis=alt.Axis(format=".0%" if low is None else ".1%", tickCount=5),
+        "value:Q", title=unit, axis=alt.Axis(format=".1~%" if low is None else ".1%", tickCount=5),
         scale=alt.Scale(zero=low is None, nice=True),
     )  # fmt: skip
     colour = alt.Color(
@@ -86,9 +86,9 @@ def ranking(rows: Sequence[dict[str, Any]], *, unit: str, height_a_row: int = 21
     """Bars in the order given: `name`, `value`, `told`."""
     names = [row["name"] for row in rows]
     base = alt.Chart(alt.InlineData(values=list(rows))).encode(
-        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=230, domain=False,
+        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=200, domain=False,
                 ticks=False, labelColor=INK)),
-        x=alt.X("value:Q", title=unit, axis=alt.Axis(format=".0%", tickCount=5)),
+        x=alt.X("value:Q", title=unit, axis=alt.Axis(format=".1~%", tickCount=5)),
         description="told:N",
     )  # fmt: skip
     bars = base.mark_bar(color=LINE, height=12)
@@ -107,7 +107,8 @@ def statuses(rows: Sequence[dict[str, Any]], names: Mapping[str, str], *, unit: 
     return chart.encode(
         y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=200, domain=False,
                 ticks=False, labelColor=INK)),
-        x=alt.X("value:Q", stack="normalize", title=unit, axis=alt.Axis(format=".0%")),
+        x=alt.X("value:Q", stack="normalize", title=unit,
+                axis=alt.Axis(format=".0%", tickCount=5, grid=False)),
         color=alt.Color("status:N", title=None,
                         scale=alt.Scale(domain=order, range=list(STATUS.values()))),
         order="rank:Q", description="told:N",
@@ -122,7 +123,7 @@ def dots(rows: Sequence[dict[str, Any]], measures: Sequence[str], *, unit: str, 
         y=alt.Y("name:N", title=None, sort=names, axis=alt.Axis(labelLimit=230, grid=True,
                 labelColor=INK)),
         x=alt.X("value:Q", title=unit, scale=alt.Scale(zero=False, nice=True),
-                axis=alt.Axis(format=".0%", tickCount=6)),
+                axis=alt.Axis(format=".1~%", tickCount=4)),
         color=alt.Color("measure:N", title=None, scale=alt.Scale(domain=list(measures),
                         range=[LINE, SECOND])),
         shape=alt.Shape("measure:N", title=None, scale=alt.Scale(domain=list(measures),

@@ -47,14 +47,16 @@ def station_map(rows: Sequence[dict[str, Any]], names: dict[str, str], legend: s
     ]
     scale = alt.Scale(domain=told, range=[colour for colour, _ in STATION.values()])
     shapes = alt.Scale(domain=told, range=[shape for _, shape in STATION.values()])
+    # The map shrinks with the screen, so its words are larger.
+    key = alt.Legend(labelFontSize=14, titleFontSize=14, columns=3)
     points = (
         alt.Chart(alt.Data(values=placed))
         .mark_point(filled=True, size=34, opacity=0.85, stroke="white", strokeWidth=0.4)
         .encode(
             longitude="longitude:Q",
             latitude="latitude:Q",
-            color=alt.Color("state:N", scale=scale, title=legend),
-            shape=alt.Shape("state:N", scale=shapes, title=legend),
+            color=alt.Color("state:N", scale=scale, title=legend, legend=key),
+            shape=alt.Shape("state:N", scale=shapes, title=legend, legend=key),
             description="told:N",
         )
     )
@@ -83,7 +85,8 @@ def city_states(rows: Sequence[dict[str, Any]], names: dict[str, str], unit: str
     base = alt.Chart(alt.InlineData(values=values)).encode(
         y=alt.Y("name:N", sort=cities, title=None,
                 axis=alt.Axis(domain=False, ticks=False, labelColor=INK)),
-        x=alt.X("value:Q", stack="normalize", title=unit, axis=alt.Axis(format=".0%")),
+        x=alt.X("value:Q", stack="normalize", title=unit,
+                axis=alt.Axis(format=".0%", tickCount=5, grid=False)),
         color=colour, order="rank:Q", description="told:N",
         opacity=alt.condition("datum.is_old", alt.value(0.25), alt.value(1)),
     )  # fmt: skip

@@ -60,7 +60,7 @@ def ranking_chart(asked: Asked, stations: list[Row], name: str, about: str) -> C
     ]
     rows = [
         {
-            "name": f"{row['station_name'] or words('unnamed')} · {row['city']}",
+            "name": _label(row["station_name"] or words("unnamed"), row["city"]),
             "value": row[name],
             "told": f"{row['station_name']}, {row['city']}: {words.percent(row[name])}",
         }
@@ -74,3 +74,8 @@ def ranking_chart(asked: Asked, stations: list[Row], name: str, about: str) -> C
         svg(ranking(rows, unit=words(name)), asked.language, description), description,
         words("ranking_caption", about=about), name, "stations",
     )  # fmt: skip
+
+
+def _label(station: str, city: str) -> str:
+    """A station with its city, where its name does not say that already."""
+    return station if city in station else f"{station} · {city}"

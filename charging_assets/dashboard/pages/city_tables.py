@@ -56,7 +56,7 @@ def stations_table(asked: Asked, stations: list[Row], about: str) -> Table:
             columns.share(asked, "saturation"),
             columns.count(asked, "session_count"),
             columns.share(asked, "coverage"),
-            columns.text(asked, "station_key"),
+            columns.key(asked),
         ],
         stations, f"{about}. {asked.words('most_used')}",
     )  # fmt: skip

@@ -12,6 +12,11 @@ from charging_assets.dashboard.blocks import Column
 from charging_assets.dashboard.measures import STATUS_COLUMNS
 
 
+def key(asked: Asked, name: str = "station_key") -> Column:
+    """A key, for those who go on with a file."""
+    return Column(name, asked.words(name), in_files=True)
+
+
 def text(asked: Asked, name: str, label: str = "") -> Column:
     return Column(name, asked.words(label or name))
 
@@ -49,12 +54,17 @@ def duration(asked: Asked, name: str) -> Column:
 
 
 def day(asked: Asked, name: str = "local_date") -> Column:
-    return Column(name, asked.words(name), asked.words.date)
+    return Column(name, asked.words(name), asked.words.date, css=_short)
 
 
 def time(asked: Asked, name: str) -> Column:
     """A UTC time, told by the feed's clock."""
-    return Column(name, asked.words(name), asked.words.time)
+    return Column(name, asked.words(name), asked.words.time, css=_short)
+
+
+def _short(row: dict[str, Any]) -> str:
+    """What is not to be broken into lines."""
+    return "short"
 
 
 def station(asked: Asked, name: str = "station_name") -> Column:

@@ -7,6 +7,7 @@ from typing import Any
 
 from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Choice, Column, Figure, Note, Page, Table, share
+from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.states import COUNTS, STATES, judged
 from charging_assets.dashboard.reader import Reader, Row
 
@@ -102,7 +103,7 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
             id=name,
             label=words(f"figure_{name}"),
             value=words.number(count),
-            unit=words("of_evses", share=words.percent(share(count, evses), 0)),
+            unit=words("of_evses", share=words.percent(share(count, evses))),
             period=period, coverage=coverage, definition="status", raw=count, is_old=is_old,
         )  # fmt: skip
 
@@ -165,7 +166,7 @@ def _stations(asked: Asked, stations: list[Row], cities: dict[str, str]) -> Tabl
               ("evse_count", "available_count", "charging_count", "held_count", "failed_count",
                "unknown_count", "absent_count")),
             Column("seen_at", words("seen_at"), _seen(asked, at), css=_quiet),
-            Column("station_key", words("station_key")),
+            columns.key(asked),
         ],
         rows=stations, caption=words("now_caption", time=words.time(at)),
     )  # fmt: skip
@@ -183,4 +184,4 @@ def _seen(asked: Asked, at: datetime) -> Any:
 
 
 def _quiet(row: Row) -> str:
-    return "" if row["is_fresh"] else "old"
+    return "short" if row["is_fresh"] else "short old"

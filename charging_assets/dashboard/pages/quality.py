@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from charging_assets.dashboard.asked import Asked, utc
-from charging_assets.dashboard.blocks import Chart, Column, Figure, Page, Table, share, total
+from charging_assets.dashboard.blocks import Chart, Figure, Page, Table, share, total
 from charging_assets.dashboard.measures import summed
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period, dates, period_of
@@ -180,8 +180,7 @@ def _drift(asked: Asked, drift: list[Row], about: str) -> Table:
     return Table(
         "drift", asked.words("drift_title"),
         [
-            Column("schema_fingerprint", asked.words("schema_fingerprint"),
-                   lambda value: str(value)[:12]),
+            columns.text(asked, "schema_fingerprint"),
             columns.count(asked, "answer_count"),
             columns.count(asked, "place_count"),
             columns.time(asked, "first_at"),

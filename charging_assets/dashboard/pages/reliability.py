@@ -166,7 +166,7 @@ def _stations(asked: Asked, stations: list[Row], about: str) -> Table:
             columns.hours(asked, "out_of_order_s"),
             columns.hours(asked, "observed_s"),
             columns.share(asked, "coverage"),
-            columns.text(asked, "station_key"),
+            columns.key(asked),
         ],
         stations, about,
     )  # fmt: skip

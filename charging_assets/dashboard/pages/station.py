@@ -30,6 +30,7 @@ def page(asked: Asked, reader: Reader) -> Page:
         runs = rows("dashboard/station_runs", **window)
         sessions = rows("dashboard/station_sessions", **window)
     names = _names(evses)
+    shares.sort(key=lambda row: names.get(row["evse_key"], ""))
     evse = _evse(asked, found, names)
     if evse:
         runs, shares, sessions = (

@@ -37,7 +37,7 @@ def shares_table(asked: Asked, shares: list[Row], names: dict[int, str], about: 
                 for status, column in STATUS_COLUMNS.items()
             ),
         ],
-        rows, f"{about}. {words('share_observed')}",
+        rows, f"{about}; {words('share_observed')}",
     )  # fmt: skip
 
 
