@@ -61,6 +61,24 @@ def test_page__fits_the_screen(page: Page, address: str, name: str, width: int) 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+# Also behind what has to be scrolled: a label is cut off where its box ends, not its window.
+CUT_OFF = """all => all.filter(text => {
+  const box = text.closest(".scroll"), label = text.getBoundingClientRect();
+  const left = box.getBoundingClientRect().left - box.scrollLeft;
+  return label.left < left - 1 || label.right > left + box.scrollWidth + 1;
+}).map(text => text.textContent)"""
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "definitions"])
+def test_chart__no_label_is_cut_off(page: Page, address: str, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{address}{PAGES[name]}{'&' if '?' in PAGES[name] else '?'}lang=de")
+    labels = page.locator("figure svg text")
+    assert labels.count() > 0
+    assert labels.evaluate_all(CUT_OFF) == []
+
+
 def test_page__speaks_the_browsers_language(context: BrowserContext, address: str) -> None:
     tab = context.new_page()
     # Not as an extra header: the browser's own locale has the last word on that one.
