@@ -14,7 +14,7 @@ from typing import Any
 from charging_assets.dashboard.palette import GAP, INK, QUIET, STATUS
 
 _WIDTH, _ROOM, _LEFT, _TOP = 440, 90, 40, 8
-_BELOW, _LEGEND = 20, 18
+_BELOW, _LEGEND, _NAMES_A_LINE = 20, 15, 4
 _LABELS = 4
 
 
@@ -63,8 +63,8 @@ def column_plot(how: Drawn, spots: Sequence[datetime], rows: Sequence[Mapping[st
     ]
     height = _TOP + _ROOM + _BELOW
     if how is Drawn.STACKED:
-        drawn += _legend(list(paths), height + 9)
-        height += _LEGEND
+        drawn += _legend(list(paths), height)
+        height += _LEGEND * -(-len(paths) // _NAMES_A_LINE)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
         f'font-family="sans-serif" font-size="11" fill="{INK}">'
@@ -74,7 +74,7 @@ def column_plot(how: Drawn, spots: Sequence[datetime], rows: Sequence[Mapping[st
 
 def _column(left: float, reached: float, width: float, height: float) -> str:
     """A column that reaches so high above the base, as part of a path."""
-    return f"M{left:.0f} {_TOP + _ROOM - reached:.1f}h{width:.0f}v{height:.1f}h-{width:.0f}z"
+    return f"M{left:.1f} {_TOP + _ROOM - reached:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z"
 
 
 def _top(most: float, how: Drawn) -> float:
@@ -92,12 +92,13 @@ def _times(spots: Sequence[datetime]) -> list[tuple[datetime, str]]:
     return [(spot, f"{spot:%m-%d}" if by_day else f"{spot:%m-%d %H:%M}") for spot in spots[::every]]
 
 
-def _legend(names: Sequence[str], y: int) -> list[str]:
-    drawn, x = [], _LEFT
-    for name in names:
+def _legend(names: Sequence[str], top: int) -> list[str]:
+    drawn = []
+    for n, name in enumerate(names):
+        x = _LEFT + n % _NAMES_A_LINE * (_WIDTH - _LEFT) // _NAMES_A_LINE
+        y = top + n // _NAMES_A_LINE * _LEGEND + 9
         drawn.append(f'<path fill="{STATUS[name]}" d="M{x} {y - 7}h8v8h-8z"/>')
         drawn.append(_text(x + 11, y, name, size=9))
-        x += 20 + 6 * len(name)
     return drawn
 
 

@@ -30,6 +30,8 @@ from charging_assets_tests.modelling import hours
 POLLED = (0, 1, 2, 3, 5)
 PLOTTED = ("fact_status", "fact_charging_session", "mart_station_hour", "mart_city_day")
 LARGEST_BYTES = 10_000
+# The squares of the legend are narrower.
+COLUMN = re.compile(r"M([\d.]+) [\d.]+h\d\d\.\dv([\d.]+)h-\d\d\.\dz")
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +61,13 @@ def svg_of(drawn: str | None) -> ElementTree.Element:
 
 
 def columns_of(svg: ElementTree.Element, colour: str) -> list[tuple[float, float]]:
-    """Left end and height of each column of a colour; the legend's squares are narrower."""
+    """Left end and height of each column of a colour."""
     found = []
     for path in svg.iter("{http://www.w3.org/2000/svg}path"):
         if path.get("fill") == colour:
-            found += re.findall(r"M([\d.]+) [\d.]+h\d\dv([\d.]+)h-\d\dz", path.get("d") or "")
+            found += re.findall(
+                r"M([\d.]+) [\d.]+h\d\d\.\dv([\d.]+)h-\d\d\.\dz", path.get("d") or ""
+            )
     return [(float(left), float(height)) for left, height in found]
 
 
