@@ -15,6 +15,7 @@ from typing import Any
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.feeds import load_feeds
 from charging_assets.acquisition.spool import Spool
+from charging_assets.storage.dialect import remember_in
 from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import Warehouse
@@ -68,6 +69,7 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
         lake, warehouse = aws_environment.engines(environment)
         return Storage(ArchiveLake(lake), warehouse, Spool(home(environment) / "spool"))
     folder = home(environment)
+    remember_in(folder / "cache" / "rendered")
     return Storage(
         ArchiveLake(LocalLake(folder / "lake")),
         DuckDBWarehouse(folder / "warehouse.duckdb"),

@@ -144,12 +144,17 @@ def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
         context.log.info(f"already polled in this slot, not asked again: {report.known}")
     if report.drained.archived:
         context.log.info(f"archived from the spool: {report.drained.archived}")
+    if report.drained.failed:
+        context.log.warning(
+            f"{report.drained.waiting} polls still wait in the spool: {report.drained.told()}"
+        )
     context.add_output_metadata(
         {
             "polls_written": len(report.written),
             "degraded_places": dg.MetadataValue.json(report.degraded),
             "failed_feeds": dg.MetadataValue.json(report.failed_feeds),
             "drained_from_spool": len(report.drained.archived),
+            "waiting_in_spool": report.drained.waiting,
         }
     )
 

@@ -1,19 +1,23 @@
 """Maintenance: what keeps a system that runs for years as small and quick as it was.
 
 Belongs here: the job `maintain`, how long what is kept. Does not belong here: how any of it is done
-(`modelling.staging`, `history`, `notes`, the warehouse's own `maintain`).
+(`modelling.staging`, `history`, `notes`, `acquisition.compaction`, the warehouse's own `maintain`).
 """
 
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from charging_assets.acquisition.archive import feeds_archived
+from charging_assets.acquisition.compacted import archive_lake
+from charging_assets.acquisition.compaction import compact
 from charging_assets.automation.history import forget_runs
 from charging_assets.automation.notes import publish_notes
-from charging_assets.automation.switch import is_live
+from charging_assets.automation.switch import compacts, is_live
 from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.modelling.staging import KEPT, prune_before, prune_rejects_before
 from charging_assets.partitions import Hour
+from charging_assets.storage.dialect import forget_old
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse
 
@@ -30,6 +34,12 @@ class History(dg.Config):
 
     repeated_days: int = 2
     runs_days: int = 90
+
+
+class Archive(dg.Config):
+    """Whether days that are over are compacted."""
+
+    compact: bool = compacts()
 
 
 @dg.op(pool=WRITER_POOL, description="Notes of missed slots and accepted gaps, into `ops`.")
@@ -68,6 +78,7 @@ def prune(
 def tidy(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
     for told in warehouse.maintain():
         context.log.info(told)
+    context.log.info(f"{forget_old()} rendered statements of no more use were deleted")
 
 
 @dg.op(
@@ -86,13 +97,37 @@ def forget(context: dg.OpExecutionContext, config: History) -> None:
     )
 
 
+@dg.op(description="Days of the archive that are long over become one object each.")
+def compact_archive(
+    context: dg.OpExecutionContext, config: Archive, lake: dg.ResourceParam[Lake]
+) -> None:
+    if not config.compact:
+        context.log.info("the archive is left as it is; `charging-assets compact` compacts it")
+        return
+    archive, days, freed, failed = archive_lake(lake), 0, 0, dict[str, str]()
+    for feed in feeds_archived(archive):
+        try:
+            done = compact(archive, feed)
+        except Exception as error:  # a feed's damaged object must not hold the others' days
+            failed[feed] = str(error)
+            continue
+        days += len(done)
+        freed += sum(day.bytes_before - day.bytes_after for day in done)
+    context.add_output_metadata({"days_compacted": days, "bytes_freed": freed})
+    if failed:
+        told = "; ".join(f"{feed}: {why}" for feed, why in failed.items())
+        raise dg.Failure(f"not everything could be compacted: {told}", allow_retries=False)
+
+
 @dg.job(
     description="Daily upkeep: staging and rejects are pruned, the warehouse tidied, old runs "
-    "forgotten, notes copied. Nothing goes that the archive could not give back.",
+    "forgotten, notes copied, days of the archive compacted. Nothing goes that the archive could "
+    "not give back.",
     tags={"dagster/max_runtime": "14400", "dagster/retry_strategy": "ALL_STEPS"},
 )
 def maintain() -> None:
     forget(tidy(prune(copy_notes())))
+    compact_archive()  # by itself: it needs no warehouse, and its trouble is not the others'
 
 
 @dg.schedule(

@@ -22,6 +22,16 @@ def refreshes(environment: Mapping[str, str] = os.environ) -> bool:
     return environment.get("CHARGING_REFRESH") != "0"
 
 
+def compacts(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether `maintain` compacts days that are over: where nothing is said, in a local archive.
+
+    In S3 what loads may not delete from the archive; CHARGING_COMPACT=1 says that it may.
+    CHARGING_COMPACT=0 leaves every raw object as it is.
+    """
+    said = environment.get("CHARGING_COMPACT")
+    return said == "1" if said else (environment.get("CHARGING_DEPLOYMENT") or "local") == "local"
+
+
 def heal_every_s(environment: Mapping[str, str] = os.environ) -> int:
     """Seconds between two looks for stale hours: CHARGING_HEAL_EVERY_S, or 30.
 

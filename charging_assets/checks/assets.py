@@ -4,7 +4,8 @@ Belongs here: Dagster's side of the rules: how a finding is shown, and what runs
 belong here: rules (`registry`), or what must never be loaded (guards in `modelling`, the gate in
 `preprocessing`).
 
-All rules of an asset run in one step: a step costs more than a rule.
+All rules of a layer run in one step, over one connection: a step costs more than a rule, and each
+event that Dagster stores costs as much as a query.
 """
 
 import warnings
@@ -14,8 +15,8 @@ from typing import Any
 
 import dagster as dg
 
-from charging_assets.checks.evaluate import findings
-from charging_assets.checks.registry import FRESHNESS, hourly_by_asset
+from charging_assets.checks.evaluate import found, opened
+from charging_assets.checks.registry import FRESHNESS, hourly_by_step
 from charging_assets.checks.rules import Finding, Row, Rule, Severity
 from charging_assets.partitions import Hour, hourly_partitions
 from charging_assets.storage.lake import Lake
@@ -64,8 +65,8 @@ def _cell(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def evaluation(finding: Finding, hour: Hour) -> dg.AssetCheckEvaluation:
-    """A finding as an event of its hour, for those that no run of the hour records."""
+def evaluation(finding: Finding, hour: Hour | None) -> dg.AssetCheckEvaluation:
+    """A finding as an event of its hour; of none where it is about now."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(finding.rule.asset),
         check_name=finding.rule.name,
@@ -73,18 +74,7 @@ def evaluation(finding: Finding, hour: Hour) -> dg.AssetCheckEvaluation:
         severity=_SEVERITY[finding.rule.severity],
         description=said(finding),
         metadata=shown(finding),
-        partition=hour.key,
-    )
-
-
-def _result(finding: Finding) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=finding.rule.asset,
-        check_name=finding.rule.name,
-        passed=finding.passed,
-        severity=_SEVERITY[finding.rule.severity],
-        description=said(finding),
-        metadata=shown(finding),
+        partition=hour.key if hour else None,
     )
 
 
@@ -96,6 +86,21 @@ def _spec(rule: Rule, partitions_def: dg.PartitionsDefinition[str] | None) -> dg
         additional_deps=list(rule.needs),
         partitions_def=partitions_def,
     )
+
+
+def _evaluated(
+    rules: Sequence[Rule], hour: Hour, lake: Lake, warehouse: Warehouse
+) -> tuple[list[Finding], dict[str, str]]:
+    """What the rules find, and why some could not be evaluated: one must not cost the others."""
+    results: list[Finding] = []
+    broken: dict[str, str] = {}
+    with opened(hour, lake, warehouse) as scene:
+        for rule in rules:
+            try:
+                results.append(found(rule, scene))
+            except Exception as error:
+                broken[rule.name] = f"{type(error).__name__}: {error}"
+    return results, broken
 
 
 def _checks(
@@ -110,21 +115,23 @@ def _checks(
         context: dg.AssetCheckExecutionContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
-    ) -> Iterator[dg.AssetCheckResult]:
+    ) -> Iterator[Any]:
         selected = {key.name for key in context.selected_asset_check_keys}
         chosen = [rule for name, rule in by_name.items() if name in selected]
         hour = Hour.parse(context.partition_key)
-        for finding in findings(chosen, hour, lake, warehouse):
-            yield _result(finding)
+        results, broken = _evaluated(chosen, hour, lake, warehouse)
+        for finding in results:
+            # As an AssetCheckResult it would be an output too: an event more for each check.
+            yield evaluation(finding, hour if partitions_def else None)
+        if broken:
+            told = "; ".join(f"{name}: {error}" for name, error in broken.items())
+            raise dg.Failure(f"{len(broken)} checks could not be evaluated: {told}")
 
     return check
 
 
 CHECKS = [
-    *(
-        _checks(f"{asset}__checks", rules, hourly_partitions())
-        for asset, rules in hourly_by_asset().items()
-    ),
+    *(_checks(step, rules, hourly_partitions()) for step, rules in hourly_by_step().items()),
     # Of now, whichever hour a run is about.
     _checks("freshness_checks", FRESHNESS, None),
 ]

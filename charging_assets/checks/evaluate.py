@@ -7,7 +7,7 @@ belong here: Dagster (`assets`), rules.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameter
 from charging_assets.partitions import Hour
 from charging_assets.storage.flat_queries import FlatQueries
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse import Reader, Warehouse
 
 
 @dataclass
@@ -27,7 +27,7 @@ class HourScene:
 
     hour: Hour
     lake: Lake
-    warehouse: Warehouse
+    warehouse: Reader
     now: datetime
     flat: FlatQueries = field(init=False)
 
@@ -41,18 +41,30 @@ class HourScene:
         return self.warehouse.query(select, {**parameters(self.hour, self.now), **more})
 
 
+@contextmanager
+def opened(
+    hour: Hour, lake: Lake, warehouse: Warehouse, now: datetime | None = None
+) -> Iterator[HourScene]:
+    """An hour to ask about: its flat files and the warehouse are opened once, and closed."""
+    with warehouse.reading() as reader:
+        scene = HourScene(hour, lake, reader, now or datetime.now(UTC))
+        with closing(scene.flat):
+            yield scene
+
+
 def findings(
     rules: Iterable[Rule],
     hour: Hour,
     lake: Lake,
     warehouse: Warehouse,
     now: datetime | None = None,
-) -> Iterator[Finding]:
-    """What each rule finds in an hour, in the order of the rules."""
-    scene = HourScene(hour, lake, warehouse, now or datetime.now(UTC))
-    with closing(scene.flat):
-        for rule in rules:
-            yield found(rule, scene)
+) -> list[Finding]:
+    """What each rule finds in an hour, in the order of the rules.
+
+    A list: whoever tells it elsewhere, which takes its time, must not hold the warehouse meanwhile.
+    """
+    with opened(hour, lake, warehouse, now) as scene:
+        return [found(rule, scene) for rule in rules]
 
 
 def found(rule: Rule, scene: Scene) -> Finding:

@@ -18,7 +18,12 @@ if _DOUBLED:
     raise ValueError(f"rules with the same name: {sorted(_DOUBLED)}")
 
 
-def hourly_by_asset() -> dict[str, tuple[Rule, ...]]:
-    """The rules of an hour, by asset."""
-    assets = dict.fromkeys(rule.asset for rule in HOURLY)
-    return {asset: tuple(rule for rule in HOURLY if rule.asset == asset) for asset in assets}
+def hourly_by_step() -> dict[str, tuple[Rule, ...]]:
+    """The rules of an hour, by the step that evaluates them: a layer's together."""
+    steps = dict.fromkeys(_step(rule) for rule in HOURLY)
+    return {step: tuple(rule for rule in HOURLY if _step(rule) == step) for step in steps}
+
+
+def _step(rule: Rule) -> str:
+    layer = rule.asset.split("_")[0]
+    return f"{'warehouse' if layer in {'staged', 'dim', 'fact'} else layer}_checks"

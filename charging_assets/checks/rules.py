@@ -18,7 +18,7 @@ from charging_assets.partitions import Hour, naive
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import window
 from charging_assets.storage.sql_files import sql
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse import Reader
 
 SAMPLE = 20
 PAST = timedelta(days=28)
@@ -39,7 +39,7 @@ class Scene(Protocol):
 
     hour: Hour
     lake: Lake
-    warehouse: Warehouse
+    warehouse: Reader
     now: datetime
 
     def in_flat_files(self, select: str) -> pa.Table:

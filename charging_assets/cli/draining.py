@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{show.counted(len(done.archived), 'poll')} archived from {storage.spool.folder}")
     if done.waiting:
         show.err().print(
-            f"error: {show.counted(done.waiting, 'poll')} still wait: {done.reason}",
+            f"error: {show.counted(done.waiting, 'poll')} still wait: {done.told()}",
             style="red", markup=False, soft_wrap=True,
         )  # fmt: skip
     return FAILED if done.waiting else 0

@@ -20,7 +20,7 @@ from charging_assets.schemas import flat, marts, warehouse
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage.lake import Lake, ObjectMissing
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse import Reader, Warehouse
 
 DIMENSIONS = (
     warehouse.DIM_STATION, warehouse.DIM_EVSE, warehouse.DIM_CONNECTOR, warehouse.DIM_TIME,
@@ -66,19 +66,20 @@ def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
     one that was there and has none left becomes an empty one.
     """
     written = {}
-    for file in dict.fromkeys(file for hour in hours for file in _files(hour)):
-        rows = _rows(warehouse, file)
-        held = _held(lake, file.key)
-        if held is None and not rows.num_rows:
-            continue
-        body = _bytes(rows)
-        if body != held:
-            lake.put(file.key, body)
-            written[file.key] = rows.num_rows
+    with warehouse.reading() as reader:
+        for file in dict.fromkeys(file for hour in hours for file in _files(hour)):
+            rows = _rows(reader, file)
+            held = _held(lake, file.key)
+            if held is None and not rows.num_rows:
+                continue
+            body = _bytes(rows)
+            if body != held:
+                lake.put(file.key, body)
+                written[file.key] = rows.num_rows
     return written
 
 
-def published_counts(lake: Lake, warehouse: Warehouse, hour: Hour) -> dict[str, tuple[int, int]]:
+def published_counts(lake: Lake, warehouse: Reader, hour: Hour) -> dict[str, tuple[int, int]]:
     """The files that an hour touches: rows that each holds, and rows that the warehouse has."""
     files = list(_files(hour))
     held = [_held(lake, file.key) for file in files]
@@ -125,7 +126,7 @@ def _where(file: _File, number: str = "") -> tuple[str, dict[str, datetime | Non
     return where, {f"start_at{number}": file.start, f"end_at{number}": file.end}
 
 
-def _rows(warehouse: Warehouse, file: _File) -> pa.Table:
+def _rows(warehouse: Reader, file: _File) -> pa.Table:
     table = file.table
     where, params = _where(file)
     found = warehouse.query(

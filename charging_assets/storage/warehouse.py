@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -44,7 +45,14 @@ class NoWarehouse(WarehouseError):
     """Nothing was ever loaded: there is no warehouse yet, or not the tables asked for."""
 
 
-class Warehouse(Protocol):
+class Reader(Protocol):
+    """Who can be asked for rows."""
+
+    def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        """Rows of a SELECT; parameters are bound by name."""
+
+
+class Warehouse(Reader, Protocol):
     """A database with the schemas of `schemas.catalog`. SQL is given in the Redshift dialect."""
 
     def apply(self, plan: Plan) -> Loaded:
@@ -53,8 +61,11 @@ class Warehouse(Protocol):
     def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
         """Run loads one after the other, each as `apply` does; the first error ends them."""
 
-    def query(self, sql: str, params: Params | None = None) -> pa.Table:
-        """Rows of a SELECT; parameters are bound by name."""
+    def reading(self) -> AbstractContextManager[Reader]:
+        """For several questions in a row: one connection, opened with the first of them.
+
+        Whoever holds it keeps DuckDB's loads waiting, so ask and let go.
+        """
 
     def execute(self, *statements: tuple[str, Params]) -> None:
         """Run statements in one transaction of their own."""

@@ -10,11 +10,10 @@ neither a reader nor a load makes the other fail.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import pyarrow as pa
 
 from charging_assets.schemas.table import Table
 from charging_assets.storage.dialect import bound
+from charging_assets.storage.duckdb_connection import holder, is_locked, opened
 from charging_assets.storage.migrate import migrate
 from charging_assets.storage.plan import Loaded, LoadError, Params, Plan, Temp
 from charging_assets.storage.warehouse import (
@@ -34,10 +34,6 @@ from charging_assets.storage.warehouse import (
     run,
 )
 
-# By another process, or by another warehouse object of this one.
-_LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
-_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
-_DATABASE = "charging"
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
 
 
@@ -48,7 +44,7 @@ class DuckDBWarehouse:
         self.path = path
         self._patience_s = patience_s
         self._mutex = threading.RLock()
-        self._memory = _opened(None) if path is None else None
+        self._memory = opened(None) if path is None else None
         self._is_migrated = False
 
     def apply(self, plan: Plan) -> Loaded:
@@ -69,21 +65,16 @@ class DuckDBWarehouse:
             ) from error
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
-        statement, values = bound(sql, params or {}, "duckdb")
+        with self.reading() as reader:
+            return reader.query(sql, params)
+
+    @contextmanager
+    def reading(self) -> Iterator[_Reader]:
+        reader = _Reader(self)
         try:
-            with self._reading() as connection:
-                return connection.sql(statement, params=values).to_arrow_table()
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            if not self._is_migrated:
-                # A warehouse of the release before lacks what this one has added.
-                self.execute()
-                return self.query(sql, params)
-            if isinstance(error, duckdb.BinderException):
-                raise
-            raise NoWarehouse(
-                f"{self.describe()} lacks a table that is asked for; load some hours first "
-                f"(`charging-assets load`): {error}"
-            ) from error
+            yield reader
+        finally:
+            reader.close()
 
     def execute(self, *statements: tuple[str, Params]) -> None:
         with self._mutex, self._writing() as connection:
@@ -159,9 +150,9 @@ class DuckDBWarehouse:
         deadline, wait = time.monotonic() + self._patience_s, _FIRST_WAIT_S
         while True:
             try:
-                return _opened(self.path, read_only=read_only)
+                return opened(self.path, read_only=read_only)
             except duckdb.Error as error:
-                if not _LOCKED.search(str(error)):
+                if not is_locked(error):
                     raise WarehouseError(f"cannot open {self.path}: {error}") from error
                 if time.monotonic() + wait > deadline:
                     raise WarehouseError(self._locked(error)) from error
@@ -169,12 +160,42 @@ class DuckDBWarehouse:
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
     def _locked(self, error: duckdb.Error) -> str:
-        holder = _HOLDER.search(str(error))
-        who = f"process {holder['pid']} ({holder['program']})" if holder else "another connection"
         return (
-            f"{self.path} has been locked by {who} for {self._patience_s:.0f} s; "
+            f"{self.path} has been locked by {holder(error)} for {self._patience_s:.0f} s; "
             "close the program that has it open (a DuckDB shell, a notebook?) and try again"
         )
+
+
+class _Reader:
+    """One read-only connection to a warehouse, from the first question until it is closed."""
+
+    def __init__(self, warehouse: DuckDBWarehouse) -> None:
+        self._warehouse = warehouse
+        self._held = ExitStack()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        statement, values = bound(sql, params or {}, "duckdb")
+        if self._connection is None:
+            self._connection = self._held.enter_context(self._warehouse._reading())
+        try:
+            return self._connection.sql(statement, params=values).to_arrow_table()
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            if not self._warehouse._is_migrated:
+                # A warehouse of the release before lacks what this one has added.
+                self.close()
+                self._warehouse.execute()
+                return self.query(sql, params)
+            if isinstance(error, duckdb.BinderException):
+                raise
+            raise NoWarehouse(
+                f"{self._warehouse.describe()} lacks a table that is asked for; load some hours "
+                f"first (`charging-assets load`): {error}"
+            ) from error
+
+    def close(self) -> None:
+        self._connection = None
+        self._held.close()
 
 
 def impatient(warehouse: Warehouse, patience_s: float) -> Warehouse:
@@ -182,25 +203,6 @@ def impatient(warehouse: Warehouse, patience_s: float) -> Warehouse:
     if isinstance(warehouse, DuckDBWarehouse) and warehouse.path is not None:
         return DuckDBWarehouse(warehouse.path, patience_s=patience_s)
     return warehouse
-
-
-def _opened(path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection that thinks in UTC and never fetches an extension from the network."""
-    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
-    try:
-        # Not in the configuration: that is applied before the part that knows time zones is there.
-        connection.execute("SET TimeZone = 'UTC'")
-        if path is not None:
-            # Under a name of its own: a file is otherwise called by its stem, and the schema
-            # `warehouse` in the database `warehouse` is ambiguous.
-            quoted = str(path).replace("'", "''")
-            mode = "READ_ONLY" if read_only else "READ_WRITE"
-            connection.execute(f"ATTACH '{quoted}' AS {_DATABASE} ({mode})")
-            connection.execute(f"USE {_DATABASE}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 class _DuckDBSession:

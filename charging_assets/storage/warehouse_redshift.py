@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -128,6 +128,9 @@ class RedshiftWarehouse:
             )
             self._read_at = time.monotonic()
             return found
+
+    def reading(self) -> AbstractContextManager[RedshiftWarehouse]:
+        return nullcontext(self)  # its reader's connection stays open in any case
 
     def _read(self, sql: str, values: Mapping[str, Any] | None) -> pa.Table:
         """Rows of one statement, by itself: the connection holds no transaction in between."""

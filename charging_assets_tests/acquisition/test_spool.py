@@ -84,14 +84,87 @@ def test_spool__a_lost_reply_archives_a_poll_once(spool: Spool) -> None:
     assert (slots(lake), spool.waiting()) == ([0, 1], [])
 
 
-def test_drain__stops_where_the_lake_refuses_and_keeps_the_rest(spool: Spool) -> None:
+def spooled(spool: Spool, count: int) -> ShakyLake:
+    """A lake that was away for so many polls, and still is."""
     lake = ShakyLake()
     lake.is_away = True
-    for number in range(3):
+    for number in range(count):
         poll_slot(lake, spool, number)
+    return lake
+
+
+def test_drain__of_a_lake_that_is_away_keeps_all(spool: Spool) -> None:
+    lake = spooled(spool, 3)
     done = spool.drain(lake)
     assert (done.archived, done.waiting) == ([], 3)
-    assert done.reason == "LakeError: the lake is away"
+    assert list(done.failed) == spool.waiting()
+    assert done.told() == f"{spool.waiting()[0]}: LakeError: the lake is away, and 2 more"
+    lake.is_away = False
+    assert spool.drain(lake).waiting == 0
+    assert slots(lake) == [0, 1, 2]
+
+
+def test_drain__goes_on_past_a_poll_that_fails_and_says_which(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = spooled(spool, 3)
+    lake.is_away = False
+    oldest = spool.waiting()[0]
+    takes = lake.put_new
+
+    def refuse(key: str, body: bytes) -> bool:
+        if key == oldest:
+            raise LakeError("no such folder")
+        return takes(key, body)
+
+    monkeypatch.setattr(lake, "put_new", refuse)
+    done = spool.drain(lake)
+    assert (len(done.archived), done.waiting) == (2, 1)
+    assert done.failed == {oldest: "LakeError: no such folder"}
+    assert (spool.waiting(), slots(lake)) == ([oldest], [1, 2])
+    monkeypatch.undo()
+    assert spool.drain(lake).archived == [oldest]
+    assert slots(lake) == [0, 1, 2]
+
+
+def test_drain__what_another_drain_has_archived_meanwhile_is_no_failure(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = spooled(spool, 3)
+    lake.is_away = False
+    first, second, third = spool.waiting()
+    takes = lake.put_new
+
+    def meanwhile(key: str, body: bytes) -> bool:
+        if key == first:
+            assert takes(second, (spool.folder / second).read_bytes())
+            (spool.folder / second).unlink()
+        return takes(key, body)
+
+    monkeypatch.setattr(lake, "put_new", meanwhile)
+    done = spool.drain(lake)
+    assert (done.archived, done.failed, done.waiting) == ([first, third], {}, 0)
+    assert slots(lake) == [0, 1, 2]
+
+
+def test_drain__does_not_lose_more_time_than_it_may_on_a_lake_that_is_away(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = spooled(spool, 5)
+    clock = [0.0]
+
+    def hang(key: str, body: bytes) -> bool:
+        clock[0] += 20
+        raise LakeError("no reply")
+
+    monkeypatch.setattr(lake, "put_new", hang)
+    monkeypatch.setattr("charging_assets.acquisition.spool.time.monotonic", lambda: clock[0])
+    done = spool.drain(lake)
+    assert (len(done.failed), done.waiting, clock) == (2, 5, [40.0])
+
+
+def test_drain__of_a_lake_that_is_back_archives_all(spool: Spool) -> None:
+    lake = spooled(spool, 3)
     lake.is_away = False
     assert spool.drain(lake).waiting == 0
     assert slots(lake) == [0, 1, 2]

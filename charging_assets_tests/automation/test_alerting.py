@@ -7,8 +7,12 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from charging_assets import deployments
 from charging_assets.automation.alerting import Told, alert_people
+from charging_assets.definitions import build
 from charging_assets_tests.alerts.receivers import HttpReceiver
+from charging_assets_tests.checks.worlds import evse, network, station
+from charging_assets_tests.modelling import hours
 
 HOURS = dg.StaticPartitionsDefinition(["2022-01-11T20"])
 
@@ -96,6 +100,36 @@ def test_alert__a_failed_check_is_told_and_a_warning_only_if_asked(
     (told,) = desk.tick()
     assert "check fragile__is_pretty failed" in told
     assert "is_whole" not in told
+
+
+def test_alert__a_check_that_failed_after_a_backfill_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = deployments.memory_storage()
+    odd = station([evse("e7", "CHARGING", parkingsensor_status="AVAILABLE")], "s7")
+    for minute in (0, 10, 60):
+        hours.put(storage.lake, minute, [*network(), odd])
+    for hour in (hours.HOUR, hours.hour_after(1)):
+        hours.load(storage.warehouse, storage.lake, hour)
+    # Nothing was published: an error in both hours. What the sensor says is but a warning.
+    job = build(storage, feeds={}).resolve_job_def("check_hours")
+    asked = {"first": hours.HOUR.key, "last": hours.hour_after(1).key}
+    config = {"ops": {"check_each_hour": {"config": asked}}}
+
+    def check() -> None:
+        assert job.execute_in_process(instance=desk.instance, run_config=config).success
+
+    desk.tick()
+    check()
+    (told,) = desk.tick()
+    name = "published_tables__files_have_the_rows_of_the_warehouse"
+    assert f"check {name} failed for {hours.HOUR.key}: " in told
+    assert "file=published/" in told and "sensor_agrees" not in told
+    assert told.count(f"check {name}") == 1
+    monkeypatch.setenv("CHARGING_ALERT_WARNINGS", "1")
+    check()
+    (told,) = desk.tick()
+    assert "flat_status__sensor_agrees failed for" in told and name not in told
 
 
 def test_alert__is_told_again_after_a_day(desk: Desk) -> None:

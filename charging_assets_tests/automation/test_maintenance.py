@@ -1,11 +1,14 @@
 """The job `maintain`, whole: what goes, what stays, and that hours stay loaded."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 
 from charging_assets import deployments
+from charging_assets.acquisition.archive import archive, hours_archived
+from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.gaps import accept
 from charging_assets.automation.pending import pending_hours
 from charging_assets.definitions import build
@@ -58,3 +61,66 @@ def test_maintain__rejects_must_outlast_staging() -> None:
     done = job.execute_in_process(run_config=config, raise_on_error=False)
     (failure,) = [event for event in done.all_events if event.is_step_failure]
     assert "what is staged must balance" in failure.step_failure_data.user_failure_data.description
+
+
+def archived_days(lake: MemoryLake) -> dict[str, int]:
+    """The objects of each day of the archive as they lie in the lake, by feed and day."""
+    return dict(Counter("/".join(key.split("/")[1:3]) for key in lake.keys("raw/")))
+
+
+def put_day(lake: MemoryLake, feed: str, hour: Hour) -> list[str]:
+    """Eight polls of a feed, on the day of an hour; their keys."""
+    day = hour.start.replace(hour=0)
+    slots = [day + timedelta(hours=3 * number) for number in range(8)]
+    places = [builders.place("koeln", b"{}")]
+    return [
+        archive(lake, builders.poll(feed=feed, slot_at=slot, started_at=slot), places)[0]
+        for slot in slots
+    ]
+
+
+def test_maintain__compacts_days_that_are_long_over_of_every_feed() -> None:
+    lake = MemoryLake()
+    storage = deployments.Storage(ArchiveLake(lake), deployments.memory_storage().warehouse)
+    yesterday = Hour.of(NOW.start - timedelta(days=1))
+    for feed in ("one", "two"):
+        for hour in (MIDDLE, yesterday):
+            put_day(lake, feed, hour)
+    before = hours_archived(storage.lake)
+    job = build(storage, feeds={}).resolve_job_def("maintain")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance).success
+    for feed in ("one", "two"):
+        held = archived_days(lake)
+        assert held[f"feed={feed}/date={MIDDLE.start:%Y-%m-%d}"] == 2
+        assert held[f"feed={feed}/date={yesterday.start:%Y-%m-%d}"] == 8
+    assert hours_archived(storage.lake) == before
+
+
+def test_maintain__a_damaged_day_of_a_feed_is_told_and_holds_nothing_else() -> None:
+    lake = MemoryLake()
+    storage = deployments.Storage(ArchiveLake(lake), deployments.memory_storage().warehouse)
+    damaged = put_day(lake, "one", MIDDLE)[3]
+    put_day(lake, "two", MIDDLE)
+    lake.put(damaged, lake.get(damaged)[:-9])
+    job = build(storage, feeds={}).resolve_job_def("maintain")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = job.execute_in_process(instance=instance, raise_on_error=False)
+    (failure,) = [event for event in done.all_events if event.is_step_failure]
+    assert failure.step_key == "compact_archive"
+    assert "one: " in (failure.step_failure_data.user_failure_data.description or "")
+    assert damaged in (failure.step_failure_data.user_failure_data.description or "")
+    finished = {event.step_key for event in done.all_events if event.is_step_success}
+    assert finished == {"copy_notes", "prune", "tidy", "forget"}
+    day = f"date={MIDDLE.start:%Y-%m-%d}"
+    assert archived_days(lake) == {f"feed=one/{day}": 8, f"feed=two/{day}": 2}
+
+
+def test_maintain__leaves_the_archive_alone_where_it_shall() -> None:
+    lake = MemoryLake()
+    storage = deployments.Storage(ArchiveLake(lake), deployments.memory_storage().warehouse)
+    put_day(lake, "one", MIDDLE)
+    job = build(storage, feeds={}).resolve_job_def("maintain")
+    config = {"ops": {"compact_archive": {"config": {"compact": False}}}}
+    assert job.execute_in_process(run_config=config).success
+    assert set(archived_days(lake).values()) == {8}

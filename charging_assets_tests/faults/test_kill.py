@@ -23,10 +23,11 @@ from charging_assets.modelling.staging import staging_plan
 from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.storage.duckdb_connection import opened
 from charging_assets.storage.flat_files import open_flat
 from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.plan import Plan
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, _opened
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
 
@@ -76,8 +77,8 @@ class Killing:
 
 
 def load(asset, path, lake, at, told):
-    real = warehouse_duckdb._opened
-    warehouse_duckdb._opened = lambda *a, **k: Killing(real(*a, **k), at)
+    real = warehouse_duckdb.opened
+    warehouse_duckdb.opened = lambda *a, **k: Killing(real(*a, **k), at)
     warehouse_duckdb.DuckDBWarehouse(Path(path)).apply(plan_of(asset, LocalLake(Path(lake))))
     os.write(told, str(count).encode())
 
@@ -121,7 +122,7 @@ OF_THE_RUN = {"loaded_at", "load_id"}
 
 def digests_of(path: Path) -> dict[str, list[str]]:
     """Every table's rows but for the ledger's clock, read as a reader would: read-only."""
-    connection = _opened(path, read_only=True)
+    connection = opened(path, read_only=True)
     try:
         return {
             table.full_name: sorted(

@@ -1,0 +1,47 @@
+"""Connections to a DuckDB file, and what its errors say about its lock.
+
+Belongs here: opening, and reading DuckDB's messages. Does not belong here: waiting for the lock, or
+what a connection is used for (`warehouse_duckdb`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+
+# By another process, or by another warehouse object of this one.
+_LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_DATABASE = "charging"
+
+
+def is_locked(error: duckdb.Error) -> bool:
+    """Whether somebody else has the file open."""
+    return _LOCKED.search(str(error)) is not None
+
+
+def holder(error: duckdb.Error) -> str:
+    """Who has the file open."""
+    found = _HOLDER.search(str(error))
+    return f"process {found['pid']} ({found['program']})" if found else "another connection"
+
+
+def opened(path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """A connection that thinks in UTC and never fetches an extension from the network."""
+    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    try:
+        # Not in the configuration: that is applied before the part that knows time zones is there.
+        connection.execute("SET TimeZone = 'UTC'")
+        if path is not None:
+            # Under a name of its own: a file is otherwise called by its stem, and the schema
+            # `warehouse` in the database `warehouse` is ambiguous.
+            quoted = str(path).replace("'", "''")
+            mode = "READ_ONLY" if read_only else "READ_WRITE"
+            connection.execute(f"ATTACH '{quoted}' AS {_DATABASE} ({mode})")
+            connection.execute(f"USE {_DATABASE}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,111 @@
+"""Rendered statements outlast a process, and whatever is wrong with their files costs only time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from charging_assets.storage import dialect, rendered_files
+from charging_assets.storage.rendered_files import RenderedFiles
+
+SQL = "SELECT DATEADD(HOUR, 1, :at) AS later, :at AS at"
+KNOWN = ("SELECT 1", frozenset({"a", "b"}))
+
+_ASK = """
+import sys
+from pathlib import Path
+from charging_assets.storage import dialect
+dialect.remember_in(Path(sys.argv[1]))
+print(dialect.rendered(sys.argv[2], "duckdb"))
+print("sqlglot" in sys.modules, file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "rendered"
+    dialect.remember_in(None)
+
+
+def ask(folder: Path) -> tuple[str, bool]:
+    """What a new process renders, and whether it had to parse for it."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK, str(folder), SQL], capture_output=True, text=True, check=True
+    )
+    return done.stdout, done.stderr.strip() == "True"
+
+
+def test_rendered__is_parsed_once_for_all_processes(folder: Path) -> None:
+    first, parsed = ask(folder)
+    again, parsed_again = ask(folder)
+    assert (parsed, parsed_again) == (True, False)
+    assert first == again and "at" in first
+
+
+@pytest.mark.parametrize("change", ["truncated", "emptied", "altered", "zeroed"])
+def test_get__a_file_that_is_not_as_it_was_written_counts_for_nothing(
+    folder: Path, change: str
+) -> None:
+    files = RenderedFiles(folder)
+    files.put(SQL, "duckdb", *KNOWN)
+    assert files.get(SQL, "duckdb") == KNOWN
+    (path,) = folder.iterdir()
+    body = path.read_bytes()
+    path.write_bytes(
+        {"truncated": body[:-5], "emptied": b"", "altered": body.replace(b"SELECT 1", b"SELECT 2"),
+         "zeroed": bytes(len(body))}[change]
+    )  # fmt: skip
+    assert files.get(SQL, "duckdb") is None
+    files.put(SQL, "duckdb", *KNOWN)
+    assert files.get(SQL, "duckdb") == KNOWN
+
+
+def test_get__of_another_text_dialect_or_parser_is_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = RenderedFiles(folder)
+    files.put(SQL, "duckdb", *KNOWN)
+    assert files.get(f"{SQL} ", "duckdb") is None
+    assert files.get(SQL, "redshift") is None
+    monkeypatch.setattr(rendered_files, "_parser", lambda: "99.0")
+    assert files.get(SQL, "duckdb") is None
+
+
+def test_put__where_nothing_can_be_written_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "rendered").write_text("a file, where the folder would be")
+    files = RenderedFiles(tmp_path / "rendered")
+    files.put(SQL, "duckdb", *KNOWN)
+    assert files.get(SQL, "duckdb") is None
+    assert files.forget() == 0
+
+
+def test_put__many_writers_at_once_leave_one_whole_file(folder: Path) -> None:
+    asking = [
+        subprocess.Popen(
+            [sys.executable, "-c", _ASK, str(folder), SQL],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+        for _ in range(4)
+    ]  # fmt: skip
+    told = {process.communicate()[0] for process in asking}
+    assert len(told) == 1
+    assert len(list(folder.iterdir())) == 1
+    assert RenderedFiles(folder).get(SQL, "duckdb") is not None
+
+
+def test_forget__deletes_what_is_old(folder: Path) -> None:
+    files = RenderedFiles(folder)
+    files.put(SQL, "duckdb", *KNOWN)
+    assert files.forget() == 0
+    (path,) = folder.iterdir()
+    old = time.time() - timedelta(days=31).total_seconds()
+    os.utime(path, (old, old))
+    assert files.forget() == 1
+    assert files.get(SQL, "duckdb") is None
