@@ -5,9 +5,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 
 import charging_assets
+from charging_assets import deployments
 from charging_assets.connect import Connection, QueryError, connect
 from charging_assets.storage import warehouse_duckdb
 from charging_assets.storage.warehouse import NoWarehouse
@@ -130,3 +132,25 @@ def test_import__of_the_package_is_cheap():
     code = "import sys, charging_assets; print({'pandas', 'duckdb', 'dagster'} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+def test_frames__are_alike_on_both_engines(environment, redshift, s3, monkeypatch):
+    """Loaded into the test bed, the hour comes out with the same values and the same types."""
+    on_aws = {
+        "CHARGING_DEPLOYMENT": "aws",
+        "CHARGING_LAKE": f"s3://{s3.bucket}/lake",
+        **redshift.environment(),
+    }
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    lake = hours.lake_of({0: hours.stand(), 10: hours.stand("CHARGING")})
+    hours.load(deployments.storage(on_aws).warehouse, lake)
+    here, there = connect(environment), connect(on_aws)
+    names = ("dim_station", "dim_evse", "bridge_station_opening", "fact_status", "mart_evse_hour")
+    for name in names:
+        one, other = here.table(name), there.table(name)
+        assert len(one) or name.startswith("bridge")
+        pd.testing.assert_frame_equal(one, other)
+    with pytest.raises(QueryError):
+        there.sql("DROP TABLE warehouse.fact_status")
