@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from charging_assets.deployments import Storage, storage
 from charging_assets.schemas.catalog import TABLES
@@ -68,7 +67,7 @@ def compared(here: Storage, there: Storage) -> list[Compared]:
 
 def _table(table: Table, here: Warehouse, there: Warehouse) -> Compared:
     mine, theirs = (_rows(table, warehouse) for warehouse in (here, there))
-    told = hashlib.sha256("\n".join(map(repr, mine)).encode()).hexdigest()[:16]
+    told = hashlib.sha256("\n".join(mine).encode()).hexdigest()[:16]
     if mine == theirs:
         return Compared(table.full_name, len(mine), told, "")
     differing = f"{len(mine)} rows and {len(theirs)}; "
@@ -79,10 +78,11 @@ def _table(table: Table, here: Warehouse, there: Warehouse) -> Compared:
     return Compared(table.full_name, len(mine), told, differing)
 
 
-def _rows(table: Table, warehouse: Warehouse) -> list[tuple[Any, ...]]:
+def _rows(table: Table, warehouse: Warehouse) -> list[str]:
+    """The rows as texts, which are told apart as exactly as their values."""
     names = ", ".join(name for name in table.names if name not in OF_THE_RUN)
-    found = warehouse.query(f"SELECT {names} FROM {table.full_name}").to_pylist()
-    return sorted((tuple(row.values()) for row in found), key=repr)
+    found = warehouse.query(f"SELECT {names} FROM {table.full_name}")
+    return sorted(map(repr, zip(*(column.to_pylist() for column in found.columns), strict=True)))
 
 
 def _folder(prefix: str, here: Lake, there: Lake) -> Compared:

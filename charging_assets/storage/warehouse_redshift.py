@@ -168,6 +168,11 @@ class RedshiftWarehouse:
     def describe(self) -> str:
         return self._redshift.describe()
 
+    def close(self) -> None:
+        """Let go of the connection that reads; the next query makes another."""
+        with self._reading:
+            self._reader.cut()
+
     def _tried(self, link: Link, what: str, once: Callable[[RedshiftSession], Result]) -> Result:
         return tried(
             what,

@@ -7,9 +7,10 @@ here: what is tested.
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 import pytest
@@ -30,11 +31,19 @@ class EmptyRedshift:
     redshift: RedshiftResource
     lake: Lake
     iam_role: str
-    end: Callable[[], None]
+    drop: Callable[[], None]
+    made: list[RedshiftWarehouse] = field(default_factory=list)
 
     def warehouse(self) -> RedshiftWarehouse:
         """A warehouse object of its own, as another process would have."""
-        return RedshiftWarehouse(self.redshift, self.lake, self.iam_role)
+        self.made.append(RedshiftWarehouse(self.redshift, self.lake, self.iam_role))
+        return self.made[-1]
+
+    def end(self) -> None:
+        """Nothing of it is left. A database that somebody is connected to cannot be dropped."""
+        for each in self.made:
+            each.close()
+        self.drop()
 
     def emptied(self) -> RedshiftWarehouse:
         """The warehouse without a row in what `loads` loads."""
@@ -76,28 +85,44 @@ def of_a_cluster() -> EmptyRedshift:
     name = f"charging_verify_{uuid.uuid4().hex[:12]}"
     home: RedshiftResource = given._redshift
 
-    def run(statement: str) -> None:
-        connection = home.connect()
-        try:
-            connection.cursor().execute(statement)
-        finally:
-            connection.close()
-
-    run(f"CREATE DATABASE {name}")
+    _run(home, f"CREATE DATABASE {name}")
     throw_away = RedshiftResource(**{**home.model_dump(), "database": name})
     own = S3Lake(lake.bucket, f"{lake.prefix}{name}", lake._s3)
 
-    def end() -> None:
-        run(f"DROP DATABASE {name}")
-        for key in own.keys("loads/"):
-            own.delete(key)
+    def drop() -> None:
+        try:
+            _dropped(home, name)
+        finally:
+            for key in own.keys("loads/"):
+                own.delete(key)
 
-    made = EmptyRedshift(throw_away, own, os.environ["CHARGING_REDSHIFT_IAM_ROLE"], end)
+    made = EmptyRedshift(throw_away, own, os.environ["CHARGING_REDSHIFT_IAM_ROLE"], drop)
     try:
         return _made(made)
     except BaseException:
-        end()
+        made.end()
         raise
+
+
+def _dropped(home: RedshiftResource, name: str) -> None:
+    """Drop a database. The server may learn only later that its sessions have ended."""
+    for wait in (0.5, 1, 2, 4, 8):
+        try:
+            _run(home, f"DROP DATABASE {name}")
+            return
+        except Exception as error:
+            if "being accessed" not in str(error):
+                raise
+            time.sleep(wait)
+    _run(home, f"DROP DATABASE {name}")
+
+
+def _run(home: RedshiftResource, statement: str) -> None:
+    connection = home.connect()
+    try:
+        connection.cursor().execute(statement)
+    finally:
+        connection.close()
 
 
 def _made(database: EmptyRedshift) -> EmptyRedshift:
