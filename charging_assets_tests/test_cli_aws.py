@@ -1,0 +1,67 @@
+"""The command line over S3 and Redshift, which the test bed is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from charging_assets_tests.test_cli import FIRST, SCALE, Shell, in_home, states
+from charging_assets_tests.testbed.bed import Bed, environment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def aws(
+    testbed: Bed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Shell:
+    """An empty home, bucket and database, named by variables as a shell would."""
+    in_home(tmp_path, monkeypatch)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in environment(testbed.new_bucket(), testbed.new_database()).items():
+        monkeypatch.setenv(name, value)
+    return Shell(tmp_path, capsys)
+
+
+def test_an_hour__is_pending_then_loaded_and_then_whole(aws: Shell) -> None:
+    assert aws.run("simulate", "--hours", "1", "--scale", SCALE) == 0
+    found = {each["check"]: each for each in aws.json("doctor")}
+    assert found["deployment"]["said"].startswith("aws: s3://")
+    assert "nothing was loaded yet" in found["warehouse"]["said"]
+    assert found["ledger"]["said"].startswith("1 hour not loaded")
+    assert aws.json("status")["pending"] == [
+        {"hour": FIRST.key, "reason": "staged_tables is not loaded"}
+    ]
+
+    (loaded,) = aws.json("load")["loaded"]
+    assert (loaded["hour"], loaded["rows"] > 1000) == (FIRST.key, True)
+
+    found = {each["check"]: each for each in aws.json("doctor")}
+    assert {each["state"] for each in found.values()} <= {"ok", "warning"}, found
+    assert states(list(found.values()))["ledger"] == "ok"
+    status = aws.json("status")
+    assert (status["hours_loaded"], status["pending"]) == (1, [])
+    assert aws.run("status") == 0
+    assert aws.out.startswith("Redshift database")
+    assert not (aws.home / "lake").exists() and not (aws.home / "warehouse.duckdb").exists()
+    again = aws.json("load")
+    assert (again["loaded"], again["failed"]) == ([], [])
+
+
+def test_a_wrong_password__is_told_by_every_command_and_stands_in_none(
+    aws: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert aws.run("simulate", "--hours", "1", "--scale", SCALE) == 0
+    monkeypatch.setenv("CHARGING_REDSHIFT_PASSWORD", "Sentinel-Password-9")
+    told = []
+    for command in ("doctor", "status", "load"):
+        assert aws.run(command) == 1, command
+        told.append(aws.out + aws.err)
+        assert "password authentication failed" in told[-1].replace("\n", " "), command
+    assert "Sentinel-Password-9" not in "".join(told)
