@@ -34,8 +34,11 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 FIRST = Hour.parse("2025-06-02T00")
 NEXT_HOURS = 6
 TARGET = 1.2
-# Written once an entity, not once an hour.
-_LASTING = ("entity_version", "dim_station", "dim_evse", "dim_connector")
+# Written once a version, not once an hour.
+_LASTING = (
+    "entity_version", "dim_station", "dim_evse", "dim_connector", "bridge_station_opening",
+    "bridge_evse_capability",
+)  # fmt: skip
 
 
 def run() -> list[dict[str, Any]]:
