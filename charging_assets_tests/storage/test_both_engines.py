@@ -34,7 +34,9 @@ FILES = sorted(
 )
 CHECKS = [name for name in FILES if name.startswith("checks/")]
 # What loads do not run is asked by itself.
-ASKED = CHECKS + [n for n in FILES if n.split("/")[0] in {"dashboard", "original", "reports"}]
+ASKED = CHECKS + [
+    n for n in FILES if n.split("/")[0] in {"dashboard", "original", "plots", "reports"}
+]
 
 # A day by the feed's clock, and what leads up to and away from it.
 FIRST, HOURS = Hour.parse("2025-06-01T21"), 28
