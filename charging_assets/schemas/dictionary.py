@@ -18,7 +18,8 @@ _HEAD = """# Data dictionary
 
 Rendered from the schema (`charging_assets/schemas/`) by
 `python -m charging_assets.schemas.dictionary`; not edited by hand. Times are UTC. Lengths count
-bytes of UTF-8. The views of schema `original` are in `sql/original/`.
+bytes of UTF-8. The views of schema `original` are in `sql/original/`, `mart.city_hour`
+is in `sql/views/`.
 """
 
 

@@ -173,6 +173,26 @@ MART_OPERATOR_MONTH = Table(
     sort_key=("slot_at",),
 )  # fmt: skip
 
+# A view: what is asked of a network a hundred times as large is not to add up its stations.
+CITY_HOUR = Table(
+    schema="mart",
+    name="city_hour",
+    grain="one row per feed, place, operator (of today's stations) and UTC hour",
+    key=("feed", "place", "operator_name", "slot_at"),
+    columns=(
+        HOUR_AT,
+        flat.FEED,
+        flat.PLACE,
+        text("operator_name", 256, "operator's name; (not told) where it is not", nullable=False),
+        count("evse_count", "EVSEs seen", "EVSEs"),
+        _seconds("observed_s", "EVSE time for which good polls stand"),
+        _seconds("operable_s", "of it operable"),
+        _seconds("charging_s", "of it CHARGING"),
+        WINDOW_S,
+    ),
+    sort_key=("slot_at",),
+)
+
 MART_TABLES: tuple[Table, ...] = (
     MART_EVSE_HOUR,
     MART_STATION_HOUR,

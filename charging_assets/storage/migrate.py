@@ -49,14 +49,19 @@ def migrate(session: Session, grants: Sequence[str] = ()) -> None:
     for table in TABLES:
         for comment in comments(table):
             session.execute(comment, {})
-    for name in sql_names("original"):
-        view = f"original.{name.split('/')[1]}"
+    for view, name in _views().items():
         for statement in create_view(view, sql(name), dialect=session.dialect):
             session.execute(statement, {})
     for statement in grants:
         session.execute(statement, {})
     session.execute(f"DELETE FROM ops.{_MARK}", {})
     session.execute(f"INSERT INTO ops.{_MARK} (digest) VALUES (:digest)", {"digest": digest})
+
+
+def _views() -> dict[str, str]:
+    """Views by name, each with the file that says what it selects."""
+    found = {f"original.{name.split('/')[1]}": name for name in sql_names("original")}
+    return found | {f"mart.{name.split('/')[1]}": name for name in sql_names("views")}
 
 
 def is_current(session: Session, digest: str) -> bool:
@@ -68,7 +73,7 @@ def schema_digest(dialect: str, grants: Sequence[str] = ()) -> str:
     """What this code declares: tables, columns, what they mean, views and grants."""
     parts = [create_table(table, dialect=dialect) for table in TABLES]
     parts += [comment for table in TABLES for comment in comments(table)]
-    parts += [sql(name) for name in sql_names("original")]
+    parts += [sql(name) for name in _views().values()]
     parts += grants
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 

@@ -28,8 +28,8 @@ DIMENSIONS = (
     warehouse.BRIDGE_EVSE_ALIAS,
 )  # fmt: skip
 BY_DAY = (
-    marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, warehouse.FACT_POLL, warehouse.FACT_STATUS,
-    flat.FLAT_REJECTS,
+    marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, marts.CITY_HOUR, warehouse.FACT_POLL,
+    warehouse.FACT_STATUS, flat.FLAT_REJECTS,
 )  # fmt: skip
 # A session lasts seven days at most: an hour can change those that began so long before it.
 SESSIONS = warehouse.FACT_CHARGING_SESSION

@@ -105,7 +105,8 @@ class _Reading:
 _VALUES = {
     "feed": "'made_up'",
     "place": f"'place' || (station % {PLACES})",
-    "operator_name": f"'operator' || (station % {PLACES})",
+    "operator_name": f"'operator' || (station // {PLACES})",
+    "operable_s": "seconds * 4 // 5",
     "station_key": "station",
     "station_name": "'Station ' || station",
     "power_class": "'ac'",
@@ -140,6 +141,11 @@ def _publish(folder: Path, scale: int) -> None:
         date, slot = f"date={day:%Y-%m-%d}", f"TIMESTAMP '{day:%Y-%m-%d}'"
         by_hour = f"{hours} (SELECT range AS station, {slot} AS slot FROM range({stations})), "
         _write(folder, marts.MART_STATION_HOUR, date, f"{by_hour}range(24) AS hours(hour)")
+        # As many operators in each place as the network is large.
+        by_city = (
+            f"{hours} (SELECT range AS station, {slot} AS slot FROM range({PLACES * scale})), "
+        )
+        _write(folder, marts.CITY_HOUR, date, f"{by_city}range(24) AS hours(hour)")
         polls = (
             f"SELECT station, {slot} + to_minutes(CAST(n * 10 AS INTEGER)) AS slot, 0 AS seconds "
         )

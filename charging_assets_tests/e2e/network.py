@@ -78,7 +78,8 @@ def _forget_a_day(warehouse: DuckDBWarehouse) -> None:
     """Take a local day out of every table that holds something of it."""
     start = GAP_DAY - timedelta(hours=1)
     day = {"day_from": start, "day_to": start + timedelta(days=1)}
-    hourly = [t.full_name for t in PUBLISHED if "slot_at" in t.names and "month" not in t.name]
+    hourly = [t.full_name for t in TABLES if t in PUBLISHED and "slot_at" in t.names]
+    hourly = [name for name in hourly if "month" not in name]
     warehouse.execute(
         *(
             (f"DELETE FROM {name} WHERE slot_at >= :day_from AND slot_at < :day_to", day)

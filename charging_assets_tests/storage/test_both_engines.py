@@ -35,7 +35,7 @@ FILES = sorted(
 CHECKS = [name for name in FILES if name.startswith("checks/")]
 # What loads do not run is asked by itself.
 ASKED = CHECKS + [
-    n for n in FILES if n.split("/")[0] in {"dashboard", "original", "plots", "reports"}
+    n for n in FILES if n.split("/")[0] in {"dashboard", "original", "plots", "reports", "views"}
 ]
 
 # A day by the feed's clock, and what leads up to and away from it.

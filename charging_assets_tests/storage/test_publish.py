@@ -39,11 +39,12 @@ def test_publish__a_day_is_sorted_by_key_and_emptied_when_its_rows_go():
     for key in (3, 1, 2):
         _station_hour(warehouse, key)
     file = "published/mart_station_hour/date=2022-01-11/mart_station_hour.parquet"
-    assert publish(lake, warehouse, hours.HOUR) == {file: 3}
+    by_city = "published/city_hour/date=2022-01-11/city_hour.parquet"
+    assert publish(lake, warehouse, hours.HOUR) == {file: 3, by_city: 1}
     held = pq.read_table(io.BytesIO(lake.get(file)))
     assert held.column("station_key").to_pylist() == [1, 2, 3]
     warehouse.execute(("DELETE FROM mart.mart_station_hour", {}))
-    assert publish(lake, warehouse, hours.HOUR) == {file: 0}
+    assert publish(lake, warehouse, hours.HOUR) == {file: 0, by_city: 0}
 
 
 def test_published_columns__change_only_with_a_major_version():

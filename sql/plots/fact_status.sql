@@ -10,4 +10,4 @@ WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
 GROUP BY feed, DATE_TRUNC('hour', slot_at), COALESCE(status, 'UNKNOWN')
-ORDER BY feed, DATE_TRUNC('hour', slot_at);
+ORDER BY feed, DATE_TRUNC('hour', slot_at), COALESCE(status, 'UNKNOWN');
