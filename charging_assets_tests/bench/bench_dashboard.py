@@ -47,31 +47,37 @@ def _measured(scale: int, target: float) -> dict[str, Any]:
         reader = PublishedReader(PublishedFiles(lake), folder)
         feed = Feed("made_up", "UTC", 600, FIRST, LAST + timedelta(hours=23, minutes=50))
         took = {name: _timed(page, reader, feed) for name, page in PAGES.items()}
-    slowest = max(took.values())
+    slowest = max(seconds for seconds, _ in took.values())
     return {
         "goal": f"P9 statements of a page over 30 days at {scale}x, seconds of {target}",
         "ratio": round(slowest / target, 2),
         "target": 1.0,
         "met": slowest <= target,
-        "seconds": {name: round(seconds, 3) for name, seconds in took.items()},
+        "seconds": {name: round(seconds, 3) for name, (seconds, _) in took.items()},
+        "cpu_seconds": {name: round(cpu, 3) for name, (_, cpu) in took.items()},
     }
 
 
-def _timed(page: Any, reader: PublishedReader, feed: Feed) -> float:
+def _timed(page: Any, reader: PublishedReader, feed: Feed) -> tuple[float, float]:
+    """Seconds by the clock and of the processors, the least of each."""
     took = []
     for _ in range(_REPEATS):
         timed = _Timed(reader)
         asked = Asked("/", {}, "en", [feed.name], feed, feed.newest_at, draws=False)
         page(asked, timed)
-        took.append(timed.seconds)
-    return min(took)
+        took.append((timed.seconds, timed.cpu_s))
+    return min(seconds for seconds, _ in took), min(cpu for _, cpu in took)
 
 
 class _Timed:
     """A reader that adds up what its statements take."""
 
     def __init__(self, reader: PublishedReader) -> None:
-        self._reader, self.seconds = reader, 0.0
+        self._reader, self.seconds, self.cpu_s = reader, 0.0, 0.0
+
+    def took(self, began: tuple[float, float]) -> None:
+        self.seconds += time.perf_counter() - began[0]
+        self.cpu_s += time.process_time() - began[1]
 
     def reading(self, *span: datetime) -> Any:
         return _Reading(self, self._reader.reading(*span))
@@ -85,14 +91,14 @@ class _Reading:
         self._timed, self._reading = timed, reading
 
     def __enter__(self) -> Rows:
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         rows = self._reading.__enter__()
-        self._timed.seconds += time.perf_counter() - began
+        self._timed.took(began)
 
         def timed(name: str, **params: Any) -> list[dict[str, Any]]:
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             found: list[dict[str, Any]] = rows(name, **params)
-            self._timed.seconds += time.perf_counter() - began
+            self._timed.took(began)
             return found
 
         return timed
