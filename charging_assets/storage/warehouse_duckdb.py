@@ -133,18 +133,20 @@ class DuckDBWarehouse:
                     pass
                 yield self._memory
             return
-        assert self.path is not None
-        if not self.path.exists():
-            raise NoWarehouse(
-                f"there is no warehouse at {self.path} yet; load some hours first "
-                "(`charging-assets load`)"
-            )
         with self._mutex:
             connection = self._connected(read_only=True)
             try:
                 yield connection
             finally:
                 connection.close()
+
+    def _require(self) -> None:
+        """Nothing, if there is a file to read, or none is needed."""
+        if self.path is not None and not self.path.exists():
+            raise NoWarehouse(
+                f"there is no warehouse at {self.path} yet; load some hours first "
+                "(`charging-assets load`)"
+            )
 
     def _connected(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         deadline, wait = time.monotonic() + self._patience_s, _FIRST_WAIT_S
@@ -175,6 +177,7 @@ class _Reader:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        self._warehouse._require()  # before a statement is rendered, and kept, for nothing
         statement, values = bound(sql, params or {}, "duckdb")
         if self._connection is None:
             self._connection = self._held.enter_context(self._warehouse._reading())
