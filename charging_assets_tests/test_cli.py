@@ -301,6 +301,11 @@ def test_status__without_a_warehouse_tells_gaps_and_pending_hours(empty: Shell) 
     assert found["pending"][0] == {"hour": FIRST.key, "reason": "staged_tables is not loaded"}
 
 
+@pytest.mark.fault(
+    "Daemon and poller are dead",
+    "the check from outside turns red, with neither Dagster nor a warehouse",
+    area="time",
+)
 @pytest.mark.parametrize(("age_min", "code"), [(5, 0), (29, 0), (31, 2)])
 def test_status__max_age_turns_red_without_dagster_or_warehouse(
     empty: Shell, age_min: int, code: int

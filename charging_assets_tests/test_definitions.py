@@ -232,6 +232,11 @@ def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
     ]
 
 
+@pytest.mark.fault(
+    "An hour that is over is materialized",
+    "its archived polls are found, or the run fails; no API is asked",
+    area="time",
+)
 @pytest.mark.parametrize(
     ("is_live", "told"),
     [

@@ -128,6 +128,11 @@ def _lake(blob: bytes) -> MemoryLake:
     return lake
 
 
+@pytest.mark.fault(
+    "A byte of a raw object is changed",
+    "the object is named, its hour alone fails, and is tried again",
+    area="storage",
+)
 @settings(max_examples=100)
 @given(st.integers(0, len(BLOB) - 1), st.integers(1, 255))
 def test_read__a_changed_byte_names_the_object(position: int, change: int) -> None:

@@ -110,11 +110,20 @@ def test_fetch__http_error_keeps_its_status(server: Loopback, status: int) -> No
     assert (place.body, place.detail) == (b"no" if has_body else b"", f"HTTP {status}")
 
 
+@pytest.mark.fault(
+    "HTML, a truncated answer, or one of another schema",
+    "what came is kept byte for byte, named, and costs no other answer",
+    area="answers",
+)
 def test_fetch__html_with_200_is_ok_for_the_transport(server: Loopback) -> None:
     server.behaviours["x"] = loopback.html()
     assert (ask(server).outcome, ask(server).body) == ("ok", loopback.HTML)
 
 
+@pytest.mark.fault(
+    "HTML, a truncated answer, or one of another schema",
+    area="answers",
+)
 @pytest.mark.parametrize(
     ("behaviour", "kept"),
     [
@@ -146,6 +155,11 @@ def test_fetch__encoding_not_asked_for_is_kept_as_received(
     assert (place.outcome, place.body) == ("bad_encoding", body)
 
 
+@pytest.mark.fault(
+    "An answer that drips, a byte at a time",
+    "it is cut off when its time is over, and so is the poll",
+    area="answers",
+)
 @pytest.mark.parametrize(
     "behaviour",
     [loopback.drip_body(), loopback.drip_headers(), loopback.silence()],
@@ -183,6 +197,11 @@ def test_fetch__slow_answer_on_a_reused_connection_is_cut_off(server: Loopback) 
     assert time.monotonic() - began < LATE_S + SLACK_S
 
 
+@pytest.mark.fault(
+    "A hundred megabytes, or a gzip bomb",
+    "the answer is too large, and memory stays below 64 MB with four of them at once",
+    area="answers",
+)
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -207,6 +226,11 @@ def test_fetch__body_of_exactly_the_cap_is_ok(server: Loopback) -> None:
     assert ask(server, max_body_bytes=99_999).outcome == "too_large"
 
 
+@pytest.mark.fault(
+    "A redirect to 169.254.169.254, to http, to a file",
+    "it is refused, and nobody else is asked",
+    area="security",
+)
 @pytest.mark.parametrize(
     "location",
     [
@@ -252,6 +276,10 @@ def test_fetch__redirects_without_end_are_refused(server: Loopback) -> None:
     assert len(server.seen) == 4
 
 
+@pytest.mark.fault(
+    "A hundred megabytes, or a gzip bomb",
+    area="answers",
+)
 def test_fetch__bomb_behind_a_redirect_is_never_inflated(server: Loopback) -> None:
     server.behaviours["x"] = loopback.gzip_bomb(128, 302, Location="http://localhost:1/")
     tracemalloc.start()
@@ -317,6 +345,11 @@ def test_fetch__reset_and_refused_connections_are_errors(server: Loopback) -> No
     assert refused.detail == "ConnectionRefusedError: Connection refused"
 
 
+@pytest.mark.fault(
+    "A TLS certificate that nobody vouches for",
+    "the answer is refused, also where the environment says otherwise",
+    area="security",
+)
 def test_fetch__unvouched_certificate_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

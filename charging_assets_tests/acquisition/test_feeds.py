@@ -67,6 +67,11 @@ def test_load_feeds__environment_names_the_file(
     assert (feeds["new"].time_zone, feeds["new"].country) == ("Europe/London", "GB")
 
 
+@pytest.mark.fault(
+    "../ in a place's name or an object's key",
+    "it is refused before anything is asked or written",
+    area="security",
+)
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -89,6 +89,11 @@ def test_poll_hour__a_poll_belongs_to_the_slot_in_which_it_began() -> None:
     assert (report.late, missed_slots(lake)) == ({}, [])
 
 
+@pytest.mark.fault(
+    "A poll that begins late",
+    "it is kept under the slot in which it began, and the planned one is missed",
+    area="time",
+)
 def test_poll_hour__a_late_poll_is_kept_under_its_own_hour_and_the_slot_is_missed() -> None:
     lake = MemoryLake()
     report = poll_hour(lake, feeds("f"), NOON, poller=polling("13:00:01"), planned_at=at("12:50"))

@@ -93,6 +93,11 @@ def test_poll__that_crosses_the_hour_belongs_to_its_first_request(server: Loopba
     assert degraded(places) == []
 
 
+@pytest.mark.fault(
+    "A place answers 500, times out, resets or is not there",
+    "it costs itself: the other places of the poll are whole",
+    area="answers",
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_poll__fault_costs_its_own_place_alone(server: Loopback, fault: str) -> None:
     server.behaviours[fault], outcome = FAULTS[fault]
@@ -103,6 +108,11 @@ def test_poll__fault_costs_its_own_place_alone(server: Loopback, fault: str) -> 
     assert degraded(places) == [(fault, outcome)]
 
 
+@pytest.mark.fault(
+    "Every fault of the network at once",
+    "the good places are kept, each bad one is named with its outcome",
+    area="answers",
+)
 def test_poll__all_faults_at_once_leave_the_good_places(server: Loopback) -> None:
     server.behaviours.update({slug: behaviour for slug, (behaviour, _) in FAULTS.items()})
     began = time.monotonic()
@@ -169,6 +179,10 @@ print(time.monotonic() - began, *(place.outcome for place in places))
 """
 
 
+@pytest.mark.fault(
+    "An answer that drips, a byte at a time",
+    area="answers",
+)
 def test_poll__budget_holds_and_the_program_ends_though_every_thread_hangs() -> None:
     program = [sys.executable, "-c", _HANGING]
     answer = subprocess.run(program, capture_output=True, text=True, check=True, timeout=20)
@@ -230,6 +244,10 @@ print((peak_kb() - before) // 1024, *outcomes)
 """
 
 
+@pytest.mark.fault(
+    "A hundred megabytes, or a gzip bomb",
+    area="answers",
+)
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured by Linux")
 @pytest.mark.parametrize(
     ("behaviour", "cap_mb"),

@@ -59,6 +59,11 @@ def slots(lake: MemoryLake) -> list[int]:
     return [(found.slot_at - NOON) // TEN for found in polls]
 
 
+@pytest.mark.fault(
+    "The lake is away for an hour",
+    "polls wait on this machine and are archived once, each under its own slot",
+    area="storage",
+)
 def test_spool__an_hour_without_a_lake_is_archived_when_it_is_back(spool: Spool) -> None:
     lake = ShakyLake()
     poll_slot(lake, spool, 0)
@@ -75,6 +80,11 @@ def test_spool__an_hour_without_a_lake_is_archived_when_it_is_back(spool: Spool)
     assert missed_slots(lake) == []
 
 
+@pytest.mark.fault(
+    "The reply to a PUT is lost",
+    "the poll is archived once",
+    area="storage",
+)
 def test_spool__a_lost_reply_archives_a_poll_once(spool: Spool) -> None:
     lake = ShakyLake()
     lake.loses_replies = True
@@ -104,6 +114,11 @@ def test_drain__of_a_lake_that_is_away_keeps_all(spool: Spool) -> None:
     assert slots(lake) == [0, 1, 2]
 
 
+@pytest.mark.fault(
+    "A poll that the lake will not take",
+    "it waits, is named, and holds no other",
+    area="storage",
+)
 def test_drain__goes_on_past_a_poll_that_fails_and_says_which(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +162,10 @@ def test_drain__what_another_drain_has_archived_meanwhile_is_no_failure(
     assert slots(lake) == [0, 1, 2]
 
 
+@pytest.mark.fault(
+    "A poll that the lake will not take",
+    area="storage",
+)
 def test_drain__does_not_lose_more_time_than_it_may_on_a_lake_that_is_away(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +212,11 @@ def test_poll_hour__without_a_spool_a_refusing_lake_is_a_failed_feed() -> None:
     assert report.failed_feeds == {"f": "LakeError: the lake is away"}
 
 
+@pytest.mark.fault(
+    "Two pollers at once",
+    "a slot is asked once; where both asked, each answer is kept once",
+    area="processes",
+)
 def test_poll_hour__two_pollers_ask_a_slot_once_unless_a_place_failed(spool: Spool) -> None:
     lake = ShakyLake()
     asked: list[str] = []

@@ -44,6 +44,11 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
     return run.status.value
 
 
+@pytest.mark.fault(
+    "A host dies with its runs",
+    "those whose process is gone are ended, and their slot is free; living ones go on",
+    area="processes",
+)
 def test_end_lost_runs__ends_those_whose_process_is_gone(instance: dg.DagsterInstance) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()

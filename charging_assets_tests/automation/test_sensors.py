@@ -140,6 +140,10 @@ def test_heal__other_code_makes_hours_stale(
     assert healer.heal() == []
 
 
+@pytest.mark.fault(
+    "A byte of a raw object is changed",
+    area="storage",
+)
 def test_heal__a_damaged_hour_is_retried_later_and_holds_no_other(healer: Healer) -> None:
     lake = healer.storage.lake
     before = Hour(RUNNING.start - 2 * ONE_HOUR)
@@ -150,6 +154,26 @@ def test_heal__a_damaged_hour_is_retried_later_and_holds_no_other(healer: Healer
     assert healer.run() == [f"{before}: failed", f"{FAR}: ok"]
     assert healer.heal() == []
     assert "1 hours failed and wait for their next try" in healer.skipped
+
+
+def test_heal__a_damaged_object_moved_out_of_the_archive_no_longer_holds_the_other_feeds(
+    healer: Healer,
+) -> None:
+    """As docs/operations.md says: an hour is loaded whole, so damage holds it for all its feeds."""
+    lake, hour = healer.storage.lake, Hour(RUNNING.start - 2 * ONE_HOUR)
+    put(lake, hour, feed="one")
+    put(lake, hour, minute=10, feed="two")
+    (damaged,) = lake.keys("raw/feed=one/")
+    whole = lake.get(damaged)
+    lake.put(damaged, b"damaged")
+    assert healer.run() == [f"{hour}: failed"]
+    lake.delete(damaged)
+    assert healer.run() == [f"{hour}: ok"]
+    feeds = "SELECT feed FROM warehouse.fact_poll ORDER BY 1"
+    assert hours.rows(healer.storage.warehouse, feeds) == [("two",)]
+    lake.put(damaged, whole)  # a backup had it
+    assert healer.run() == [f"{hour}: ok"]
+    assert hours.rows(healer.storage.warehouse, feeds) == [("one",), ("two",)]
 
 
 def test_heal__an_hour_that_a_run_is_loading_is_left_to_it(healer: Healer) -> None:

@@ -42,7 +42,11 @@ def fill(lake: LocalLake, archived: list[str]) -> None:
         archived.append(builders.archived(lake, builders.poll(n * 10), {"koeln": body}))
 
 
-@pytest.mark.fault("The disk is full", area="storage")
+@pytest.mark.fault(
+    "The disk is full",
+    "what was there stays whole, and the error says so",
+    area="storage",
+)
 def test_archive__on_a_full_disk_keeps_what_was_there_and_says_so(small_disk: Path) -> None:
     lake = LocalLake(small_disk / "lake")
     archived: list[str] = []

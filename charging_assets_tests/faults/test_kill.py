@@ -18,9 +18,7 @@ from typing import Any
 
 import pytest
 
-from charging_assets.modelling import plans
 from charging_assets.modelling.staging import staging_plan
-from charging_assets.schemas import warehouse as tables
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage.duckdb_connection import opened
@@ -41,6 +39,7 @@ pytestmark = [
 ]
 
 ASSETS = ("staged_tables", "dim_station", "fact_status")
+ALL = ("staged_tables", *(plan.asset for plan in hours.derived_plans()))
 AFTER_COMMIT = -1
 # All kills before COMMIT leave the same rows; so that not each of them is healed from, for time.
 HEAL_EVERY = 10
@@ -111,9 +110,7 @@ def plan_of(asset: str, lake: Lake) -> Plan:
     """The load of HOUR by an asset."""
     if asset == "staged_tables":
         return staging_plan(HOUR, [open_flat(lake, table, HOUR) for table in FLAT_TABLES])
-    if asset == "dim_station":
-        return plans.dimension_plan(plans.STATION, HOUR)
-    return plans.fact_plan(tables.FACT_STATUS, HOUR)
+    return next(plan for plan in hours.derived_plans() if plan.asset == asset)
 
 
 # What two loads of the same rows differ in.
@@ -196,15 +193,19 @@ def scene(
     tmp_path_factory: pytest.TempPathFactory,
     child: subprocess.Popen[str],
 ) -> Scene:
-    asset, folder = request.param, tmp_path_factory.mktemp(request.param)
+    return scene_of(request.param, tmp_path_factory.mktemp(request.param), child)
+
+
+def scene_of(asset: str, folder: Path, child: subprocess.Popen[str]) -> Scene:
+    """A warehouse in which all that the asset is made from is new, and the asset itself old."""
     lake, before = LocalLake(folder / "lake"), folder / "before.duckdb"
     warehouse = DuckDBWarehouse(before)
     hours.load(warehouse, hours.lake_of({0: network("AVAILABLE", "old", 40)}))
     hours.put(lake, 0, network("AVAILABLE", "old", 30))
     hours.put(lake, 10, network("CHARGING", "new", 60))
     hours.flat_files(lake)
-    if asset != "staged_tables":
-        warehouse.apply(plan_of("staged_tables", lake))
+    for earlier in ALL[: ALL.index(asset)]:
+        warehouse.apply(plan_of(earlier, lake))
     after = folder / "after.duckdb"
     shutil.copy(before, after)
     DuckDBWarehouse(after).apply(plan_of(asset, lake))
@@ -224,6 +225,18 @@ def test_kill__at_any_statement_leaves_the_old_rows_and_a_rerun_heals(scene: Sce
         assert digests_of(path) == scene.old, f"{scene.asset}: statement {number}"
         if number % HEAL_EVERY == 0 or number == scene.statements:
             scene.heal(path)
+
+
+@pytest.mark.parametrize("asset", [asset for asset in ALL if asset not in ASSETS])
+def test_kill__in_each_other_asset_leaves_the_old_rows_and_a_rerun_heals(
+    asset: str, tmp_path: Path, child: subprocess.Popen[str]
+) -> None:
+    scene = scene_of(asset, tmp_path, child)
+    for number in (scene.statements // 2, scene.statements):
+        path, ended = scene.killed(at=number)
+        assert ended["signal"] == signal.SIGKILL, number
+        assert digests_of(path) == scene.old, f"{scene.asset}: statement {number}"
+    scene.heal(path)
 
 
 def test_kill__after_the_commit_leaves_the_new_rows(scene: Scene) -> None:

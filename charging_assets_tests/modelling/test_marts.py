@@ -206,6 +206,11 @@ def _local_hours(first: datetime, count: int) -> DuckDBWarehouse:
     return warehouse
 
 
+@pytest.mark.fault(
+    "The two days on which clocks change",
+    "days of 23 and 25 hours; nothing is lost or doubled",
+    area="time",
+)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("day", "local_hours", "folds"),

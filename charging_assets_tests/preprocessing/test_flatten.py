@@ -387,6 +387,11 @@ DAMAGE = {
 }
 
 
+@pytest.mark.fault(
+    "NaN, 1e999, duplicate keys, wrong types, no JSON at all",
+    "the record is set aside with its reason, or its field is null; its neighbours are whole",
+    area="answers",
+)
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_flatten__damage_in_a_record_costs_no_neighbour(damage: str) -> None:
     hour = flattened((poll(), {"koeln": between(DAMAGE[damage])}))
@@ -504,6 +509,10 @@ def test_flatten__any_bytes_as_a_body_cost_no_other_answer(body: bytes) -> None:
         assert len(rows(hour, "flat_status", place="koeln", slot_at=slot)) == 2
 
 
+@pytest.mark.fault(
+    "HTML, a truncated answer, or one of another schema",
+    area="answers",
+)
 @pytest.mark.parametrize(
     ("body", "pointer", "code"),
     [
@@ -674,6 +683,11 @@ def test_flatten__a_status_that_is_not_known_is_recorded_once() -> None:
     assert one(hour, "flat_rejects")["fragment"] == '"ON_FIRE"'
 
 
+@pytest.mark.fault(
+    "An id twice in one answer",
+    "the first record counts, the other is set aside with its parts",
+    area="answers",
+)
 def test_flatten__an_id_repeated_in_one_answer_is_a_duplicate() -> None:
     """The first record of an id is kept; what is in the other is rejected with it."""
     twice = [
@@ -920,6 +934,10 @@ def test_flatten__a_time_that_is_none_is_recorded(published: Any) -> None:
     assert one(hour, "flat_status")["observed_at"] is None
 
 
+@pytest.mark.fault(
+    "Fields that come, go or have another name",
+    area="answers",
+)
 def test_flatten__the_fingerprint_changes_with_the_field_names_alone() -> None:
     def fingerprint(*stations: Any) -> int:
         row = one(flattened((poll(), {"koeln": envelope(*stations)})), "flat_polls")

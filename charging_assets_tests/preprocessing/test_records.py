@@ -69,6 +69,10 @@ def test_read__a_group_that_is_no_object_is_reported(reader: RecordReader, hours
     assert reports == [("/hours", "not_an_object", hours)]
 
 
+@pytest.mark.fault(
+    "Fields that come, go or have another name",
+    area="answers",
+)
 def test_shape__tells_what_is_unknown(reader: RecordReader) -> None:
     shape = reader.shape(
         {"name": 1, "noise": 2, "parts": [], "a/b": 3, "hours": {"open": 1, "~": 2}, "x": {"y": 1}}
@@ -80,6 +84,11 @@ def test_shape__tells_what_is_unknown(reader: RecordReader) -> None:
     assert sorted(shape.unknown_pointers) == ["/*/a~1b", "/*/hours/~0", "/*/x"]
 
 
+@pytest.mark.fault(
+    "Fields that come, go or have another name",
+    "what is unknown is kept, what is gone is null, and the drift is told",
+    area="answers",
+)
 def test_extra__keeps_what_is_unknown_and_holds_something(reader: RecordReader) -> None:
     record = {"z": [1], "name": "a", "b": None, "a": {"y": None}, "hours": {"open": 1, "note": "n"}}
     assert extra(reader, record) == ('{"a":{"y":null},"hours":{"note":"n"},"z":[1]}', [])

@@ -37,6 +37,10 @@ def _hasty_threads(lake: Lake) -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
+@pytest.mark.fault(
+    "Two pollers at once",
+    area="processes",
+)
 @pytest.mark.usefixtures("_hasty_threads")
 def test_put_new__sixteen_writers_have_one_winner(lake: Lake) -> None:
     # SeaweedFS takes seconds to settle who won.
@@ -111,6 +115,10 @@ def test_delete__removes_the_object_alone(lake: Lake) -> None:
     assert lake.keys("raw/") == ["raw/ab"]
 
 
+@pytest.mark.fault(
+    "../ in a place's name or an object's key",
+    area="security",
+)
 @pytest.mark.parametrize(
     "key",
     ["", ".", "..", "../x", "/x", "/etc/passwd", "a/../b", "a//b", "a/", "a/.hidden", ".hidden",

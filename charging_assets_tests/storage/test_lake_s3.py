@@ -54,6 +54,10 @@ def once(bucket: S3, proxy: FaultyS3, lake: S3Lake) -> S3Lake:
 RETRIED: list[list[Fault]] = [[refuse(500)], [refuse(503), refuse(503)], [reset], [lose_reply]]
 
 
+@pytest.mark.fault(
+    "The reply to a PUT is lost",
+    area="storage",
+)
 @pytest.mark.parametrize("faults", RETRIED, ids=["500", "503 twice", "reset", "reply lost"])
 def test_put_new__is_tried_again_and_knows_its_own(
     lake: S3Lake, proxy: FaultyS3, faults: list[Fault]
@@ -65,6 +69,10 @@ def test_put_new__is_tried_again_and_knows_its_own(
     assert lake.get("raw/a") == b"first"
 
 
+@pytest.mark.fault(
+    "The reply to a PUT is lost",
+    area="storage",
+)
 @pytest.mark.parametrize("fault", [lose_reply, refuse(500, having_done_it=True)])
 def test_put_new__without_a_second_try_a_lost_reply_is_resolved_by_looking(
     once: S3Lake, proxy: FaultyS3, fault: Fault

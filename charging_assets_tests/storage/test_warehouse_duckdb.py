@@ -107,6 +107,10 @@ def files_of_at_most(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
+@pytest.mark.fault(
+    "The disk is full",
+    area="storage",
+)
 def test_apply__a_full_disk_leaves_the_old_rows(in_file: DuckDBWarehouse) -> None:
     in_file.apply(a_load(told("old")))
     before = state(in_file)

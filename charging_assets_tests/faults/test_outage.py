@@ -1,0 +1,167 @@
+"""Nothing runs for hours, then it does again: what was archived is loaded, the rest is noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from charging_assets import deployments
+from charging_assets.acquisition.archive import Place, Poll, hours_archived, read
+from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.hour import poll_hour
+from charging_assets.acquisition.missed import missed_slots
+from charging_assets.automation.lost_runs import end_lost_runs
+from charging_assets.automation.pending import pending_hours
+from charging_assets.automation.schedules import poll_feeds
+from charging_assets.automation.sensors import heal_hours
+from charging_assets.definitions import build
+from charging_assets.modelling.assets import WRITER_POOL
+from charging_assets.partitions import ONE_HOUR, Hour, slot_of
+from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.memory import MemoryLake
+from charging_assets_tests import builders
+from charging_assets_tests.automation.test_sensors import hours_asked
+from charging_assets_tests.builders import place, poll
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import stand
+
+TEN = timedelta(minutes=10)
+FEED = Feed(name="test", kind="chargecloud", base_url="https://example.org", places=("koeln",))
+
+
+def put(lake: MemoryLake, slot_at: datetime) -> None:
+    body = builders.envelope(*stand(), at=slot_at.isoformat())
+    builders.archived(lake, builders.poll(slot_at=slot_at), {"koeln": body})
+
+
+def slots(lake: MemoryLake) -> list[datetime]:
+    return [
+        next(read(lake, key)).poll.slot_at for keys in hours_archived(lake).values() for key in keys
+    ]
+
+
+def tick(lake: MemoryLake, at: datetime) -> None:
+    """What Dagster does with the one tick that it runs: the poll that the schedule requests."""
+    context = dg.build_schedule_context(scheduled_execution_time=at)
+    request = poll_feeds(context)
+    assert isinstance(request, dg.RunRequest) and request.partition_key
+    config = request.run_config["ops"]["raw_api_snapshots"]["config"]
+    body = builders.envelope(*stand(), at=at.isoformat())
+
+    def ask(feed: Feed) -> tuple[Poll, list[Place]]:
+        return poll(slot_at=slot_of(at, feed.cadence)), [place("koeln", body)]
+
+    poll_hour(
+        lake, {"test": FEED}, Hour.parse(request.partition_key), poller=ask,
+        planned_at=datetime.fromisoformat(config["planned_at"]), now=at,
+    )  # fmt: skip
+
+
+@pytest.mark.fault(
+    "The daemon is down for 3 hours, and for 24",
+    "every archived hour is loaded, missed slots are recorded, no poll has another's slot",
+    area="time",
+)
+@pytest.mark.parametrize("silent", [3, 24])
+def test_outage__what_was_archived_is_loaded_and_the_rest_is_noted(
+    silent: int, saw: Callable[[str], None]
+) -> None:
+    storage = deployments.Storage(MemoryLake(), deployments.memory_storage().warehouse)
+    lake = storage.lake
+    assert isinstance(lake, MemoryLake)
+    back_at = slot_of(datetime.now(UTC), TEN)
+    began = back_at - silent * ONE_HOUR
+    tick(lake, began - TEN)
+    tick(lake, began)
+    # A second poller, without Dagster, goes on for a while: its polls wait to be loaded.
+    archived = [began + n * TEN for n in range(1, 3 * silent + 1)]
+    for slot_at in archived:
+        put(lake, slot_at)
+    tick(lake, back_at)
+    assert slots(lake) == [began - TEN, began, *archived, back_at]
+    wanted = [began + n * TEN for n in range(3 * silent + 1, 6 * silent)]
+    assert [note["slot_at"] for note in missed_slots(lake)] == [at.isoformat() for at in wanted]
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(3):
+            context = dg.build_sensor_context(
+                instance=instance, resources={"lake": lake, "warehouse": storage.warehouse}
+            )
+            result = heal_hours(context)
+            assert isinstance(result, dg.SensorResult)
+            for request in result.run_requests or []:
+                for hour in hours_asked(request):
+                    hours.load(storage.warehouse, lake, hour)
+    assert pending_hours(lake, storage.warehouse) == []
+    loaded = hours.rows(storage.warehouse, "SELECT DISTINCT slot_at FROM warehouse.fact_poll")
+    assert len(loaded) == len(slots(lake))
+    saw(f"after {silent} hours: {len(slots(lake))} polls loaded, {len(wanted)} slots recorded")
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    overrides = {"concurrency": {"pools": {"default_limit": 1}}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as found:
+        yield found
+
+
+@dg.op(pool=WRITER_POOL)
+def write() -> None:
+    """What it would write does not matter here."""
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def writing() -> None:
+    write()
+
+
+@pytest.mark.fault("A host dies with its runs", area="processes")
+def test_host_crash__the_slot_of_a_run_that_died_is_free_for_the_next(
+    instance: dg.DagsterInstance,
+) -> None:
+    died = instance.create_run_for_job(writing, status=dg.DagsterRunStatus.STARTED)
+    slots_of = instance.event_log_storage
+    slots_of.initialize_concurrency_limit_to_default(WRITER_POOL)
+    assert slots_of.claim_concurrency_slot(WRITER_POOL, died.run_id, "write").is_claimed
+    assert not slots_of.claim_concurrency_slot(WRITER_POOL, "next", "write").is_claimed
+    assert end_lost_runs(instance) == [died.run_id]
+    assert slots_of.claim_concurrency_slot(WRITER_POOL, "next", "write").is_claimed
+
+
+@pytest.mark.fault(
+    "Every partition is run again",
+    "the same bytes in the lake, the same rows in the warehouse",
+    area="processes",
+)
+def test_again__every_partition_gives_the_same_bytes_and_rows(
+    tmp_path: Path, saw: Callable[[str], None]
+) -> None:
+    warehouse = deployments.memory_storage().warehouse
+    storage = deployments.Storage(LocalLake(tmp_path), warehouse)
+    for minute, status in ((0, "AVAILABLE"), (10, "CHARGING"), (70, "CHARGING"), (130, None)):
+        hours.put(storage.lake, minute, stand(status))
+    partitions = list(hours_archived(storage.lake))
+    job = build(storage, feeds={}).resolve_job_def("backfill")
+
+    def run(hour: Hour) -> None:
+        assert job.execute_in_process(partition_key=hour.key).success
+
+    for hour in partitions:
+        run(hour)
+    files, rows = contents(tmp_path), hours.digests(warehouse)
+    for hour in reversed(partitions):
+        run(hour)
+    assert contents(tmp_path) == files
+    assert hours.digests(warehouse) == rows
+    saw(f"{len(partitions)} hours again, in another order: {len(files)} files, {len(rows)} tables")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

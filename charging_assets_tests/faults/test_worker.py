@@ -1,0 +1,96 @@
+"""The process of a run is killed in the middle of its load: its hour is loaded all the same."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from charging_assets import deployments
+from charging_assets.automation.lost_runs import end_lost_runs
+from charging_assets.automation.pending import pending_hours
+from charging_assets.automation.sensors import heal_hours
+from charging_assets.definitions import build
+from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import HOUR, stand
+
+pytestmark = pytest.mark.faults
+
+WORKER = """
+import os, signal, sys
+from pathlib import Path
+import dagster as dg
+from charging_assets.storage.io_managers import WarehouseIOManager
+from charging_assets_tests.faults.test_worker import load, storage_in
+
+handle = WarehouseIOManager.handle_output
+
+def dying(self, context, value):
+    if context.asset_key.path[-1] == "fact_status":
+        os.kill(os.getpid(), signal.SIGKILL)
+    handle(self, context, value)
+
+WarehouseIOManager.handle_output = dying
+with dg.DagsterInstance.local_temp(sys.argv[1] + "/dagster") as instance:
+    load(storage_in(Path(sys.argv[1])), instance)
+"""
+
+
+def storage_in(folder: Path) -> deployments.Storage:
+    return deployments.Storage(
+        LocalLake(folder / "lake"), DuckDBWarehouse(folder / "warehouse.duckdb")
+    )
+
+
+def load(storage: deployments.Storage, instance: dg.DagsterInstance) -> None:
+    """A run of HOUR, as the daemon's worker has it."""
+    done = (
+        build(storage, feeds={})
+        .resolve_job_def("load_hour")
+        .execute_in_process(
+            partition_key=HOUR.key,
+            instance=instance,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    )
+    assert done.success
+
+
+def requested(storage: deployments.Storage, instance: dg.DagsterInstance) -> list[str | None]:
+    """The hours that a tick of healing requests."""
+    held = {"lake": storage.lake, "warehouse": storage.warehouse}
+    result = heal_hours(dg.build_sensor_context(instance=instance, resources=held))
+    assert isinstance(result, dg.SensorResult)
+    return [request.partition_key for request in result.run_requests or []]
+
+
+@pytest.mark.fault(
+    "The worker of a run is killed",
+    "the run is ended, its hour is requested again, and its rows are those of one whole run",
+    area="processes",
+)
+def test_worker__killed_in_the_middle_of_a_load_is_followed_by_another(tmp_path: Path) -> None:
+    storage = storage_in(tmp_path)
+    for minute, status in ((0, "AVAILABLE"), (10, "CHARGING")):
+        hours.put(storage.lake, minute, stand(status))
+    (tmp_path / "dagster").mkdir()
+    worker = subprocess.run(
+        [sys.executable, "-c", WORKER, str(tmp_path)], capture_output=True, text=True, timeout=300
+    )
+    assert worker.returncode == -signal.SIGKILL, worker.stderr[-2000:]
+    with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+        assert requested(storage, instance) == []  # for all that Dagster knows, it is being loaded
+        assert len(end_lost_runs(instance)) == 1
+        assert requested(storage, instance) == [HOUR.key]
+        load(storage, instance)
+        assert requested(storage, instance) == []
+    assert pending_hours(storage.lake, storage.warehouse) == []
+    whole = DuckDBWarehouse(None)
+    hours.load(whole, storage.lake)
+    assert hours.digests(storage.warehouse) == hours.digests(whole)
