@@ -35,6 +35,7 @@ from charging_assets.storage.warehouse import (
 )
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
+_ROW_GROUP = 122_880
 
 
 class DuckDBWarehouse:
@@ -224,7 +225,7 @@ class _DuckDBSession:
 
     def insert(self, table: Table, rows: pa.Table) -> None:
         names = ", ".join(table.names)
-        self._connection.register("incoming_rows", rows)
+        self._connection.register("incoming_rows", _by_row_group(rows))
         try:
             self._connection.execute(
                 f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_rows"
@@ -239,6 +240,14 @@ class _DuckDBSession:
     @property
     def dialect(self) -> str:
         return "duckdb"
+
+
+def _by_row_group(rows: pa.Table) -> pa.Table:
+    """The rows in chunks of DuckDB's row groups: others cost time and room, as they are merged."""
+    if rows.num_rows <= _ROW_GROUP:
+        return rows
+    batches = rows.combine_chunks().to_batches(max_chunksize=_ROW_GROUP)
+    return pa.Table.from_batches(batches, rows.schema)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:

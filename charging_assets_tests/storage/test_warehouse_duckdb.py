@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from charging_assets.schemas.catalog import TABLES
@@ -367,6 +368,16 @@ def test_migrate__a_missing_nullable_column_comes_back_and_rows_stay(tmp_path: P
     (row,) = new.query("SELECT * FROM warehouse.fact_status").to_pylist()
     assert set(row) == set(FACT_STATUS.names)
     assert (row["parking_status"], row["evse_key"]) == (None, 1)
+
+
+def test_apply__many_rows_in_whatever_chunks_are_all_there_in_order(tmp_path: Path) -> None:
+    warehouse = with_tables(DuckDBWarehouse(tmp_path / "warehouse.duckdb"))
+    given = [f"n{number}" for number in range(300_000)]
+    rows = pa.concat_tables([told(*given[at : at + 131_072]) for at in (0, 131_072, 262_144)])
+    warehouse.apply(a_load(rows, steps=a_load(rows).steps[:1]))
+    found = warehouse.query("SELECT name, slot_at, amount FROM staging.given")
+    assert found["name"].to_pylist() == given
+    assert (set(found["slot_at"].to_pylist()), set(found["amount"].to_pylist())) == ({AT}, {1})
 
 
 def test_migrate__a_missing_table_comes_back(tmp_path: Path) -> None:
