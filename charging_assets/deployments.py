@@ -85,7 +85,7 @@ def memory_storage() -> Storage:
 def resources(chosen: Storage, feeds: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The Dagster resources over a storage."""
     from charging_assets.acquisition.assets import RawArchiveIOManager
-    from charging_assets.publication.plots import plotter
+    from charging_assets.publication.plots import PLOTTER
     from charging_assets.storage.io_managers import LakeIOManager, WarehouseIOManager
 
     return {
@@ -95,5 +95,5 @@ def resources(chosen: Storage, feeds: Mapping[str, Any] | None = None) -> dict[s
         "feeds": load_feeds() if feeds is None else feeds,
         "raw_io_manager": RawArchiveIOManager(chosen.lake),
         "lake_io_manager": LakeIOManager(chosen.lake),
-        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, plotter(chosen.warehouse)),
+        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, PLOTTER),
     }

@@ -11,19 +11,17 @@ imported.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pyarrow as pa
+
 from charging_assets.partitions import Hour, naive
 from charging_assets.publication.column_plot import Drawn, column_plot
+from charging_assets.storage.io_managers import Plotter
+from charging_assets.storage.plan import Params
 from charging_assets.storage.sql_files import sql
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import impatient
 
-Plotter = Callable[[str, Hour], str | None]
-
-_PATIENCE_S = 0.2
 # A plot a feed: more of them would make the event log grow faster than they are worth.
 _MOST_FEEDS = 2
 
@@ -45,36 +43,35 @@ _PLOTS = {
 }
 
 
-def plotter(warehouse: Warehouse) -> Plotter:
-    """What draws a table as of an hour, as Markdown; None of a table that has no plot.
+def asked(asset: str, hour: Hour) -> tuple[str, Params] | None:
+    """The statement of a table's plot as of an hour; None of a table that has none."""
+    plot = _PLOTS.get(asset)
+    if plot is None:
+        return None
+    end = naive(hour.end)
+    # A local day begins up to 14 hours before the UTC day does.
+    margin = _DAY if plot.step == _DAY else timedelta()
+    start = end - plot.count * plot.step - margin
+    return sql(f"plots/{asset}"), {"window_start": start, "window_end": end}
 
-    Raises what reading the warehouse raises, soon: a plot is not worth waiting for.
-    """
-    reader = impatient(warehouse, _PATIENCE_S)
 
-    def draw(asset: str, hour: Hour) -> str | None:
-        plot = _PLOTS.get(asset)
-        if plot is None:
-            return None
-        end = naive(hour.end)
-        start = end - plot.count * plot.step
-        # A local day begins up to 14 hours before the UTC day does.
-        margin = _DAY if plot.step == _DAY else timedelta()
-        rows = reader.query(
-            sql(f"plots/{asset}"), {"window_start": start - margin, "window_end": end}
-        ).to_pylist()
-        feeds = sorted({row["feed"] for row in rows})
-        drawn = []
-        for feed in feeds[:_MOST_FEEDS]:
-            own = [row for row in rows if row["feed"] == feed]
-            last = max(row["column_at"] for row in own) if plot.step == _DAY else end - _HOUR
-            spots = [last - n * plot.step for n in reversed(range(plot.count))]
-            drawn.append(_image(f"{plot.title}, {feed}", column_plot(plot.how, spots, own)))
-        if more := feeds[_MOST_FEEDS:]:
-            drawn.append(f"Not drawn: {', '.join(more)}.")
-        return "\n\n".join(drawn) or None
+def drawn(asset: str, hour: Hour, found: pa.Table) -> str | None:
+    """The plot of these rows, as Markdown; None of none."""
+    plot, rows = _PLOTS[asset], found.to_pylist()
+    feeds = sorted({row["feed"] for row in rows})
+    parts = []
+    for feed in feeds[:_MOST_FEEDS]:
+        own = [row for row in rows if row["feed"] == feed]
+        by_day = plot.step == _DAY
+        last = max(row["column_at"] for row in own) if by_day else naive(hour.end) - _HOUR
+        spots = [last - n * plot.step for n in reversed(range(plot.count))]
+        parts.append(_image(f"{plot.title}, {feed}", column_plot(plot.how, spots, own)))
+    if more := feeds[_MOST_FEEDS:]:
+        parts.append(f"Not drawn: {', '.join(more)}.")
+    return "\n\n".join(parts) or None
 
-    return draw
+
+PLOTTER = Plotter(asked, drawn)
 
 
 def _image(title: str, svg: str) -> str:

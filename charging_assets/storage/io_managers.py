@@ -7,7 +7,7 @@ belong here: how objects or rows are stored (`lake`, `flat_files`, `warehouse`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
@@ -19,7 +19,7 @@ from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage.flat_files import open_flat, write_flat
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.plan import Loaded, Plan, hour_scope
+from charging_assets.storage.plan import Loaded, Params, Plan, hour_scope
 from charging_assets.storage.warehouse import Warehouse
 
 
@@ -71,39 +71,50 @@ class LakeIOManager(dg.IOManager):
         return _for_hours(context, load)
 
 
+@dataclass(frozen=True)
+class Plotter:
+    """What is read of a table as of an hour, None of one without a plot, and drawn as Markdown."""
+
+    asked: Callable[[str, Hour], tuple[str, Params] | None]
+    drawn: Callable[[str, Hour, pa.Table], str | None]
+
+
 class WarehouseIOManager(dg.IOManager):
     """Warehouse tables. Outputs are a `Plan` by partition key, each run in one transaction.
 
     Inputs are the hour's rows, as Arrow or pandas; for a run of several hours by partition key.
-    `plot` draws a table as of an hour, as Markdown, for runs of one hour: nobody looks at each hour
-    of a backfill.
+    Runs of one hour have a plot: nobody looks at each hour of a backfill.
     """
 
-    def __init__(
-        self, warehouse: Warehouse, plot: Callable[[str, Hour], str | None] | None = None
-    ) -> None:
-        self._warehouse, self._plot = warehouse, plot
+    def __init__(self, warehouse: Warehouse, plotter: Plotter | None = None) -> None:
+        self._warehouse, self._plotter = warehouse, plotter
 
     def handle_output(self, context: dg.OutputContext, obj: Mapping[str, Plan]) -> None:
         name = context.asset_key.path[-1]
         context.add_output_metadata({"path": dg.MetadataValue.path(self._warehouse.describe())})
-        loads = self._warehouse.apply_all(list(obj.values()))
+        plans = list(obj.values())
+        if self._plotter and len(obj) == 1:
+            (key,) = obj
+            plans = [replace(plans[0], shows=self._plotter.asked(name, Hour.parse(key)))]
+        loads = self._warehouse.apply_all(plans)
         for key, done in zip(obj, loads, strict=True):
             told = {
                 "dagster/row_count": _rows(name, done),
                 "rows": dg.MetadataValue.json(dict(done.row_counts)),
                 "unchanged": done.skipped,
-                **(self._plotted(context, name, key) if len(obj) == 1 else {}),
+                **self._plotted(context, name, key, done.shown),
             }
             context.step_context.add_asset_metadata(told, context.asset_key, key)
 
-    def _plotted(self, context: dg.OutputContext, name: str, key: str) -> dict[str, Any]:
+    def _plotted(
+        self, context: dg.OutputContext, name: str, key: str, shown: pa.Table | str | None
+    ) -> dict[str, Any]:
         """The plot, where there is one; rows that are loaded are not undone for want of it."""
-        try:
-            drawn = self._plot(name, Hour.parse(key)) if self._plot else None
-        except Exception as error:
-            context.log.warning(f"{name} of {key} is loaded, but has no plot: {error}")
+        if isinstance(shown, str):
+            context.log.warning(f"{name} of {key} is loaded, but has no plot: {shown}")
+        if self._plotter is None or not isinstance(shown, pa.Table):
             return {}
+        drawn = self._plotter.drawn(name, Hour.parse(key), shown)
         return {"plot": dg.MetadataValue.md(drawn)} if drawn else {}
 
     def load_input(self, context: dg.InputContext) -> Any:

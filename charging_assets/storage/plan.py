@@ -120,7 +120,8 @@ class Plan:
     `input_digest` is what the load of an hour was made from, `inputs` the same by hour for a span.
     Neither takes it, inside the transaction, from the ledger rows of the asset named in
     `input_from`, and fails where an hour is not staged. `skip_if_same` makes the load of an hour
-    with the same input and code a no-op.
+    with the same input and code a no-op. `shows` is a SELECT whose rows are wanted of what was
+    loaded, for people to look at.
     """
 
     asset: str
@@ -132,6 +133,7 @@ class Plan:
     input_from: str | None = None
     skip_if_same: bool = False
     inputs: Mapping[Hour, Input] | None = None
+    shows: tuple[str, Params] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,11 +141,13 @@ class Loaded:
     """What a load did: rows per table in its scopes, or `skipped` because nothing had changed.
 
     `dimension_rows` is what the asset's own table holds in all, where it is not one of hours.
+    `shown` are the rows that the plan shows, or why there are none.
     """
 
     row_counts: Mapping[str, int]
     skipped: bool = False
     dimension_rows: int | None = None
+    shown: pa.Table | str | None = None
 
     @property
     def row_count(self) -> int:

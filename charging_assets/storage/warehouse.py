@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -126,6 +126,16 @@ def committed_before(session: Session, plan: Plan, load_id: str) -> Loaded | Non
     if held is None or held[5] != load_id:
         return None
     return Loaded(json.loads(held[3]), dimension_rows=_dimension_rows(session, plan))
+
+
+def with_shown(done: Loaded, plan: Plan, query: Callable[[str, Params], pa.Table]) -> Loaded:
+    """A load that is committed, with what it is to show: for want of that no load fails."""
+    if plan.shows is None:
+        return done
+    try:
+        return replace(done, shown=query(*plan.shows))
+    except Exception as error:
+        return replace(done, shown=str(error))
 
 
 def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table], load_id: str) -> Loaded:

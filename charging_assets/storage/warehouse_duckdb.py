@@ -32,6 +32,7 @@ from charging_assets.storage.warehouse import (
     new_load_id,
     read_rows,
     run,
+    with_shown,
 )
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
@@ -59,11 +60,13 @@ class DuckDBWarehouse:
         rows = read_rows(plan)
         try:
             with self._transaction(connection) as session:
-                return run(session, plan, rows, new_load_id())
+                done = run(session, plan, rows, new_load_id())
         except duckdb.Error as error:  # COMMIT's too: on a full disk it is what fails
             raise LoadError(
                 f"loading {plan.asset} for {plan.hour} failed, nothing was changed: {error}"
             ) from error
+        # While the file is open: opening it costs more than what is shown.
+        return with_shown(done, plan, lambda sql, params: _rows(connection, sql, params))
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         with self.reading() as reader:
@@ -200,6 +203,11 @@ class _Reader:
     def close(self) -> None:
         self._connection = None
         self._held.close()
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, params: Params) -> pa.Table:
+    statement, values = bound(sql, params, "duckdb")
+    return connection.sql(statement, params=values).to_arrow_table()
 
 
 def impatient(warehouse: Warehouse, patience_s: float) -> Warehouse:

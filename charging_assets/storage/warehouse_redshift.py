@@ -41,6 +41,7 @@ from charging_assets.storage.warehouse import (
     new_load_id,
     read_rows,
     run,
+    with_shown,
 )
 
 # A connection that rested longer may have been forgotten by a router on the way.
@@ -69,7 +70,7 @@ class RedshiftWarehouse:
 
     def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
         with self._loading, Link(self._connected) as link:
-            return [self._apply(link, plan) for plan in plans]
+            return [with_shown(self._apply(link, plan), plan, self.query) for plan in plans]
 
     def _apply(self, link: Link, plan: Plan) -> Loaded:
         rows, load_id = read_rows(plan), new_load_id()

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
-import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import dagster as dg
-import duckdb
 import pytest
 
 from charging_assets import deployments
@@ -20,8 +16,8 @@ from charging_assets.dashboard.palette import GAP, STATUS
 from charging_assets.modelling.assets import ASSETS
 from charging_assets.partitions import Hour
 from charging_assets.publication.column_plot import Drawn, column_plot
-from charging_assets.publication.plots import plotter
-from charging_assets.storage.io_managers import WarehouseIOManager
+from charging_assets.publication.plots import asked, drawn
+from charging_assets.storage.io_managers import Plotter, WarehouseIOManager
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
@@ -53,10 +49,17 @@ def warehouse(lake: MemoryLake) -> DuckDBWarehouse:
     return filled
 
 
-def svg_of(drawn: str | None) -> ElementTree.Element:
+def plot_of(warehouse: DuckDBWarehouse, table: str, hour: Hour) -> str | None:
+    """What the UI shows of a table as of an hour."""
+    statement = asked(table, hour)
+    assert statement
+    return drawn(table, hour, warehouse.query(*statement))
+
+
+def svg_of(told: str | None) -> ElementTree.Element:
     """The picture in a plot's Markdown."""
-    assert drawn
-    (body,) = re.findall(r"\(data:image/svg\+xml;base64,([\w+/=]+)\)", drawn)
+    assert told
+    (body,) = re.findall(r"\(data:image/svg\+xml;base64,([\w+/=]+)\)", told)
     return ElementTree.fromstring(base64.b64decode(body))
 
 
@@ -72,7 +75,7 @@ def columns_of(svg: ElementTree.Element, colour: str) -> list[tuple[float, float
 
 
 def test_plot__shows_the_last_day_and_its_gap(warehouse: DuckDBWarehouse) -> None:
-    svg = svg_of(plotter(warehouse)("fact_status", hours.hour_after(5)))
+    svg = svg_of(plot_of(warehouse, "fact_status", hours.hour_after(5)))
     free, charging = (columns_of(svg, STATUS[name]) for name in ("AVAILABLE", "CHARGING"))
     assert [height for _, height in free] == [90, 90, 90]
     assert [height for _, height in charging] == [90, 90]
@@ -83,14 +86,14 @@ def test_plot__shows_the_last_day_and_its_gap(warehouse: DuckDBWarehouse) -> Non
 
 
 def test_plot__of_sessions_counts_them_at_their_hour(warehouse: DuckDBWarehouse) -> None:
-    svg = svg_of(plotter(warehouse)("fact_charging_session", hours.hour_after(5)))
+    svg = svg_of(plot_of(warehouse, "fact_charging_session", hours.hour_after(5)))
     # One began in the fourth hour, and the scale ends with 1; hours with none are no gaps.
     assert [height for _, height in columns_of(svg, STATUS["CHARGING"])] == [90]
     assert len(columns_of(svg, GAP)) == 24 - len(POLLED)
 
 
 def test_plot__of_a_mart_is_what_it_says(warehouse: DuckDBWarehouse) -> None:
-    svg = svg_of(plotter(warehouse)("mart_station_hour", hours.hour_after(3)))
+    svg = svg_of(plot_of(warehouse, "mart_station_hour", hours.hour_after(3)))
     assert [height for _, height in columns_of(svg, STATUS["CHARGING"])] == [90]
     assert len(columns_of(svg, GAP)) == 24 - 4  # three hours of 0 are none
 
@@ -98,17 +101,15 @@ def test_plot__of_a_mart_is_what_it_says(warehouse: DuckDBWarehouse) -> None:
 def test_plot__of_days_shows_too_little_observed_as_a_gap(warehouse: DuckDBWarehouse) -> None:
     days = warehouse.query("SELECT coverage, utilisation FROM mart.mart_city_day").to_pylist()
     assert [day["utilisation"] for day in days] == [None, None]
-    svg = svg_of(plotter(warehouse)("mart_city_day", hours.hour_after(5)))
+    svg = svg_of(plot_of(warehouse, "mart_city_day", hours.hour_after(5)))
     assert len(columns_of(svg, GAP)) == 14
 
 
 def test_load__stands_without_a_plot(lake: MemoryLake) -> None:
-    def draw(asset: str, hour: Hour) -> str:
-        raise duckdb.Error("out of memory")
-
     storage = deployments.Storage(lake, DuckDBWarehouse(None))
     hours.load(storage.warehouse, lake, only="none")
-    manager = WarehouseIOManager(storage.warehouse, draw)
+    broken = Plotter(lambda asset, hour: ("SELECT nothing FROM warehouse.nowhere", {}), drawn)
+    manager = WarehouseIOManager(storage.warehouse, broken)
     (asset,) = (asset for asset in ASSETS if asset.key.path[-1] == "fact_status")
     resources = {**deployments.resources(storage, {}), "warehouse_io_manager": manager}
     done = dg.materialize([asset], partition_key=hours.HOUR.key, resources=resources)
@@ -142,25 +143,8 @@ def test_asset__of_one_hour_has_its_plot_and_of_two_none(lake: MemoryLake, table
     assert all("plot" not in event.metadata for event in events)
 
 
-@pytest.fixture
-def held_file(tmp_path: Path, lake: MemoryLake) -> Iterator[DuckDBWarehouse]:
-    """A warehouse whose file another connection has open for writing."""
-    found = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
-    hours.load(found, lake, hours.hour_after(3))
-    connection = duckdb.connect(str(found.path))
-    yield found
-    connection.close()
-
-
-def test_plot__does_not_wait_for_a_file_that_is_held(held_file: DuckDBWarehouse) -> None:
-    began = time.perf_counter()
-    with pytest.raises(Exception, match="locked"):
-        plotter(held_file)("fact_status", hours.hour_after(3))
-    assert time.perf_counter() - began < 2
-
-
-def test_plot__of_other_tables_is_none(warehouse: DuckDBWarehouse) -> None:
-    assert plotter(warehouse)("dim_station", hours.hour_after(3)) is None
+def test_plot__of_other_tables_is_none() -> None:
+    assert asked("dim_station", hours.hour_after(3)) is None
 
 
 @pytest.mark.parametrize("how", Drawn)

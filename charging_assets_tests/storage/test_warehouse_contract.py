@@ -65,6 +65,16 @@ def test_apply__leaves_other_hours_alone(warehouse: Warehouse) -> None:
     assert names(warehouse, GIVEN) == ["after", "before"]
 
 
+def test_apply__shows_what_was_loaded_and_stands_where_it_cannot(warehouse: Warehouse) -> None:
+    shows = ("SELECT name FROM warehouse.derived WHERE amount = :amount", {"amount": 2})
+    shown = warehouse.apply(a_load(told("a"), shows=shows)).shown
+    assert isinstance(shown, pa.Table)
+    assert shown.to_pylist() == [{"name": "a"}]
+    broken = warehouse.apply(a_load(told("b"), "d2", shows=("SELECT 1 FROM no.where_at_all", {})))
+    assert isinstance(broken.shown, str)
+    assert (broken.row_counts, names(warehouse)) == ({"given": 1, "derived": 1}, ["b"])
+
+
 def test_apply__empty_rows_empty_the_scope(warehouse: Warehouse) -> None:
     warehouse.apply(a_load(told("a")))
     assert warehouse.apply(a_load(told(), "d2")).row_counts == {"given": 0, "derived": 0}
