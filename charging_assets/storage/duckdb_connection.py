@@ -34,6 +34,8 @@ def opened(path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConn
     try:
         # Not in the configuration: that is applied before the part that knows time zones is there.
         connection.execute("SET TimeZone = 'UTC'")
+        # Bars of a statement that lasts would be drawn into logs.
+        connection.execute("SET enable_progress_bar = false")
         if path is not None:
             # Under a name of its own: a file is otherwise called by its stem, and the schema
             # `warehouse` in the database `warehouse` is ambiguous.

@@ -98,6 +98,7 @@ def lengthen(path: Path, days: int) -> int:
     """Put the day's rows before it, `days` times; staging keeps its window of two weeks."""
     connection, rows = duckdb.connect(), 0
     connection.execute(f"ATTACH '{path}' AS charging; USE charging")
+    connection.execute("SET enable_progress_bar = false")
     for table in TABLES:
         times = [c.name for c in table.columns if c.type is Type.TIMESTAMP]
         if table.name in _LASTING:

@@ -70,6 +70,7 @@ def run() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         connection = duckdb.connect(str(Path(folder) / "status.duckdb"))
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         rows = _fill(connection, hours)
         connection.execute(f"SET memory_limit = '{MEMORY}'")
         # Without a folder for it nothing can spill: a query that needs to fails.
