@@ -135,6 +135,11 @@ def test_services__nothing_is_written_to_dagster_home(services):
     assert [path.name for path in written] == ["dagster.yaml"]
 
 
+@pytest.mark.fault(
+    "The code location is killed under a running daemon and web server",
+    "they go on, it comes back, and the run that was asked for meanwhile succeeds",
+    area="processes",
+)
 def test_services__a_code_location_that_was_killed_comes_back_and_runs_again(services):
     services.kill("code-location")
     assert not services.is_healthy("code-location")

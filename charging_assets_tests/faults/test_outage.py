@@ -29,6 +29,8 @@ from charging_assets_tests.builders import place, poll
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import stand
 
+pytestmark = pytest.mark.faults
+
 TEN = timedelta(minutes=10)
 FEED = Feed(name="test", kind="chargecloud", base_url="https://example.org", places=("koeln",))
 
