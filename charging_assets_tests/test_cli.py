@@ -218,6 +218,7 @@ LOSSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_load__restores_what_was_lost_and_nothing_else(loaded: Shell, loss: str) -> None:
     counts = "SELECT COUNT(*) AS n, MIN(slot_at) AS first_at FROM warehouse.fact_status"
@@ -231,6 +232,7 @@ def test_load__restores_what_was_lost_and_nothing_else(loaded: Shell, loss: str)
     assert loaded.json("load")["loaded"] == []
 
 
+@pytest.mark.slow
 def test_load__range_loads_whatever_the_ledger_says_and_names_what_is_missing(
     loaded: Shell,
 ) -> None:
@@ -255,6 +257,7 @@ def test_load__range_that_ends_before_it_begins_is_refused(loaded: Shell) -> Non
     assert "ends before it begins" in loaded.err
 
 
+@pytest.mark.slow
 def test_load__damaged_object_fails_its_hour_alone(empty: Shell) -> None:
     assert empty.run("simulate", "--hours", "2", "--scale", SCALE) == 0
     damaged = hours_archived(empty.storage.lake)[FIRST][0]
@@ -382,6 +385,7 @@ def test_doctor__names_who_holds_the_warehouse(loaded: Shell) -> None:
         holder.communicate(b"\n")
 
 
+@pytest.mark.slow
 def test_doctor__rows_that_the_ledger_counts_and_the_table_lacks_fail(loaded: Shell) -> None:
     gone = "DELETE FROM warehouse.fact_poll WHERE slot_at < :start"
     loaded.storage.warehouse.execute((gone, {"start": SECOND.start.replace(tzinfo=None)}))
@@ -451,6 +455,7 @@ def test_live_once__polls_archives_loads_and_shows(empty: Shell, api: ApiServer)
     assert f"{sum(row['station_count'] for row in loaded)} stations" in said
 
 
+@pytest.mark.slow
 def test_live_once__nobody_answers__fails_but_keeps_what_was_said(
     empty: Shell, api: ApiServer
 ) -> None:
@@ -579,6 +584,7 @@ def test_demo__its_figures_are_the_warehouse_s(loaded: Shell) -> None:
 # --- gaps and the spool -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_accept_gap__hours_become_loaded_and_empty_and_are_no_longer_missed(loaded: Shell) -> None:
     gap = ("2026-01-12T02", "2026-01-12T03")
     assert loaded.run("accept-gap", FIRST.key, gap[1], "--reason", "a test") == 0

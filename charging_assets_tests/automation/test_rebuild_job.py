@@ -13,6 +13,8 @@ from charging_assets.definitions import build
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.modelling import hours
 
+pytestmark = pytest.mark.slow
+
 HOURS = [hours.hour_after(number) for number in range(3)]
 
 

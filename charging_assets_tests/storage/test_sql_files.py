@@ -28,7 +28,10 @@ TEMPS = {
     "touched_evse": "facts/touched_session_evse",
 }
 BY_NAME = {table.name: table for table in TABLES}
-FILLED = [name for name in FILES if name.split("/")[1] in BY_NAME]
+# What plots show of a table has its name, and other columns.
+FILLED = [
+    name for name in FILES if name.split("/")[1] in BY_NAME and not name.startswith("plots/")
+]
 
 # Redshift's documented reserved words, without those that every statement uses as such.
 _WORDS = """

@@ -27,7 +27,7 @@ begun AS (
 SELECT
     polled.feed,
     polled.hour_at AS column_at,
-    'CHARGING' AS series,
+    CAST('CHARGING' AS VARCHAR(16)) AS series,
     COALESCE(begun.session_count, 0) AS amount
 FROM polled
 LEFT JOIN begun

@@ -4,7 +4,7 @@
 SELECT
     feed,
     local_date AS column_at,
-    'CHARGING' AS series,
+    CAST('CHARGING' AS VARCHAR(16)) AS series,
     CASE
         WHEN SUM(observed_s) * 5 >= SUM(window_s) * 4
             THEN
