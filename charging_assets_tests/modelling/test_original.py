@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+import redshift_connector
 
+from charging_assets import deployments
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
+from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, loaded, rows, stand, station
+from charging_assets_tests.testbed.bed import S3, Redshift
 
 CONNECTORS = """
 SELECT query_time, id_connector, status_connector
@@ -93,3 +100,50 @@ def test_status_chargingpoints__an_evse_first_told_of_by_the_second_place_is_not
     }
     found = rows(loaded(told), "SELECT status_cp FROM original.status_chargingpoints")
     assert len(found) == 3
+
+
+# As the original's dashboard asked them, its SQL unchanged.
+DASHBOARD = (
+    "select * from charging_station",
+    "select * from charging_point",
+    "select * from connector",
+    "select query_time, status_cp as status from status_chargingpoints where id_chargingpoint = "
+    "'DE*TST*Ee1'",
+)
+TOLD = {0: stand("CHARGING"), 10: stand("AVAILABLE")}
+
+
+def _asked(execute: Any) -> list[int]:
+    """How many rows each of the dashboard's queries has."""
+    return [len(execute(query)) for query in DASHBOARD]
+
+
+def test_dashboard_of_the_original__its_queries_run_with_the_search_path_on_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    hours.load(DuckDBWarehouse(path), hours.lake_of(TOLD))
+    connection = duckdb.connect()
+    connection.execute(f"ATTACH '{path}' AS charging (READ_ONLY); USE charging")
+    connection.execute("SET search_path = 'charging.original'")
+    assert _asked(lambda query: connection.execute(query).fetchall()) == [1, 1, 1, 2]
+
+
+@pytest.mark.slow
+def test_dashboard_of_the_original__its_queries_run_on_redshift_too(
+    redshift: Redshift, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    environment = {"CHARGING_DEPLOYMENT": "aws", **s3.environment(), **redshift.environment()}
+    hours.load(deployments.storage(environment).warehouse, hours.lake_of(TOLD))
+    connection = redshift_connector.connect(**redshift.connection_arguments())
+    cursor = connection.cursor()
+    cursor.execute("SET search_path TO original")
+
+    def execute(query: str) -> Any:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+    assert _asked(execute) == [1, 1, 1, 2]
+    connection.close()
