@@ -40,6 +40,8 @@ BY_MONTH = {
     marts.MART_CITY_DAY: "local_date",
     marts.MART_OPERATOR_MONTH: "local_month",
 }
+# An hour's files are read over one connection; a month's must let loads in between.
+_FILES_A_READING = 32
 PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, SESSIONS, *BY_MONTH)
 # Local time is behind UTC by up to 12 hours and ahead by up to 14; an hour that comes late can
 # change sessions, and so the days, until eight days after it.
@@ -66,16 +68,18 @@ def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
     one that was there and has none left becomes an empty one.
     """
     written = {}
-    with warehouse.reading() as reader:
-        for file in dict.fromkeys(file for hour in hours for file in _files(hour)):
-            rows = _rows(reader, file)
-            held = _held(lake, file.key)
-            if held is None and not rows.num_rows:
-                continue
-            body = _bytes(rows)
-            if body != held:
-                lake.put(file.key, body)
-                written[file.key] = rows.num_rows
+    files = list(dict.fromkeys(file for hour in hours for file in _files(hour)))
+    for at in range(0, len(files), _FILES_A_READING):
+        with warehouse.reading() as reader:
+            for file in files[at : at + _FILES_A_READING]:
+                rows = _rows(reader, file)
+                held = _held(lake, file.key)
+                if held is None and not rows.num_rows:
+                    continue
+                body = _bytes(rows)
+                if body != held:
+                    lake.put(file.key, body)
+                    written[file.key] = rows.num_rows
     return written
 
 

@@ -57,3 +57,17 @@ def test_published_columns__change_only_with_a_major_version():
     }
     assert not gone, f"gone: {gone}; put them back, or raise the major version"
     assert now == promised, f"add what is new (or in another order) to {COLUMNS.name}"
+
+
+def test_publish__of_many_hours_lets_go_of_the_warehouse_in_between(monkeypatch):
+    warehouse = hours.loaded({0: hours.stand(), 60 * 24 * 40: hours.stand()})
+    opened = []
+    reading = warehouse.reading
+    monkeypatch.setattr(warehouse, "reading", lambda: opened.append(1) or reading())
+    far = hours.hour_after(24 * 40)
+    publish(MemoryLake(), warehouse, hours.HOUR)
+    assert len(opened) == 1
+    lake = MemoryLake()
+    publish(lake, warehouse, hours.HOUR, far)
+    assert len(opened) > 2
+    assert {key.split("/")[1] for key in lake.objects} >= {"dim_evse", "fact_status"}
