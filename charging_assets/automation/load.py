@@ -6,15 +6,20 @@ here: which hours (`pending`), or how progress is drawn (`cli`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from charging_assets.automation.rebuild import Done
+from charging_assets.automation.rebuild_job import FAILED_HOURS, watched
 from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
 from charging_assets.partitions import HOURS_A_RUN, ONE_HOUR, Hour
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, Definitions
+    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+
+# A week of 2,428 EVSEs: half a gigabyte of memory, where a month would take two.
+_ROWS_A_WINDOW = 2_500_000
 
 
 @dataclass(frozen=True)
@@ -30,31 +35,31 @@ def load_hours(
     definitions: Definitions,
     instance: DagsterInstance,
     hours: Iterable[Hour],
-    progress: Callable[[HourLoaded], None],
+    progress: Callable[[Sequence[HourLoaded]], None],
     *,
+    working: Callable[[Done, float], None] | None = None,
     log_level: str = "INFO",
 ) -> list[HourLoaded]:
     """Materialize hours, neighbours together; a failed hour does not keep others from loading.
 
     One hour alone is a run of `load_hour`, checks included, and so is the last one. Neighbours
-    share runs of `backfill`; if such a run fails, its hours are loaded one by one, so that the one
-    at fault is known. `log_level` is what Dagster says on the console; the instance
-    records everything in any case.
+    share a run of `backfill`, or of `rebuild` where they are more than fit one; those that fail in
+    it are loaded one by one, so that the one at fault is known. `progress` hears of what a run has
+    loaded, `working` of each step of a rebuild, and how many of its hours that comes to.
+    `log_level` is what Dagster says on the console; the instance records everything in any case.
     """
-    runner = _Runner(definitions, instance, log_level)
+    runner = _Runner(definitions, instance, working or (lambda step, hours: None), log_level)
     outcomes: list[HourLoaded] = []
 
     def done(loaded: Sequence[HourLoaded]) -> None:
-        for outcome in loaded:
-            outcomes.append(outcome)
-            progress(outcome)
+        if loaded:
+            outcomes.extend(loaded)
+            progress(loaded)
 
     for group in _neighbours(hours):
-        together = runner.together(group) if len(group) > 1 else None
-        if together is not None:
-            done(together)
-            continue
-        for hour in group:
+        together = runner.together(group)
+        done(together)
+        for hour in sorted(set(group) - {outcome.hour for outcome in together}):
             done([runner.alone(hour)])
     return outcomes
 
@@ -63,17 +68,34 @@ def load_hours(
 class _Runner:
     definitions: Definitions
     instance: DagsterInstance
+    working: Callable[[Done, float], None]
     log_level: str
 
-    def together(self, hours: Sequence[Hour]) -> list[HourLoaded] | None:
-        """The hours in one run; None if it failed."""
+    def together(self, hours: Sequence[Hour]) -> list[HourLoaded]:
+        """Those of the hours that one run could load."""
         from dagster import DagsterError
 
+        if len(hours) == 1:
+            return []
         try:
-            result = self._run("backfill", tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key})
+            result = self._rebuilt(hours) if len(hours) > HOURS_A_RUN else self._backfilled(hours)
         except DagsterError:
-            return None
-        return [HourLoaded(hour, result.run_id) for hour in hours] if result.success else None
+            return []
+        failed = set() if result.success else _failed(result, hours)
+        return [HourLoaded(hour, result.run_id) for hour in hours if hour not in failed]
+
+    def _backfilled(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
+        return self._run("backfill", tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key})
+
+    def _rebuilt(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
+        asked = {
+            "first": hours[0].key,
+            "last": hours[-1].key,
+            "everything": True,
+            "rows_a_window": _ROWS_A_WINDOW,
+        }
+        with watched(lambda step, share: self.working(step, share * len(hours))):
+            return self._run("rebuild", config={"ops": {"rebuild_stale_hours": {"config": asked}}})
 
     def alone(self, hour: Hour) -> HourLoaded:
         from dagster import DagsterError
@@ -88,26 +110,39 @@ class _Runner:
         error = "; ".join(told_failure(event) for event in failures) or "the run failed"
         return HourLoaded(hour, result.run_id, error)
 
-    def _run(self, job: str, **how: Any) -> Any:
+    def _run(
+        self, job: str, *, config: Mapping[str, Any] | None = None, **how: Any
+    ) -> ExecuteInProcessResult:
+        console = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": self.log_level}}}},
+            run_config={**console, **(config or {})},
             **how,
         )
 
 
 def _neighbours(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
-    """Hours in order, cut where one is missing, where a run is full, and before the last."""
+    """Hours in order, cut where one is missing, and before the last."""
     ordered, group = sorted(set(hours)), list[Hour]()
     for hour in ordered:
         follows = bool(group) and hour.start == group[-1].start + ONE_HOUR
-        if group and (not follows or hour == ordered[-1] or len(group) == HOURS_A_RUN):
+        if group and (not follows or hour == ordered[-1]):
             yield group
             group = []
         group.append(hour)
     if group:
         yield group
+
+
+def _failed(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> set[Hour]:
+    """The hours that a failed run has not loaded: all of them, unless it says which."""
+    for event in result.all_events:
+        told = event.step_failure_data.user_failure_data if event.is_step_failure else None
+        if told and FAILED_HOURS in told.metadata:
+            keys: Any = told.metadata[FAILED_HOURS].value
+            return {Hour.parse(key) for key in keys}
+    return set(hours)
 
 
 def told_failure(event: Any) -> str:

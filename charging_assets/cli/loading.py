@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.partitions import Hour, hours_between, naive
+from charging_assets.storage import ledger
 
 if TYPE_CHECKING:
     from charging_assets.automation.load import HourLoaded
     from charging_assets.automation.pending import Pending
+    from charging_assets.automation.rebuild import Done
     from charging_assets.deployments import Storage
     from charging_assets.storage.warehouse import Warehouse
 
@@ -61,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 def load(
     storage: Storage, chosen: Sequence[Pending], *, verbose: bool = False, quiet: bool = False
 ) -> LoadReport:
-    """Load hours one by one with progress. Dagster is not even imported for none."""
+    """Load hours with progress. Dagster is not even imported for none."""
     report = LoadReport()
     if not chosen:
         return report
@@ -79,20 +82,48 @@ def load(
         show.progress("loading", len(chosen), quiet=quiet) as step,
         DagsterInstance.get() as instance,
     ):
-
-        def loaded(outcome: HourLoaded) -> None:
-            if outcome.error is not None:
-                report.failed[outcome.hour] = outcome.error
-                step(f"{outcome.hour}  failed: {outcome.error}", failed=True)
-                return
-            rows = _rows(storage.warehouse, outcome.hour)
-            report.loaded[outcome.hour] = rows
-            step(f"{outcome.hour}  {rows:,} rows  ({reasons[outcome.hour]})")
-
+        told = _Told(storage.warehouse, reasons, report, step)
         log_level = "DEBUG" if verbose else "CRITICAL"
-        load_hours(build(storage), instance, reasons, loaded, log_level=log_level)
+        load_hours(
+            build(storage),
+            instance,
+            reasons,
+            told.loaded,
+            working=told.working,
+            log_level=log_level,
+        )
     report.seconds = time.monotonic() - began
     return report
+
+
+@dataclass
+class _Told:
+    """What is said while hours load; `ahead` are hours counted of a run that is not over."""
+
+    warehouse: Warehouse
+    reasons: Mapping[Hour, str]
+    report: LoadReport
+    step: show.Step
+    ahead: int = 0
+
+    def working(self, done: Done, hours: float) -> None:
+        count, self.ahead = int(hours) - self.ahead, int(hours)
+        self.step(f"{show.spanned(done.hours)}  {done.asset}  {done.seconds:.1f} s", count=count)
+
+    def loaded(self, outcomes: Sequence[HourLoaded]) -> None:
+        """What one run has come to."""
+        ahead, self.ahead = self.ahead, 0
+        good = [outcome.hour for outcome in outcomes if outcome.error is None]
+        if good:
+            rows = _rows(self.warehouse, good)
+            self.report.loaded.update(rows)
+            reason = self.reasons[good[0]]
+            told = f"{show.spanned(good)}  {sum(rows.values()):,} rows  ({reason})"
+            self.step(told, count=len(good) - ahead)
+        for outcome in outcomes:
+            if outcome.error is not None:
+                self.report.failed[outcome.hour] = outcome.error
+                self.step(f"{outcome.hour}  failed: {outcome.error}", failed=True)
 
 
 def _chosen(
@@ -116,13 +147,12 @@ def _chosen(
     return [Pending(found, _ASKED) for found in held], missing
 
 
-def _rows(warehouse: Warehouse, hour: Hour) -> int:
-    """The rows that the ledger counts for an hour, all tables together."""
-    found = warehouse.query(
-        "SELECT SUM(row_count) AS row_count FROM ops.ledger WHERE slot_at = :hour_at",
-        {"hour_at": naive(hour.start)},
-    ).to_pylist()
-    return int(found[0]["row_count"] or 0)
+def _rows(warehouse: Warehouse, hours: Sequence[Hour]) -> dict[Hour, int]:
+    """The rows that the ledger counts for each hour, all tables together."""
+    asked = {"start_at": naive(hours[0].start), "end_at": naive(hours[-1].end)}
+    held = warehouse.query(ledger.ALL_ROWS_OF_SPAN, asked).to_pylist()
+    rows = {Hour.of(row["slot_at"].replace(tzinfo=UTC)): int(row["row_count"]) for row in held}
+    return {hour: rows.get(hour, 0) for hour in hours}
 
 
 def _as_json(report: LoadReport, missing: Sequence[Hour]) -> dict[str, object]:

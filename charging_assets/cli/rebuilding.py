@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from charging_assets.automation.rebuild import Done, Rebuilt, Work
 
 NAME = "rebuild"
-HELP = "Load stale hours month by month, as after a change of rules; far quicker than `load`."
+HELP = "Load what is stale of each hour, month by month, as after a change of rules."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,16 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
     with show.progress("rebuilding", asked.steps, quiet=arguments.json) as step:
 
         def told(done: Done) -> None:
-            step(f"{done.asset}  {_named(done)}  {done.seconds:.1f} s", count=len(done.hours))
+            step(
+                f"{done.asset}  {show.spanned(done.hours)}  {done.seconds:.1f} s",
+                count=len(done.hours),
+            )
 
         rebuilt = rebuild(storage.lake, storage.warehouse, asked, told, workers=arguments.workers)
     _tell(asked, rebuilt, time.monotonic() - began, as_json=arguments.json)
     return FAILED if rebuilt.failed else 0
-
-
-def _named(done: Done) -> str:
-    first, last = done.hours[0], done.hours[-1]
-    return str(first) if first == last else f"{first} to {last}"
 
 
 def _list(asked: Work, *, as_json: bool) -> None:

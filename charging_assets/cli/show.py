@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -108,6 +108,11 @@ def told_hours(hours: Iterable[Hour], most: int = 8) -> str:
     if len(runs) > most:
         told.append(f"and {sum(count for *_, count in runs[most:])} more")
     return ", ".join(told)
+
+
+def spanned(hours: Sequence[Hour]) -> str:
+    """Hours of one piece of work, by the first and the last."""
+    return str(hours[0]) if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

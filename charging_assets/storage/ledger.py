@@ -31,6 +31,19 @@ FROM ops.ledger
 WHERE asset = :asset AND slot_at >= :start_at AND slot_at < :end_at
 """
 
+ROWS_OF_SPAN = """
+SELECT slot_at, row_count
+FROM ops.ledger
+WHERE asset = :asset AND slot_at >= :start_at AND slot_at < :end_at
+"""
+
+ALL_ROWS_OF_SPAN = """
+SELECT slot_at, SUM(row_count) AS row_count
+FROM ops.ledger
+WHERE slot_at >= :start_at AND slot_at < :end_at
+GROUP BY slot_at
+"""
+
 FORGET_SPAN = """
 DELETE FROM ops.ledger WHERE asset = :asset AND slot_at >= :start_at AND slot_at < :end_at
 """

@@ -10,6 +10,7 @@ import pytest
 from charging_assets import deployments
 from charging_assets.automation.pending import pending_hours
 from charging_assets.definitions import build
+from charging_assets.partitions import naive
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.modelling import hours
 
@@ -54,6 +55,18 @@ def test_rebuild__loads_all_and_dagster_knows_every_partition(
     for name in loaded:
         known = instance.get_materialized_partitions(dg.AssetKey(name))
         assert known == {hour.key for hour in HOURS}, name
+    (event,) = instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey("fact_poll"), asset_partitions=[HOURS[0].key]), limit=9
+    ).records
+    assert event.asset_materialization is not None
+    told = event.asset_materialization.metadata["dagster/partition_row_count"].value
+    assert (
+        told
+        == storage.warehouse.query(
+            "SELECT COUNT(*) AS n FROM warehouse.fact_poll WHERE slot_at < :end",
+            {"end": naive(HOURS[0].end)},
+        ).to_pylist()[0]["n"]
+    )
 
 
 def test_rebuild__of_one_hour_without_record__loads_it_and_notes_nothing(
