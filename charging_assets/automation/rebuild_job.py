@@ -13,7 +13,14 @@ from typing import Any
 
 import dagster as dg
 
-from charging_assets.automation.rebuild import FLATTENED, PUBLISHED, ROWS_A_WINDOW, Done, rebuild, work
+from charging_assets.automation.rebuild import (
+    FLATTENED,
+    PUBLISHED,
+    ROWS_A_WINDOW,
+    Done,
+    rebuild,
+    work,
+)
 from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.partitions import Hour, naive
 from charging_assets.schemas.flat import FLAT_TABLES

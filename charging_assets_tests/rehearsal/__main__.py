@@ -68,6 +68,8 @@ def _rehearse(operation: Operation, network: Network) -> dict[str, object]:
         _polls(operation, 1)
     _polls(operation, 1)
     wait_for("every hour is loaded", lambda: not _pending(operation), PATIENCE_S)
+    # What runs when Dagster is stopped stays "started" until it starts again.
+    wait_for("nothing runs", lambda: not operation.unfinished(), PATIENCE_S)
     # No poll may begin while the verdict is found.
     operation.stop()
     operation.command("load")
