@@ -413,6 +413,22 @@ def test_import__tells_what_is_new_known_and_wrong(empty: Shell) -> None:
     assert [hour.key for hour in hours_archived(empty.storage.lake)] == ["2022-01-11T20"]
 
 
+def test_import__names_are_told_in_the_zone_that_is_said(empty: Shell) -> None:
+    folder = empty.home / "archive"
+    folder.mkdir()
+    body = builders.envelope(builders.station()).decode()
+    (folder / "20220111_200005_cp.json").write_text(f'{{"koeln": {body}}}')
+    (folder / "notes.txt").write_text("not an answer")
+    assert empty.run("import", str(folder)) == 1
+    assert "--names-in UTC" in empty.err
+    assert empty.run("import", str(folder), "--names-in", "UTC") == 0
+    assert "1 file imported" in empty.out
+    assert "1 file of other forms passed over: notes.txt" in empty.out
+    assert [hour.key for hour in hours_archived(empty.storage.lake)] == ["2022-01-11T20"]
+    with pytest.raises(SystemExit):
+        empty.run("import", str(folder), "--names-in", "Mars/Olympus")
+
+
 def test_import__unknown_feed_names_the_feeds(empty: Shell) -> None:
     assert empty.run("import", "x.json", "--feed", "nobody") == 2
     assert empty.err == "error: there is no feed 'nobody'; there are: chargecloud\n"

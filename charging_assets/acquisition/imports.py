@@ -1,22 +1,22 @@
 """Archives of before: files of the original project, and single answers, as raw objects.
 
-Belongs here: finding the answers in files, and the time of each. Does not belong here: what an
-answer means (`kinds`), how raw objects are written (`archive`).
+Belongs here: finding the answers in a file, and the time of each. Does not belong here: finding
+files (`import_files`), what an answer means (`kinds`), how raw objects are written (`archive`).
 
-Two forms are read, plain or inside a .zip: a file of all places (slug → answer), whose name says
-the local time (`20220111_215824_cp_data_cities.json`), and one place's answer, whose name is the
-place (`SW-Stuttgart.json`) and whose own timestamp is the time. Bodies are kept byte for byte.
+Two forms are read: a file of all places (slug → answer), whose name says the local time
+(`20220111_215824_cp_data_cities.json`), and one place's answer, whose name is the place
+(`SW-Stuttgart.json`) and whose own timestamp is the time, unless the name begins with one
+(`20220111_215824_SW-Stuttgart.json`). Bodies are kept byte for byte.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -24,14 +24,19 @@ import msgspec
 
 from charging_assets.acquisition.archive import Place, Poll, archive
 from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.import_files import found_in
 from charging_assets.kinds import BadBody, kind
 from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.storage.lake import Lake
 
-_NAMED_TIME = re.compile(r"^(\d{8}_\d{6})")
+_NAMED_TIME = re.compile(r"^(\d{8}_\d{6})[_-]?")
+_DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
 _SLUG = re.compile(r"[A-Za-z0-9_-]+")
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"\s*")
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Clocks are that near each other; the check `flat_polls__clock_agrees` says so too.
+_NEAR = timedelta(minutes=15)
 
 
 class CannotImport(Exception):
@@ -40,33 +45,48 @@ class CannotImport(Exception):
 
 @dataclass
 class ImportReport:
-    """What an import did: new objects by file, files that were there already, and problems."""
+    """What an import did: new objects by file, files that were there already, and problems.
+
+    `passed_over` are files beside them that are of no form that is read.
+    """
 
     imported: dict[str, str] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    passed_over: list[str] = field(default_factory=list)
 
 
-def import_paths(lake: Lake, feed: Feed, paths: Iterable[Path]) -> ImportReport:
+def import_paths(
+    lake: Lake, feed: Feed, paths: Iterable[Path], names_in: str | None = None
+) -> ImportReport:
     """Import files, folders of files and zips. Importing the same again changes nothing."""
     report = ImportReport()
-    for path in paths:
-        for name, read in _files(path, report):
+    for found in (found for path in paths for found in found_in(path)):
+        if found.problem is not None:
+            report.problems[found.path] = found.problem
+        elif found.content is None:
+            report.passed_over.append(found.path)
+        else:
             try:
-                poll, places = read_file(feed, Path(name).name, read)
-                key, is_new = archive(lake, poll, places)
+                poll, places = read_file(feed, found.name, found.content, names_in)
             except CannotImport as error:
-                report.problems[name] = str(error)
+                report.problems[found.path] = str(error)
                 continue
-            (report.imported if is_new else report.known)[name] = key
+            key, is_new = archive(lake, poll, places)
+            (report.imported if is_new else report.known)[found.path] = key
     return report
 
 
-def read_file(feed: Feed, name: str, content: bytes) -> tuple[Poll, list[Place]]:
-    """A file as a poll at its own time; CannotImport if it is neither of the two forms."""
+def read_file(
+    feed: Feed, name: str, content: bytes, names_in: str | None = None
+) -> tuple[Poll, list[Place]]:
+    """A file as a poll at its own time; CannotImport if it is neither of the two forms.
+
+    `names_in` is the time zone of times in names, by default the feed's own.
+    """
     bodies = _bodies(name, content)
     published = [found for body in bodies.values() if (found := _published_at(feed, body))]
-    slot_at = _slot_of(feed, name, published)
+    slot_at = _slot_of(feed, name, published, names_in)
     if slot_at < FIRST_HOUR:
         raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
     if Hour.of(slot_at) > Hour.of(datetime.now(UTC)):
@@ -88,42 +108,6 @@ def read_file(feed: Feed, name: str, content: bytes) -> tuple[Poll, list[Place]]
     return poll, [Place(slug=slug, outcome="ok", body=body) for slug, body in bodies.items()]
 
 
-def _files(path: Path, report: ImportReport) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix in {".json", ".zip"})
-        if not found:
-            report.problems[str(path)] = "the folder has no .json and no .zip file"
-        for file in found:
-            yield from _files(file, report)
-        return
-    try:
-        if path.suffix == ".zip":
-            yield from _zipped(path, report)
-        else:
-            yield str(path), path.read_bytes()
-    except (OSError, zipfile.BadZipFile) as error:
-        report.problems[str(path)] = f"cannot be read: {error}"
-
-
-def _zipped(path: Path, report: ImportReport) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive_file:
-        members = [
-            member
-            for member in sorted(archive_file.namelist())
-            if member.endswith(".json") and not member.startswith("__MACOSX")
-        ]
-        if not members:
-            report.problems[str(path)] = "the zip has no .json file"
-        for member in members:
-            name = f"{path}/{member}"
-            try:
-                content = archive_file.read(member)
-            except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-                report.problems[name] = f"cannot be read: {error}"
-                continue
-            yield name, content
-
-
 def _bodies(name: str, content: bytes) -> dict[str, bytes]:
     """The answers in a file by place, each verbatim."""
     try:
@@ -132,7 +116,7 @@ def _bodies(name: str, content: bytes) -> dict[str, bytes]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raw = dict(_split(name, content))
     if "data" in raw:
-        raw = {Path(name).stem: content}
+        raw = {_place_of(name): content}
     elif not any(body.startswith(b"{") for body in raw.values()):
         raise CannotImport("the file holds no answer")
     strange = [slug for slug in raw if not _SLUG.fullmatch(slug)]
@@ -144,12 +128,22 @@ def _bodies(name: str, content: bytes) -> dict[str, bytes]:
     return raw
 
 
+def _place_of(name: str) -> str:
+    """The place of a single answer. Were a time taken for a part of it, each poll had its own."""
+    place = _NAMED_TIME.sub("", Path(name).stem)
+    if _DATE.search(place):
+        raise CannotImport(
+            f"{place!r} holds a date and cannot be a place; a single answer is named after its "
+            "place, such as SW-Stuttgart.json or 20220111_215824_SW-Stuttgart.json"
+        )
+    return place
+
+
 def _split(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
     """The members of an object that is damaged inside; what follows the damage is kept whole."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CannotImport(f"the file is not UTF-8: {error}") from None
+    if content.startswith(_UTF_16):
+        raise CannotImport("the file is not UTF-8 but UTF-16; convert it")
+    text = content.decode("utf-8-sig", "surrogateescape")
     position = _skip(text, 0)
     if text[position : position + 1] != "{":
         raise CannotImport("the file is not a JSON object of places, nor a single answer")
@@ -166,9 +160,9 @@ def _split(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         try:
             _, position = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            yield slug, text[start:].encode()
+            yield slug, text[start:].encode("utf-8", "surrogateescape")
             return
-        yield slug, text[start:position].encode()
+        yield slug, text[start:position].encode("utf-8", "surrogateescape")
         position = _skip(text, position)
         if text[position : position + 1] == ",":
             position = _skip(text, position + 1)
@@ -182,16 +176,18 @@ def _skip(text: str, position: int) -> int:
 
 
 def _published_at(feed: Feed, body: bytes) -> datetime | None:
+    """The answer's own time, if it is one: without an offset it may be two, or none."""
     try:
         instant = datetime.fromisoformat(kind(feed.kind).open(body).observed_at)
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=ZoneInfo(feed.time_zone))
-        return instant.astimezone(UTC)
+        if instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+        readings = _readings(instant, feed.time_zone)
+        return readings[0] if len(readings) == 1 else None
     except (BadBody, OverflowError, TypeError, ValueError):
         return None
 
 
-def _slot_of(feed: Feed, name: str, published: list[datetime]) -> datetime:
+def _slot_of(feed: Feed, name: str, published: list[datetime], names_in: str | None) -> datetime:
     """The file's own time in UTC, unfloored: by its name, else by its earliest answer."""
     named = _NAMED_TIME.match(name)
     if named is None:
@@ -199,17 +195,34 @@ def _slot_of(feed: Feed, name: str, published: list[datetime]) -> datetime:
             raise CannotImport("neither the file's name nor any answer in it says the time")
         return min(published)
     try:
-        naive = datetime.strptime(named[1], "%Y%m%d_%H%M%S")
+        told = datetime.strptime(named[1], "%Y%m%d_%H%M%S")
     except ValueError:
         raise CannotImport(f"{named[1]} in the file's name is not a time") from None
-    local = naive.replace(tzinfo=ZoneInfo(feed.time_zone))
-    readings = sorted({local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})
-    if len(readings) == 1:
-        return readings[0]
+    readings = _readings(told, names_in or feed.time_zone)
     if not published:
+        if len(readings) == 1:
+            return readings[0]
         raise CannotImport(
             f"{named[1]} in the file's name is ambiguous (the clocks changed), and no answer in "
             "it says the offset"
         )
-    told = sorted(published)[len(published) // 2]
-    return min(readings, key=lambda reading: abs(reading - told))
+    answered = sorted(published)[len(published) // 2]
+    nearest = min(readings, key=lambda reading: abs(reading - answered))
+    if names_in is None and _is_rather_utc(told, nearest, answered):
+        raise CannotImport(
+            f"{named[1]} in the file's name is not local time: its answers are of that time in "
+            f"UTC. Say --names-in UTC, or --names-in {feed.time_zone} if they are wrong"
+        )
+    return nearest
+
+
+def _is_rather_utc(told: datetime, local: datetime, answered: datetime) -> bool:
+    """Whether answers deny that a name tells local time, and agree that it tells UTC."""
+    utc = told.replace(tzinfo=UTC)
+    return abs(local - answered) > _NEAR and abs(utc - answered) <= _NEAR
+
+
+def _readings(local: datetime, zone: str) -> list[datetime]:
+    """The instants that a local time may be, in UTC: two of them where the clocks change."""
+    at = local.replace(tzinfo=ZoneInfo(zone))
+    return sorted({at.replace(fold=fold).astimezone(UTC) for fold in (0, 1)})

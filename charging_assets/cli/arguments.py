@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from charging_assets.partitions import Hour
 
@@ -51,6 +52,17 @@ def port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port; give 1 to 65535")
     return int(text)
+
+
+def time_zone(name: str) -> str:
+    """A time zone's name in the IANA database."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise argparse.ArgumentTypeError(
+            f"{name!r} is no time zone; give one such as UTC"
+        ) from None
+    return name
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

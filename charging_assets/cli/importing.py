@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charging_assets.cli import show
-from charging_assets.cli.arguments import add_json
+from charging_assets.cli.arguments import add_json, time_zone
 from charging_assets.cli.errors import FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -19,13 +19,19 @@ if TYPE_CHECKING:
     from charging_assets.acquisition.imports import ImportReport
 
 NAME = "import"
-HELP = "Import archived answers (.json, .zip, folders of them) as raw objects at their own time."
+HELP = "Import archived answers (.json, .json.gz, .zip, folders) as raw objects at their own time."
 _SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     parser.add_argument("--feed", default="chargecloud", help="whose answers they are")
+    parser.add_argument(
+        "--names-in",
+        type=time_zone,
+        metavar="ZONE",
+        help="time zone of the times in files' names, if not the feed's own: UTC, …",
+    )
     add_json(parser)
 
 
@@ -35,13 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.acquisition.imports import import_paths
 
     feed = _feed(arguments.feed, load_feeds())
-    report = import_paths(deployments.storage().lake, feed, arguments.paths)
+    report = import_paths(deployments.storage().lake, feed, arguments.paths, arguments.names_in)
     if arguments.json:
         show.print_json(
             {
                 "imported": report.imported,
                 "already_there": report.known,
                 "problems": report.problems,
+                "passed_over": report.passed_over,
             }
         )
     else:
@@ -62,6 +69,11 @@ def _tell(report: ImportReport) -> None:
             print(f"  {name} → {key}")
         if len(files) > _SHOWN:
             print(f"  and {len(files) - _SHOWN:,} more")
+    if report.passed_over:
+        first = ", ".join(Path(path).name for path in report.passed_over[:3])
+        print(
+            f"{show.counted(len(report.passed_over), 'file')} of other forms passed over: {first}"
+        )
     for name, problem in report.problems.items():
         show.err().print(f"error: {name}: {problem}", style="red", markup=False, soft_wrap=True)
     if report.imported:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import zipfile
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,15 @@ def test_read_file__an_answer_without_an_offset_is_in_local_time(feed: Feed) -> 
     assert poll.slot_at == at("2022-07-11T19:58:22+00:00")
 
 
+@pytest.mark.parametrize("name", ["20220111_220000_koeln.json", "20220111_220000-koeln.json"])
+def test_read_file__one_answer_whose_name_begins_with_a_time_is_of_that_time(
+    feed: Feed, name: str
+) -> None:
+    poll, places = read_file(feed, name, BODY)
+    assert poll.slot_at == at("2022-01-11T21:00:00+00:00")
+    assert [place.slug for place in places] == ["koeln"]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: (
@@ -131,6 +143,12 @@ def test_read_file__from_damage_on_all_bytes_are_kept(feed: Feed, tail: bytes) -
     assert found["bonn"] == tail or rest.count(b"kiel") + ("kiel" in found) >= 1
 
 
+@pytest.mark.parametrize("tail", [b'{"data": [NaN, "\xf6"]}}', b'{"data": ["K\xc3'])
+def test_read_file__bytes_that_are_no_text_cost_no_neighbour(feed: Feed, tail: bytes) -> None:
+    found = bodies_of(feed, NAME, b'{"koeln": ' + BODY + b', "bonn": ' + tail)
+    assert found == {"koeln": BODY, "bonn": tail.removesuffix(b"}}") + b"}" * tail.count(b"}}")}
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -164,6 +182,11 @@ def test_read_file__damage_between_answers_is_refused_not_dropped(
         (NAME, cities(**{"köln": BODY}), "cannot be places"),
         (NAME, cities(koeln=BODY, **{"a b": BODY}), "cannot be places"),
         ("köln.json", BODY, "named"),
+        ("koeln_20220111_215824.json", BODY, "holds a date"),
+        ("2022-01-11 koeln.json", BODY, "holds a date"),
+        ("20220111_215824.json", BODY, "cannot be places"),
+        ("koeln.json", envelope(at="2021-10-31T02:29:58"), "says the time"),
+        ("20211031_023000_x.json", cities(koeln=envelope(at="2021-10-31T02:29:58")), "ambiguous"),
         ("koeln.json", envelope(at=None), "says the time"),
         ("koeln.json", envelope(at="yesterday"), "says the time"),
         ("koeln.json", envelope(at="0001-01-01T00:00:00+01:00"), "says the time"),
@@ -220,11 +243,25 @@ def test_read_file__an_ambiguous_name_that_nothing_resolves_is_refused(feed: Fee
         read_file(feed, "20211031_023000_x.json", cities(koeln=envelope(at=None)))
 
 
+IN_UTC = "20220111_205824_cp_data_cities.json"
+
+
+def test_read_file__a_name_that_tells_utc_is_doubted_until_it_is_said(feed: Feed) -> None:
+    content = cities(koeln=BODY, bonn=BODY, kiel=envelope(at=None))
+    with pytest.raises(CannotImport, match="--names-in UTC, or --names-in Europe/Berlin"):
+        read_file(feed, IN_UTC, content)
+    poll, _ = read_file(feed, IN_UTC, content, names_in="UTC")
+    assert (poll.slot_at, poll.time_zone) == (at("2022-01-11T20:58:24+00:00"), "Europe/Berlin")
+    poll, _ = read_file(feed, IN_UTC, content, names_in="Europe/Berlin")
+    assert poll.slot_at == at("2022-01-11T19:58:24+00:00")
+
+
 def folder_of_files(folder: Path) -> Path:
     (folder / "deep").mkdir(parents=True)
     (folder / NAME).write_bytes(cities(koeln=BODY, bonn=BODY))
     (folder / "deep" / "SW-Stuttgart.json").write_bytes(BODY)
     (folder / "notes.txt").write_text("not an archive")
+    (folder / f"._{NAME}").write_bytes(b"\x00\x05")
     with zipfile.ZipFile(folder / "january.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("2022/20220111_220822_cp_data_cities.json", cities(koeln=BODY))
         zipped.writestr("__MACOSX/2022/._20220111_220822_cp_data_cities.json", b"\x00")
@@ -236,10 +273,81 @@ def test_import_paths__reads_folders_files_and_zips(tmp_path: Path, feed: Feed) 
     lake, folder = MemoryLake(), folder_of_files(tmp_path / "archive")
     report = import_paths(lake, feed, [folder])
     assert (len(report.imported), report.known, report.problems) == (3, {}, {})
+    assert [Path(path).name for path in report.passed_over] == ["readme.md", "notes.txt"]
     assert [hour.key for hour in hours_archived(lake)] == ["2022-01-11T20", "2022-01-11T21"]
     found = {key: [answer.place.body for answer in read(lake, key)] for key in lake.objects}
     assert sorted(found.values()) == [[BODY], [BODY], [BODY, BODY]]
     assert set(report.imported.values()) == set(found)
+
+
+def test_import_paths__the_same_file_compressed_is_the_same_object(
+    tmp_path: Path, feed: Feed
+) -> None:
+    lake, content = MemoryLake(), cities(koeln=BODY)
+    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(content))
+    (tmp_path / NAME.replace(".json", ".JSON.GZ")).write_bytes(gzip.compress(content))
+    report = import_paths(lake, feed, [tmp_path])
+    assert (len(report.imported), len(report.known), report.problems) == (2, 1, {})
+    assert [hour.key for hour in hours_archived(lake)] == ["2022-01-11T20"]
+
+
+def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    made = BytesIO()
+    with zipfile.ZipFile(made, "w", method) as opened:
+        for name, content in members:
+            opened.writestr(name, content)
+    return made.getvalue()
+
+
+def test_import_paths__reads_zips_as_others_make_them(tmp_path: Path, feed: Feed) -> None:
+    inner = zipped((f"2022\\{NAME}", cities(koeln=BODY)))
+    deepest = zipped(("deeper.zip", inner))
+    outer = zipped(
+        ("2022/january.ZIP", inner),
+        ("2022/deep.zip", deepest),
+        (f"._{NAME}", b"\x00"),
+        ("SW-Stuttgart.json.gz", gzip.compress(BODY)),
+    )
+    (tmp_path / "all.zip").write_bytes(outer)
+    report = import_paths(MemoryLake(), feed, [tmp_path / "all.zip"])
+    assert sorted(map(_tail, report.imported)) == [f"2022/{NAME}", "all.zip/SW-Stuttgart.json.gz"]
+    assert list(map(_tail, report.passed_over)) == ["deep.zip/deeper.zip"]
+    assert report.problems == {}
+
+
+def _tail(path: str) -> str:
+    return "/".join(Path(path.replace("\\", "/")).parts[-2:])
+
+
+def test_import_paths__two_members_of_one_name_are_both_kept(tmp_path: Path, feed: Feed) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        content = zipped((NAME, cities(koeln=BODY)), (NAME, cities(bonn=BODY)))
+    (tmp_path / "x.zip").write_bytes(content)
+    lake = MemoryLake()
+    import_paths(lake, feed, [tmp_path / "x.zip"])
+    assert {answer.place.slug for key in lake.objects for answer in read(lake, key)} == {
+        "koeln", "bonn",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_import_paths__a_damaged_zip_is_a_problem_whatever_the_damage(
+    tmp_path: Path, feed: Feed, method: int
+) -> None:
+    dice, content = random.Random(7), zipped((NAME, cities(koeln=BODY)), method=method)
+    for number in range(60):
+        damaged = bytearray(content)
+        for _ in range(dice.choice([1, 2, 9])):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        (tmp_path / "damaged.zip").write_bytes(damaged[: dice.choice([None, len(damaged) // 2])])
+        (tmp_path / "x.json.gz").write_bytes(gzip.compress(content)[number % 40 :])
+        report = import_paths(MemoryLake(), feed, [tmp_path])
+        found = [*report.imported, *report.problems, *report.passed_over]
+        assert sum("damaged.zip" in path for path in found) >= 1
+        assert all(report.problems.values())
 
 
 def test_import_paths__twice_changes_nothing(tmp_path: Path, feed: Feed) -> None:
