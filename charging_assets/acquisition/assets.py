@@ -23,6 +23,7 @@ from charging_assets.acquisition.poll import poll
 from charging_assets.acquisition.spool import Spool
 from charging_assets.alerts.heartbeat import beat
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
+from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
 
 
@@ -133,7 +134,7 @@ def _refuse_other_hours(hour: Hour) -> None:
 
 def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
     for feed, places in report.degraded.items():
-        context.log.warning(f"{feed}: {len(places)} places failed: {places}")
+        context.log.warning(f"{feed}: {counted(len(places), 'place')} failed: {places}")
     for feed, slot in report.late.items():
         context.log.warning(f"{feed}: the planned slot was missed; the poll is kept under {slot}")
     for feed, reason in report.failed_feeds.items():

@@ -17,6 +17,7 @@ from charging_assets.automation.healing import TRIES
 from charging_assets.automation.load import told_failure
 from charging_assets.automation.runs import TRY_TAG, told_hours_of
 from charging_assets.automation.switch import alerts_are_on, tells_warnings
+from charging_assets.plurals import counted
 
 _RUNS_A_TICK = 50
 _LINES = 10
@@ -65,7 +66,7 @@ def alert_people(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     if records:
         told.upto = records[-1].update_timestamp.astimezone(UTC)
     if not fresh:
-        return _rest(told, f"nothing new in {len(records)} runs")
+        return _rest(told, f"nothing new in {counted(len(records), 'run')}")
     errors = deliver(channels, _subject(fresh), _text(fresh))
     for way, error in errors.items():
         context.log.error(f"channel {way} failed: {error}")

@@ -23,6 +23,7 @@ from charging_assets.automation.rebuild import (
 )
 from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.partitions import Hour, naive
+from charging_assets.plurals import counted
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage import ledger
 from charging_assets.storage.lake import Lake
@@ -99,7 +100,7 @@ def rebuild_stale_hours(
     if rebuilt.failed:
         hour, error = next(iter(rebuilt.failed.items()))
         raise dg.Failure(
-            f"{len(rebuilt.failed)} hours failed and stay stale, the others are rebuilt; "
+            f"{counted(len(rebuilt.failed), 'hour')} failed, still stale; the others are rebuilt; "
             f"{hour}: {error}",
             metadata={
                 FAILED_HOURS: {found.key: told for found, told in rebuilt.failed.items()},

@@ -35,6 +35,7 @@ from charging_assets.automation.switch import heal_every_s, is_live, refreshes
 from charging_assets.checks.hours import check_hours_job
 from charging_assets.modelling.staging import KEPT
 from charging_assets.partitions import Hour
+from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse, WarehouseError
 from charging_assets.storage.warehouse_duckdb import impatient
@@ -119,15 +120,15 @@ def _told(decision: Decision, days_seen: int) -> str:
     if decision.given_up:
         first = decision.given_up[0]
         return (
-            f"{len(decision.given_up)} hours were given up after {TRIES} tries, the first one is "
+            f"{counted(len(decision.given_up), 'hour')} given up after {TRIES} tries, first "
             f"{first.hour} ({first.reason}); `charging-assets load --from {first.hour} --to "
-            f"{decision.given_up[-1].hour}` tries them again"
+            f"{decision.given_up[-1].hour}` tries again"
         )
     if decision.waiting:
-        return f"{len(decision.waiting)} hours failed and wait for their next try"
+        return f"{counted(len(decision.waiting), 'hour')} failed, to be tried again later"
     if decision.crowded_out:
-        return f"{decision.crowded_out} hours wait until running loads have ended"
-    return f"every archived hour of {days_seen} days is loaded"
+        return f"{counted(decision.crowded_out, 'hour')} left until running loads have ended"
+    return f"every archived hour of {counted(days_seen, 'day')} is loaded"
 
 
 @dg.run_status_sensor(

@@ -19,6 +19,7 @@ from charging_assets.checks.evaluate import found, opened
 from charging_assets.checks.registry import FRESHNESS, hourly_by_step
 from charging_assets.checks.rules import Finding, Row, Rule, Severity
 from charging_assets.partitions import Hour, hourly_partitions
+from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse
 
@@ -125,7 +126,7 @@ def _checks(
             yield evaluation(finding, hour if partitions_def else None)
         if broken:
             told = "; ".join(f"{name}: {error}" for name, error in broken.items())
-            raise dg.Failure(f"{len(broken)} checks could not be evaluated: {told}")
+            raise dg.Failure(f"{counted(len(broken), 'check')} could not be evaluated: {told}")
 
     return check
 

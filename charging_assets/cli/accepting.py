@@ -13,6 +13,7 @@ from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.partitions import FIRST_HOUR, Hour, hours_between
+from charging_assets.plurals import counted
 
 NAME = "accept-gap"
 HELP = "Accept hours without polls as lost for good: loaded empty, no longer missed."
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             (done.polled, "have polls, left as they are"),
         ):
             if hours:
-                print(f"{show.counted(len(hours), 'hour')} {what}: {show.told_hours(hours)}")
+                print(f"{counted(len(hours), 'hour')} {what}: {show.told_hours(hours)}")
         if done.accepted:
             print("`charging-assets load` loads them, empty; an import reopens them.")
     return FAILED if not (done.accepted or done.known) else 0

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from charging_assets.cli import show
 from charging_assets.cli.errors import exit_code
 from charging_assets.partitions import FIRST_HOUR
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.storage.warehouse import Warehouse
@@ -91,7 +91,7 @@ def _feeds() -> tuple[State, str, str]:
 
     feeds = load_feeds()
     told = ", ".join(
-        f"{feed.name} ({show.counted(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
+        f"{feed.name} ({counted(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
         for feed in feeds.values()
     )
     if not any(feed.enabled for feed in feeds.values()):
@@ -110,7 +110,7 @@ def _archive() -> tuple[State, str, str]:
     newest = archived[max(archived)][-1]
     answers = sum(1 for _ in read(lake, newest))
     objects = sum(map(len, archived.values()))
-    hours = show.counted(len(archived), "hour")
+    hours = counted(len(archived), "hour")
     return "ok", f"{hours}, {objects:,} objects; the newest is whole ({answers} answers)", ""
 
 
@@ -139,10 +139,10 @@ def _ledger() -> tuple[State, str, str]:
     pending = pending_hours(deployments.storage().lake, _warehouse())
     lost = [found for found in pending if "the ledger says" in found.reason]
     if lost:
-        said = f"{show.counted(len(lost), 'hour')} lost rows: {lost[0].hour}, {lost[0].reason}"
+        said = f"{counted(len(lost), 'hour')} lost rows: {lost[0].hour}, {lost[0].reason}"
         return "failed", said, "`charging-assets load` restores them from the archive"
     if pending:
-        said = f"{show.counted(len(pending), 'hour')} not loaded: {pending[0].reason}"
+        said = f"{counted(len(pending), 'hour')} not loaded: {pending[0].reason}"
         return "warning", said, "`charging-assets load`"
     return "ok", "the warehouse has all rows of every archived hour", ""
 
@@ -168,7 +168,7 @@ def _instance(folder: Path) -> tuple[State, str, str]:
 
     with DagsterInstance.from_config(str(folder)) as instance:
         runs = instance.get_runs_count()
-    return "ok", f"{folder}: settings are valid, {show.counted(runs, 'run')} recorded", ""
+    return "ok", f"{folder}: settings are valid, {counted(runs, 'run')} recorded", ""
 
 
 def _packages() -> tuple[State, str, str]:

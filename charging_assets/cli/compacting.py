@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json
 from charging_assets.cli.errors import UsageError
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.compaction import Compacted
@@ -57,8 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _tell(done: Compacted) -> None:
     before, after = done.bytes_before / 1000, done.bytes_after / 1000
     print(
-        f"{done.feed} {done.day}: {show.counted(done.polls, 'poll')}, {before:,.0f} kB → "
-        f"{after:,.0f} kB"
+        f"{done.feed} {done.day}: {counted(done.polls, 'poll')}, {before:,.0f} kB → {after:,.0f} kB"
     )
     sys.stdout.flush()
 

@@ -15,10 +15,16 @@ from charging_assets.cli.errors import FAILED
 from charging_assets.cli.loading import load
 from charging_assets.cli.results import report
 from charging_assets.cli.simulating import DEFAULT_START, network_of, period, simulate
+from charging_assets.plurals import counted
 
 NAME = "demo"
 HELP = "Simulate two days, load what the warehouse lacks and show what the data says."
 _SEED, _HOURS = 1, 48
+_NEXT = {
+    "ui": "opens the asset graph, partitions, checks and runs of this",
+    "dashboard": "opens maps and curves of this",
+    "live": "asks the real APIs every ten minutes, from now on",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     written = simulate(storage.lake, network, hours)
     console.print(
-        f"archive: {show.counted(written, 'new poll')} in {time.monotonic() - began:.1f} s"
+        f"archive: {counted(written, 'new poll')} in {time.monotonic() - began:.1f} s"
         if written
         else "archive: every poll was there"
     )
@@ -48,19 +54,19 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load(storage, pending)
     if loaded.failed:
         console.print(
-            f"[red]{show.counted(len(loaded.failed), 'hour')} could not be loaded[/]: "
+            f"[red]{counted(len(loaded.failed), 'hour')} could not be loaded[/]: "
             f"{show.told_hours(loaded.failed)}; `charging-assets doctor` looks for causes"
         )
         return FAILED
     rows = sum(loaded.loaded.values())
     console.print(
-        f"warehouse: {show.counted(len(pending), 'hour')} loaded, {rows:,} rows, "
+        f"warehouse: {counted(len(pending), 'hour')} loaded, {rows:,} rows, "
         f"{loaded.seconds:.1f} s\n"
         if pending
         else "warehouse: every hour was loaded\n"
     )
     report(console, storage.warehouse, FEED, hours[0], hours[-1])
     console.print(f"Done in {time.monotonic() - began:.1f} s; {storage.warehouse.describe()}")
-    console.print("[bold]make ui[/]    opens the asset graph, partitions, checks and runs of this")
-    console.print("[bold]make live[/]  asks the real APIs every ten minutes, from now on")
+    for target, does in _NEXT.items():
+        console.print(f"[bold]{f'make {target}':<14}[/]  {does}")
     return 0

@@ -9,6 +9,7 @@ import argparse
 
 from charging_assets.cli import show
 from charging_assets.cli.errors import FAILED
+from charging_assets.plurals import counted
 
 NAME = "drain"
 HELP = "Archive the polls that wait in the spool because the lake had refused them."
@@ -26,10 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
         print("the spool is empty: every poll is archived")
         return 0
     done = storage.spool.drain(storage.lake)
-    print(f"{show.counted(len(done.archived), 'poll')} archived from {storage.spool.folder}")
+    print(f"{counted(len(done.archived), 'poll')} archived from {storage.spool.folder}")
     if done.waiting:
         show.err().print(
-            f"error: {show.counted(done.waiting, 'poll')} still wait: {done.told()}",
+            f"error: {counted(done.waiting, 'poll')} still wait: {done.told()}",
             style="red", markup=False, soft_wrap=True,
         )  # fmt: skip
     return FAILED if done.waiting else 0

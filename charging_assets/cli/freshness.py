@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from charging_assets.cli import show
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.deployments import Storage
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         show.print_json(_as_json(ages, is_good, waiting))
     else:
         told = "; ".join(age.told(now) for age in late or ages) or "no feed is enabled"
-        spooled = f"; {show.counted(waiting, 'poll')} wait in the spool" if waiting else ""
+        spooled = f"; {counted(waiting, 'poll')} wait in the spool" if waiting else ""
         allowed_min = allowed / timedelta(minutes=1)
         limit = "" if is_good else f", allowed are {allowed_min:g} min"
         print(f"{'OK' if is_good else 'CRITICAL'}: {told}{limit}{spooled}")

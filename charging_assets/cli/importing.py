@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, time_zone
 from charging_assets.cli.errors import FAILED, UsageError
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.feeds import Feed
@@ -64,16 +65,14 @@ def _feed(name: str, feeds: dict[str, Feed]) -> Feed:
 
 def _tell(report: ImportReport) -> None:
     for title, files in (("imported", report.imported), ("already there", report.known)):
-        print(f"{show.counted(len(files), 'file')} {title}")
+        print(f"{counted(len(files), 'file')} {title}")
         for name, key in list(files.items())[:_SHOWN]:
             print(f"  {name} → {key}")
         if len(files) > _SHOWN:
             print(f"  and {len(files) - _SHOWN:,} more")
     if report.passed_over:
         first = ", ".join(Path(path).name for path in report.passed_over[:3])
-        print(
-            f"{show.counted(len(report.passed_over), 'file')} of other forms passed over: {first}"
-        )
+        print(f"{counted(len(report.passed_over), 'file')} of other forms passed over: {first}")
     for name, problem in report.problems.items():
         show.err().print(f"error: {name}: {problem}", style="red", markup=False, soft_wrap=True)
     if report.imported:

@@ -17,6 +17,7 @@ from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.cli.loading import load
 from charging_assets.cli.ui import serve
 from charging_assets.partitions import Hour, naive
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.archive import Place, Poll
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not enabled:
         raise UsageError("no feed is enabled; set `enabled = true` in the file of CHARGING_FEEDS")
     places = sum(len(feed.places) for feed in enabled.values())
-    print(f"asking {show.counted(places, 'place')} of {', '.join(enabled)} …")
+    print(f"asking {counted(places, 'place')} of {', '.join(enabled)} …")
     sys.stdout.flush()
     polled, failed_feeds = _poll(storage, enabled)
     hours = sorted({Hour.of(header.slot_at) for header, _ in polled})
@@ -117,6 +118,6 @@ def _tell(header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[s
     console = show.out()
     console.print(table)
     console.print(
-        f"{good_places} of {show.counted(len(answers), 'place')} answered: "
+        f"{good_places} of {counted(len(answers), 'place')} answered: "
         f"{stations:,} stations, {evses:,} EVSEs. The answers are archived."
     )

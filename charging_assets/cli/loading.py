@@ -17,6 +17,7 @@ from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.partitions import Hour, hours_between, naive
+from charging_assets.plurals import counted
 from charging_assets.storage import ledger
 
 if TYPE_CHECKING:
@@ -173,10 +174,10 @@ def _tell(report: LoadReport, missing: Sequence[Hour]) -> None:
         )
     if report.loaded:
         hours, rows = len(report.loaded), sum(report.loaded.values())
-        print(f"{show.counted(hours, 'hour')} loaded, {rows:,} rows, {report.seconds:.1f} s")
+        print(f"{counted(hours, 'hour')} loaded, {rows:,} rows, {report.seconds:.1f} s")
     if report.failed:
         print(
-            f"{show.counted(len(report.failed), 'hour')} failed: {show.told_hours(report.failed)}; "
+            f"{counted(len(report.failed), 'hour')} failed: {show.told_hours(report.failed)}; "
             "the others stay loaded. -v shows Dagster's log."
         )
     if not report.loaded and not report.failed and not missing:

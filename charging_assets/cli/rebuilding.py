@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.automation.rebuild import Done, Rebuilt, Work
@@ -103,11 +104,11 @@ def _tell(asked: Work, rebuilt: Rebuilt, seconds: float, *, as_json: bool) -> No
     if not asked.hours:
         print("nothing to rebuild: every archived hour is loaded, by the rules as they are")
         return
-    print(f"{show.counted(len(asked.hours), 'hour')} rebuilt in {seconds:.1f} s")
+    print(f"{counted(len(asked.hours), 'hour')} rebuilt in {seconds:.1f} s")
     for failed, error in list(rebuilt.failed.items())[:5]:
         print(f"{failed} failed: {error}")
     if rebuilt.failed:
         print(
-            f"{show.counted(len(rebuilt.failed), 'hour')} failed and stay stale: "
+            f"{counted(len(rebuilt.failed), 'hour')} failed, still stale: "
             f"{show.told_hours(rebuilt.failed)}"
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from charging_assets.cli import show
 from charging_assets.partitions import Hour, naive
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +52,7 @@ def _network(console: Console, size: Mapping[str, Any]) -> None:
     console.print(
         f"{size['station_count']:,} stations · {size['evse_count']:,} EVSEs · "
         f"{size['connector_count']:,} connectors · {size['place_count']:,} places · "
-        f"{size['poll_count']:,} polls in {show.counted(size['hour_count'], 'hour')}\n"
+        f"{size['poll_count']:,} polls in {counted(size['hour_count'], 'hour')}\n"
     )
 
 

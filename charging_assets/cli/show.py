@@ -1,7 +1,7 @@
 """How the command line looks: results on standard output, progress and warnings on the other.
 
-Belongs here: consoles, progress, and the wording of numbers, ages and runs of hours. Does not
-belong here: what is said.
+Belongs here: consoles, progress, and the wording of shares, ages and runs of hours. Does not
+belong here: what is said, or nouns after numbers (`plurals`).
 """
 
 from __future__ import annotations
@@ -113,11 +113,6 @@ def told_hours(hours: Iterable[Hour], most: int = 8) -> str:
 def spanned(hours: Sequence[Hour]) -> str:
     """Hours of one piece of work, by the first and the last."""
     return str(hours[0]) if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 hour`, `48 hours`, with thousands set apart."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def age(since: datetime, now: datetime) -> str:

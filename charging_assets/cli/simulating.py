@@ -14,6 +14,7 @@ from charging_assets.cli import show
 from charging_assets.cli.arguments import hour, positive_int, positive_number
 from charging_assets.cli.errors import UsageError
 from charging_assets.partitions import FIRST_HOUR, ONE_HOUR, Hour, hours_between
+from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.simulator import Network
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not written:
         print(f"{told} of {network.origin}: already simulated, nothing to do")
         return 0
-    print(f"{told} of {network.origin}: {show.counted(written, 'poll')} written")
+    print(f"{told} of {network.origin}: {counted(written, 'poll')} written")
     print("`charging-assets load` brings them into the warehouse.")
     return 0
 
@@ -82,7 +83,7 @@ def simulate(lake: Lake, network: Network, hours: Iterable[Hour]) -> int:
         for hour in missing:
             report = write_history(lake, network, hour, Hour(hour.end))
             written += report.polls
-            step(f"{hour}  {show.counted(report.polls, 'poll')}")
+            step(f"{hour}  {counted(report.polls, 'poll')}")
     return written
 
 

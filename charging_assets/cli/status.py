@@ -16,6 +16,7 @@ from charging_assets.cli.arguments import add_json, duration
 from charging_assets.cli.disk import DiskUse, disk_use
 from charging_assets.cli.errors import FAILED
 from charging_assets.cli.overview import FeedArchive, Overview, overview
+from charging_assets.plurals import counted
 
 NAME = "status"
 HELP = "Tell what is archived, loaded, pending, missing and rejected, and how long the disk lasts."
@@ -111,10 +112,10 @@ def _tell_disk(disk: DiskUse, waiting: int) -> None:
     if disk.bytes_a_day:
         print(
             f"  grows by {show.size(disk.bytes_a_day)} a day, lasts for "
-            f"{show.counted(disk.days_left or 0, 'day')}"
+            f"{counted(disk.days_left or 0, 'day')}"
         )
     if waiting:
-        print(f"\nspool: {show.counted(waiting, 'poll')} to be archived; `charging-assets drain`")
+        print(f"\nspool: {counted(waiting, 'poll')} to be archived; `charging-assets drain`")
 
 
 def _tell_feed(feed: FeedArchive, now: datetime) -> None:
@@ -139,7 +140,7 @@ def _list(told: str) -> str:
 def _tell_pending(found: Overview) -> None:
     if found.pending is None:
         return
-    print(f"\npending: {show.counted(len(found.pending), 'hour')}")
+    print(f"\npending: {counted(len(found.pending), 'hour')}")
     for each in found.pending[:_SHOWN]:
         print(f"  {each.hour}  {each.reason}")
     if len(found.pending) > _SHOWN:

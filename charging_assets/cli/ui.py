@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import UsageError
+from charging_assets.plurals import counted
 
 NAME = "ui"
 HELP = "Open Dagster's web UI and daemon on 127.0.0.1; nothing is polled."
@@ -65,4 +66,4 @@ def _end_lost_runs(folder: Path) -> None:
 
     with DagsterInstance.from_config(str(folder)) as instance:
         if lost := end_lost_runs(instance):
-            print(f"ended {len(lost)} runs whose processes are gone; what they left is healed")
+            print(f"{counted(len(lost), 'lost run')} ended; what was left undone is healed")

@@ -90,7 +90,7 @@ def test_rebuild__with_a_damaged_object__fails_says_which_and_notes_the_others(
     done = _run(storage, instance)
     (failure,) = [event for event in done.all_events if event.is_step_failure]
     told = failure.step_failure_data.user_failure_data.description
-    assert told.startswith("1 hours failed and stay stale") and damaged in told
+    assert told.startswith("1 hour failed, still stale") and damaged in told
     for name in ("flat_evses", "staged_tables", "mart_city_day", "published_tables"):
         known = instance.get_materialized_partitions(dg.AssetKey(name))
         assert known == {HOURS[0].key, HOURS[2].key}, name

@@ -95,7 +95,7 @@ def test_heal__loads_the_running_hour_after_each_poll_and_then_rests(healer: Hea
     put(healer.storage.lake, RUNNING)
     assert healer.heal() == [f"load_hour {RUNNING}"]
     assert healer.heal() == []
-    assert "every archived hour of 1 days is loaded" in healer.skipped
+    assert "every archived hour of 1 day is loaded" in healer.skipped
     put(healer.storage.lake, RUNNING, 10)
     assert healer.heal() == [f"load_hour {RUNNING}"]
 
@@ -153,7 +153,7 @@ def test_heal__a_damaged_hour_is_retried_later_and_holds_no_other(healer: Healer
     put(lake, FAR)
     assert healer.run() == [f"{before}: failed", f"{FAR}: ok"]
     assert healer.heal() == []
-    assert "1 hours failed and wait for their next try" in healer.skipped
+    assert "1 hour failed, to be tried again later" in healer.skipped
 
 
 def test_heal__a_damaged_object_moved_out_of_the_archive_no_longer_holds_the_other_feeds(

@@ -91,7 +91,7 @@ def test_check__that_cannot_be_evaluated_costs_no_other(
     assert set(evaluations(done)) == {rule.name for rule in of_flat} - {SENSOR.name}
     (failure,) = [event for event in done.all_events if event.is_step_failure]
     told = failure.step_failure_data.user_failure_data.description
-    assert told == (f"1 checks could not be evaluated: {SENSOR.name}: ValueError: no such column")
+    assert told == (f"1 check could not be evaluated: {SENSOR.name}: ValueError: no such column")
 
 
 def test_poll__runs_no_check(defs: dg.Definitions) -> None:
