@@ -15,7 +15,8 @@ from typing import Any
 
 from charging_assets.dashboard.palette import GRID, INK, QUIET
 
-_LOCALES: dict[str, tuple[Any, Any]] = {"en": ("en-GB", "en-GB"), "de": ("de-DE", "de-DE")}
+# Locale, and how a day is told on an axis (`%x`), where its year would be too much.
+_LOCALES: dict[str, tuple[Any, str]] = {"en": ("en-GB", "%-d %b"), "de": ("de-DE", "%-d.%-m.")}
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _CONFIG = {
     "background": None,
@@ -104,11 +105,11 @@ def _spec(chart: Any) -> str:
 def _svg(spec: str, language: str) -> str:
     import vl_convert
 
-    numbers, times = _LOCALES[language]
+    locale, day = _LOCALES[language]
     drawn: str = vl_convert.vegalite_to_svg(
         json.loads(spec),
         allowed_base_urls=[],
-        format_locale=numbers,
-        time_format_locale=times,
+        format_locale=locale,
+        time_format_locale={**vl_convert.get_time_format_locale(locale), "date": day},
     )
     return drawn

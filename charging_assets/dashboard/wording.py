@@ -88,5 +88,5 @@ class Wording:
         return self("ago_days", count=passed.days)
 
     def days(self, first: datetime, last: datetime) -> str:
-        """A span of local days, both ends included."""
-        return self.date(first) if first == last else f"{self.date(first)} – {self.date(last)}"
+        """A span of local days, both ends included. No line begins with its dash."""
+        return self.date(first) if first == last else f"{self.date(first)}\u00a0– {self.date(last)}"

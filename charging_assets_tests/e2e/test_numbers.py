@@ -24,7 +24,8 @@ WITH polled AS (
         AND polls.outcome = 'ok'
     WHERE runs.slot_at >= :day_from AND runs.slot_at < :day_to
 ), seen AS (
-    SELECT polled.status, stations.station_key, stations.place, stations.operator_name
+    SELECT polled.status, polled.evse_key, stations.station_key, stations.place,
+        stations.operator_name
     FROM polled
     INNER JOIN warehouse.dim_evse AS evses
         ON evses.is_current AND polled.evse_key = evses.evse_key
@@ -110,6 +111,26 @@ def test_station__sessions_and_shares_equal_the_facts(
     assert figure(page, "utilisation") == pytest.approx(found["charging"] / found["operable"])
     runs = page.locator("#chart-band title").count()
     assert runs > 10
+
+
+def test_station__figures_of_one_evse_equal_the_facts(
+    page: Page, address: str, warehouse: DuckDBWarehouse
+) -> None:
+    page.goto(f"{address}/station?place=koeln&{ASKED}")
+    page.get_by_label("EVSE", exact=True).select_option(index=2)
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**evse=*")
+    chosen = page.get_by_label("EVSE", exact=True)
+    evse = int(chosen.input_value())
+    (found,) = counted(warehouse, "", f"{COUNTS} WHERE evse_key = {evse}")
+    assert figure(page, "utilisation") == pytest.approx(found["charging"] / found["operable"])
+    assert figure(page, "availability") == pytest.approx(found["operable"] / found["observed"])
+    (begun,) = warehouse.query(
+        "SELECT COUNT(*) AS sessions FROM warehouse.fact_charging_session "
+        f"WHERE evse_key = {evse} AND slot_at >= :day_from AND slot_at < :day_to", DAYS,
+    ).to_pylist()  # fmt: skip
+    assert figure(page, "sessions") == begun["sessions"] > 0
+    assert chosen.locator("option:checked").inner_text() in page.locator(".figures").inner_text()
 
 
 def test_quality__polls_equal_the_facts(

@@ -22,6 +22,18 @@ PAGES = {
 }
 PICTURES = Path(__file__).resolve().parents[2] / "build/e2e"
 LONGEST_S = 3.0
+# What is wider than its box, to the pixel.
+TOO_WIDE = """all => all.filter(box => box.scrollWidth > box.clientWidth + 1)
+  .map(box => box.textContent)"""
+# Links to definitions that do not stand on the line of the letter before them.
+ALONE = """all => all.filter(link => {
+  const before = link.previousSibling, letters = document.createRange();
+  const end = before.textContent.trimEnd().length;
+  letters.setStart(before, end - 1);
+  letters.setEnd(before, end);
+  const letter = letters.getBoundingClientRect(), box = link.getBoundingClientRect();
+  return box.top >= letter.bottom || box.left < letter.right - 1;
+}).map(link => link.parentElement.textContent)"""
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -51,14 +63,28 @@ def test_page__is_accessible_in_both_languages(
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
 
 
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width", [1440, 390, 360, 320])
 @pytest.mark.parametrize("name", PAGES)
 def test_page__fits_the_screen(page: Page, address: str, name: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    page.goto(address + PAGES[name])
+    page.goto(f"{address}{PAGES[name]}{'&' if '?' in PAGES[name] else '?'}lang=de")
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{name}-{width}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator(".figures, .figure").evaluate_all(TOO_WIDE) == []
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "definitions"])
+def test_page__question_marks_stand_beside_their_words(
+    page: Page, address: str, name: str, language: str
+) -> None:
+    page.goto(f"{address}{PAGES[name]}{'&' if '?' in PAGES[name] else '?'}lang={language}")
+    links = page.locator("a.define")
+    assert links.count() > 0
+    for width in (320, 360, 390, 412, 768, 1280, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert links.evaluate_all(ALONE) == [], width
 
 
 # Also behind what has to be scrolled: a label is cut off where its box ends, not its window.

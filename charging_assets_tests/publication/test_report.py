@@ -65,7 +65,7 @@ def test_report__of_a_month_in_german(resources: Mapping[str, object]) -> None:
     html = page.read_text(encoding="utf-8")
     assert 'lang="de"' in html
     # Days that are still to come are no gaps: the month ends with its newest data.
-    assert "01.01.2022 – 11.01.2022" in html
+    assert "01.01.2022\u00a0– 11.01.2022" in html
     assert "31.01.2022" not in html
 
 

@@ -35,7 +35,7 @@ def timeline(
               axis=alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=220))  # fmt: skip
     # As if it were UTC: the times are local already, and summer time must not move them.
     x = alt.X("start:T", title=None, scale=alt.Scale(domain=domain, type="utc"),
-              axis=alt.Axis(format="%-d.%-m. %H:%M", labelOverlap=True, tickCount=8))  # fmt: skip
+              axis=alt.Axis(format="%x %H:%M", labelOverlap=True, tickCount=8))  # fmt: skip
     ground = alt.Chart(
         alt.InlineData(values=[{"evse": evse, "start": domain[0], "end": domain[1]}
                                for evse in evses])
@@ -56,7 +56,7 @@ def timeline(
 def calendar(cells: Sequence[dict[str, Any]], places: Sequence[str], legend: str) -> Any:
     """Coverage by place and local day: `city`, `day`, `value` (null was not seen), `told`."""
     x = alt.X("yearmonthdate(day):O", title=None,
-              axis=alt.Axis(format="%-d.%-m.", labelAngle=0, labelOverlap=True, domain=False,
+              axis=alt.Axis(format="%x", labelAngle=0, labelOverlap=True, domain=False,
                             ticks=False))  # fmt: skip
     y = alt.Y("city:N", title=None, sort=list(places),
               axis=alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=160))  # fmt: skip

@@ -37,7 +37,7 @@ def trend(
         if all(held.get(day) is None for held in series.values())
     ]
     x = alt.X("yearmonthdate(day):O", title=None, scale=alt.Scale(paddingInner=0),
-              axis=alt.Axis(format="%-d.%-m.", labelOverlap=True, labelAngle=0, grid=False)
+              axis=alt.Axis(format="%x", labelOverlap=True, labelAngle=0, grid=False)
               )  # fmt: skip
     y = alt.Y(
         "value:Q", title=unit, axis=alt.Axis(format=".1~%" if low is None else ".1%", tickCount=5),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Choice, Figure, Page, share
 from charging_assets.dashboard.measures import SECONDS, measured, summed
@@ -10,6 +12,7 @@ from charging_assets.dashboard.pages.period import Period, dates, period_of
 from charging_assets.dashboard.reader import Reader, Row, Rows
 
 DAYS = 7
+_LONGEST = timedelta(days=8)
 _SUMS = (*SECONDS, "session_count", "ended_session_count", "dwell_s")
 
 
@@ -24,23 +27,26 @@ def page(asked: Asked, reader: Reader) -> Page:
             return found
         history = rows("dashboard/station_history", station_key=key)
         evses = rows("dashboard/station_evses", station_key=key)
-        days = rows("dashboard/station_days", station_key=key, **period.dates())
+        names = _names(evses)
+        evse = _evse(asked, found, names)
         window = {"station_key": key, **period.window()}
         shares = rows("dashboard/station_shares", **window)
         runs = rows("dashboard/station_runs", **window)
         sessions = rows("dashboard/station_sessions", **window)
-    names = _names(evses)
+        if evse is None:
+            days = rows("dashboard/station_days", station_key=key, **period.dates())
+    about = asked.words.days(period.first, period.last)
     shares.sort(key=lambda row: names.get(row["evse_key"], ""))
-    evse = _evse(asked, found, names)
-    if evse:
+    if evse is not None:
+        days = _evse_days(asked, reader, period, key, evse)
+        about = f"{names[evse]}, {about}"
         runs, shares, sessions = (
             [row for row in held if row["evse_key"] == evse] for held in (runs, shares, sessions)
         )
     if history:
         found.title = history[0]["name"] or asked.words("unnamed")
         found.lead = _lead(asked, history[0], names)
-    about = asked.words.days(period.first, period.last)
-    found.figures = _figures(asked, period, days)
+    found.figures = _figures(asked, period, days, about)
     found.tables = [
         tables.shares_table(asked, shares, names, about),
         tables.sessions_table(asked, sessions, names, about),
@@ -116,6 +122,17 @@ def _evse(asked: Asked, found: Page, names: dict[int, str]) -> int | None:
     return int(chosen) if chosen else None
 
 
+def _evse_days(asked: Asked, reader: Reader, period: Period, key: int, evse: int) -> list[Row]:
+    """One EVSE's days, with the columns that a station's have."""
+    # A session may have begun long before the day on which it ends and counts.
+    with reader.reading(period.start - _LONGEST, period.end) as rows:
+        found = rows(
+            "dashboard/station_evse_days",
+            station_key=key, time_zone=asked.feed.time_zone, **period.window(),
+        )  # fmt: skip
+    return [{**row, **measured(row)} for row in found if row["evse_key"] == evse]
+
+
 def _lead(asked: Asked, station: Row, names: dict[int, str]) -> str:
     where = ", ".join(filter(None, (
         station["address"], f"{station['postal_code'] or ''} {station['city'] or ''}".strip(),
@@ -126,11 +143,10 @@ def _lead(asked: Asked, station: Row, names: dict[int, str]) -> str:
     )
 
 
-def _figures(asked: Asked, period: Period, days: list[Row]) -> list[Figure]:
+def _figures(asked: Asked, period: Period, days: list[Row], about: str) -> list[Figure]:
     words = asked.words
     totals = summed(days, _SUMS)
     shares = measured(totals)
-    about = words.days(period.first, period.last)
     coverage = words(
         "coverage_told", share=words.percent(shares["coverage"]),
         days=words.number(len(days)), all=words.number(period.day_count),

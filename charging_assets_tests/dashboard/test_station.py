@@ -1,0 +1,111 @@
+"""The station page: what is chosen is what the figures are of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.dashboard.asked import Asked, Feed
+from charging_assets.dashboard.blocks import Page
+from charging_assets.dashboard.measures import SECONDS
+from charging_assets.dashboard.pages import station
+from charging_assets.dashboard.reader import PublishedReader, Reader
+from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.publish import publish
+from charging_assets.storage.published import PublishedFiles
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+
+# Every ten minutes from 22:30 UTC on, over midnight in Berlin: `idle` is free, `busy` charges from
+# 22:40 to 23:20, which is from 23:40 on the first local day to 00:20 on the second.
+POLLS = {
+    minute: [
+        hours.station(
+            [
+                hours.evse("busy", "CHARGING" if 160 <= minute <= 200 else "AVAILABLE"),
+                hours.evse("idle"),
+            ]
+        )
+    ]
+    for minute in range(150, 240, 10)
+}
+# Of a session each end is the middle between two polls.
+DWELL_S = 50 * 60
+FEED = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 10, 23), datetime(2022, 1, 11, 23, 50))
+FIRST, LAST = "2022-01-11", "2022-01-12"
+SUMS = (*SECONDS, "session_count", "ended_session_count", "dwell_s")
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Over published files, as a local deployment's pages are read."""
+    lake, warehouse = LocalLake(tmp_path_factory.mktemp("lake")), DuckDBWarehouse(None)
+    polled = hours.lake_of(POLLS)
+    for hour in hours_archived(polled):
+        hours.load(warehouse, polled, hour)
+    publish(lake, warehouse, *hours_archived(polled))
+    return PublishedReader(PublishedFiles(lake), "a test")
+
+
+def asked(evse: str = "", **query: str) -> Asked:
+    chosen = {"evse": str(hours.key_of("evse", evse))} if evse else {}
+    query = {"from": FIRST, "to": LAST, **chosen, **query}
+    return Asked("/station", query, "en", ["test"], FEED, FEED.newest_at, draws=False)
+
+
+def figures(page: Page) -> dict[str, float | int | None]:
+    return {figure.id: figure.raw for figure in page.figures}
+
+
+def test_station__figures_follow_the_evse_that_is_chosen(reader: Reader) -> None:
+    whole, busy, idle = (station.page(asked(evse), reader) for evse in ("", "busy", "idle"))
+    assert [figures(page)["sessions"] for page in (whole, busy, idle)] == [1, 1, 0]
+    assert [figures(page)["dwell"] for page in (whole, busy, idle)] == [DWELL_S, DWELL_S, None]
+    for page, name in ((busy, "DE*TST*Ebusy"), (idle, "DE*TST*Eidle")):
+        assert {figure.period for figure in page.figures} == {
+            f"{name}, 11 Jan 2022\u00a0– 12 Jan 2022"
+        }
+
+
+def test_station__days_follow_the_evse_that_is_chosen(reader: Reader) -> None:
+    counts = {}
+    for evse in ("", "busy", "idle"):
+        table = station.page(asked(evse), reader).table("days")
+        assert table
+        counts[evse] = [(row["evse_count"], row["session_count"]) for row in table.rows]
+    # Newest first; a session counts on the local day on which it began.
+    assert counts == {"": [(2, 0), (2, 1)], "busy": [(1, 0), (1, 1)], "idle": [(1, 0), (1, 0)]}
+
+
+def test_station__a_session_that_began_before_the_period_counts_as_ended_in_it(
+    reader: Reader,
+) -> None:
+    second = station.page(asked("busy", **{"from": LAST}), reader)
+    assert (figures(second)["sessions"], figures(second)["dwell"]) == (0, DWELL_S)
+
+
+def test_station__days_of_its_evses_add_up_to_its_own(reader: Reader) -> None:
+    key = hours.key_of("station", "s1")
+    window = {"window_start": datetime(2022, 1, 10, 23), "window_end": datetime(2022, 1, 12, 23)}
+    with reader.reading() as rows:
+        whole = rows(
+            "dashboard/station_days",
+            station_key=key, from_date=datetime(2022, 1, 11), to_date=datetime(2022, 1, 12),
+        )  # fmt: skip
+        each = rows(
+            "dashboard/station_evse_days", station_key=key, time_zone="Europe/Berlin", **window
+        )
+    assert len(whole) == 2
+    assert len(each) == 4
+    for day in whole:
+        parts = [row for row in each if row["local_date"] == day["local_date"]]
+        for name in SUMS:
+            assert sum(part[name] for part in parts) == day[name], name
+
+
+def test_station__another_station_s_evse_is_left_out(reader: Reader) -> None:
+    whole = station.page(asked(), reader)
+    other = station.page(asked("elsewhere"), reader)
+    assert figures(other) == figures(whole)
