@@ -1,7 +1,7 @@
 """P8: Dagster's share of one hourly run, against the work itself.
 
 Belongs here: the measurement. The same hour is loaded as a run of the `load_hour` job, in process
-with a stored instance, and by calling the same functions without Dagster.
+with a stored instance, and by calling the same functions without Dagster, those of the checks too.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 from charging_assets.acquisition.archive import read_places
 from charging_assets.acquisition.hour import find_hour
+from charging_assets.checks.evaluate import found, opened
+from charging_assets.checks.registry import FRESHNESS, hourly_by_step
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.partitions import Hour
@@ -70,8 +72,8 @@ def _bare(lake: LocalLake, folder: Path, hours: list[Hour]) -> list[float]:
 
 
 def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
-    found = find_hour(lake, hour)
-    flat_hour = flatten(read_places(lake, found.keys))
+    archived = find_hour(lake, hour)
+    flat_hour = flatten(read_places(lake, archived.keys))
     files = []
     for table in FLAT_TABLES:
         rows = flat_hour[table.name]
@@ -82,7 +84,7 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
                 table,
                 hour,
                 rows,
-                archive_digest=found.digest,
+                archive_digest=archived.digest,
                 code_version=flat_version(),
             )
         )
@@ -90,6 +92,10 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
     for plan in derived_plans(hour):
         warehouse.apply(plan)
     publish(lake, warehouse, hour)
+    for rules in (*hourly_by_step().values(), FRESHNESS):
+        with opened(hour, lake, warehouse) as scene:
+            for rule in rules:
+                found(rule, scene)
 
 
 def _whole(lake: LocalLake, folder: Path, hours: list[Hour]) -> list[float]:
