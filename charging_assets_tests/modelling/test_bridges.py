@@ -27,6 +27,7 @@ OPENINGS = {
     "bar": _hours((6, "18:00", "02:30"), (7, "18:00", "02:00"), (1, "00:00", "01:00")),
     "feast": _hours(("holiday", "20:00", "04:00")),
     "shift": _hours((3, "06:00", "06:00")),
+    "market": _hours((3, "13:30:00", "23:59:00"), (4, "00:00", "23:59:59"), (5, "23:59", "23:59")),
 }
 
 
@@ -56,6 +57,10 @@ def test_openings__of_every_published_shape__are_rows_of_minutes() -> None:
     ]
     assert _openings(found, "feast") == [(8, 1200, 1440)]
     assert _openings(found, "shift") == [(3, 360, 1440), (4, 0, 360)]
+    # Forms that know no 24:00 say 23:59 and mean midnight.
+    assert _openings(found, "market") == [
+        (3, 810, 1440), (4, 0, 1440), (5, 1439, 1440), (6, 0, 1439),
+    ]  # fmt: skip
     holidays = "SELECT DISTINCT day_number FROM warehouse.bridge_station_opening WHERE is_holiday"
     assert rows(found, holidays) == [(8,)]
 

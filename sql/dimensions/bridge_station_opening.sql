@@ -92,13 +92,14 @@ told AS (
     FROM parts
 ),
 
+-- Forms that know no 24:00 say 23:59 and mean it.
 numbered AS (
     SELECT
         station_key,
         valid_from,
         CASE WHEN weekday = 'holiday' THEN 8 ELSE CAST(weekday AS INTEGER) END AS day_number,
         begin_min,
-        end_min
+        CASE WHEN end_min = 1439 AND begin_min < 1439 THEN 1440 ELSE end_min END AS end_min
     FROM told
 ),
 
