@@ -43,6 +43,8 @@ _ALPHA_2 = {
 _TIME = re.compile(r"([01]?\d|2[0-3]|24(?=:00)):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 _KEEP_CLEANED = 200_000
+# Whole numbers of 32 bits hold it, which the original model's tables have.
+_MOST = 1e9
 
 
 def text(length: int, *, upper: bool = False) -> Cleaner:
@@ -117,6 +119,14 @@ def number(value: Any) -> float | None:
     if not math.isfinite(result) or (isinstance(value, str) and "_" in value):
         raise BadValue("not_a_number")
     return result + 0.0
+
+
+def quantity(value: Any) -> float | None:
+    """A current, voltage or power: what is beyond any charger would overflow in somebody's sums."""
+    result = number(value)
+    if result is not None and abs(result) > _MOST:
+        raise BadValue("out_of_range")
+    return result
 
 
 def degrees(limit: float) -> Cleaner:
@@ -223,7 +233,7 @@ _BY_NAME: dict[str, Callable[[Column], Cleaner]] = {
 
 _BY_TYPE: dict[Type, Callable[[Column], Cleaner]] = {
     Type.TEXT: lambda column: text(column.length),
-    Type.DOUBLE: lambda column: number,
+    Type.DOUBLE: lambda column: quantity,
     Type.BOOLEAN: lambda column: boolean,
 }
 

@@ -61,6 +61,13 @@ def test_status_connectors__no_poll_is_lost_where_an_attribute_comes_back() -> N
     assert [row[0] for row in found] == [minute + SEEN for minute in told]
 
 
+def test_connector__one_number_that_no_charger_has_does_not_stop_the_others() -> None:
+    strange = builders.connector("strange", ampere="99999999999", voltage=1e300, max_power=22)
+    found = loaded({0: stand(connectors=[builders.connector("a"), strange])})
+    query = "SELECT id_connector, ampere, voltage, max_power FROM original.connector ORDER BY 1"
+    assert rows(found, query) == [("a", 32, 400, 22), ("strange", None, None, 22)]
+
+
 def test_status_connectors__one_that_came_later_was_not_there_before() -> None:
     told = {
         0: with_connectors("AVAILABLE", a="AVAILABLE"),
