@@ -1,18 +1,35 @@
 """Answers poll after poll: what changes from one to the next, and what stays in its place.
 
 Flattening does not look again at a record that has the same bytes in the same place as in the poll
-before; these hours are made so that this could go wrong.
+before; some of these hours are made so that this could go wrong.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets_tests.builders import answers, envelope, evse, poll, station
-from charging_assets_tests.preprocessing.test_flatten import assert_like_the_reference, assert_sound
+from charging_assets_tests.builders import (
+    answers,
+    connector,
+    envelope,
+    evse,
+    flattened,
+    place,
+    poll,
+    station,
+)
+from charging_assets_tests.preprocessing.flat_hours import (
+    TABLES,
+    assert_like_the_reference,
+    assert_sound,
+    one,
+    rows,
+)
 
 # Few ids, so that keys are repeated within an answer and move between its records.
 _EVSES = st.builds(
@@ -65,3 +82,96 @@ def test_flatten__a_key_that_is_doubled_in_one_poll_only_is_rejected_in_that_one
     hour = assert_like_the_reference(answers(*polls))
     rejected = [row["station_rejected_count"] for row in hour["flat_polls"].to_pylist()]
     assert rejected == [0, 0, 1, 1, 0]
+
+
+def swapped(body: bytes) -> bytes:
+    answer = json.loads(body)
+    for record in answer["data"]:
+        record["evses"].reverse()
+        for part in record["evses"]:
+            part["connectors"].reverse()
+            part["capabilities"].reverse()
+    answer["data"].reverse()
+    return json.dumps(answer).encode()
+
+
+def test_flatten__an_order_that_changes_makes_no_new_state() -> None:
+    parts = [connector("c"), connector("d", max_power=50)]
+    body = envelope(
+        station("s", [evse("e", parts, capabilities=["B", "A"]), evse("f")]), station("t")
+    )
+    hour = flattened((poll(0), {"koeln": body}), (poll(10), {"koeln": swapped(body)}))
+    sizes = [hour[n].num_rows for n in ("flat_stations", "flat_evses", "flat_connectors")]
+    assert sizes == [2, 3, 4]
+    assert {row["poll_count"] for row in rows(hour, "flat_connectors")} == {2}
+
+
+def test_flatten__polls_of_one_state_are_counted_however_it_was_spelled() -> None:
+    tidy, untidy = envelope(station(name="A B")), envelope(station(name=" A  B"))
+    bodies = (tidy, untidy, tidy, untidy, untidy)
+    hour = flattened(*((poll(10 * n), {"koeln": body}) for n, body in enumerate(bodies)))
+    row = one(hour, "flat_stations")
+    assert (row["slot_at"].minute, row["last_slot_at"].minute, row["poll_count"]) == (0, 40, 5)
+    assert one(hour, "flat_connectors")["poll_count"] == 5
+
+
+def test_flatten__a_state_that_comes_back_is_one_row_from_first_to_last() -> None:
+    old, new = envelope(station()), envelope(station(name="New"))
+    hour = flattened(*((poll(m), {"koeln": b}) for m, b in ((0, old), (10, new), (20, old))))
+    states = {row["name"]: row for row in rows(hour, "flat_stations")}
+    told = {
+        n: (r["slot_at"].minute, r["last_slot_at"].minute, r["poll_count"])
+        for n, r in states.items()
+    }
+    assert told == {"Station s1": (0, 20, 2), "New": (10, 10, 1)}
+
+
+def test_flatten__a_status_alone_is_no_attribute_state() -> None:
+    bodies = [
+        envelope(station("s", [evse("e", [connector("c", status=status)], status=status)]))
+        for status in ("AVAILABLE", "CHARGING")
+    ]
+    hour = flattened((poll(0), {"koeln": bodies[0]}), (poll(10), {"koeln": bodies[1]}))
+    assert [hour[n].num_rows for n in TABLES[1:5]] == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "failed", "ordinals"),
+    [
+        ((0, 10, 20), (), [1, 2, 3]),
+        ((0, 20, 30), (), [1, 2, 3]),
+        ((0, 25), (), [1, 2]),
+        ((0, 25 + 1 / 60), (), [1, 3]),
+        ((0, 10, 20), (10,), [1, 2]),
+        ((0, 10, 20, 30), (10, 20), [1, 3]),
+        ((0, 30, 40), (), [1, 3, 4]),
+        ((40,), (), [1]),
+        ((0, 10), (0,), [1]),
+    ],
+)
+def test_flatten__ordinals_tell_neighbours_from_gaps(
+    minutes: tuple[float, ...], failed: tuple[int, ...], ordinals: list[int]
+) -> None:
+    good = envelope(station())
+    hour = flattened(
+        *(
+            (poll(m), {"koeln": place("koeln", None, "timeout") if m in failed else good})
+            for m in minutes
+        )
+    )
+    assert [row["poll_ordinal"] for row in rows(hour, "flat_status")] == ordinals
+
+
+def test_flatten__an_absent_evse_leaves_a_hole_in_the_ordinals() -> None:
+    there, gone = envelope(station()), envelope()
+    hour = flattened(*((poll(m), {"koeln": b}) for m, b in ((0, there), (10, gone), (20, there))))
+    assert [row["poll_ordinal"] for row in rows(hour, "flat_status")] == [1, 3]
+
+
+def test_flatten__ordinals_count_each_place_by_itself() -> None:
+    good = envelope(station())
+    hour = flattened((poll(0), {"koeln": good}), (poll(10), {"bonn": good, "koeln": good}))
+    ordinals = {
+        (r["place"], r["slot_at"].minute): r["poll_ordinal"] for r in rows(hour, "flat_status")
+    }
+    assert ordinals == {("koeln", 0): 1, ("koeln", 10): 2, ("bonn", 10): 1}

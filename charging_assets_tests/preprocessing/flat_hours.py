@@ -1,0 +1,74 @@
+"""What tests ask of a flattened hour: its rows, and what holds of every hour.
+
+Belongs here: reading flat tables, their balance, the comparison with the plain reference. Does not
+belong here: answers (`builders`, and `made_answers` for those that Hypothesis makes).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from charging_assets.preprocessing.flatten import FlatHour, flatten
+from charging_assets.preprocessing.gate import violations
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets_tests.preprocessing import reference
+
+Rows = list[dict[str, Any]]
+TABLES = [table.name for table in FLAT_TABLES]
+
+
+def rows(hour: FlatHour, name: str, **equal: Any) -> Rows:
+    found = hour[name].to_pylist()
+    return [row for row in found if all(row[key] == value for key, value in equal.items())]
+
+
+def one(hour: FlatHour, name: str, **equal: Any) -> dict[str, Any]:
+    (row,) = rows(hour, name, **equal)
+    return row
+
+
+def codes(hour: FlatHour) -> list[tuple[str, str, str]]:
+    return [(row["entity"], row["pointer"], row["code"]) for row in rows(hour, "flat_rejects")]
+
+
+def assert_sound(hour: FlatHour) -> None:
+    """What holds of every hour: the gate lets it through, it is in order, and records balance."""
+    for table in FLAT_TABLES:
+        assert violations(table, hour[table.name]) == []
+        keys = [[row[name] for name in table.order] for row in hour[table.name].to_pylist()]
+        assert keys == sorted(keys), f"{table.name} is not in its order"
+    assert_balanced(hour)
+
+
+def assert_balanced(hour: FlatHour) -> None:
+    polls = rows(hour, "flat_polls")
+    statuses = Counter((r["place"], r["slot_at"]) for r in rows(hour, "flat_status"))
+    rejects = rows(hour, "flat_rejects")
+    rejected = Counter((r["place"], r["slot_at"], r["severity"], r["entity"]) for r in rejects)
+    fields = Counter((r["place"], r["slot_at"], r["severity"]) for r in rejects)
+    for row in polls:
+        where = row["place"], row["slot_at"]
+        assert row["evse_count"] - row["evse_rejected_count"] == statuses.pop(where, 0)
+        assert row["field_rejected_count"] == fields[(*where, "field")]
+        for entity in ("station", "evse", "connector"):
+            assert row[f"{entity}_rejected_count"] == rejected[(*where, "record", entity)]
+    assert not statuses
+    for entity in ("station", "evse", "connector"):
+        loaded: Counter[str] = Counter()
+        for row in rows(hour, f"flat_{entity}s"):
+            loaded[row["place"]] += row["poll_count"]
+        kept: Counter[str] = Counter()
+        for row in polls:
+            kept[row["place"]] += row[f"{entity}_count"] - row[f"{entity}_rejected_count"]
+        assert +loaded == +kept, entity
+
+
+def assert_like_the_reference(found: list[Any]) -> FlatHour:
+    hour, expected = flatten(iter(found)), reference.flatten(found)
+    for name in TABLES:
+        ours = [{k: v for k, v in row.items() if k != "fragment"} for row in rows(hour, name)]
+        columns = list(ours[0]) if ours else []
+        theirs = [{k: row[k] for k in columns} if columns else row for row in expected[name]]
+        assert ours == theirs, name
+    return hour

@@ -1,0 +1,100 @@
+"""A slot's answers as a poll: which one counts, when it was, and which fields it came with."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from charging_assets_tests.builders import (
+    SLOT,
+    connector,
+    envelope,
+    evse,
+    flattened,
+    place,
+    poll,
+    station,
+)
+from charging_assets_tests.preprocessing.flat_hours import assert_sound, codes, one, rows
+
+
+def _try(second: int, body: bytes | None, outcome: str = "ok") -> tuple[Any, dict[str, Any]]:
+    begun = SLOT + timedelta(seconds=second)
+    return poll(started_at=begun), {"koeln": place("koeln", body, outcome, requested_at=begun)}
+
+
+FIRST, SECOND = envelope(station("first")), envelope(station("second"))
+
+
+@pytest.mark.parametrize(
+    ("tries", "kept", "outcome"),
+    [
+        ([_try(1, FIRST), _try(2, SECOND)], ["first"], "ok"),
+        ([_try(1, None, "timeout"), _try(2, FIRST), _try(3, SECOND)], ["first"], "ok"),
+        ([_try(1, b"<html>"), _try(2, FIRST)], ["first"], "ok"),
+        ([_try(1, b"<html>"), _try(2, None, "timeout")], [], "bad_body"),
+        ([_try(1, None, "timeout"), _try(2, b"<html>")], [], "timeout"),
+        ([_try(1, envelope()), _try(2, FIRST)], [], "ok"),
+        ([_try(1, FIRST, "http_error"), _try(2, SECOND)], ["second"], "ok"),
+    ],
+)
+def test_flatten__the_earliest_good_answer_of_a_slot_counts(
+    tries: list[Any], kept: list[str], outcome: str
+) -> None:
+    for order in itertools.permutations(tries):
+        hour = flattened(*order)
+        assert_sound(hour)
+        assert [row["station_id"] for row in rows(hour, "flat_stations")] == kept
+        row = one(hour, "flat_polls")
+        assert (row["outcome"], row["answer_count"]) == (outcome, len(tries))
+
+
+def test_flatten__a_failed_poll_is_a_row_without_records() -> None:
+    failure = place("koeln", b"busy", "http_error", http_status=503, elapsed_ms=12)
+    row = one(flattened((poll(), {"koeln": failure})), "flat_polls")
+    assert (row["outcome"], row["http_status"], row["elapsed_ms"]) == ("http_error", 503, 12)
+    assert (row["station_count"], row["schema_fingerprint"], row["body_bytes"]) == (0, None, 4)
+
+
+@pytest.mark.parametrize(
+    ("published", "observed"),
+    [
+        ("2022-01-11T21:00:05+01:00", "2022-01-11T20:00:05"),
+        ("2022-01-11T21:00:05", "2022-01-11T20:00:05"),
+        ("2022-07-11T21:00:05", "2022-07-11T19:00:05"),
+        ("2022-01-11T20:00:05Z", "2022-01-11T20:00:05"),
+        (None, None),
+    ],
+)
+def test_flatten__the_sources_own_time_is_utc(published: Any, observed: str | None) -> None:
+    row = one(flattened((poll(), {"koeln": envelope(at=published)})), "flat_polls")
+    assert (row["observed_at"] and row["observed_at"].isoformat()) == observed
+    assert row["field_rejected_count"] == 0
+
+
+@pytest.mark.parametrize(
+    "published", ["yesterday", 1641934805, True, [], "0001-01-01T00:00:00+23:59"]
+)
+def test_flatten__a_time_that_is_none_is_recorded(published: Any) -> None:
+    hour = flattened((poll(), {"koeln": envelope(station(), at=published)}))
+    assert codes(hour) == [("poll", "/timestamp", "bad_timestamp")]
+    assert one(hour, "flat_status")["observed_at"] is None
+
+
+@pytest.mark.fault(
+    "Fields that come, go or have another name",
+    area="answers",
+)
+def test_flatten__the_fingerprint_changes_with_the_field_names_alone() -> None:
+    def fingerprint(*stations: Any) -> int:
+        row = one(flattened((poll(), {"koeln": envelope(*stations)})), "flat_polls")
+        found: int = row["schema_fingerprint"]
+        return found
+
+    plain = fingerprint(station("1"), station("2"))
+    assert fingerprint(station("3")) == plain
+    assert fingerprint(station("1", brand="x")) != plain
+    assert fingerprint(station("1", [evse("e", [connector("c", new=1)])])) != plain
