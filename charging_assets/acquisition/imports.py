@@ -14,7 +14,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,11 +57,16 @@ class ImportReport:
 
 
 def import_paths(
-    lake: Lake, feed: Feed, paths: Iterable[Path], names_in: str | None = None
+    lake: Lake,
+    feed: Feed,
+    paths: Iterable[Path],
+    names_in: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> ImportReport:
     """Import files, folders of files and zips. Importing the same again changes nothing."""
     report = ImportReport()
     for found in (found for path in paths for found in found_in(path)):
+        progress(found.name)
         if found.problem is not None:
             report.problems[found.path] = found.problem
         elif found.content is None:
@@ -188,12 +193,16 @@ def _published_at(feed: Feed, body: bytes) -> datetime | None:
 
 
 def _slot_of(feed: Feed, name: str, published: list[datetime], names_in: str | None) -> datetime:
-    """The file's own time in UTC, unfloored: by its name, else by its earliest answer."""
+    """The file's own time in UTC, unfloored: by its name, else by its earliest answer.
+
+    A clock that is far from the others' says nothing.
+    """
     named = _NAMED_TIME.match(name)
     if named is None:
         if not published:
             raise CannotImport("neither the file's name nor any answer in it says the time")
-        return min(published)
+        usual = _middle(published)
+        return min(instant for instant in published if abs(instant - usual) <= _NEAR)
     try:
         told = datetime.strptime(named[1], "%Y%m%d_%H%M%S")
     except ValueError:
@@ -206,7 +215,7 @@ def _slot_of(feed: Feed, name: str, published: list[datetime], names_in: str | N
             f"{named[1]} in the file's name is ambiguous (the clocks changed), and no answer in "
             "it says the offset"
         )
-    answered = sorted(published)[len(published) // 2]
+    answered = _middle(published)
     nearest = min(readings, key=lambda reading: abs(reading - answered))
     if names_in is None and _is_rather_utc(told, nearest, answered):
         raise CannotImport(
@@ -214,6 +223,10 @@ def _slot_of(feed: Feed, name: str, published: list[datetime], names_in: str | N
             f"UTC. Say --names-in UTC, or --names-in {feed.time_zone} if they are wrong"
         )
     return nearest
+
+
+def _middle(instants: list[datetime]) -> datetime:
+    return sorted(instants)[len(instants) // 2]
 
 
 def _is_rather_utc(told: datetime, local: datetime, answered: datetime) -> bool:

@@ -42,7 +42,9 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.acquisition.imports import import_paths
 
     feed = _feed(arguments.feed, load_feeds())
-    report = import_paths(deployments.storage().lake, feed, arguments.paths, arguments.names_in)
+    lake = deployments.storage().lake
+    with show.count("importing") as tell:
+        report = import_paths(lake, feed, arguments.paths, arguments.names_in, tell)
     if arguments.json:
         show.print_json(
             {

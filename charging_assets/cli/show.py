@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -88,6 +88,23 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Step]:
 
     with bar:
         yield step
+
+
+@contextmanager
+def count(label: str) -> Iterator[Callable[[str], None]]:
+    """On a terminal, a line that counts what is told and shows the last of it."""
+    from rich.markup import escape
+
+    told = 0
+
+    def tell(what: str) -> None:
+        nonlocal told
+        told += 1
+        line.update(f"{label} {told:,}  {escape(what)}")
+
+    # Elsewhere rich shows nothing.
+    with err().status(label) as line:
+        yield tell
 
 
 def runs_of(hours: Iterable[Hour]) -> list[tuple[Hour, Hour, int]]:

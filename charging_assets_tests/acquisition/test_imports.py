@@ -238,6 +238,16 @@ def test_read_file__one_stopped_clock_does_not_resolve_a_name(feed: Feed) -> Non
     assert poll.slot_at == at("2021-10-31T01:30:00+00:00")
 
 
+def test_read_file__one_stopped_clock_does_not_tell_the_time_of_the_others(feed: Feed) -> None:
+    told = {
+        "bonn": envelope(at="2022-01-11T21:58:23+01:00"),
+        "kiel": envelope(at="2021-03-01T00:00:00+01:00"),
+        "koeln": BODY,
+    }
+    poll, _ = read_file(feed, "cities.json", cities(**told))
+    assert poll.slot_at == at("2022-01-11T20:58:22+00:00")
+
+
 def test_read_file__an_ambiguous_name_that_nothing_resolves_is_refused(feed: Feed) -> None:
     with pytest.raises(CannotImport, match="ambiguous"):
         read_file(feed, "20211031_023000_x.json", cities(koeln=envelope(at=None)))
