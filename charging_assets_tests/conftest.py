@@ -13,6 +13,11 @@ pytest_plugins = [
     "charging_assets_tests.testbed.fixtures",
 ]
 
+# What these assert is told as what tests assert is: with what differs.
+pytest.register_assert_rewrite(
+    "charging_assets_tests.cli.shell", "charging_assets_tests.preprocessing.flat_hours"
+)
+
 _REPOSITORY = Path(__file__).parent.parent
 
 # Derandomized, so that a run in CI repeats; `--hypothesis-profile=explore` looks further.

@@ -15,8 +15,8 @@ from dagster import AssetKey, DagsterInstance
 from charging_assets import dagster_home, deployments
 from charging_assets.cli import main
 from charging_assets.schemas.catalog import TABLES
+from charging_assets_tests.cli.shell import Shell, in_home
 from charging_assets_tests.modelling.hours import digests
-from charging_assets_tests.test_cli import Shell, in_home
 from charging_assets_tests.upgrades.make_home import HOMES
 
 pytestmark = pytest.mark.slow

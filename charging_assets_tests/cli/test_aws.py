@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets_tests.test_cli import FIRST, SCALE, Shell, in_home, states
+from charging_assets_tests.cli.shell import FIRST, SCALE, Shell, in_home, states
 from charging_assets_tests.testbed.bed import Bed, environment
 
 pytestmark = pytest.mark.slow

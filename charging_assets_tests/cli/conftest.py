@@ -1,0 +1,55 @@
+"""Homes: one without anything, one with two hours that were simulated and loaded."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from charging_assets.cli import main
+from charging_assets_tests.cli.shell import SCALE, Shell, in_home
+
+
+@pytest.fixture(scope="session")
+def first_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with two simulated hours, loaded by the commands themselves."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        in_home(home, patch)
+        assert main(["simulate", "--hours", "2", "--scale", SCALE]) == 0
+        assert main(["load"]) == 0
+    return home
+
+
+@pytest.fixture(scope="module")
+def loaded_home(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Such a home for a module's tests; what one takes away its next `load` brings back."""
+    return shutil.copytree(first_home, tmp_path_factory.mktemp("copied") / "home")
+
+
+@pytest.fixture
+def loaded(
+    loaded_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    in_home(loaded_home, monkeypatch)
+    return Shell(loaded_home, capsys)
+
+
+@pytest.fixture
+def empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    in_home(tmp_path, monkeypatch)
+    return Shell(tmp_path, capsys)
+
+
+@pytest.fixture
+def became(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The command lines that this process would have become."""
+    lines: list[list[str]] = []
+    monkeypatch.setattr(signal, "signal", lambda _number, _handler: None)
+    monkeypatch.setattr(os, "execv", lambda _program, line: lines.append(line))
+    return lines

@@ -1,0 +1,60 @@
+"""`doctor`: a sound home, and each thing that can be wrong with one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from charging_assets_tests.cli.shell import SECOND, Shell, states
+
+
+def test_doctor__healthy_home_passes_every_check(loaded: Shell) -> None:
+    found = loaded.json("doctor")
+    assert {s for s in states(found).values() if s != "ok"} <= {"warning"}, found
+    assert states(found)["ledger"] == states(found)["warehouse"] == "ok"
+    assert loaded.run("doctor") == 0
+    assert "the warehouse has all rows of every archived hour" in loaded.out
+
+
+def test_doctor__empty_home_has_nothing_to_complain_of(empty: Shell) -> None:
+    assert "failed" not in states(empty.json("doctor")).values()
+
+
+def test_doctor__names_a_feed_file_that_is_wrong(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = empty.home / "feeds.toml"
+    wrong.write_text("[feeds.chargecloud]\ncadence_s = 7\n")
+    monkeypatch.setenv("CHARGING_FEEDS", str(wrong))
+    assert empty.run("doctor") == 1
+    assert str(wrong) in empty.out
+    assert "cadence cannot be" in empty.out.replace("\n", " ")
+
+
+def test_doctor__names_who_holds_the_warehouse(loaded: Shell) -> None:
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(loaded.home / "warehouse.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        assert loaded.run("doctor") == 1
+        assert f"process {holder.pid}" in loaded.out.replace("\n", " ")
+    finally:
+        holder.communicate(b"\n")
+
+
+@pytest.mark.slow
+def test_doctor__rows_that_the_ledger_counts_and_the_table_lacks_fail(loaded: Shell) -> None:
+    gone = "DELETE FROM warehouse.fact_poll WHERE slot_at < :start"
+    loaded.storage.warehouse.execute((gone, {"start": SECOND.start.replace(tzinfo=None)}))
+    found = {each["check"]: each for each in loaded.json("doctor")}
+    assert found["ledger"]["state"] == "failed"
+    assert "1 hour lost rows: 2026-01-12T00" in found["ledger"]["said"]
+    assert loaded.run("load") == 0
+    assert states(loaded.json("doctor"))["ledger"] == "ok"

@@ -1,0 +1,83 @@
+"""`load`: what is lacking, what is asked for, what is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell, in_a_process
+
+
+def test_load__second_time_is_a_no_op_without_dagster(loaded: Shell) -> None:
+    said = in_a_process(
+        loaded.home,
+        """
+        import sys
+        from charging_assets.cli import main
+        assert main(["load"]) == 0
+        print("dagster" in sys.modules)
+        """,
+    )
+    assert said.splitlines()[0].startswith("nothing to load")
+    assert said.splitlines()[1] == "False"
+
+
+LOSSES = {
+    "fact rows": "DELETE FROM warehouse.fact_status WHERE slot_at >= :start",
+    "staged rows": "DELETE FROM staging.flat_status WHERE slot_at >= :start",
+    "ledger row": "DELETE FROM ops.ledger WHERE asset = 'fact_poll' AND slot_at >= :start",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+def test_load__restores_what_was_lost_and_nothing_else(loaded: Shell, loss: str) -> None:
+    counts = "SELECT COUNT(*) AS n, MIN(slot_at) AS first_at FROM warehouse.fact_status"
+    warehouse = loaded.storage.warehouse
+    before = warehouse.query(counts).to_pylist()
+    warehouse.execute((LOSSES[loss], {"start": SECOND.start.replace(tzinfo=None)}))
+    report = loaded.json("load")
+    assert [each["hour"] for each in report["loaded"]] == [SECOND.key]
+    assert report["failed"] == []
+    assert warehouse.query(counts).to_pylist() == before
+    assert loaded.json("load")["loaded"] == []
+
+
+@pytest.mark.slow
+def test_load__range_loads_whatever_the_ledger_says_and_names_what_is_missing(
+    loaded: Shell,
+) -> None:
+    assert loaded.run("load", "--from", SECOND.key, "--to", "2026-01-12T04") == 0
+    assert "not loaded: 2026-01-12T02 to 2026-01-12T04 (3)" in loaded.out
+    assert "1 hour loaded" in loaded.out
+    # Dagster's own log would drown the progress.
+    assert "STEP_" not in loaded.err
+    assert f"{SECOND}" in loaded.err
+    assert "(asked for)" in loaded.err
+
+
+def test_load__range_without_any_archived_poll_fails(loaded: Shell) -> None:
+    asked = ("load", "--from", "2026-03-01T00", "--to", "2026-03-01T01")
+    assert loaded.run(*asked) == 1
+    assert "not loaded: 2026-03-01T00 to 2026-03-01T01 (2)" in loaded.out
+    assert loaded.json(*asked)["missing"] == ["2026-03-01T00", "2026-03-01T01"]
+
+
+def test_load__range_that_ends_before_it_begins_is_refused(loaded: Shell) -> None:
+    assert loaded.run("load", "--from", SECOND.key, "--to", FIRST.key) == 2
+    assert "ends before it begins" in loaded.err
+
+
+@pytest.mark.slow
+def test_load__damaged_object_fails_its_hour_alone(empty: Shell) -> None:
+    assert empty.run("simulate", "--hours", "2", "--scale", SCALE) == 0
+    damaged = hours_archived(empty.storage.lake)[FIRST][0]
+    Path(empty.storage.lake.uri(damaged)).write_bytes(b"not zstd")
+    assert empty.run("load") == 1
+    assert f"{FIRST}  failed: flat_tables:" in empty.err
+    assert damaged in empty.err
+    assert "1 hour loaded" in empty.out
+    assert "1 hour failed: 2026-01-12T00" in empty.out
+    assert [each["hour"] for each in empty.json("status")["pending"]] == [FIRST.key]

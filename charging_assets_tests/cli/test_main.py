@@ -1,0 +1,64 @@
+"""The parser: quick help, wrong usage refused, errors told in a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from charging_assets import deployments
+from charging_assets.cli import main
+from charging_assets_tests.cli.shell import Shell, in_a_process
+
+
+@pytest.mark.parametrize("command", [[], ["load"], ["demo"], ["live"], ["doctor"]])
+def test_help__imports_nothing_heavy(command: list[str], tmp_path: Path) -> None:
+    said = in_a_process(
+        tmp_path,
+        f"""
+        import sys
+        from charging_assets.cli import main
+        try:
+            main({[*command, "--help"]!r})
+        except SystemExit as end:
+            assert end.code == 0
+        heavy = {{"dagster", "pandas", "pyarrow", "duckdb", "numpy", "requests", "rich"}}
+        print("HEAVY:", sorted(heavy & set(sys.modules)))
+        """,
+    )
+    assert "usage: charging-assets" in said
+    assert "HEAVY: []" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required: COMMAND"),
+        (["load", "--from", "yesterday"], "'yesterday' is not an hour; give UTC hours as"),
+        (["simulate", "--hours", "0"], "'0' is not a whole number from 1"),
+        (["simulate", "--hours", "1", "--scale", "nan"], "'nan' is not a number above 0"),
+        (["ui", "--port", "99999"], "'99999' is not a port"),
+    ],
+)
+def test_main__wrong_usage_is_refused(empty: Shell, arguments: list[str], said: str,
+                                      capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_main__unknown_deployment_is_told_in_a_line(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARGING_DEPLOYMENT", "moon")
+    assert empty.run("status") == 2
+    assert empty.err == "error: CHARGING_DEPLOYMENT is 'moon'; this version has: local, aws\n"
+
+
+def test_main__debug_raises_what_is_otherwise_told(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARGING_DEPLOYMENT", "moon")
+    with pytest.raises(deployments.DeploymentError):
+        main(["status", "--debug"])

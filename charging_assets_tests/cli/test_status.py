@@ -1,0 +1,77 @@
+"""`status`: what is loaded, missing, missed, too old, and how long the disk lasts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from charging_assets.acquisition.missed import record_missed
+from charging_assets_tests import builders
+from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell
+
+
+def test_status__empty_home_says_how_to_begin(empty: Shell) -> None:
+    assert empty.run("status") == 0
+    assert "The archive is empty." in empty.out
+    assert empty.json("status")["feeds"] == []
+    assert list(empty.home.iterdir()) == []
+
+
+def test_status__tells_what_is_loaded_missing_and_missed(loaded: Shell) -> None:
+    record_missed(loaded.storage.lake, "simulated", SECOND.end, "a test")
+    # Noted, and archived after all.
+    record_missed(loaded.storage.lake, "simulated", SECOND.start, "a test")
+    found = loaded.json("status")
+    (feed,) = found["feeds"]
+    assert found["pending"] == []
+    assert (feed["feed"], feed["hours_archived"], feed["hours_loaded"]) == ("simulated", 2, 2)
+    assert (feed["polls"], feed["missed_slots"], feed["hours_missing"]) == (12, 1, [])
+    assert feed["last_poll_at"].startswith("2026-01-12T01:50:")
+    assert feed["newest_loaded_at"] == "2026-01-12T01:50:00+00:00"
+    assert loaded.run("status") == 0
+    assert "hours archived  2 (2026-01-12T00 to 2026-01-12T01 UTC)" in loaded.out
+
+
+def test_status__without_a_warehouse_tells_gaps_and_pending_hours(empty: Shell) -> None:
+    for start in (FIRST.key, "2026-01-12T03"):
+        empty.run("simulate", "--hours", "1", "--scale", SCALE, "--start", start)
+    found = empty.json("status")
+    assert found["feeds"][0]["hours_missing"] == ["2026-01-12T01", "2026-01-12T02"]
+    assert found["feeds"][0]["hours_loaded"] == 0
+    assert found["pending"][0] == {"hour": FIRST.key, "reason": "staged_tables is not loaded"}
+
+
+@pytest.mark.fault(
+    "Daemon and poller are dead",
+    "the check from outside turns red, with neither Dagster nor a warehouse",
+    area="time",
+)
+@pytest.mark.parametrize(("age_min", "code"), [(5, 0), (29, 0), (31, 2)])
+def test_status__max_age_turns_red_without_dagster_or_warehouse(
+    empty: Shell, age_min: int, code: int
+) -> None:
+    slot_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=age_min)
+    header = builders.poll(feed="chargecloud", slot_at=slot_at)
+    builders.archived(empty.storage.lake, header, {"koeln": b"{}"})
+    assert empty.run("status", "--max-age", "30m") == code
+    assert empty.out.startswith("CRITICAL: chargecloud was last" if code else "OK: chargecloud was")
+    assert ("allowed are 30 min" in empty.out) == bool(code)
+    assert empty.json("status", "--max-age", "30m")["ok"] is not bool(code)
+    assert [path.name for path in empty.home.iterdir()] == ["lake"]
+
+
+def test_status__max_age_of_a_feed_that_was_never_polled_is_red(empty: Shell) -> None:
+    assert empty.run("status", "--max-age", "1d") == 2
+    assert empty.out == "CRITICAL: chargecloud was never polled, allowed are 1440 min\n"
+
+
+def test_status__forecasts_how_long_the_disk_lasts(loaded: Shell) -> None:
+    disk = loaded.json("status")["disk"]
+    files = {path: path.stat().st_size for path in loaded.home.rglob("*") if path.is_file()}
+    raw = sum(size for path, size in files.items() if "/lake/raw/" in str(path))
+    assert disk["parts"]["raw"] == raw > 0
+    assert disk["parts"]["warehouse"] == (loaded.home / "warehouse.duckdb").stat().st_size
+    assert disk["days_left"] == disk["free"] // disk["bytes_a_day"]
+    assert loaded.run("status") == 0
+    assert "\n  grows by " in loaded.out

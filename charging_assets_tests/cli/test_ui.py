@@ -1,0 +1,54 @@
+"""`ui`: Dagster on this machine alone, in a home that is the user's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance
+
+from charging_assets import dagster_home, deployments
+from charging_assets_tests.cli.shell import Shell
+
+
+def test_ui__starts_dagster_on_this_machine_alone_and_polls_nothing(
+    empty: Shell, became: list[list[str]]
+) -> None:
+    empty.run("ui", "--port", "3999")
+    ((*_, dev, workspace_option, workspace, host_option, host, port_option, port),) = became
+    assert (dev, host_option, host, port_option, port) == (
+        "dev", "--host", "127.0.0.1", "--port", "3999",
+    )  # fmt: skip
+    assert workspace_option == "--workspace"
+    assert Path(workspace).is_file()
+    assert os.environ["CHARGING_LIVE"] == ""
+    assert os.environ["DAGSTER_HOME"] == str(empty.home / "dagster")
+
+
+def test_dagster_home__is_made_once_and_then_the_user_s(empty: Shell) -> None:
+    settings = dagster_home.prepare() / dagster_home.SETTINGS
+    with DagsterInstance.from_config(str(settings.parent)) as instance:
+        assert not instance.telemetry_enabled
+        assert instance.run_monitoring_enabled
+        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+        assert instance.run_retries_enabled
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+        assert instance.run_monitoring_max_runtime_seconds == 3600
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 4
+        assert instance.run_monitoring_settings["free_slots_after_run_end_seconds"] == 60
+    settings.write_text("telemetry:\n  enabled: false\n")
+    dagster_home.prepare()
+    assert settings.read_text() == "telemetry:\n  enabled: false\n"
+
+
+def test_dagster_home__that_the_user_chose_is_left_as_it_is(
+    empty: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own"
+    monkeypatch.setenv("DAGSTER_HOME", str(own))
+    with pytest.raises(deployments.DeploymentError, match="which is no folder"):
+        dagster_home.prepare()
+    own.mkdir()
+    assert dagster_home.prepare() == own
+    assert list(own.iterdir()) == []
