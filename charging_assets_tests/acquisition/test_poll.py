@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
@@ -44,12 +43,6 @@ FAULTS = {
     "to_other_host": (loopback.redirect("http://localhost:1/"), "redirect_refused"),
     "to_metadata": (loopback.redirect("http://169.254.169.254/"), "redirect_refused"),
 }
-
-
-@pytest.fixture
-def server() -> Iterator[Loopback]:
-    with Loopback() as running:
-        yield running
 
 
 def feed(server: Loopback, *places: str, **settings: Any) -> Feed:

@@ -1,0 +1,85 @@
+"""How long an answer may take, and how large it may be."""
+
+from __future__ import annotations
+
+import gzip
+import time
+
+import pytest
+
+from charging_assets.acquisition.client import fetch
+from charging_assets.acquisition.connections import Session
+from charging_assets_tests.acquisition import loopback
+from charging_assets_tests.acquisition.asking import LATE_S, SLACK_S, ask
+from charging_assets_tests.acquisition.loopback import Loopback, reply
+
+
+@pytest.mark.fault(
+    "An answer that drips, a byte at a time",
+    "it is cut off when its time is over, and so is the poll",
+    area="answers",
+)
+@pytest.mark.parametrize(
+    "behaviour",
+    [loopback.drip_body(), loopback.drip_headers(), loopback.silence()],
+    ids=["drip_body", "drip_headers", "silence"],
+)
+@pytest.mark.parametrize("is_budget", [False, True])
+def test_fetch__slow_answer_is_cut_off_in_time(
+    server: Loopback, behaviour: loopback.Behaviour, is_budget: bool
+) -> None:
+    server.behaviours["x"] = behaviour
+    began = time.monotonic()
+    place = ask(server, attempts=3, **{"budget_s" if is_budget else "place_timeout_s": LATE_S})
+    assert LATE_S <= time.monotonic() - began < LATE_S + SLACK_S
+    assert place.outcome == ("over_budget" if is_budget else "timeout")
+    assert server.paths() == ["/x"]
+
+
+def test_fetch__slow_answer_on_a_reused_connection_is_cut_off(server: Loopback) -> None:
+    server.behaviours["slow"] = loopback.drip_headers()
+    with Session("test/1", 4) as session:
+        began = time.monotonic()
+        outcomes = [
+            fetch(
+                session,
+                f"{server.url}/{path}",
+                slug=path,
+                place_timeout_s=LATE_S,
+                max_body_bytes=1000,
+                attempts=1,
+                deadline=began + 10,
+            ).outcome
+            for path in ("quick", "slow", "quick")
+        ]
+    assert outcomes == ["ok", "timeout", "ok"]
+    assert time.monotonic() - began < LATE_S + SLACK_S
+
+
+@pytest.mark.fault(
+    "A hundred megabytes, or a gzip bomb",
+    "the answer is too large, and memory stays below 64 MB with four of them at once",
+    area="answers",
+)
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        loopback.gzip_bomb(64),
+        loopback.gzip_bomb(64, 500),
+        loopback.large(20),
+        loopback.large(20, is_declared=False),
+    ],
+    ids=["bomb", "bomb_500", "declared", "chunked"],
+)
+def test_fetch__body_beyond_the_cap_is_too_large(
+    server: Loopback, behaviour: loopback.Behaviour
+) -> None:
+    server.behaviours["x"] = behaviour
+    place = ask(server)
+    assert (place.outcome, place.body) == ("too_large", None)
+
+
+def test_fetch__body_of_exactly_the_cap_is_ok(server: Loopback) -> None:
+    server.behaviours["x"] = reply(gzip.compress(b"a" * 100_000), Content_Encoding="gzip")
+    assert ask(server, max_body_bytes=100_000).outcome == "ok"
+    assert ask(server, max_body_bytes=99_999).outcome == "too_large"
