@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
-from collections.abc import Iterator, Mapping, MutableMapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from charging_assets.deployments import DeploymentError, home
@@ -112,23 +110,6 @@ def is_own(settings: Path) -> bool:
     said = hashlib.sha256(settings.read_bytes()).hexdigest()
     current = hashlib.sha256(_DEFAULT_SETTINGS.encode()).hexdigest()
     return said not in {current, *_FORMER_SETTINGS}
-
-
-@contextmanager
-def held_open(folder: Path, run_id: str) -> Iterator[None]:
-    """Where Dagster stores a run's events in SQLite: files that stay open as long as the block.
-
-    Dagster opens and closes them for each event, and who closes such a file last writes its log
-    back into it, which takes most of the time. Where events are stored elsewhere, nothing is held.
-    """
-    stores = folder / "history" / "runs"
-    with ExitStack() as held:
-        for path in (stores / "index.db", stores / f"{run_id}.db"):
-            if path.is_file():
-                connection = held.enter_context(closing(sqlite3.connect(path)))
-                # A connection that has read nothing has not opened the log.
-                connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
-        yield
 
 
 def workspace_file(environment: Mapping[str, str] = os.environ) -> Path:

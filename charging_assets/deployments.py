@@ -15,6 +15,7 @@ from typing import Any
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.feeds import load_feeds
 from charging_assets.acquisition.spool import Spool
+from charging_assets.event_files import of_each_run
 from charging_assets.storage.dialect import remember_in
 from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.memory import MemoryLake
@@ -92,6 +93,7 @@ def resources(chosen: Storage, feeds: Mapping[str, Any] | None = None) -> dict[s
         "lake": chosen.lake,
         "warehouse": chosen.warehouse,
         "spool": chosen.spool,
+        "event_files": of_each_run(),
         "feeds": load_feeds() if feeds is None else feeds,
         "raw_io_manager": RawArchiveIOManager(chosen.lake),
         "lake_io_manager": LakeIOManager(chosen.lake),

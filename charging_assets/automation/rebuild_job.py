@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,7 +21,6 @@ from charging_assets.automation.rebuild import (
     rebuild,
     work,
 )
-from charging_assets.dagster_home import held_open
 from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.partitions import Hour, naive
 from charging_assets.plurals import counted
@@ -68,15 +66,9 @@ def rebuild_stale_hours(
     config: RebuildConfig,
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
+    event_files: dg.ResourceParam[Any],
 ) -> None:
     """Bring all stale hours from raw objects to published files, in windows of a month."""
-    with held_open(Path(context.instance.root_directory), context.run_id):
-        _rebuild(context, config, lake, warehouse)
-
-
-def _rebuild(
-    context: dg.OpExecutionContext, config: RebuildConfig, lake: Lake, warehouse: Warehouse
-) -> None:
     first, last = (Hour.parse(key) if key else None for key in (config.first, config.last))
     asked = work(lake, warehouse, first, last, everything=config.everything)
     total, done, watcher = asked.steps, 0, _WATCHER.get()
