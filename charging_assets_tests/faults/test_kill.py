@@ -257,9 +257,9 @@ def test_kill__at_any_time_leaves_the_old_rows_or_the_new(scene: Scene) -> None:
     assert False in ends
 
 
+# Only staging is ever the first.
+@pytest.mark.parametrize("scene", ["staged_tables"], indirect=True)
 def test_kill__during_the_first_load_leaves_a_warehouse_that_can_be_loaded(scene: Scene) -> None:
-    if scene.asset != "staged_tables":
-        pytest.skip("only staging is ever the first")
     for number in (3, 60):
         path, ended = scene.killed(at=number, is_first=True)
         assert ended["signal"] == signal.SIGKILL
