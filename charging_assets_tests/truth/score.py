@@ -25,13 +25,13 @@ from zoneinfo import ZoneInfo
 from charging_assets.simulator.hostile import FIRST_ID
 from charging_assets.simulator.truth import Session, Truth
 from charging_assets.storage.warehouse import Warehouse
+from charging_assets_tests.truth.spans import Span, clip, joined, length, meets, without
 
 CADENCE_S = 600.0
 MARGIN = timedelta(days=1)
 # Around what hides a status, nothing is asked of sessions.
 SHADOW = timedelta(minutes=40)
 CLASSES = ("ac", "dc", "hpc")
-Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -117,14 +117,14 @@ def occupancy(
         if not rows:
             continue
         whole = (truth.end - truth.start).total_seconds()
-        operable = sum(whole - _length(hidden[uid]) for uid in own)
+        operable = sum(whole - length(hidden[uid]) for uid in own)
         seen = [
             part
             for uid in own
             for stay in stays[uid]
-            for part in _without(_clip(stay, truth.start, truth.end), hidden[uid])
+            for part in without(clip(stay, truth.start, truth.end), hidden[uid])
         ]
-        occupied = _length(seen)
+        occupied = length(seen)
         found[name] = Occupancy(
             told=float(sum(row["occupied"] for row in rows) / sum(row["operable"] for row in rows)),
             true=occupied / operable,
@@ -146,12 +146,12 @@ def sessions(warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()) 
         in_scope = [
             run
             for run in runs
-            if start <= run[0].started_at < end and not _meets(_span(run), hidden[uid])
+            if start <= run[0].started_at < end and not meets(_span(run), hidden[uid], SHADOW)
         ]
         mine = [
             row
             for row in told.get(uid, ())
-            if not _meets((row["started_before"], row["ended_after"]), hidden[uid])
+            if not meets((row["started_before"], row["ended_after"]), hidden[uid], SHADOW)
         ]
         for run in in_scope:
             matching = [row for row in mine if _touches(row, run)]
@@ -168,7 +168,7 @@ def sessions(warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()) 
     surplus += sum(
         int(uid) < FIRST_ID
         and start <= row["started_before"] < end
-        and not _meets((row["started_before"], row["ended_after"]), hidden[uid])
+        and not meets((row["started_before"], row["ended_after"]), hidden[uid], SHADOW)
         for uid, rows in told.items()
         if uid not in known
         for row in rows
@@ -204,9 +204,7 @@ def gaps(warehouse: Warehouse, unpolled: Sequence[Span], zone: str = "Europe/Ber
     days = rows = told = 0
     for day in sorted(_local_days(unpolled, zone)):
         start, end = (at.astimezone(UTC) for at in (day, _next(day)))
-        missed = _length(
-            _clip(gap, start, end) for gap in unpolled if gap[0] < end > start < gap[1]
-        )
+        missed = length(clip(gap, start, end) for gap in unpolled if gap[0] < end > start < gap[1])
         if missed <= 0.2 * (end - start).total_seconds():
             continue
         days += 1
@@ -306,44 +304,5 @@ def _hidden(truth: Truth, unpolled: Sequence[Span]) -> dict[str, list[Span]]:
     for outage in truth.outages:
         spans[outage.evse_uid].append((outage.started_at, outage.ended_at))
     for uid, own in spans.items():
-        spans[uid] = _joined(own)
+        spans[uid] = joined(own)
     return spans
-
-
-def _joined(spans: Iterable[Span]) -> list[Span]:
-    joined: list[Span] = []
-    for start, end in sorted(spans):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
-
-
-def _meets(span: Span, hidden: Iterable[Span]) -> bool:
-    return any(start - SHADOW < span[1] and end + SHADOW > span[0] for start, end in hidden)
-
-
-def _meet(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
-
-
-def _clip(span: Span, start: datetime, end: datetime) -> Span:
-    return max(span[0], start), min(span[1], end)
-
-
-def _without(span: Span, hidden: Iterable[Span]) -> list[Span]:
-    parts, at = [], span[0]
-    for start, end in hidden:
-        if end <= at or start >= span[1]:
-            continue
-        if start > at:
-            parts.append((at, start))
-        at = max(at, end)
-    if at < span[1]:
-        parts.append((at, span[1]))
-    return parts
-
-
-def _length(spans: Iterable[Span]) -> float:
-    return sum((end - start).total_seconds() for start, end in spans)
