@@ -1,4 +1,4 @@
-"""A server on loopback for each test that asks one."""
+"""A server on loopback for each test that asks one, and the feed of the original project."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from charging_assets.acquisition.feeds import Feed, load_feeds
 from charging_assets_tests.acquisition.loopback import Loopback
 
 
@@ -13,3 +14,8 @@ from charging_assets_tests.acquisition.loopback import Loopback
 def server() -> Iterator[Loopback]:
     with Loopback() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def feed() -> Feed:
+    return load_feeds()["chargecloud"]

@@ -1,0 +1,157 @@
+"""The asset of raw objects: when it asks an API, and when it never does."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from charging_assets import definitions, deployments
+from charging_assets.acquisition.archive import hours_archived, read
+from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.missed import missed_slots
+from charging_assets.partitions import Hour
+from charging_assets_tests import builders
+from charging_assets_tests.graphs import run, told_failure
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import HOUR, stand
+
+
+@dataclass
+class Api:
+    """An API on loopback that counts what it is asked."""
+
+    asked: list[str] = field(default_factory=list)
+    port: int = 0
+
+    def feed(self) -> Feed:
+        return Feed(
+            name="test",
+            kind="chargecloud",
+            base_url=f"http://127.0.0.1:{self.port}",
+            places=("bonn", "koeln"),
+            place_timeout_s=5,
+            poll_budget_s=20,
+            attempts=1,
+        )
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    told = Api()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told.asked.append(self.path)
+            body = builders.envelope(*stand(), at=datetime.now(UTC).isoformat())
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    told.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield told
+    server.shutdown()
+    server.server_close()
+
+
+def running_hour() -> Hour:
+    """The running hour, with time enough left in it for a poll."""
+    left = Hour.of(datetime.now(UTC)).end - datetime.now(UTC)
+    if left < timedelta(seconds=20):
+        time.sleep(left.total_seconds() + 0.1)
+    return Hour.of(datetime.now(UTC))
+
+
+def live(is_live: bool) -> dict[str, Any]:
+    return {"ops": {"raw_api_snapshots": {"config": {"live": is_live}}}}
+
+
+def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
+    storage = deployments.memory_storage()
+    defs = definitions.build(storage, feeds={"test": api.feed()})
+    hour = running_hour()
+    result = run(defs, hour, "poll")
+    assert result.success
+    assert sorted(api.asked) == ["/bonn", "/koeln"]
+    ((archived, (key,)),) = hours_archived(storage.lake).items()
+    assert archived == hour
+    answers = list(read(storage.lake, key))
+    assert [(a.place.slug, a.place.outcome, a.place.http_status) for a in answers] == [
+        ("bonn", "ok", 200),
+        ("koeln", "ok", 200),
+    ]
+    assert run(defs, hour, "load_hour").success
+    assert len(api.asked) == 2
+    assert storage.warehouse.query("SELECT COUNT(*) AS n FROM warehouse.fact_poll").to_pylist() == [
+        {"n": 2}
+    ]
+
+
+@pytest.mark.fault(
+    "An hour that is over is materialized",
+    "its archived polls are found, or the run fails; no API is asked",
+    area="time",
+)
+@pytest.mark.parametrize(
+    ("is_live", "told"),
+    [
+        (False, "no archived polls for 2022-01-11T20.*charging-assets import PATH"),
+        (
+            True,
+            "2022-01-11T20 is over, and the APIs only know the present.*materialize 2022-01-11T20",
+        ),
+    ],
+)
+def test_raw__of_a_past_hour_never_asks_the_api(api: Api, is_live: bool, told: str) -> None:
+    storage = deployments.memory_storage()
+    defs = definitions.build(storage, feeds={"test": api.feed()})
+    raw = [dg.AssetKey("raw_api_snapshots")]
+    result = run(defs, HOUR, run_config=live(is_live), asset_selection=raw)
+    failure = told_failure(result)
+    assert re.search(told, failure), failure
+    assert (api.asked, storage.lake.keys("raw/")) == ([], [])
+
+
+def test_raw__a_run_that_begins_after_its_hour_notes_the_planned_slot_as_missed(api: Api) -> None:
+    storage = deployments.memory_storage()
+    defs = definitions.build(storage, feeds={"test": api.feed()})
+    config = live(True)
+    config["ops"]["raw_api_snapshots"]["config"]["planned_at"] = "2022-01-11T20:50:00+00:00"
+    raw = [dg.AssetKey("raw_api_snapshots")]
+    assert not run(defs, HOUR, run_config=config, asset_selection=raw).success
+    (note,) = missed_slots(storage.lake)
+    assert (note["feed"], note["slot_at"]) == ("test", "2022-01-11T20:50:00+00:00")
+    assert api.asked == []
+
+
+def test_raw__of_a_past_hour_with_polls_replays_them(api: Api) -> None:
+    storage = deployments.memory_storage()
+    hours.put(storage.lake, 0, stand())
+    before = storage.lake.keys("raw/")
+    defs = definitions.build(storage, feeds={"test": api.feed()})
+    result = run(defs, HOUR, asset_selection=[dg.AssetKey("raw_api_snapshots")])
+    assert result.success
+    assert (api.asked, storage.lake.keys("raw/")) == ([], before)
+
+
+def test_raw__live_for_a_past_hour_with_polls_is_refused_too(api: Api) -> None:
+    storage = deployments.memory_storage()
+    hours.put(storage.lake, 0, stand())
+    defs = definitions.build(storage, feeds={"test": api.feed()})
+    raw = [dg.AssetKey("raw_api_snapshots")]
+    assert not run(defs, HOUR, run_config=live(True), asset_selection=raw).success
+    assert api.asked == []

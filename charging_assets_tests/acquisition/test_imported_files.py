@@ -1,0 +1,247 @@
+"""Files of archives of before: every answer byte for byte, at its own time."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charging_assets.acquisition.feeds import Feed, load_feeds
+from charging_assets.acquisition.imports import CannotImport, read_file
+from charging_assets_tests.acquisition.archived_files import BODY, NAME, cities
+from charging_assets_tests.builders import envelope
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def bodies_of(feed: Feed, name: str, content: bytes) -> dict[str, bytes | None]:
+    return {place.slug: place.body for place in read_file(feed, name, content)[1]}
+
+
+def test_read_file__all_places_at_the_local_time_of_the_name(feed: Feed) -> None:
+    odd = b'{ "data" :[],\t"timestamp":"x\\u00e4" }'
+    poll, places = read_file(feed, NAME, cities(koeln=BODY, bonn=odd))
+    assert poll.slot_at == poll.started_at == at("2022-01-11T20:58:24+00:00")
+    assert poll.slot_at.utcoffset() is not None
+    assert (poll.is_imported, poll.origin, poll.asked) == (True, NAME, ("koeln", "bonn"))
+    assert (poll.feed, poll.kind, poll.cadence_s) == ("chargecloud", "chargecloud", 600)
+    assert {place.slug: place.body for place in places} == {"koeln": BODY, "bonn": odd}
+    assert {place.outcome for place in places} == {"ok"}
+    assert {place.requested_at for place in places} == {None}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [BODY, b"\xef\xbb\xbf" + BODY, BODY.replace(b'"50.940991"', b"NaN"), b" \n" + BODY + b"\n"],
+)
+def test_read_file__one_answer_at_its_own_time_in_the_place_of_its_name(
+    feed: Feed, content: bytes
+) -> None:
+    poll, places = read_file(feed, "SW-Stuttgart.json", content)
+    assert poll.slot_at == at("2022-01-11T20:58:22+00:00")
+    assert [(place.slug, place.body) for place in places] == [("SW-Stuttgart", content)]
+
+
+def test_read_file__an_answer_without_an_offset_is_in_local_time(feed: Feed) -> None:
+    poll, _ = read_file(feed, "koeln.json", envelope(at="2022-07-11T21:58:22"))
+    assert poll.slot_at == at("2022-07-11T19:58:22+00:00")
+
+
+@pytest.mark.parametrize("name", ["20220111_220000_koeln.json", "20220111_220000-koeln.json"])
+def test_read_file__one_answer_whose_name_begins_with_a_time_is_of_that_time(
+    feed: Feed, name: str
+) -> None:
+    poll, places = read_file(feed, name, BODY)
+    assert poll.slot_at == at("2022-01-11T21:00:00+00:00")
+    assert [place.slug for place in places] == ["koeln"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=80)
+@given(
+    st.dictionaries(st.sampled_from(["koeln", "bonn", "SW-Stuttgart"]), JSON, max_size=3),
+    st.sampled_from([None, 1]),
+    st.booleans(),
+)
+def test_read_file__bodies_are_byte_for_byte(
+    members: dict[str, Any], indent: Any, ascii_only: bool
+) -> None:
+    bodies = {
+        slug: json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "replace")
+        for slug, value in members.items()
+    }
+    found = bodies_of(load_feeds()["chargecloud"], NAME, cities(anchor=BODY, **bodies))
+    assert found == {"anchor": BODY, **bodies}
+
+
+DAMAGED = {
+    "nan": b'{"data": [NaN, -Infinity, 1e999], "timestamp": null}',
+    "control_characters": b'{"data": ["a\nb"]}',
+    "lone_surrogate": b'{"data": ["\\ud800"]}',
+    "large_number": b'{"data": [' + b"9" * 10_000 + b"]}",
+}
+
+
+@pytest.mark.parametrize("damage", ["nan", "lone_surrogate"])
+def test_read_file__what_only_strict_readers_refuse_costs_no_neighbour(
+    feed: Feed, damage: str
+) -> None:
+    content = cities(koeln=BODY, bonn=DAMAGED[damage], kiel=BODY)
+    expected = {"koeln": BODY, "bonn": DAMAGED[damage], "kiel": BODY}
+    assert bodies_of(feed, NAME, content) == expected
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b'{"data": [{"id": ',
+        b'{"data": ["a\nb"]}, "kiel": ' + BODY + b"}",
+        b'{"data": [' + b"9" * 10_000 + b']}, "kiel": ' + BODY + b"}",
+        b'{"data": ' + b"[" * 100_000 + b'}, "kiel": {}}',
+        b'undefined, "kiel": {}}',
+    ],
+)
+def test_read_file__from_damage_on_all_bytes_are_kept(feed: Feed, tail: bytes) -> None:
+    content = b'{"koeln": ' + BODY + b', "bonn": ' + tail
+    found = bodies_of(feed, NAME, content)
+    assert found["koeln"] == BODY
+    rest = b"".join(body for slug, body in found.items() if slug != "koeln" and body)
+    # Either the places were told apart, or what follows the damage is kept in one piece.
+    assert found["bonn"] == tail or rest.count(b"kiel") + ("kiel" in found) >= 1
+
+
+@pytest.mark.parametrize("tail", [b'{"data": [NaN, "\xf6"]}}', b'{"data": ["K\xc3'])
+def test_read_file__bytes_that_are_no_text_cost_no_neighbour(feed: Feed, tail: bytes) -> None:
+    found = bodies_of(feed, NAME, b'{"koeln": ' + BODY + b', "bonn": ' + tail)
+    assert found == {"koeln": BODY, "bonn": tail.removesuffix(b"}}") + b"}" * tail.count(b"}}")}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"koeln": {"data": [NaN]} garbage "bonn": {"data": []}}',
+        b'{"koeln": {"data": [NaN]}} {"bonn": {"data": []}}',
+        b'{"koeln": {"data": [NaN]}, bonn: {"data": []}}',
+        b'{"koeln": {"data": [NaN]}, "bonn" {"data": []}}',
+        b'{"koeln": {"data": [NaN]}, "bon',
+    ],
+)
+def test_read_file__damage_between_answers_is_refused_not_dropped(
+    feed: Feed, content: bytes
+) -> None:
+    with pytest.raises(CannotImport):
+        read_file(feed, NAME, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (NAME, b"", "not a JSON object"),
+        (NAME, b"[]", "not a JSON object"),
+        (NAME, b'"x"', "not a JSON object"),
+        (NAME, b"{}", "no answer"),
+        (NAME, b'{"status_code": 2000, "status_message": "busy"}', "no answer"),
+        (NAME, b'{"koeln": null}', "no answer"),
+        (NAME, b'\xff\xfe{"k": 1}', "not UTF-8"),
+        (NAME, cities(**{"../etc": BODY}), "cannot be places"),
+        (NAME, cities(**{"koeln\n": BODY}), "cannot be places"),
+        (NAME, cities(**{"": BODY}), "cannot be places"),
+        (NAME, cities(**{"köln": BODY}), "cannot be places"),
+        (NAME, cities(koeln=BODY, **{"a b": BODY}), "cannot be places"),
+        ("köln.json", BODY, "named"),
+        ("koeln_20220111_215824.json", BODY, "holds a date"),
+        ("2022-01-11 koeln.json", BODY, "holds a date"),
+        ("20220111_215824.json", BODY, "cannot be places"),
+        ("koeln.json", envelope(at="2021-10-31T02:29:58"), "says the time"),
+        ("20211031_023000_x.json", cities(koeln=envelope(at="2021-10-31T02:29:58")), "ambiguous"),
+        ("koeln.json", envelope(at=None), "says the time"),
+        ("koeln.json", envelope(at="yesterday"), "says the time"),
+        ("koeln.json", envelope(at="0001-01-01T00:00:00+01:00"), "says the time"),
+        ("koeln.json", envelope(at="1970-01-01T00:00:00+00:00"), "no partitions before"),
+        ("cities.json", cities(koeln=envelope(at=None)), "says the time"),
+        ("20221301_000000_x.json", cities(koeln=BODY), "not a time"),
+        ("20191231_235959_x.json", cities(koeln=BODY), "no partitions before"),
+        ("29990101_000000_x.json", cities(koeln=BODY), "yet to come"),
+    ],
+)
+def test_read_file__what_cannot_be_imported_says_why(
+    feed: Feed, name: str, content: bytes, reason: str
+) -> None:
+    with pytest.raises(CannotImport, match=reason):
+        read_file(feed, name, content)
+
+
+@pytest.mark.fault(
+    "The two days on which clocks change",
+    area="time",
+)
+@pytest.mark.parametrize(
+    ("name", "published", "slot"),
+    [
+        # 02:00 to 03:00 was there twice.
+        ("20211031_023000", "2021-10-31T02:29:58+02:00", "2021-10-31T00:30:00+00:00"),
+        ("20211031_023000", "2021-10-31T02:29:58+01:00", "2021-10-31T01:30:00+00:00"),
+        ("20211031_015959", "2021-10-31T01:59:58+02:00", "2021-10-30T23:59:59+00:00"),
+        ("20211031_030000", "2021-10-31T03:00:00+01:00", "2021-10-31T02:00:00+00:00"),
+        # 02:00 to 03:00 was not there.
+        ("20220327_023000", "2022-03-27T03:29:58+02:00", "2022-03-27T01:30:00+00:00"),
+        ("20220327_023000", "2022-03-27T01:29:58+01:00", "2022-03-27T00:30:00+00:00"),
+        ("20220327_030000", "2022-03-27T03:00:00+02:00", "2022-03-27T01:00:00+00:00"),
+        # What the name says holds, whatever the answers' own clocks say.
+        ("20220111_215824", "2022-01-11T20:10:00+01:00", "2022-01-11T20:58:24+00:00"),
+    ],
+)
+def test_read_file__a_name_at_a_change_of_clocks_is_resolved_by_the_answers(
+    feed: Feed, name: str, published: str, slot: str
+) -> None:
+    poll, _ = read_file(feed, f"{name}_cp_data_cities.json", cities(koeln=envelope(at=published)))
+    assert poll.slot_at == at(slot)
+
+
+def test_read_file__one_stopped_clock_does_not_resolve_a_name(feed: Feed) -> None:
+    published = envelope(at="2021-10-31T02:29:58+01:00")
+    content = cities(a=envelope(at="2020-01-01T00:00:00+01:00"), b=published, c=published)
+    poll, _ = read_file(feed, "20211031_023000_cp_data_cities.json", content)
+    assert poll.slot_at == at("2021-10-31T01:30:00+00:00")
+
+
+def test_read_file__one_stopped_clock_does_not_tell_the_time_of_the_others(feed: Feed) -> None:
+    told = {
+        "bonn": envelope(at="2022-01-11T21:58:23+01:00"),
+        "kiel": envelope(at="2021-03-01T00:00:00+01:00"),
+        "koeln": BODY,
+    }
+    poll, _ = read_file(feed, "cities.json", cities(**told))
+    assert poll.slot_at == at("2022-01-11T20:58:22+00:00")
+
+
+def test_read_file__an_ambiguous_name_that_nothing_resolves_is_refused(feed: Feed) -> None:
+    with pytest.raises(CannotImport, match="ambiguous"):
+        read_file(feed, "20211031_023000_x.json", cities(koeln=envelope(at=None)))
+
+
+IN_UTC = "20220111_205824_cp_data_cities.json"
+
+
+def test_read_file__a_name_that_tells_utc_is_doubted_until_it_is_said(feed: Feed) -> None:
+    content = cities(koeln=BODY, bonn=BODY, kiel=envelope(at=None))
+    with pytest.raises(CannotImport, match="--names-in UTC, or --names-in Europe/Berlin"):
+        read_file(feed, IN_UTC, content)
+    poll, _ = read_file(feed, IN_UTC, content, names_in="UTC")
+    assert (poll.slot_at, poll.time_zone) == (at("2022-01-11T20:58:24+00:00"), "Europe/Berlin")
+    poll, _ = read_file(feed, IN_UTC, content, names_in="Europe/Berlin")
+    assert poll.slot_at == at("2022-01-11T19:58:24+00:00")
