@@ -25,7 +25,7 @@ import msgspec
 from charging_assets.acquisition.archive import Place, Poll, archive
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.import_files import found_in
-from charging_assets.kinds import BadBody, kind
+from charging_assets.kinds import BadBody, kind, tolerant
 from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.storage.lake import Lake
 
@@ -145,7 +145,7 @@ def _place_of(name: str) -> str:
 
 
 def _split(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The members of an object that is damaged inside; what follows the damage is kept whole."""
+    """The members of an object that is damaged inside; nothing of it is left out."""
     if content.startswith(_UTF_16):
         raise CannotImport("the file is not UTF-8 but UTF-16; convert it")
     text = content.decode("utf-8-sig", "surrogateescape")
@@ -165,7 +165,7 @@ def _split(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         try:
             _, position = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            yield slug, text[start:].encode("utf-8", "surrogateescape")
+            yield from _told_apart(slug, text[start:].encode("utf-8", "surrogateescape"))
             return
         yield slug, text[start:position].encode("utf-8", "surrogateescape")
         position = _skip(text, position)
@@ -173,6 +173,16 @@ def _split(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
             position = _skip(text, position + 1)
     if text[position:].strip() not in ("", "}"):
         raise CannotImport(f"the file is damaged before {text[position : position + 20]!r}")
+
+
+def _told_apart(slug: str, rest: bytes) -> Iterator[tuple[str, bytes]]:
+    """A damaged answer and those behind it, where brackets tell them apart; else all as its own."""
+    try:
+        told = tolerant.fields(b'{"": ' + rest)
+    except BadBody:
+        told = {"": rest}
+    yield slug, told.pop("")
+    yield from told.items()
 
 
 def _skip(text: str, position: int) -> int:

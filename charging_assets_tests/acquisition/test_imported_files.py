@@ -124,6 +124,25 @@ def test_read_file__from_damage_on_all_bytes_are_kept(feed: Feed, tail: bytes) -
     assert found["bonn"] == tail or rest.count(b"kiel") + ("kiel" in found) >= 1
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        DAMAGED["control_characters"],
+        DAMAGED["large_number"],
+        b'{"data": undefined}',
+        b"undefined",
+        b'{"data": ' + b"[" * 9000 + b"]" * 9000 + b"}",
+        b'{"x": \x00\x00, "data": []}',
+    ],
+)
+def test_read_file__a_damaged_answer_whose_brackets_match_costs_no_neighbour(
+    feed: Feed, damaged: bytes
+) -> None:
+    content = cities(koeln=BODY, bonn=damaged, kiel=BODY, calw=BODY)
+    expected = {"koeln": BODY, "bonn": damaged, "kiel": BODY, "calw": BODY}
+    assert bodies_of(feed, NAME, content) == expected
+
+
 @pytest.mark.parametrize("tail", [b'{"data": [NaN, "\xf6"]}}', b'{"data": ["K\xc3'])
 def test_read_file__bytes_that_are_no_text_cost_no_neighbour(feed: Feed, tail: bytes) -> None:
     found = bodies_of(feed, NAME, b'{"koeln": ' + BODY + b', "bonn": ' + tail)
