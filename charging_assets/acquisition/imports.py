@@ -31,7 +31,8 @@ from charging_assets.storage.lake import Lake
 
 _NAMED_TIME = re.compile(r"^(\d{8}_\d{6})[_-]?")
 _DATE = re.compile(r"\d{4}-?\d{2}-?\d{2}")
-_SLUG = re.compile(r"[A-Za-z0-9_-]+")
+# As long as the tables take; one that no table took would keep its hour from ever being loaded.
+_SLUG = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"\s*")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -127,8 +128,8 @@ def _bodies(name: str, content: bytes) -> dict[str, bytes]:
     strange = [slug for slug in raw if not _SLUG.fullmatch(slug)]
     if strange:
         raise CannotImport(
-            f"{strange[:3]} cannot be places (letters, digits, _ and -); a single answer is named "
-            "after its place, such as SW-Stuttgart.json"
+            f"{strange[:3]} cannot be places (up to 128 letters, digits, _ and -); a single answer "
+            "is named after its place, such as SW-Stuttgart.json"
         )
     return raw
 

@@ -181,6 +181,7 @@ def test_read_file__damage_between_answers_is_refused_not_dropped(
         (NAME, cities(**{"": BODY}), "cannot be places"),
         (NAME, cities(**{"köln": BODY}), "cannot be places"),
         (NAME, cities(koeln=BODY, **{"a b": BODY}), "cannot be places"),
+        (NAME, cities(koeln=BODY, **{"k" * 129: BODY}), "cannot be places"),
         ("köln.json", BODY, "named"),
         ("koeln_20220111_215824.json", BODY, "holds a date"),
         ("2022-01-11 koeln.json", BODY, "holds a date"),
