@@ -25,14 +25,14 @@ from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.staging import staging_version
 from charging_assets.partitions import FIRST_HOUR, Hour, naive
 from charging_assets.preprocessing.version import flat_version
-from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas import dimensions
 from charging_assets.schemas.catalog import table
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 
 # The three dimensions share these tables, each with rows of its own type.
-_BY_TYPE = (tables.ENTITY_SIGHTING.name, tables.ENTITY_POLL.name)
+_BY_TYPE = (dimensions.ENTITY_SIGHTING.name, dimensions.ENTITY_POLL.name)
 
 _ANY_HOUR = Hour(FIRST_HOUR)
 _LAST_HOUR = Hour.parse("9999-12-31T23")

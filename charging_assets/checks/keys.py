@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from charging_assets.checks.rules import Find, Row, Rule, Scene, Severity
 from charging_assets.modelling import plans
-from charging_assets.schemas import marts, warehouse
+from charging_assets.schemas import dimensions, facts, marts, warehouse
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Reference, Table
@@ -41,7 +41,7 @@ def scope_of(table: Table) -> str:
             f"WHERE sightings.entity_type = '{_ENTITY[table.name]}' "
             "AND sightings.slot_at >= :window_start AND sightings.slot_at < :window_end)"
         )
-    if table is warehouse.FACT_CHARGING_SESSION:
+    if table is facts.FACT_CHARGING_SESSION:
         return (
             "held.slot_at >= :past_start AND held.slot_at < :window_end "
             "AND held.last_slot_at >= :window_start"
@@ -83,7 +83,7 @@ def _join(table: Table, reference: Reference) -> str:
     pairs = zip(reference.columns, reference.to_columns, strict=True)
     terms = [
         f"DATE_TRUNC('hour', held.{name}) = found.{to}"
-        if reference.table == warehouse.DIM_TIME.full_name and name == "slot_at"
+        if reference.table == dimensions.DIM_TIME.full_name and name == "slot_at"
         else f"held.{name} = found.{to}"
         for name, to in pairs
     ]

@@ -16,8 +16,7 @@ from charging_assets.modelling.sessions import session_plan, session_version
 from charging_assets.modelling.staging import ensure_staged, staging_plan, staging_version
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.preprocessing.version import flat_version
-from charging_assets.schemas import marts
-from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
@@ -139,12 +138,12 @@ def _mart(table: Table, description: str) -> dg.AssetsDefinition:
 dim_station = _dimension(plans.STATION, "Stations with their history.")
 dim_evse = _dimension(plans.EVSE, "EVSEs (charging points) with their history.")
 dim_connector = _dimension(plans.CONNECTOR, "Connectors with their history.")
-fact_poll = _fact(tables.FACT_POLL, "Which place answered what, and when.")
-fact_status = _fact(tables.FACT_STATUS, "What state each EVSE was in, as runs of equal status.")
+fact_poll = _fact(facts.FACT_POLL, "Which place answered what, and when.")
+fact_status = _fact(facts.FACT_STATUS, "What state each EVSE was in, as runs of equal status.")
 
-dim_time = _mart(tables.DIM_TIME, "UTC hours with their local time.")
+dim_time = _mart(dimensions.DIM_TIME, "UTC hours with their local time.")
 fact_charging_session = _sql_asset(
-    tables.FACT_CHARGING_SESSION,
+    facts.FACT_CHARGING_SESSION,
     session_version(),
     session_plan,
     "Charging sessions, inferred from runs of CHARGING, with bounds.",

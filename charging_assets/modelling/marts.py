@@ -17,8 +17,7 @@ from charging_assets.modelling import plans
 from charging_assets.modelling.sessions import NEAR, session_version
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, Span, naive
-from charging_assets.schemas import marts
-from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.table import Table
 from charging_assets.storage.plan import Plan, Replace, Scope, hour_scope, window
 from charging_assets.storage.sql_files import sql
@@ -29,7 +28,7 @@ _LATER = timedelta(days=8)
 
 # What a table is made from; the ledger's row of the first says which polls those were.
 _MADE_FROM: dict[str, tuple[str, ...]] = {
-    tables.DIM_TIME.name: ("fact_poll",),
+    dimensions.DIM_TIME.name: ("fact_poll",),
     "mart_evse_hour": ("fact_status", "fact_poll", "dim_evse", "dim_connector"),
     "mart_station_hour": ("mart_evse_hour", "fact_status", "fact_poll"),
     "mart_station_day": (
@@ -38,7 +37,7 @@ _MADE_FROM: dict[str, tuple[str, ...]] = {
     "mart_city_day": ("mart_evse_hour", "fact_charging_session"),
     "mart_operator_month": ("mart_station_day",),
 }  # fmt: skip
-TABLES: tuple[Table, ...] = (tables.DIM_TIME, *marts.MART_TABLES)
+TABLES: tuple[Table, ...] = (dimensions.DIM_TIME, *marts.MART_TABLES)
 _BY_NAME = {table.name: table for table in TABLES}
 
 
@@ -56,7 +55,7 @@ def mart_version(table: Table) -> str:
 def _version(name: str) -> str:
     if name in _BY_NAME:
         return mart_version(_BY_NAME[name])
-    if name == tables.FACT_CHARGING_SESSION.name:
+    if name == facts.FACT_CHARGING_SESSION.name:
         return session_version()
     for entity in plans.ENTITIES:
         if entity.dimension.name == name:
@@ -77,7 +76,7 @@ def mart_plan(table: Table, hour: Hour | Span) -> Plan:
 
 
 def _statement(table: Table) -> str:
-    return f"{'dimensions' if table is tables.DIM_TIME else 'marts'}/{table.name}"
+    return f"{'dimensions' if table is dimensions.DIM_TIME else 'marts'}/{table.name}"
 
 
 def _scope(table: Table, hour: Hour | Span) -> tuple[Scope, dict[str, datetime]]:

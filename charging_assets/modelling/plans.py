@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, Span
-from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas import bridges, dimensions, facts
 from charging_assets.schemas.table import Table
 from charging_assets.storage.plan import (
     Bind,
@@ -64,27 +64,27 @@ class Entity:
 
 STATION = Entity(
     "station",
-    tables.DIM_STATION,
-    tables.STATION_ATTRIBUTES,
-    bridges=(tables.BRIDGE_STATION_OPENING,),
+    dimensions.DIM_STATION,
+    dimensions.STATION_ATTRIBUTES,
+    bridges=(bridges.BRIDGE_STATION_OPENING,),
 )
 EVSE = Entity(
     "evse",
-    tables.DIM_EVSE,
-    tables.EVSE_ATTRIBUTES,
-    bridges=(tables.BRIDGE_EVSE_CAPABILITY, tables.BRIDGE_EVSE_ALIAS),
+    dimensions.DIM_EVSE,
+    dimensions.EVSE_ATTRIBUTES,
+    bridges=(bridges.BRIDGE_EVSE_CAPABILITY, bridges.BRIDGE_EVSE_ALIAS),
 )
-CONNECTOR = Entity("connector", tables.DIM_CONNECTOR, tables.CONNECTOR_ATTRIBUTES)
+CONNECTOR = Entity("connector", dimensions.DIM_CONNECTOR, dimensions.CONNECTOR_ATTRIBUTES)
 ENTITIES = (STATION, EVSE, CONNECTOR)
-FACTS = (tables.FACT_POLL, tables.FACT_STATUS)
+FACTS = (facts.FACT_POLL, facts.FACT_STATUS)
 
 
 def dimension_version(entity: Entity) -> str:
     """The code version of a dimension."""
     own = [
-        tables.ENTITY_SIGHTING,
-        tables.ENTITY_POLL,
-        tables.ENTITY_VERSION,
+        dimensions.ENTITY_SIGHTING,
+        dimensions.ENTITY_POLL,
+        dimensions.ENTITY_VERSION,
         entity.dimension,
         entity.attributes,
         *entity.bridges,
@@ -108,7 +108,7 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
     }
     hour_rows = {
         table: hour_scope(table, hour, entity_type=entity.name)
-        for table in (tables.ENTITY_SIGHTING, tables.ENTITY_POLL)
+        for table in (dimensions.ENTITY_SIGHTING, dimensions.ENTITY_POLL)
     }
     version_scope = key_scope("entity_key", "touched_entity", entity_type=entity.name)
     touched_scope = key_scope(entity.key_column, "touched_entity")
@@ -136,7 +136,9 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
             temp("entity_gap"),
             Bind(("gaps_from", "gaps_to"), sql("dimensions/gap_reach"), asked),
             temp("entity_closing"),
-            Replace(tables.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), asked),
+            Replace(
+                dimensions.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), asked
+            ),
             # The attributes' SELECT reads the rows that its replacement deletes first.
             temp("new_attributes", entity.attributes.name),
             Replace(entity.attributes, touched_scope, "SELECT * FROM new_attributes"),
@@ -157,7 +159,7 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
 def _bridge_scope(bridge: Table) -> Scope:
     """The rows of touched entities; of aliases, also those in which one is the former."""
     own = key_scope(bridge.key[0], "touched_entity")
-    if bridge is not tables.BRIDGE_EVSE_ALIAS:
+    if bridge is not bridges.BRIDGE_EVSE_ALIAS:
         return own
     former = key_scope("former_evse_key", "touched_entity")
     return Scope(f"({own.predicate} OR {former.predicate})")
@@ -200,4 +202,4 @@ def fact_plan(table: Table, hour: Hour | Span) -> Plan:
 
 
 def _guards(table: Table) -> list[str]:
-    return ["checks/fact_status_balance"] if table is tables.FACT_STATUS else []
+    return ["checks/fact_status_balance"] if table is facts.FACT_STATUS else []

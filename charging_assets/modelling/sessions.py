@@ -11,11 +11,11 @@ from datetime import timedelta
 from charging_assets.modelling import plans
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, Span, naive
-from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas import facts
 from charging_assets.storage.plan import Bind, Plan, Replace, Scope, Temp
 from charging_assets.storage.sql_files import sql
 
-TABLE = tables.FACT_CHARGING_SESSION
+TABLE = facts.FACT_CHARGING_SESSION
 _STATEMENTS = (
     "facts/touched_session_evse",
     "facts/touched_session_window",
@@ -57,7 +57,7 @@ def session_plan(hour: Hour | Span) -> Plan:
         asset=TABLE.name,
         hour=hour,
         code_version=session_version(),
-        input_from=tables.FACT_STATUS.name,
+        input_from=facts.FACT_STATUS.name,
         steps=(
             Temp("touched_evse", sql("facts/touched_session_evse"), near),
             Bind(("starts_from",), sql("facts/touched_session_window"), near),

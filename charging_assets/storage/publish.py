@@ -16,23 +16,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from charging_assets.partitions import Hour, naive
-from charging_assets.schemas import flat, marts, warehouse
+from charging_assets.schemas import bridges, dimensions, facts, flat, marts
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage.lake import Lake, ObjectMissing
 from charging_assets.storage.warehouse import Reader, Warehouse
 
 DIMENSIONS = (
-    warehouse.DIM_STATION, warehouse.DIM_EVSE, warehouse.DIM_CONNECTOR, warehouse.DIM_TIME,
-    warehouse.BRIDGE_STATION_OPENING, warehouse.BRIDGE_EVSE_CAPABILITY,
-    warehouse.BRIDGE_EVSE_ALIAS,
+    dimensions.DIM_STATION, dimensions.DIM_EVSE, dimensions.DIM_CONNECTOR, dimensions.DIM_TIME,
+    bridges.BRIDGE_STATION_OPENING, bridges.BRIDGE_EVSE_CAPABILITY,
+    bridges.BRIDGE_EVSE_ALIAS,
 )  # fmt: skip
 BY_DAY = (
-    marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, marts.CITY_HOUR, warehouse.FACT_POLL,
-    warehouse.FACT_STATUS, flat.FLAT_REJECTS,
+    marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, marts.CITY_HOUR, facts.FACT_POLL,
+    facts.FACT_STATUS, flat.FLAT_REJECTS,
 )  # fmt: skip
 # A session lasts seven days at most: an hour can change those that began so long before it.
-SESSIONS = warehouse.FACT_CHARGING_SESSION
+SESSIONS = facts.FACT_CHARGING_SESSION
 _SESSION_DAYS = 8
 # By the month of a local time, which is a column of the table.
 BY_MONTH = {

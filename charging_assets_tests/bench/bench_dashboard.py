@@ -21,7 +21,7 @@ import duckdb
 from charging_assets.dashboard.asked import Asked, Feed
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import PublishedReader, Rows
-from charging_assets.schemas import marts, warehouse
+from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.table import Table, Type
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.published import PublishedFiles
@@ -154,7 +154,7 @@ def _publish(folder: Path, scale: int) -> None:
             f"SELECT station, {slot} + to_minutes(CAST(n * 10 AS INTEGER)) AS slot, 0 AS seconds "
         )
         polls += f"FROM range({PLACES}) AS places(station), range(144) AS slots(n)"
-        _write(folder, warehouse.FACT_POLL, date, polls)
+        _write(folder, facts.FACT_POLL, date, polls)
     days = f"range({DAYS}) AS days(n)"
     slot = f"TIMESTAMP '{FIRST:%Y-%m-%d}' + to_days(CAST(n AS INTEGER)) AS slot, 172800 AS seconds"
     for table, count in ((marts.MART_STATION_DAY, stations), (marts.MART_CITY_DAY, PLACES)):
@@ -162,11 +162,11 @@ def _publish(folder: Path, scale: int) -> None:
         _write(folder, table, f"month={FIRST:%Y-%m}", rows)
     ever = f"TIMESTAMP '{FIRST:%Y-%m-%d}'"
     one = f"SELECT range AS station, {ever} AS slot, 0 AS seconds FROM range({stations})"
-    _write(folder, warehouse.DIM_STATION, "", one)
+    _write(folder, dimensions.DIM_STATION, "", one)
     clock = (
         f"SELECT n // 24 AS station, {ever} + to_hours(CAST(n AS INTEGER)) AS slot, 0 AS seconds "
     )
-    _write(folder, warehouse.DIM_TIME, "", f"{clock} FROM range({DAYS * 24}) AS hours(n)")
+    _write(folder, dimensions.DIM_TIME, "", f"{clock} FROM range({DAYS * 24}) AS hours(n)")
 
 
 def _write(folder: Path, table: Table, part: str, rows: str) -> None:

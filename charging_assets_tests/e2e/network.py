@@ -18,8 +18,8 @@ from charging_assets.partitions import Hour, hours_between
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.dimensions import DIM_TIME
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.schemas.warehouse import DIM_TIME
 from charging_assets.simulator import Network, write_history
 from charging_assets.storage.flat_files import write_flat
 from charging_assets.storage.lake import LocalLake

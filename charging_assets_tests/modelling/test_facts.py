@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charging_assets.modelling import plans
 from charging_assets.modelling.staging import staging_plan
-from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas import facts
 from charging_assets.storage.plan import GuardFailed, Replace, Scope
 from charging_assets.storage.sql_files import sql
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
@@ -160,7 +160,7 @@ def test_fact_status__a_window_of_hours_gives_what_each_hour_gives() -> None:
         window_start=start,
         window_end=end,
     )
-    by_hour = rows(warehouse, f"SELECT {', '.join(tables.FACT_STATUS.names)} "
+    by_hour = rows(warehouse, f"SELECT {', '.join(facts.FACT_STATUS.names)} "
                    "FROM warehouse.fact_status")  # fmt: skip
     assert len(by_hour) > 6
     assert sorted(map(repr, at_once)) == sorted(map(repr, by_hour))
@@ -171,7 +171,7 @@ def test_fact_plan__runs_that_lose_a_polled_row_are_refused_and_the_old_ones_sta
     warehouse = DuckDBWarehouse(None)
     hours.load(warehouse, lake)
     before = hours.digests(warehouse)
-    plan = plans.fact_plan(tables.FACT_STATUS, HOUR)
+    plan = plans.fact_plan(facts.FACT_STATUS, HOUR)
     (replace, *guards) = plan.steps
     assert isinstance(replace, Replace) and len(guards) == 1
     lossy = f"SELECT * FROM ({replace.select}) AS runs WHERE status = 'CHARGING'"
@@ -261,7 +261,7 @@ def test_fact_status__expands_to_every_polled_row_exactly(
 
 
 def test_fact_status__its_scope_is_the_hour_alone() -> None:
-    plan = plans.fact_plan(tables.FACT_STATUS, HOUR)
+    plan = plans.fact_plan(facts.FACT_STATUS, HOUR)
     replace = plan.steps[0]
     assert isinstance(replace, Replace)
     assert replace.scope == Scope(

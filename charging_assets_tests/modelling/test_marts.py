@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.modelling.marts import TABLES, mart_plan
 from charging_assets.partitions import Hour
-from charging_assets.schemas import marts
-from charging_assets.schemas import warehouse as tables
+from charging_assets.schemas import dimensions, marts
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
@@ -265,5 +264,5 @@ def test_mart_plan__reads_and_replaces_the_same_bounded_time(table: Any) -> None
 
 def test_tables__every_mart_has_a_plan() -> None:
     assert {table.name for table in TABLES} == {
-        tables.DIM_TIME.name, *(table.name for table in marts.MART_TABLES),
+        dimensions.DIM_TIME.name, *(table.name for table in marts.MART_TABLES),
     }  # fmt: skip

@@ -16,7 +16,7 @@ from charging_assets.modelling import plans
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan, staging_span_plan
 from charging_assets.partitions import Hour, Span, naive
-from charging_assets.schemas.warehouse import FACT_POLL
+from charging_assets.schemas.facts import FACT_POLL
 from charging_assets.simulator import Life, Network, Polling, write_history
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.lake_s3 import S3Lake

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from charging_assets.partitions import hourly_partitions
+from charging_assets.schemas.dimensions import DIM_STATION
+from charging_assets.schemas.facts import FACT_STATUS
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
-from charging_assets.schemas.warehouse import DIM_STATION, FACT_STATUS
 from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, flat_key
 from charging_assets.storage.io_managers import (
     FlatRows,

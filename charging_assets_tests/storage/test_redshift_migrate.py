@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
+from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets.schemas.render import create_table
 from charging_assets.schemas.table import Column, Table, text
-from charging_assets.schemas.warehouse import DIM_STATION
 from charging_assets.storage.lake_s3 import S3Lake
 from charging_assets.storage.redshift_grants import READABLE
 from charging_assets.storage.sql_files import sql_names

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from charging_assets.schemas.warehouse import DIM_STATION
+from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.storage.redshifts import EmptyRedshift, of_the_bed
 from charging_assets_tests.testbed.bed import S3, Bed

@@ -19,8 +19,8 @@ import pyarrow as pa
 import pytest
 
 from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.facts import FACT_STATUS
 from charging_assets.schemas.table import Table
-from charging_assets.schemas.warehouse import FACT_STATUS
 from charging_assets.storage import migrate as migration
 from charging_assets.storage.migrate import CannotMigrate
 from charging_assets.storage.plan import (
