@@ -10,6 +10,7 @@ named and passed over, but for what macOS adds by itself.
 from __future__ import annotations
 
 import gzip
+import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -49,9 +50,13 @@ def found_in(path: Path) -> Iterator[Found]:
     if not path.is_dir():
         yield from _read(str(path), partial(_opened, path), 0)
         return
-    files = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    unread: list[OSError] = []
+    folders = os.walk(path, onerror=unread.append)
+    files = sorted(Path(folder, name) for folder, _, names in folders for name in names)
     inside = [(str(file.relative_to(path)), partial(_opened, file)) for file in files]
     yield from _members(str(path), inside, 0, "folder")
+    for error in unread:
+        yield Found(str(error.filename), problem=f"cannot be read: {error}")
 
 
 def _members(path: str, files: Sequence[_Inside], zips: int, whole: str) -> Iterator[Found]:

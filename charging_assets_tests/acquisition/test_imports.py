@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import zipfile
 from pathlib import Path
@@ -150,6 +151,22 @@ def test_import_paths__nothing_to_import_is_a_problem(tmp_path: Path, feed: Feed
         zipped.writestr("readme.md", "x")
     report = import_paths(MemoryLake(), feed, [tmp_path / "empty", tmp_path / "empty.zip"])
     assert len(report.problems) == 2
+
+
+def test_import_paths__a_folder_that_may_not_be_read_is_a_problem(
+    tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, scandir = folder_of_files(tmp_path / "archive"), os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    report = import_paths(MemoryLake(), feed, [folder])
+    assert len(report.imported) == 2
+    assert list(report.problems) == [str(folder / "deep")]
 
 
 def test_import_paths__an_import_and_a_poll_of_one_slot_are_one_answer(feed: Feed) -> None:
