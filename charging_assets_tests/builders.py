@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import Answer, Place, Poll, archive, read_places
+from charging_assets.acquisition.archive import archive, read_places
+from charging_assets.acquisition.raw_objects import Answer, Place, Poll
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.memory import MemoryLake

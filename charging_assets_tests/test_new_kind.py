@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from charging_assets import definitions, deployments
-from charging_assets.acquisition.archive import Place, Poll, archive
+from charging_assets.acquisition.archive import archive
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.imports import read_file
+from charging_assets.acquisition.raw_objects import Place, Poll
 from charging_assets.kinds import BadBody, Envelope, RecordMap, kind
 from charging_assets.partitions import Hour
 

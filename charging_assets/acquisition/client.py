@@ -22,9 +22,9 @@ import requests
 import urllib3
 from msgspec.structs import replace
 
-from charging_assets.acquisition.archive import Place
 from charging_assets.acquisition.bodies import Outcome, read_body, reason
 from charging_assets.acquisition.connections import Session, Watchdog
+from charging_assets.acquisition.raw_objects import Place
 
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REDIRECTS = 3

@@ -21,7 +21,7 @@ from hashlib import sha256
 import msgspec
 import zstandard
 
-from charging_assets.acquisition.archive import RAW, CorruptArchive, slot_of_key
+from charging_assets.acquisition.raw_objects import RAW, CorruptArchive, slot_of_key
 from charging_assets.storage.lake import Lake, LakeError, ObjectMissing
 
 FORMAT = 1

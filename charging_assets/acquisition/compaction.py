@@ -21,7 +21,6 @@ from itertools import groupby, islice
 import msgspec
 import zstandard
 
-from charging_assets.acquisition.archive import CorruptArchive, raw_lines
 from charging_assets.acquisition.compacted import (
     DAY_SUFFIX,
     FORMAT,
@@ -36,6 +35,7 @@ from charging_assets.acquisition.compacted import (
     poll_key,
     poll_name,
 )
+from charging_assets.acquisition.raw_objects import CorruptArchive, raw_lines
 
 # A day is left alone until imports and late polls of it are unlikely.
 GRACE = timedelta(days=2)

@@ -12,18 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
 from charging_assets.acquisition.archive import (
-    Place,
-    Poll,
-    RawObject,
     days_archived,
     digest,
-    encode,
     feeds_archived,
     hour_keys,
     hours_archived,
     hours_of_days,
     read,
-    slot_of_key,
 )
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.gaps import accepted_hours, days_with_gaps, is_accepted
@@ -33,6 +28,7 @@ from charging_assets.acquisition.missed import (
     record_missed,
     record_silence,
 )
+from charging_assets.acquisition.raw_objects import Place, Poll, RawObject, encode, slot_of_key
 from charging_assets.acquisition.spool import Drained, Spool
 from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.lake import Lake

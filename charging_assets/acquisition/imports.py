@@ -22,9 +22,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from charging_assets.acquisition.archive import Place, Poll, archive
+from charging_assets.acquisition.archive import archive
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.import_files import found_in
+from charging_assets.acquisition.raw_objects import Place, Poll
 from charging_assets.kinds import BadBody, kind, tolerant
 from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.storage.lake import Lake

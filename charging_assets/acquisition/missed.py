@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
-from charging_assets.acquisition.archive import hour_keys, slot_of_key, slots_archived
+from charging_assets.acquisition.archive import hour_keys, slots_archived
 from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.raw_objects import slot_of_key
 from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.lake import Lake
 

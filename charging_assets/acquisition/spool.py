@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from charging_assets.acquisition.archive import RAW, RawObject
+from charging_assets.acquisition.raw_objects import RAW, RawObject
 from charging_assets.storage.lake import Lake, LocalLake, ObjectMissing
 
 # So long may be lost on polls that the lake refuses before the rest is left for the next time: a

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 
-from charging_assets.acquisition.archive import CorruptArchive, digest, read_places
+from charging_assets.acquisition.archive import digest, read_places
+from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.partitions import Hour
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.gate import violations

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import feeds_archived, hour_keys, read, slot_of_key
+from charging_assets.acquisition.archive import feeds_archived, hour_keys, read
+from charging_assets.acquisition.raw_objects import slot_of_key
 from charging_assets.checks.rules import Rule, Scene, Severity, flat, warehouse
 from charging_assets.modelling import plans
 from charging_assets.partitions import slot_of

@@ -18,10 +18,10 @@ class UsageError(ValueError):
 def exit_code(error: Exception) -> int | None:
     """The exit code of an error that is to be told in a line; None for one that is a bug."""
     # Here and not at the top: most commands end well, and `--help` is to be quick.
-    from charging_assets.acquisition.archive import CorruptArchive
     from charging_assets.acquisition.feeds import FeedError
     from charging_assets.acquisition.hour import NoArchivedPolls
     from charging_assets.acquisition.imports import CannotImport
+    from charging_assets.acquisition.raw_objects import CorruptArchive
     from charging_assets.alerts.addresses import AddressError
     from charging_assets.deployments import DeploymentError
     from charging_assets.storage.flat_files import StaleFlatFile

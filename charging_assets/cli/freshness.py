@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _age(lake: Lake, feed: str) -> FeedAge:
-    from charging_assets.acquisition.archive import RAW, slots_archived
+    from charging_assets.acquisition.archive import slots_archived
+    from charging_assets.acquisition.raw_objects import RAW
 
     days = lake.folders(f"{RAW}feed={feed}/")
     for name in reversed(days):

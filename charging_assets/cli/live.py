@@ -20,8 +20,8 @@ from charging_assets.partitions import Hour, naive
 from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
-    from charging_assets.acquisition.archive import Place, Poll
     from charging_assets.acquisition.feeds import Feed
+    from charging_assets.acquisition.raw_objects import Place, Poll
     from charging_assets.deployments import Storage
     from charging_assets.storage.warehouse import Warehouse
 

@@ -119,9 +119,10 @@ def _feeds(
     pending: Sequence[Pending] | None,
     newest: dict[str, datetime],
 ) -> list[FeedArchive]:
-    from charging_assets.acquisition.archive import feeds_archived, hour_prefix, read
+    from charging_assets.acquisition.archive import feeds_archived, read
     from charging_assets.acquisition.gaps import accepted_hours
     from charging_assets.acquisition.missed import still_missed
+    from charging_assets.acquisition.raw_objects import hour_prefix
 
     lacking = None if pending is None else {found.hour for found in pending}
     missed = still_missed(lake, archived)

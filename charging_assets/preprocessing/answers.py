@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from charging_assets.acquisition.archive import Answer, Poll
+from charging_assets.acquisition.raw_objects import Answer, Poll
 from charging_assets.kinds import BadBody, Envelope, Kind
 from charging_assets.partitions import naive
 from charging_assets.preprocessing.rejects import Rejection, rejection

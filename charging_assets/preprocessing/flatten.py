@@ -20,7 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from charging_assets.acquisition.archive import Answer, Poll
+from charging_assets.acquisition.raw_objects import Answer, Poll
 from charging_assets.kinds import Envelope, Kind, kind
 from charging_assets.partitions import naive
 from charging_assets.preprocessing.answers import Opened, published_time, that_counts

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from charging_assets import __version__
-from charging_assets.acquisition.archive import Place, Poll, encode
+from charging_assets.acquisition.raw_objects import Place, Poll, encode
 from charging_assets.partitions import Hour
 from charging_assets.simulator.instants import seconds
 from charging_assets.simulator.network import FEED, Network

@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from charging_assets.acquisition.archive import (
-    Place,
     archive,
     feeds_archived,
     hour_keys,
@@ -18,6 +17,7 @@ from charging_assets.acquisition.archive import (
     read,
     read_places,
 )
+from charging_assets.acquisition.raw_objects import Place
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.builders import poll

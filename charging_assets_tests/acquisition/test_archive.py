@@ -13,17 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charging_assets.acquisition.archive import (
-    CorruptArchive,
-    Place,
     archive,
     digest,
-    encode,
     feeds_archived,
     hour_keys,
     hours_archived,
     read,
     read_places,
 )
+from charging_assets.acquisition.raw_objects import CorruptArchive, Place, encode
 from charging_assets.partitions import Hour
 from charging_assets.storage.lake import LakeError, ObjectMissing
 from charging_assets.storage.memory import MemoryLake

@@ -9,16 +9,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.archive import (
-    CorruptArchive,
-    Place,
-    archive,
-    digest,
-    encode,
-    read,
-)
+from charging_assets.acquisition.archive import archive, digest, read
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.compaction import FEWEST_POLLS, compact
+from charging_assets.acquisition.raw_objects import CorruptArchive, Place, encode
 from charging_assets.storage.lake import LakeError, ObjectMissing
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.acquisition.days import (

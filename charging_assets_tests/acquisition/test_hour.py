@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from charging_assets.acquisition.archive import Place, Poll, hour_keys, hours_archived, read
+from charging_assets.acquisition.archive import hour_keys, hours_archived, read
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.hour import (
     NoArchivedPolls,
@@ -17,6 +17,7 @@ from charging_assets.acquisition.hour import (
     running_hour,
 )
 from charging_assets.acquisition.missed import missed_slots, record_missed
+from charging_assets.acquisition.raw_objects import Place, Poll
 from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.builders import archived, place, poll

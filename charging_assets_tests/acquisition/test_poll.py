@@ -15,9 +15,9 @@ import pytest
 
 from charging_assets import __version__
 from charging_assets.acquisition import archive
-from charging_assets.acquisition.archive import Place
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.poll import degraded, poll
+from charging_assets.acquisition.raw_objects import Place
 from charging_assets.kinds import chargecloud
 from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets.acquisition.archive import Place, Poll, hours_archived, read
+from charging_assets.acquisition.archive import hours_archived, read
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.hour import PollReport, poll_hour
 from charging_assets.acquisition.missed import missed_slots
+from charging_assets.acquisition.raw_objects import Place, Poll
 from charging_assets.acquisition.spool import Spool
 from charging_assets.partitions import Hour
 from charging_assets.storage.lake import LakeError

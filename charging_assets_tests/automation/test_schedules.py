@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from charging_assets.acquisition.archive import Place, Poll
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.hour import poll_hour
+from charging_assets.acquisition.raw_objects import Place, Poll
 from charging_assets.automation.schedules import load_last_hour, poll_cron, poll_feeds
 from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake

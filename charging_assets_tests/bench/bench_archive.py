@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import Answer, hours_archived, read_places
+from charging_assets.acquisition.archive import hours_archived, read_places
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.compaction import compact
+from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.partitions import Hour
 from charging_assets.simulator import FEED, Network, write_history
 from charging_assets.storage.memory import MemoryLake

@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from charging_assets.acquisition.archive import Answer, hour_keys, read_places
+from charging_assets.acquisition.archive import hour_keys, read_places
+from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.partitions import ONE_HOUR, Hour, hours_between
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from charging_assets.acquisition.archive import hour_prefix
+from charging_assets.acquisition.raw_objects import hour_prefix
 from charging_assets.checks.registry import RULES
 from charging_assets.schemas.catalog import table
 from charging_assets.schemas.flat import FLAT_TABLES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from charging_assets.acquisition.archive import encode, hours_archived
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.acquisition.raw_objects import encode
 from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import FIRST, Shell
 

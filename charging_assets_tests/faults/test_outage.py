@@ -10,10 +10,11 @@ import dagster as dg
 import pytest
 
 from charging_assets import deployments
-from charging_assets.acquisition.archive import Place, Poll, hours_archived, read
+from charging_assets.acquisition.archive import hours_archived, read
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.hour import poll_hour
 from charging_assets.acquisition.missed import missed_slots
+from charging_assets.acquisition.raw_objects import Place, Poll
 from charging_assets.automation.lost_runs import end_lost_runs
 from charging_assets.automation.pending import pending_hours
 from charging_assets.automation.schedules import poll_feeds

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from charging_assets.acquisition.archive import Answer
+from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.kinds import RecordMap, chargecloud
 from charging_assets.preprocessing.clean import BadValue, canonical, cleaner
 from charging_assets.preprocessing.identity import attribute_hash, entity_key, names_hash

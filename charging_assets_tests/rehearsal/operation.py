@@ -115,7 +115,8 @@ class Operation:
 
     def slots(self) -> list[datetime]:
         """The slots of all archived polls, sorted."""
-        from charging_assets.acquisition.archive import hours_archived, slot_of_key
+        from charging_assets.acquisition.archive import hours_archived
+        from charging_assets.acquisition.raw_objects import slot_of_key
 
         archived = hours_archived(self.lake).values()
         return sorted(slot_of_key(key) for keys in archived for key in keys)

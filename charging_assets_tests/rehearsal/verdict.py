@@ -11,8 +11,9 @@ from typing import Any
 
 from dagster import AssetKey, DagsterRunStatus, RunsFilter
 
-from charging_assets.acquisition.archive import hours_archived, read, slot_of_key
+from charging_assets.acquisition.archive import hours_archived, read
 from charging_assets.acquisition.missed import still_missed
+from charging_assets.acquisition.raw_objects import slot_of_key
 from charging_assets.automation.pending import pending_hours
 from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from charging_assets.acquisition import archive
+from charging_assets.acquisition.raw_objects import RAW, Answer
 from charging_assets.partitions import Hour, slot_of
 from charging_assets.simulator import (
     DEFAULT_START,
@@ -38,8 +39,8 @@ def half_day() -> MemoryLake:
     return written(0, 12)
 
 
-def answers(lake: MemoryLake) -> list[archive.Answer]:
-    return [answer for key in lake.keys(archive.RAW) for answer in archive.read(lake, key)]
+def answers(lake: MemoryLake) -> list[Answer]:
+    return [answer for key in lake.keys(RAW) for answer in archive.read(lake, key)]
 
 
 def test_write_history__of_half_a_day__has_every_slot_once(half_day: MemoryLake) -> None:

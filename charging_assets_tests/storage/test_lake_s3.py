@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from charging_assets.acquisition.archive import hour_prefix
+from charging_assets.acquisition.raw_objects import hour_prefix
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.partitions import Hour
 from charging_assets.schemas.flat import FLAT_TABLES
