@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 from charging_assets.acquisition.raw_objects import hour_prefix
-from charging_assets.checks.registry import RULES
-from charging_assets.schemas.catalog import table
-from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import open_flat, write_flat
-from charging_assets.storage.lake import Lake
 from charging_assets_tests import builders
-from charging_assets_tests.checks import test_values
+from charging_assets_tests.checks import test_keys, test_values
 from charging_assets_tests.checks.worlds import (
     BY_NAME,
     NOW,
     WEEK,
     World,
-    clean,
     evse,
     find,
     flat_lake,
@@ -38,11 +30,6 @@ Damage = Callable[[World], World]
 
 def sql(*statements: str) -> Damage:
     return lambda world: world.broken(*statements)
-
-
-def doubled(name: str, where: str = "TRUE") -> Damage:
-    full = table(name).full_name
-    return sql(f"INSERT INTO {full} SELECT * FROM {full} WHERE {where} LIMIT 1")
 
 
 def fewer_published(world: World) -> World:
@@ -65,7 +52,7 @@ def next_hour_archived(world: World) -> World:
     return world
 
 
-# The damage, and words that the finding must hold. Keys of every table are below.
+# The damage, and words that the finding must hold. Keys of every table have tests of their own.
 DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "staged_tables__rows_in_are_loaded_or_rejected": (
         sql("DELETE FROM staging.flat_evses WHERE evse_uid = 'e1'"), ("evse", "18", "12")),
@@ -126,18 +113,6 @@ LATE = {
     "raw_api_snapshots__latest_hour_is_archived": NOW + timedelta(hours=1),
     "fact_poll__latest_hour_is_loaded": NOW + timedelta(hours=1),
 }
-KEYS = [rule.name for rule in RULES if rule.rule == "keys_hold"]
-IN_FILES = {f"{each.name}__keys_hold" for each in FLAT_TABLES}
-
-
-@pytest.fixture(scope="module")
-def intact(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return clean(tmp_path_factory.mktemp("clean") / "warehouse.duckdb")
-
-
-@pytest.fixture
-def world(intact: World, tmp_path: Path) -> World:
-    return intact.copy(tmp_path / "warehouse.duckdb")
 
 
 @pytest.mark.parametrize("name", DAMAGE)
@@ -156,98 +131,7 @@ def test_rule__passes_a_clean_hour(intact: World, name: str) -> None:
 
 
 def test_rules__each_is_shown_to_find_something() -> None:
-    assert {*DAMAGE, *KEYS, *test_values.PLANTED} == set(BY_NAME)
-
-
-# --- keys -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", sorted(set(KEYS) - IN_FILES))
-def test_keys__a_doubled_row_is_named(world: World, name: str) -> None:
-    asset = BY_NAME[name].asset
-    at = "slot_at >= TIMESTAMP '2022-01-11 20:00:00'" if asset == "fact_poll" else "TRUE"
-    finding = doubled(asset, at)(world).find(name)
-    assert not finding.passed
-    assert "'problem': 'doubled'" in told(finding) and "'row_count': 2" in told(finding)
-
-
-REFERRED = [
-    ("fact_status__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
-    ("fact_status__keys_hold", "DELETE FROM warehouse.fact_poll", "not in fact_poll"),
-    ("fact_poll__keys_hold", "DELETE FROM warehouse.dim_time", "not in dim_time"),
-    ("dim_evse__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
-    ("dim_connector__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
-    ("dim_station__keys_hold", "DELETE FROM warehouse.station_attributes", "station_attributes"),
-    ("fact_charging_session__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
-    ("mart_evse_hour__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
-    ("mart_station_hour__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
-    (
-        "fact_status__keys_hold",
-        "UPDATE warehouse.dim_evse SET valid_from = TIMESTAMP '2022-01-11 20:01:00'",
-        "not in dim_evse",
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "damage", "problem"), REFERRED)
-def test_keys__what_leads_nowhere_is_named(
-    world: World, name: str, damage: str, problem: str
-) -> None:
-    finding = world.broken(damage).find(name)
-    assert not finding.passed
-    assert problem in told(finding)
-
-
-def changed(lake: Lake, name: str, change: Callable[[pa.Table], pa.Table]) -> Lake:
-    """The lake with a flat file that preprocessing would not have written."""
-    file = open_flat(lake, table(name), HOUR)
-    rows = change(file.read())
-    made_from = {"archive_digest": file.archive_digest, "code_version": file.code_version}
-    write_flat(lake, file.table, HOUR, rows, **made_from)
-    return lake
-
-
-def rejecting_lake() -> Lake:
-    return flat_lake([*network(), station([evse("e8", status="BROKEN")], "s8")], (0, 10))
-
-
-@pytest.mark.parametrize("name", sorted(IN_FILES))
-def test_keys__a_doubled_row_of_a_flat_file_is_named(name: str) -> None:
-    lake = changed(
-        rejecting_lake(),
-        BY_NAME[name].asset,
-        lambda rows: pa.concat_tables([rows, rows.slice(0, 1)]),
-    )
-    assert "'problem': 'doubled'" in told(find(name, lake))
-
-
-def without_status_uid(rows: pa.Table) -> pa.Table:
-    place = rows.schema.get_field_index("evse_uid")
-    nulls = pa.nulls(rows.num_rows, pa.string())
-    return rows.set_column(place, pa.field("evse_uid", pa.string()), nulls)
-
-
-def test_keys__a_null_is_named() -> None:
-    lake = changed(rejecting_lake(), "flat_status", without_status_uid)
-    assert "'problem': 'null'" in told(find("flat_status__keys_hold", lake))
-
-
-@pytest.mark.parametrize(
-    ("name", "parent"),
-    [
-        ("flat_evses__keys_hold", "flat_stations"),
-        ("flat_connectors__keys_hold", "flat_evses"),
-        ("flat_status__keys_hold", "flat_evses"),
-        ("flat_stations__keys_hold", "flat_polls"),
-        ("flat_rejects__keys_hold", "flat_polls"),
-    ],
-)
-def test_keys__a_row_of_a_flat_file_without_its_parent_is_named(name: str, parent: str) -> None:
-    lake = changed(rejecting_lake(), parent, lambda rows: rows.slice(0, 0))
-    assert f"'problem': 'not in {parent}'" in told(find(name, lake))
-
-
-# --- what is compared with other hours ----------------------------------------------------------
+    assert {*DAMAGE, *test_keys.KEYS, *test_values.PLANTED} == set(BY_NAME)
 
 
 def test_volume__of_a_place_that_is_new_is_not_judged(world: World) -> None:

@@ -1,6 +1,7 @@
 """CREATE TABLE and ALTER TABLE of Redshift as PostgreSQL's.
 
-Belongs here: types, physical attributes and constraints of tables. Does not belong here: queries.
+Belongs here: physical attributes and constraints of tables. Does not belong here: queries, or types
+(`column_types`).
 
 A VARCHAR counts bytes, by a check of the bed's own. Keys are stated and not enforced, but for the
 NOT NULL that a primary key implies.
@@ -11,88 +12,14 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
+from charging_assets_tests.testbed.column_types import column_type
 from charging_assets_tests.testbed.errors import BYTES_CONSTRAINT, UNSUPPORTED, Refused
 from charging_assets_tests.testbed.tokens import Statement, literal, quoted, syntax_error
 
-_TEXTS = {"VARCHAR", "NVARCHAR", "TEXT", "CHAR", "CHARACTER", "NCHAR", "BPCHAR"}
-_DEFAULT_LENGTH = {"CHAR": 1, "CHARACTER": 1, "NCHAR": 1}
-_PLAIN = {
-    "SMALLINT": "smallint",
-    "INT2": "smallint",
-    "INTEGER": "integer",
-    "INT": "integer",
-    "INT4": "integer",
-    "BIGINT": "bigint",
-    "INT8": "bigint",
-    "REAL": "real",
-    "FLOAT4": "real",
-    "FLOAT": "double precision",
-    "FLOAT8": "double precision",
-    "BOOLEAN": "boolean",
-    "BOOL": "boolean",
-    "DATE": "date",
-    "TIMESTAMPTZ": "timestamptz",
-    "TIMETZ": "timetz",
-    "SUPER": "json",
-    "VARBYTE": "bytea",
-    "VARBINARY": "bytea",
-}
-_LONGEST = 65535
 _ENCODINGS = {
     "AUTO", "AZ64", "BYTEDICT", "DELTA", "DELTA32K", "LZO", "MOSTLY8", "MOSTLY16", "MOSTLY32",
     "RAW", "RUNLENGTH", "TEXT255", "TEXT32K", "ZSTD",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ColumnType:
-    """PostgreSQL's type, and the greatest number of bytes of a text."""
-
-    sql: str
-    byte_limit: int | None = None
-
-
-def column_type(statement: Statement, at: int, column: str) -> tuple[ColumnType, int]:
-    """The type that begins at a place, and the place after it."""
-    word = statement.upper(at)
-    after = at + 1
-    if word in _TEXTS:
-        if word == "CHARACTER" and statement.upper(after) == "VARYING":
-            word, after = "VARCHAR", after + 1
-        limit = _DEFAULT_LENGTH.get(word, 256)
-        if statement.upper(after) == "(" and word != "TEXT":
-            given = statement.upper(after + 1)
-            limit = _LONGEST if given == "MAX" else int(given)
-            after = statement.close(after) + 1
-        if not 1 <= limit <= _LONGEST:
-            raise Refused(f"length for type character varying cannot exceed {_LONGEST}", "22023")
-        found = ColumnType(f"varchar({limit})", limit)
-    elif word in {"NUMERIC", "DECIMAL"}:
-        shape = "(18,0)"
-        if statement.upper(after) == "(":
-            shape = statement.text(after, statement.close(after) + 1)
-            after = statement.close(after) + 1
-        found = ColumnType(f"numeric{shape}")
-    elif word == "DOUBLE" and statement.upper(after) == "PRECISION":
-        found, after = ColumnType("double precision"), after + 1
-    elif word in {"TIMESTAMP", "TIME"}:
-        zone = "without"
-        if statement.upper(after) in {"WITH", "WITHOUT"}:
-            zone, after = statement.upper(after).lower(), after + 3
-        found = ColumnType(f"{word.lower()} {zone} time zone")
-    elif word in _PLAIN:
-        found = ColumnType(_PLAIN[word])
-        if word in {"VARBYTE", "VARBINARY"} and statement.upper(after) == "(":
-            after = statement.close(after) + 1
-    else:
-        raise _unsupported_type(column, statement.tokens[at].text)
-    if statement.upper(after) in {"[", "ARRAY"}:
-        raise _unsupported_type(column, f"{found.sql}[]")
-    return found, after
-
-
-def _unsupported_type(column: str, name: str) -> Refused:
-    return Refused(f'Column "{column}" has unsupported type "{name.lower()}".', UNSUPPORTED)
 
 
 def create_table(statement: Statement) -> str:
