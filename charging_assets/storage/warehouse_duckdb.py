@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from charging_assets.schemas.table import Table
 from charging_assets.storage.dialect import bound
-from charging_assets.storage.duckdb_connection import holder, is_locked, opened
+from charging_assets.storage.duckdb_connection import ROW_GROUP, holder, is_locked, opened
 from charging_assets.storage.migrate import migrate
 from charging_assets.storage.plan import Loaded, LoadError, Params, Plan, Temp
 from charging_assets.storage.warehouse import (
@@ -36,7 +36,7 @@ from charging_assets.storage.warehouse import (
 )
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
-_ROW_GROUP = 122_880
+_CHUNK = ROW_GROUP // 4
 
 
 class DuckDBWarehouse:
@@ -251,10 +251,10 @@ class _DuckDBSession:
 
 
 def _by_row_group(rows: pa.Table) -> pa.Table:
-    """The rows in chunks of DuckDB's row groups: others cost time and room, as they are merged."""
-    if rows.num_rows <= _ROW_GROUP:
+    """The rows in chunks that fill row groups: others cost time and room, as they are merged."""
+    if rows.num_rows <= _CHUNK:
         return rows
-    batches = rows.combine_chunks().to_batches(max_chunksize=_ROW_GROUP)
+    batches = rows.combine_chunks().to_batches(max_chunksize=_CHUNK)
     return pa.Table.from_batches(batches, rows.schema)
 
 

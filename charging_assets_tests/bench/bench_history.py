@@ -15,8 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from charging_assets.acquisition.archive import digest, hours_archived, read_places
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
@@ -27,6 +25,7 @@ from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Type
 from charging_assets.simulator import Network, write_history
+from charging_assets.storage.duckdb_connection import opened
 from charging_assets.storage.flat_files import FlatFile, write_flat
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
@@ -39,6 +38,8 @@ _LASTING = (
     "entity_version", "dim_station", "dim_evse", "dim_connector", "bridge_station_opening",
     "bridge_evse_capability",
 )  # fmt: skip
+# The days between two rows of a key, where they are not one.
+_EVERY_DAYS = {"mart_operator_month": 30}
 
 
 def run() -> list[dict[str, Any]]:
@@ -96,9 +97,7 @@ def _timed(warehouse: DuckDBWarehouse, files: list[FlatFile], hour: Hour) -> flo
 
 def lengthen(path: Path, days: int) -> int:
     """Put the day's rows before it, `days` times; staging keeps its window of two weeks."""
-    connection, rows = duckdb.connect(), 0
-    connection.execute(f"ATTACH '{path}' AS charging; USE charging")
-    connection.execute("SET enable_progress_bar = false")
+    connection, rows = opened(path), 0
     for table in TABLES:
         times = [c.name for c in table.columns if c.type is Type.TIMESTAMP]
         if table.name in _LASTING:
@@ -117,7 +116,7 @@ def lengthen(path: Path, days: int) -> int:
         )
         found = connection.execute(
             f"INSERT INTO {table.full_name} SELECT {columns} FROM {table.full_name}, "
-            f"range(1, {window}) AS shifts(n) ORDER BY n DESC"
+            f"range(1, {window}, {_EVERY_DAYS.get(table.name, 1)}) AS shifts(n) ORDER BY n DESC"
         ).fetchone()
         rows += found[0] if found else 0
     connection.close()
