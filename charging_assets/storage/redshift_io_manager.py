@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from charging_assets.schemas.render import sql_type
 from charging_assets.schemas.table import Column, Table, Type
+from charging_assets.storage.course import new_load_id
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import LoadError, Scope
 from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
@@ -26,7 +27,6 @@ from charging_assets.storage.redshift_errors import Kind, told
 from charging_assets.storage.redshift_rows import arrow_rows
 from charging_assets.storage.redshift_session import Link, RedshiftSession
 from charging_assets.storage.redshift_tries import tried
-from charging_assets.storage.warehouse import new_load_id
 
 _LONGEST = 65535
 _WHOLE = Scope("TRUE")

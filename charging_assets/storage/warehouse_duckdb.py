@@ -21,19 +21,12 @@ import duckdb
 import pyarrow as pa
 
 from charging_assets.schemas.table import Table
+from charging_assets.storage.course import new_load_id, read_rows, run, with_shown
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.duckdb_connection import ROW_GROUP, holder, is_locked, opened
 from charging_assets.storage.migrate import migrate
 from charging_assets.storage.plan import Loaded, LoadError, Params, Plan, Temp
-from charging_assets.storage.warehouse import (
-    NoWarehouse,
-    Warehouse,
-    WarehouseError,
-    new_load_id,
-    read_rows,
-    run,
-    with_shown,
-)
+from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
 _CHUNK = ROW_GROUP // 4

@@ -22,6 +22,14 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from charging_assets.schemas.catalog import TABLES
+from charging_assets.storage.course import (
+    already_loaded,
+    committed_before,
+    new_load_id,
+    read_rows,
+    run,
+    with_shown,
+)
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.migrate import is_current, migrate, schema_digest, widenings
 from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
@@ -33,16 +41,7 @@ from charging_assets.storage.redshift_rows import arrow_rows
 from charging_assets.storage.redshift_session import CREATE_LOCK, Link, RedshiftSession
 from charging_assets.storage.redshift_sql import bound
 from charging_assets.storage.redshift_tries import TRIES, tried
-from charging_assets.storage.warehouse import (
-    NoWarehouse,
-    WarehouseError,
-    already_loaded,
-    committed_before,
-    new_load_id,
-    read_rows,
-    run,
-    with_shown,
-)
+from charging_assets.storage.warehouse import NoWarehouse, WarehouseError
 
 # A connection that rested longer may have been forgotten by a router on the way.
 _IDLE_S = 60.0
