@@ -14,7 +14,7 @@ from charging_assets.storage.s3_resource import LakeS3Resource
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.storage import redshifts
-from charging_assets_tests.storage.loads import made_tables
+from charging_assets_tests.storage.loads import with_tables
 from charging_assets_tests.storage.redshifts import EmptyRedshift
 from charging_assets_tests.storage.s3 import one_client
 from charging_assets_tests.testbed.bed import S3, Bed
@@ -75,12 +75,16 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
     if which.startswith("redshift"):
         return _redshift(request, which)
     path = tmp_path / "warehouse.duckdb" if which == "duckdb-file" else None
-    made = DuckDBWarehouse(path)
-    made.execute(*made_tables("duckdb"))
-    return made
+    return with_tables(DuckDBWarehouse(path))
 
 
 @pytest.fixture(params=WAREHOUSES[2:])
 def redshift_warehouse(request: pytest.FixtureRequest) -> Any:
     """Every Redshift in turn."""
     return _redshift(request, request.param)
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> DuckDBWarehouse:
+    """A DuckDB file with the two tables, whose lock is waited for."""
+    return with_tables(DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience_s=20))

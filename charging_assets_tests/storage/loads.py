@@ -16,6 +16,7 @@ from charging_assets.schemas.render import create_table
 from charging_assets.schemas.table import Table, at, key, text
 from charging_assets.storage.plan import Guard, LoadRows, Params, Plan, Replace, Temp, hour_scope
 from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
 HOUR = Hour.parse("2022-01-11T20")
 AT = datetime(2022, 1, 11, 20, 10)
@@ -41,6 +42,12 @@ def told(*names: str, amount: int | None = 1, slot_at: datetime = AT) -> pa.Tabl
 def made_tables(dialect: str) -> list[tuple[str, Params]]:
     """Statements that make the two tables."""
     return [(create_table(table, dialect=dialect), {}) for table in (GIVEN, DERIVED)]
+
+
+def with_tables(warehouse: DuckDBWarehouse) -> DuckDBWarehouse:
+    """The warehouse, with the two tables."""
+    warehouse.execute(*made_tables("duckdb"))
+    return warehouse
 
 
 def a_load(rows: pa.Table, digest: str = "d1", *more: Any, **settings: Any) -> Plan:
