@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, groupby
-from operator import eq, itemgetter
-from typing import Any
+from operator import eq
 
 import pyarrow as pa
 
@@ -26,9 +25,11 @@ from charging_assets.partitions import naive
 from charging_assets.preprocessing.answers import Opened, published_time, that_counts
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
+from charging_assets.preprocessing.flat_station import FlatStation, repeats_a_key
 from charging_assets.preprocessing.identity import names_hash
 from charging_assets.preprocessing.rejects import Rejection, cut
-from charging_assets.preprocessing.stations import FlatStation, Seen, State, StationReader
+from charging_assets.preprocessing.states import merged
+from charging_assets.preprocessing.stations import Seen, StationReader
 from charging_assets.schemas import flat
 
 GAP_CADENCES = 2.5
@@ -96,7 +97,7 @@ class _PlaceHour:
     def _stations(self, envelope: Envelope, slot_at: datetime) -> list[FlatStation]:
         records, has_new_keys = self._known(envelope.stations)
         stations = [record[0] for record in records]
-        if has_new_keys and _repeats_a_key(stations):
+        if has_new_keys and repeats_a_key(stations):
             self.before = ((), [])
             seen = Seen()
             stations = [self.reader.read(fragment, seen) for fragment in envelope.stations]
@@ -227,8 +228,8 @@ class _PlaceHour:
             ("flat_evses", [r.evses for r, _ in records]),
             ("flat_connectors", [r.connectors for r, _ in records]),
         ):
-            merged = _merged(zip(states, (slots for _, slots in records), strict=True))
-            self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in merged])
+            rows = merged(zip(states, (slots for _, slots in records), strict=True))
+            self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in rows])
 
 
 def _each_once(rejections: list[Rejection]) -> list[Rejection]:
@@ -246,43 +247,6 @@ def _drift(unknown: set[str]) -> str | None:
         except BadValue:
             names = names[: len(names) // 2]
     return None
-
-
-def _repeats_a_key(stations: list[FlatStation]) -> bool:
-    keys = [state.key for station in stations if (state := station.station)]
-    evses = [status.evse_key for station in stations for status in station.statuses]
-    connectors = [state.key for station in stations for state in station.connectors]
-    return any(len(set(found)) < len(found) for found in (keys, evses, connectors))
-
-
-def _merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[Any]:
-    """Each distinct state with its first slot, last slot and number of polls, in key order."""
-    # Equal states are the same object, nearly always: told apart by identity first, which is quick.
-    by_identity: dict[int, tuple[State, list[list[datetime]]]] = {}
-    for of_record, slots in states:
-        if slots:
-            for state in of_record:
-                known = by_identity.get(id(state))
-                if known is None:
-                    by_identity[id(state)] = (state, [slots])
-                else:
-                    known[1].append(slots)
-    found: dict[tuple[int, int], tuple[State, list[list[datetime]]]] = {}
-    for state, seen in by_identity.values():
-        found.setdefault((state.key, state.hash), (state, []))[1].extend(seen)
-    rows = [
-        (
-            key,
-            min([s[0] for s in seen]),
-            hashed,
-            max([s[-1] for s in seen]),
-            sum(map(len, seen)),
-            state,
-        )
-        for (key, hashed), (state, seen) in found.items()
-    ]
-    rows.sort(key=itemgetter(0, 1, 2))
-    return [(first, last, count, state.row) for _, first, _, last, count, state in rows]
 
 
 @lru_cache(maxsize=1024)

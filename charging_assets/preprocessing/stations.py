@@ -8,33 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 from charging_assets.kinds import BadBody, Kind, tolerant
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.contents import KEEP, Content, ContentReader
+from charging_assets.preprocessing.flat_station import FlatStation, Status
 from charging_assets.preprocessing.identity import attribute_hash, entity_key
-from charging_assets.preprocessing.rejects import Rejection, rejection
+from charging_assets.preprocessing.rejects import rejection
+from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
-
-
-class State(NamedTuple):
-    """An entity in one attribute state; `row` is key, hash, published id, attributes."""
-
-    key: int
-    hash: int
-    row: tuple[Any, ...]
-
-
-class Status(NamedTuple):
-    """What an EVSE answered in one poll."""
-
-    evse_key: int
-    evse_uid: str
-    status: str | None
-    parking_status: str | None
-    overrides: str | None
 
 
 @dataclass
@@ -44,35 +28,6 @@ class Seen:
     stations: set[int] = field(default_factory=set)
     evses: set[int] = field(default_factory=set)
     connectors: set[int] = field(default_factory=set)
-
-
-@dataclass
-class FlatStation:
-    """What one station record came to. Counts are of records in, whatever became of them."""
-
-    station: State | None = None
-    evses: list[State] = field(default_factory=list)
-    connectors: list[State] = field(default_factory=list)
-    statuses: list[Status] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    shapes: set[frozenset[str]] = field(default_factory=set)
-    unknown: set[str] = field(default_factory=set)
-    evse_count: int = 0
-    connector_count: int = 0
-
-    @cached_property
-    def keys(self) -> tuple[int | None, tuple[int, ...], tuple[int, ...]]:
-        """The keys of the station, of its EVSEs and of their connectors; once it is read."""
-        return (
-            self.station and self.station.key,
-            tuple([status.evse_key for status in self.statuses]),
-            tuple([connector.key for connector in self.connectors]),
-        )
-
-    @cached_property
-    def shape(self) -> frozenset[frozenset[str]]:
-        """The shapes, one object for all stations that have the same; once it is read."""
-        return _the_same(frozenset(self.shapes))
 
 
 class StationReader:
@@ -251,12 +206,6 @@ _CONNECTOR_COLUMNS = (flat.CONNECTOR_ID, flat.STATUS, *flat.CONNECTOR_ATTRIBUTES
 _STATION_NAMES = tuple(column.name for column in flat.STATION_ATTRIBUTES)
 _EVSE_NAMES = tuple(column.name for column in flat.EVSE_ATTRIBUTES)
 _CONNECTOR_NAMES = tuple(column.name for column in flat.CONNECTOR_ATTRIBUTES)
-
-
-@lru_cache(maxsize=1024)
-def _the_same(shapes: frozenset[frozenset[str]]) -> frozenset[frozenset[str]]:
-    """The first of equal sets, so that they are told apart by identity."""
-    return shapes
 
 
 def _listed(

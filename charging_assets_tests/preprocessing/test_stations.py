@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from charging_assets.kinds import chargecloud
+from charging_assets.preprocessing.flat_station import FlatStation
 from charging_assets.preprocessing.identity import entity_key
-from charging_assets.preprocessing.stations import FlatStation, Seen, StationReader
+from charging_assets.preprocessing.stations import Seen, StationReader
 from charging_assets_tests.builders import connector, evse, station
 
 
