@@ -75,6 +75,15 @@ def test_page__fits_the_screen(page: Page, address: str, name: str, width: int) 
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
+def test_table__of_cities_is_not_scrolled_on_a_desk(
+    page: Page, address: str, language: str
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{address}/city?lang={language}")
+    assert page.locator("#table-places .scroll").evaluate_all(TOO_WIDE) == []
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("name", [name for name in PAGES if name != "definitions"])
 def test_page__question_marks_stand_beside_their_words(
     page: Page, address: str, name: str, language: str

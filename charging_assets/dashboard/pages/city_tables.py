@@ -23,7 +23,7 @@ def places_table(asked: Asked, chosen: Narrowed, by_place: dict[Any, Row], about
         [
             Column("city", asked.words("city_name"),
                    link=lambda row: asked.href(place=row["place"])),
-            columns.text(asked, "place"),
+            columns.key(asked, "place"),
             *_measures(asked),
         ],
         rows, about,
