@@ -15,9 +15,9 @@ import duckdb
 _LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DATABASE = "charging"
-# Four times DuckDB's own. Each connection reads anew what every row group of a column holds at most
+# Six times DuckDB's own. Each connection reads anew what every row group of a column holds at most
 # and at least, to know which it can pass over: after years that is most of an hour's queries.
-ROW_GROUP = 491_520
+ROW_GROUP = 737_280
 
 
 def is_locked(error: duckdb.Error) -> bool:

@@ -29,7 +29,7 @@ from charging_assets.storage.plan import Loaded, LoadError, Params, Plan, Temp
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
-_CHUNK = ROW_GROUP // 4
+_CHUNK = ROW_GROUP // 6
 
 
 class DuckDBWarehouse:

@@ -59,7 +59,7 @@ def test_apply__an_error_at_any_statement_leaves_the_old_rows(
             if calls[0] < number:
                 break
         assert state(warehouse) == before, f"statement {number}"
-    assert number > 12
+    assert number > 10
     assert names(warehouse) == ["new", "newer"]
 
 
