@@ -15,9 +15,11 @@ import duckdb
 _LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DATABASE = "charging"
-# Six times DuckDB's own. Each connection reads anew what every row group of a column holds at most
-# and at least, to know which it can pass over: after years that is most of an hour's queries.
-ROW_GROUP = 737_280
+# DuckDB's own: what fills a row group is written while more is still coming, by all processors.
+ROW_GROUP = 122_880
+# Each connection reads anew what every row group of a column holds at most and at least, to know
+# which it can pass over. Of tables that grow for years that takes most of an hour's queries.
+LASTING_ROW_GROUP = 6 * ROW_GROUP
 
 
 def is_locked(error: duckdb.Error) -> bool:
@@ -31,8 +33,13 @@ def holder(error: duckdb.Error) -> str:
     return f"process {found['pid']} ({found['program']})" if found else "another connection"
 
 
-def opened(path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """A connection that thinks in UTC and never fetches an extension from the network."""
+def opened(
+    path: Path | None, *, read_only: bool = False, row_group: int = LASTING_ROW_GROUP
+) -> duckdb.DuckDBPyConnection:
+    """A connection that thinks in UTC and never fetches an extension from the network.
+
+    `row_group` is how many rows at most what is added is kept together in.
+    """
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     try:
         # Not in the configuration: that is applied before the part that knows time zones is there.
@@ -45,7 +52,7 @@ def opened(path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConn
             quoted = str(path).replace("'", "''")
             mode = "READ_ONLY" if read_only else "READ_WRITE"
             connection.execute(
-                f"ATTACH '{quoted}' AS {_DATABASE} ({mode}, ROW_GROUP_SIZE {ROW_GROUP})"
+                f"ATTACH '{quoted}' AS {_DATABASE} ({mode}, ROW_GROUP_SIZE {row_group})"
             )
             connection.execute(f"USE {_DATABASE}")
     except BaseException:

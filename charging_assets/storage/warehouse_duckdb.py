@@ -23,13 +23,18 @@ import pyarrow as pa
 from charging_assets.schemas.table import Table
 from charging_assets.storage.course import new_load_id, read_rows, run, with_shown
 from charging_assets.storage.dialect import bound
-from charging_assets.storage.duckdb_connection import ROW_GROUP, holder, is_locked, opened
+from charging_assets.storage.duckdb_connection import (
+    LASTING_ROW_GROUP,
+    ROW_GROUP,
+    holder,
+    is_locked,
+    opened,
+)
 from charging_assets.storage.migrate import migrate
-from charging_assets.storage.plan import Loaded, LoadError, Params, Plan, Temp
+from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan, Temp
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
-_CHUNK = ROW_GROUP // 6
 
 
 class DuckDBWarehouse:
@@ -46,7 +51,7 @@ class DuckDBWarehouse:
         return self.apply_all([plan])[0]
 
     def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
-        with self._mutex, self._writing() as connection:
+        with self._mutex, self._writing(_row_group(plans)) as connection:
             return [self._apply(connection, plan) for plan in plans]
 
     def _apply(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> Loaded:
@@ -108,7 +113,7 @@ class DuckDBWarehouse:
             raise
 
     @contextmanager
-    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _writing(self, row_group: int = LASTING_ROW_GROUP) -> Iterator[duckdb.DuckDBPyConnection]:
         if self._memory is not None:
             yield self._memory
             return
@@ -116,7 +121,7 @@ class DuckDBWarehouse:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # People move a warehouse away to have it made again, while this program runs.
         self._is_migrated = self._is_migrated and self.path.exists()
-        connection = self._connected(read_only=False)
+        connection = self._connected(read_only=False, row_group=row_group)
         try:
             yield connection
         finally:
@@ -145,11 +150,13 @@ class DuckDBWarehouse:
                 "(`charging-assets load`)"
             )
 
-    def _connected(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def _connected(
+        self, *, read_only: bool, row_group: int = LASTING_ROW_GROUP
+    ) -> duckdb.DuckDBPyConnection:
         deadline, wait = time.monotonic() + self._patience_s, _FIRST_WAIT_S
         while True:
             try:
-                return opened(self.path, read_only=read_only)
+                return opened(self.path, read_only=read_only, row_group=row_group)
             except duckdb.Error as error:
                 if not is_locked(error):
                     raise WarehouseError(f"cannot open {self.path}: {error}") from error
@@ -243,11 +250,17 @@ class _DuckDBSession:
         return "duckdb"
 
 
+def _row_group(plans: Sequence[Plan]) -> int:
+    """How large to make row groups: what comes from outside stays for days, the rest for good."""
+    comes = all(any(isinstance(step, LoadRows) for step in plan.steps) for plan in plans)
+    return ROW_GROUP if comes else LASTING_ROW_GROUP
+
+
 def _by_row_group(rows: pa.Table) -> pa.Table:
     """The rows in chunks that fill row groups: others cost time and room, as they are merged."""
-    if rows.num_rows <= _CHUNK:
+    if rows.num_rows <= ROW_GROUP:
         return rows
-    batches = rows.combine_chunks().to_batches(max_chunksize=_CHUNK)
+    batches = rows.combine_chunks().to_batches(max_chunksize=ROW_GROUP)
     return pa.Table.from_batches(batches, rows.schema)
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from charging_assets.storage.duckdb_connection import ROW_GROUP, opened
+from charging_assets.storage.duckdb_connection import LASTING_ROW_GROUP, ROW_GROUP, opened
 
-_BY_ITSELF = 122_880
 _LARGEST = (
     "SELECT MAX(held) FROM (SELECT SUM(count) AS held FROM pragma_storage_info('t') "
     "WHERE segment_type = 'BIGINT' GROUP BY row_group_id)"
@@ -30,7 +29,7 @@ def test_opened__rows_that_come_little_by_little_fill_large_row_groups(tmp_path:
     with closing(opened(path, read_only=True)) as connection:
         ((largest,),) = connection.execute(_LARGEST).fetchall()
         # Neighbours are merged as long as they fit one: four of seven hundred thousand.
-        assert 3 * _BY_ITSELF < largest <= ROW_GROUP
+        assert 3 * ROW_GROUP < largest <= LASTING_ROW_GROUP
         assert connection.execute("SELECT COUNT(*) FROM t").fetchall() == [(800_000,)]
 
 
@@ -42,7 +41,7 @@ def test_opened__a_file_of_other_row_groups_is_read_and_added_to(tmp_path: Path)
     with closing(opened(path)) as connection:
         _add(connection, 1_500_000)
     with closing(opened(path, read_only=True)) as connection:
-        assert connection.execute(_LARGEST).fetchall() == [(ROW_GROUP,)]
+        assert connection.execute(_LARGEST).fetchall() == [(LASTING_ROW_GROUP,)]
         assert connection.execute("SELECT COUNT(*), SUM(id) FROM t").fetchall() == [
             (1_800_000, 300_000 * 299_999 // 2 + 1_500_000 * 1_499_999 // 2)
         ]
