@@ -74,9 +74,9 @@ def test_sql__a_missing_parameter_is_named(environment):
 def test_sql__opens_the_file_read_only(environment, monkeypatch):
     modes, opened = [], warehouse_duckdb.opened
 
-    def noted(path, *, read_only=False):
+    def noted(path, *, read_only=False, **how):
         modes.append(read_only)
-        return opened(path, read_only=read_only)
+        return opened(path, read_only=read_only, **how)
 
     monkeypatch.setattr(warehouse_duckdb, "opened", noted)
     connect(environment).sql("SELECT 1 AS one")
