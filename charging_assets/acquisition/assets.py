@@ -87,6 +87,7 @@ def raw_api_snapshots(
     lake: dg.ResourceParam[Lake],
     feeds: dg.ResourceParam[Any],
     spool: dg.ResourceParam[Any],
+    # Not used, but held for as long as the run lasts, since it is asked for.
     event_files: dg.ResourceParam[Any],
 ) -> dict[str, HourArchive]:
     """What the feeds answered in the hour, byte for byte; written once, never changed.

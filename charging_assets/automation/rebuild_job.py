@@ -66,6 +66,7 @@ def rebuild_stale_hours(
     config: RebuildConfig,
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
+    # Not used, but held for as long as the run lasts, since it is asked for.
     event_files: dg.ResourceParam[Any],
 ) -> None:
     """Bring all stale hours from raw objects to published files, in windows of a month."""
