@@ -20,6 +20,10 @@ ROW_GROUP = 122_880
 # Each connection reads anew what every row group of a column holds at most and at least, to know
 # which it can pass over. Of tables that grow for years that takes most of an hour's queries.
 LASTING_ROW_GROUP = 6 * ROW_GROUP
+# Of a large table it makes one GROUP BY into many over ranges of its first column, each of which
+# reads all rows: staging is in the order of hours, not of keys. A load is one hour or a window of
+# them, which fits in memory.
+_NOT_FOR_LOADS = "partitioned_execution"
 
 
 def is_locked(error: duckdb.Error) -> bool:
@@ -55,7 +59,20 @@ def opened(
                 f"ATTACH '{quoted}' AS {_DATABASE} ({mode}, ROW_GROUP_SIZE {row_group})"
             )
             connection.execute(f"USE {_DATABASE}")
+            # Otherwise it is in the folder where the program was started: of a service, often one
+            # that cannot be written to.
+            connection.execute(f"SET temp_directory = '{quoted}.tmp'")
+        if not read_only:
+            _without(connection, _NOT_FOR_LOADS)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _without(connection: duckdb.DuckDBPyConnection, optimizer: str) -> None:
+    """Leave out one of DuckDB's optimizers, where this release of it has it."""
+    if connection.execute(
+        "SELECT 1 FROM duckdb_optimizers() WHERE name = ?", [optimizer]
+    ).fetchall():
+        connection.execute(f"SET disabled_optimizers = '{optimizer}'")

@@ -1,4 +1,4 @@
-"""Connections to a DuckDB file: how large its row groups are."""
+"""Connections to a DuckDB file: their row groups, where they spill, what they leave out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from charging_assets.storage.duckdb_connection import LASTING_ROW_GROUP, ROW_GROUP, opened
 
@@ -44,4 +45,40 @@ def test_opened__a_file_of_other_row_groups_is_read_and_added_to(tmp_path: Path)
         assert connection.execute(_LARGEST).fetchall() == [(LASTING_ROW_GROUP,)]
         assert connection.execute("SELECT COUNT(*), SUM(id) FROM t").fetchall() == [
             (1_800_000, 300_000 * 299_999 // 2 + 1_500_000 * 1_499_999 // 2)
+        ]
+
+
+def test_opened__what_does_not_fit_in_memory_goes_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started_in = tmp_path / "started_in"
+    started_in.mkdir()
+    (started_in / ".tmp").write_text("in the way of DuckDB's own choice")
+    monkeypatch.chdir(started_in)
+    with closing(opened(tmp_path / "it's a warehouse.duckdb")) as connection:
+        connection.execute("SET memory_limit = '60MB'")
+        connection.execute(
+            "CREATE TEMPORARY TABLE t AS SELECT hash(range) AS id FROM range(8000000)"
+        )
+        assert connection.execute(
+            "SELECT SUM(size) > 0 FROM duckdb_temporary_files()"
+        ).fetchall() == [(True,)]
+        assert connection.execute("SELECT COUNT(*) FROM t").fetchall() == [(8_000_000,)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "it's a warehouse.duckdb",
+        "started_in",
+    ]
+
+
+@pytest.mark.parametrize(("read_only", "left_out"), [(False, "partitioned_execution"), (True, "")])
+def test_opened__only_loads_leave_an_optimizer_out(
+    tmp_path: Path, read_only: bool, left_out: str
+) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    opened(path).close()
+    with closing(opened(path, read_only=read_only)) as connection:
+        # Where DuckDB has no such optimizer (before 2.0), there is none to leave out.
+        known = connection.execute("SELECT name FROM duckdb_optimizers()").fetchall()
+        assert connection.execute("SELECT current_setting('disabled_optimizers')").fetchall() == [
+            (left_out if (left_out,) in known else "",)
         ]
