@@ -2,8 +2,9 @@
 -- overrides within an hour. A run ends at a change, at an absence from a good poll, or at a gap of
 -- over 2.5 cadences; the last two show as a jump of poll_ordinal.
 -- The rows of one state whose ordinals have no jump are a run, whatever else the EVSE was in the
--- hour. That is nearly all of them, and takes an aggregate; only EVSEs with a state that came back
--- in the hour are sorted. Staging is read twice: as one CTE, its rows would be kept in between.
+-- hour. That is nearly all of them, and takes an aggregate; only the states that were interrupted
+-- are read and sorted once more. EVSEs are chosen by their key before states are compared: engines
+-- pass over nearly all rows by one integer.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH states AS (
     SELECT
@@ -34,77 +35,101 @@ WITH states AS (
         connector_status_overrides
 ),
 
-restless AS (
-    SELECT DISTINCT
-        evse_key,
-        hour_at
+interrupted AS (
+    SELECT
+        states.*,
+        ROW_NUMBER() OVER (ORDER BY evse_key, slot_at, place) AS state_number
     FROM states
     WHERE ordinal_count <> poll_count
 ),
 
+polled AS (
+    SELECT
+        evse_key,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        place,
+        status,
+        parking_status,
+        connector_status_overrides,
+        slot_at,
+        poll_ordinal
+    FROM staging.flat_status
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND evse_key IN (SELECT interrupted.evse_key FROM interrupted)
+),
+
 numbered AS (
     SELECT
-        polled.*,
-        restless.hour_at,
+        interrupted.state_number,
+        polled.slot_at,
         polled.poll_ordinal - ROW_NUMBER() OVER (
-            PARTITION BY
-                polled.evse_key,
-                restless.hour_at,
-                polled.place,
-                polled.status,
-                polled.parking_status,
-                polled.connector_status_overrides
+            PARTITION BY interrupted.state_number
             ORDER BY polled.poll_ordinal
         ) AS run_number
-    FROM staging.flat_status AS polled
-    INNER JOIN restless
+    FROM polled
+    INNER JOIN interrupted
         ON
-            polled.evse_key = restless.evse_key
-            AND DATE_TRUNC('hour', polled.slot_at) = restless.hour_at
-    WHERE
-        polled.slot_at >= :window_start
-        AND polled.slot_at < :window_end
+            polled.evse_key = interrupted.evse_key
+            AND polled.hour_at = interrupted.hour_at
+            AND polled.place = interrupted.place
+            AND (
+                polled.status = interrupted.status
+                OR (polled.status IS NULL AND interrupted.status IS NULL)
+            )
+            AND (
+                polled.parking_status = interrupted.parking_status
+                OR (polled.parking_status IS NULL AND interrupted.parking_status IS NULL)
+            )
+            AND (
+                polled.connector_status_overrides = interrupted.connector_status_overrides
+                OR (
+                    polled.connector_status_overrides IS NULL
+                    AND interrupted.connector_status_overrides IS NULL
+                )
+            )
+),
+
+runs AS (
+    SELECT
+        state_number,
+        MIN(slot_at) AS slot_at,
+        MAX(slot_at) AS last_slot_at,
+        COUNT(*) AS poll_count
+    FROM numbered
+    GROUP BY
+        state_number,
+        run_number
 )
 
 SELECT
-    states.slot_at,
-    states.feed,
-    states.place,
-    states.evse_key,
-    states.evse_uid,
-    states.status,
-    states.parking_status,
-    states.connector_status_overrides,
-    states.slot_at AS first_slot_at,
-    states.last_slot_at,
-    CAST(states.poll_count AS INTEGER) AS poll_count
+    slot_at,
+    feed,
+    place,
+    evse_key,
+    evse_uid,
+    status,
+    parking_status,
+    connector_status_overrides,
+    slot_at AS first_slot_at,
+    last_slot_at,
+    CAST(poll_count AS INTEGER) AS poll_count
 FROM states
-LEFT JOIN restless
-    ON
-        states.evse_key = restless.evse_key
-        AND states.hour_at = restless.hour_at
-WHERE restless.evse_key IS NULL
+WHERE ordinal_count = poll_count
 UNION ALL
 SELECT
-    MIN(slot_at) AS slot_at,
-    feed,
-    place,
-    evse_key,
-    evse_uid,
-    status,
-    parking_status,
-    connector_status_overrides,
-    MIN(slot_at) AS first_slot_at,
-    MAX(slot_at) AS last_slot_at,
-    CAST(COUNT(*) AS INTEGER) AS poll_count
-FROM numbered
-GROUP BY
-    evse_key,
-    hour_at,
-    place,
-    feed,
-    evse_uid,
-    status,
-    parking_status,
-    connector_status_overrides,
-    run_number;
+    runs.slot_at,
+    interrupted.feed,
+    interrupted.place,
+    interrupted.evse_key,
+    interrupted.evse_uid,
+    interrupted.status,
+    interrupted.parking_status,
+    interrupted.connector_status_overrides,
+    runs.slot_at AS first_slot_at,
+    runs.last_slot_at,
+    CAST(runs.poll_count AS INTEGER) AS poll_count
+FROM runs
+INNER JOIN interrupted
+    ON runs.state_number = interrupted.state_number;
