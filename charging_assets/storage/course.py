@@ -117,10 +117,10 @@ def _run_step(
     else:
         _delete(session, step.table, step.scope)
         if isinstance(step, LoadRows):
-            session.insert(step.table, rows[step.table.full_name])
+            added = session.insert(step.table, rows[step.table.full_name])
         else:
-            session.execute(_insert(step.table, step.select), step.params)
-        counts[step.table.name] = _counted(session, step.table, step.scope)
+            added = session.add(_insert(step.table, step.select), step.params)
+        counts[step.table.name] = _counted(session, step.table, step.scope, added)
 
 
 def _dimension_rows(session: Session, plan: Plan) -> int | None:
@@ -140,8 +140,12 @@ def _insert(table: Table, select: str) -> str:
     return f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM ({select}) AS new_rows"
 
 
-def _counted(session: Session, table: Table, scope: Scope) -> int:
-    """How many rows a scope has; GuardFailed if a key stands in it more than once."""
+def _counted(session: Session, table: Table, scope: Scope, added: int) -> int:
+    """How many rows a scope has, which was empty before so many were added.
+
+    GuardFailed if a key stands in it more than once, or if rows were added outside of it: nothing
+    would take those away when the scope is loaded again.
+    """
     # A key that says no time is one of each hour: a scope can hold many.
     by_hour = table.hour_column is not None and table.hour_column not in table.key
     hour = [f"DATE_TRUNC('hour', {table.hour_column})"] if by_hour else []
@@ -159,6 +163,11 @@ def _counted(session: Session, table: Table, scope: Scope) -> int:
         raise GuardFailed(
             f"{table.full_name} would hold a key ({names}) more than once: {doubles}; "
             "nothing was changed"
+        )
+    if added not in {rows, -1}:
+        raise GuardFailed(
+            f"{table.full_name} would get {added - rows} of {added} rows outside what was to be "
+            f"replaced ({scope.predicate}); nothing was changed"
         )
     return int(rows)
 

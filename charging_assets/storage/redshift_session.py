@@ -66,14 +66,17 @@ class RedshiftSession:
     def execute(self, sql: str, params: Params) -> None:
         self.cursor(sql, params)
 
+    def add(self, sql: str, params: Params) -> int:
+        return int(self.cursor(sql, params).rowcount)
+
     def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]:
         # The driver's rows are lists, which equal no tuple.
         return [tuple(row) for row in self.cursor(sql, params).fetchall()]
 
-    def insert(self, table: Table, rows: pa.Table) -> None:
+    def insert(self, table: Table, rows: pa.Table) -> int:
         """Add the rows that `take_in` copied: by name, for the order of columns may differ."""
         names = ", ".join(table.names)
-        self.execute(
+        return self.add(
             f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_{table.name}", {}
         )
 

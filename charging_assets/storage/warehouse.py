@@ -63,8 +63,11 @@ class Session(Protocol):
 
     def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]: ...
 
-    def insert(self, table: Table, rows: pa.Table) -> None:
-        """Add rows that have the table's columns."""
+    def add(self, sql: str, params: Params) -> int:
+        """Run an INSERT; how many rows it added, -1 where the engine does not say."""
+
+    def insert(self, table: Table, rows: pa.Table) -> int:
+        """Add rows that have the table's columns; how many were added, -1 where it is not said."""
 
     def keep(self, temp: Temp) -> None:
         """Make a temp table of a SELECT, in place of one of that name."""

@@ -231,12 +231,16 @@ class _DuckDBSession:
         statement, values = bound(sql, params, "duckdb")
         return self._connection.execute(statement, values).fetchall()
 
-    def insert(self, table: Table, rows: pa.Table) -> None:
+    def add(self, sql: str, params: Params) -> int:
+        ((added,),) = self.fetch(sql, params)
+        return int(added)
+
+    def insert(self, table: Table, rows: pa.Table) -> int:
         names = ", ".join(table.names)
         self._connection.register("incoming_rows", _by_row_group(rows))
         try:
-            self._connection.execute(
-                f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_rows"
+            return self.add(
+                f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_rows", {}
             )
         finally:
             self._connection.unregister("incoming_rows")

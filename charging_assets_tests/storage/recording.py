@@ -95,6 +95,7 @@ class _Connection:
 class _Cursor:
     paramstyle = "format"
     description: Sequence[Any] = ()
+    rowcount = -1
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder

@@ -229,6 +229,28 @@ def test_apply__a_doubled_key_is_refused(warehouse: Warehouse, where: str) -> No
     assert state(warehouse) == before
 
 
+ELSEWHERE = {
+    "rows": LoadRows(GIVEN, Scope("name = 'new'"), lambda: told("new", "away")),
+    "select": Replace(
+        DERIVED,
+        hour_scope(DERIVED, HOUR),
+        "SELECT slot_at, name, amount FROM staging.given UNION ALL "
+        "SELECT DATEADD(hour, 1, slot_at) AS slot_at, name, amount FROM staging.given",
+    ),
+}
+
+
+@pytest.mark.parametrize("step", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_apply__rows_outside_of_what_is_replaced_are_refused(
+    warehouse: Warehouse, step: LoadRows | Replace
+) -> None:
+    warehouse.apply(a_load(told("old")))
+    before = state(warehouse)
+    with pytest.raises(GuardFailed, match=r"would get 1 of 2 rows outside what was to be replaced"):
+        warehouse.apply(a_load(told(), "d2", steps=(step,)))
+    assert state(warehouse) == before
+
+
 def test_execute__is_one_transaction(warehouse: Warehouse) -> None:
     warehouse.apply(a_load(told("old")))
     before = state(warehouse)
