@@ -22,6 +22,7 @@ import pyarrow as pa
 from charging_assets.acquisition.raw_objects import Answer, Poll
 from charging_assets.kinds import Envelope, Kind, kind
 from charging_assets.partitions import naive
+from charging_assets.preprocessing import collector
 from charging_assets.preprocessing.answers import Opened, published_time, that_counts
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
@@ -52,10 +53,11 @@ class FlatHour:
 def flatten(places: Places) -> FlatHour:
     """The flat tables of an hour's answers: a pure function, the same bytes for the same input."""
     rows = {table.name: Rows(table) for table in flat.FLAT_TABLES}
-    for feed, _place, answers in places:
-        name = answers[0].poll.kind
-        _PlaceHour(_reader(feed, name), kind(name), rows).read(answers)
-    return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
+    with collector.paused():
+        for feed, _place, answers in places:
+            name = answers[0].poll.kind
+            _PlaceHour(_reader(feed, name), kind(name), rows).read(answers)
+        return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
 
 
 @dataclass

@@ -35,16 +35,14 @@ def merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[Any
     found: dict[tuple[int, int], tuple[State, list[list[datetime]]]] = {}
     for state, seen in by_identity.values():
         found.setdefault((state.key, state.hash), (state, []))[1].extend(seen)
-    rows = [
-        (
-            key,
-            min([s[0] for s in seen]),
-            hashed,
-            max([s[-1] for s in seen]),
-            sum(map(len, seen)),
-            state,
-        )
-        for (key, hashed), (state, seen) in found.items()
-    ]
+    rows = []
+    for (key, hashed), (state, seen) in found.items():
+        if len(seen) == 1:  # nearly always
+            (slots,) = seen
+            first, last, count = slots[0], slots[-1], len(slots)
+        else:
+            first, last = min([s[0] for s in seen]), max([s[-1] for s in seen])
+            count = sum(map(len, seen))
+        rows.append((key, first, hashed, (first, last, count, state.row)))
     rows.sort(key=itemgetter(0, 1, 2))
-    return [(first, last, count, state.row) for _, first, _, last, count, state in rows]
+    return [row for *_, row in rows]

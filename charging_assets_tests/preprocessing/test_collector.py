@@ -1,0 +1,52 @@
+"""A parse pauses the garbage collector, and leaves nothing for it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from charging_assets.acquisition.archive import hour_keys, read_places
+from charging_assets.partitions import Hour
+from charging_assets.preprocessing import collector
+from charging_assets.preprocessing.flatten import flatten
+from charging_assets.simulator import Network, write_history
+from charging_assets.storage.memory import MemoryLake
+
+HOUR = Hour.parse("2025-06-02T10")
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    was_on = gc.isenabled()
+    yield
+    (gc.enable if was_on else gc.disable)()
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_paused__is_as_before_afterwards_and_after_an_error(was_on: bool) -> None:
+    (gc.enable if was_on else gc.disable)()
+    with collector.paused():
+        assert not gc.isenabled()
+        with collector.paused():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled() is was_on
+    with pytest.raises(ValueError, match="broken"), collector.paused():
+        raise ValueError("broken")
+    assert gc.isenabled() is was_on
+
+
+def test_flatten__bad_records_leave_no_circles_that_would_grow_with_them() -> None:
+    lake = MemoryLake()
+    network = Network(seed=7, scale=0.2, hostile=True)
+    write_history(lake, network, HOUR, Hour(HOUR.start + timedelta(hours=1)))
+    keys = hour_keys(lake, ["simulated"], HOUR)
+    rejected = flatten(read_places(lake, keys))["flat_rejects"].num_rows
+    gc.collect()
+    gc.disable()
+    flatten(read_places(lake, keys))
+    assert rejected > 500
+    assert gc.collect() < rejected / 5
