@@ -16,6 +16,7 @@ from charging_assets_tests.bench import (
     bench_dagster,
     bench_dashboard,
     bench_flatten,
+    bench_flatten_large,
     bench_history,
     bench_load,
     bench_poll,
@@ -32,6 +33,7 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     for title, measure in (
         ("raw to flat", bench_flatten.run),
+        ("raw to flat at 100 times", bench_flatten_large.run),
         ("archive", bench_archive.run),
         ("polling", lambda: [bench_poll.run()]),
         ("loading", bench_load.run),
