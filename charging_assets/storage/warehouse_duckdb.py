@@ -15,12 +15,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from charging_assets.schemas.table import Table
 from charging_assets.storage.course import new_load_id, read_rows, run, with_shown
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.duckdb_connection import (
@@ -30,8 +28,9 @@ from charging_assets.storage.duckdb_connection import (
     is_locked,
     opened,
 )
+from charging_assets.storage.duckdb_session import DuckDBSession
 from charging_assets.storage.migrate import migrate
-from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan, Temp
+from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
@@ -99,9 +98,9 @@ class DuckDBWarehouse:
         return f"DuckDB at {self.path}" if self.path else "DuckDB in memory"
 
     @contextmanager
-    def _transaction(self, connection: duckdb.DuckDBPyConnection) -> Iterator[_DuckDBSession]:
+    def _transaction(self, connection: duckdb.DuckDBPyConnection) -> Iterator[DuckDBSession]:
         connection.execute("BEGIN TRANSACTION")
-        session = _DuckDBSession(connection)
+        session = DuckDBSession(connection)
         try:
             if not self._is_migrated:
                 migrate(session)
@@ -217,55 +216,10 @@ def impatient(warehouse: Warehouse, patience_s: float) -> Warehouse:
     return warehouse
 
 
-class _DuckDBSession:
-    """An open DuckDB transaction."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
-
-    def execute(self, sql: str, params: Params) -> None:
-        statement, values = bound(sql, params, "duckdb")
-        self._connection.execute(statement, values)
-
-    def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]:
-        statement, values = bound(sql, params, "duckdb")
-        return self._connection.execute(statement, values).fetchall()
-
-    def add(self, sql: str, params: Params) -> int:
-        ((added,),) = self.fetch(sql, params)
-        return int(added)
-
-    def insert(self, table: Table, rows: pa.Table) -> int:
-        names = ", ".join(table.names)
-        self._connection.register("incoming_rows", _by_row_group(rows))
-        try:
-            return self.add(
-                f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_rows", {}
-            )
-        finally:
-            self._connection.unregister("incoming_rows")
-
-    def keep(self, temp: Temp) -> None:
-        self.execute(f"DROP TABLE IF EXISTS {temp.name}", {})
-        self.execute(f"CREATE TEMPORARY TABLE {temp.name} AS {temp.select}", temp.params)
-
-    @property
-    def dialect(self) -> str:
-        return "duckdb"
-
-
 def _row_group(plans: Sequence[Plan]) -> int:
     """How large to make row groups: what comes from outside stays for days, the rest for good."""
     comes = all(any(isinstance(step, LoadRows) for step in plan.steps) for plan in plans)
     return ROW_GROUP if comes else LASTING_ROW_GROUP
-
-
-def _by_row_group(rows: pa.Table) -> pa.Table:
-    """The rows in chunks that fill row groups: others cost time and room, as they are merged."""
-    if rows.num_rows <= ROW_GROUP:
-        return rows
-    batches = rows.combine_chunks().to_batches(max_chunksize=ROW_GROUP)
-    return pa.Table.from_batches(batches, rows.schema)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:

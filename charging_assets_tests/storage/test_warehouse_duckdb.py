@@ -13,9 +13,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from charging_assets.storage.duckdb_session import DuckDBSession
 from charging_assets.storage.plan import LoadError
 from charging_assets.storage.warehouse import NoWarehouse, WarehouseError
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, _DuckDBSession
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.storage.loads import AT, a_load, names, state, told, with_tables
 
 
@@ -27,7 +28,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> 
     """Let the n-th call of a session fail; the list counts the calls."""
     calls = [0]
     for name in ("execute", "fetch", "insert"):
-        real = getattr(_DuckDBSession, name)
+        real = getattr(DuckDBSession, name)
 
         def call(self: Any, *args: Any, _real: Callable[..., Any] = real) -> Any:
             calls[0] += 1
@@ -35,7 +36,7 @@ def _failing(monkeypatch: pytest.MonkeyPatch, number: int, error: Exception) -> 
                 raise error
             return _real(self, *args)
 
-        monkeypatch.setattr(_DuckDBSession, name, call)
+        monkeypatch.setattr(DuckDBSession, name, call)
     return calls
 
 
