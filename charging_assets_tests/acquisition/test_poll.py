@@ -198,12 +198,14 @@ def test_poll__error_of_the_program_costs_one_place(
 
 def test_poll__never_asks_more_places_at_a_time_than_workers(server: Loopback) -> None:
     lock, running, most = threading.Lock(), 0, 0
+    three = threading.Barrier(3, timeout=10)
 
     def count(handler: loopback.Handler) -> None:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
+        three.wait()
         time.sleep(0.05)
         with lock:
             running -= 1
