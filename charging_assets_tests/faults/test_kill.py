@@ -7,6 +7,7 @@ needs and forks one child for each kill, so that every statement can be the one 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -43,6 +44,11 @@ ALL = ("staged_tables", *(plan.asset for plan in hours.derived_plans()))
 AFTER_COMMIT = -1
 # All kills before COMMIT leave the same rows; so that not each of them is healed from, for time.
 HEAL_EVERY = 10
+# numpy and pyarrow each start a thread when they are imported.
+WITHOUT_THREADS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
 
 CHILD = """
 import json, os, signal, sys, threading, time
@@ -81,6 +87,9 @@ def load(asset, path, lake, at, told):
     warehouse_duckdb.DuckDBWarehouse(Path(path)).apply(plan_of(asset, LocalLake(Path(lake))))
     os.write(told, str(count).encode())
 
+
+# A child has only the thread that forked it: what others held stays held. Python 3.12 warns of it.
+assert len(os.listdir("/proc/self/task")) == 1, "forking with threads"
 
 for line in sys.stdin:
     asked = json.loads(line)
@@ -179,7 +188,11 @@ class Scene:
 @pytest.fixture(scope="module")
 def child() -> Iterator[subprocess.Popen[str]]:
     started = subprocess.Popen(
-        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", CHILD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **WITHOUT_THREADS},
     )
     yield started
     assert started.stdin is not None

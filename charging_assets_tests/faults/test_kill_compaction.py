@@ -60,7 +60,7 @@ def test_compact__killed_anywhere_loses_and_doubles_nothing(
     lake = ArchiveLake(LocalLake(tmp_path))
     archive_day(lake, polls=POLLS)
     before = seen(lake)
-    child = multiprocessing.get_context("fork").Process(
+    child = multiprocessing.get_context("spawn").Process(
         target=_compact_until_killed, args=(tmp_path, at, after)
     )
     child.start()
