@@ -7,7 +7,7 @@ levels, and against a real cluster where `make verify-redshift` names one.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
@@ -91,7 +91,7 @@ def test_apply__writes_one_ledger_row_an_asset_and_hour(warehouse: Warehouse) ->
         "input_digest": "d2", "code_version": "c1", "row_count": 4,
         "row_counts": '{"derived": 2, "given": 2}', "is_staged": True,
     }  # fmt: skip
-    assert abs((datetime.utcnow() - loaded_at).total_seconds()) < 60
+    assert abs((datetime.now(UTC).replace(tzinfo=None) - loaded_at).total_seconds()) < 60
 
 
 def test_apply__takes_its_input_from_the_ledger(warehouse: Warehouse) -> None:
