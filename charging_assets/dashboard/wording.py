@@ -43,6 +43,10 @@ class Wording:
         """The words of a name, with values put in; KeyError if there are none."""
         return _unbroken(words()[name][self.language].format(**values))
 
+    def counting(self, name: str, count: int, /, **values: object) -> str:
+        """The words of a name that go with a count: those of `<name>_one` where it is one."""
+        return self(f"{name}_one" if count == 1 else name, **values)
+
     def number(self, value: float | None, digits: int = 0) -> str:
         if value is None:
             return NONE

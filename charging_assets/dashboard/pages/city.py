@@ -96,8 +96,9 @@ def _figures(
     shares = measured(totals)
     evse_days = sum(row["evse_count"] for row in by_day.values())
     about = words.days(period.first, period.last)
-    coverage = words(
+    coverage = words.counting(
         "coverage_told",
+        period.day_count,
         share=words.percent(shares["coverage"]),
         days=words.number(len(by_day)),
         all=words.number(period.day_count),

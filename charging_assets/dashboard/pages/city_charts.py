@@ -66,9 +66,8 @@ def ranking_chart(asked: Asked, stations: list[Row], name: str, about: str) -> C
         }
         for row in ranked
     ]
-    description = words(
-        "ranking_description", count=len(rows), first=rows[0]["told"] if rows else "–"
-    )
+    first = rows[0]["told"] if rows else "–"
+    description = words.counting("ranking_description", len(rows), count=len(rows), first=first)
     return Chart(
         f"ranking-{name}", words(f"ranking_{name}"),
         svg(ranking(rows, unit=words(name)), asked.language, description), description,

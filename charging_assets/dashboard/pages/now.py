@@ -91,8 +91,9 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
     )
     if is_old and seen:
         period = f"{words('last_known')}: {period}"
-    coverage = words(
+    coverage = words.counting(
         "now_coverage",
+        every,
         share=words.percent(share(told_of, every), 1),
         seen=words.number(told_of),
         all=words.number(every),
@@ -103,7 +104,7 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
             id=name,
             label=words(f"figure_{name}"),
             value=words.number(count),
-            unit=words("of_evses", share=words.percent(share(count, evses))),
+            unit=words.counting("of_evses", count, share=words.percent(share(count, evses))),
             period=period, coverage=coverage, definition="status", raw=count, is_old=is_old,
         )  # fmt: skip
 
@@ -111,7 +112,9 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
         Figure(
             id="evses", label=words("figure_evses"),
             value=words.number(every),
-            unit=words("at_stations", stations=words.number(len(stations))),
+            unit=words.counting(
+                "at_stations", len(stations), stations=words.number(len(stations))
+            ),
             period=period, coverage=coverage, definition="evse", raw=every, is_old=is_old,
         ),
         *(figure(name, sum(row[column] for row in pool)) for name, column in COUNTS.items()),

@@ -22,7 +22,7 @@ def map_chart(asked: Asked, stations: list[Row], at: datetime) -> Chart:
     names = {state: words(f"state_{state}") for state in STATES}
     counts = {state: sum(row["state"] == state for row in stations) for state in STATES}
     description = (
-        words("map_description", count=words.number(len(stations)))
+        words.counting("map_description", len(stations), count=words.number(len(stations)))
         + " "
         + ", ".join(
             f"{words.number(counts[state])} {names[state]}" for state in STATES if counts[state]
@@ -54,7 +54,7 @@ def cities_chart(asked: Asked, rows: Sequence[Row], at: datetime) -> Chart:
         for row in rows
         for name, column in COUNTS.items()
     ]
-    description = words("cities_chart_description", count=len(rows))
+    description = words.counting("cities_chart_description", len(rows), count=len(rows))
     chart = city_states(bars, names, words("share_evses"))
     return Chart(
         id="cities", title=words("cities_chart_title"),

@@ -75,7 +75,12 @@ def _figures(
     totals = summed(days, ("observed_s", "window_s"))
     seen = share(totals["observed_s"], totals["window_s"])
     told_days = len({row["local_date"] for row in days})
-    coverage = words("days_told", days=words.number(told_days), all=words.number(period.day_count))
+    coverage = words.counting(
+        "days_told",
+        period.day_count,
+        days=words.number(told_days),
+        all=words.number(period.day_count),
+    )
     about = words.days(period.first, period.last)
     expected, missed = total(polls, "expected_count"), total(polls, "missed_count")
     answers, failed = total(polls, "answer_count"), total(polls, "failed_count")

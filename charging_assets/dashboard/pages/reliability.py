@@ -55,8 +55,9 @@ def _figures(
 ) -> list[Figure]:
     words = asked.words
     shares = measured(summed(operators))
-    coverage = words(
+    coverage = words.counting(
         "coverage_told",
+        period.day_count,
         share=words.percent(shares["coverage"]),
         days=words.number(len(by_day)),
         all=words.number(period.day_count),
@@ -96,7 +97,9 @@ def _dots(asked: Asked, operators: list[Row], about: str) -> Chart:
         for name, told in names.items()
         if row[name] is not None
     ]
-    description = words("dots_description", count=words.number(len(operators)))
+    description = words.counting(
+        "dots_description", len(operators), count=words.number(len(operators))
+    )
     chart = dots(rows, list(names.values()), unit=words("share_observed"), rule=UK_RULE)
     return Chart(
         "operators", words("dots_title"), svg(chart, asked.language, description), description,

@@ -147,8 +147,8 @@ def _figures(asked: Asked, period: Period, days: list[Row], about: str) -> list[
     words = asked.words
     totals = summed(days, _SUMS)
     shares = measured(totals)
-    coverage = words(
-        "coverage_told", share=words.percent(shares["coverage"]),
+    coverage = words.counting(
+        "coverage_told", period.day_count, share=words.percent(shares["coverage"]),
         days=words.number(len(days)), all=words.number(period.day_count),
     )  # fmt: skip
     evse_days = sum(row["evse_count"] for row in days)
