@@ -107,8 +107,8 @@ def _statuses(console: Console, rows: Rows) -> None:
         share = row["observed_share"] or 0.0
         bar = "█" * round(_BAR * share) or "▏"
         hours = timedelta(seconds=row["observed_s"]) / timedelta(hours=1)
-        name = row["status"] or "not understood"
-        console.print(f"  {name:<14} {show.percent(share):>8}  {hours:>12,.1f} h  [cyan]{bar}[/]")
+        told = f"{row['status']:<14} {show.percent(share):>8}  {hours:>12,.1f} h"
+        console.print(f"  {told}  [cyan]{bar}[/]")
     console.print("" if rows else "  nothing was observed\n")
 
 

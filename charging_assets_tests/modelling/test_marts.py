@@ -32,10 +32,10 @@ POLL = st.none() | st.fixed_dictionaries({"e1": STATUS, "e2": STATUS})
 POLLS = st.lists(POLL, min_size=12, max_size=18)
 
 
-def lake_of(polls: list[Any], cadence_min: float = 10.0) -> MemoryLake:
+def lake_of(polls: list[Any]) -> MemoryLake:
     return hours.lake_of(
         {
-            cadence_min * number: {"koeln": None if told is None else [_station(told)]}
+            10.0 * number: {"koeln": None if told is None else [_station(told)]}
             for number, told in enumerate(polls)
         }
     )
@@ -157,13 +157,6 @@ def test_metrics__a_day_without_polls_has_no_row_and_one_with_a_few_no_shares() 
         assert row["coverage"] < 0.8 and row["utilisation"] is None and row["occupancy"] is None
     dates = [row["local_date"].day for row in _rows(loaded(lake), "mart_station_day")]
     assert sorted(dates) == [11, 13]
-
-
-def test_mart_evse_hour__polls_closer_than_the_cadence_stand_until_the_next() -> None:
-    lake = lake_of([{"e1": "AVAILABLE"}] * 7, cadence_min=598 / 60)
-    (row,) = _rows(loaded(lake), "mart_evse_hour")
-    assert row["observed_s"] == 6 * 598 + CADENCE_S
-    assert row["coverage"] == 1
 
 
 @pytest.mark.parametrize(

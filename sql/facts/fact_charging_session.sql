@@ -4,8 +4,10 @@
 -- A session is cut after 7 days (is_stuck); what follows is no session, since a session begins
 -- only where no CHARGING is linked before. An EVSE that several places publish is taken, hour by
 -- hour, from the first of them by name.
+-- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
+-- of BLOCKED stand for.
 -- Scope: the EVSEs in touched_evse, sessions whose first slot is in [:starts_from, :starts_to).
-WITH polls AS (
+WITH standing AS (
     SELECT
         feed,
         place,
@@ -15,12 +17,32 @@ WITH polls AS (
         DATEADD(
             'millisecond', COALESCE(elapsed_ms, 0), COALESCE(requested_at, observed_at, slot_at)
         ) AS answered_at,
-        ROW_NUMBER() OVER (PARTITION BY feed, place ORDER BY slot_at) AS ordinal
+        ROW_NUMBER() OVER (PARTITION BY feed, place ORDER BY slot_at) AS ordinal,
+        LEAST(
+            cadence_s,
+            COALESCE(
+                DATEDIFF(
+                    'second',
+                    slot_at,
+                    LEAD(slot_at) OVER (PARTITION BY feed, place ORDER BY slot_at)
+                ),
+                cadence_s
+            )
+        ) AS stands_s
     FROM warehouse.fact_poll
     WHERE
         outcome = 'ok'
         AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
         AND slot_at < DATEADD('hour', 200, CAST(:starts_to AS TIMESTAMP))
+),
+
+polls AS (
+    SELECT
+        standing.*,
+        SUM(stands_s) OVER (
+            PARTITION BY feed, place ORDER BY slot_at ROWS UNBOUNDED PRECEDING
+        ) AS stood_s
+    FROM standing
 ),
 
 told AS (
@@ -62,7 +84,8 @@ timed AS (
         firsts.ordinal AS first_ordinal,
         firsts.answered_at,
         lasts.ordinal AS last_ordinal,
-        lasts.asked_at
+        lasts.asked_at,
+        lasts.stood_s - firsts.stood_s + firsts.stands_s AS stands_s
     FROM told
     INNER JOIN polls AS firsts
         ON
@@ -173,7 +196,7 @@ segments AS (
         MAX(CASE WHEN is_first = 1 THEN is_linked ELSE 0 END) AS is_linked,
         SUM(poll_count) AS poll_count,
         SUM(CASE WHEN is_first = 0 THEN COALESCE(blip_before, 0) ELSE 0 END) AS bridged_poll_count,
-        SUM(poll_count * cadence_s) AS stands_s,
+        SUM(stands_s) AS stands_s,
         MAX(
             CASE WHEN segment_to >= DATEADD('day', 7, segment_from) THEN 1 ELSE 0 END
         ) AS is_stuck
@@ -300,5 +323,5 @@ SELECT
         1.38 * duration_min_h, COALESCE(max_power_kw * duration_max_h, 1.38 * duration_min_h)
     ) AS energy_min_kwh,
     max_power_kw * duration_max_h AS energy_max_kwh,
-    CAST(1 AS SMALLINT) AS rule_version
+    CAST(2 AS SMALLINT) AS rule_version
 FROM in_hours;

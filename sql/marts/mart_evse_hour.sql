@@ -1,6 +1,10 @@
 -- Grain: one row per feed, EVSE and UTC hour in which it was seen in a good poll.
 -- A good poll stands for its cadence, or until the place's next good poll of the hour if that is
--- sooner. An EVSE that several places publish is taken from the first by name of each slot.
+-- sooner, or the next poll of any place that the EVSE is in. An EVSE that several places publish
+-- is taken from the first by name of each slot.
+-- What stands beyond the hour's end is counted in place of the time before the hour's first poll,
+-- for which none of its polls stands: after the last poll of an hour comes its first, an hour
+-- later. So an hour holds 3,600 seconds at most, and depends on no other.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH polls AS (
     SELECT
@@ -10,15 +14,19 @@ WITH polls AS (
         DATE_TRUNC('hour', slot_at) AS hour_at,
         LEAST(
             cadence_s,
-            COALESCE(
-                DATEDIFF(
-                    'second',
-                    slot_at,
+            DATEDIFF(
+                'second',
+                slot_at,
+                COALESCE(
                     LEAD(slot_at) OVER (
                         PARTITION BY feed, place, DATE_TRUNC('hour', slot_at) ORDER BY slot_at
+                    ),
+                    DATEADD(
+                        'hour',
+                        1,
+                        MIN(slot_at) OVER (PARTITION BY feed, place, DATE_TRUNC('hour', slot_at))
                     )
-                ),
-                cadence_s
+                )
             )
         ) AS stands_s
     FROM warehouse.fact_poll
@@ -52,9 +60,14 @@ seen AS (
         polls.slot_at,
         polls.hour_at,
         polls.stands_s,
-        ROW_NUMBER() OVER (
-            PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place
-        ) AS place_rank
+        LEAD(polls.slot_at) OVER (
+            PARTITION BY runs.evse_key, polls.hour_at ORDER BY polls.slot_at ASC, runs.place DESC
+        ) AS next_slot_at,
+        MIN(polls.slot_at) OVER (
+            PARTITION BY runs.evse_key, polls.hour_at
+            ORDER BY polls.slot_at ASC, runs.place DESC
+            ROWS UNBOUNDED PRECEDING
+        ) AS first_slot_at
     FROM runs
     INNER JOIN polls
         ON
@@ -63,6 +76,25 @@ seen AS (
             AND runs.hour_at = polls.hour_at
             AND runs.first_slot_at <= polls.slot_at
             AND runs.last_slot_at >= polls.slot_at
+),
+
+-- Of the places of one slot the first by name comes last, and is followed by another slot.
+exposures AS (
+    SELECT
+        feed,
+        place,
+        evse_key,
+        status,
+        slot_at,
+        hour_at,
+        LEAST(
+            stands_s,
+            DATEDIFF(
+                'second', slot_at, COALESCE(next_slot_at, DATEADD('hour', 1, first_slot_at))
+            )
+        ) AS stands_s
+    FROM seen
+    WHERE next_slot_at IS NULL OR next_slot_at > slot_at
 ),
 
 summed AS (
@@ -90,8 +122,7 @@ summed AS (
                 ELSE stands_s
             END
         ) AS unknown_s
-    FROM seen
-    WHERE place_rank = 1
+    FROM exposures
     GROUP BY feed, evse_key, hour_at
 ),
 

@@ -1,5 +1,6 @@
 -- Grain: one row per feed, station and UTC hour in which one of its EVSEs was seen.
--- Saturation needs what its EVSEs were at the same time, hence the polls once more.
+-- Saturation needs what its EVSEs were at the same time, hence the polls once more; they stand as
+-- in mart_evse_hour, here until the next poll that any EVSE of the station is in.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH polls AS (
     SELECT
@@ -9,15 +10,19 @@ WITH polls AS (
         DATE_TRUNC('hour', slot_at) AS hour_at,
         LEAST(
             cadence_s,
-            COALESCE(
-                DATEDIFF(
-                    'second',
-                    slot_at,
+            DATEDIFF(
+                'second',
+                slot_at,
+                COALESCE(
                     LEAD(slot_at) OVER (
                         PARTITION BY feed, place, DATE_TRUNC('hour', slot_at) ORDER BY slot_at
+                    ),
+                    DATEADD(
+                        'hour',
+                        1,
+                        MIN(slot_at) OVER (PARTITION BY feed, place, DATE_TRUNC('hour', slot_at))
                     )
-                ),
-                cadence_s
+                )
             )
         ) AS stands_s
     FROM warehouse.fact_poll
@@ -71,6 +76,12 @@ by_slot AS (
         seen.hour_at,
         seen.slot_at,
         MAX(seen.stands_s) AS stands_s,
+        LEAD(seen.slot_at) OVER (
+            PARTITION BY seen.feed, hours.station_key, seen.hour_at ORDER BY seen.slot_at
+        ) AS next_slot_at,
+        MIN(seen.slot_at) OVER (
+            PARTITION BY seen.feed, hours.station_key, seen.hour_at
+        ) AS first_slot_at,
         SUM(
             CASE
                 WHEN seen.status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED') THEN 1
@@ -94,6 +105,22 @@ by_slot AS (
     GROUP BY seen.feed, hours.station_key, seen.hour_at, seen.slot_at
 ),
 
+exposures AS (
+    SELECT
+        feed,
+        station_key,
+        hour_at,
+        operable_count,
+        occupied_count,
+        LEAST(
+            stands_s,
+            DATEDIFF(
+                'second', slot_at, COALESCE(next_slot_at, DATEADD('hour', 1, first_slot_at))
+            )
+        ) AS stands_s
+    FROM by_slot
+),
+
 saturation AS (
     SELECT
         feed,
@@ -106,7 +133,7 @@ saturation AS (
                 ELSE 0
             END
         ) AS saturated_s
-    FROM by_slot
+    FROM exposures
     GROUP BY feed, station_key, hour_at
 ),
 

@@ -1,18 +1,26 @@
 -- Grain: one row per station, the ten with the highest utilisation (CHARGING / operable).
 -- Sums of mart_evse_hour, hence EVSEs belong to the station of that hour; name and city are the
--- latest. Left out is a station that was seen in less than 0.8 of its place's good polls, or
+-- latest. Left out is a station that was seen in less than 0.8 of what was seen of its place, or
 -- operable in less than 0.8 of what was seen.
 -- Scope: slots in [:window_start, :window_end), whole hours, of :feed.
-WITH place_time AS (
+WITH place_hours AS (
     SELECT
         place,
-        SUM(cadence_s) AS polled_s
-    FROM warehouse.fact_poll
+        slot_at,
+        MAX(observed_s) AS polled_s
+    FROM mart.mart_evse_hour
     WHERE
         feed = :feed
         AND slot_at >= :window_start
         AND slot_at < :window_end
-        AND outcome = 'ok'
+    GROUP BY place, slot_at
+),
+
+place_time AS (
+    SELECT
+        place,
+        SUM(polled_s) AS polled_s
+    FROM place_hours
     GROUP BY place
 ),
 

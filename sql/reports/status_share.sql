@@ -1,36 +1,57 @@
--- Grain: one row per status: EVSE time observed in it. NULL is a status that was not understood.
--- Each good poll stands for one cadence. An EVSE that two places publish counts in the first by
--- name.
--- Scope: slots in [:window_start, :window_end) of :feed.
-WITH observed AS (
+-- Grain: one row per status that was seen: EVSE time observed in it. UNKNOWN stands for every
+-- status that is none of the others, or was not understood.
+-- Scope: hours in [:window_start, :window_end) of :feed.
+WITH hours AS (
     SELECT
-        runs.status,
-        polls.cadence_s,
-        ROW_NUMBER() OVER (
-            PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place
-        ) AS place_rank
-    FROM warehouse.fact_status AS runs
-    INNER JOIN warehouse.fact_poll AS polls
-        ON
-            runs.feed = polls.feed
-            AND runs.place = polls.place
-            AND DATE_TRUNC('hour', runs.slot_at) = DATE_TRUNC('hour', polls.slot_at)
-            AND runs.first_slot_at <= polls.slot_at
-            AND runs.last_slot_at >= polls.slot_at
+        available_s,
+        charging_s,
+        reserved_s,
+        blocked_s,
+        inoperative_s,
+        out_of_order_s,
+        unknown_s
+    FROM mart.mart_evse_hour
     WHERE
-        runs.feed = :feed
-        AND runs.slot_at >= :window_start
-        AND runs.slot_at < :window_end
-        AND polls.outcome = 'ok'
+        feed = :feed
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
 ),
 
 summed AS (
     SELECT
-        status,
-        SUM(cadence_s) AS observed_s
-    FROM observed
-    WHERE place_rank = 1
-    GROUP BY status
+        CAST('AVAILABLE' AS VARCHAR(16)) AS status,
+        SUM(available_s) AS observed_s
+    FROM hours
+    UNION ALL
+    SELECT
+        CAST('CHARGING' AS VARCHAR(16)) AS status,
+        SUM(charging_s) AS observed_s
+    FROM hours
+    UNION ALL
+    SELECT
+        CAST('RESERVED' AS VARCHAR(16)) AS status,
+        SUM(reserved_s) AS observed_s
+    FROM hours
+    UNION ALL
+    SELECT
+        CAST('BLOCKED' AS VARCHAR(16)) AS status,
+        SUM(blocked_s) AS observed_s
+    FROM hours
+    UNION ALL
+    SELECT
+        CAST('INOPERATIVE' AS VARCHAR(16)) AS status,
+        SUM(inoperative_s) AS observed_s
+    FROM hours
+    UNION ALL
+    SELECT
+        CAST('OUTOFORDER' AS VARCHAR(16)) AS status,
+        SUM(out_of_order_s) AS observed_s
+    FROM hours
+    UNION ALL
+    SELECT
+        CAST('UNKNOWN' AS VARCHAR(16)) AS status,
+        SUM(unknown_s) AS observed_s
+    FROM hours
 )
 
 SELECT
@@ -38,4 +59,5 @@ SELECT
     CAST(observed_s AS BIGINT) AS observed_s,
     CAST(observed_s AS DOUBLE PRECISION) / NULLIF(SUM(observed_s) OVER (), 0) AS observed_share
 FROM summed
+WHERE observed_s > 0
 ORDER BY observed_s DESC, status ASC;
