@@ -119,6 +119,33 @@ def test_every_file__on_real_answers__gives_equal_rows_on_both_engines(
     assert {name.split("/")[0] for name in found} == {name.split("/")[0] for name in FILES}
 
 
+def test_loads__of_places_that_share_an_evse_and_overlap_are_equal_on_both_engines(
+    engines: Engines,
+) -> None:
+    """Early and late in the hour only the second place tells; each has slots of its own."""
+    polls = {
+        60.0 * hour + minute: {place: hours.stand(status, physical_reference=place[:told])}
+        for hour in (0, 1)
+        for minute, place, status, told in (
+            (1, "koeln", "AVAILABLE", hour),
+            (8, "bonn", "CHARGING", 0),
+            (13, "koeln", "CHARGING", hour),
+            (18, "bonn", "BLOCKED", 0),
+            (57, "koeln", "BLOCKED", hour),
+        )
+    }
+    lake = hours.lake_of(polls)
+    first, second = hours_archived(lake)
+    engines.apply([staging_plan(first, hours.flat_files(lake, first)), *derived_plans(first)])
+    engines.apply([staging_plan(second, hours.flat_files(lake, second))])
+    for plan in derived_plans(second):
+        engines.step_by_step(plan)
+    engines.tables()
+    assert engines.differences == {}
+    found = engines.ask("SELECT place, valid_from FROM warehouse.dim_evse ORDER BY valid_from", {})
+    assert [row["place"] for row in found] == ["bonn", "koeln", "bonn", "koeln"]
+
+
 def _loaded_and_compared(engines: Engines, lake: Lake, feed: str) -> dict[str, Any]:
     """Load all hours and run all files; the parameters of the last hour.
 

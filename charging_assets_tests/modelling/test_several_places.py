@@ -1,0 +1,164 @@
+"""Entities that several places publish: every fact finds one version, in any order of hours.
+
+Belongs here: when and where such an entity is seen. Does not belong here: its observed time
+(`test_observed_time`), or versions of one place (`test_dimensions`, `test_closing`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.checks.evaluate import findings
+from charging_assets.checks.registry import RULES
+from charging_assets.partitions import Hour
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import evse, lake_of, rows, station
+
+EXAMPLES = max(6, settings().max_examples // 12)
+DAY_MIN = 24 * 60.0
+MADE = ("dim_", "fact_poll", "fact_status")
+KEPT = [
+    rule
+    for rule in RULES
+    if rule.name
+    in {
+        "dim_station__keys_hold",
+        "dim_evse__keys_hold",
+        "dim_connector__keys_hold",
+        "fact_status__keys_hold",
+    }
+    or rule.rule == "versions_follow_each_other"
+]
+
+# The facts that do not find exactly one version, by their first slot and by their last.
+LOST = """
+SELECT facts.place, facts.evse_uid, facts.at
+FROM (
+    SELECT place, evse_uid, evse_key, slot_at AS at FROM warehouse.fact_status
+    UNION
+    SELECT place, evse_uid, evse_key, last_slot_at AS at FROM warehouse.fact_status
+) AS facts
+LEFT JOIN warehouse.dim_evse AS versions
+    ON
+        facts.evse_key = versions.evse_key
+        AND facts.at >= versions.valid_from
+        AND facts.at < COALESCE(versions.valid_to, TIMESTAMP '9999-12-31')
+GROUP BY facts.place, facts.evse_uid, facts.at
+HAVING COUNT(versions.evse_key) <> 1
+ORDER BY facts.place, facts.evse_uid, facts.at
+"""
+VERSIONS = """
+SELECT place, physical_reference, valid_from, valid_to, close_reason
+FROM warehouse.dim_evse WHERE evse_uid = 'e1' ORDER BY valid_from
+"""
+
+
+# What is always there, so that an answer without `e1` is not half of what it was.
+REST = station([evse("e8")], "s8")
+
+
+def told(name: str = "A", status: str = "AVAILABLE", station_id: str = "s1") -> list[Any]:
+    """A station with `e1`, in an attribute state."""
+    return [REST, station([evse("e1", status, physical_reference=name)], station_id)]
+
+
+def loaded(polls: dict[float, Any], order: list[Hour] | None = None) -> DuckDBWarehouse:
+    lake, warehouse = lake_of(polls), DuckDBWarehouse(None)
+    for hour in order or list(hours_archived(lake)):
+        hours.load(warehouse, lake, hour, only=MADE)
+    return warehouse
+
+
+def test_dim_evse__first_seen_in_a_later_place_has_a_version_from_then_on() -> None:
+    warehouse = loaded({0: {"koeln": told()}, 20: {"bonn": told(), "koeln": told()}})
+    assert rows(warehouse, LOST) == []
+    assert rows(warehouse, VERSIONS) == [("bonn", "A", 0, None, None)]
+
+
+def test_dim_evse__that_places_tell_differently_is_as_each_told_it_first() -> None:
+    warehouse = loaded({0: {"koeln": told("K")}, 20: {"bonn": told("B"), "koeln": told("K")}})
+    assert rows(warehouse, LOST) == []
+    assert rows(warehouse, VERSIONS) == [
+        ("koeln", "K", 0, 20, "changed"),
+        ("bonn", "B", 20, None, None),
+    ]
+
+
+GONE: dict[float, Any] = {
+    60 + minute: {"bonn": [REST], "koeln": [REST]} for minute in (0.0, 60.0, DAY_MIN + 60)
+}
+
+
+def test_dim_evse__last_seen_in_a_later_place_has_a_version_until_then() -> None:
+    seen = {
+        0: {"bonn": told(), "koeln": told()},
+        20: {"bonn": [REST], "koeln": told()},
+        40: {"bonn": [REST], "koeln": told(status="CHARGING")},
+    }
+    warehouse = loaded({**seen, **GONE})
+    assert rows(warehouse, LOST) == []
+    assert rows(warehouse, VERSIONS) == [("bonn", "A", 0, 60, "disappeared")]
+
+
+def test_dim_evse__seen_again_in_a_later_place_has_a_version_from_then_on() -> None:
+    again = 2 * DAY_MIN
+    polls = {
+        0: {"bonn": told()},
+        **GONE,
+        again: {"bonn": [REST], "koeln": told()},
+        again + 30: {"bonn": told(), "koeln": told()},
+    }
+    warehouse = loaded(polls)
+    assert rows(warehouse, LOST) == []
+    assert rows(warehouse, VERSIONS) == [
+        ("bonn", "A", 0, 60, "disappeared"),
+        ("bonn", "A", again, None, None),
+    ]
+
+
+def test_dim_evse__a_place_that_misses_the_ends_of_an_hour_changes_nothing() -> None:
+    both, other = {"bonn": told(), "koeln": told()}, {"bonn": None, "koeln": told()}
+    polls = {0: both, 50: other, 60: other, 70: both, 110: other, 120: both}
+    assert rows(loaded(polls), VERSIONS) == [("bonn", "A", 0, None, None)]
+
+
+# Hours that a version may end between, and in each a few polls of three places.
+AT = st.lists(st.sampled_from([0, 1, 2, 25, 26, 50, 51, 76]), min_size=2, max_size=4, unique=True)
+STATE = st.none() | st.tuples(st.sampled_from("AB"), st.sampled_from(["s1", "s2"]))
+ANSWER = st.dictionaries(st.sampled_from(["bonn", "koeln", "roth"]), STATE, min_size=1)
+POLLS = st.lists(ANSWER, min_size=1, max_size=4)
+
+
+def _answer(state: tuple[str, str] | None, number: int) -> list[Any]:
+    status = ("AVAILABLE", "CHARGING")[number % 2]
+    return [REST] if state is None else told(state[0], status, state[1])
+
+
+@pytest.mark.slow
+@settings(max_examples=EXAMPLES)
+@given(at=AT, data=st.data())
+def test_versions__of_several_places_hold_every_fact_in_any_order(
+    at: list[int], data: st.DataObject
+) -> None:
+    lake = MemoryLake()
+    for hour in at:
+        for number, answers in enumerate(data.draw(POLLS)):
+            said = {place: _answer(state, number) for place, state in answers.items()}
+            hours.put(lake, 60.0 * hour + 15 * number, said)
+    in_order, in_disorder = DuckDBWarehouse(None), DuckDBWarehouse(None)
+    for hour in sorted(hours_archived(lake)):
+        hours.load(in_order, lake, hour, only=MADE)
+    for hour in data.draw(st.permutations(sorted(hours_archived(lake)))):
+        hours.load(in_disorder, lake, hour, only=MADE)
+    assert rows(in_order, LOST) == []
+    assert hours.digests(in_disorder) == hours.digests(in_order)
+    for hour in hours_archived(lake):
+        found = findings(KEPT, hour, lake, in_order, hour.end)
+        assert [each for each in found if not each.passed] == []
