@@ -24,7 +24,7 @@ STARTER = """
 import sys, time
 from pathlib import Path
 from charging_assets_tests.testbed.process import Server
-Server(["/bin/sleep", "60.25"], log=Path(sys.argv[1]), stop_signal="TERM")
+Server(["/bin/sleep", sys.argv[2]], log=Path(sys.argv[1]), stop_signal="TERM")
 print("started", flush=True)
 time.sleep(60)
 """
@@ -39,29 +39,34 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def sleeping() -> int:
-    """How many of the processes that STARTER starts there are."""
+def sleeping(seconds: str) -> int:
+    """How many processes sleep for just so long."""
     return sum(
-        process.info["cmdline"] == ["/bin/sleep", "60.25"]
+        process.info["cmdline"] == ["/bin/sleep", seconds]
         for process in psutil.process_iter(["cmdline"])
     )
 
 
+def slept(seconds: str, count: int) -> int:
+    """How many there are, once they are as many as expected or 20 s have passed."""
+    deadline = time.monotonic() + 20
+    while (found := sleeping(seconds)) != count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
 def test_server__whose_starter_is_killed__ends_too(tmp_path: Path) -> None:
+    # Of its own length: the same test may run in another checkout.
+    seconds = f"60.{os.getpid()}"
     starter = subprocess.Popen(
-        [sys.executable, "-c", STARTER, str(tmp_path / "log")], stdout=subprocess.PIPE
+        [sys.executable, "-c", STARTER, str(tmp_path / "log"), seconds], stdout=subprocess.PIPE
     )
     assert starter.stdout is not None
     assert starter.stdout.readline() == b"started\n"
-    deadline = time.monotonic() + 20
-    while not sleeping() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert sleeping() == 1
+    assert slept(seconds, 1) == 1
     starter.send_signal(signal.SIGKILL)
     starter.wait()
-    while sleeping() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert sleeping() == 0
+    assert slept(seconds, 0) == 0
 
 
 def test_server__that_ends_by_itself__is_told_with_its_log(tmp_path: Path) -> None:
