@@ -31,7 +31,7 @@ from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
 FIRST = Hour.parse("2025-06-02T00")
-NEXT_HOURS = 6
+NEXT_HOURS = 12
 TARGET = 1.2
 # Written once a version, not once an hour.
 _LASTING = (
