@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from charging_assets_tests import clocks
+
 pytest_plugins = [
     "charging_assets_tests.faults.report",
     "charging_assets_tests.testbed.fixtures",
@@ -40,3 +42,9 @@ def samples() -> Path:
     if not folder.is_dir():
         pytest.skip("shared samples are not present")
     return folder
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock shows `clocks.STOPPED_AT` for as long as the test runs."""
+    clocks.stop(monkeypatch)

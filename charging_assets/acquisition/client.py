@@ -25,17 +25,13 @@ from msgspec.structs import replace
 from charging_assets.acquisition.bodies import Outcome, read_body, reason
 from charging_assets.acquisition.connections import Session, Watchdog
 from charging_assets.acquisition.raw_objects import Place
+from charging_assets.clock import utc_now
 
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REDIRECTS = 3
 _REDIRECTS = {301, 302, 303, 307, 308}
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 _PORTS = {"http": 80, "https": 443}
-
-
-def utc_now() -> datetime:
-    """The clock of all polls."""
-    return datetime.now(UTC)
 
 
 def fetch(

@@ -21,6 +21,7 @@ from itertools import groupby, islice
 import msgspec
 import zstandard
 
+from charging_assets import clock
 from charging_assets.acquisition.compacted import (
     DAY_SUFFIX,
     FORMAT,
@@ -82,7 +83,7 @@ def compact(
     compacted, and its own is left as it was.
     """
     prefix = f"raw/feed={feed}/"
-    over = (now or datetime.now(UTC)) - GRACE
+    over = (now or clock.utc_now()) - GRACE
     done = []
     for name in lake.inner.folders(prefix) if days is None else sorted(map(_folder_name, days)):
         try:

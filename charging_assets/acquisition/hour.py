@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
+from charging_assets import clock
 from charging_assets.acquisition.archive import (
     days_archived,
     digest,
@@ -123,7 +124,7 @@ def poll_hour(
     for feed in feeds.values():
         if not feed.enabled or not is_due(feed, planned_at):
             continue
-        if planned_at and _is_polled(lake, feed, slot_of(now or datetime.now(UTC), feed.cadence)):
+        if planned_at and _is_polled(lake, feed, slot_of(now or clock.utc_now(), feed.cadence)):
             report.known.append(feed.name)
             continue
         _poll_feed(lake, feed, hour, poller, planned_at, spool, report)
@@ -203,7 +204,7 @@ def _is_polled(lake: Lake, feed: Feed, slot_at: datetime) -> bool:
 
 def running_hour(now: datetime | None = None) -> Hour:
     """The hour that is running now."""
-    return Hour.of(now or datetime.now(UTC))
+    return Hour.of(now or clock.utc_now())
 
 
 def names(feeds: Iterable[Feed]) -> str:

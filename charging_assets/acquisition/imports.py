@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from charging_assets import clock
 from charging_assets.acquisition.archive import archive
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.import_files import found_in
@@ -96,7 +97,7 @@ def read_file(
     slot_at = _slot_of(feed, name, published, names_in)
     if slot_at < FIRST_HOUR:
         raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
-    if Hour.of(slot_at) > Hour.of(datetime.now(UTC)):
+    if Hour.of(slot_at) > Hour.of(clock.utc_now()):
         raise CannotImport(f"its time is {slot_at}, which is yet to come")
     poll = Poll(
         feed=feed.name,

@@ -15,10 +15,11 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from charging_assets import __version__, kinds
-from charging_assets.acquisition.client import fetch, utc_now
+from charging_assets.acquisition.client import fetch
 from charging_assets.acquisition.connections import Session
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.raw_objects import Place, Poll
+from charging_assets.clock import utc_now
 from charging_assets.partitions import slot_of
 
 PROGRAM = f"charging_assets {__version__}"

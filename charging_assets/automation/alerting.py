@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 import msgspec
 
+from charging_assets import clock
 from charging_assets.alerts.addresses import ALERTS, alert_addresses
 from charging_assets.alerts.channels import channel, deliver
 from charging_assets.automation.healing import TRIES
@@ -48,7 +49,7 @@ class Trouble(msgspec.Struct, frozen=True):
     "a minute, nothing twice a day.",
 )
 def alert_people(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    now = datetime.now(UTC)
+    now = clock.utc_now()
     if not context.cursor:
         return _rest(Told(upto=now), "from now on, failed runs and checks are told")
     told = msgspec.json.decode(context.cursor, type=Told)

@@ -4,10 +4,11 @@ Belongs here: the job `maintain`, how long what is kept. Does not belong here: h
 (`modelling.staging`, `history`, `notes`, `acquisition.compaction`, the warehouse's own `maintain`).
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
+from charging_assets import clock
 from charging_assets.acquisition.archive import feeds_archived
 from charging_assets.acquisition.compacted import archive_lake
 from charging_assets.acquisition.compaction import compact
@@ -61,7 +62,7 @@ def prune(
             f"({config.staging_days}); what is staged must balance with its rejects",
             allow_retries=False,
         )
-    now = datetime.now(UTC)
+    now = clock.utc_now()
     staged = Hour.of(now - timedelta(days=config.staging_days))
     kept = Hour.of(now - timedelta(days=config.rejects_days))
     pruned = prune_before(warehouse, staged)
@@ -88,7 +89,7 @@ def tidy(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse])
 def forget(context: dg.OpExecutionContext, config: History) -> None:
     done = forget_runs(
         context.instance,
-        now=datetime.now(UTC),
+        now=clock.utc_now(),
         superseded_after=timedelta(days=config.repeated_days),
         all_after=timedelta(days=config.runs_days),
     )

@@ -4,10 +4,11 @@ Belongs here: Dagster's side of healing. Does not belong here: which hours are s
 due (`healing`), what goes by the clock (`schedules`), alerts (`alerts`).
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
+from charging_assets import clock
 from charging_assets.acquisition.hour import days_known, hours_known
 from charging_assets.automation.alerting import alert_people
 from charging_assets.automation.healing import (
@@ -60,7 +61,7 @@ def heal_hours(
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.SensorResult:
-    now = datetime.now(UTC)
+    now = clock.utc_now()
     memory = remembered(context.cursor, now)
     days, horizon = days_known(lake), (now - RECENT).date()
     recent = [day for day in days if day >= horizon]
@@ -142,7 +143,7 @@ def _told(decision: Decision, days_seen: int) -> str:
 def check_loaded_ranges(
     context: dg.RunStatusSensorContext,
 ) -> dg.RunRequest | dg.SkipReason:
-    run, oldest = context.dagster_run, Hour.of(datetime.now(UTC) - KEPT + timedelta(hours=1))
+    run, oldest = context.dagster_run, Hour.of(clock.utc_now() - KEPT + timedelta(hours=1))
     hours = [hour for hour in sorted(hours_of(run)) if hour >= oldest]
     if not hours:
         return dg.SkipReason(f"staging has no hour of {told_hours_of(run)}; guards held as ever")

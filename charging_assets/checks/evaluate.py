@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from charging_assets import clock
 from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameters
 from charging_assets.partitions import Hour
 from charging_assets.storage.flat_queries import FlatQueries
@@ -47,7 +48,7 @@ def opened(
 ) -> Iterator[HourScene]:
     """An hour to ask about: its flat files and the warehouse are opened once, and closed."""
     with warehouse.reading() as reader:
-        scene = HourScene(hour, lake, reader, now or datetime.now(UTC))
+        scene = HourScene(hour, lake, reader, now or clock.utc_now())
         with closing(scene.flat):
             yield scene
 

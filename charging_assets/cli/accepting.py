@@ -7,8 +7,9 @@ or loading the empty hours (`load`, healing).
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+from datetime import datetime
 
+from charging_assets import clock
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.acquisition.gaps import accept
     from charging_assets.automation.notes import publish_notes
 
-    now, reason = datetime.now(UTC), arguments.reason.strip()
+    now, reason = clock.utc_now(), arguments.reason.strip()
     _refuse_what_cannot_be(arguments.first, arguments.last, reason, now)
     storage = deployments.storage()
     done = accept(storage.lake, hours_between(arguments.first, arguments.last), reason, now)

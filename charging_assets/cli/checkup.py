@@ -12,10 +12,11 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from charging_assets import clock
 from charging_assets.cli.errors import exit_code
 from charging_assets.partitions import FIRST_HOUR
 from charging_assets.plurals import counted
@@ -184,7 +185,7 @@ def _clock() -> tuple[State, str, str]:
     from charging_assets import deployments
     from charging_assets.acquisition.archive import feeds_archived, hours_archived, read
 
-    now, lake = datetime.now(UTC), deployments.storage().lake
+    now, lake = clock.utc_now(), deployments.storage().lake
     said = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     if now < FIRST_HOUR:
         return "failed", f"{said} is before the first partition", "set the clock"

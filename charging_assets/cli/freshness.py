@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from charging_assets import clock
 from charging_assets.cli import show
 from charging_assets.plurals import counted
 
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
     from charging_assets.acquisition.feeds import load_feeds
 
-    storage, now = deployments.storage(), datetime.now(UTC)
+    storage, now = deployments.storage(), clock.utc_now()
     allowed: timedelta = arguments.max_age
     ages = [_age(storage.lake, feed.name) for feed in load_feeds().values() if feed.enabled]
     late = [age for age in ages if age.is_older(allowed, now)]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from charging_assets import clock
 from charging_assets.cli import freshness, show
 from charging_assets.cli.arguments import add_json, duration
 from charging_assets.cli.disk import DiskUse, disk_use
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.max_age is not None:
         return freshness.run(arguments)
     storage = deployments.storage()
-    found, now = overview(storage.lake, storage.warehouse), datetime.now(UTC)
+    found, now = overview(storage.lake, storage.warehouse), clock.utc_now()
     disk = disk_use(deployments.home(), now.date())
     waiting = len(storage.spool.waiting()) if storage.spool else 0
     if arguments.json:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from charging_assets import __version__
+from charging_assets.clock import utc_now
 from charging_assets.dashboard.asked import Asked, language_of
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.feeds import feed_names, feed_of
@@ -54,9 +55,7 @@ _HEADERS = {
 _log = logging.getLogger(__name__)
 
 
-def application(
-    reader: Reader, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> Starlette:
+def application(reader: Reader, clock: Callable[[], datetime] = utc_now) -> Starlette:
     """The dashboard over a reader; `clock` tells the time, aware."""
     site = _Site(reader, clock)
     return Starlette(

@@ -22,12 +22,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+from charging_assets.clock import utc_now
 from charging_assets.partitions import Hour
 from charging_assets.simulator.faults import Fault, FaultKind, Faults
 from charging_assets.simulator.misbehaviour import Misbehaviour
@@ -51,12 +52,7 @@ class Request:
     fault: FaultKind | None
 
 
-def real_time() -> datetime:
-    """The clock on the wall."""
-    return datetime.now(UTC)
-
-
-def simulated_time(start: datetime, speed: float = 1.0, clock: Clock = real_time) -> Clock:
+def simulated_time(start: datetime, speed: float = 1.0, clock: Clock = utc_now) -> Clock:
     """A clock that shows `start` now and runs `speed` times as fast as another one."""
     began = clock()
     return lambda: start + (clock() - began) * speed
@@ -73,7 +69,7 @@ class ApiServer:
         self,
         network: Network,
         *,
-        clock: Clock = real_time,
+        clock: Clock = utc_now,
         faults: Faults | None = None,
         port: int = 0,
     ) -> None:
@@ -149,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send_json(HTTPStatus.NOT_FOUND, {"error": str(error)})
         fault = api.faults.take(slug)
         kind = fault.kind if fault else None
-        api.saw(Request(slug, real_time(), self.headers.get("User-Agent", ""), kind))
+        api.saw(Request(slug, utc_now(), self.headers.get("User-Agent", ""), kind))
         if fault:
             return Misbehaviour(self, slug, answer, api.stopping).show(fault)
         return self._send(HTTPStatus.OK, answer)
@@ -206,7 +202,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--start", type=Hour.parse, help="serve from this UTC hour, not from now")
     parser.add_argument("--speed", type=float, default=1.0, help="how fast simulated time runs")
     chosen = parser.parse_args(arguments)
-    start = chosen.start.start if chosen.start else real_time()
+    start = chosen.start.start if chosen.start else utc_now()
     network = Network(chosen.seed, chosen.scale)
     server = ApiServer(network, clock=simulated_time(start, chosen.speed), port=chosen.port)
     # A script that starts us in the background may have us ignore both, and we would never end.

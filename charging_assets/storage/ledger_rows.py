@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from charging_assets import clock
 from charging_assets.partitions import Hour, naive
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
@@ -76,7 +77,7 @@ def write(
 ) -> None:
     """A row for each hour of the load, in place of those of before; of one hour the counts are
     those of its steps, of a span they are counted."""
-    now, hours = naive(datetime.now(UTC)), plan.hour.hours
+    now, hours = naive(clock.utc_now()), plan.hour.hours
     if len(hours) == 1:
         own = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
         row = {**_values(plan, hours[0], made_from[hours[0]], own, now), "load_id": load_id}

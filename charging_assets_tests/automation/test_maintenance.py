@@ -1,7 +1,7 @@
 """The job `maintain`, whole: what goes, what stays, and that hours stay loaded."""
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,10 +16,12 @@ from charging_assets.definitions import build
 from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests import builders
+from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.modelling import hours
 
-NOW = Hour.of(datetime.now(UTC))
-OLD, MIDDLE, NEW = (Hour.of(NOW.start - timedelta(days=days)) for days in (500, 100, 1))
+pytestmark = pytest.mark.usefixtures("stopped_clock")
+
+OLD, MIDDLE, NEW = (Hour.of(STOPPED_AT - timedelta(days=days)) for days in (500, 100, 1))
 
 
 def put(lake: Any, hour: Hour) -> None:
@@ -40,7 +42,7 @@ def test_maintain__prunes_by_age_and_leaves_every_hour_loaded() -> None:
     for hour in (OLD, MIDDLE, NEW):
         put(storage.lake, hour)
         hours.load(storage.warehouse, storage.lake, hour)
-    accept(storage.lake, [Hour.of(NEW.end)], "a test", datetime.now(UTC))
+    accept(storage.lake, [Hour.of(NEW.end)], "a test", STOPPED_AT)
     before = hours.digests(storage.warehouse)
     assert set(counted(storage, "staging.flat_status")) == {OLD, MIDDLE, NEW}
     job = build(storage, feeds={}).resolve_job_def("maintain")
@@ -83,7 +85,7 @@ def put_day(lake: MemoryLake, feed: str, hour: Hour) -> list[str]:
 def test_maintain__compacts_days_that_are_long_over_of_every_feed() -> None:
     lake = MemoryLake()
     storage = deployments.Storage(ArchiveLake(lake), deployments.memory_storage().warehouse)
-    yesterday = Hour.of(NOW.start - timedelta(days=1))
+    yesterday = Hour.of(STOPPED_AT - timedelta(days=1))
     for feed in ("one", "two"):
         for hour in (MIDDLE, yesterday):
             put_day(lake, feed, hour)

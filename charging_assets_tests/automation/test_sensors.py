@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -19,10 +19,13 @@ from charging_assets.partitions import ONE_HOUR, Hour, hours_between
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import WarehouseError
 from charging_assets_tests import builders
+from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import stand
 
-RUNNING = Hour.of(datetime.now(UTC))
+pytestmark = pytest.mark.usefixtures("stopped_clock")
+
+RUNNING = Hour.of(STOPPED_AT)
 FAR = Hour.parse("2022-01-11T20")
 
 
@@ -209,7 +212,7 @@ def test_heal__an_accepted_gap_is_loaded_empty_left_alone_and_reopened_by_an_imp
     lake, warehouse = healer.storage.lake, healer.storage.warehouse
     put(lake, FAR)
     gap = Hour(FAR.start + ONE_HOUR)
-    done = accept(lake, [FAR, gap], "the API was away", datetime.now(UTC))
+    done = accept(lake, [FAR, gap], "the API was away", STOPPED_AT)
     assert (done.polled, done.accepted) == ([FAR], [gap])
     assert healer.run() == [f"{FAR} {gap}: ok"]
     assert healer.run() == []

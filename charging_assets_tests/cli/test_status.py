@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from charging_assets.acquisition.missed import record_missed
 from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell
+from charging_assets_tests.clocks import STOPPED_AT
 
 
 def test_status__empty_home_says_how_to_begin(empty: Shell) -> None:
@@ -47,11 +48,12 @@ def test_status__without_a_warehouse_tells_gaps_and_pending_hours(empty: Shell) 
     "the check from outside turns red, with neither Dagster nor a warehouse",
     area="time",
 )
+@pytest.mark.usefixtures("stopped_clock")
 @pytest.mark.parametrize(("age_min", "code"), [(5, 0), (29, 0), (31, 2)])
 def test_status__max_age_turns_red_without_dagster_or_warehouse(
     empty: Shell, age_min: int, code: int
 ) -> None:
-    slot_at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=age_min)
+    slot_at = STOPPED_AT - timedelta(minutes=age_min)
     header = builders.poll(feed="chargecloud", slot_at=slot_at)
     builders.archived(empty.storage.lake, header, {"koeln": b"{}"})
     assert empty.run("status", "--max-age", "30m") == code

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -27,6 +27,7 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests import builders
 from charging_assets_tests.automation.test_sensors import hours_asked
 from charging_assets_tests.builders import place, poll
+from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import stand
 
@@ -69,6 +70,7 @@ def tick(lake: MemoryLake, at: datetime) -> None:
     "every archived hour is loaded, missed slots are recorded, no poll has another's slot",
     area="time",
 )
+@pytest.mark.usefixtures("stopped_clock")
 @pytest.mark.parametrize("silent", [3, 24])
 def test_outage__what_was_archived_is_loaded_and_the_rest_is_noted(
     silent: int, saw: Callable[[str], None]
@@ -76,7 +78,7 @@ def test_outage__what_was_archived_is_loaded_and_the_rest_is_noted(
     storage = deployments.Storage(MemoryLake(), deployments.memory_storage().warehouse)
     lake = storage.lake
     assert isinstance(lake, MemoryLake)
-    back_at = slot_of(datetime.now(UTC), TEN)
+    back_at = slot_of(STOPPED_AT, TEN)
     began = back_at - silent * ONE_HOUR
     tick(lake, began - TEN)
     tick(lake, began)
