@@ -27,6 +27,8 @@ MADE_FROM = ("fact_status", "fact_poll", "dim_connector")
 NEAR = timedelta(hours=6)
 # A session is cut after a week, at the end of a run, which is at most an hour long.
 LONGEST = timedelta(days=7, hours=2)
+# Idle time begins within two links of a session and is counted for a day, to the end of a run.
+IDLE = timedelta(hours=30)
 
 
 def session_version() -> str:
@@ -45,7 +47,7 @@ def session_plan(hour: Hour | Span) -> Plan:
     near = {
         "near_start": naive(hour.start - NEAR),
         "near_end": naive(hour.end + NEAR),
-        "oldest_start": naive(hour.start - NEAR - LONGEST - timedelta(days=1)),
+        "oldest_start": naive(hour.start - NEAR - LONGEST - IDLE),
     }
     asked = {"starts_to": near["near_end"]}
     scope = Scope(

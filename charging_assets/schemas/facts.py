@@ -86,7 +86,7 @@ FACT_CHARGING_SESSION = Table(
         number("duration_s", "from started_at to ended_at; null where one is", "seconds"),
         number("duration_max_s", "the longest that it can have been; null where censored",
                "seconds"),
-        number("idle_after_s", "time BLOCKED directly after, of at most 24 hours", "seconds"),
+        number("idle_after_s", "time BLOCKED directly after, within 24 hours", "seconds"),
         number("max_power_kw", "greatest power of the EVSE's connectors at its start", "kW"),
         number("energy_min_kwh", "least energy if current flowed all the time (6 A, 230 V): a "
                "bound, not measured", "kWh"),

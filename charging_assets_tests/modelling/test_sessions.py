@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charging_assets.acquisition.archive import hours_archived
+from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
@@ -21,7 +23,7 @@ from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
 
 CADENCE = timedelta(minutes=10)
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 ELAPSED_MS = 300
 EXAMPLES = max(5, settings().max_examples // 20)
 
@@ -125,15 +127,25 @@ def _session(good: list[_Seen], first: int) -> tuple[Any, ...]:
     before, after = _before(good, first), _after(good, last)
     opened = good[before] if before is not None and good[before].letter not in "un" else None
     closed = good[after] if after is not None and good[after].letter not in "un" else None
-    idle = 0
+    blocked: list[_Seen] = []
     while after is not None and good[after].letter == "b":
-        idle, after = idle + 1, _after(good, after)
+        blocked, after = [*blocked, good[after]], _after(good, after)
     return (
         _minutes(good[first].slot), _minutes(good[last].slot),
         _minutes(opened.asked_at) if opened else None, _minutes(good[first].answered_at),
         _minutes(good[last].asked_at), _minutes(closed.answered_at) if closed else None,
-        polls, bridged, min(idle * 600.0, 86400.0) if closed else None,
+        polls, bridged, _idle_s(blocked) if closed else None,
     )  # fmt: skip
+
+
+def _idle_s(blocked: list[_Seen]) -> float:
+    """What polls of BLOCKED stand for, each for ten minutes, until a run begins a day later."""
+    idle, run_from = 0, blocked[0].slot if blocked else HOUR.start
+    for before, seen in pairwise([*blocked[:1], *blocked]):
+        if Hour.of(before.slot) != Hour.of(seen.slot):
+            run_from = seen.slot
+        idle += 600 if run_from < blocked[0].slot + DAY else 0
+    return min(idle, 86400.0)
 
 
 def _minutes(at: datetime) -> float:
@@ -204,6 +216,20 @@ def test_sessions__durations_and_energy_lie_within_their_bounds() -> None:
         row["max_power_kw"] * row["duration_max_s"] / 3600
     )
     assert 0 < row["energy_min_kwh"] < row["energy_max_kwh"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", [8, 20, 23, 25, 26])
+def test_sessions__idle_time_knows_of_polls_that_came_late(late: int) -> None:
+    """Every other poll is missing for more than a day; those of one hour are imported."""
+    sparse = "ac" + "b " * 90
+    told = sparse[: 6 * late] + "b" * 6 + sparse[6 * (late + 1) :]
+    lake, warehouse = _lake(sparse), DuckDBWarehouse(None)
+    for hour in hours_archived(lake):
+        hours.load(warehouse, lake, hour, only="fact")
+    assert _found(warehouse) == reference(sparse)
+    hours.load(warehouse, _lake(told), hours.hour_after(late), only="fact")
+    assert _found(warehouse) == reference(told)
 
 
 @pytest.mark.slow

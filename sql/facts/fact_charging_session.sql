@@ -5,7 +5,7 @@
 -- only where no CHARGING is linked before. An EVSE that several places publish is taken, hour by
 -- hour, from the first of them by name.
 -- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
--- of BLOCKED stand for.
+-- of BLOCKED stand for, in runs that begin within a day of the first.
 -- Scope: the EVSEs in touched_evse, sessions whose first slot is in [:starts_from, :starts_to).
 WITH standing AS (
     SELECT
@@ -33,7 +33,7 @@ WITH standing AS (
     WHERE
         outcome = 'ok'
         AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
-        AND slot_at < DATEADD('hour', 200, CAST(:starts_to AS TIMESTAMP))
+        AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
 ),
 
 polls AS (
@@ -67,7 +67,7 @@ told AS (
     WHERE
         evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
         AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
-        AND slot_at < DATEADD('hour', 200, CAST(:starts_to AS TIMESTAMP))
+        AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
 ),
 
 timed AS (
@@ -196,7 +196,9 @@ segments AS (
         MAX(CASE WHEN is_first = 1 THEN is_linked ELSE 0 END) AS is_linked,
         SUM(poll_count) AS poll_count,
         SUM(CASE WHEN is_first = 0 THEN COALESCE(blip_before, 0) ELSE 0 END) AS bridged_poll_count,
-        SUM(stands_s) AS stands_s,
+        SUM(
+            CASE WHEN slot_at < DATEADD('day', 1, segment_from) THEN stands_s ELSE 0 END
+        ) AS stands_s,
         MAX(
             CASE WHEN segment_to >= DATEADD('day', 7, segment_from) THEN 1 ELSE 0 END
         ) AS is_stuck

@@ -9,7 +9,7 @@ FROM (
         AND slot_at < :near_end
         AND evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
         AND DATEADD(
-            'second', CAST(COALESCE(idle_after_s, 0) AS INTEGER), last_slot_at
+            'hour', CASE WHEN idle_after_s > 0 THEN 30 ELSE 0 END, last_slot_at
         ) >= :near_start
     UNION ALL
     SELECT CAST(:near_start AS TIMESTAMP) AS slot_at
