@@ -15,11 +15,13 @@ import duckdb
 _LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DATABASE = "charging"
-# DuckDB's own: what fills a row group is written while more is still coming, by all processors.
-ROW_GROUP = 122_880
+# What fills a row group is written to the file while more is still coming, by all processors; what
+# does not goes into the log first and is written a second time when that is emptied. Of staging,
+# which stays for days, a day of a thousand stations fills some of these.
+PASSING_ROW_GROUP = 20_480
 # Each connection reads anew what every row group of a column holds at most and at least, to know
 # which it can pass over. Of tables that grow for years that takes most of an hour's queries.
-LASTING_ROW_GROUP = 6 * ROW_GROUP
+LASTING_ROW_GROUP = 737_280
 # Of a large table it makes one GROUP BY into many over ranges of its first column, each of which
 # reads all rows: staging is in the order of hours, not of keys. A load is one hour or a window of
 # them, which fits in memory.

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from charging_assets.schemas.table import Table
 from charging_assets.storage.dialect import bound
-from charging_assets.storage.duckdb_connection import ROW_GROUP
+from charging_assets.storage.duckdb_connection import PASSING_ROW_GROUP
 from charging_assets.storage.plan import Params, Temp
 
 
@@ -57,7 +57,7 @@ class DuckDBSession:
 
 def _by_row_group(rows: pa.Table) -> pa.Table:
     """The rows in chunks that fill row groups: others cost time and room, as they are merged."""
-    if rows.num_rows <= ROW_GROUP:
+    if rows.num_rows <= PASSING_ROW_GROUP:
         return rows
-    batches = rows.combine_chunks().to_batches(max_chunksize=ROW_GROUP)
+    batches = rows.combine_chunks().to_batches(max_chunksize=PASSING_ROW_GROUP)
     return pa.Table.from_batches(batches, rows.schema)

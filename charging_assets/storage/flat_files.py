@@ -77,7 +77,8 @@ def open_flat(lake: Lake, table: Table, hour: Hour) -> FlatFile:
 
 
 def _flat_file(lake: Lake, table: Table, hour: Hour, body: bytes) -> FlatFile:
-    footer = pq.read_metadata(pa.BufferReader(body))
+    file = pq.ParquetFile(pa.BufferReader(body))
+    footer = file.metadata
     metadata = footer.metadata or {}
     version = metadata.get(_VERSION, b"none").decode()
     key = flat_key(table, hour)
@@ -97,9 +98,6 @@ def _flat_file(lake: Lake, table: Table, hour: Hour, body: bytes) -> FlatFile:
         digest=digest,
         archive_digest=metadata[_ARCHIVE].decode(),
         code_version=metadata[_CODE].decode(),
-        read=lambda: _read(body),
+        # An hour is small: threads cost more than they bring.
+        read=lambda: file.read(use_threads=False).replace_schema_metadata(None),
     )
-
-
-def _read(body: bytes) -> pa.Table:
-    return pq.read_table(pa.BufferReader(body)).replace_schema_metadata(None)

@@ -23,7 +23,7 @@ from charging_assets.storage.course import new_load_id, read_rows, run, with_sho
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.duckdb_connection import (
     LASTING_ROW_GROUP,
-    ROW_GROUP,
+    PASSING_ROW_GROUP,
     holder,
     is_locked,
     opened,
@@ -219,7 +219,7 @@ def impatient(warehouse: Warehouse, patience_s: float) -> Warehouse:
 def _row_group(plans: Sequence[Plan]) -> int:
     """How large to make row groups: what comes from outside stays for days, the rest for good."""
     comes = all(any(isinstance(step, LoadRows) for step in plan.steps) for plan in plans)
-    return ROW_GROUP if comes else LASTING_ROW_GROUP
+    return PASSING_ROW_GROUP if comes else LASTING_ROW_GROUP
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
