@@ -17,8 +17,9 @@ from charging_assets.storage.sql_files import sql
 
 TABLE = facts.FACT_CHARGING_SESSION
 _STATEMENTS = (
+    "facts/touched_session",
     "facts/touched_session_evse",
-    "facts/touched_session_window",
+    "facts/touched_session_start",
     "facts/fact_charging_session",
 )
 MADE_FROM = ("fact_status", "fact_poll", "dim_connector")
@@ -61,8 +62,9 @@ def session_plan(hour: Hour | Span) -> Plan:
         code_version=session_version(),
         input_from=facts.FACT_STATUS.name,
         steps=(
+            Temp("touched_session", sql("facts/touched_session"), near),
             Temp("touched_evse", sql("facts/touched_session_evse"), near),
-            Bind(("starts_from",), sql("facts/touched_session_window"), near),
+            Bind(("starts_from",), sql("facts/touched_session_start"), near),
             Replace(TABLE, scope, sql("facts/fact_charging_session"), asked),
         ),
     )

@@ -233,6 +233,16 @@ def test_sessions__idle_time_knows_of_polls_that_came_late(late: int) -> None:
 
 
 @pytest.mark.slow
+def test_sessions__idle_time_of_a_day_is_the_same_in_any_order() -> None:
+    told = "ac" + "b " * 40 + "bu" * 6 + "b" * 60 + "acbba"
+    lake, warehouse = _lake(told), DuckDBWarehouse(None)
+    there = list(hours_archived(lake))
+    for hour in sorted(there, key=lambda hour: hour.start.hour * 7 % 24):
+        hours.load(warehouse, lake, hour, only="fact")
+    assert _found(warehouse) == reference(told)
+
+
+@pytest.mark.slow
 def test_sessions__of_over_a_week_are_stuck_and_end_there() -> None:
     warehouse, lake = DuckDBWarehouse(None), MemoryLake()
     # One poll an hour would be a gap: each hour has three, twenty minutes apart.

@@ -25,6 +25,7 @@ TEMPS = {
     "entity_moment": "dimensions/entity_moment",
     "entity_gap": "dimensions/entity_gap",
     "entity_closing": "dimensions/entity_closing",
+    "touched_session": "facts/touched_session",
     "touched_evse": "facts/touched_session_evse",
 }
 BY_NAME = {table.name: table for table in TABLES}

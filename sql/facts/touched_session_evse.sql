@@ -1,14 +1,8 @@
--- Grain: one row per EVSE whose charging sessions an hour can change: it has a session that reaches
--- or comes near the hour, or whose idle time may, or it is CHARGING in or near it. Idle time begins
--- within five hours of a session and is counted for a day, to the end of a run of at most an hour.
--- Scope: slots in [:near_start, :near_end), the hour and six hours on either side; sessions that
--- began since :oldest_start, since none lasts longer than a week.
-SELECT evse_key AS entity_key
-FROM warehouse.fact_charging_session
-WHERE
-    slot_at >= :oldest_start
-    AND slot_at < :near_end
-    AND DATEADD('hour', CASE WHEN idle_after_s > 0 THEN 30 ELSE 0 END, last_slot_at) >= :near_start
+-- Grain: one row per EVSE whose charging sessions an hour can change: one of them is touched, or it
+-- is CHARGING in or near the hour.
+-- Scope: the sessions in touched_session; slots in [:near_start, :near_end).
+SELECT touched_session.evse_key AS entity_key
+FROM touched_session
 UNION
 SELECT evse_key AS entity_key
 FROM warehouse.fact_status

@@ -1,0 +1,35 @@
+-- Grain: one row per charging session that an hour can change: it reaches or comes near the hour,
+-- or its idle time does. Idle time begins within five hours of a session and is counted for a day,
+-- to the end of a run of at most an hour; it is over where its place tells of another status.
+-- Scope: slots in [:near_start, :near_end), the hour and six hours on either side; sessions that
+-- began since :oldest_start, since none lasts longer than a week.
+SELECT
+    evse_key,
+    slot_at
+FROM warehouse.fact_charging_session
+WHERE
+    slot_at >= :oldest_start
+    AND slot_at < :near_end
+    AND last_slot_at >= :near_start
+UNION ALL
+SELECT
+    sessions.evse_key,
+    sessions.slot_at
+FROM warehouse.fact_charging_session AS sessions
+LEFT JOIN warehouse.fact_status AS states
+    ON
+        sessions.evse_key = states.evse_key
+        AND sessions.place = states.place
+        AND sessions.last_slot_at < states.slot_at
+        AND states.slot_at >= DATEADD('hour', -30, CAST(:near_start AS TIMESTAMP))
+        AND states.slot_at < :near_start
+WHERE
+    sessions.slot_at >= :oldest_start
+    AND sessions.slot_at < :near_end
+    AND sessions.last_slot_at < :near_start
+    AND sessions.last_slot_at >= DATEADD('hour', -30, CAST(:near_start AS TIMESTAMP))
+    AND sessions.idle_after_s > 0
+GROUP BY sessions.evse_key, sessions.slot_at
+HAVING
+    MIN(CASE WHEN COALESCE(states.status, 'UNKNOWN') IN ('BLOCKED', 'UNKNOWN') THEN 1 ELSE 0 END)
+    = 1;
