@@ -82,6 +82,7 @@ def saturated_by_hour(polls: list[Any]) -> dict[int, tuple[int, int]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(polls=POLLS)
 @example(polls=[{"e1": "CHARGING", "e2": None}] * 12)

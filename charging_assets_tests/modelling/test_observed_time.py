@@ -125,6 +125,7 @@ def _told(polls: Polls) -> dict[tuple[str, int], dict[int, tuple[str, str]]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(polls=ANYWHERE | OVERLAPPING | jittered(), cadence_s=st.sampled_from([even, mixed]))
 def test_marts__no_instant_of_an_hour_counts_twice(polls: Polls, cadence_s: Cadence) -> None:

@@ -119,6 +119,7 @@ def test_every_file__on_real_answers__gives_equal_rows_on_both_engines(
     assert {name.split("/")[0] for name in found} == {name.split("/")[0] for name in FILES}
 
 
+@pytest.mark.slow
 def test_loads__of_places_that_share_an_evse_and_overlap_are_equal_on_both_engines(
     engines: Engines,
 ) -> None:
