@@ -1,7 +1,7 @@
 """The machine's clock: the one place that asks it for the time of day.
 
 Belongs here: what time it is. Does not belong here: how long something takes (`time.monotonic`),
-hours and slots (`partitions`, `acquisition.slots`), the simulator's clocks (`simulator.server`).
+hours and slots (`partitions`), the simulator's clocks (`simulator.server`).
 """
 
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 def utc_now() -> datetime:
     """The present moment, UTC, timezone-aware.
 
-    Called as `clock.utc_now()`, so that a test which sets the clock sets it for all.
+    Called as `clock.utc_now()` where no clock is handed in, so that a test which stops it stops it
+    for all.
     """
     return datetime.now(UTC)

@@ -28,7 +28,8 @@ MADE_FROM = ("fact_status", "fact_poll", "dim_connector")
 NEAR = timedelta(hours=6)
 # A session is cut after a week, at the end of a run, which is at most an hour long.
 LONGEST = timedelta(days=7, hours=2)
-# Idle time begins within two links of a session and is counted for a day, to the end of a run.
+# Idle time begins within two links of a session, five hours, and is counted for a day, to the end
+# of a run, which is at most an hour long.
 IDLE = timedelta(hours=30)
 
 
@@ -48,6 +49,7 @@ def session_plan(hour: Hour | Span) -> Plan:
     near = {
         "near_start": naive(hour.start - NEAR),
         "near_end": naive(hour.end + NEAR),
+        "idle_start": naive(hour.start - NEAR - IDLE),
         "oldest_start": naive(hour.start - NEAR - LONGEST - IDLE),
     }
     asked = {"starts_to": near["near_end"]}

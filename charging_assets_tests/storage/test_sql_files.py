@@ -207,7 +207,7 @@ PARAMS = {
     **dict.fromkeys(("place", "operator_name", "time_zone"), ""),
     **dict.fromkeys(("station_key", "evse_key"), 1),
     **dict.fromkeys(("newest_at", "reach_from", "reach_to", "gaps_from", "gaps_to"), AT),
-    **dict.fromkeys(("near_start", "near_end", "oldest_start", "starts_from"), AT),
+    **dict.fromkeys(("near_start", "near_end", "oldest_start", "idle_start", "starts_from"), AT),
     **dict.fromkeys(
         ("past_start", "now_at", "starts_to", "days_from", "days_to", "months_from", "months_to"),
         AT,

@@ -1,8 +1,8 @@
 -- Grain: one row per charging session that an hour can change: it reaches or comes near the hour,
--- or its idle time does. Idle time begins within five hours of a session and is counted for a day,
--- to the end of a run of at most an hour; it is over where its place tells of another status.
+-- or its idle time does, which is over where its place tells of another status.
 -- Scope: slots in [:near_start, :near_end), the hour and six hours on either side; sessions that
--- began since :oldest_start, since none lasts longer than a week.
+-- began since :oldest_start, since none lasts longer than a week, and of which the last slot is not
+-- before :idle_start, since idle time is counted no longer.
 SELECT
     evse_key,
     slot_at
@@ -21,13 +21,13 @@ LEFT JOIN warehouse.fact_status AS states
         sessions.evse_key = states.evse_key
         AND sessions.place = states.place
         AND sessions.last_slot_at < states.slot_at
-        AND states.slot_at >= DATEADD('hour', -30, CAST(:near_start AS TIMESTAMP))
+        AND states.slot_at >= :idle_start
         AND states.slot_at < :near_start
 WHERE
     sessions.slot_at >= :oldest_start
     AND sessions.slot_at < :near_end
     AND sessions.last_slot_at < :near_start
-    AND sessions.last_slot_at >= DATEADD('hour', -30, CAST(:near_start AS TIMESTAMP))
+    AND sessions.last_slot_at >= :idle_start
     AND sessions.idle_after_s > 0
 GROUP BY sessions.evse_key, sessions.slot_at
 HAVING

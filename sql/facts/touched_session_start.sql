@@ -1,8 +1,8 @@
 -- Grain: one row: the hour from which on touched sessions begin, :near_start at the latest.
 -- Scope: the sessions in touched_session.
 SELECT
-    COALESCE(
-        LEAST(DATE_TRUNC('hour', MIN(touched_session.slot_at)), CAST(:near_start AS TIMESTAMP)),
+    LEAST(
+        COALESCE(DATE_TRUNC('hour', MIN(touched_session.slot_at)), CAST(:near_start AS TIMESTAMP)),
         CAST(:near_start AS TIMESTAMP)
     ) AS starts_from
 FROM touched_session;
