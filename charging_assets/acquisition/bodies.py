@@ -7,7 +7,7 @@ connections (`connections`), retries and redirects (`client`).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from ssl import SSLCertVerificationError
 from typing import Any, Literal
@@ -28,14 +28,21 @@ Outcome = Literal[
 ]
 
 _PIECE = 64 * 1024
+# zlib copies what follows the end of a gzip member; what it is given at a time bounds that copy, so
+# that a body of a million empty members costs its length and not the square of it.
+_SLICE = 4 * 1024
 _INFLATABLE = {"gzip", "x-gzip", "deflate"}
 
 
-def read_body(raw: Any, encoding: str, cap: int) -> tuple[Outcome, bytes | None, str | None]:
+def read_body(
+    raw: Any, encoding: str, cap: int, is_over: Callable[[], bool] = lambda: False
+) -> tuple[Outcome, bytes | None, str | None]:
     """A body, decoded, if neither what is received nor what it inflates to is beyond the cap.
 
     It is inflated twice: as it comes, only counted, and when its size is known to be allowed. So
-    a bomb costs the memory of its compressed form.
+    a bomb costs the memory of its compressed form. `is_over` is asked before each piece, for a
+    deadline shuts sockets and cannot stop a computation: what was received until then is kept as
+    received.
     """
     inflating = _Inflating(encoding) if encoding in _INFLATABLE else None
     received, inflated, problem = BytesIO(), 0, None
@@ -44,9 +51,11 @@ def read_body(raw: Any, encoding: str, cap: int) -> tuple[Outcome, bytes | None,
         while not is_too_large and (piece := raw.read1(_PIECE, decode_content=False)):
             received.write(piece)
             for part in inflating.parts(piece) if inflating else ():
-                if (inflated := inflated + len(part)) > cap:
+                if (inflated := inflated + len(part)) > cap or is_over():
                     break
             is_too_large = max(received.tell(), inflated) > cap
+            if is_over():
+                raise TimeoutError
         if is_too_large:
             return "too_large", None, f"more than {cap} bytes"
     except zlib.error:
@@ -58,7 +67,10 @@ def read_body(raw: Any, encoding: str, cap: int) -> tuple[Outcome, bytes | None,
         outcome: Outcome = "truncated" if problem else "ok" if is_known else "bad_encoding"
         return outcome, received.getvalue(), problem or (None if is_known else "unknown encoding")
     body = BytesIO()
-    body.writelines(_Inflating(encoding).parts(received.getvalue()))
+    for part in _Inflating(encoding).parts(received.getvalue()):
+        body.write(part)
+        if is_over():
+            return "truncated", received.getvalue(), "no time left to decompress it"
     problem = problem or (None if inflating.is_whole else f"the {encoding} is cut short")
     return ("truncated" if problem else "ok"), body.getvalue(), problem
 
@@ -72,6 +84,11 @@ class _Inflating:
 
     def parts(self, data: bytes) -> Iterator[bytes]:
         """What a piece inflates to, at most 64 KiB at a time; zlib.error if it is damaged."""
+        with memoryview(data) as view:
+            for start in range(0, len(data), _SLICE):
+                yield from self._slice(bytes(view[start : start + _SLICE]))
+
+    def _slice(self, data: bytes) -> Iterator[bytes]:
         part = b""
         # A full part may have more behind it although all of the input is taken.
         while not self._is_over and (data or len(part) == _PIECE):

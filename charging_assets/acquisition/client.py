@@ -58,7 +58,9 @@ def fetch(
     for attempt in range(1, attempts + 1):
         requested_at, began = now(), monotonic()
         with Watchdog(end - began) as watchdog:
-            place, asked_pause_s = _ask(session, url, slug, max_body_bytes, end - began, now)
+            place, asked_pause_s = _ask(
+                session, url, slug, max_body_bytes, end - began, now, lambda: monotonic() >= end
+            )
         elapsed_ms = round((monotonic() - began) * 1000)
         place = replace(place, requested_at=requested_at, elapsed_ms=elapsed_ms)
         if watchdog.has_bitten or (_is_passing(place) and monotonic() >= end):
@@ -82,7 +84,13 @@ def _is_passing(place: Place) -> bool:
 
 
 def _ask(
-    session: Session, url: str, slug: str, cap: int, time_s: float, now: Callable[[], datetime]
+    session: Session,
+    url: str,
+    slug: str,
+    cap: int,
+    time_s: float,
+    now: Callable[[], datetime],
+    is_over: Callable[[], bool],
 ) -> tuple[Place, float]:
     """One attempt, redirects included: the answer, and for how long the server wants no other."""
     time_s = max(time_s, 0.001)
@@ -90,7 +98,7 @@ def _ask(
     try:
         for _ in range(_MAX_REDIRECTS + 1):
             with session.get(url, stream=True, timeout=timeout, verify=True) as response:
-                place = _place(slug, response, cap)
+                place = _place(slug, response, cap, is_over)
             location = response.headers.get("location")
             if response.status_code not in _REDIRECTS or location is None:
                 return place, _retry_after_s(response.headers.get("retry-after", ""), now())
@@ -119,9 +127,9 @@ def _redirect(url: str, location: str) -> tuple[str | None, str]:
     return urlunsplit((here.scheme, here.netloc, target.path, target.query, "")), ""
 
 
-def _place(slug: str, response: requests.Response, cap: int) -> Place:
+def _place(slug: str, response: requests.Response, cap: int, is_over: Callable[[], bool]) -> Place:
     status, encoding = response.status_code, response.headers.get("content-encoding", "")
-    outcome, body, detail = read_body(response.raw, encoding.strip().lower(), cap)
+    outcome, body, detail = read_body(response.raw, encoding.strip().lower(), cap, is_over)
     if outcome == "ok" and status != 200:
         outcome, detail = "http_error", f"HTTP {status}"
     return Place(slug=slug, outcome=outcome, body=body, http_status=status, detail=detail)
