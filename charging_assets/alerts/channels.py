@@ -7,6 +7,7 @@ Does not belong here: what is in a message (`automation.alerting`), which channe
 
 from __future__ import annotations
 
+import re
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import requests
 from charging_assets.alerts.addresses import ALERTS, AddressError, is_here
 
 _TIMEOUT_S = 10.0
+_MENTION = re.compile(r"@(?=\w)")
 _PORTS = {"smtp": 587, "smtps": 465}
 
 
@@ -41,8 +43,27 @@ def channel(address: SplitResult) -> Channel:
     return Mail.of(address) if address.scheme in _PORTS else Webhook(address)
 
 
+def escape_mrkdwn(text: str) -> str:
+    """Text as inert `mrkdwn`: no mention, link or channel of it works.
+
+    Slack parses `<…>` and asks for `&`, `<` and `>` as entities
+    (https://docs.slack.dev/messaging/formatting-message-text). Mattermost and Rocket.Chat also
+    parse `@name` and `[text](url)`; a zero-width space keeps them apart.
+    """
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MENTION.sub("\\g<0>\u200b", escaped).replace("](", "]\u200b(")
+
+
+def _plain(text: str) -> str:
+    """What `mrkdwn` shows, as plain text."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
 def deliver(channels: Sequence[Channel], subject: str, text: str) -> dict[str, str]:
-    """Send a message over every channel; the errors by channel, or NotDelivered if all failed."""
+    """Send a message over every channel; the errors by channel, or NotDelivered if all failed.
+
+    Subject and text are `mrkdwn`: what others sent is escaped (`escape_mrkdwn`).
+    """
     errors: dict[str, str] = {}
     for number, way in enumerate(channels, 1):
         try:
@@ -96,11 +117,11 @@ class Mail:
     def send(self, subject: str, text: str) -> None:
         message = EmailMessage()
         message["Subject"], message["From"], message["To"] = (
-            subject,
+            _plain(subject),
             self.sender,
             ", ".join(self.to),
         )
-        message.set_content(text)
+        message.set_content(_plain(text))
         with self._connected() as server:
             if self.address.username is not None:
                 server.login(unquote(self.address.username), unquote(self.address.password or ""))

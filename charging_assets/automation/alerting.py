@@ -13,15 +13,17 @@ import msgspec
 
 from charging_assets import clock
 from charging_assets.alerts.addresses import ALERTS, alert_addresses
-from charging_assets.alerts.channels import channel, deliver
+from charging_assets.alerts.channels import channel, deliver, escape_mrkdwn
 from charging_assets.automation.healing import TRIES
 from charging_assets.automation.load import told_failure
 from charging_assets.automation.runs import TRY_TAG, told_hours_of
 from charging_assets.automation.switch import alerts_are_on, tells_warnings
 from charging_assets.plurals import counted
+from charging_assets.text import escape_control, shorten
 
 _RUNS_A_TICK = 50
-_LINES = 10
+# A message stays below the 4,000 characters that Slack advises.
+_LINES, _LINE_LENGTH, _SUBJECT_LENGTH = 10, 300, 150
 _AGAIN = timedelta(days=1)
 # Whoever names a channel wants to be told, however runs are started.
 _STATUS = dg.DefaultSensorStatus.RUNNING if alerts_are_on() else dg.DefaultSensorStatus.STOPPED
@@ -132,11 +134,19 @@ def _not_told_yet(found: Iterable[Trouble], told: Told, now: datetime) -> list[T
 
 def _subject(fresh: list[Trouble]) -> str:
     more = f" and {len(fresh) - 1} more" if len(fresh) > 1 else ""
-    return f"charging_assets: {fresh[0].topic.strip()} failed{more}"
+    return f"charging_assets: {_one_line(fresh[0].topic, _SUBJECT_LENGTH)} failed{more}"
 
 
 def _text(fresh: list[Trouble]) -> str:
-    lines = [f"- {trouble.line}" for trouble in fresh[:_LINES]]
+    lines = [f"- {_one_line(trouble.line, _LINE_LENGTH)}" for trouble in fresh[:_LINES]]
     if len(fresh) > _LINES:
-        lines.append(f"- and {len(fresh) - _LINES} more; `charging-assets status` tells them all")
+        lines.append(f"- and {len(fresh) - _LINES} more; `charging-assets status` lists them all")
     return "\n".join(lines)
+
+
+def _one_line(text: str, length: int) -> str:
+    """Text that may quote what an operator published, as inert text of one line.
+
+    `mrkdwn` is escaped here, where foreign text enters, since the rest of a message is markup.
+    """
+    return escape_mrkdwn(shorten(escape_control(" ".join(text.split())), length))

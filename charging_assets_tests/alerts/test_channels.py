@@ -7,7 +7,13 @@ import json
 import pytest
 
 from charging_assets.alerts.addresses import AddressError, alert_addresses, heartbeat_address
-from charging_assets.alerts.channels import Channel, NotDelivered, channel, deliver
+from charging_assets.alerts.channels import (
+    Channel,
+    NotDelivered,
+    channel,
+    deliver,
+    escape_mrkdwn,
+)
 from charging_assets.alerts.heartbeat import beat
 from charging_assets_tests.alerts.receivers import HttpReceiver, MailReceiver
 
@@ -32,6 +38,25 @@ def test_deliver__reaches_webhook_and_mail() -> None:
     payload = message.get_payload(decode=True)
     assert isinstance(payload, bytes)
     assert payload.decode().splitlines() == ["- the reason: ü", ".", "- and more"]
+
+
+@pytest.mark.parametrize(
+    ("text", "webhook"),
+    [
+        ("<!channel>", "&lt;!channel&gt;"),
+        ("<https://evil.example|sign in>", "&lt;https://evil.example|sign in&gt;"),
+        ("&lt;", "&amp;lt;"),
+        ("@here [a](https://evil.example)", "@\u200bhere [a]\u200b(https://evil.example)"),
+    ],
+)
+def test_deliver__markup_of_others_is_text_in_every_channel(text: str, webhook: str) -> None:
+    with HttpReceiver() as hook, MailReceiver() as mail:
+        ways = channels(f"{hook.url}/x smtp://127.0.0.1:{mail.port}/?to=ops@example.org")
+        assert deliver(ways, "s", escape_mrkdwn(text)) == {}
+    assert json.loads(hook.got[0][2])["text"] == f"*s*\n{webhook}"
+    payload = mail.got[0][1].get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    assert payload.decode().strip().replace("\u200b", "") == text
 
 
 def test_deliver__one_dead_channel_does_not_keep_the_other_silent() -> None:

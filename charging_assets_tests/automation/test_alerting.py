@@ -132,6 +132,24 @@ def test_alert__a_check_that_failed_after_a_backfill_is_told(
     assert "flat_status__sensor_agrees failed for" in told and name not in told
 
 
+def test_alert__what_an_operator_published_is_short_inert_text(desk: Desk) -> None:
+    @dg.asset_check(asset=fragile, name="fragile__form")
+    def form() -> dg.AssetCheckResult:
+        published = "evse_id=<!channel> \x1b[31m\u202e\nSubject: x, " + "y" * 5_000
+        return dg.AssetCheckResult(passed=False, description=published)
+
+    desk.tick()
+    dg.materialize(
+        [fragile, form],
+        partition_key="2022-01-11T20",
+        instance=desk.instance,
+    )
+    (text,) = desk.tick()
+    assert "&lt;!channel&gt; \\x1b[31m\\u202e Subject: x" in text
+    assert "<" not in text
+    assert len(text) < 4_000
+
+
 def test_alert__is_told_again_after_a_day(desk: Desk) -> None:
     desk.tick()
     topics = {"load_hour 2022-01-11T20": datetime.now(UTC) - timedelta(hours=25)}

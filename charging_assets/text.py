@@ -1,0 +1,29 @@
+"""Text that others sent, made safe to show in a terminal, a log, a message or a page."""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls without tab and newline, the separators that some programs take for newlines,
+# and the characters that change the direction of what follows (Unicode TR #36, section 3.2).
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def escape_control(text: str) -> str:
+    """Show control and bidirectional characters as `\\x1b` or `\\u202e`; tab and newline stay.
+
+    A terminal obeys the first kind, and the second lets a text read as another one.
+    """
+    return _CONTROL.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def shorten(text: str, length: int) -> str:
+    """The text, cut to at most `length` characters with an ellipsis as the last."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,42 @@
+"""Text that others sent, made safe to show."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charging_assets.text import escape_control, shorten
+
+_DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1bc", "\\x1b[31mred\\x1bc"),
+        ("bell\x07", "bell\\x07"),
+        ("C1 \x9b31m", "C1 \\x9b31m"),
+        ("a\rb", "a\\x0db"),
+        ("exe.\u202egnp", "exe.\\u202egnp"),
+        ("two\nlines\tand Köln, 東京, 👍🏽", "two\nlines\tand Köln, 東京, 👍🏽"),
+    ],
+)
+def test_escape_control__shows_what_a_terminal_obeys(text: str, shown: str) -> None:
+    assert escape_control(text) == shown
+
+
+@given(st.text())
+def test_escape_control__leaves_no_control_or_direction(text: str) -> None:
+    shown = escape_control(text)
+    assert not {unicodedata.bidirectional(char) for char in shown} & _DIRECTIONS
+    assert all(char in "\n\t" or unicodedata.category(char) != "Cc" for char in shown)
+    assert escape_control(shown) == shown
+
+
+@given(st.text(max_size=50), st.integers(min_value=1, max_value=40))
+def test_shorten__keeps_the_length(text: str, length: int) -> None:
+    assert len(shorten(text, length)) <= length
+    assert shorten(text, len(text) + 1) == text
