@@ -5,6 +5,7 @@ Belongs here: reading the query string. What cannot be understood is told, never
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.partitions import naive
 
 DAYS, MOST_DAYS = 30, 366
+# Times outside of these years overflow as soon as a window is put around them.
+_FIRST_YEAR, _END_YEAR = 2000, 2200
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,15 @@ class Asked:
             self.faults.append(self.words("fault_choice", value=asked[:40]))
         return asked if asked in values else default
 
+    def key(self, name: str) -> int | None:
+        """The value of a name as an entity's key, a signed 64-bit integer; None if it is none."""
+        text = self.text(name)
+        # More digits than a key has are not worth a conversion, which Python refuses beyond 4,300.
+        if not re.fullmatch(r"-?[0-9]{1,19}", text):
+            return None
+        number = int(text)
+        return number if -(2**63) <= number < 2**63 else None
+
     def href(self, path: str = "", **changes: str | None) -> str:
         """An address with the same feed and language; None leaves a name out.
 
@@ -91,10 +103,15 @@ class Asked:
         if not asked:
             return self.now
         try:
-            return utc(datetime.fromisoformat(asked), self.feed.time_zone)
+            at = utc(datetime.fromisoformat(asked), self.feed.time_zone)
         except (ValueError, OverflowError):
-            self.faults.append(self.words("fault_time", value=asked[:40]))
-            return self.now
+            at = datetime.min
+        if _FIRST_YEAR <= at.year < _END_YEAR:
+            return at
+        fault = self.words("fault_time", value=asked[:40])
+        if fault not in self.faults:  # a page asks more than once
+            self.faults.append(fault)
+        return self.now
 
     def _date(self, name: str) -> datetime | None:
         asked = self.text(name)
@@ -105,7 +122,7 @@ class Asked:
         except ValueError:
             self.faults.append(self.words("fault_date", value=asked[:40]))
             return None
-        if not 2000 <= found.year < 2200:
+        if not _FIRST_YEAR <= found.year < _END_YEAR:
             self.faults.append(self.words("fault_date", value=asked[:40]))
             return None
         return found

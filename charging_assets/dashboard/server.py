@@ -16,12 +16,14 @@ from typing import Any
 
 import jinja2
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from charging_assets import __version__
 from charging_assets.clock import utc_now
@@ -33,6 +35,7 @@ from charging_assets.dashboard.reader import Reader, Unreadable
 from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.partitions import naive
 from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.text import escape_control
 
 PAGES: dict[str, Callable[[Asked, Reader], Page]] = {
     "now": now.page,
@@ -50,15 +53,14 @@ _HEADERS = {
     ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
 }
 _log = logging.getLogger(__name__)
 
 
-def application(reader: Reader, clock: Callable[[], datetime] = utc_now) -> Starlette:
+def application(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGIApp:
     """The dashboard over a reader; `clock` tells the time, aware."""
     site = _Site(reader, clock)
-    return Starlette(
+    pages = Starlette(
         routes=[
             Route("/", site.start),
             *(Route(f"/{name}", site.page(name)) for name in PAGES),
@@ -69,6 +71,26 @@ def application(reader: Reader, clock: Callable[[], datetime] = utc_now) -> Star
         middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
         exception_handlers={Exception: site.broken},
     )
+    # Around everything: Starlette answers errors outside of its own middleware.
+    return _SecurityHeaders(pages)
+
+
+class _SecurityHeaders:
+    """Puts the security headers on every answer: pages, files, static files, errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                if not scope["path"].startswith("/static/"):
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
 
 
 class _Site:
@@ -102,7 +124,8 @@ class _Site:
         return self._told(request, "missing", 404)
 
     async def broken(self, request: Request, error: Exception) -> Response:
-        _log.error("%s could not be made", request.url, exc_info=error)
+        # The path of an address is decoded: a newline in it would begin a line of its own.
+        _log.error("%s could not be made", escape_control(str(request.url)), exc_info=error)
         return self._told(request, "broken", 500)
 
     def _answered(self, request: Request, make: Callable[[], Response]) -> Response:
@@ -111,7 +134,7 @@ class _Site:
         except NoWarehouse:
             return self._told(request, "empty", 200)
         except Unreadable as error:
-            _log.warning("%s", error)
+            _log.warning("%s", escape_control(str(error)))
             return self._told(request, "dead", 503, str(error))
 
     def _asked(self, request: Request, *, draws: bool) -> Asked:
@@ -142,7 +165,7 @@ class _Site:
         if table is None:
             return self._told(request, "missing", 404)
         file = f"{asked.feed.name}-{name}-{table.id}.csv"
-        headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{file}"'}
+        headers = {"Content-Disposition": f'attachment; filename="{file}"'}
         return Response(table.csv(), media_type="text/csv", headers=headers)
 
     def _told(self, request: Request, what: str, status: int, detail: str = "") -> Response:
@@ -167,7 +190,7 @@ class _Site:
             words=words, languages=LANGUAGES, pages=PAGES, version=__version__, link=link,
             here=request.url.include_query_params, path=request.url.path, **values,
         )  # fmt: skip
-        return HTMLResponse(html, status_code=status, headers=_HEADERS)
+        return HTMLResponse(html, status_code=status)
 
     def _language(self, request: Request) -> str:
         return language_of(request.query_params, request.headers.get("accept-language", ""))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import islice
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Choice, Figure, Page, share
+from charging_assets.dashboard.blocks import Choice, Figure, Note, Page, share
 from charging_assets.dashboard.measures import SECONDS, measured, summed
 from charging_assets.dashboard.pages import station_tables as tables
 from charging_assets.dashboard.pages.period import Period, dates, period_of
@@ -13,12 +14,14 @@ from charging_assets.dashboard.reader import Reader, Row, Rows
 
 DAYS = 7
 _LONGEST = timedelta(days=8)
+# What a list to choose from holds; the table below it links to all.
+_LISTED_EVSES = 500
 _SUMS = (*SECONDS, "session_count", "ended_session_count", "dwell_s")
 
 
 def page(asked: Asked, reader: Reader) -> Page:
     """A station's states as a band, their shares, sessions, and the history of its attributes."""
-    period = period_of(asked, DAYS)
+    words, period = asked.words, period_of(asked, DAYS)
     with reader.reading(period.start, period.end) as rows:
         places = rows("dashboard/places", feed=asked.feed.name)
         key, place, stations = _chosen(asked, rows, [row["place"] for row in places])
@@ -58,9 +61,13 @@ def page(asked: Asked, reader: Reader) -> Page:
     if asked.draws:
         from charging_assets.dashboard.pages import station_charts as charts
 
+        drawn = charts.drawn_evses(names) if evse is None else {evse: names[evse]}
+        if evse is None and len(drawn) < len(names):
+            drawn_of = {"drawn": words.number(len(drawn)), "all": words.number(len(names))}
+            found.notes.append(Note(words("evses_drawn", **drawn_of)))
         found.charts = [
-            charts.band(asked, period, runs, names, evse, about),
-            charts.shares_chart(asked, shares, names, about),
+            charts.band(asked, period, runs, drawn, about),
+            charts.shares_chart(asked, shares, drawn, about),
             charts.trend_chart(asked, period, days, about),
         ]
     return found
@@ -70,15 +77,16 @@ def _chosen(asked: Asked, rows: Rows, places: list[str]) -> tuple[int | None, st
     """The station that is asked for, or the first of the place, with the place's stations."""
     text = asked.text("station")
     held: list[Row] = []
-    if text.lstrip("-").isdecimal() and abs(int(text)) < 2**63:
-        held = rows("dashboard/station_history", station_key=int(text))
+    key = asked.key("station")
+    if key is not None:
+        held = rows("dashboard/station_history", station_key=key)
     if text and not held:
         asked.faults.append(asked.words("fault_station", value=text[:40]))
     place = asked.one_of("place", places) or (held[0]["place"] if held else "")
     place = place or (places[0] if places else "")
     stations = rows("dashboard/station_list", feed=asked.feed.name, place=place)
     if held and held[0]["place"] == place:
-        return int(text), place, stations
+        return key, place, stations
     return (stations[0]["station_key"] if stations else None), place, stations
 
 
@@ -114,12 +122,16 @@ def _names(evses: list[Row]) -> dict[int, str]:
 
 
 def _evse(asked: Asked, found: Page, names: dict[int, str]) -> int | None:
-    options = [("", asked.words("all_evses")), *((str(key), name) for key, name in names.items())]
-    chosen = asked.text("evse")
-    if chosen not in [value for value, _ in options]:
-        chosen = ""  # it is another station's: the reader has chosen a new one
-    found.choices.insert(2, Choice("evse", asked.words("evse"), chosen, options=options))
-    return int(chosen) if chosen else None
+    chosen = asked.key("evse")
+    if chosen not in names:
+        chosen = None  # it is another station's: the reader has chosen a new one
+    listed = dict(islice(names.items(), _LISTED_EVSES))
+    if chosen is not None:
+        listed[chosen] = names[chosen]
+    options = [("", asked.words("all_evses")), *((str(key), name) for key, name in listed.items())]
+    value = "" if chosen is None else str(chosen)
+    found.choices.insert(2, Choice("evse", asked.words("evse"), value, options=options))
+    return chosen
 
 
 def _evse_days(asked: Asked, reader: Reader, period: Period, key: int, evse: int) -> list[Row]:

@@ -18,29 +18,32 @@ from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
 
+# More lines than these are no picture, and thousands stop the program that draws them.
+_DRAWN_EVSES = 40
 
-def band(
-    asked: Asked,
-    period: Period,
-    runs: list[Row],
-    names: dict[int, str],
-    evse: int | None,
-    about: str,
-) -> Chart:
+
+def drawn_evses(names: dict[int, str]) -> dict[int, str]:
+    """The EVSEs that pictures show, by key: the first by name."""
+    return dict(sorted(names.items(), key=lambda item: item[1])[:_DRAWN_EVSES])
+
+
+def band(asked: Asked, period: Period, runs: list[Row], names: dict[int, str], about: str) -> Chart:
+    """Status over time of the EVSEs in `names`."""
     words = asked.words
     told = columns.status_names(asked)
+    runs = [run for run in runs if run["evse_key"] in names]
     drawn = [
         {
-            "evse": names.get(run["evse_key"], "?"),
+            "evse": names[run["evse_key"]],
             "status": run["status"] if run["status"] in told else "UNKNOWN",
             "start": words.local(run["first_slot_at"]),
             "end": words.local(_end(run, period)),
-            "told": f"{names.get(run['evse_key'], '?')}: {told.get(run['status'], run['status'])}, "
+            "told": f"{names[run['evse_key']]}: {told.get(run['status'], run['status'])}, "
             f"{words.time(run['first_slot_at'])} – {words.time(_end(run, period))}",
         }
         for run in runs
     ]
-    lines = [names[evse]] if evse else sorted(names.values())
+    lines = sorted(names.values())
     span = (period.first, period.last + timedelta(days=1))
     description = words("band_description", evses=len(lines), about=about, runs=len(runs))
     chart = timeline(drawn, lines, span, told, words("status"))
@@ -58,17 +61,19 @@ def _end(run: Row, period: Period) -> datetime:
 
 
 def shares_chart(asked: Asked, shares: list[Row], names: dict[int, str], about: str) -> Chart:
+    """Share of each status of the EVSEs in `names`."""
     words = asked.words
     told = columns.status_names(asked)
     rows = [
         {
-            "name": names.get(row["evse_key"], "?"),
+            "name": names[row["evse_key"]],
             "status": status,
             "value": row[column],
-            "told": f"{names.get(row['evse_key'], '?')}, {told[status]}: "
+            "told": f"{names[row['evse_key']]}, {told[status]}: "
             f"{words.percent(share(row[column], row['observed_s']))}",
         }
         for row in shares
+        if row["evse_key"] in names
         for status, column in STATUS_COLUMNS.items()
         if row[column]
     ]
