@@ -33,6 +33,7 @@ from charging_assets.dashboard.feeds import feed_names, feed_of
 from charging_assets.dashboard.pages import city, definitions, now, quality, reliability, station
 from charging_assets.dashboard.reader import Reader, Unreadable
 from charging_assets.dashboard.wording import LANGUAGES, Wording
+from charging_assets.guard import Guard
 from charging_assets.partitions import naive
 from charging_assets.storage.warehouse import NoWarehouse
 from charging_assets.text import escape_control
@@ -72,7 +73,7 @@ def application(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGI
         exception_handlers={Exception: site.broken},
     )
     # Around everything: Starlette answers errors outside of its own middleware.
-    return _SecurityHeaders(pages)
+    return _SecurityHeaders(Guard(pages))
 
 
 class _SecurityHeaders:

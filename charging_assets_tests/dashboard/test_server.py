@@ -40,7 +40,11 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
         hours.load(warehouse, polled, hour)
     publish(lake, warehouse, *hours_archived(polled))
     reader = PublishedReader(PublishedFiles(lake), "a test")
-    return TestClient(application(reader, lambda: NOW), raise_server_exceptions=False)
+    return TestClient(
+        application(reader, lambda: NOW),
+        base_url="http://127.0.0.1:3001",
+        raise_server_exceptions=False,
+    )
 
 
 def station(client: TestClient, station_id: str, **query: str) -> str:
@@ -129,6 +133,12 @@ def test_answer__has_the_security_headers(client: TestClient, path: str) -> None
     response = client.get(path, follow_redirects=False)
     expected = HEADERS[:-1] if path.startswith("/static") else HEADERS
     assert set(expected) <= set(response.headers)
+
+
+def test_page__other_host_is_refused(client: TestClient) -> None:
+    response = client.get("/now", headers={"host": "evil.example"})
+    assert response.status_code == 403
+    assert set(HEADERS) <= set(response.headers)
 
 
 def test_error__is_logged_in_one_line(

@@ -1,0 +1,152 @@
+"""The guard: a page of another origin can start, change and read nothing."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from charging_assets.guard import ALLOWED_HOSTS, Guard
+
+HOST = "127.0.0.1:3000"
+JSON = {"content-type": "application/json"}
+HTML = {"accept": "text/html"}
+
+
+async def _answer(request: Request) -> JSONResponse:
+    return JSONResponse({"path": request.url.path})
+
+
+async def _socket(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text("accepted")
+    await socket.close()
+
+
+def client(**environment: str) -> TestClient:
+    methods = ["GET", "HEAD", "POST", "PUT", "DELETE"]
+    app = Starlette(
+        routes=[
+            WebSocketRoute("/graphql", _socket),
+            Route("/{path:path}", _answer, methods=methods),
+        ]
+    )
+    return TestClient(Guard(app, environment), base_url=f"http://{HOST}")
+
+
+OWN = [
+    ("GET", "/", {}),
+    ("GET", "/assets", {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}),
+    ("GET", "/app.js", {"sec-fetch-site": "same-origin", "sec-fetch-dest": "script"}),
+    # A link in a mail or on another page opens a tab, and no more.
+    (
+        "GET",
+        "/assets",
+        {
+            "sec-fetch-site": "cross-site",
+            "sec-fetch-mode": "navigate",
+            "sec-fetch-dest": "document",
+        },
+    ),
+    ("GET", "/graphql", HTML),
+    ("POST", "/graphql", JSON),
+    ("POST", "/graphql", {**JSON, "origin": f"http://{HOST}", "sec-fetch-site": "same-origin"}),
+    ("POST", "/graphql", {"content-type": "Application/JSON; charset=utf-8"}),
+    ("GET", "/", {"host": "localhost:3000"}),
+    ("GET", "/", {"host": "[::1]:3000"}),
+    ("GET", "/server_info", {"host": "10.0.0.7:3000"}),
+]
+FOREIGN = [
+    (403, "GET", "/", {"host": "evil.example"}),
+    (403, "GET", "/", {"host": "127.0.0.1.evil.example:3000"}),
+    (403, "GET", "/", {"host": "evil.example:3000", "accept": "text/html"}),
+    (403, "GET", "/", {"host": "127.0.0.1@evil.example"}),
+    (403, "GET", "/", {"host": "[bad"}),
+    (403, "GET", "/", {"host": ""}),
+    (403, "POST", "/graphql", {**JSON, "origin": "http://evil.example"}),
+    (403, "POST", "/graphql", {**JSON, "origin": "null"}),
+    (403, "POST", "/graphql", {**JSON, "origin": ""}),
+    # Another port of this machine is another origin.
+    (403, "POST", "/graphql", {**JSON, "origin": "http://127.0.0.1:8080"}),
+    (403, "POST", "/graphql", {**JSON, "origin": f"http://{HOST}.evil.example"}),
+    (403, "GET", "/image", {"sec-fetch-site": "cross-site", "sec-fetch-dest": "image"}),
+    (403, "GET", "/image", {"sec-fetch-site": "same-site", "sec-fetch-dest": "image"}),
+    (
+        403,
+        "GET",
+        "/frame",
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+    ),
+    (
+        403,
+        "POST",
+        "/graphql",
+        {
+            **JSON,
+            "sec-fetch-site": "cross-site",
+            "sec-fetch-mode": "navigate",
+            "sec-fetch-dest": "document",
+        },
+    ),
+    (405, "GET", "/graphql?query=mutation{x}", {}),
+    (405, "HEAD", "/graphql?query=mutation{x}", {}),
+    (405, "GET", "/graphql", {}),
+    (405, "GET", "/prefix/graphql/?query=x", {}),
+    (415, "POST", "/graphql", {}),
+    (415, "POST", "/graphql?query=mutation{x}", {"content-type": "text/plain"}),
+    (415, "POST", "/graphql", {"content-type": "text/plain; x=application/json"}),
+    (415, "POST", "/graphql", {"content-type": "application/graphql"}),
+    (415, "POST", "/report_asset_materialization/a", {"content-type": "text/plain"}),
+    (415, "PUT", "/anything", {"content-type": "application/x-www-form-urlencoded"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers"), OWN)
+def test_guard__own_requests_pass(method: str, path: str, headers: dict[str, str]) -> None:
+    assert client().request(method, path, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(("status", "method", "path", "headers"), FOREIGN)
+def test_guard__foreign_requests_are_refused(
+    status: int, method: str, path: str, headers: dict[str, str]
+) -> None:
+    assert client().request(method, path, headers=headers).status_code == status
+
+
+def test_guard__public_name_of_a_proxy_is_allowed_where_it_is_configured() -> None:
+    public = {**JSON, "host": "charging.example.org", "origin": "https://charging.example.org"}
+    behind = {**JSON, "origin": "https://charging.example.org"}
+    configured = client(**{ALLOWED_HOSTS: "charging.example.org, other.example.org"})
+    for headers in (public, behind):
+        assert client().post("/graphql", headers=headers).status_code == 403
+        assert configured.post("/graphql", headers=headers).status_code == 200
+    evil = {**public, "origin": "https://evil.example"}
+    assert configured.post("/graphql", headers=evil).status_code == 403
+
+
+@pytest.mark.parametrize("origin", [None, f"http://{HOST}"])
+def test_guard__own_web_socket_is_accepted(origin: str | None) -> None:
+    headers = {"origin": origin} if origin else {}
+    with client().websocket_connect(f"ws://{HOST}/graphql", headers=headers) as socket:
+        assert socket.receive_text() == "accepted"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:8080"},
+        {"host": "evil.example"},
+    ],
+)
+def test_guard__foreign_web_socket_is_refused(headers: dict[str, str]) -> None:
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client().websocket_connect(f"ws://{HOST}/graphql", headers=headers),
+    ):
+        pass

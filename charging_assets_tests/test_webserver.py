@@ -1,0 +1,83 @@
+"""Dagster's web server behind the guard, started as services start it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+_MUTATION = {"query": "mutation { setNuxSeen }"}
+_WORKSPACE = """\
+load_from:
+  - python_file: {}
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The web server over a small code location of its own."""
+    folder = tmp_path_factory.mktemp("webserver")
+    (folder / "code.py").write_text("import dagster as dg\ndefs = dg.Definitions()\n", "utf-8")
+    workspace = folder / "workspace.yaml"
+    workspace.write_text(_WORKSPACE.format(folder / "code.py"), "utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "charging_assets.webserver", "--host", "127.0.0.1"]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--port", str(port), "--workspace", str(workspace)],
+            env={**os.environ, "DAGSTER_HOME": str(folder)},
+            cwd=Path(__file__).parent.parent,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_for(f"http://127.0.0.1:{port}", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 120
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            requests.get(f"{address}/server_info", timeout=5)
+        except requests.ConnectionError:
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError(f"the web server did not start: {server.poll()}")
+
+
+def test_webserver__answers_its_own_pages(address: str) -> None:
+    own = {"Origin": address, "Sec-Fetch-Site": "same-origin"}
+    answer = requests.post(f"{address}/graphql", json=_MUTATION, headers=own, timeout=30)
+    assert answer.json() == {"data": {"setNuxSeen": True}}
+    assert "<html" in requests.get(f"{address}/", timeout=30).text
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("GET", {"params": _MUTATION}),
+        ("POST", {"params": _MUTATION}),
+        ("POST", {"data": '{"query": "{ version }"}', "headers": {"Content-Type": "text/plain"}}),
+        ("POST", {"json": _MUTATION, "headers": {"Origin": "http://evil.example"}}),
+        ("POST", {"json": _MUTATION, "headers": {"Host": "evil.example"}}),
+    ],
+)
+def test_webserver__runs_nothing_for_others(
+    address: str, method: str, options: dict[str, object]
+) -> None:
+    answer = requests.request(method, f"{address}/graphql", timeout=30, **options)  # type: ignore[arg-type]
+    assert answer.status_code in {403, 405, 415}
