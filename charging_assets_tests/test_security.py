@@ -48,16 +48,23 @@ def test_web_server__is_for_this_machine_alone() -> None:
     assert "0.0.0.0" not in "".join(path.read_text("utf-8") for path in PACKAGE)
 
 
-def audited(folder: Path, answer: str, code: int, required: str = "0") -> tuple[int, str]:
-    """The audit's exit code and words where its tool gives an answer."""
-    tool, script = folder / "build" / "audit" / "bin" / "pip-audit", folder / ".ci" / "audit"
-    for path in (tool, script):
-        path.parent.mkdir(parents=True)
-    tool.write_text(f"#!/bin/sh\necho '{answer}'\nexit {code}\n")
+def audited(
+    folder: Path, answer: str, code: int, required: str = "0", accepted: str = ""
+) -> tuple[int, str]:
+    """The audit's exit code and output where its tool gives an answer."""
+    (folder / ".ci").mkdir()
+    for name in ("audit", "audit.lock", "accepted_advisories.py"):
+        (folder / ".ci" / name).write_bytes((ROOT / ".ci" / name).read_bytes())
+    (folder / ".ci" / "accepted_advisories.toml").write_text(accepted, "utf-8")
+    tool = folder / "build" / "audit" / "bin" / "pip-audit"
+    tool.parent.mkdir(parents=True)
+    tool.write_text(f"#!/bin/sh\necho '{answer}' \"$@\"\nexit {code}\n")
     tool.chmod(0o755)
-    script.write_bytes((ROOT / ".ci" / "audit").read_bytes())
+    (folder / "build" / "audit" / "installed.lock").write_bytes(
+        (ROOT / ".ci" / "audit.lock").read_bytes()
+    )
     done = subprocess.run(
-        ["bash", str(script)],
+        ["bash", str(folder / ".ci" / "audit")],
         env={**os.environ, "AUDIT_REQUIRED": required},
         capture_output=True,
         text=True,
@@ -82,3 +89,43 @@ def test_audit__tells_what_it_finds(tmp_path: Path) -> None:
     found, said = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28 2.20.0", 1)
     assert found == 1
     assert "PYSEC-2018-28" in said
+
+
+_ACCEPTED = """
+[[advisory]]
+id = "PYSEC-2018-28"
+package = "requests"
+reason = "a test"
+expires = {expires}
+"""
+
+
+def test_audit__passes_what_is_accepted_to_its_tool(tmp_path: Path) -> None:
+    accepted = _ACCEPTED.format(expires="2999-12-31")
+    code, output = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28 2.20.0", 0, accepted=accepted)
+    assert code == 0
+    assert "--ignore-vuln PYSEC-2018-28" in output
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (_ACCEPTED.format(expires="2020-01-31"), "PYSEC-2018-28: accepted until 2020-01-31"),
+        (_ACCEPTED.format(expires='"soon"'), "PYSEC-2018-28: expires is missing or not a date"),
+        ('[[advisory]]\nid = "X"\npackage = "y"\nexpires = 2999-01-01', "X: reason is missing"),
+    ],
+)
+def test_audit__entry_that_does_not_hold_is_an_error(
+    tmp_path: Path, entry: str, problem: str
+) -> None:
+    code, output = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28", 0, accepted=entry)
+    assert code == 1
+    assert problem in output
+
+
+def test_audit__its_tool_is_pinned_with_hashes() -> None:
+    lock = (ROOT / ".ci" / "audit.lock").read_text("utf-8")
+    pins = re.findall(r"^\S+==\S+", lock, re.M)
+    assert any(pin.startswith("pip-audit==") for pin in pins)
+    assert len(re.findall(r"^\S+==.* \\\n +--hash=sha256:", lock, re.M)) == len(pins)
+    assert "http" not in lock.replace("httpx", "")
