@@ -9,13 +9,14 @@ their content security policy holds browsers to that.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -30,6 +31,7 @@ from charging_assets.clock import utc_now
 from charging_assets.dashboard.asked import Asked, language_of
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.feeds import feed_names, feed_of
+from charging_assets.dashboard.limits import Busy, Limit
 from charging_assets.dashboard.pages import city, definitions, now, quality, reliability, station
 from charging_assets.dashboard.reader import Reader, Unreadable
 from charging_assets.dashboard.wording import LANGUAGES, Wording
@@ -38,6 +40,7 @@ from charging_assets.partitions import naive
 from charging_assets.storage.warehouse import NoWarehouse
 from charging_assets.text import escape_control
 
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 PAGES: dict[str, Callable[[Asked, Reader], Page]] = {
     "now": now.page,
     "station": station.page,
@@ -97,6 +100,7 @@ class _SecurityHeaders:
 class _Site:
     def __init__(self, reader: Reader, clock: Callable[[], datetime]) -> None:
         self._reader, self._clock = reader, clock
+        self._limit = Limit()
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_HERE / "templates"),
             autoescape=True,
@@ -109,15 +113,21 @@ class _Site:
         query = f"?{request.url.query}" if request.url.query else ""
         return RedirectResponse(f"/{next(iter(PAGES))}{query}")
 
-    def page(self, name: str) -> Callable[[Request], Response]:
-        def answer(request: Request) -> Response:
-            return self._answered(request, lambda: self._page(request, name))
+    def page(self, name: str) -> Endpoint:
+        return self._limited(lambda request: self._page(request, name))
 
-        return answer
+    def csv(self, name: str) -> Endpoint:
+        return self._limited(lambda request: self._csv(request, name))
 
-    def csv(self, name: str) -> Callable[[Request], Response]:
-        def answer(request: Request) -> Response:
-            return self._answered(request, lambda: self._csv(request, name))
+    def _limited(self, make: Callable[[Request], Response]) -> Endpoint:
+        async def answer(request: Request) -> Response:
+            try:
+                async with self._limit.place(request.is_disconnected):
+                    return await run_in_threadpool(self._answered, request, lambda: make(request))
+            except Busy:
+                response = self._told(request, "busy", 503)
+                response.headers["Retry-After"] = "10"
+                return response
 
         return answer
 
