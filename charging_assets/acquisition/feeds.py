@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import reprlib
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -19,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from charging_assets import __version__, kinds
+from charging_assets import __version__, kinds, names
 
 SIMULATED = "simulated"
 _PACKAGED = Path(__file__).with_name("feeds.toml")
@@ -55,6 +56,9 @@ class Feed:
     user_agent: str = f"charging_assets/{__version__}"
 
     def __post_init__(self) -> None:
+        for setting, rule in (("name", names.FEED), ("kind", names.KIND)):
+            if problem := rule.problem(value := getattr(self, setting)):
+                raise _refusal(self.name, setting, value, f"a feed's {setting}: {problem}")
         for setting, (is_valid, remedy) in _RULES.items():
             if not is_valid(value := getattr(self, setting)):
                 raise _refusal(self.name, setting, value, remedy)
@@ -70,8 +74,8 @@ class Feed:
     def _refuse_bad_places(self) -> None:
         seen = set()
         for slug in self.places:
-            if not isinstance(slug, str) or not _SLUG.fullmatch(slug):
-                raise _refusal(self.name, "places", slug, "a place is made of A-Z a-z 0-9 _ and -")
+            if problem := names.PLACE.problem(slug):
+                raise _refusal(self.name, "places", slug, f"a place's name: {problem}")
             if slug in seen:
                 raise _refusal(self.name, "places", slug, "the place is there twice; remove one")
             seen.add(slug)
@@ -99,9 +103,6 @@ def is_loopback(host: str | None) -> bool:
     return host in {"127.0.0.1", "localhost"}
 
 
-_SLUG = re.compile(r"[A-Za-z0-9_-]+")
-
-
 def _is_number(value: object, least: float, most: float) -> bool:
     # bool is an int to Python and NaN is a float to TOML; the comparison refuses NaN.
     is_plain = isinstance(value, int | float) and not isinstance(value, bool)
@@ -125,13 +126,15 @@ def _is_cadence(value: object) -> bool:
 
 def _is_time_zone(value: object) -> bool:
     try:
-        return isinstance(value, str) and bool(ZoneInfo(value))
+        # The length of the column that holds it; names of the IANA list are half as long.
+        is_short = isinstance(value, str) and len(value.encode()) <= names.TIME_ZONE_MAX_BYTES
+        return is_short and bool(ZoneInfo(str(value)))
     except (KeyError, ValueError, OSError):
         return False
 
 
 def _is_base_url(value: object) -> bool:
-    if not _is_text(value, r"[\x21-\x7e]+"):
+    if not _is_text(value, r"[\x21-\x7e]{1,1024}"):
         return False
     try:
         parts = urlsplit(str(value))
@@ -143,12 +146,14 @@ def _is_base_url(value: object) -> bool:
     return is_plain and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
+# A value of a thousand characters would hide what is wrong with it.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (lambda v: _is_text(v, "[a-z0-9_-]+"), "a feed's name is made of a-z 0-9 _ and -"),
-    "kind": (lambda v: _is_text(v, r"[A-Za-z_]\w*(\.\w+)*"), "name a kind, such as 'chargecloud'"),
     "base_url": (
         _is_base_url,
-        "give https://host/path without user, query or fragment "
+        "give https://host/path of up to 1,024 characters without user, query or fragment "
         "(http:// is for 127.0.0.1 and localhost alone)",
     ),
     "places": (lambda v: isinstance(v, tuple) and len(v) > 0, 'give a list such as ["koeln"]'),
@@ -164,7 +169,10 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "max_body_bytes": (lambda v: _is_count(v, 1024**3), "give 1 to 1073741824 bytes"),
     "attempts": (lambda v: _is_count(v, _MAX_ATTEMPTS), f"give 1 to {_MAX_ATTEMPTS} attempts"),
     "enabled": (lambda v: isinstance(v, bool), "give true or false"),
-    "user_agent": (lambda v: _is_text(v, r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?"), "use ASCII"),
+    "user_agent": (
+        lambda v: _is_text(v, r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?"),
+        "use up to 256 characters of ASCII, without spaces at its ends",
+    ),
 }
 
 # TOML has no durations, so the file says in seconds what Python holds as a timedelta.
@@ -176,7 +184,9 @@ _NEEDED = [f.name for f in fields(Feed) if f.default is MISSING and f.name != "n
 
 
 def _refusal(feed: object, setting: str, value: object, remedy: str) -> FeedError:
-    return FeedError(f"feed {feed!r}: {setting} cannot be {value!r}: {remedy}")
+    return FeedError(
+        f"feed {_SHORT.repr(feed)}: {setting} cannot be {_SHORT.repr(value)}: {remedy}"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

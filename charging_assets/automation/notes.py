@@ -10,6 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from charging_assets import names
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.acquisition.gaps import gaps
 from charging_assets.acquisition.missed import still_missed
@@ -26,7 +27,11 @@ def publish_notes(lake: Lake, warehouse: Warehouse) -> None:
     """Make both tables what the notes say; only rows that differ are written."""
     archived = hours_archived(lake)
     missed = {
-        (note["feed"], naive(datetime.fromisoformat(note["slot_at"])), _cut(note["reason"]))
+        (
+            names.fit(note["feed"], names.FEED),
+            naive(datetime.fromisoformat(note["slot_at"])),
+            _cut(note["reason"]),
+        )
         for note in still_missed(lake, archived)
     }
     accepted = {
@@ -42,9 +47,9 @@ def publish_notes(lake: Lake, warehouse: Warehouse) -> None:
 def _changes(
     warehouse: Warehouse, table: Table, wanted: Collection[_Row]
 ) -> list[tuple[str, dict[str, Any]]]:
-    names = ", ".join(table.names)
+    columns = ", ".join(table.names)
     try:
-        found = warehouse.query(f"SELECT {names} FROM {table.full_name}").to_pylist()
+        found = warehouse.query(f"SELECT {columns} FROM {table.full_name}").to_pylist()
     except NoWarehouse:
         found = []
     held = {tuple(row[name] for name in table.names) for row in found}
@@ -54,11 +59,11 @@ def _changes(
     new = [dict(zip(table.names, row, strict=True)) for row in set(wanted) - held]
     return [
         *((f"DELETE FROM {table.full_name} WHERE {same}", row) for row in gone),
-        *((f"INSERT INTO {table.full_name} ({names}) VALUES ({values})", row) for row in new),
+        *((f"INSERT INTO {table.full_name} ({columns}) VALUES ({values})", row) for row in new),
     ]
 
 
 def _cut(reason: str) -> str:
     """A reason as long as its column: bytes of UTF-8, no half characters."""
     longest = MISSED_SLOTS.column("reason").length
-    return reason.encode()[:longest].decode(errors="ignore")
+    return reason.encode("utf-8", "replace")[:longest].decode(errors="ignore")

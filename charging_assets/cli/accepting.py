@@ -13,6 +13,7 @@ from charging_assets import clock
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
+from charging_assets.names import printable
 from charging_assets.partitions import FIRST_HOUR, Hour, hours_between
 from charging_assets.plurals import counted
 
@@ -62,3 +63,5 @@ def _refuse_what_cannot_be(first: Hour, last: Hour, reason: str, now: datetime) 
         raise UsageError(f"{last} is not over yet; accept hours before {Hour.of(now)}")
     if not reason:
         raise UsageError("--reason says nothing; say why these hours have no polls")
+    if reason != reason.encode("utf-8", "replace").decode():
+        raise UsageError(f"--reason '{printable(reason)}' is not UTF-8; give it as plain text")

@@ -18,7 +18,9 @@ from itertools import chain, groupby
 from operator import eq
 
 import pyarrow as pa
+from msgspec.structs import replace
 
+from charging_assets import names
 from charging_assets.acquisition.raw_objects import Answer, Poll
 from charging_assets.kinds import Envelope, Kind, kind
 from charging_assets.partitions import naive
@@ -56,7 +58,7 @@ def flatten(places: Places) -> FlatHour:
     with collector.paused():
         for feed, _place, answers in places:
             name = answers[0].poll.kind
-            _PlaceHour(_reader(feed, name), kind(name), rows).read(answers)
+            _PlaceHour(_reader(feed, name), kind(name), rows).read(_with_names_that_fit(answers))
         return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
 
 
@@ -232,6 +234,28 @@ class _PlaceHour:
         ):
             rows = merged(zip(states, (slots for _, slots in records), strict=True))
             self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in rows])
+
+
+def _with_names_that_fit(answers: list[Answer]) -> list[Answer]:
+    """The answers under names that the tables can hold.
+
+    An object of an earlier version may have longer ones; refusing them would stop the hour of every
+    feed, and its rows lead to the full name by their `raw_key`.
+    """
+    return [_with_fitting_names(answer) for answer in answers]
+
+
+def _with_fitting_names(answer: Answer) -> Answer:
+    feed = names.fit(answer.poll.feed, names.FEED)
+    kind_name = names.fit(answer.poll.kind, names.KIND)
+    slug = names.fit(answer.place.slug, names.PLACE)
+    if (feed, kind_name, slug) == (answer.poll.feed, answer.poll.kind, answer.place.slug):
+        return answer
+    return replace(
+        answer,
+        poll=replace(answer.poll, feed=feed, kind=kind_name),
+        place=replace(answer.place, slug=slug),
+    )
 
 
 def _each_once(rejections: list[Rejection]) -> list[Rejection]:

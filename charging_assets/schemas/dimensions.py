@@ -6,6 +6,7 @@ columns that tell of a version. Does not belong here: how rows are derived (`sql
 
 from __future__ import annotations
 
+from charging_assets import names
 from charging_assets.schemas import flat, references
 from charging_assets.schemas.table import (
     Column,
@@ -147,7 +148,7 @@ DIM_TIME = Table(
     key=("slot_at", "time_zone"),
     columns=(
         at("slot_at", "start of the UTC hour"),
-        text("time_zone", 64, "time zone", nullable=False),
+        text("time_zone", names.TIME_ZONE_MAX_BYTES, "time zone", nullable=False),
         Column("local_at", Type.TIMESTAMP, "local time at its start", unit="local time",
                nullable=False),
         Column("local_date", Type.TIMESTAMP, "midnight of its local day", unit="local time",

@@ -7,6 +7,7 @@ or how they are cleaned (`preprocessing`).
 
 from __future__ import annotations
 
+from charging_assets import names
 from charging_assets.schemas import references
 from charging_assets.schemas.table import (
     Column,
@@ -27,8 +28,8 @@ SCHEMA_VERSION = 1
 SLOT_AT = at(
     "slot_at", "first slot, by our own clock, that the row speaks of; its UTC hour is the partition"
 )
-FEED = text("feed", 64, "feed that was asked", nullable=False)
-PLACE = text("place", 128, "place of the feed that answered", nullable=False)
+FEED = text("feed", names.FEED.max_bytes, "feed that was asked", nullable=False)
+PLACE = text("place", names.PLACE.max_bytes, "place of the feed that answered", nullable=False)
 LAST_SLOT_AT = at("last_slot_at", "last slot that the row speaks of")
 POLL_COUNT = count("poll_count", "good polls of its place that the row stands for", "polls")
 ATTRIBUTE_HASH = key(
@@ -108,9 +109,12 @@ FLAT_POLLS = Table(
         SLOT_AT,
         FEED,
         text(
-            "feed_kind", 64, "kind of the feed, which says how its answers are read", nullable=False
+            "feed_kind",
+            names.KIND.max_bytes,
+            "kind of the feed, which says how its answers are read",
+            nullable=False,
         ),
-        text("time_zone", 64, "the feed's own time zone", nullable=False),
+        text("time_zone", names.TIME_ZONE_MAX_BYTES, "the feed's own time zone", nullable=False),
         PLACE,
         text("outcome", 32, "ok, or why there is no usable answer", nullable=False),
         flag("is_imported", "from an archive of before, not asked by this program", nullable=False),

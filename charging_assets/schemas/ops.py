@@ -5,6 +5,7 @@ Belongs here: columns, keys and grain of schema `ops` (rejects stand in `flat`).
 
 from __future__ import annotations
 
+from charging_assets import names
 from charging_assets.schemas.table import Table, at, count, flag, json, text
 
 LEDGER = Table(
@@ -34,7 +35,7 @@ MISSED_SLOTS = Table(
     grain="one row per feed and slot that was to be polled and was not, as noted in the lake",
     key=("feed", "slot_at"),
     columns=(
-        text("feed", 64, "feed", nullable=False),
+        text("feed", names.FEED.max_bytes, "feed", nullable=False),
         at("slot_at", "slot that was missed"),
         text("reason", 1024, "why, as far as anybody knew", nullable=False),
     ),

@@ -1,0 +1,77 @@
+"""Names of feeds, kinds, networks and places: one definition for all that read or store them.
+
+The configuration, imports and the simulator accept what is defined here, and the tables' columns
+are as long as these limits. All names are ASCII: Redshift counts bytes, DuckDB characters, and a
+name is also a folder in the lake (`feed=<name>`, at most 255 bytes in a file system).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+_HASH_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class NameRule:
+    """What a name may be: a pattern, in words too, and the greatest number of bytes."""
+
+    pattern: re.Pattern[str]
+    characters: str
+    max_bytes: int
+
+    def problem(self, name: object) -> str | None:
+        """What is wrong with a name; None for one that is valid."""
+        if not isinstance(name, str) or not self.pattern.fullmatch(name):
+            return f"it is made of {self.characters}"
+        if len(name) > self.max_bytes:
+            return (
+                f"it is {len(name):,} characters long, {self.max_bytes} is the limit; "
+                "choose a shorter one"
+            )
+        return None
+
+    def is_valid(self, name: object) -> bool:
+        return self.problem(name) is None
+
+
+FEED = NameRule(re.compile("[a-z0-9_-]+"), "a-z 0-9 _ and -", 64)
+# Entity keys hash the network in place of the feed, so that two feeds can speak of one network.
+NETWORK = FEED
+KIND = NameRule(
+    re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII),
+    "A-Z a-z 0-9 and _, with dots between modules",
+    64,
+)
+PLACE = NameRule(re.compile("[A-Za-z0-9_-]+"), "A-Z a-z 0-9 _ and -", 128)
+TIME_ZONE_MAX_BYTES = 64
+
+
+def fit(name: str, rule: NameRule) -> str:
+    """A name that its column can hold: one that is too long is cut, and ends in a hash of it all.
+
+    Archives of earlier versions may hold longer names than can be configured now. `~` is in no
+    valid name, so the result equals no other name.
+    """
+    encoded = name.encode("utf-8", "surrogatepass")
+    if len(encoded) <= rule.max_bytes:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:_HASH_LENGTH]
+    kept = encoded[: rule.max_bytes - _HASH_LENGTH - 1].decode("utf-8", "ignore")
+    return f"{kept}~{digest}"
+
+
+def printable(text: str) -> str:
+    """A text that can be printed and stored: what is no character of UTF-8, or controls a terminal,
+    is escaped (`k\\xf6ln` for the bytes of another encoding).
+    """
+    try:
+        decoded = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a pair of UTF-16, which stands for no byte
+        decoded = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in decoded
+    )
