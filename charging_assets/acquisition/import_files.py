@@ -41,7 +41,7 @@ class Found(NamedTuple):
     @property
     def name(self) -> str:
         """The file's own name, as it is when unpacked."""
-        name = PurePath(self.path).name
+        name = PurePath(self.path.replace("\\", "/")).name
         return name[: -len(_GZ)] if name.lower().endswith(_GZ) else name
 
 

@@ -13,25 +13,37 @@ from typing import TYPE_CHECKING
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, time_zone
 from charging_assets.cli.errors import FAILED, UsageError
+from charging_assets.partitions import Hour
 from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.feeds import Feed
-    from charging_assets.acquisition.imports import ImportReport
+    from charging_assets.acquisition.import_plan import ImportPlan
+    from charging_assets.acquisition.imports import ImportReport, PlaceSpan
 
 NAME = "import"
 HELP = "Import archived answers (.json, .json.gz, .zip, folders) as raw objects at their own time."
 _SHOWN = 20
+_PLACES_SHOWN = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
-    parser.add_argument("--feed", default="chargecloud", help="whose answers they are")
+    parser.add_argument("--feed", default="chargecloud", help="feed the files belong to")
+    parser.add_argument(
+        "--place-from",
+        choices=("folder", "name"),
+        help="what names the place of a single answer: the nearest folder that is no date or "
+        "number, or the file's name (default: whichever is beyond doubt)",
+    )
     parser.add_argument(
         "--names-in",
         type=time_zone,
         metavar="ZONE",
         help="time zone of the times in files' names, if not the feed's own: UTC, …",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the places and hours, import nothing"
     )
     add_json(parser)
 
@@ -39,24 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
     from charging_assets.acquisition.feeds import load_feeds
-    from charging_assets.acquisition.imports import import_paths
+    from charging_assets.acquisition.import_plan import plan_import
+    from charging_assets.acquisition.imports import execute_import, report_of
 
     feed = _feed(arguments.feed, load_feeds())
-    lake = deployments.storage().lake
-    with show.count("importing") as tell:
-        report = import_paths(lake, feed, arguments.paths, arguments.names_in, tell)
-    if arguments.json:
-        show.print_json(
-            {
-                "imported": report.imported,
-                "already_there": report.known,
-                "problems": report.problems,
-                "passed_over": report.passed_over,
-            }
-        )
+    with show.count("reading") as step:
+        plan = plan_import(feed, arguments.paths, arguments.names_in, arguments.place_from, step)
+    if arguments.dry_run or plan.doubts:
+        report = report_of(plan)
     else:
-        _tell(report)
-    return FAILED if report.problems else 0
+        lake = deployments.storage().lake
+        with show.count("importing") as step:
+            report = execute_import(lake, plan, step)
+    if arguments.json:
+        _print_json(report)
+    else:
+        _print(report, is_dry_run=arguments.dry_run)
+        if report.refused:
+            _print_refusal(plan)
+    return FAILED if report.problems or report.refused else 0
 
 
 def _feed(name: str, feeds: dict[str, Feed]) -> Feed:
@@ -65,17 +78,88 @@ def _feed(name: str, feeds: dict[str, Feed]) -> Feed:
     return feeds[name]
 
 
-def _tell(report: ImportReport) -> None:
-    for title, files in (("imported", report.imported), ("already there", report.known)):
-        print(f"{counted(len(files), 'file')} {title}")
-        for name, key in list(files.items())[:_SHOWN]:
-            print(f"  {name} → {key}")
-        if len(files) > _SHOWN:
-            print(f"  and {len(files) - _SHOWN:,} more")
+def _print_json(report: ImportReport) -> None:
+    show.print_json(
+        {
+            "imported": report.imported,
+            "already_there": report.known,
+            "problems": report.problems,
+            "passed_over": report.passed_over,
+            "refused": report.refused,
+            "fields_left_out": report.fields,
+            "places": {
+                name: {
+                    "polls": place.polls,
+                    "first": place.first.isoformat(),
+                    "last": place.last.isoformat(),
+                    "is_configured": place.is_configured,
+                }
+                for name, place in report.places.items()
+            },
+        }
+    )
+
+
+def _print(report: ImportReport, *, is_dry_run: bool) -> None:
+    if not (is_dry_run or report.refused):
+        for title, files in (("imported", report.imported), ("already there", report.known)):
+            print(f"{counted(len(files), 'file')} {title}")
+            for name, key in list(files.items())[:_SHOWN]:
+                print(f"  {name} → {key}")
+            if len(files) > _SHOWN:
+                print(f"  and {len(files) - _SHOWN:,} more")
+    if not report.refused:
+        _print_places(report.places)
     if report.passed_over:
         first = ", ".join(Path(path).name for path in report.passed_over[:3])
         print(f"{counted(len(report.passed_over), 'file')} of other forms passed over: {first}")
+    if report.fields:
+        # Every file of an archive has the same ones.
+        fields = sorted({name for found in report.fields.values() for name in found})
+        more = f" and {len(fields) - _SHOWN:,} more" if len(fields) > _SHOWN else ""
+        print(
+            f"{counted(len(fields), 'field')} next to the places left out, in "
+            f"{counted(len(report.fields), 'file')}: {', '.join(fields[:_SHOWN])}{more}"
+        )
     for name, problem in report.problems.items():
-        show.err().print(f"error: {name}: {problem}", style="red", markup=False, soft_wrap=True)
-    if report.imported:
+        _print_error(f"{name}: {problem}")
+    if is_dry_run:
+        print("nothing was imported (--dry-run)")
+    elif report.imported:
         print("`charging-assets load` brings them into the warehouse.")
+
+
+def _print_places(places: dict[str, PlaceSpan]) -> None:
+    print(counted(len(places), "place"))
+    for name, place in list(places.items())[:_PLACES_SHOWN]:
+        new = "" if place.is_configured else ", not a place of the feed's configuration"
+        print(
+            f"  {name}: {counted(place.polls, 'poll')}, "
+            f"{show.spanned(sorted({Hour.of(place.first), Hour.of(place.last)}))}{new}"
+        )
+    if len(places) > _PLACES_SHOWN:
+        print(f"  and {len(places) - _PLACES_SHOWN:,} more")
+
+
+def _print_refusal(plan: ImportPlan) -> None:
+    files_by_reason: dict[str, list[str]] = {}
+    for path, reason in plan.doubts.items():
+        files_by_reason.setdefault(reason, []).append(path)
+    for reason, files in list(files_by_reason.items())[:_SHOWN]:
+        more = f" (and {len(files) - 1:,} more)" if len(files) > 1 else ""
+        _print_error(f"{files[0]}{more}: {reason}")
+    if len(files_by_reason) > _SHOWN:
+        _print_error(f"and {len(files_by_reason) - _SHOWN:,} other doubts")
+    for source in ("folder", "name"):
+        if places := plan.places_from(source):
+            first = ", ".join(places[:5]) + (", …" if len(places) > 5 else "")
+            show.err().print(
+                f"--place-from {source} makes {counted(len(places), 'place')} of them: {first}",
+                markup=False,
+                soft_wrap=True,
+            )
+    _print_error("nothing was imported: places and times are not guessed")
+
+
+def _print_error(message: str) -> None:
+    show.err().print(f"error: {message}", style="red", markup=False, soft_wrap=True)

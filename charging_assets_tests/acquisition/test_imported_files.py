@@ -183,9 +183,17 @@ def test_read_file__damage_between_answers_is_refused_not_dropped(
         (NAME, cities(koeln=BODY, **{"a b": BODY}), "cannot be places"),
         (NAME, cities(koeln=BODY, **{"k" * 129: BODY}), "cannot be places"),
         ("köln.json", BODY, "named"),
-        ("koeln_20220111_215824.json", BODY, "holds a date"),
-        ("2022-01-11 koeln.json", BODY, "holds a date"),
-        ("20220111_215824.json", BODY, "cannot be places"),
+        ("k" * 129 + ".json", BODY, "129 characters long, 128 is the limit"),
+        ("2021-12-24 koeln.json", BODY, "its name says 2021-12-24, its answers are of 2022-01-11"),
+        ("20220111_215824.json", BODY, "names a place"),
+        ("0600.json", BODY, "names a place"),
+        ("1641934702.json", BODY, "names a place"),
+        ("status.json", BODY, "names a place"),
+        ("3f2a9c1d8e.json", BODY, "names a place"),
+        ("koeln_1.json", BODY, "a place and a number"),
+        (NAME, b'{"data": {"koeln": %s}}' % BODY, "within 'data'"),
+        (NAME, b'{"data": [], "koeln": %s}' % BODY, "holds answers of places too"),
+        (NAME, b'{"timestamp": "2022-01-11T21:58:22+01:00", "meta": {"a": 1}}', "no answer"),
         ("koeln.json", envelope(at="2021-10-31T02:29:58"), "says the time"),
         ("20211031_023000_x.json", cities(koeln=envelope(at="2021-10-31T02:29:58")), "ambiguous"),
         ("koeln.json", envelope(at=None), "says the time"),
@@ -194,6 +202,18 @@ def test_read_file__damage_between_answers_is_refused_not_dropped(
         ("koeln.json", envelope(at="1970-01-01T00:00:00+00:00"), "no partitions before"),
         ("cities.json", cities(koeln=envelope(at=None)), "says the time"),
         ("20221301_000000_x.json", cities(koeln=BODY), "not a time"),
+        ("20220111_219959_x.json", cities(koeln=BODY), "not a time"),
+        ("20220111_240001_x.json", cities(koeln=BODY), "not a time"),
+        ("00010101_000000_x.json", cities(koeln=BODY), "out of range"),
+        ("0001-01-01T00-00-00Z_x.json", cities(koeln=BODY), "no partitions before"),
+        ("99991231_235959_x.json", cities(koeln=BODY), "yet to come"),
+        ("99991231_240000_x.json", cities(koeln=BODY), "out of range"),
+        ("koeln.json", envelope(at="9999-12-31T23:59:59-12:00"), "says the time"),
+        ("koeln.json", envelope(at="0001-01-01T00:00:00"), "says the time"),
+        ("koeln.json", envelope(at="9999-12-31T23:59:59"), "yet to come: this machine's clock"),
+        ("01.02.2022_0620_x.json", cities(koeln=envelope(at=None)), "2022-02-01 or 2022-01-02"),
+        ("20220327_023000_x.json", cities(koeln=envelope(at=None)), "--names-in UTC"),
+        ("2022-01-11T09-00_x.json", cities(koeln=BODY), "its answers are of 2022-01-11 20:58 UTC"),
         ("20191231_235959_x.json", cities(koeln=BODY), "no partitions before"),
         ("29990101_000000_x.json", cities(koeln=BODY), "yet to come"),
     ],
@@ -217,9 +237,8 @@ def test_read_file__what_cannot_be_imported_says_why(
         ("20211031_023000", "2021-10-31T02:29:58+01:00", "2021-10-31T01:30:00+00:00"),
         ("20211031_015959", "2021-10-31T01:59:58+02:00", "2021-10-30T23:59:59+00:00"),
         ("20211031_030000", "2021-10-31T03:00:00+01:00", "2021-10-31T02:00:00+00:00"),
-        # 02:00 to 03:00 was not there.
-        ("20220327_023000", "2022-03-27T03:29:58+02:00", "2022-03-27T01:30:00+00:00"),
-        ("20220327_023000", "2022-03-27T01:29:58+01:00", "2022-03-27T00:30:00+00:00"),
+        # 02:00 to 03:00 was not there, but before and after it are.
+        ("20220327_015959", "2022-03-27T01:59:58+01:00", "2022-03-27T00:59:59+00:00"),
         ("20220327_030000", "2022-03-27T03:00:00+02:00", "2022-03-27T01:00:00+00:00"),
         # What the name says holds, whatever the answers' own clocks say.
         ("20220111_215824", "2022-01-11T20:10:00+01:00", "2022-01-11T20:58:24+00:00"),
@@ -230,6 +249,47 @@ def test_read_file__a_name_at_a_change_of_clocks_is_resolved_by_the_answers(
 ) -> None:
     poll, _ = read_file(feed, f"{name}_cp_data_cities.json", cities(koeln=envelope(at=published)))
     assert poll.slot_at == at(slot)
+
+
+@pytest.mark.parametrize("published", ["2022-03-27T03:29:58+02:00", "2022-03-27T01:29:58+01:00"])
+def test_read_file__a_name_of_a_local_time_that_was_not_there_is_not_local(
+    feed: Feed, published: str
+) -> None:
+    content, name = cities(koeln=envelope(at=published)), "20220327_023000_cp_data_cities.json"
+    for zone in (None, "Europe/Berlin"):
+        with pytest.raises(CannotImport, match=r"does not exist in Europe/Berlin.*--names-in UTC"):
+            read_file(feed, name, content, names_in=zone)
+    poll, _ = read_file(feed, name, content, names_in="Etc/GMT-1")
+    assert poll.slot_at == at("2022-03-27T01:30:00+00:00")
+
+
+def test_read_file__answers_far_from_both_readings_resolve_nothing(feed: Feed) -> None:
+    with pytest.raises(CannotImport, match="ambiguous"):
+        read_file(feed, "20211031_023000_x.json", cities(koeln=envelope(at="2021-10-30T08:00:00Z")))
+
+
+@pytest.mark.parametrize(
+    ("name", "slot"),
+    [
+        ("2022-01-11T21-58_koeln.json", "2022-01-11T20:58:00+00:00"),
+        ("koeln-2022-01-11T21-58-24.json", "2022-01-11T20:58:24+00:00"),
+        ("koeln_11.01.2022_2158.json", "2022-01-11T20:58:00+00:00"),
+        ("2158_11.1.2022 koeln.json", "2022-01-11T20:58:00+00:00"),
+        ("20220111T205824Z_koeln.json", "2022-01-11T20:58:24+00:00"),
+        ("20220111205824+00:00_koeln.json", "2022-01-11T20:58:24+00:00"),
+        ("1641934704_koeln.json", "2022-01-11T20:58:24+00:00"),
+        ("koeln-1641934704123.json", "2022-01-11T20:58:24+00:00"),
+        ("koeln_20220111_215824.json", "2022-01-11T20:58:24+00:00"),
+        ("status_koeln_2022-01-11.json", "2022-01-11T20:58:22+00:00"),
+        ("20220111_215860_koeln.json", "2022-01-11T20:59:00+00:00"),
+        ("20220111_240000_koeln.json", "2022-01-11T23:00:00+00:00"),
+    ],
+)
+def test_read_file__a_name_tells_time_and_place_in_any_order(
+    feed: Feed, name: str, slot: str
+) -> None:
+    poll, places = read_file(feed, name, BODY)
+    assert (poll.slot_at, [place.slug for place in places]) == (at(slot), ["koeln"])
 
 
 def test_read_file__one_stopped_clock_does_not_resolve_a_name(feed: Feed) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
+
 import pytest
 
 from charging_assets.acquisition.archive import hours_archived
@@ -37,6 +41,60 @@ def test_import__names_are_told_in_the_zone_that_is_said(empty: Shell) -> None:
     assert [hour.key for hour in hours_archived(empty.storage.lake)] == ["2022-01-11T20"]
     with pytest.raises(SystemExit):
         empty.run("import", str(folder), "--names-in", "Mars/Olympus")
+
+
+def two_cities(empty: Shell) -> Path:
+    folder = empty.home / "archive"
+    for city, at in (("altstadt", "05:00:01"), ("neustadt", "05:00:04")):
+        (folder / city).mkdir(parents=True)
+        body = builders.envelope(builders.station(city), at=f"2022-01-12T{at}Z")
+        (folder / city / "markt.json").write_bytes(body)
+    return folder
+
+
+def test_import__a_doubt_is_told_with_its_remedies_and_nothing_is_archived(empty: Shell) -> None:
+    folder = two_cities(empty)
+    assert empty.run("import", str(folder)) == 1
+    assert "the place may be markt or altstadt" in empty.err
+    assert "--place-from folder makes 2 places of them: altstadt, neustadt" in empty.err
+    assert "--place-from name makes 1 place of them: markt" in empty.err
+    assert "error: nothing was imported" in empty.err
+    assert hours_archived(empty.storage.lake) == {}
+    assert empty.run("import", str(folder), "--json") == 1
+    assert sorted(json.loads(empty.out)["refused"]) == [
+        str(folder / city / "markt.json") for city in ("altstadt", "neustadt")
+    ]
+
+
+def test_import__places_are_listed_also_before_anything_is_imported(empty: Shell) -> None:
+    options = ["import", str(two_cities(empty)), "--place-from", "folder"]
+    told = "altstadt: 1 poll, 2022-01-12T05, not a place of the feed's configuration"
+    assert empty.run(*options, "--dry-run") == 0
+    assert told in empty.out
+    assert "nothing was imported (--dry-run)" in empty.out
+    assert hours_archived(empty.storage.lake) == {}
+    assert empty.run(*options) == 0
+    assert told in empty.out
+    assert "2 files imported" in empty.out
+    report = empty.json(*options)
+    assert len(report["already_there"]) == 2
+    assert report["places"]["neustadt"] == {
+        "polls": 1,
+        "first": "2022-01-12T05:00:04+00:00",
+        "last": "2022-01-12T05:00:04+00:00",
+        "is_configured": False,
+    }
+
+
+def test_import__fields_and_names_of_other_encodings_are_shown(empty: Shell) -> None:
+    folder = empty.home / "archive"
+    folder.mkdir()
+    body = builders.envelope(builders.station()).decode()
+    name = os.fsencode(folder) + b"/20220111_210005_k\xf6ln\x1b[2J.json"
+    Path(os.fsdecode(name)).write_text(f'{{"koeln": {body}, "version": 3}}')
+    assert empty.run("import", str(folder)) == 0
+    assert "k\\xf6ln\\x1b[2J.json → raw/feed=chargecloud" in empty.out
+    assert "1 field next to the places left out, in 1 file: version" in empty.out
 
 
 def test_import__unknown_feed_names_the_feeds(empty: Shell) -> None:

@@ -1,0 +1,432 @@
+"""What an import would archive: the place and time of every file, decided before any is written.
+
+A raw object is never moved, so nothing is guessed. What an option has to settle (is the place the
+folder or the file's name, in which zone are the names) is a doubt, and refuses the whole import. A
+file that is damaged or of no form is a problem of its own: it is named, the others are imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from charging_assets import clock, names
+from charging_assets.acquisition.feeds import Feed
+from charging_assets.acquisition.file_contents import (
+    CannotImport,
+    Contents,
+    instants_of,
+    read_contents,
+)
+from charging_assets.acquisition.file_names import NamedTime, NotATime, PathReading, read_path
+from charging_assets.acquisition.import_files import Found, found_in
+from charging_assets.partitions import FIRST_HOUR, Hour
+
+PlaceFrom = Literal["folder", "name"]
+
+# Clocks are that near each other; the check `flat_polls__clock_agrees` says so too.
+_NEAR = timedelta(minutes=15)
+# The two readings of an hour that is there twice are an hour apart.
+_DECISIVE = timedelta(minutes=30)
+_DAYS_APART = timedelta(days=2)
+
+
+class Doubt(CannotImport):
+    """What a file is cannot be said without a guess; the message says what settles it."""
+
+
+@dataclass
+class PlannedFile:
+    """A file of an import: what it would be archived as, or why it cannot be.
+
+    `place` is decided for single answers only. `problem` concerns the file, `doubt` the import.
+    """
+
+    path: str
+    name: str
+    digest: bytes = b""
+    contents: Contents | None = None
+    reading: PathReading | None = None
+    slot_at: datetime | None = None
+    place: str | None = None
+    problem: str | None = None
+    doubt: str | None = None
+    is_passed_over: bool = False
+
+    @property
+    def is_importable(self) -> bool:
+        return self.slot_at is not None and not self.problem and not self.doubt
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        if self.contents is None:
+            return ()
+        return (str(self.place),) if self.contents.slugs is None else self.contents.slugs
+
+    @property
+    def is_single(self) -> bool:
+        return self.contents is not None and self.contents.slugs is None and not self.problem
+
+
+@dataclass(frozen=True)
+class ImportPlan:
+    """All files of an import, in the order in which they are found."""
+
+    feed: Feed
+    paths: tuple[Path, ...]
+    files: list[PlannedFile] = field(default_factory=list)
+
+    @property
+    def doubts(self) -> dict[str, str]:
+        """Why the import is refused, by file; empty where nothing has to be guessed."""
+        return {file.path: file.doubt for file in self.files if file.doubt}
+
+    def places_from(self, source: PlaceFrom) -> list[str]:
+        """The places that `--place-from` would make of the files that are in doubt."""
+        places = {
+            _explicit(file.reading, source, self.feed)
+            for file in self.files
+            if file.doubt and file.is_single and file.reading
+        }
+        return sorted(place for place in places if place and names.PLACE.is_valid(place))
+
+
+def plan_import(
+    feed: Feed,
+    paths: Iterable[Path],
+    names_in: str | None = None,
+    place_from: PlaceFrom | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> ImportPlan:
+    """Read all files once, and decide the place and time of each; no body is kept.
+
+    Args:
+        names_in: time zone of the times in names, by default the feed's own.
+        place_from: where the place of a single answer stands; by default what is beyond doubt.
+    """
+    plan = ImportPlan(feed, tuple(paths))
+    for root, found in files_of(plan.paths):
+        progress(names.printable(found.name))
+        plan.files.append(_read(feed, root, found))
+    decide(plan.files, feed, names_in, place_from)
+    return plan
+
+
+def files_of(paths: Iterable[Path]) -> Iterator[tuple[Path, Found]]:
+    """The files of an import, always in the same order."""
+    for path in paths:
+        for found in found_in(path):
+            yield path, found
+
+
+def decide(
+    files: Sequence[PlannedFile], feed: Feed, names_in: str | None, place_from: PlaceFrom | None
+) -> None:
+    """Set the place and time of files that were read, or what is wrong with them."""
+    _decide_times(files, feed, names_in)
+    _decide_places(files, feed, place_from)
+
+
+def read_one(feed: Feed, path: str, name: str, content: bytes, outer: Sequence[str]) -> PlannedFile:
+    """A file's contents and what its path says; `path` is the one below what is imported."""
+    shown = unicodedata.normalize("NFC", names.printable(name))
+    file = PlannedFile(path, shown, hashlib.sha256(content).digest())
+    try:
+        file.contents = read_contents(feed, content)
+        # Windows' separators first: escaped bytes have backslashes too.
+        file.reading = read_path(names.printable(path.replace("\\", "/")), outer)
+    except (CannotImport, NotATime) as error:
+        file.problem = str(error)
+    return file
+
+
+def _read(feed: Feed, root: Path, found: Found) -> PlannedFile:
+    path = names.printable(found.path)
+    if found.problem is not None:
+        return PlannedFile(path, found.name, problem=names.printable(found.problem))
+    if found.content is None:
+        return PlannedFile(path, found.name, is_passed_over=True)
+    inside, outer = _position(root, found.path)
+    file = read_one(feed, inside, found.name, found.content, outer)
+    file.path = path
+    return file
+
+
+def _position(root: Path, path: str) -> tuple[str, list[str]]:
+    """A file's path below what was named for import, and the folders down to there."""
+    above = Path.cwd() if root == Path() else root
+    # Of a file that was named itself, the folders that were named with it.
+    if path == str(root):
+        return root.name, [
+            names.printable(part) for part in root.parts[:-1] if part not in (".", "..", "/")
+        ]
+    outer = [names.printable(part) for part in above.parts if part not in (".", "..", "/")]
+    if outer and outer[-1].lower().endswith(".zip"):
+        outer[-1] = outer[-1][: -len(".zip")]
+    return path[len(str(root)) + 1 :], outer
+
+
+# Times
+
+
+def _decide_times(files: Sequence[PlannedFile], feed: Feed, names_in: str | None) -> None:
+    orders = {order for file in files for order in _proven_orders(file)}
+    settled = next(iter(orders)) if len(orders) == 1 else None
+    for file in files:
+        if file.contents is None or file.reading is None or file.problem:
+            continue
+        try:
+            file.slot_at = _slot_of(file.reading, file.contents.published, feed, names_in, settled)
+        except Doubt as doubt:
+            file.doubt = str(doubt)
+        except CannotImport as error:
+            file.problem = str(error)
+
+
+def _proven_orders(file: PlannedFile) -> set[str]:
+    """The order of day and month in a file's path, where the date or the answers leave but one."""
+    if file.contents is None or file.reading is None or file.reading.time is None:
+        return set()
+    told = _by_answers(file.reading.time, file.contents.published)
+    return {order for _, order in told if order} if len(told) == 1 else set()
+
+
+def _by_answers(
+    named: NamedTime, published: Sequence[datetime]
+) -> list[tuple[datetime, str | None]]:
+    """The readings of a named time; only the one that the answers agree with, if it is one."""
+    readings = list(zip(named.readings, named.orders, strict=True))
+    if len(readings) < 2 or not published:
+        return readings
+    answered = _middle(published).replace(tzinfo=None)
+    near = [reading for reading in readings if abs(reading[0] - answered) <= _DAYS_APART]
+    return near if len(near) == 1 else readings
+
+
+def _slot_of(
+    reading: PathReading,
+    published: Sequence[datetime],
+    feed: Feed,
+    names_in: str | None,
+    settled: str | None,
+) -> datetime:
+    """The file's own time in UTC, unfloored: by its path, else by its earliest answer."""
+    slot_at = (
+        _answered_at(reading, published)
+        if reading.time is None
+        else _named_at(reading.time, published, feed, names_in, settled)
+    )
+    now = clock.utc_now()
+    if slot_at < FIRST_HOUR:
+        raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
+    if Hour.of(slot_at) > Hour.of(now) or slot_at > now + _NEAR:
+        raise CannotImport(
+            f"its time is {slot_at}, which is yet to come: this machine's clock says "
+            f"{now:%Y-%m-%d %H:%M} UTC"
+        )
+    return slot_at
+
+
+def _answered_at(reading: PathReading, published: Sequence[datetime]) -> datetime:
+    """The time of the earliest answer; a clock that is far from the others' says nothing."""
+    if not published:
+        raise CannotImport("neither the file's name nor any answer in it says the time")
+    usual = _middle(published)
+    slot_at = min(instant for instant in published if abs(instant - usual) <= _NEAR)
+    if reading.day is not None and abs((slot_at.date() - reading.day).days) > 1:
+        raise CannotImport(
+            f"its name says {reading.day}, its answers are of {slot_at:%Y-%m-%d}; rename it if the "
+            "answers are right"
+        )
+    return slot_at
+
+
+def _named_at(
+    named: NamedTime,
+    published: Sequence[datetime],
+    feed: Feed,
+    names_in: str | None,
+    settled: str | None,
+) -> datetime:
+    zone = "UTC" if named.is_utc else names_in or feed.time_zone
+    local = _one_reading(named, published, settled)
+    try:
+        instants = instants_of(local, zone)
+    except OverflowError:
+        raise CannotImport(
+            f"{named.text} is out of range; there are no partitions before {FIRST_HOUR}"
+        ) from None
+    if not instants:
+        raise Doubt(
+            f"{named.text} does not exist in {zone}, where the clocks went forward over it: the "
+            "times in names are not of that zone. Say --names-in UTC, or the zone they are in"
+        )
+    answered = _middle(published) if published else None
+    if answered is None:
+        nearest = instants[0] if len(instants) == 1 else None
+    else:
+        nearest = min(instants, key=lambda instant: abs(instant - answered))
+        utc = local.replace(tzinfo=UTC)
+        is_far = abs(nearest - answered) > _NEAR
+        if is_far and names_in is None and abs(utc - answered) <= _NEAR:
+            raise Doubt(
+                f"{named.text} in the file's name is not local time: its answers are of that time "
+                f"in UTC. Say --names-in UTC, or --names-in {feed.time_zone} if they are wrong"
+            )
+        # Names of the original project's form were checked against answers; others may be numbers.
+        if is_far and names_in is None and not named.is_original and nearest >= FIRST_HOUR:
+            raise Doubt(
+                f"{named.text} in the file's path is {nearest:%Y-%m-%d %H:%M} UTC, but its answers "
+                f"are of {answered:%Y-%m-%d %H:%M} UTC. Say --names-in with the zone of the names "
+                f"(--names-in {zone} if the answers are wrong)"
+            )
+        if len(instants) > 1 and abs(nearest - answered) >= _DECISIVE:
+            nearest = None
+    if nearest is None:
+        raise CannotImport(
+            f"{named.text} in the file's name is ambiguous (the clocks changed), and no answer in "
+            "it says the offset"
+        )
+    return nearest
+
+
+def _one_reading(named: NamedTime, published: Sequence[datetime], settled: str | None) -> datetime:
+    readings = _by_answers(named, published)
+    if len(readings) > 1:
+        readings = [found for found in readings if found[1] == settled] or readings
+    if len(readings) > 1:
+        days = " or ".join(f"{local:%Y-%m-%d}" for local, _ in readings)
+        raise Doubt(
+            f"{named.text} may be {days}: nothing in the import says whether the day or the month "
+            "comes first. Name files by year, month and day"
+        )
+    return readings[0][0]
+
+
+def _middle(instants: Sequence[datetime]) -> datetime:
+    return sorted(instants)[len(instants) // 2]
+
+
+# Places
+
+
+def _decide_places(files: Sequence[PlannedFile], feed: Feed, place_from: PlaceFrom | None) -> None:
+    single = [file for file in files if file.is_single]
+    for file in single:
+        assert file.reading is not None
+        try:
+            file.place = _place_of(file, file.reading, feed, place_from)
+        except Doubt as doubt:
+            file.doubt = file.doubt or str(doubt)
+        except CannotImport as error:
+            file.problem, file.doubt = str(error), None
+    decided = [file for file in single if file.place is not None]
+    if place_from != "name":
+        _doubt_one_name_of_several_folders(decided, feed)
+    _doubt_places_that_differ_in_case(files, decided, feed)
+
+
+def _place_of(
+    file: PlannedFile, reading: PathReading, feed: Feed, place_from: PlaceFrom | None
+) -> str:
+    if place_from is None:
+        place = _beyond_doubt(file.name, reading, feed)
+    else:
+        found = _explicit(reading, place_from, feed)
+        if found is None:
+            raise CannotImport(
+                f"its {'folders name' if place_from == 'folder' else 'name names'} no place"
+            )
+        place = found
+    if problem := names.PLACE.problem(place):
+        raise CannotImport(
+            f"{place[:200]!r} cannot be a place: {problem}. A single answer is named after its "
+            "place, such as SW-Stuttgart.json, or lies in a folder of that name; rename it"
+        )
+    return place
+
+
+def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
+    """The place that a path names, if it is but one, or but one that the feed has."""
+    places = reading.places
+    if places.labelled:
+        return places.labelled
+    candidates = list(dict.fromkeys([*places.name, *places.folders]))
+    configured = [place for place in candidates if place in feed.places]
+    nearest_outer = next(iter(places.outer), None)
+    if not configured and nearest_outer in feed.places:
+        if not candidates:
+            return str(nearest_outer)
+        candidates.append(str(nearest_outer))
+    if len(configured or candidates) == 1:
+        return (configured or candidates)[0]
+    if candidates:
+        raise Doubt(f"the place may be {' or '.join(configured or candidates)}")
+    if places.doubtful in feed.places:
+        return str(places.doubtful)
+    if places.doubtful:
+        raise Doubt(f"{places.doubtful!r} may be a place, or a place and a number")
+    raise Doubt(
+        f"neither {name!r} nor a folder names a place: a single answer is named after its place, "
+        "such as SW-Stuttgart.json, or lies in a folder of that name"
+    )
+
+
+def _explicit(reading: PathReading, place_from: PlaceFrom, feed: Feed) -> str | None:
+    """The place by the option: of several in a name, the one that the feed has."""
+    places = reading.places
+    if place_from == "folder":
+        return next(iter([places.labelled] if places.labelled else
+                         [*places.folders, *places.outer]), None)  # fmt: skip
+    configured = [name for name in places.name if name in feed.places]
+    if len(configured or places.name) == 1:
+        return (configured or places.name)[0]
+    return places.doubtful if not places.name else None
+
+
+def _doubt_one_name_of_several_folders(files: Sequence[PlannedFile], feed: Feed) -> None:
+    folders: dict[str, set[str]] = defaultdict(set)
+    for file in files:
+        folders[str(file.place)].add(_folder_around(file))
+    for file in files:
+        place, around = str(file.place), folders[str(file.place)]
+        if len(around) > 1 and (place not in feed.places or around & set(feed.places)):
+            told = ", ".join(sorted(around)[:5]) or "the top"
+            file.doubt = file.doubt or (
+                f"{place!r} comes from several folders ({told}): it may be one place or several"
+            )
+
+
+def _folder_around(file: PlannedFile) -> str:
+    """The nearest folder around what names a file's place, that may be a place itself."""
+    assert file.reading is not None
+    places = file.reading.places
+    chain = [*places.name[-1:], *places.folders, *places.outer]
+    if places.labelled:
+        return ""
+    at = chain.index(file.place) if file.place in chain else -1
+    return next((name for name in chain[at + 1 :] if name.casefold() != str(file.place).casefold()),
+                "")  # fmt: skip
+
+
+def _doubt_places_that_differ_in_case(
+    files: Sequence[PlannedFile], decided: Sequence[PlannedFile], feed: Feed
+) -> None:
+    """Names from paths only: file systems of Windows and macOS do not tell `Koeln` from `koeln`."""
+    spellings: dict[str, set[str]] = defaultdict(set)
+    for place in {*feed.places, *(slug for file in files if not file.doubt for slug in file.slugs)}:
+        spellings[place.casefold()].add(place)
+    for file in decided:
+        place = str(file.place)
+        others = spellings[place.casefold()] - {place}
+        if others and place not in feed.places:
+            file.doubt = file.doubt or (
+                f"{place!r} differs from {sorted(others)[0]!r} in upper and lower case alone; "
+                "rename the file or folder"
+            )
