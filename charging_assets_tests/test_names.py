@@ -10,13 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charging_assets import names
-from charging_assets.acquisition.feeds import Feed, FeedError
+from charging_assets.acquisition.feeds import SIMULATED, Feed, FeedError
 from charging_assets.acquisition.gaps import note_key
 from charging_assets.acquisition.raw_objects import encode
 from charging_assets.partitions import Hour
 from charging_assets.preprocessing.gate import violations
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.simulator.network import Network
 from charging_assets_tests import builders
 
 RULES = {"feed": names.FEED, "place": names.PLACE, "feed_kind": names.KIND}
@@ -81,6 +82,11 @@ def test_feed__a_text_that_is_too_long_is_refused_with_its_limit(
     with pytest.raises(FeedError, match=f"feed .*: {setting} cannot be .*{limit}") as refused:
         a_feed(**{setting: value})
     assert len(str(refused.value)) < 500
+
+
+def test_simulator__has_names_that_a_feed_may_have() -> None:
+    assert names.FEED.is_valid(SIMULATED)
+    assert all(map(names.PLACE.is_valid, Network(seed=1, scale=3).slugs))
 
 
 def test_feed__every_time_zone_fits() -> None:
