@@ -61,17 +61,3 @@ def fit(name: str, rule: NameRule) -> str:
     digest = hashlib.sha256(encoded).hexdigest()[:_HASH_LENGTH]
     kept = encoded[: rule.max_bytes - _HASH_LENGTH - 1].decode("utf-8", "ignore")
     return f"{kept}~{digest}"
-
-
-def printable(text: str) -> str:
-    """A text that can be printed and stored: what is no character of UTF-8, or controls a terminal,
-    is escaped (`k\\xf6ln` for the bytes of another encoding).
-    """
-    try:
-        decoded = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # half a pair of UTF-16, which stands for no byte
-        decoded = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in decoded
-    )

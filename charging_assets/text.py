@@ -27,3 +27,17 @@ def _escape(match: re.Match[str]) -> str:
 def shorten(text: str, length: int) -> str:
     """The text, cut to at most `length` characters with an ellipsis as the last."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def printable(text: str) -> str:
+    """A text that can be printed and stored: what is no character of UTF-8, or controls a terminal,
+    is escaped (`k\\xf6ln` for the bytes of another encoding).
+    """
+    try:
+        decoded = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a pair of UTF-16, which stands for no byte
+        decoded = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in decoded
+    )

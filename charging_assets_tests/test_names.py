@@ -127,17 +127,3 @@ def test_fit__is_short_and_apart(one: str, other: str) -> None:
     assert len(fitting.encode()) <= names.PLACE.max_bytes
     assert (fitting == one) == (len(one.encode()) <= names.PLACE.max_bytes)
     assert (names.fit(other, names.PLACE) == fitting) == (one == other)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("köln.json", "köln.json"),
-        (b"k\xf6ln.json".decode("utf-8", "surrogateescape"), "k\\xf6ln.json"),
-        ("a\x1b[31mb\nc\0", "a\\x1b[31mb\\nc\\x00"),
-        ("\ud800x", "\\ud800x"),
-        ("\u202eabc", "\\u202eabc"),
-    ],
-)
-def test_printable__escapes_what_no_terminal_should_get(text: str, shown: str) -> None:
-    assert names.printable(text) == shown

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.text import escape_control, shorten
+from charging_assets.text import escape_control, printable, shorten
 
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -40,3 +40,17 @@ def test_escape_control__leaves_no_control_or_direction(text: str) -> None:
 def test_shorten__keeps_the_length(text: str, length: int) -> None:
     assert len(shorten(text, length)) <= length
     assert shorten(text, len(text) + 1) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("köln.json", "köln.json"),
+        (b"k\xf6ln.json".decode("utf-8", "surrogateescape"), "k\\xf6ln.json"),
+        ("a\x1b[31mb\nc\0", "a\\x1b[31mb\\nc\\x00"),
+        ("\ud800x", "\\ud800x"),
+        ("\u202eabc", "\\u202eabc"),
+    ],
+)
+def test_printable__escapes_what_no_terminal_should_get(text: str, shown: str) -> None:
+    assert printable(text) == shown

@@ -20,6 +20,7 @@ import msgspec
 from charging_assets import names
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.kinds import BadBody, Envelope, kind, tolerant
+from charging_assets.text import printable
 
 _DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"\s*")
@@ -63,13 +64,13 @@ def read_contents(feed: Feed, content: bytes) -> Contents:
     slugs = [slug for slug, body in members.items() if _is_place(feed, slug, body, answers[slug])]
     if not any(members[slug].startswith(b"{") or slug in good for slug in slugs):
         raise CannotImport("the file holds no answer")
-    strange = [names.printable(slug)[:200] for slug in slugs if names.PLACE.problem(slug)]
+    strange = [printable(slug)[:200] for slug in slugs if names.PLACE.problem(slug)]
     if strange:
         raise CannotImport(
             f"{strange[:3]} cannot be places (up to {names.PLACE.max_bytes} of "
             f"{names.PLACE.characters})"
         )
-    fields = tuple(names.printable(name)[:200] for name in members if name not in slugs)
+    fields = tuple(printable(name)[:200] for name in members if name not in slugs)
     return Contents(tuple(slugs), fields, _times(feed, [answers[slug] for slug in slugs]))
 
 

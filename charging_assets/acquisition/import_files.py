@@ -5,12 +5,16 @@ Belongs here: finding files and reading their bytes. Does not belong here: what 
 
 Read are `.json`, `.json.gz` and `.zip`, and zips within a zip. All else in a folder or a zip is
 named and passed over, but for what macOS adds by itself.
+
+What is read is bounded: a file by what it inflates to, a zip by what it inflates to as a whole.
+Pipes, devices and links that lead out of the folder are problems, and are never opened.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
+import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -20,12 +24,22 @@ from typing import IO, NamedTuple
 
 _FORMS = (".json", ".json.gz", ".zip")
 _GZ = ".gz"
+# A file of the original project's 38 cities is 2 MB; the largest national file known is 542 MB, and
+# its feed's `max_body_bytes` says so.
+MAX_FILE_BYTES = 256 * 1024**2
+# Polls of one form after the other shrink to a hundredth; a bomb shrinks to a thousandth.
+_MOST_INFLATION, _FREE_INFLATION = 300, 1024**3
+_PIECE = 1024**2
 # Zips in zips in zips would be a bomb, or one that holds itself.
 _MOST_ZIPS = 2
 
 
 # A file of a folder or zip: its path in it, and how it is opened.
 _Inside = tuple[str, Callable[[], IO[bytes]]]
+
+
+class _Refused(Exception):
+    """A file is not read; the message says why."""
 
 
 class Found(NamedTuple):
@@ -45,62 +59,118 @@ class Found(NamedTuple):
         return name[: -len(_GZ)] if name.lower().endswith(_GZ) else name
 
 
-def found_in(path: Path) -> Iterator[Found]:
-    """The files of a folder or a zip; a file that is named itself is read whatever its form."""
+def found_in(path: Path, max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[Found]:
+    """The files of a folder or a zip; a file that is named itself is read whatever its form.
+
+    `max_file_bytes` bounds what each file inflates to.
+    """
+    reader = _Reader(max_file_bytes)
     if not path.is_dir():
-        yield from _read(str(path), partial(_opened, path), 0)
+        yield from reader.read(str(path), partial(reader.open, path), 0)
         return
     unread: list[OSError] = []
     folders = os.walk(path, onerror=unread.append)
     files = sorted(Path(folder, name) for folder, _, names in folders for name in names)
-    inside = [(str(file.relative_to(path)), partial(_opened, file)) for file in files]
-    yield from _members(str(path), inside, 0, "folder")
+    inside = [
+        (str(file.relative_to(path)), partial(reader.open_inside, path, file)) for file in files
+    ]
+    yield from reader.members(str(path), inside, 0, "folder")
     for error in unread:
         yield Found(str(error.filename), problem=f"cannot be read: {error}")
 
 
-def _members(path: str, files: Sequence[_Inside], zips: int, whole: str) -> Iterator[Found]:
-    """The files of a folder or zip."""
-    files = [(inside, opened) for inside, opened in files if not _is_of_macos(inside)]
-    for inside, opened in files:
-        if _is_read(inside) and not (_is_zip(inside) and zips >= _MOST_ZIPS):
-            yield from _read(f"{path}/{inside}", opened, zips)
-        else:
-            yield Found(f"{path}/{inside}")
-    if not any(_is_read(inside) for inside, _ in files):
-        yield Found(path, problem=f"the {whole} has no file of {', '.join(_FORMS)}")
+class _Reader:
+    def __init__(self, max_file_bytes: int) -> None:
+        self._max = max_file_bytes
 
-
-def _read(path: str, opened: Callable[[], IO[bytes]], zips: int) -> Iterator[Found]:
-    try:
-        with opened() as file:
-            if _is_zip(path):
-                yield from _zipped(path, file, zips + 1)
-            elif path.lower().endswith(_GZ):
-                yield Found(path, gzip.decompress(file.read()))
+    def members(
+        self, path: str, files: Sequence[_Inside], zips: int, whole: str
+    ) -> Iterator[Found]:
+        """The files of a folder or zip."""
+        files = [(inside, opened) for inside, opened in files if not _is_of_macos(inside)]
+        for inside, opened in files:
+            if _is_read(inside) and not (_is_zip(inside) and zips >= _MOST_ZIPS):
+                yield from self.read(f"{path}/{inside}", opened, zips)
             else:
-                yield Found(path, file.read())
-    except Exception as error:  # damage makes readers of zips raise errors of a dozen types
-        yield Found(path, problem=f"cannot be read: {error or type(error).__name__}")
+                yield Found(f"{path}/{inside}")
+        if not any(_is_read(inside) for inside, _ in files):
+            yield Found(path, problem=f"the {whole} has no file of {', '.join(_FORMS)}")
 
+    def read(self, path: str, opened: Callable[[], IO[bytes]], zips: int) -> Iterator[Found]:
+        """A file, or the files of a zip; what is wrong with it is a problem of its own."""
+        try:
+            with opened() as file:
+                if _is_zip(path):
+                    yield from self._unzip(path, file, zips + 1)
+                elif path.lower().endswith(_GZ):
+                    # Twice, so that a bomb is only counted.
+                    for keep in (False, True):
+                        file.seek(0)
+                        with gzip.GzipFile(fileobj=file) as inflated:
+                            content = self._bounded(inflated, "inflates to", keep=keep)
+                    yield Found(path, content)
+                else:
+                    yield Found(path, self._bounded(file, "is", keep=True))
+        except _Refused as refused:
+            yield Found(path, problem=str(refused))
+        except Exception as error:  # damage makes readers of zips raise errors of a dozen types
+            reason = str(error) or type(error).__name__
+            yield Found(path, problem=f"cannot be read: {reason}")
 
-def _zipped(path: str, file: IO[bytes], zips: int) -> Iterator[Found]:
-    with zipfile.ZipFile(file) as opened:
-        members = [member for member in opened.infolist() if not member.is_dir()]
-        # Windows' own archiver once wrote its own separators.
-        inside = [
-            (member.filename.replace("\\", "/"), partial(_unpacked, opened, member))
-            for member in sorted(members, key=lambda member: member.filename)
-        ]
-        yield from _members(path, inside, zips, "zip")
+    def open(self, path: Path) -> IO[bytes]:
+        """A regular file, whose size is allowed unless it is a zip."""
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _Refused("is not a regular file; only files, folders and zips are imported")
+        if status.st_size > self._max and not _is_zip(path.name):
+            raise self._too_large("is")
+        return path.open("rb")
 
+    def open_inside(self, folder: Path, path: Path) -> IO[bytes]:
+        """A regular file of a folder; a link may not lead out of it."""
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            raise _Refused("is a link out of the folder; import the file that it leads to by name")
+        return self.open(path)
 
-def _opened(path: Path) -> IO[bytes]:
-    return path.open("rb")
+    def _unzip(self, path: str, file: IO[bytes], zips: int) -> Iterator[Found]:
+        with zipfile.ZipFile(file) as opened:
+            members = [member for member in opened.infolist() if not member.is_dir()]
+            size = sum(member.compress_size for member in members)
+            inflated = sum(member.file_size for member in members)
+            if inflated > _FREE_INFLATION + _MOST_INFLATION * min(size, file.seek(0, os.SEEK_END)):
+                raise _Refused(
+                    f"inflates to {inflated:,} bytes, over {_MOST_INFLATION} times its size; "
+                    "unpack it and import the folder"
+                )
+            # Windows' own archiver once wrote its own separators.
+            inside = [
+                (member.filename.replace("\\", "/"), partial(self._open_member, opened, member))
+                for member in sorted(members, key=lambda member: member.filename)
+            ]
+            yield from self.members(path, inside, zips, "zip")
 
+    def _open_member(self, opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+        # A member never inflates to more than its header says: that is an error of the zip.
+        if member.file_size > self._max:
+            raise self._too_large("inflates to")
+        return BytesIO(opened.read(member))
 
-def _unpacked(opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
-    return BytesIO(opened.read(member))
+    def _bounded(self, file: IO[bytes] | gzip.GzipFile, what: str, *, keep: bool) -> bytes:
+        """A file's content, or nothing where it is only counted; refused beyond the limit."""
+        pieces, size = [], 0
+        while piece := file.read(_PIECE):
+            size += len(piece)
+            if size > self._max:
+                raise self._too_large(what)
+            if keep:
+                pieces.append(piece)
+        return b"".join(pieces)
+
+    def _too_large(self, what: str) -> _Refused:
+        more = "more than " if what != "is" else "larger than "
+        return _Refused(
+            f"{what} {more}{self._max:,} bytes; `max_body_bytes` of the feed allows larger files"
+        )
 
 
 def _is_read(name: str) -> bool:

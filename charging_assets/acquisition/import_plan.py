@@ -25,8 +25,9 @@ from charging_assets.acquisition.file_contents import (
     read_contents,
 )
 from charging_assets.acquisition.file_names import NamedTime, NotATime, PathReading, read_path
-from charging_assets.acquisition.import_files import Found, found_in
+from charging_assets.acquisition.import_files import MAX_FILE_BYTES, Found, found_in
 from charging_assets.partitions import FIRST_HOUR, Hour
+from charging_assets.text import printable
 
 PlaceFrom = Literal["folder", "name"]
 
@@ -111,17 +112,18 @@ def plan_import(
         place_from: where the place of a single answer stands; by default what is beyond doubt.
     """
     plan = ImportPlan(feed, tuple(paths))
-    for root, found in files_of(plan.paths):
-        progress(names.printable(found.name))
+    for root, found in files_of(plan):
+        progress(printable(found.name))
         plan.files.append(_read(feed, root, found))
     decide(plan.files, feed, names_in, place_from)
     return plan
 
 
-def files_of(paths: Iterable[Path]) -> Iterator[tuple[Path, Found]]:
+def files_of(plan: ImportPlan) -> Iterator[tuple[Path, Found]]:
     """The files of an import, always in the same order."""
-    for path in paths:
-        for found in found_in(path):
+    limit = max(MAX_FILE_BYTES, plan.feed.max_body_bytes)
+    for path in plan.paths:
+        for found in found_in(path, limit):
             yield path, found
 
 
@@ -135,21 +137,21 @@ def decide(
 
 def read_one(feed: Feed, path: str, name: str, content: bytes, outer: Sequence[str]) -> PlannedFile:
     """A file's contents and what its path says; `path` is the one below what is imported."""
-    shown = unicodedata.normalize("NFC", names.printable(name))
+    shown = unicodedata.normalize("NFC", printable(name))
     file = PlannedFile(path, shown, hashlib.sha256(content).digest())
     try:
         file.contents = read_contents(feed, content)
         # Windows' separators first: escaped bytes have backslashes too.
-        file.reading = read_path(names.printable(path.replace("\\", "/")), outer)
+        file.reading = read_path(printable(path.replace("\\", "/")), outer)
     except (CannotImport, NotATime) as error:
         file.problem = str(error)
     return file
 
 
 def _read(feed: Feed, root: Path, found: Found) -> PlannedFile:
-    path = names.printable(found.path)
+    path = printable(found.path)
     if found.problem is not None:
-        return PlannedFile(path, found.name, problem=names.printable(found.problem))
+        return PlannedFile(path, found.name, problem=printable(found.problem))
     if found.content is None:
         return PlannedFile(path, found.name, is_passed_over=True)
     inside, outer = _position(root, found.path)
@@ -164,9 +166,9 @@ def _position(root: Path, path: str) -> tuple[str, list[str]]:
     # Of a file that was named itself, the folders that were named with it.
     if path == str(root):
         return root.name, [
-            names.printable(part) for part in root.parts[:-1] if part not in (".", "..", "/")
+            printable(part) for part in root.parts[:-1] if part not in (".", "..", "/")
         ]
-    outer = [names.printable(part) for part in above.parts if part not in (".", "..", "/")]
+    outer = [printable(part) for part in above.parts if part not in (".", "..", "/")]
     if outer and outer[-1].lower().endswith(".zip"):
         outer[-1] = outer[-1][: -len(".zip")]
     return path[len(str(root)) + 1 :], outer

@@ -90,7 +90,7 @@ def execute_import(
     report = report_of(plan)
     if report.refused:
         return report
-    for file, (_, found) in zip(plan.files, files_of(plan.paths), strict=False):
+    for file, (_, found) in zip(plan.files, files_of(plan), strict=False):
         if not file.is_importable:
             continue
         progress(file.name)

@@ -13,9 +13,9 @@ from charging_assets import clock
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
-from charging_assets.names import printable
 from charging_assets.partitions import FIRST_HOUR, Hour, hours_between
 from charging_assets.plurals import counted
+from charging_assets.text import printable
 
 NAME = "accept-gap"
 HELP = "Accept hours without polls as lost for good: loaded empty, no longer missed."

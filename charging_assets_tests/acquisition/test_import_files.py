@@ -1,0 +1,125 @@
+"""What is read of folders, zips and compressed files, and what is refused by name."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from charging_assets.acquisition.import_files import Found, found_in
+
+LIMIT = 1000
+NAME = "20260105_100000_koeln.json"
+
+
+def problems(path: Path) -> dict[str, str]:
+    found = list(found_in(path, LIMIT))
+    return {each.name: each.problem for each in found if each.problem is not None}
+
+
+def contents(path: Path) -> dict[str, bytes | None]:
+    return {each.name: each.content for each in found_in(path, LIMIT)}
+
+
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("size", [LIMIT, LIMIT + 1])
+def test_found_in__file_is_bounded_by_what_it_inflates_to(tmp_path: Path, size: int) -> None:
+    content = b" " * size
+    (tmp_path / NAME).write_bytes(content)
+    (tmp_path / f"b_{NAME}.gz").write_bytes(gzip.compress(content))
+    zipped(tmp_path / "c.zip", {f"c_{NAME}": content})
+    found = list(found_in(tmp_path, LIMIT))
+    assert len(found) == 3
+    if size <= LIMIT:
+        assert [each.content for each in found] == [content] * 3
+    else:
+        reasons = [str(each.problem) for each in found]
+        assert all("than 1,000 bytes; `max_body_bytes` of the feed" in each for each in reasons)
+
+
+def test_found_in__gzip_bomb_is_counted_and_not_kept(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb") as file:
+        for _ in range(64):
+            file.write(bytes(1024**2))
+    (tmp_path / f"{NAME}.gz").write_bytes(packed.getvalue())
+    tracemalloc.start()
+    found = list(found_in(tmp_path, 60 * 1024**2))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "inflates to more than 62,914,560 bytes" in str(found[0].problem)
+    assert peak < 10 * 1024**2
+
+
+def test_found_in__zip_that_inflates_too_far_is_refused_as_a_whole(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "bomb.zip", {NAME: b""})
+    content = bytearray(path.read_bytes())
+    # What a member inflates to, as the central directory says.
+    place = content.rindex(b"PK\x01\x02") + 24
+    content[place : place + 4] = (0xFFFFFFF0).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert "over 300 times its size" in problems(path)["bomb.zip"]
+
+
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_found_in__pipe_is_refused_and_not_opened(tmp_path: Path, is_inside: bool) -> None:
+    os.mkfifo(tmp_path / NAME)
+    path = tmp_path if is_inside else tmp_path / NAME
+    assert "is not a regular file" in problems(path)[NAME]
+
+
+def test_found_in__device_is_refused() -> None:
+    assert "is not a regular file" in problems(Path("/dev/zero"))["zero"]
+
+
+def test_found_in__link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "inner").mkdir(parents=True)
+    (tmp_path / "outside.json").write_bytes(b"{}")
+    (folder / "inner" / "own.json").write_bytes(b"[]")
+    (folder / "a.json").symlink_to(tmp_path / "outside.json")
+    (folder / "b.json").symlink_to("inner/own.json")
+    (folder / "c.json").symlink_to("/dev/zero")
+    (folder / "d.json").symlink_to("nowhere.json")
+    found = problems(folder)
+    assert "is a link out of the folder" in found["a.json"]
+    assert "is a link out of the folder" in found["c.json"]
+    assert "cannot be read: " in found["d.json"]
+    assert contents(folder)["b.json"] == b"[]"
+    # Whoever names it means it.
+    assert contents(folder / "a.json")["a.json"] == b"{}"
+
+
+def test_found_in__error_without_text_names_its_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / NAME).write_bytes(b"{}")
+
+    def no_memory(self: Path, mode: str) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Path, "open", no_memory)
+    assert problems(tmp_path) == {NAME: "cannot be read: MemoryError"}
+
+
+def test_found_in__sparse_file_is_refused_by_its_size(tmp_path: Path) -> None:
+    with (tmp_path / NAME).open("wb") as file:
+        file.truncate(10 * 1024**3)
+    assert list(found_in(tmp_path)) == [
+        Found(
+            str(tmp_path / NAME),
+            problem="is larger than 268,435,456 bytes; `max_body_bytes` of the feed allows "
+            "larger files",
+        )
+    ]
