@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import urllib3
 
+from charging_assets.text import printable
+
 Outcome = Literal[
     "ok",  # 200, and the body is whole
     "http_error",  # any other status; the body is kept
@@ -112,7 +114,8 @@ def reason(error: BaseException) -> str:
     while cause := error.__cause__ or error.__context__:
         error = cause
     if isinstance(error, SSLCertVerificationError):
-        return f"TLS: {error.verify_message}"
+        return f"TLS: {printable(error.verify_message)}"
     # requests says by a bare OSError that a bundle of certificates is missing, and which.
     text = str(error) if type(error) is OSError else getattr(error, "strerror", None)
-    return f"{type(error).__name__}: {text}"[:200] if text else type(error).__name__
+    # A server chooses parts of it, such as a status line that is none.
+    return printable(f"{type(error).__name__}: {text}"[:200]) if text else type(error).__name__

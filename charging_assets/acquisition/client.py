@@ -26,6 +26,7 @@ from charging_assets.acquisition.bodies import Outcome, read_body, reason
 from charging_assets.acquisition.connections import Session, Watchdog
 from charging_assets.acquisition.raw_objects import Place
 from charging_assets.clock import utc_now
+from charging_assets.text import printable
 
 _CONNECT_TIMEOUT_S = 10.0
 _MAX_REDIRECTS = 3
@@ -122,7 +123,7 @@ def _redirect(url: str, location: str) -> tuple[str | None, str]:
     except ValueError:
         return None, "no valid address"
     if (here.scheme, here.hostname, ports[0]) != (target.scheme, target.hostname, ports[1]):
-        return None, f"{target.scheme}://{target.hostname}:{ports[1]}"[:100]
+        return None, printable(f"{target.scheme}://{target.hostname}:{ports[1]}"[:100])
     # Our own host letter by letter, so that no two parsers of the target can differ about it.
     return urlunsplit((here.scheme, here.netloc, target.path, target.query, "")), ""
 

@@ -94,6 +94,7 @@ def _counts(warehouse: Warehouse, header: Poll) -> dict[str, Mapping[str, int]]:
 
 def _tell(header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[str, int]]) -> None:
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, title=f"{header.feed}, slot {header.slot_at:%H:%M} UTC")
@@ -106,7 +107,7 @@ def _tell(header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[s
         good = place.outcome == "ok"
         table.add_row(
             place.slug,
-            "ok" if good else f"[red]{place.outcome}[/] {place.detail or ''}",
+            "ok" if good else f"[red]{place.outcome}[/] {escape(place.detail or '')}",
             "–" if place.elapsed_ms is None else f"{place.elapsed_ms:,}",
             f"{len(place.body or b'') / 1000:,.0f}",
             f"{found['station_count']:,}" if good and found else "–",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,42 @@ def test_fetch__redirect_elsewhere_is_refused_unasked(
     assert server.paths() == ["/x"]
     assert made == [("127.0.0.1", server.port)]
     assert "s3cret" not in str(place.detail) and "/" not in str(place.detail).split("//")[-1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 302 Found\r\nLocation: http://\x1bcFAKE\x07/\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://a\xe2\x80\xaeb/\r\nContent-Length: 0\r\n\r\n",
+        b"\x1b[31mno HTTP\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \x1b[31m\r\n\r\n",
+    ],
+)
+def test_fetch__detail_holds_no_control_character(answer: bytes) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with Session("test/1", 1) as session:
+            place = fetch(
+                session,
+                f"http://127.0.0.1:{listening.getsockname()[1]}/x",
+                slug="x",
+                place_timeout_s=5,
+                max_body_bytes=1000,
+                attempts=1,
+                deadline=time.monotonic() + 10,
+            )
+        thread.join(5)
+    assert (place.detail or "").isprintable()
 
 
 def test_fetch__redirect_on_the_same_origin_is_followed(server: Loopback) -> None:
