@@ -96,6 +96,41 @@ def test_file__every_parameter_is_told_of_in_its_head(name: str) -> None:
     )
 
 
+def sort_orders(tree: exp.Expression) -> set[str]:
+    """By what the aggregates of a statement sort that Redshift computes by sorting."""
+    orders = set()
+    for node in tree.find_all(exp.Median, exp.PercentileCont, exp.GroupConcat):
+        if isinstance(node, exp.Median):
+            orders.add(node.this.sql("redshift"))
+            continue
+        # WITHIN GROUP stands around the aggregate, or, of LISTAGG, inside it.
+        within = node.parent if isinstance(node.parent, exp.WithinGroup) else node
+        order = within.find(exp.Order)
+        orders.add(", ".join(each.this.sql("redshift") for each in order) if order else "")
+    return orders
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_file__has_no_two_aggregates_that_sort_differently(name: str) -> None:
+    """Redshift refuses them: "they must all use the same ORDER BY values"."""
+    assert len(sort_orders(parsed(name))) <= 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "count"),
+    [
+        ("SELECT MEDIAN(a), MEDIAN(b) FROM t", 2),
+        ("SELECT MEDIAN(a), LISTAGG(b, ',') WITHIN GROUP (ORDER BY b) FROM t", 2),
+        ("WITH m AS (SELECT MEDIAN(a) AS x FROM t) SELECT MEDIAN(x + 1) FROM m", 2),
+        ("SELECT PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY a), MEDIAN(b) FROM t", 2),
+        ("SELECT PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY a), MEDIAN(a) FROM t", 1),
+        ("SELECT SUM(a), AVG(b) FROM t", 0),
+    ],
+)
+def test_sort_orders__are_found_where_there_are_some(statement: str, count: int) -> None:
+    assert len(sort_orders(sqlglot.parse_one(statement, read="redshift"))) == count
+
+
 FORBIDDEN = {
     "LISTAGG DISTINCT": r"LISTAGG\s*\(\s*DISTINCT",
     "an aggregate's FILTER": r"\bFILTER\s*\(",

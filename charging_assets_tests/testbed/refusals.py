@@ -65,6 +65,16 @@ view when where window with within
 """
 _NO_FUNCTIONS = frozenset(_BEFORE_PARENTHESES.upper().split())
 
+# AWS: several of them in one statement "must all use the same ORDER BY values"; MEDIAN orders by
+# its argument. https://docs.aws.amazon.com/redshift/latest/dg/r_MEDIAN.html
+_SORT_BASED = {"LISTAGG", "MEDIAN", "PERCENTILE_CONT"}
+
+# AWS: with ORDER BY in their window they need a frame; PostgreSQL assumes one.
+_FRAMED = {
+    "ANY_VALUE", "AVG", "COUNT", "FIRST_VALUE", "LAST_VALUE", "MAX", "MIN", "NTH_VALUE", "STDDEV",
+    "STDDEV_POP", "STDDEV_SAMP", "SUM", "VARIANCE", "VAR_POP", "VAR_SAMP",
+}  # fmt: skip
+
 
 def check(statement: Statement) -> None:
     """Refused when Redshift would not run the statement."""
@@ -76,6 +86,8 @@ def check(statement: Statement) -> None:
     _check_words(statement)
     if not statement.starts("CREATE", "FUNCTION") and not statement.starts("GRANT"):
         _check_functions(statement)
+        _check_sort_based_aggregates(statement)
+        _check_frames(statement)
 
 
 def _check_beginning(statement: Statement) -> None:
@@ -135,6 +147,45 @@ def _check_functions(statement: Statement) -> None:
             )
         if name not in KNOWN and name not in LEADER_ONLY:
             raise Refused(f"function {name}() does not exist", UNDEFINED_FUNCTION)
+
+
+def _check_sort_based_aggregates(statement: Statement) -> None:
+    """Refused when LISTAGG, PERCENTILE_CONT and MEDIAN of one statement sort differently."""
+    orders = set()
+    for at in range(len(statement.tokens)):
+        if statement.upper(at) not in _SORT_BASED or statement.upper(at + 1) != "(":
+            continue
+        first, last = at + 2, statement.close(at + 1)
+        if statement.upper(at) != "MEDIAN":
+            if statement.starts("WITHIN", "GROUP", "(", "ORDER", "BY", at=last + 1):
+                first, last = last + 6, statement.close(last + 3)
+            else:
+                first = last
+        if statement.upper(last + 1) != "OVER":  # window functions sort for themselves
+            tokens = statement.tokens[first:last]
+            orders.add(tuple(token.upper or repr(token.text) for token in tokens))
+    if len(orders) > 1:
+        raise Refused(
+            "within group ORDER BY clauses for aggregate functions must be the same", UNSUPPORTED
+        )
+
+
+def _check_frames(statement: Statement) -> None:
+    """Refused when an aggregate over an ordered window leaves its frame to be guessed."""
+    for at in range(len(statement.tokens)):
+        if statement.upper(at) not in _FRAMED or statement.upper(at + 1) != "(":
+            continue
+        over = statement.close(at + 1) + 1
+        while statement.upper(over) in {"IGNORE", "RESPECT", "NULLS"}:
+            over += 1
+        if not statement.starts("OVER", "(", at=over):
+            continue
+        window = {statement.upper(place) for place in range(over + 2, statement.close(over + 1))}
+        if "ORDER" in window and "ROWS" not in window:
+            raise Refused(
+                "Aggregate window functions with an ORDER BY clause require a frame clause",
+                UNSUPPORTED,
+            )
 
 
 def _names_a_table(statement: Statement, at: int) -> bool:

@@ -75,6 +75,18 @@ REFUSED = (
         "0A000",
     ),
     Refusal(
+        "two sort-based aggregates (`LISTAGG`, `MEDIAN`, `PERCENTILE_CONT`) with different orders",
+        "SELECT MEDIAN(a), MEDIAN(a + 1) FROM t",
+        "within group ORDER BY clauses for aggregate functions must be the same",
+        "0A000",
+    ),
+    Refusal(
+        "an aggregate over an ordered window without a frame",
+        "SELECT SUM(a) OVER (PARTITION BY b ORDER BY a) FROM t",
+        "Aggregate window functions with an ORDER BY clause require a frame clause",
+        "0A000",
+    ),
+    Refusal(
         "an array constructor", "SELECT ARRAY[1]", "array constructors are not supported", "0A000"
     ),
     Refusal(

@@ -47,6 +47,40 @@ def test_refused__in_redshifts_words__and_the_transaction_is_over(
     connection.rollback()
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT MEDIAN(a), LISTAGG(b, ',') WITHIN GROUP (ORDER BY b) FROM t",
+        "SELECT LISTAGG(b) WITHIN GROUP (ORDER BY a), LISTAGG(b) WITHIN GROUP (ORDER BY b) FROM t",
+        "SELECT PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY a), MEDIAN(a + 1) FROM t",
+        # AWS says "a statement": of two query blocks too.
+        "WITH m AS (SELECT MEDIAN(a) AS x FROM t), n AS (SELECT MEDIAN(a * 2) AS x FROM t) "
+        "SELECT m.x FROM m, n",
+    ],
+)
+def test_sort_based_aggregates__with_different_orders_are_refused(
+    connection: Any, sql: str
+) -> None:
+    assert refused(connection, sql)["M"].startswith("within group ORDER BY clauses")
+    connection.rollback()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT MEDIAN(a), PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY A) FROM t",
+        "SELECT LISTAGG(b, ',') WITHIN GROUP (ORDER BY a), MEDIAN(a) FROM t",
+        "SELECT SUM(a) OVER (PARTITION BY b ORDER BY a ROWS UNBOUNDED PRECEDING) FROM t",
+        "SELECT COUNT(*) OVER (PARTITION BY b), ROW_NUMBER() OVER (ORDER BY a) FROM t",
+    ],
+)
+def test_sort_based_aggregates__of_one_order_and_framed_windows_run(
+    connection: Any, sql: str
+) -> None:
+    connection.cursor().execute(sql)
+    connection.rollback()
+
+
 @pytest.mark.parametrize("sql", ALONE)
 def test_alone__in_a_transaction__is_refused(connection: Any, sql: str) -> None:
     connection.cursor().execute("SELECT a FROM t")

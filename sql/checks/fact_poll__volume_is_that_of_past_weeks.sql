@@ -17,18 +17,42 @@ WITH hours AS (
     GROUP BY feed, place, DATE_TRUNC('hour', slot_at)
 ),
 
-past AS (
+ranked AS (
     SELECT
         feed,
         place,
-        COUNT(*) AS week_count,
-        MEDIAN(CAST(poll_count AS DOUBLE PRECISION)) AS usual_poll_count,
-        MEDIAN(evse_count) AS usual_evse_count
+        poll_count,
+        evse_count,
+        COUNT(*) OVER (PARTITION BY feed, place) AS week_count,
+        ROW_NUMBER() OVER (PARTITION BY feed, place ORDER BY poll_count) AS poll_rank,
+        ROW_NUMBER() OVER (PARTITION BY feed, place ORDER BY evse_count) AS evse_rank
     FROM hours
     WHERE
         hour_at < :window_start
         AND poll_count > 0
-    GROUP BY feed, place
+),
+
+-- A median is the mean of the one or two middle rows, whose doubled rank lies in [n, n + 2] of n
+-- rows. Not MEDIAN: Redshift takes two of them in a statement only over the same expression.
+past AS (
+    SELECT
+        feed,
+        place,
+        week_count,
+        AVG(
+            CASE
+                WHEN poll_rank * 2 BETWEEN week_count AND week_count + 2
+                    THEN CAST(poll_count AS DOUBLE PRECISION)
+            END
+        ) AS usual_poll_count,
+        AVG(
+            CASE
+                WHEN evse_rank * 2 BETWEEN week_count AND week_count + 2
+                    THEN evse_count
+            END
+        ) AS usual_evse_count
+    FROM ranked
+    GROUP BY feed, place, week_count
 ),
 
 present AS (
