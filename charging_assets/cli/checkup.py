@@ -133,6 +133,33 @@ def _opens() -> tuple[State, str, str]:
     return "ok", f"{warehouse.describe()}: opens, {held[0]['row_count']:,} ledger rows", ""
 
 
+def _rights() -> tuple[State, str, str]:
+    from charging_assets import deployments
+    from charging_assets.storage.redshift_errors import BOOTSTRAP
+
+    warehouse = deployments.storage().warehouse
+    if not hasattr(warehouse, "rights"):
+        return "ok", f"{warehouse.describe()}: a file, which has no users of its own", ""
+    found = warehouse.rights()
+    if found.reads_ops is False:
+        return (
+            "failed",
+            f"the database user {found.user} may not read the ledger (ops.ledger)",
+            f"an administrator runs {BOOTSTRAP} and sets CHARGING_REDSHIFT_READER_GROUP for the "
+            'runs; other readers: ALTER GROUP charging_readers ADD USER "…"',
+        )
+    if found.may_create:
+        return "ok", f"the database user {found.user} may load", ""
+    if found.reads_ops:
+        return "ok", f"the database user {found.user} may read; loads need another user", ""
+    return (
+        "failed",
+        f"the database user {found.user} may not create schemas in the database, and nothing was "
+        "loaded yet",
+        f"an administrator runs {BOOTSTRAP}; then load as the user that it gives CREATE",
+    )
+
+
 def _ledger() -> tuple[State, str, str]:
     from charging_assets import deployments
     from charging_assets.automation.pending import pending_hours
@@ -205,6 +232,7 @@ _CHECKS: dict[str, Callable[[], tuple[State, str, str]]] = {
     "feeds": _feeds,
     "archive": _archive,
     "warehouse": _opens,
+    "rights": _rights,
     "ledger": _ledger,
     "dagster": _dagster,
     "packages": _packages,

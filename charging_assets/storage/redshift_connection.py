@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from charging_assets.storage.redshift_errors import told
+from charging_assets.storage.redshift_errors import explain
 from charging_assets.storage.warehouse import WarehouseError
 
 APPLICATION = "charging_assets"
@@ -104,7 +104,7 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 def cannot_connect(resource: RedshiftResource, error: Exception) -> WarehouseError:
     """What to tell of a connection that could not be made."""
     return WarehouseError(
-        f"cannot connect to {resource.describe()}: {told(error)}; check CHARGING_REDSHIFT_HOST, "
+        f"cannot connect to {resource.describe()}: {explain(error)}; check CHARGING_REDSHIFT_HOST, "
         "_PORT, _DATABASE, _USER and _PASSWORD (or IAM), the network, and that this machine may "
         "reach it (`charging-assets doctor`)"
     )

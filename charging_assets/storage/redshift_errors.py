@@ -47,6 +47,12 @@ _PASSING = re.compile(
 )
 _MISSING_CODES = {"42P01", "3F000"}
 
+# What an administrator grants once, before anything is loaded (deploy/aws/bootstrap.sql).
+BOOTSTRAP = "deploy/aws/bootstrap.sql"
+_DENIED = "42501"
+_NO_DATABASE = "3D000"
+_NO_GROUP = re.compile(r'(group|role) "?[^"]*"? does not exist', re.IGNORECASE)
+
 
 def kind_of(error: BaseException) -> Kind:
     """What an error of the driver, or of the network below it, means."""
@@ -71,6 +77,29 @@ def told(error: BaseException) -> str:
     parts = [fields.get("M", ""), fields.get("D", ""), fields.get("H", "")]
     code = f" ({fields['C']})" if "C" in fields else ""
     return "; ".join(part.strip() for part in parts if part.strip()) + code
+
+
+def explain(error: BaseException) -> str:
+    """The error's text, followed by the remedy where the error tells what is missing.
+
+    Missing rights, a missing database and a missing group of readers have one remedy: the bootstrap
+    script, which an administrator runs once.
+    """
+    fields, message = _fields(error), told(error)
+    code = fields.get("C", "")
+    if code == _DENIED:
+        remedy = (
+            "this database user lacks rights: an administrator runs "
+            f"{BOOTSTRAP} once, which gives the user of the runs CREATE on the database; users "
+            "that only read must be in the group that CHARGING_REDSHIFT_READER_GROUP names"
+        )
+    elif code == _NO_DATABASE:
+        remedy = f"check CHARGING_REDSHIFT_DATABASE; {BOOTSTRAP} creates the database"
+    elif _NO_GROUP.search(message):
+        remedy = f"check CHARGING_REDSHIFT_READER_GROUP; {BOOTSTRAP} creates the group"
+    else:
+        return message
+    return f"{message}; {remedy}"
 
 
 def _fields(error: BaseException) -> dict[str, Any]:

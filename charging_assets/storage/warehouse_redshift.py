@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -35,7 +36,7 @@ from charging_assets.storage.migrate import is_current, migrate, schema_digest, 
 from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
 from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
 from charging_assets.storage.redshift_copy import StagedRows, checked_role, remove, stage
-from charging_assets.storage.redshift_errors import PASSES, Kind, kind_of, told
+from charging_assets.storage.redshift_errors import PASSES, Kind, explain, kind_of, told
 from charging_assets.storage.redshift_grants import reader_grants
 from charging_assets.storage.redshift_rows import arrow_rows
 from charging_assets.storage.redshift_session import CREATE_LOCK, Link, RedshiftSession
@@ -47,6 +48,19 @@ from charging_assets.storage.warehouse import NoWarehouse, WarehouseError
 _IDLE_S = 60.0
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a database user may do.
+
+    `may_create`: create schemas in the database, as the first load does. `reads_ops`: read
+    `ops.ledger`; None while there is no such table.
+    """
+
+    user: str
+    may_create: bool
+    reads_ops: bool | None
 
 
 class RedshiftWarehouse:
@@ -147,7 +161,33 @@ class RedshiftWarehouse:
             )
         if kind in PASSES:
             return cannot_connect(self._redshift, error)
-        return WarehouseError(f"{self.describe()} refuses: {told(error)}")
+        return WarehouseError(f"{self.describe()} refuses: {explain(error)}")
+
+    def rights(self) -> Rights:
+        """What the database user that signs in may do. Raises WarehouseError as `query` does."""
+        (user,) = self.query(
+            "SELECT current_user AS name, has_database_privilege(current_user, "
+            "current_database(), 'CREATE') AS may_create"
+        ).to_pylist()
+        # Asked of a schema that is not there, has_schema_privilege is an error.
+        schemas = self.query("SELECT nspname FROM pg_namespace WHERE nspname = 'ops'")
+        if not schemas.num_rows:
+            return Rights(user["name"], user["may_create"], reads_ops=None)
+        (schema,) = self.query(
+            "SELECT has_schema_privilege(current_user, 'ops', 'USAGE') AS may_use"
+        ).to_pylist()
+        return Rights(user["name"], user["may_create"], schema["may_use"] and self._reads_ledger())
+
+    def _reads_ledger(self) -> bool | None:
+        tables = self.query(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'ops' AND tablename = 'ledger'"
+        )
+        if not tables.num_rows:
+            return None
+        (ledger,) = self.query(
+            "SELECT has_table_privilege(current_user, 'ops.ledger', 'SELECT') AS may_select"
+        ).to_pylist()
+        return bool(ledger["may_select"])
 
     def maintain(self) -> list[str]:
         with self._loading, Link(self._connected) as link:
@@ -189,7 +229,7 @@ class RedshiftWarehouse:
                 "COMMIT, the load may have been done; load the hour again, which repeats nothing"
             )
         tries = f" {TRIES} times" if kind in PASSES else ""
-        return LoadError(f"{what} failed{tries}, nothing was changed: {told(error)}")
+        return LoadError(f"{what} failed{tries}, nothing was changed: {explain(error)}")
 
     def _session(self, link: Link) -> RedshiftSession:
         """A session in a database that has the schema."""

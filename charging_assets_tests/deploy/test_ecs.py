@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 
 import boto3
@@ -10,7 +11,8 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from botocore.validate import validate_parameters
 
-from charging_assets_tests.deploy.files import read_json, read_yaml, variables
+from charging_assets_tests.deploy.files import ROOT, read_json, read_yaml, variables
+from charging_assets_tests.deploy.roles import arn
 
 TASK = read_json("ecs/task-definition.json")
 CONTAINERS = {container["name"]: container for container in TASK["containerDefinitions"]}
@@ -26,6 +28,16 @@ def test_task__is_what_ecs_takes():
     validate_parameters(TASK, _shape())
     with pytest.raises(ParamValidationError, match="restart"):
         validate_parameters({**TASK, "restart": "always"}, _shape())
+
+
+def test_docs__a_task_of_its_own_with_the_role_of_runs_is_what_ecs_takes():
+    page = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    (overrides,) = map(json.loads, re.findall(r"--overrides '(.*)'$", page, re.MULTILINE))
+    model = boto3.client("ecs", region_name="eu-central-1").meta.service_model
+    request = {"taskDefinition": TASK["family"], "overrides": overrides}
+    validate_parameters(request, model.shape_for("RunTaskRequest"))
+    assert {each["name"] for each in overrides["containerOverrides"]} <= CONTAINERS.keys()
+    assert overrides["taskRoleArn"] == arn("charging-assets-run")
 
 
 @each

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from charging_assets_tests.deploy.files import DEPLOY, read_json
 from charging_assets_tests.deploy.policies import Request, allowed, check_grammar, texts
+from charging_assets_tests.deploy.roles import folders_in_the_code, role
 
 BUCKET = "arn:aws:s3:::charging-assets-example"
 IDENTITIES = {
@@ -156,6 +157,22 @@ def test_reader__reads_what_is_published_and_nothing_else():
     assert not may("reader", "s3:ListBucket", BUCKET, prefix="raw/")
     for action in ("s3:PutObject", "s3:DeleteObject"):
         assert not may("reader", action, f"{BUCKET}/published/a")
+
+
+@pytest.mark.parametrize("folder", sorted(folders_in_the_code()))
+def test_roles__runs_and_services_read_and_list_every_folder_that_the_code_names(folder):
+    """What they write is tried out in test_aws_roles.py."""
+    for name in ("charging-assets-run", "charging-assets-services"):
+        asked = role(name)
+        assert asked.request("GetObject", f"{folder}/a=b/c")
+        assert asked.request("ListObjectsV2", f"{folder}/")
+        assert asked.request("ListObjectsV2", f"{folder}/a=b/")
+
+
+def test_roles__folders_in_the_code_are_found():
+    assert {"raw", "gaps", "missed", "flat", "published", "reports", "loads"} == (
+        folders_in_the_code()
+    )
 
 
 def test_redshift_copy__reads_what_is_being_loaded_and_is_redshift_s_alone():

@@ -7,7 +7,7 @@ import struct
 import pytest
 from redshift_connector import IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
-from charging_assets.storage.redshift_errors import Kind, kind_of, told
+from charging_assets.storage.redshift_errors import Kind, explain, kind_of, told
 
 
 def server(code: str, message: str, **more: str) -> ProgrammingError:
@@ -48,6 +48,29 @@ def server(code: str, message: str, **more: str) -> ProgrammingError:
 )  # fmt: skip
 def test_kind_of__tells_apart(error: Exception, kind: Kind) -> None:
     assert kind_of(error) is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "remedy"),
+    [
+        ("42501", "permission denied for database charging", "deploy/aws/bootstrap.sql"),
+        ("42501", "permission denied for schema ops", "CHARGING_REDSHIFT_READER_GROUP"),
+        ("3D000", 'database "charging" does not exist', "deploy/aws/bootstrap.sql"),
+        ("42704", 'group "charging_readers" does not exist', "deploy/aws/bootstrap.sql"),
+        ("42704", 'role "charging_readers" does not exist', "deploy/aws/bootstrap.sql"),
+    ],
+)
+def test_explain__rights_that_are_missing_name_the_bootstrap_script(
+    code: str, message: str, remedy: str
+) -> None:
+    text = explain(server(code, message))
+    assert text.startswith(f"{message} ({code}); ")
+    assert remedy in text
+
+
+def test_explain__other_errors_are_as_told() -> None:
+    for error in (server("42601", "syntax error"), InterfaceError("connection is closed")):
+        assert explain(error) == told(error)
 
 
 def test_told__is_message_detail_hint_and_code() -> None:

@@ -19,6 +19,7 @@ from charging_assets_tests.testbed.objects import COPY_ROLE, Objects
 from charging_assets_tests.testbed.postgres import Postgres, scratch_base
 from charging_assets_tests.testbed.proxy import RedshiftProxy
 from charging_assets_tests.testbed.seaweedfs import Identity, SeaweedFS
+from charging_assets_tests.testbed.serverless import WORKGROUP, RedshiftServerless
 from charging_assets_tests.testbed.statement_faults import StatementFaults
 from charging_assets_tests.testbed.tls import Certificates, make_certificates
 
@@ -96,9 +97,15 @@ class Bed:
     """S3 and Redshift, running. `new_bucket` and `new_database` give what nobody else touches."""
 
     def __init__(
-        self, weed: SeaweedFS, postgres: Postgres, proxy: RedshiftProxy, tls: Certificates
+        self,
+        weed: SeaweedFS,
+        postgres: Postgres,
+        proxy: RedshiftProxy,
+        tls: Certificates,
+        serverless: RedshiftServerless,
     ) -> None:
         self.weed, self.postgres, self.proxy, self.tls = weed, postgres, proxy, tls
+        self.serverless = serverless
         self._numbers = itertools.count(1)
 
     def new_bucket(self, name: str | None = None) -> S3:
@@ -111,17 +118,35 @@ class Bed:
         """An empty database with the isolation level given."""
         database = name or f"dev_{next(self._numbers)}"
         self.postgres.create_database(database, owner=_ADMIN_USER, isolation=isolation)
+        return self.database(database, isolation)
+
+    def database(self, name: str, isolation: Isolation = "snapshot") -> Redshift:
+        """A database that is there, or that a test makes, as its administrator sees it."""
         return Redshift(
             "localhost",
             self.proxy.port,
-            database,
+            name,
             _ADMIN_USER,
             _ADMIN_PASSWORD,
             isolation,
             COPY_ROLE,
             self.tls.authority,
-            self.proxy.faults[database],
+            self.proxy.faults[name],
         )
+
+    def role_environment(self, role: str, s3: S3, database: str) -> dict[str, str]:
+        """The variables of a task with an IAM role, which signs in to S3 and Redshift by it."""
+        (identity,) = [each for each in seaweedfs.ROLES if each.name == role]
+        return {
+            **s3.environment(identity),
+            "AWS_ENDPOINT_URL_REDSHIFT_SERVERLESS": self.serverless.endpoint_url,
+            "CHARGING_DEPLOYMENT": "aws",
+            "CHARGING_REDSHIFT_IAM": "true",
+            "CHARGING_REDSHIFT_WORKGROUP": WORKGROUP,
+            "CHARGING_REDSHIFT_DATABASE": database,
+            "CHARGING_REDSHIFT_IAM_ROLE": COPY_ROLE,
+            "SSL_CERT_FILE": str(self.tls.authority),
+        }
 
 
 @contextmanager
@@ -139,13 +164,18 @@ def running_bed() -> Iterator[Bed]:
         ending.callback(postgres.stop)
         postgres.wait_until_ready()
         postgres.run_sql(
-            f"CREATE ROLE {_ADMIN_USER} LOGIN CREATEROLE CREATEDB PASSWORD '{_ADMIN_PASSWORD}'"
+            f"CREATE ROLE {_ADMIN_USER} LOGIN CREATEROLE CREATEDB PASSWORD '{_ADMIN_PASSWORD}';"
+            # What a superuser of Redshift may: act for the users that it creates.
+            f"ALTER ROLE {_ADMIN_USER} SET createrole_self_grant = 'set, inherit'"
         )
         objects = Objects(weed.client(seaweedfs.ADMIN))
         proxy = RedshiftProxy(postgres.socket_path, tls.server_context(), objects)
         ending.callback(proxy.stop)
+        roles = {role.access_key_id: role.name for role in seaweedfs.ROLES}
+        serverless = RedshiftServerless(postgres, proxy.port, roles)
+        ending.callback(serverless.stop)
         weed.wait_until_ready()
-        yield Bed(weed, postgres, proxy, tls)
+        yield Bed(weed, postgres, proxy, tls, serverless)
 
 
 def environment(s3: S3, redshift: Redshift) -> Mapping[str, str]:

@@ -2,6 +2,8 @@
 CREATE SCHEMA rs;
 GRANT USAGE ON SCHEMA rs TO PUBLIC;
 REVOKE CREATE ON SCHEMA rs FROM PUBLIC;
+-- As in Redshift, and unlike in PostgreSQL since 15.
+GRANT CREATE ON SCHEMA public TO PUBLIC;
 
 CREATE FUNCTION rs.getdate() RETURNS timestamp LANGUAGE sql STABLE
 AS $$ SELECT statement_timestamp() AT TIME ZONE 'UTC' $$;

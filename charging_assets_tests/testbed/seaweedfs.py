@@ -33,7 +33,19 @@ ADMIN = Identity(
     "admin", "testbedadmin", "testbed-admin-secret", ("Admin", "Read", "Write", "List", "Tagging")
 )
 READER = Identity("reader", "testbedreader", "testbed-reader-secret", ("Read", "List"))
-IDENTITIES = (ADMIN, READER)
+
+# IAM roles of a deployment. What their policies allow is not SeaweedFS' affair: it knows none.
+ROLES = tuple(
+    Identity(name, f"role-{name}", f"secret-of-{name}", ("Read", "Write", "List"))
+    for name in (
+        "charging-assets-run",
+        "charging-assets-services",
+        "charging-assets-reader",
+        "charging-assets-archivist",
+        "somebody-else",
+    )
+)
+IDENTITIES = (ADMIN, READER, *ROLES)
 
 
 class SeaweedFS:

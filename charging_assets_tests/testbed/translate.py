@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from charging_assets_tests.testbed import ddl, refusals
 from charging_assets_tests.testbed.copy_options import Copy, parse_copy
+from charging_assets_tests.testbed.errors import SYNTAX, Refused
 from charging_assets_tests.testbed.expressions import edit_expressions
 from charging_assets_tests.testbed.postgres import create_database
 from charging_assets_tests.testbed.tokens import Statement, syntax_error
@@ -80,9 +81,21 @@ def _create(statement: Statement) -> Translated | None:
         return _create_view(statement)
     if statement.starts("CREATE", "DATABASE"):
         return _create_database(statement)
-    if statement.starts("CREATE", "GROUP") or statement.starts("CREATE", "USER"):
+    if statement.starts("CREATE", "USER"):
+        return _create_user(statement)
+    if statement.starts("CREATE", "GROUP"):
         return Translated(sql=statement.sql)
     return None
+
+
+def _create_user(statement: Statement) -> Translated:
+    """A user has a password, or PASSWORD DISABLE: then only IAM signs it in."""
+    at = statement.find("PASSWORD")
+    if at < 0:
+        raise Refused("PASSWORD or EXTERNALID is required", SYNTAX)
+    if statement.upper(at + 1) == "DISABLE":
+        statement.replace(at, at + 2, "PASSWORD NULL")
+    return Translated(sql=statement.edited())
 
 
 def _create_view(statement: Statement) -> Translated:

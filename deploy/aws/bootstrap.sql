@@ -1,0 +1,42 @@
+-- Users and rights in Redshift. An administrator (a superuser) runs it once, before the first load:
+--
+--   psql --set=ON_ERROR_STOP=1 --host=ENDPOINT --port=5439 --username=ADMIN --dbname=dev \
+--     --file=deploy/aws/bootstrap.sql
+--
+-- In the query editor: run part 1 in any database, then choose the database `charging` and run
+-- part 2. An IAM role that signs in is the database user "IAMR:<name of the role>". A user that is
+-- not made here is made at its first sign-in, without any rights.
+
+
+-- Part 1, in any database.
+
+CREATE DATABASE charging;
+
+-- Runs: they own the schemas and tables. The first load makes what this script does not.
+CREATE USER "IAMR:charging-assets-run" PASSWORD DISABLE;
+-- Web server, daemon and sensors: they read what was loaded.
+CREATE USER "IAMR:charging-assets-services" PASSWORD DISABLE;
+-- Analysts and dashboards, with the policy aws/reader.json.
+CREATE USER "IAMR:charging-assets-reader" PASSWORD DISABLE;
+
+-- CHARGING_REDSHIFT_READER_GROUP names the group: each load grants it what is there to read.
+-- More readers: ALTER GROUP charging_readers ADD USER "IAMR:another-role";
+CREATE GROUP charging_readers WITH USER
+    "IAMR:charging-assets-services", "IAMR:charging-assets-reader";
+
+-- CREATE: the schemas warehouse, mart, original and ops. TEMP: the tables that COPY fills.
+GRANT CREATE, TEMP ON DATABASE charging TO "IAMR:charging-assets-run";
+
+
+-- Part 2, in the database `charging`.
+
+\connect charging
+
+-- Everybody may make tables there otherwise.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- `status` and `doctor` in the services' task count staged rows too; readers have no use for them.
+CREATE SCHEMA staging AUTHORIZATION "IAMR:charging-assets-run";
+GRANT USAGE ON SCHEMA staging TO "IAMR:charging-assets-services";
+ALTER DEFAULT PRIVILEGES FOR USER "IAMR:charging-assets-run" IN SCHEMA staging
+    GRANT SELECT ON TABLES TO "IAMR:charging-assets-services";
