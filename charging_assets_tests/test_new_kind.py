@@ -1,14 +1,17 @@
 """A feed kind that is this one file, and runs through everything with no other file changed.
 
 Its API answers in a layout of its own: other names, stations under `net.sites`, all numbers as
-texts, times without an offset, and no status of connectors.
+texts, power in watts and current in milliamperes, times without an offset, and no status of
+connectors.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -41,7 +44,13 @@ EVSE = RecordMap(
     children="plugs",
 )
 CONNECTOR = RecordMap(
-    columns={"connector_id": "plugNo", "standard": "type", "max_power_kw": "kw", "voltage": "volts"}
+    columns={
+        "connector_id": "plugNo",
+        "standard": "type",
+        "max_power_kw": "rating.watts[W]",
+        "ampere": "milliamps[mA]",
+        "voltage": "volts",
+    }
 )
 
 
@@ -64,7 +73,10 @@ HOUR = Hour.parse("2023-06-01T12")
 
 
 def answer(minute: int, state: str, label: str = "Hafen") -> bytes:
-    plug = {"plugNo": 7, "type": "IEC_62196_T2", "kw": "22.0", "volts": " 400 "}
+    plug = {
+        "plugNo": 7, "type": "IEC_62196_T2", "rating": {"watts": "22000.0"}, "volts": " 400 ",
+        "milliamps": "32000" if minute == 0 else "32",
+    }  # fmt: skip
     site: Mapping[str, Any] = {
         "siteRef": 1,
         "label": label,
@@ -144,9 +156,12 @@ def test_dimensions__hold_the_mapped_fields(storage: deployments.Storage) -> Non
     ]
     assert one(
         storage,
-        "SELECT connector_id, evse_uid, standard, max_power_kw, voltage, ampere "
-        "FROM warehouse.dim_connector",
-    ) == [("7", "1-1", "IEC_62196_T2", 22.0, 400.0, None)]
+        "SELECT connector_id, evse_uid, standard, max_power_kw, voltage, ampere, extra "
+        "FROM warehouse.dim_connector ORDER BY valid_from",
+    ) == [
+        ("7", "1-1", "IEC_62196_T2", 22.0, 400.0, 32.0, None),
+        ("7", "1-1", "IEC_62196_T2", 22.0, 400.0, None, None),
+    ]
 
 
 def test_status__is_that_of_the_evse_alone(storage: deployments.Storage) -> None:
@@ -158,9 +173,13 @@ def test_status__is_that_of_the_evse_alone(storage: deployments.Storage) -> None
     ) == [("AVAILABLE", None, 1), ("CHARGING", None, 1)]
 
 
-def test_rejects__tell_of_the_bad_body_alone(storage: deployments.Storage) -> None:
-    assert one(storage, "SELECT severity, code, pointer FROM ops.flat_rejects") == [
-        ("body", "bad_envelope", "/net/sites")
+def test_rejects__tell_of_the_bad_body_and_of_the_value_in_another_unit(
+    storage: deployments.Storage,
+) -> None:
+    query = "SELECT severity, code, pointer, fragment FROM ops.flat_rejects ORDER BY slot_at"
+    assert one(storage, query) == [
+        ("field", "out_of_range", "/net/sites/0/outlets/0/plugs/0/milliamps", '"32"'),
+        ("body", "bad_envelope", "/net/sites", '{"net": 1}'),
     ]
 
 
@@ -180,3 +199,27 @@ def test_kind__that_is_no_kind_is_refused() -> None:
         kind("charging_assets.partitions")
     with pytest.raises(ValueError, match=r"no feed kind 'charging_assets_tests\.none'"):
         kind("charging_assets_tests.none")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"max_power_kw": "power[hp]"},
+            r"'power\[hp\]' of column 'max_power_kw': unknown unit 'hp'",
+        ),
+        ({"max_power_kw": "power[]"}, "unknown unit ''"),
+        ({"voltage": "power[W]"}, "W cannot be converted to V"),
+        ({"standard": "power[W]"}, r"the column has no unit; leave out \[W\]"),
+    ],
+)
+def test_kind__with_a_unit_that_cannot_be_converted_is_refused(
+    columns: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ModuleType("wrong_units")
+    parts = {"STATION": STATION, "EVSE": EVSE, "url": url, "open": open}
+    vars(made).update(parts, NAME="wrong_units", CONNECTOR=RecordMap(columns=columns))
+    monkeypatch.setitem(sys.modules, "tests_of_units.wrong", made)
+    monkeypatch.setitem(sys.modules, "tests_of_units", ModuleType("tests_of_units"))
+    with pytest.raises(ValueError, match=message):
+        kind("tests_of_units.wrong")

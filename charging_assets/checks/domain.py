@@ -50,8 +50,8 @@ def _untidy(record: bytes, told: RecordMap) -> Iterator[tuple[str, str, str]]:
         return
     if not isinstance(station, dict):
         return
-    station_id = str(_at(station, told.columns["station_id"]))
-    for column, path in told.columns.items():
+    station_id = str(_at(station, told.paths["station_id"]))
+    for column, path in told.paths.items():
         value = None if column in _PROSE else _at(station, path)
         if isinstance(value, str) and value != " ".join(value.split()):
             yield column, value, station_id
@@ -139,12 +139,15 @@ RULES = (
     Rule(
         "flat_connectors", "power_agrees_with_current_and_voltage",
         "The power is what current and voltage give over the phases, within a tenth or 1 kW.",
-        f"take `power_class` and energy bounds of these connectors with care; {_TELL}",
+        "nothing for energy, whose bound takes the greater; `power_class` follows the power; "
+        f"{_TELL}",
         flat("flat_connectors__power_agrees_with_current_and_voltage"),
     ),
     Rule(
         "flat_connectors", "current_and_voltage_are_told",
-        "Current, voltage and power are above 0.", _TELL,
+        "Current, voltage and power are published, and plausible.",
+        "see `ops.flat_rejects` for what was implausible, and tell the operator; 0 is taken for "
+        "not known",
         flat("flat_connectors__current_and_voltage_are_told"),
     ),
     Rule(

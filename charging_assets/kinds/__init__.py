@@ -11,9 +11,15 @@ which field of a record is which column. All cleaning is common to every kind.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, cast
+
+from charging_assets.schemas import flat, units
+
+_UNIT = re.compile(r"\[([^\[\]]*)\]$")
 
 
 class BadBody(Exception):
@@ -43,14 +49,27 @@ class Envelope:
 class RecordMap:
     """Which published field is which column, for one entity.
 
-    `columns` maps a column to its path in the record (`coordinates.latitude`). `children` is the
-    field with the entity's parts (a station's EVSEs). `ignored` are fields known and left out on
-    purpose. Whatever else is published goes to `extra`.
+    `columns` maps a column to its path in the record (`coordinates.latitude`). A unit behind the
+    path, `max_electric_power[W]`, is the one that numbers are published in where that is not the
+    column's; they are converted. `children` is the field with the entity's parts (a station's
+    EVSEs). `ignored` are fields known and left out on purpose. Whatever else is published goes to
+    `extra`.
     """
 
     columns: Mapping[str, str]
     children: str | None = None
     ignored: frozenset[str] = frozenset()
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """Column → path, without units."""
+        return {name: _UNIT.sub("", path) for name, path in self.columns.items()}
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """Column → the unit its path names, for those that name one."""
+        matches = {name: _UNIT.search(path) for name, path in self.columns.items()}
+        return {name: match[1] for name, match in matches.items() if match}
 
 
 class Kind(Protocol):
@@ -88,7 +107,31 @@ def kind(name: str) -> Kind:
         raise ValueError(f"feed kind {name!r} lacks {', '.join(missing)}")
     found = cast(Kind, module)
     for record_map in (found.STATION, found.EVSE, found.CONNECTOR):
-        deep = [path for path in record_map.columns.values() if path.count(".") > 1]
+        deep = [path for path in record_map.paths.values() if path.count(".") > 1]
         if deep:
             raise ValueError(f"feed kind {name!r}: paths of over two names are not read: {deep}")
+        _check_units(name, record_map)
     return found
+
+
+def _check_units(name: str, record_map: RecordMap) -> None:
+    for column, unit in record_map.units.items():
+        where = f"feed kind {name!r}: {record_map.columns[column]!r} of column {column!r}"
+        target = _COLUMN_UNITS.get(column)
+        if target is None:
+            raise ValueError(f"{where}: the column has no unit; leave out [{unit}]")
+        try:
+            units.factor(unit, target)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+
+
+_COLUMN_UNITS = {
+    column.name: column.unit
+    for column in (
+        *flat.STATION_ATTRIBUTES,
+        *flat.EVSE_ATTRIBUTES,
+        *flat.CONNECTOR_ATTRIBUTES,
+    )
+    if column.unit
+}

@@ -16,6 +16,9 @@ from charging_assets.kinds import BadBody, Envelope, Kind
 from charging_assets.partitions import naive
 from charging_assets.preprocessing.rejects import Rejection, rejection
 
+# No answer was made before, or will be after: what dates of unset clocks and of test data are.
+_FIRST_TIME, _LAST_TIME = datetime(2000, 1, 1), datetime(2100, 1, 1)
+
 
 @dataclass
 class Opened:
@@ -48,14 +51,20 @@ def _open(answer: Answer, answer_count: int, feed_kind: Kind) -> Opened:
 
 
 def published_time(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | None]:
-    """The source's timestamp in UTC; without an offset it is taken as the feed's local time."""
+    """The source's timestamp in UTC; without an offset it is taken as the feed's local time.
+
+    One before 2000 or after 2099 is `out_of_range`.
+    """
     if published is None:
         return None, None
     try:
         instant = datetime.fromisoformat(published)
         if instant.tzinfo is None:
             instant = instant.replace(tzinfo=ZoneInfo(poll.time_zone))
-        return naive(instant), None
+        observed_at = naive(instant)
     except (TypeError, ValueError, OverflowError):
         bad = rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
         return None, bad
+    if not _FIRST_TIME <= observed_at < _LAST_TIME:
+        return None, rejection("field", "poll", None, "/timestamp", "out_of_range", published)
+    return observed_at, None

@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import msgspec
 
+from charging_assets.schemas import units
 from charging_assets.schemas.table import Column, Type
 
 Cleaner = Callable[[Any], Any]
@@ -43,8 +45,13 @@ _ALPHA_2 = {
 _TIME = re.compile(r"([01]?\d|2[0-3]|24(?=:00)):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
 _KEEP_CLEANED = 200_000
-# Whole numbers of 32 bits hold it, which the original model's tables have.
-_MOST = 1e9
+# Longer texts are no numbers, and would only cost time.
+_LONGEST_NUMBER = 64
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_GROUPED_NUMBER = re.compile(
+    r"(?P<whole>[+-]?\d{1,3}(?P<mark>[.,\s'’])\d{3}((?P=mark)\d{3})*)((?!(?P=mark))[.,](?P<part>\d+))?"
+)
+_WITH_UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\W\d_]+|°)", re.DOTALL)
 
 
 def text(length: int, *, upper: bool = False) -> Cleaner:
@@ -105,38 +112,55 @@ def country(value: Any) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, from a JSON number or from its text."""
-    if isinstance(value, str):
-        value = value.strip()
-        if not value:
-            return None
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadValue("not_a_number")
-    try:
-        result = float(value)
-    except (ValueError, OverflowError):
-        raise BadValue("not_a_number") from None
-    if not math.isfinite(result) or (isinstance(value, str) and "_" in value):
-        raise BadValue("not_a_number")
-    return result + 0.0
+    """A finite number, from a JSON number or from its text; empty is null.
+
+    In texts, a single comma or point is the decimal one (`150,0`, `1,500` is 1.5). Of both, the
+    last is (`1.500,5` and `1,500.5`), and the other parts thousands, as spaces, apostrophes, and a
+    comma or point that stands more than once do (`1 500`, `1.000.000`).
+    """
+    if not isinstance(value, str):
+        return _finite(value)
+    text = value.strip()
+    return _number_of(text) if text else None
 
 
-def quantity(value: Any) -> float | None:
-    """A current, voltage or power: what is beyond any charger would overflow in somebody's sums."""
-    result = number(value)
-    if result is not None and abs(result) > _MOST:
-        raise BadValue("out_of_range")
-    return result
+def quantity(
+    unit: str,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    *,
+    published_in: str | None = None,
+    decimals: int | None = None,
+) -> Cleaner:
+    """A number in `unit` from `minimum` to `maximum`, both included.
 
+    Numbers are published in `published_in` (default: `unit`), except where a text names its unit
+    (`22 kW`). 0 is null where the range leaves it out: sources write it for a value they do not
+    know.
 
-def degrees(limit: float) -> Cleaner:
-    """A coordinate of at most `limit` degrees, to 6 decimals (0.1 m)."""
+    Raises:
+        ValueError: `published_in` is no unit, or cannot be converted to `unit`.
+    """
+    usual = units.factor(published_in or unit, unit)
 
     def clean(value: Any) -> float | None:
-        result = number(value)
-        if result is not None and abs(result) > limit:
+        factor = usual
+        if isinstance(value, str):
+            text, spelling = _split_unit(value.strip())
+            if spelling:
+                factor = _factor_of(spelling, unit)
+            elif not text:
+                return None
+            published = _number_of(text)
+        else:
+            published = _finite(value)
+        # Division keeps 7,400 W what people call it, 7.4 kW; a product with 0.001 would not.
+        result = published * factor.numerator / factor.denominator + 0.0
+        if result == 0 and not minimum <= 0 <= maximum:
+            return None
+        if not minimum <= result <= maximum or math.isinf(result):
             raise BadValue("out_of_range")
-        return None if result is None else round(result, 6) + 0.0
+        return result if decimals is None else round(result, decimals) + 0.0
 
     return clean
 
@@ -204,8 +228,22 @@ def canonical(value: Any, length: int = 65535) -> str:
     return encoded.decode()
 
 
-def cleaner(column: Column) -> Cleaner:
-    """The cleaner of a column of the flat tables."""
+def cleaner(column: Column, published_in: str | None = None) -> Cleaner:
+    """The cleaner of a column of the flat tables, for values published in a unit of their own.
+
+    Raises:
+        ValueError: the unit is not known, or is none of the column's.
+    """
+    if column.unit and column.type is Type.DOUBLE:
+        return quantity(
+            column.unit,
+            -math.inf if column.minimum is None else column.minimum,
+            math.inf if column.maximum is None else column.maximum,
+            published_in=published_in,
+            decimals=_DECIMALS.get(column.unit),
+        )
+    if published_in:
+        raise ValueError(f"column {column.name} has no unit to convert {published_in!r} to")
     if column.name in _BY_NAME:
         return _BY_NAME[column.name](column)
     return _BY_TYPE[column.type](column)
@@ -219,8 +257,6 @@ _BY_NAME: dict[str, Callable[[Column], Cleaner]] = {
     "evse_uid": lambda column: identifier(column.length),
     "connector_id": lambda column: identifier(column.length),
     "country": lambda column: country,
-    "latitude": lambda column: degrees(90),
-    "longitude": lambda column: degrees(180),
     "opening_hours": lambda column: opening_hours(column.length),
     "tariff_zones": lambda column: texts(column.length),
     "capabilities": lambda column: texts(column.length),
@@ -233,9 +269,52 @@ _BY_NAME: dict[str, Callable[[Column], Cleaner]] = {
 
 _BY_TYPE: dict[Type, Callable[[Column], Cleaner]] = {
     Type.TEXT: lambda column: text(column.length),
-    Type.DOUBLE: lambda column: quantity,
+    Type.DOUBLE: lambda column: number,
     Type.BOOLEAN: lambda column: boolean,
 }
+
+
+# 6 decimals of a degree are 0.1 m.
+_DECIMALS = {units.DEGREES: 6}
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadValue("not_a_number")
+    try:
+        result = float(value)
+    except OverflowError:
+        raise BadValue("not_a_number") from None
+    if not math.isfinite(result):
+        raise BadValue("not_a_number")
+    return result + 0.0
+
+
+def _number_of(text: str) -> float:
+    """The number that a text without white space around it is."""
+    if len(text) > _LONGEST_NUMBER:
+        raise BadValue("not_a_number")
+    plain = text.replace("\u2212", "-")
+    if _PLAIN_NUMBER.fullmatch(plain):
+        return _finite(float(plain.replace(",", ".")))
+    grouped = _GROUPED_NUMBER.fullmatch(plain)
+    if grouped is None:
+        raise BadValue("not_a_number")
+    whole = grouped["whole"].replace(grouped["mark"], "")
+    return _finite(float(f"{whole}.{grouped['part'] or 0}"))
+
+
+def _split_unit(text: str) -> tuple[str, str]:
+    """A number's text and the unit behind it, which is empty where there is none."""
+    match = _WITH_UNIT.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    return (match["number"].rstrip(), match["unit"]) if match else (text, "")
+
+
+def _factor_of(spelling: str, unit: str) -> Fraction:
+    try:
+        return units.factor(units.unit_of(spelling) or spelling, unit)
+    except ValueError:
+        raise BadValue("wrong_unit") from None
 
 
 def _period(member: Any) -> dict[str, Any]:

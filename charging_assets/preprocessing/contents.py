@@ -54,10 +54,10 @@ class ContentReader:
     def __init__(
         self, record_map: RecordMap, columns: Sequence[Column], level: str, own: Collection[str]
     ) -> None:
-        paths = record_map.columns
+        paths, units = record_map.paths, record_map.units
         self._reader = RecordReader(record_map, columns, level)
         self._own = tuple(
-            (place, paths[column.name], cleaner(column))
+            (place, paths[column.name], cleaner(column, units.get(column.name)))
             for place, column in enumerate(columns)
             if column.name in own and column.name in paths and "." not in paths[column.name]
         )

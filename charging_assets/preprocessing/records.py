@@ -49,9 +49,9 @@ class RecordReader:
     """
 
     def __init__(self, record_map: RecordMap, columns: Sequence[Column], level: str = "") -> None:
-        paths = record_map.columns
+        paths, units = record_map.paths, record_map.units
         fields = [
-            (place, paths[column.name].split("."), cleaner(column))
+            (place, paths[column.name].split("."), cleaner(column, units.get(column.name)))
             for place, column in enumerate(columns)
             if column.name in paths
         ]

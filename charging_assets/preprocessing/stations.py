@@ -100,7 +100,7 @@ class StationReader:
             self._reject_connectors(children, out, f"{pointer}/{self._connectors}")
             return
         seen.evses.add(key)
-        where = f"{pointer}/{self._kind.EVSE.columns['status']}"
+        where = f"{pointer}/{self._kind.EVSE.paths['status']}"
         if status is None and not _is_rejected(out, where):
             out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
         assert out.station is not None
@@ -140,7 +140,7 @@ class StationReader:
         known = (key, above, content.published)
         attributes = [*above, *attributes, content.extra]
         out.connectors.append(self._state(known, connector_id, _CONNECTOR_NAMES, attributes))
-        where = f"{pointer}/{self._kind.CONNECTOR.columns.get('status')}"
+        where = f"{pointer}/{self._kind.CONNECTOR.paths.get('status')}"
         if status is None and not _is_rejected(out, where):
             return None
         return connector_id, status

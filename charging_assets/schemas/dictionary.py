@@ -18,8 +18,9 @@ _HEAD = """# Data dictionary
 
 Rendered from the schema (`charging_assets/schemas/`) by
 `python -m charging_assets.schemas.dictionary`; not edited by hand. Times are UTC. Lengths count
-bytes of UTF-8. The views of schema `original` are in `sql/original/`, `mart.city_hour`
-is in `sql/views/`.
+bytes of UTF-8. A range behind a unit is what is plausible: a number that is published outside of it
+is null, and recorded in `ops.flat_rejects` with the code `out_of_range`. The views of schema
+`original` are in `sql/original/`, `mart.city_hour` is in `sql/views/`.
 """
 
 
@@ -55,7 +56,7 @@ def _reference(reference: Reference) -> str:
 def _column(column: Column) -> str:
     kind = sql_type(column).lower() + (" (JSON)" if column.is_json else "")
     needed = "" if column.nullable else ", not null"
-    return f"| `{column.name}` | {kind}{needed} | {column.unit or ''} | {column.meaning} |"
+    return f"| `{column.name}` | {kind}{needed} | {column.unit_and_range} | {column.meaning} |"
 
 
 if __name__ == "__main__":

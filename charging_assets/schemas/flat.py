@@ -21,6 +21,7 @@ from charging_assets.schemas.table import (
     number,
     text,
 )
+from charging_assets.schemas.units import DEGREES
 
 # Part of every flat file; a file of another version is flattened again, never loaded.
 SCHEMA_VERSION = 1
@@ -51,8 +52,8 @@ STATION_ATTRIBUTES: tuple[Column, ...] = (
     text("city", 256, "city"),
     text("postal_code", 16, "postal code"),
     text("country", 3, "ISO 3166-1 alpha-2 country (alpha-3 where no alpha-2 is known)"),
-    number("latitude", "WGS 84 latitude, 6 decimals", "degrees"),
-    number("longitude", "WGS 84 longitude, 6 decimals", "degrees"),
+    number("latitude", "WGS 84 latitude, 6 decimals", DEGREES, minimum=-90, maximum=90),
+    number("longitude", "WGS 84 longitude, 6 decimals", DEGREES, minimum=-180, maximum=180),
     text("directions", 8192, "how to find the station"),
     text("comment", 4096, "public comment"),
     text("operator_id", 64, "operator's id"),
@@ -87,15 +88,20 @@ EVSE_ATTRIBUTES: tuple[Column, ...] = (
     EXTRA,
 )
 
+# What a connector can be, so that a value in another unit falls outside.
+# Voltage: IEC 61851-1 covers up to 1,500 V of direct current. Current: the Megawatt Charging System
+# ends at 3,000 A (CharIN, 1,250 V). Power: the strongest chargers give 1,500 kW (BYD Flash, Huawei,
+# 2025 and 2026). MCS allows 3,750 kW, but that limit would let 2,300 W pass as 2,300 kW.
+# Lower ends: IEC 61851-1 begins at 6 A, 0.7 kW at 120 V. Values in MW, kA and kV fall below them.
 CONNECTOR_ATTRIBUTES: tuple[Column, ...] = (
     key("evse_key", "EVSE that the connector belongs to"),
     EVSE_UID,
     text("standard", 64, "OCPI connector standard, such as IEC_62196_T2"),
     text("format", 32, "SOCKET or CABLE"),
     text("power_type", 32, "AC_1_PHASE, AC_3_PHASE or DC"),
-    number("ampere", "greatest current", "A"),
-    number("voltage", "voltage", "V"),
-    number("max_power_kw", "greatest power", "kW"),
+    number("ampere", "greatest current", "A", minimum=1, maximum=3_000),
+    number("voltage", "voltage", "V", minimum=10, maximum=1_500),
+    number("max_power_kw", "greatest power", "kW", minimum=0.5, maximum=1_500),
     text("tariff_id", 128, "tariff's id"),
     EXTRA,
 )

@@ -81,7 +81,8 @@ def comments(table: Table) -> list[str]:
     """COMMENT ON the table (its grain) and each column (its meaning and unit), for both engines."""
     told = [f"COMMENT ON TABLE {table.full_name} IS {_quoted(table.grain)}"]
     for column in table.columns:
-        meaning = column.meaning + (f" [{column.unit}]" if column.unit else "")
+        unit = column.unit_and_range
+        meaning = column.meaning + (f" [{unit}]" if unit else "")
         told.append(f"COMMENT ON COLUMN {table.full_name}.{column.name} IS {_quoted(meaning)}")
     return told
 
@@ -116,7 +117,7 @@ def column_schema(table: Table) -> TableSchema:
         TableColumn(
             column.name,
             type=sql_type(column).lower(),
-            description=column.meaning + (f" [{column.unit}]" if column.unit else ""),
+            description=column.meaning + (f" [{unit}]" if (unit := column.unit_and_range) else ""),
             constraints=TableColumnConstraints(
                 nullable=column.nullable, unique=table.key == (column.name,)
             ),

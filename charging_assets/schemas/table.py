@@ -26,7 +26,9 @@ class Type(Enum):
 class Column:
     """A column; `length` is the greatest number of UTF-8 bytes of a text (Redshift counts those).
 
-    `is_json` marks a text that holds canonical JSON (sorted keys, no white space).
+    `is_json` marks a text that holds canonical JSON (sorted keys, no white space). `minimum` and
+    `maximum` are the least and the greatest plausible value of a number, in its unit: what a source
+    publishes outside of them is nulled and recorded.
     """
 
     name: str
@@ -36,6 +38,15 @@ class Column:
     nullable: bool = True
     length: int = 0
     is_json: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def unit_and_range(self) -> str:
+        """Unit and plausible range for people: `kW, 0.5 to 1,500`. Empty without a unit."""
+        if self.unit is None or self.minimum is None or self.maximum is None:
+            return self.unit or ""
+        return f"{self.unit}, {self.minimum:,g} to {self.maximum:,g}"
 
 
 @dataclass(frozen=True)
@@ -115,8 +126,15 @@ def flag(name: str, meaning: str, *, nullable: bool = True) -> Column:
     return Column(name, Type.BOOLEAN, meaning, nullable=nullable)
 
 
-def number(name: str, meaning: str, unit: str | None = None) -> Column:
-    return Column(name, Type.DOUBLE, meaning, unit=unit)
+def number(
+    name: str,
+    meaning: str,
+    unit: str | None = None,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Column:
+    return Column(name, Type.DOUBLE, meaning, unit=unit, minimum=minimum, maximum=maximum)
 
 
 def count(name: str, meaning: str, unit: str | None = None, *, nullable: bool = False) -> Column:

@@ -54,7 +54,12 @@ def records(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStra
 
 CONNECTORS = records(
     {"id": IDS, "status": STATUSES},
-    {"max_power": mostly(st.sampled_from([22, "22", "3.7", 1e999])), "standard": NAMES},
+    {
+        "max_power": mostly(
+            st.sampled_from([22, "22", "3.7", "3,7", "22 kW", "22 V", 22000, 0, -1, 1e999])
+        ),
+        "standard": NAMES,
+    },
 )
 EVSES = records(
     {"uid": IDS, "status": STATUSES, "connectors": mostly(st.lists(CONNECTORS, max_size=2))},
@@ -104,7 +109,11 @@ BODIES = mostly(
         ).encode(),
         mostly(st.lists(STATIONS, max_size=4)),
         EXTRAS,
-        mostly(st.sampled_from(["2022-01-11T21:00:05+01:00", "2022-01-11T21:00:05", None])),
+        mostly(
+            st.sampled_from(
+                ["2022-01-11T21:00:05+01:00", "2022-01-11T21:00:05", None, "9999-01-01T00:00:00Z"]
+            )
+        ),
     )
 ).map(lambda body: body if isinstance(body, bytes) else json.dumps(body).encode())
 

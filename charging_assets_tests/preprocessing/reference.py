@@ -130,9 +130,14 @@ class _Reading:
             instant = datetime.fromisoformat(published)
             if instant.tzinfo is None:
                 instant = instant.replace(tzinfo=ZoneInfo(self.answer.poll.time_zone))
-            self.observed_at = _naive(instant)
+            observed_at = _naive(instant)
         except (TypeError, ValueError, OverflowError):
             self.reject("field", "poll", None, "/timestamp", "bad_timestamp")
+            return
+        if 2000 <= observed_at.year < 2100:
+            self.observed_at = observed_at
+        else:
+            self.reject("field", "poll", None, "/timestamp", "out_of_range")
 
     def _repaired(self, value: Any, pointer: str) -> Any:
         """The value without what strict JSON cannot say; each repair is a bad field."""
@@ -237,7 +242,7 @@ class _Reading:
 
     def _extra(self, entity: str, record: Row, bad: list[tuple[str, str]]) -> str | None:
         record_map = _MAPS[entity]
-        paths = set(record_map.columns.values())
+        paths = set(record_map.paths.values())
         parents = {path.split(".")[0] for path in paths if "." in path}
         known = {path for path in paths if "." not in path} | parents | record_map.ignored
         known |= {record_map.children} if record_map.children else set()
@@ -322,7 +327,7 @@ class _Reading:
 
 
 def _field(record_map: RecordMap, column: Column, record: Row, bad: list[tuple[str, str]]) -> Any:
-    path = record_map.columns.get(column.name)
+    path = record_map.paths.get(column.name)
     if path is None:
         return None
     value: Any = record
@@ -331,7 +336,7 @@ def _field(record_map: RecordMap, column: Column, record: Row, bad: list[tuple[s
     if value is None:
         return None
     try:
-        return cleaner(column)(value)
+        return cleaner(column, record_map.units.get(column.name))(value)
     except BadValue as error:
         bad.append((f"/{path.replace('.', '/')}", error.code))
         return None

@@ -17,7 +17,6 @@ from charging_assets.preprocessing.clean import (
     canonical,
     cleaner,
     country,
-    degrees,
     identifier,
     number,
     opening_hours,
@@ -30,6 +29,17 @@ from charging_assets.preprocessing.clean import (
 from charging_assets.schemas import flat
 from charging_assets.schemas.table import Column, Type
 
+AMPERE, VOLTAGE, POWER = (
+    cleaner(column)
+    for column in flat.CONNECTOR_ATTRIBUTES
+    if column.name in {"ampere", "voltage", "max_power_kw"}
+)
+LATITUDE, LONGITUDE = (
+    cleaner(column)
+    for column in flat.STATION_ATTRIBUTES
+    if column.name in {"latitude", "longitude"}
+)
+POWER_IN_W = quantity("kW", 0.5, 1500, published_in="W")
 COLUMNS = [
     *(flat.STATION_ID, flat.EVSE_UID, flat.CONNECTOR_ID, flat.STATUS, flat.PARKING_STATUS),
     *flat.STATION_ATTRIBUTES[:-1],
@@ -73,12 +83,57 @@ def period(weekday: Any, begin: Any = "07:00", end: Any = "18:00") -> dict[str, 
         (number, "", None),
         (number, "  ", None),
         (number, 0, 0.0),
-        (quantity, "-22.5", -22.5),
-        (quantity, 1e9, 1e9),
-        (quantity, " ", None),
-        (degrees(90), "50.94099149", 50.940991),
-        (degrees(90), 90, 90.0),
-        (degrees(90), "", None),
+        (number, "22,0", 22.0),
+        (number, "150,0", 150.0),
+        (number, "22,08", 22.08),
+        (number, "1,500", 1.5),
+        (number, "1.500", 1.5),
+        (number, "1.500,5", 1500.5),
+        (number, "1,500.5", 1500.5),
+        (number, "1.234.567", 1234567.0),
+        (number, "1,234,567.25", 1234567.25),
+        (number, "1 500", 1500.0),
+        (number, "1\u202f500,5", 1500.5),
+        (number, "1\u00a0234\u00a0567", 1234567.0),
+        (number, "1'500", 1500.0),
+        (number, "1,5e2", 150.0),
+        (number, "-0,5", -0.5),
+        (number, "\u22120.5", -0.5),
+        (number, ".5", 0.5),
+        (POWER, 22, 22.0),
+        (POWER, "150,0", 150.0),
+        (POWER, "22 kW", 22.0),
+        (POWER, "22kW", 22.0),
+        (POWER, " 22,08\u00a0KW ", 22.08),
+        (POWER, "22000 W", 22.0),
+        (POWER, "7.400,5 Watt", 7.4005),
+        (POWER, "1.2 MW", 1200.0),
+        (POWER, 0.5, 0.5),
+        (POWER, 1000, 1000.0),
+        (POWER, 1500, 1500.0),
+        (POWER, " ", None),
+        (POWER, 0, None),
+        (POWER, "0.0", None),
+        (POWER, "-0 kW", None),
+        (POWER_IN_W, 7400, 7.4),
+        (POWER_IN_W, "3680", 3.68),
+        (POWER_IN_W, "22 kW", 22.0),
+        (POWER_IN_W, 1_500_000, 1500.0),
+        (POWER_IN_W, 0, None),
+        (AMPERE, "32 A", 32.0),
+        (AMPERE, 3000, 3000.0),
+        (AMPERE, "0", None),
+        (VOLTAGE, "230 V", 230.0),
+        (VOLTAGE, "0,4 kV", 400.0),
+        (VOLTAGE, 1500, 1500.0),
+        (quantity("A", published_in="mA"), 32_000, 32.0),
+        (LATITUDE, "50.94099149", 50.940991),
+        (LATITUDE, "50,94099149", 50.940991),
+        (LATITUDE, "50.94°", 50.94),
+        (LATITUDE, 90, 90.0),
+        (LATITUDE, 0, 0.0),
+        (LATITUDE, "", None),
+        (LONGITUDE, -180, -180.0),
         (boolean, True, True),
         (boolean, 0, False),
         (boolean, " TRUE ", True),
@@ -116,7 +171,15 @@ def test_clean__what_can_be_cleaned_is(clean: Any, published: Any, expected: Any
         (country, "D", "not_a_country"),
         (country, "D1", "not_a_country"),
         (country, "Deutschland", "too_long"),
-        (number, "22,0", "not_a_number"),
+        (number, "22,0,0", "not_a_number"),
+        (number, "1.234,567,8", "not_a_number"),
+        (number, "1,2.3", "not_a_number"),
+        (number, "12 34", "not_a_number"),
+        (number, "11-22", "not_a_number"),
+        (number, "-", "not_a_number"),
+        (number, "n/a", "not_a_number"),
+        (number, "infinity", "not_a_number"),
+        (number, "9" * 65, "not_a_number"),
         (number, "1_000", "not_a_number"),
         (number, "22 kW", "not_a_number"),
         (number, "NaN", "not_a_number"),
@@ -126,11 +189,34 @@ def test_clean__what_can_be_cleaned_is(clean: Any, published: Any, expected: Any
         (number, 10**400, "not_a_number"),
         (number, True, "not_a_number"),
         (number, [1], "not_a_number"),
-        (quantity, "32 A", "not_a_number"),
-        (quantity, "3200000000", "out_of_range"),
-        (quantity, -1e308, "out_of_range"),
-        (degrees(90), "90.000001", "out_of_range"),
-        (degrees(90), -91, "out_of_range"),
+        (POWER, 22000, "out_of_range"),
+        (POWER, "22000", "out_of_range"),
+        (POWER, 7590, "out_of_range"),
+        (POWER, 1500.1, "out_of_range"),
+        (POWER, 0.022, "out_of_range"),
+        (POWER, -22, "out_of_range"),
+        (POWER, "22,000 W", "out_of_range"),
+        (POWER, 1e308, "out_of_range"),
+        (POWER, "1e308 MW", "out_of_range"),
+        (POWER, "22 V", "wrong_unit"),
+        (POWER, "22 hp", "wrong_unit"),
+        (POWER, "22 mW", "wrong_unit"),
+        (POWER, "kW", "not_a_number"),
+        (POWER, True, "not_a_number"),
+        (POWER_IN_W, 22, "out_of_range"),
+        (POWER_IN_W, 7_590_000, "out_of_range"),
+        (AMPERE, "32 V", "wrong_unit"),
+        (AMPERE, "3200000000", "out_of_range"),
+        (AMPERE, 32_000, "out_of_range"),
+        (AMPERE, -16, "out_of_range"),
+        (VOLTAGE, 400_000, "out_of_range"),
+        (VOLTAGE, 0.4, "out_of_range"),
+        (VOLTAGE, -1e308, "out_of_range"),
+        (LATITUDE, "90.000001", "out_of_range"),
+        (LATITUDE, -91, "out_of_range"),
+        (LATITUDE, 50_940_991, "out_of_range"),
+        (LONGITUDE, 180.1, "out_of_range"),
+        (LONGITUDE, "6.9 A", "wrong_unit"),
         (boolean, 2, "not_a_boolean"),
         (boolean, "ja", "not_a_boolean"),
         (boolean, 1.0, "not_a_boolean"),
@@ -168,8 +254,82 @@ def test_clean__what_cannot_be_cleaned_is_refused_by_code(
 
 
 def test_degrees__have_no_negative_zero() -> None:
-    found = [number(-0.0), number("-0"), degrees(90)(-0.0), degrees(90)("-0.0000001")]
+    found = [number(-0.0), number("-0"), LATITUDE(-0.0), LATITUDE("-0.0000001")]
     assert [str(each) for each in found] == ["0.0"] * 4
+
+
+def test_quantity__of_a_unit_that_does_not_convert_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"unknown unit 'hp'; the units are W, kW, MW, mA"):
+        quantity("kW", published_in="hp")
+    with pytest.raises(ValueError, match="A cannot be converted to kW"):
+        quantity("kW", published_in="A")
+
+
+def test_cleaner__of_a_column_without_a_unit_converts_nothing() -> None:
+    with pytest.raises(ValueError, match="column status has no unit"):
+        cleaner(flat.STATUS, "W")
+
+
+def _grouped(digits: str, mark: str) -> str:
+    head = len(digits) % 3
+    return mark.join(
+        [digits[:head]] * bool(head) + [digits[n : n + 3] for n in range(head, len(digits), 3)]
+    )
+
+
+@given(
+    whole=st.integers(0, 10**12),
+    part=st.text("0123456789", max_size=6),
+    sign=st.sampled_from(["", "-", "+"]),
+    style=st.sampled_from(
+        [("", "."), ("", ","), (" ", "."), (" ", ","), (".", ","), (",", "."), ("'", "."),
+         ("\u202f", ","), ("\u00a0", ","), ("\u2019", ".")]
+    ),
+    unit=st.sampled_from(["", "kW", " kW", "\u00a0KW"]),
+)  # fmt: skip
+def test_number__is_read_as_it_is_written_in_any_country(
+    whole: int, part: str, sign: str, style: tuple[str, str], unit: str
+) -> None:
+    mark, point = style
+    written = _grouped(str(whole), mark) if mark else str(whole)
+    # A mark that stands once, with nothing behind it that could tell, is the decimal one.
+    if mark in {".", ","} and written.count(mark) == 1 and not part:
+        part = "0"
+    written = sign + written + (point + part if part else "")
+    expected = float(f"{sign}{whole}.{part or 0}")
+    assert number(written) == expected
+    assert quantity("kW")(written + unit) == expected
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(
+        st.text(),
+        st.from_regex(r"[-+]?[0-9][0-9., '’]{0,12}(e[-+]?[0-9]{1,3})? ?[kKmM]?[WAVwav]?"),
+        st.integers(),
+        st.floats(),
+        st.booleans(),
+    )
+)
+def test_number__any_value_is_a_finite_number_null_or_a_bad_value(published: Any) -> None:
+    for clean in (number, quantity("kW"), POWER, POWER_IN_W, LATITUDE):
+        try:
+            found = clean(published)
+        except BadValue:
+            continue
+        assert found is None or (type(found) is float and math.isfinite(found))
+
+
+@given(st.floats(0.5, 1500))
+def test_quantity__converts_and_back(power: float) -> None:
+    assert POWER(repr(power)) == POWER(power) == power
+    assert POWER_IN_W(power * 1000) == pytest.approx(min(max(power, 0.5), 1500))
+
+
+@given(st.one_of(st.floats(max_value=0, exclude_max=True), st.floats(1500, exclude_min=True)))
+def test_quantity__outside_of_its_range_is_never_a_value(power: float) -> None:
+    with pytest.raises(BadValue):
+        POWER(power)
 
 
 def test_status__knows_the_nine_of_ocpi() -> None:

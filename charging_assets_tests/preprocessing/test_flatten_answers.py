@@ -84,6 +84,18 @@ def test_flatten__a_time_that_is_none_is_recorded(published: Any) -> None:
     assert one(hour, "flat_status")["observed_at"] is None
 
 
+@pytest.mark.parametrize(
+    "published",
+    ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2100-01-01T00:00:00Z",
+     "9999-12-31T23:59:59Z"],
+)  # fmt: skip
+def test_flatten__a_time_that_no_answer_has_is_recorded(published: str) -> None:
+    hour = flattened((poll(), {"koeln": envelope(station(), at=published)}))
+    assert codes(hour) == [("poll", "/timestamp", "out_of_range")]
+    assert one(hour, "flat_polls")["observed_at"] is None
+    assert one(hour, "flat_status")["status"] == "AVAILABLE"
+
+
 @pytest.mark.fault(
     "Fields that come, go or have another name",
     area="answers",

@@ -229,3 +229,30 @@ def test_flatten__rejects_say_where_and_what() -> None:
         "fragment": '"950"',
     }
     assert one(hour, "flat_stations")["longitude"] == 8.0
+
+
+def test_flatten__implausible_electrical_values_are_null_and_recorded() -> None:
+    fields = {"max_power": 22000, "ampere": "32 V", "voltage": -230}
+    hour = flattened(
+        (poll(), {"koeln": envelope(station("s", [evse("e", [connector(**fields)])]))})
+    )
+    found = one(hour, "flat_connectors")
+    assert (found["max_power_kw"], found["ampere"], found["voltage"]) == (None, None, None)
+    where = "/data/0/evses/0/connectors/0"
+    rejects = {(r["pointer"], r["code"], r["fragment"]) for r in rows(hour, "flat_rejects")}
+    assert rejects == {
+        (f"{where}/max_power", "out_of_range", "22000"),
+        (f"{where}/ampere", "wrong_unit", '"32 V"'),
+        (f"{where}/voltage", "out_of_range", "-230"),
+    }
+    assert one(hour, "flat_polls")["field_rejected_count"] == 3
+
+
+def test_flatten__zero_is_what_a_source_does_not_know() -> None:
+    fields = {"max_power": 0, "ampere": "0", "voltage": 0.0}
+    hour = flattened(
+        (poll(), {"koeln": envelope(station("s", [evse("e", [connector(**fields)])]))})
+    )
+    found = one(hour, "flat_connectors")
+    assert (found["max_power_kw"], found["ampere"], found["voltage"]) == (None, None, None)
+    assert rows(hour, "flat_rejects") == []

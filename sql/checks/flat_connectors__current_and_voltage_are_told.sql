@@ -1,4 +1,4 @@
--- Grain: one row per connector without current, voltage or power above 0.
+-- Grain: one row per connector without a plausible current, voltage or power.
 -- Scope: slots in [:window_start, :window_end).
 SELECT DISTINCT
     feed,
@@ -13,9 +13,5 @@ FROM staging.flat_connectors
 WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
-    AND (
-        COALESCE(ampere, 0) <= 0
-        OR COALESCE(voltage, 0) <= 0
-        OR COALESCE(max_power_kw, 0) <= 0
-    )
+    AND (ampere IS NULL OR voltage IS NULL OR max_power_kw IS NULL)
 ORDER BY feed, place, connector_id;

@@ -17,7 +17,7 @@ WITH connectors AS (
             * CASE
                 WHEN power_type = 'AC_3_PHASE' AND voltage >= 300 THEN 1.7320508
                 WHEN power_type = 'AC_3_PHASE' THEN 3
-                WHEN power_type = 'AC_2_PHASE' THEN 2
+                WHEN power_type LIKE 'AC_2_PHASE%' THEN 2
                 ELSE 1
             END AS DOUBLE PRECISION
         ) / 1000 AS expected_kw
