@@ -87,11 +87,13 @@ FACT_CHARGING_SESSION = Table(
         number("duration_max_s", "the longest that it can have been; null where censored",
                "seconds"),
         number("idle_after_s", "time BLOCKED directly after, within 24 hours", "seconds"),
-        number("max_power_kw", "greatest power of the EVSE's connectors at its start", "kW"),
-        number("energy_min_kwh", "least energy if current flowed all the time (6 A, 230 V): a "
-               "bound, not measured", "kWh"),
-        number("energy_max_kwh", "most energy: a bound, not measured; null where the power or "
-               "the longest duration is", "kWh"),
+        number("max_power_kw", "greatest published power of the EVSE's connectors at its start",
+               "kW"),
+        number("energy_min_kwh", "least energy: always 0, for a status does not show whether "
+               "current flows", "kWh"),
+        number("energy_max_kwh", "most energy, not measured: duration_max_s at the greater of the "
+               "published power and what current and voltage give; null where the longest "
+               "duration is, or the power of a connector", "kWh"),
         Column("rule_version", Type.SMALLINT, "version of the rules that told it", nullable=False),
     ),
     hour_column=None,

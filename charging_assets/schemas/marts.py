@@ -25,7 +25,10 @@ LOCAL_DATE = Column(
 )  # fmt: skip
 DAY_FROM = at("slot_at", "UTC hour in which the local day begins")
 POWER_CLASS = text(
-    "power_class", 16, "ac, dc (below 100 kW), hpc (from 100 kW) or unknown", nullable=False
+    "power_class",
+    16,
+    "ac, dc (below 100 kW, or of no known power), hpc (from 100 kW) or unknown",
+    nullable=False,
 )
 
 STATUS_SECONDS: tuple[Column, ...] = (
@@ -68,7 +71,7 @@ MART_EVSE_HOUR = Table(
         key("station_key", "station at which the EVSE stood at its last poll of the hour",
             nullable=True),
         POWER_CLASS,
-        number("max_power_kw", "greatest power of its connectors", "kW"),
+        number("max_power_kw", "greatest published power of its connectors", "kW"),
         count("poll_count", "good polls that it was seen in", "polls"),
         *STATUS_SECONDS,
         WINDOW_S,

@@ -167,12 +167,14 @@ def test_metrics__a_day_without_polls_has_no_row_and_one_with_a_few_no_shares() 
         ([("AC_3_PHASE", 43), ("DC", 50)], "dc"),
         ([("DC", 99.9)], "dc"),
         ([("DC", 100)], "hpc"),
+        ([("DC", 150_000)], "hpc"),  # in W: dropped; 375 A at 400 V decide
+        ([("AC_3_PHASE", 150_000)], "ac"),
         ([], "unknown"),
     ],
 )
 def test_power_class__is_that_of_the_strongest_direct_current(plugs: Any, expected: str) -> None:
     connectors = [
-        builders.connector(f"c{number}", power_type=kind, max_power=power)
+        builders.connector(f"c{number}", power_type=kind, max_power=power, ampere=375)
         for number, (kind, power) in enumerate(plugs)
     ]
     lake = hours.lake_of({0: [station([evse("e1", connectors=connectors)])]})

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.partitions import Hour
+from charging_assets.schemas import flat
 from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.sql_files import sql
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
@@ -211,11 +213,86 @@ def test_sessions__durations_and_energy_lie_within_their_bounds() -> None:
     assert row["duration_min_s"] < row["duration_s"] < row["duration_max_s"]
     apart = row["duration_max_s"] - row["duration_min_s"]
     assert apart == pytest.approx(1200 + 2 * ELAPSED_MS / 1000)
-    assert row["max_power_kw"] > 0
-    assert row["energy_max_kwh"] == pytest.approx(
-        row["max_power_kw"] * row["duration_max_s"] / 3600
+    assert row["max_power_kw"] == 22
+    # 32 A at 400 V on three phases, rounded up: 22.2 kW.
+    assert row["energy_max_kwh"] == pytest.approx(22.2 * row["duration_max_s"] / 3600)
+    assert row["energy_min_kwh"] == 0
+
+
+def _power_bound(*polls: list[dict[str, Any]]) -> tuple[float | None, float | None]:
+    """The published power and the bound, in kW, of a session over polls of these connectors."""
+    lake = MemoryLake()
+    for number, connectors in enumerate([polls[0], *polls, polls[-1]]):
+        status = "CHARGING" if 0 < number <= len(polls) else "AVAILABLE"
+        hours.put(lake, 10.0 * number, [station([builders.evse("e1", connectors, status=status)])])
+    warehouse = DuckDBWarehouse(None)
+    for hour in hours_archived(lake):
+        hours.load(warehouse, lake, hour)
+    (row,) = warehouse.query("SELECT * FROM warehouse.fact_charging_session").to_pylist()
+    if row["energy_max_kwh"] is None:
+        return row["max_power_kw"], None
+    return row["max_power_kw"], round(row["energy_max_kwh"] / row["duration_max_s"] * 3600, 6)
+
+
+def _connector(
+    power_kw: Any, ampere: Any = None, voltage: Any = None, power_type: Any = "AC_3_PHASE",
+    connector_id: str = "c1",
+) -> dict[str, Any]:  # fmt: skip
+    return builders.connector(
+        connector_id, max_power=power_kw, ampere=ampere, voltage=voltage, power_type=power_type
     )
-    assert 0 < row["energy_min_kwh"] < row["energy_max_kwh"]
+
+
+@pytest.mark.parametrize(
+    ("connectors", "expected"),
+    [
+        ([_connector(22)], (22, 22)),
+        ([_connector(22, 32, 400)], (22, 22.2)),
+        ([_connector(22, 16, 400)], (22, 22)),
+        ([_connector(22000, 32, 230)], (None, 22.1)),  # in W: dropped; 230 V is that of one phase
+        ([_connector(7590, 32, 230, "AC_1_PHASE")], (None, 7.4)),
+        ([_connector(22000)], (None, None)),
+        ([_connector(0, 0, 0)], (None, None)),
+        ([_connector("150,0", 375, 400, "DC")], (150, 150)),
+        ([_connector(150, 500, 1000, "DC")], (150, 500)),
+        ([_connector(1000, 3000, 1250, "DC")], (1000, 1500)),
+        ([_connector(3, 8, 400)], (3, 5.6)),
+        ([_connector(3, 16, 230, "AC_1_PHASE")], (3, 3.7)),
+        ([_connector(3, 16, 230, "AC_2_PHASE_SPLIT")], (3, 7.4)),
+        ([_connector(None, 32, 230, None)], (None, 22.1)),
+        ([_connector(None, 32, 12, "AC_1_PHASE")], (None, None)),  # a voltage of none
+        ([_connector(11, 32, 400), _connector(50, connector_id="c2")], (50, 50)),
+        ([_connector(11, 32, 400), _connector(150000, connector_id="c2")], (11, None)),
+    ],
+)
+def test_sessions__energy_is_bounded_by_the_greatest_plausible_power(
+    connectors: list[dict[str, Any]], expected: tuple[Any, Any]
+) -> None:
+    assert _power_bound(connectors, connectors) == expected
+
+
+def test_sessions__energy_knows_the_same_plausible_power_as_the_schema() -> None:
+    (power,) = [column for column in flat.CONNECTOR_ATTRIBUTES if column.name == "max_power_kw"]
+    text = sql("facts/fact_charging_session")
+    assert f"electric_kw >= {power.minimum:g} " in text
+    assert f"LEAST(electric_kw, {power.maximum:g})" in text
+
+
+def test_sessions__energy_is_bounded_by_every_power_that_the_session_had() -> None:
+    assert _power_bound([_connector(11)], [_connector(22)]) == (11, 22)
+    assert _power_bound([_connector(11)], [_connector(22000)]) == (11, None)
+
+
+@pytest.mark.parametrize("at", ["2000-01-01T00:00:00Z", "2099-12-31T00:00:00Z"])
+def test_sessions__a_source_that_errs_about_the_time_moves_no_bound(at: str) -> None:
+    lake = MemoryLake()
+    for number, status in enumerate(("AVAILABLE", "CHARGING", "AVAILABLE")):
+        body = builders.envelope(station([evse("e1", status)]), at=at)
+        builders.archived(lake, builders.poll(10.0 * number), {"koeln": body})
+    warehouse = DuckDBWarehouse(None)
+    hours.load(warehouse, lake)
+    (row,) = hours.rows(warehouse, FOUND)
+    assert row[2:6] == (0, 10, 10, 20)
 
 
 @pytest.mark.slow

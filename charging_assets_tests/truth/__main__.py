@@ -47,6 +47,7 @@ def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[s
     shares = score.occupancy(warehouse, truth, unpolled)
     found = score.sessions(warehouse, truth, unpolled)
     bounds = score.bounds(warehouse, truth)
+    energy = score.energy(warehouse, truth)
     gaps = score.gaps(warehouse, unpolled)
     met = {
         **{
@@ -57,6 +58,7 @@ def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[s
         "sessions": abs(found.share - found.expected) <= SESSIONS_WITHIN,
         "sessions with surplus": abs(found.share_with_surplus - found.expected) <= SESSIONS_WITHIN,
         "bounds": bool(bounds.starts and bounds.ends) and not bounds.wrong,
+        "energy": bool(energy.bounded) and not energy.wrong,
         "gaps": not gaps.told,
     }
     return {
@@ -85,6 +87,11 @@ def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[s
             "ends": bounds.ends,
             "wrong": len(bounds.wrong),
             "sample": bounds.wrong[:5],
+        },
+        "energy": {
+            "bounded": energy.bounded,
+            "wrong": len(energy.wrong),
+            "sample": energy.wrong[:5],
         },
         "gaps": {"days": gaps.days, "rows": gaps.rows, "with a share": gaps.told},
         "met": all(met.values()),

@@ -1,4 +1,4 @@
-"""The score: occupancy, sessions and their bounds, against the truth.
+"""The score: occupancy, sessions, their bounds and their energy, against the truth.
 
 Belongs here: comparison alone. Reads the warehouse by SQL and the truth from the simulator, and
 imports nothing of modelling, so that an error there cannot hide itself here.
@@ -77,6 +77,14 @@ class Bounds:
 
     starts: int
     ends: int
+    wrong: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Sessions with a greatest energy, and those with a true one outside of their bounds."""
+
+    bounded: int
     wrong: tuple[Mapping[str, Any], ...]
 
 
@@ -199,6 +207,22 @@ def bounds(warehouse: Warehouse, truth: Truth) -> Bounds:
     return Bounds(starts, ends, tuple(wrong))
 
 
+def energy(warehouse: Warehouse, truth: Truth) -> Energy:
+    """The least and the greatest energy of every session, against what was charged over it."""
+    bounded, wrong = 0, []
+    by_evse = _by_evse(truth.sessions)
+    for uid, rows in _told(warehouse).items():
+        for row in rows:
+            if not truth.start + MARGIN <= row["started_before"] < truth.end - MARGIN:
+                continue
+            charged = sum(s.energy_kwh for s in by_evse.get(uid, ()) if _touches(row, [s]))
+            least, most = row["energy_min_kwh"], row["energy_max_kwh"]
+            bounded += most is not None
+            if (least is not None and charged < least) or (most is not None and charged > most):
+                wrong.append({**row, "charged": charged})
+    return Energy(bounded, tuple(wrong))
+
+
 def gaps(warehouse: Warehouse, unpolled: Sequence[Span], zone: str = "Europe/Berlin") -> Gaps:
     """What the marts say of local days of which more than a fifth lies in gaps."""
     days = rows = told = 0
@@ -236,7 +260,8 @@ def _next(day: datetime) -> datetime:
 def _told(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in warehouse.query(
-        "SELECT evse_uid, started_after, started_before, ended_after, ended_before "
+        "SELECT evse_uid, started_after, started_before, ended_after, ended_before, "
+        "energy_min_kwh, energy_max_kwh "
         "FROM warehouse.fact_charging_session ORDER BY started_before"
     ).to_pylist():
         rows[row["evse_uid"]].append({name: _aware(value) for name, value in row.items()})

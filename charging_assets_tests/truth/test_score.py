@@ -26,6 +26,7 @@ def test_scored__of_three_days__holds(warehouse: DuckDBWarehouse) -> None:
     result = scored(WEEKS, warehouse, sampling_errors=4)
     assert result["missed"] == []
     assert result["sessions"]["true"] > 50
+    assert result["energy"]["bounded"] > 50
     assert result["gaps"]["days"] == 1
     assert result["gaps"]["rows"] > 50
 
@@ -36,9 +37,10 @@ def test_scored__of_a_warehouse_that_errs__says_in_what(warehouse: DuckDBWarehou
         "SET charging_s = charging_s + 200, available_s = available_s - 200",
         "UPDATE warehouse.fact_charging_session SET started_after = started_before "
         "WHERE NOT is_start_censored",
+        "UPDATE warehouse.fact_charging_session SET energy_max_kwh = energy_max_kwh / 3",
         "UPDATE mart.mart_city_day SET occupancy = 0",
         "DELETE FROM warehouse.fact_charging_session WHERE evse_key % 10 < 2",
     )
     warehouse.execute(*((statement, {}) for statement in wrong))
     missed = scored(WEEKS, warehouse, sampling_errors=4)["missed"]
-    assert {"occupancy all", "sessions", "bounds", "gaps"} <= set(missed)
+    assert {"occupancy all", "sessions", "bounds", "energy", "gaps"} <= set(missed)

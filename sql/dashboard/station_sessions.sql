@@ -17,7 +17,6 @@ SELECT
     sessions.duration_s,
     sessions.duration_max_s,
     sessions.idle_after_s,
-    sessions.energy_min_kwh,
     sessions.energy_max_kwh,
     sessions.max_power_kw,
     sessions.is_start_censored,

@@ -6,17 +6,42 @@
 -- hour, from the first of them by name.
 -- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
 -- of BLOCKED stand for, in runs that begin within a day of the first.
+-- Polls without the time of their request are imported; the source's own time is theirs where it
+-- is within a quarter of an hour of the slot, else the slot.
+-- Energy is at least 0, for a full car goes on saying CHARGING, and at most the power bound for the
+-- longest duration. The power bound of a connector is the greater of its published power and what
+-- current and voltage give, rounded up to a tenth of a kW as ratings are (16 A x 230 V is 3.7) and
+-- at most 1,500 kW: one phase gives A x V; three give A x V x 1.732, or A x V x 3 where V is that
+-- of one phase. An unknown power type counts as three phases. The bound of an EVSE is the greatest
+-- of its connectors over the session, and unknown if that of one is.
 -- Scope: the EVSEs in touched_evse, sessions whose first slot is in [:starts_from, :starts_to).
-WITH standing AS (
+WITH good_polls AS (
     SELECT
         feed,
         place,
         slot_at,
         cadence_s,
-        COALESCE(requested_at, observed_at, slot_at) AS asked_at,
-        DATEADD(
-            'millisecond', COALESCE(elapsed_ms, 0), COALESCE(requested_at, observed_at, slot_at)
-        ) AS answered_at,
+        elapsed_ms,
+        COALESCE(
+            requested_at,
+            CASE WHEN ABS(DATEDIFF('second', slot_at, observed_at)) <= 900 THEN observed_at END,
+            slot_at
+        ) AS asked_at
+    FROM warehouse.fact_poll
+    WHERE
+        outcome = 'ok'
+        AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
+        AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
+),
+
+standing AS (
+    SELECT
+        feed,
+        place,
+        slot_at,
+        cadence_s,
+        asked_at,
+        DATEADD('millisecond', COALESCE(elapsed_ms, 0), asked_at) AS answered_at,
         ROW_NUMBER() OVER (PARTITION BY feed, place ORDER BY slot_at) AS ordinal,
         LEAST(
             cadence_s,
@@ -29,11 +54,7 @@ WITH standing AS (
                 cadence_s
             )
         ) AS stands_s
-    FROM warehouse.fact_poll
-    WHERE
-        outcome = 'ok'
-        AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
-        AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
+    FROM good_polls
 ),
 
 polls AS (
@@ -235,24 +256,62 @@ bounds AS (
         AND slot_at < :starts_to
 ),
 
-power AS (
+connectors AS (
     SELECT
         bounds.evse_key,
         bounds.slot_at,
-        MAX(connectors.max_power_kw) AS max_power_kw
+        dims.max_power_kw,
+        dims.valid_from <= bounds.slot_at AS is_at_start,
+        CAST(
+            CEIL(
+                CAST(
+                    dims.ampere * dims.voltage
+                    * CASE
+                        WHEN dims.power_type IN ('AC_1_PHASE', 'DC') THEN 1
+                        WHEN dims.power_type LIKE 'AC_2_PHASE%' THEN 2
+                        WHEN dims.voltage >= 300 THEN 1.732051
+                        ELSE 3
+                    END AS DOUBLE PRECISION
+                ) / 100
+            ) AS DOUBLE PRECISION
+        ) / 10 AS electric_kw
     FROM bounds
-    INNER JOIN warehouse.dim_connector AS connectors
+    INNER JOIN warehouse.dim_connector AS dims
         ON
-            bounds.evse_key = connectors.evse_key
-            AND bounds.slot_at >= connectors.valid_from
-            AND bounds.slot_at < COALESCE(connectors.valid_to, TIMESTAMP '9999-12-31')
-    GROUP BY bounds.evse_key, bounds.slot_at
+            bounds.evse_key = dims.evse_key
+            AND bounds.last_slot_at >= dims.valid_from
+            AND bounds.slot_at < COALESCE(dims.valid_to, TIMESTAMP '9999-12-31')
+),
+
+connector_bounds AS (
+    SELECT
+        evse_key,
+        slot_at,
+        CASE WHEN is_at_start THEN max_power_kw END AS max_power_kw,
+        -- Below 0.5 kW current and voltage are wrong, not a bound.
+        CASE
+            WHEN electric_kw >= 0.5 AND electric_kw > COALESCE(max_power_kw, 0)
+                THEN LEAST(electric_kw, 1500)
+            ELSE max_power_kw
+        END AS power_bound_kw
+    FROM connectors
+),
+
+power AS (
+    SELECT
+        evse_key,
+        slot_at,
+        MAX(max_power_kw) AS max_power_kw,
+        CASE WHEN COUNT(power_bound_kw) = COUNT(*) THEN MAX(power_bound_kw) END AS power_bound_kw
+    FROM connector_bounds
+    GROUP BY evse_key, slot_at
 ),
 
 measured AS (
     SELECT
         bounds.*,
         power.max_power_kw,
+        power.power_bound_kw,
         DATEADD(
             'millisecond',
             CAST(
@@ -282,14 +341,6 @@ measured AS (
         ON
             bounds.evse_key = power.evse_key
             AND bounds.slot_at = power.slot_at
-),
-
-in_hours AS (
-    SELECT
-        measured.*,
-        CAST(duration_min_s AS DOUBLE PRECISION) / 3600 AS duration_min_h,
-        CAST(duration_max_s AS DOUBLE PRECISION) / 3600 AS duration_max_h
-    FROM measured
 )
 
 SELECT
@@ -321,9 +372,7 @@ SELECT
             )
     END AS idle_after_s,
     max_power_kw,
-    LEAST(
-        1.38 * duration_min_h, COALESCE(max_power_kw * duration_max_h, 1.38 * duration_min_h)
-    ) AS energy_min_kwh,
-    max_power_kw * duration_max_h AS energy_max_kwh,
-    CAST(2 AS SMALLINT) AS rule_version
-FROM in_hours;
+    CAST(0 AS DOUBLE PRECISION) AS energy_min_kwh,
+    CAST(power_bound_kw * duration_max_s AS DOUBLE PRECISION) / 3600 AS energy_max_kwh,
+    CAST(3 AS SMALLINT) AS rule_version
+FROM measured;

@@ -133,7 +133,12 @@ power AS (
         MAX(connectors.max_power_kw) AS max_power_kw,
         MAX(
             CASE
-                WHEN connectors.power_type = 'DC' AND connectors.max_power_kw >= 100 THEN 3
+                WHEN
+                    connectors.power_type = 'DC'
+                    AND COALESCE(
+                        connectors.max_power_kw * 1000, connectors.ampere * connectors.voltage
+                    ) >= 100000
+                    THEN 3
                 WHEN connectors.power_type = 'DC' THEN 2
                 WHEN connectors.power_type IS NOT NULL THEN 1
                 ELSE 0

@@ -66,7 +66,6 @@ def sessions_table(asked: Asked, sessions: list[Row], names: dict[int, str], abo
             columns.duration(asked, "duration_max_s"),
             columns.duration(asked, "idle_after_s"),
             columns.decimal(asked, "max_power_kw"),
-            columns.decimal(asked, "energy_min_kwh"),
             columns.decimal(asked, "energy_max_kwh"),
             columns.text(asked, "remark"),
         ],
