@@ -283,11 +283,17 @@ def test_sessions__energy_is_bounded_by_every_power_that_the_session_had() -> No
     assert _power_bound([_connector(11)], [_connector(22000)]) == (11, None)
 
 
-@pytest.mark.parametrize("at", ["2000-01-01T00:00:00Z", "2099-12-31T00:00:00Z"])
-def test_sessions__a_source_that_errs_about_the_time_moves_no_bound(at: str) -> None:
+@pytest.mark.parametrize("wrong", [(0,), (1,), (2,), (0, 1, 2)])
+@pytest.mark.parametrize(
+    "at", ["2000-01-01T00:00:00Z", "2022-01-11T21:00:00Z", "2099-12-31T00:00Z"]
+)
+def test_sessions__a_source_that_errs_about_the_time_moves_no_bound(
+    at: str, wrong: tuple[int, ...]
+) -> None:
     lake = MemoryLake()
     for number, status in enumerate(("AVAILABLE", "CHARGING", "AVAILABLE")):
-        body = builders.envelope(station([evse("e1", status)]), at=at)
+        published = at if number in wrong else f"2022-01-11T20:{number}0:00Z"
+        body = builders.envelope(station([evse("e1", status)]), at=published)
         builders.archived(lake, builders.poll(10.0 * number), {"koeln": body})
     warehouse = DuckDBWarehouse(None)
     hours.load(warehouse, lake)
