@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import heapq
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
 
+from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity
 from charging_assets.acquisition.raw_objects import (
     RAW,
     SUFFIX,
@@ -80,9 +81,19 @@ def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
     )
 
 
-def digest(keys: Iterable[str]) -> str:
-    """What an hour's archive is: keys carry their content's hash, so their hash is the hour's."""
-    return hashlib.sha256("\n".join(sorted(keys)).encode()).hexdigest()[:16]
+def digest(keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDENTITIES) -> str:
+    """What an hour's archive is: keys carry their content's hash, so their hash is the hour's.
+
+    With `identities`, what its flat files are made from: identities of the hour's feeds that
+    differ from the default are part of it, since entity keys depend on them.
+    """
+    parts = sorted(keys)
+    feeds = {key.removeprefix(f"{RAW}feed=").split("/", 1)[0] for key in parts}
+    parts += [
+        f"{feed} network={identities[feed].network} ids_within={identities[feed].ids_within}"
+        for feed in sorted(feeds & identities.keys())
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def read(lake: Lake, key: str) -> Iterator[Answer]:

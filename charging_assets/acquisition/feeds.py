@@ -37,6 +37,8 @@ class Feed:
 
     `place_timeout_s` bounds one place, retries included; `poll_budget_s` the whole poll, which
     must be over before the next one is due. `max_body_bytes` counts a body after decompression.
+    `network` names whose ids the feed publishes (None: the feed's own name) and `ids_within` where
+    an id is unique (None: as its kind states); both go into entity keys (`identities`).
     """
 
     name: str
@@ -54,9 +56,14 @@ class Feed:
     attempts: int = 3
     enabled: bool = True
     user_agent: str = f"charging_assets/{__version__}"
+    network: str | None = None
+    ids_within: str | None = None
 
     def __post_init__(self) -> None:
-        for setting, rule in (("name", names.FEED), ("kind", names.KIND)):
+        named = {"name": names.FEED, "kind": names.KIND}
+        if self.network is not None:
+            named["network"] = names.NETWORK
+        for setting, rule in named.items():
             if problem := rule.problem(value := getattr(self, setting)):
                 raise _refusal(self.name, setting, value, f"a feed's {setting}: {problem}")
         for setting, (is_valid, remedy) in _RULES.items():
@@ -87,15 +94,22 @@ def load_feeds(path: Path | None = None) -> dict[str, Feed]:
     Without a path, the file is the one that `CHARGING_FEEDS` names, if any. FeedError names the
     file, the feed and the setting that is wrong.
     """
-    named = os.environ.get("CHARGING_FEEDS", "").strip()
-    own = path or (Path(named) if named else None)
+    own = path or user_file()
     tables = _read(_PACKAGED)
     changes = _read(own.expanduser()) if own else {}
     try:
         merged = {name: _merged(tables.get(name, {}), changes[name]) for name in changes}
-        return {name: _feed(name, table) for name, table in {**tables, **merged}.items()}
+        feeds = {name: _feed(name, table) for name, table in {**tables, **merged}.items()}
+        _refuse_shared_networks(feeds)
+        return feeds
     except FeedError as error:
         raise FeedError(f"{own or _PACKAGED}: {error}") from error
+
+
+def user_file() -> Path | None:
+    """The feeds file that `CHARGING_FEEDS` names, if any."""
+    named = os.environ.get("CHARGING_FEEDS", "").strip()
+    return Path(named).expanduser() if named else None
 
 
 def is_loopback(host: str | None) -> bool:
@@ -173,6 +187,11 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda v: _is_text(v, r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?"),
         "use up to 256 characters of ASCII, without spaces at its ends",
     ),
+    "ids_within": (
+        lambda v: v is None or v in kinds.SCOPES,
+        'give "network", "place" (an id of one place may stand for something else in another) or '
+        '"parent" (an EVSE\'s id may stand for something else at another station)',
+    ),
 }
 
 # TOML has no durations, so the file says in seconds what Python holds as a timedelta.
@@ -204,6 +223,20 @@ def _read(path: Path) -> dict[str, Any]:
         found = ", ".join(map(repr, content)) or "a value for 'feeds'"
         raise FeedError(f"{path}: {found}: put all settings in tables named [feeds.<name>]")
     return feeds
+
+
+def _refuse_shared_networks(feeds: Mapping[str, Feed]) -> None:
+    """Two feeds that publish the same EVSEs would each state what they are and do."""
+    by_network: dict[str, str] = {}
+    for name, feed in feeds.items():
+        other = by_network.setdefault(feed.network or name, name)
+        if other != name:
+            remedy = (
+                f"feed {other!r} has this network; a network has one feed, so give another, or "
+                f"take one of the two feeds out"
+            )
+            owner = name if feed.network else other
+            raise _refusal(owner, "network", feeds[owner].network, remedy)
 
 
 def _merged(packaged: dict[str, Any], own: object) -> object:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from charging_assets.acquisition.archive import digest, read_places
+from charging_assets.acquisition.identities import configured_identities
 from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.partitions import Hour
 from charging_assets.preprocessing.flatten import flatten
@@ -69,12 +70,13 @@ def _current(lake: Lake, hour: Hour, keys: Sequence[str]) -> list[FlatFile] | No
         files = [open_flat(lake, table, hour) for table in FLAT_TABLES]
     except StaleFlatFile:
         return None
-    wanted = {(digest(keys), flat_version())}
+    wanted = {(digest(keys, configured_identities()), flat_version())}
     return files if {(file.archive_digest, file.code_version) for file in files} == wanted else None
 
 
 def _made(lake: Lake, hour: Hour, keys: Sequence[str]) -> list[FlatFile]:
-    rows = flatten(read_places(lake, keys))
+    identities = configured_identities()
+    rows = flatten(read_places(lake, keys), identities)
     broken = [told for table in FLAT_TABLES for told in violations(table, rows[table.name])]
     if broken:
         raise StaleFlatFile(f"the flat tables of {hour} break their schema: {'; '.join(broken)}")
@@ -84,7 +86,7 @@ def _made(lake: Lake, hour: Hour, keys: Sequence[str]) -> list[FlatFile]:
             table,
             hour,
             rows[table.name],
-            archive_digest=digest(keys),
+            archive_digest=digest(keys, identities),
             code_version=flat_version(),
         )
         for table in FLAT_TABLES

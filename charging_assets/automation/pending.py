@@ -19,6 +19,7 @@ from functools import cache
 
 from charging_assets.acquisition.archive import digest
 from charging_assets.acquisition.hour import hours_known
+from charging_assets.acquisition.identities import configured_identities
 from charging_assets.modelling import marts, plans
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ASSET as STAGED
@@ -119,8 +120,11 @@ def staleness(lake: Lake, warehouse: Warehouse) -> Staleness:
     except NoWarehouse:
         ledger, counts = {}, {}
     stale: dict[str, set[Hour]] = {asset: set() for asset in expected_versions()}
+    identities = configured_identities()
     for hour, keys in known.items():
-        for asset, _ in _reasons(hour, digest(keys), expected_versions(), ledger, counts):
+        for asset, _ in _reasons(
+            hour, digest(keys, identities), expected_versions(), ledger, counts
+        ):
             stale[asset].add(hour)
         # What is derived from an hour that will be staged anew is of another staging then.
         if hour in stale[STAGED]:
@@ -143,10 +147,12 @@ def _compared(
 ) -> list[Pending]:
     versions = expected_versions()
     code = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:8]
+    identities = configured_identities()
+    digests = {hour: digest(keys, identities) for hour, keys in known.items()}
     return [
-        Pending(hour, reason, f"{digest(keys)}#{code}")
-        for hour, keys in known.items()
-        if (reason := _reason(hour, digest(keys), versions, ledger, counts))
+        Pending(hour, reason, f"{archive_digest}#{code}")
+        for hour, archive_digest in digests.items()
+        if (reason := _reason(hour, archive_digest, versions, ledger, counts))
     ]
 
 
@@ -175,7 +181,7 @@ def _reasons(
         if row is None:
             yield asset, f"{asset} is not loaded"
         elif row.archive_digest != archive_digest:
-            yield asset, f"{asset} was made from another archive of the hour"
+            yield asset, f"{asset} was made from other polls, or with other identity settings"
         elif row.code_version != version:
             yield asset, f"{asset} was made by other code"
         # A load that was cut off after staging: what is derived is still of the flat files before.

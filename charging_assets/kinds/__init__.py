@@ -45,6 +45,10 @@ class Envelope:
     unknown: Sequence[str] = ()
 
 
+# Where an id is unique: in all of a network, in one place's answers, in the record that holds it.
+SCOPES = ("network", "place", "parent")
+
+
 @dataclass(frozen=True)
 class RecordMap:
     """Which published field is which column, for one entity.
@@ -53,12 +57,14 @@ class RecordMap:
     path, `max_electric_power[W]`, is the one that numbers are published in where that is not the
     column's; they are converted. `children` is the field with the entity's parts (a station's
     EVSEs). `ignored` are fields known and left out on purpose. Whatever else is published goes to
-    `extra`.
+    `extra`. `within` is where an id is unique,
+    one of `SCOPES`; a connector's id always is within its EVSE, whatever its map states.
     """
 
     columns: Mapping[str, str]
     children: str | None = None
     ignored: frozenset[str] = frozenset()
+    within: str = "network"
 
     @cached_property
     def paths(self) -> dict[str, str]:
@@ -111,6 +117,13 @@ def kind(name: str) -> Kind:
         if deep:
             raise ValueError(f"feed kind {name!r}: paths of over two names are not read: {deep}")
         _check_units(name, record_map)
+    for part, allowed in (("STATION", SCOPES[:2]), ("EVSE", SCOPES), ("CONNECTOR", SCOPES)):
+        within = getattr(found, part).within
+        if within not in allowed:
+            raise ValueError(
+                f"feed kind {name!r}: {part}.within cannot be {within!r}: "
+                f"give one of {', '.join(allowed)}"
+            )
     return found
 
 

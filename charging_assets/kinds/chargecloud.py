@@ -75,6 +75,7 @@ CONNECTOR = RecordMap(
         "tariff_id": "tariff_id",
         "status": "status",
     },
+    within="parent",
 )
 
 _KNOWN = {"data", "status_code", "status_message", "timestamp"}

@@ -12,8 +12,9 @@ from typing import Any
 import dagster as dg
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.archive import read_places
+from charging_assets.acquisition.archive import digest, read_places
 from charging_assets.acquisition.hour import HourArchive
+from charging_assets.acquisition.identities import configured_identities
 from charging_assets.partitions import backfill_policy, hourly_partitions
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations
@@ -73,9 +74,9 @@ def flat_tables(
     lake: dg.ResourceParam[Lake],
 ) -> Iterator[dg.Output[dict[str, FlatRows]]]:
     """The hour's answers, cleaned into flat tables; what is bad is set aside with its reason."""
-    flat_hours = {}
+    flat_hours, identities = {}, configured_identities()
     for number, (key, found) in enumerate(raw_api_snapshots.items(), 1):
-        flat_hours[key] = flatten(read_places(lake, found.keys))
+        flat_hours[key] = flatten(read_places(lake, found.keys), identities)
         if len(raw_api_snapshots) > 1:
             context.log.info(f"{key} is flat, {number} of {len(raw_api_snapshots)} hours")
     for table in FLAT_TABLES:
@@ -83,7 +84,11 @@ def flat_tables(
             for key, flat_hour in flat_hours.items():
                 context.add_asset_metadata(_summary(table.name, flat_hour), table.name, key)
             rows = {
-                key: FlatRows(flat_hour[table.name], raw_api_snapshots[key].digest, flat_version())
+                key: FlatRows(
+                    flat_hour[table.name],
+                    digest(raw_api_snapshots[key].keys, identities),
+                    flat_version(),
+                )
                 for key, flat_hour in flat_hours.items()
             }
             yield dg.Output(rows, table.name)

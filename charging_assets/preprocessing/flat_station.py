@@ -26,12 +26,18 @@ class Status(NamedTuple):
 
 @dataclass
 class FlatStation:
-    """What one station record came to. Counts are of records in, whatever became of them."""
+    """What one station record came to. Counts are of records in, whatever became of them.
+
+    `evse_pointers` state where each EVSE stands in the record, `connector_sources` the same of each
+    connector, and its status.
+    """
 
     station: State | None = None
     evses: list[State] = field(default_factory=list)
     connectors: list[State] = field(default_factory=list)
     statuses: list[Status] = field(default_factory=list)
+    evse_pointers: list[str] = field(default_factory=list)
+    connector_sources: list[tuple[str, str | None]] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     shapes: set[frozenset[str]] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)

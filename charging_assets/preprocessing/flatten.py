@@ -10,7 +10,7 @@ not read again: nearly all of them are, so that an hour costs little more than o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -21,6 +21,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from charging_assets import names
+from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity, identity_of
 from charging_assets.acquisition.raw_objects import Answer, Poll
 from charging_assets.kinds import Envelope, Kind, kind
 from charging_assets.partitions import naive
@@ -28,11 +29,12 @@ from charging_assets.preprocessing import collector
 from charging_assets.preprocessing.answers import Opened, published_time, that_counts
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
+from charging_assets.preprocessing.duplicates import NONE, Losers, duplicates
 from charging_assets.preprocessing.flat_station import FlatStation, repeats_a_key
 from charging_assets.preprocessing.identity import names_hash
 from charging_assets.preprocessing.rejects import Rejection, cut
 from charging_assets.preprocessing.states import merged
-from charging_assets.preprocessing.stations import Seen, StationReader
+from charging_assets.preprocessing.stations import StationReader
 from charging_assets.schemas import flat
 
 GAP_CADENCES = 2.5
@@ -52,13 +54,17 @@ class FlatHour:
         return self.tables[name]
 
 
-def flatten(places: Places) -> FlatHour:
-    """The flat tables of an hour's answers: a pure function, the same bytes for the same input."""
+def flatten(places: Places, identities: Mapping[str, FeedIdentity] = NO_IDENTITIES) -> FlatHour:
+    """The flat tables of an hour's answers: a pure function, the same bytes for the same input.
+
+    `identities` are those of feeds whose entity keys are not made in the default way.
+    """
     rows = {table.name: Rows(table) for table in flat.FLAT_TABLES}
     with collector.paused():
-        for feed, _place, answers in places:
+        for feed, place, answers in places:
             name = answers[0].poll.kind
-            _PlaceHour(_reader(feed, name), kind(name), rows).read(_with_names_that_fit(answers))
+            reader = _reader(identity_of(feed, identities), name)
+            _PlaceHour(reader, place, kind(name), rows).read(_with_names_that_fit(answers))
         return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
 
 
@@ -67,9 +73,10 @@ class _PlaceHour:
     """One place's hour. `records` holds each distinct record with the slots that it came in."""
 
     reader: StationReader
+    place: str
     kind: Kind
     rows: dict[str, Rows]
-    records: dict[bytes, _Record] = field(default_factory=dict)
+    records: dict[tuple[bytes, Losers], _Record] = field(default_factory=dict)
     before: tuple[Sequence[bytes], list[_Record]] = field(default=((), []))
     ordinal: int = 0
     last_good: datetime | None = None
@@ -100,20 +107,25 @@ class _PlaceHour:
 
     def _stations(self, envelope: Envelope, slot_at: datetime) -> list[FlatStation]:
         records, has_new_keys = self._known(envelope.stations)
-        stations = [record[0] for record in records]
-        if has_new_keys and repeats_a_key(stations):
+        self.before = (envelope.stations, records)
+        if has_new_keys and repeats_a_key([record[0] for record in records]):
+            # Which record counts depends on statuses too, so the next answer is looked at anew.
             self.before = ((), [])
-            seen = Seen()
-            stations = [self.reader.read(fragment, seen) for fragment in envelope.stations]
-            for index, station in enumerate(stations):
-                self.records[b"%d of %s" % (index, slot_at.isoformat().encode())] = (
-                    station, [slot_at],
-                )  # fmt: skip
-            return stations
+            records = self._without_duplicates(envelope.stations, records)
         for _, slots in records:
             slots.append(slot_at)
-        self.before = (envelope.stations, records)
-        return stations
+        return [record[0] for record in records]
+
+    def _without_duplicates(
+        self, fragments: Sequence[bytes], records: list[_Record]
+    ) -> list[_Record]:
+        """The records, those that hold duplicates read again without them."""
+        stations = [record[0] for record in records]
+        losers = duplicates(stations, fragments, self.reader.evses, self.reader.connectors)
+        return [
+            self._record(fragment, of_record) if of_record else record
+            for fragment, of_record, record in zip(fragments, losers, records, strict=True)
+        ]
 
     def _known(self, fragments: Sequence[bytes]) -> tuple[list[_Record], bool]:
         """The records of an answer, and whether their keys are others than those before.
@@ -131,10 +143,15 @@ class _PlaceHour:
                 records[index] = found
         return records, has_new_keys
 
-    def _record(self, fragment: bytes) -> _Record:
-        known = self.records.get(fragment)
+    def _record(self, fragment: bytes, losers: Losers = NONE) -> _Record:
+        known = self.records.get((fragment, losers))
         if known is None:
-            known = self.records[fragment] = (self.reader.read_alone(fragment), [])
+            station = (
+                self.reader.read(fragment, self.place, losers)
+                if losers
+                else self.reader.read_alone(fragment, self.place)
+            )
+            known = self.records[fragment, losers] = (station, [])
         return known
 
     def _count_poll(self, poll: Poll) -> None:
@@ -281,6 +298,6 @@ def _fingerprint(shapes: frozenset[frozenset[str]]) -> int:
 
 
 @lru_cache(maxsize=16)
-def _reader(feed: str, kind_name: str) -> StationReader:
+def _reader(identity: FeedIdentity, kind_name: str) -> StationReader:
     """Kept from hour to hour: what it remembers of one hour is nearly all of the next."""
-    return StationReader(feed, kind(kind_name))
+    return StationReader(identity, kind(kind_name))

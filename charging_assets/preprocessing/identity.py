@@ -12,11 +12,35 @@ from typing import Any
 
 import msgspec
 
+from charging_assets.kinds import Kind
+
 
 @lru_cache(maxsize=32_768)
-def entity_key(feed: str, entity: str, published_id: str) -> int:
-    """The key of an entity: a hash of its feed, what it is, and its id as published."""
-    return _hash("\x1f".join((feed, entity, published_id)).encode())
+def entity_key(network: str, entity: str, *ids: str) -> int:
+    """The key of an entity: a hash of its network, what it is, and the ids that identify it.
+
+    Each part is hashed as a netstring (`5:koeln,`: the length in bytes of UTF-8, a colon, the text,
+    a comma), so that no two lists of parts are hashed alike, whatever characters ids are made of.
+    `ids` are ids as the id columns hold them: white space trimmed and collapsed, a number as its
+    digits, upper and lower case apart.
+    """
+    encoded = [part.encode() for part in (network, entity, *ids)]
+    return _hash(b"".join([b"%d:%b," % (len(part), part) for part in encoded]))
+
+
+def scopes(kind: Kind, ids_within: str | None) -> tuple[str, str]:
+    """Where ids of stations and of EVSEs are unique, by the kind and a feed's own setting.
+
+    A feed whose EVSE ids are unique at their station only is not widened by "place".
+    """
+    station, evse = kind.STATION.within, kind.EVSE.within
+    if ids_within == "parent":
+        return station, "parent"
+    if ids_within == "place":
+        return "place", evse if evse == "parent" else "place"
+    if ids_within == "network":
+        return "network", "network"
+    return station, evse
 
 
 def attribute_hash(attributes: dict[str, Any]) -> int:

@@ -1,57 +1,63 @@
 """One station record to rows: the station, its EVSEs, their connectors and their status.
 
-Belongs here: how entities hang together, keys, duplicates, what a rejected record takes with it.
-Does not belong here: polls, hours, tables.
+Belongs here: how entities hang together, keys, what a rejected record takes with it. Does not
+belong here: which of two records of one key counts (`duplicates`), polls, hours, tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.kinds import BadBody, Kind, tolerant
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.contents import KEEP, Content, ContentReader
+from charging_assets.preprocessing.duplicates import NONE as NO_LOSERS
+from charging_assets.preprocessing.duplicates import Losers
 from charging_assets.preprocessing.flat_station import FlatStation, Status
-from charging_assets.preprocessing.identity import attribute_hash, entity_key
+from charging_assets.preprocessing.identity import attribute_hash, entity_key, scopes
 from charging_assets.preprocessing.rejects import rejection
 from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
 
 
-@dataclass
-class Seen:
-    """The keys met so far in one answer: a second record of a key is a duplicate."""
+class _Above(NamedTuple):
+    """The entity that a record belongs to; `ids` come before the record's own id in its key."""
 
-    stations: set[int] = field(default_factory=set)
-    evses: set[int] = field(default_factory=set)
-    connectors: set[int] = field(default_factory=set)
+    key: int
+    id: str
+    ids: tuple[str, ...]
 
 
 class StationReader:
     """Reads station records of one feed."""
 
-    def __init__(self, feed: str, kind: Kind) -> None:
-        self.feed = feed
+    def __init__(self, identity: FeedIdentity, kind: Kind) -> None:
+        self._network = identity.network
+        self._station_within, self._evse_within = scopes(kind, identity.ids_within)
         self._kind = kind
-        self._evses = kind.STATION.children or "evses"
-        self._connectors = kind.EVSE.children or "connectors"
-        evse_level = f"/*/{self._evses}/*"
-        connector_level = f"{evse_level}/{self._connectors}/*"
+        self.evses = kind.STATION.children or "evses"
+        self.connectors = kind.EVSE.children or "connectors"
+        evse_level = f"/*/{self.evses}/*"
+        connector_level = f"{evse_level}/{self.connectors}/*"
         self._station = ContentReader(kind.STATION, _STATION_COLUMNS, "/*", _OWN)
         self._evse = ContentReader(kind.EVSE, _EVSE_COLUMNS, evse_level, _OWN)
         self._connector = ContentReader(kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _OWN)
         self._states: dict[tuple[Any, ...], State] = {}
-        self.read_alone = lru_cache(_KEEP_STATIONS)(self._read_alone)
+        self._read_known = lru_cache(_KEEP_STATIONS)(self.read)
 
-    def _read_alone(self, fragment: bytes) -> FlatStation:
-        """The rows of a record that shares no key with another of its answer; not to be changed."""
-        return self.read(fragment, Seen())
+    def read_alone(self, fragment: bytes, place: str) -> FlatStation:
+        """The rows of a record, whatever else is in its answer; not to be changed."""
+        is_of_place = "place" in (self._station_within, self._evse_within)
+        return self._read_known(fragment, place if is_of_place else "")
 
-    def read(self, fragment: bytes, seen: Seen) -> FlatStation:
-        """The rows of a record. Never raises for what the record holds."""
+    def read(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
+        """The rows of a record of a place's answer. Never raises for what the record holds.
+
+        Records in it whose pointers are in `losers` are rejected as duplicates (`duplicates`).
+        """
         flat_station = FlatStation()
         try:
             record, repairs = tolerant.record(fragment)
@@ -63,55 +69,65 @@ class StationReader:
         flat_station.rejections += [
             rejection("field", "station", None, pointer, code, None) for pointer, code in repairs
         ]
-        self._read_station(record, flat_station, seen)
+        self._read_station(record, flat_station, place, losers)
         return flat_station
 
-    def _read_station(self, record: Any, out: FlatStation, seen: Seen) -> None:
+    def _read_station(self, record: Any, out: FlatStation, place: str, losers: Losers) -> None:
         if not isinstance(record, dict):
             _reject(out, "station", None, "", "not_an_object", record)
             return
-        children = record.get(self._evses)
+        children, where = record.get(self.evses), f"/{self.evses}"
         values, content = self._values(self._station, "station", "", record, out)
         station_id, attributes = values[0], (*values[1:], content.extra)
-        key = None if station_id is None else entity_key(self.feed, "station", station_id)
-        if key is None or key in seen.stations:
-            code = "missing_key" if key is None else "duplicate_key"
-            _reject(out, "station", station_id, "", code, _without(record, self._evses))
-            self._reject_children(children, out, f"/{self._evses}")
-            return
-        seen.stations.add(key)
-        known = (key, content.published)
-        out.station = self._state(known, station_id, _STATION_NAMES, attributes)
-        for index, evse in _listed(children, out, "station", station_id, f"/{self._evses}"):
-            self._read_evse(evse, f"/{self._evses}/{index}", out, seen)
+        if station_id is None or "" in losers:
+            code = "missing_key" if station_id is None else "duplicate_key"
+            _reject(out, "station", station_id, "", code, _without(record, self.evses))
+            if station_id is None or where in losers:
+                self._reject_children(children, out, where)
+                return
+        ids = (place, station_id) if self._station_within == "place" else (station_id,)
+        key = entity_key(self._network, "station", *ids)
+        if "" not in losers:
+            known = (key, station_id, content.published)
+            out.station = self._state(known, station_id, _STATION_NAMES, attributes)
+        above = _Above(key, station_id, self._evse_prefix(place, ids))
+        for index, evse in _listed(children, out, "station", station_id, where):
+            self._read_evse(evse, f"{where}/{index}", above, out, losers)
 
-    def _read_evse(self, record: Any, pointer: str, out: FlatStation, seen: Seen) -> None:
+    def _evse_prefix(self, place: str, station_ids: tuple[str, ...]) -> tuple[str, ...]:
+        if self._evse_within == "parent":
+            return station_ids
+        return (place,) if self._evse_within == "place" else ()
+
+    def _read_evse(
+        self, record: Any, pointer: str, station: _Above, out: FlatStation, losers: Losers
+    ) -> None:
         out.evse_count += 1
         if not isinstance(record, dict):
             _reject(out, "evse", None, pointer, "not_an_object", record)
             return
-        children = record.get(self._connectors)
+        children = record.get(self.connectors)
         values, content = self._values(self._evse, "evse", pointer, record, out)
         uid, status, parking_status, *attributes = values
-        key = None if uid is None else entity_key(self.feed, "evse", uid)
-        if key is None or key in seen.evses:
-            code = "missing_key" if key is None else "duplicate_key"
-            _reject(out, "evse", uid, pointer, code, _without(record, self._connectors))
-            self._reject_connectors(children, out, f"{pointer}/{self._connectors}")
+        place = f"{pointer}/{self.connectors}"
+        if uid is None or pointer in losers:
+            code = "missing_key" if uid is None else "duplicate_key"
+            _reject(out, "evse", uid, pointer, code, _without(record, self.connectors))
+            self._reject_connectors(children, out, place)
             return
-        seen.evses.add(key)
+        ids = (*station.ids, uid)
+        key = entity_key(self._network, "evse", *ids)
         where = f"{pointer}/{self._kind.EVSE.paths['status']}"
         if status is None and not _is_rejected(out, where):
             out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
-        assert out.station is not None
-        above = (out.station.key, out.station.row[2])
-        known = (key, above, attributes[0], content.published)
-        attributes = [*above, *attributes, content.extra]
+        known = (key, uid, station.key, station.id, attributes[0], content.published)
+        attributes = [station.key, station.id, *attributes, content.extra]
         out.evses.append(self._state(known, uid, _EVSE_NAMES, attributes))
+        out.evse_pointers.append(pointer)
+        above = _Above(key, uid, ids)
         overrides: dict[str, str | None] = {}
-        place = f"{pointer}/{self._connectors}"
         for index, connector in _listed(children, out, "evse", uid, place):
-            found = self._read_connector(connector, f"{place}/{index}", (key, uid), out, seen)
+            found = self._read_connector(connector, f"{place}/{index}", above, out, losers)
             if found is not None and found[1] != status:
                 overrides[found[0]] = found[1]
         try:
@@ -122,7 +138,7 @@ class StationReader:
         out.statuses.append(Status(key, uid, status, parking_status, told))
 
     def _read_connector(
-        self, record: Any, pointer: str, above: tuple[int, str], out: FlatStation, seen: Seen
+        self, record: Any, pointer: str, evse: _Above, out: FlatStation, losers: Losers
     ) -> tuple[str, str | None] | None:
         """The connector's id and status; None where it was rejected or publishes no status."""
         out.connector_count += 1
@@ -131,15 +147,15 @@ class StationReader:
             return None
         values, content = self._values(self._connector, "connector", pointer, record, out)
         connector_id, status, *attributes = values
-        key = None if connector_id is None else entity_key(self.feed, "connector", connector_id)
-        if key is None or key in seen.connectors:
-            code = "missing_key" if key is None else "duplicate_key"
+        if connector_id is None or pointer in losers:
+            code = "missing_key" if connector_id is None else "duplicate_key"
             _reject(out, "connector", connector_id, pointer, code, record)
             return None
-        seen.connectors.add(key)
-        known = (key, above, content.published)
-        attributes = [*above, *attributes, content.extra]
+        key = entity_key(self._network, "connector", *evse.ids, connector_id)
+        known = (key, connector_id, evse.key, evse.id, content.published)
+        attributes = [evse.key, evse.id, *attributes, content.extra]
         out.connectors.append(self._state(known, connector_id, _CONNECTOR_NAMES, attributes))
+        out.connector_sources.append((pointer, status))
         where = f"{pointer}/{self._kind.CONNECTOR.paths.get('status')}"
         if status is None and not _is_rejected(out, where):
             return None
@@ -185,8 +201,8 @@ class StationReader:
             out.evse_count += 1
             _reject(out, "evse", None, f"{pointer}/{index}", "parent_rejected", evse)
             if isinstance(evse, dict):
-                place = f"{pointer}/{index}/{self._connectors}"
-                self._reject_connectors(evse.get(self._connectors), out, place)
+                place = f"{pointer}/{index}/{self.connectors}"
+                self._reject_connectors(evse.get(self.connectors), out, place)
 
     def _reject_connectors(self, children: Any, out: FlatStation, pointer: str) -> None:
         for index, connector in enumerate(children if isinstance(children, list) else ()):

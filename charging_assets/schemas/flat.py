@@ -37,12 +37,27 @@ ATTRIBUTE_HASH = key(
     "attribute_hash", "hash of all attributes that are not null, whatever their order"
 )
 
-STATION_KEY = key("station_key", "hash of feed and station id")
-STATION_ID = text("station_id", 128, "station id as published", nullable=False)
-EVSE_KEY = key("evse_key", "hash of feed and EVSE uid")
-EVSE_UID = text("evse_uid", 128, "EVSE uid as published", nullable=False)
-CONNECTOR_KEY = key("connector_key", "hash of feed and connector id")
-CONNECTOR_ID = text("connector_id", 128, "connector id as published", nullable=False)
+STATION_KEY = key(
+    "station_key",
+    "hash of network and station id, and of the place where ids are unique within one",
+)
+STATION_ID = text(
+    "station_id", 128, "station id as published, white space trimmed and collapsed", nullable=False
+)
+EVSE_KEY = key(
+    "evse_key",
+    "hash of network and EVSE uid, and of the place or station where uids are unique within one",
+)
+EVSE_UID = text(
+    "evse_uid", 128, "EVSE uid as published, white space trimmed and collapsed", nullable=False
+)
+CONNECTOR_KEY = key("connector_key", "hash of network, ids of the EVSE, and connector id")
+CONNECTOR_ID = text(
+    "connector_id",
+    128,
+    "connector id as published, trimmed likewise; unique within its EVSE",
+    nullable=False,
+)
 
 EXTRA = json("extra", "published fields that this version does not know")
 
@@ -196,7 +211,7 @@ STATUS = text("status", 16, "OCPI status as published; null where it was not und
 PARKING_STATUS = text("parking_status", 32, "the parking sensor's status, such as OCCUPIED")
 OVERRIDES = json(
     "connector_status_overrides",
-    "connectors whose status differs from their EVSE's: connector id → status",
+    "connectors of the EVSE whose status differs from its own: connector id → status",
 )
 
 FLAT_STATUS = Table(

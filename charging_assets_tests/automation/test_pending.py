@@ -40,7 +40,9 @@ def test_pending__an_hour_that_was_never_loaded_is(storage: deployments.Storage)
 
 def test_pending__a_late_poll_makes_its_hour_pending(storage: deployments.Storage) -> None:
     hours.put(storage.lake, 20, stand())
-    assert reasons(storage) == ["staged_tables was made from another archive of the hour"]
+    assert reasons(storage) == [
+        "staged_tables was made from other polls, or with other identity settings"
+    ]
 
 
 def test_pending__a_load_that_ended_after_staging_is_seen(storage: deployments.Storage) -> None:

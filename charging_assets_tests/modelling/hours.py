@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from charging_assets.acquisition.archive import digest, hours_archived, read_places
+from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity
 from charging_assets.modelling import hour_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.partitions import Hour
@@ -89,11 +90,13 @@ def hour_after(hours: int) -> Hour:
     return Hour(HOUR.start + timedelta(hours=hours))
 
 
-def flat_files(lake: Lake, hour: Hour = HOUR) -> list[FlatFile]:
+def flat_files(
+    lake: Lake, hour: Hour = HOUR, identities: Mapping[str, FeedIdentity] = NO_IDENTITIES
+) -> list[FlatFile]:
     """Write the hour's flat files, as the assets would."""
     keys = hours_archived(lake)[hour]
-    tables = flatten(read_places(lake, keys))
-    made_from = {"archive_digest": digest(keys), "code_version": flat_version()}
+    tables = flatten(read_places(lake, keys), identities)
+    made_from = {"archive_digest": digest(keys, identities), "code_version": flat_version()}
     return [write_flat(lake, table, hour, tables[table.name], **made_from) for table in FLAT_TABLES]
 
 
@@ -131,8 +134,8 @@ def loaded(
     return warehouse
 
 
-def key_of(entity: str, published_id: str, feed: str = FEED) -> int:
-    return entity_key(feed, entity, published_id)
+def key_of(entity: str, *ids: str, network: str = FEED) -> int:
+    return entity_key(network, entity, *ids)
 
 
 def rows(warehouse: Warehouse, sql: str, **params: Any) -> list[tuple[Any, ...]]:

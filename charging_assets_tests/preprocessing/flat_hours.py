@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations
 from charging_assets.schemas.flat import FLAT_TABLES
@@ -64,8 +65,9 @@ def assert_balanced(hour: FlatHour) -> None:
         assert +loaded == +kept, entity
 
 
-def assert_like_the_reference(found: list[Any]) -> FlatHour:
-    hour, expected = flatten(iter(found)), reference.flatten(found)
+def assert_like_the_reference(found: list[Any], ids_within: str | None = None) -> FlatHour:
+    identities = {feed: FeedIdentity(feed, ids_within) for feed, _, _ in found}
+    hour, expected = flatten(iter(found), identities), reference.flatten(found, ids_within)
     for name in TABLES:
         ours = [{k: v for k, v in row.items() if k != "fragment"} for row in rows(hour, name)]
         columns = list(ours[0]) if ours else []

@@ -38,7 +38,11 @@ def mostly(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 IDS = mostly(st.sampled_from(["1", "2", "3", "4", "5", 1, " 2 "]))
-STATUSES = mostly(st.sampled_from(["AVAILABLE", "CHARGING", "charging ", "UNKNOWN", "-", ""]))
+STATUSES = mostly(
+    st.sampled_from(
+        ["AVAILABLE", "CHARGING", "charging ", "UNKNOWN", "REMOVED", "PLANNED", "-", ""]
+    )
+)
 NAMES = mostly(st.sampled_from(["Nord", "Süd", " Nord ", None]))
 EXTRAS = st.dictionaries(
     st.sampled_from(["new", "a/b", "c~d", "", "coordinates\x00deep", "e\x00", "name.first"]),

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.kinds import RecordMap, chargecloud
 from charging_assets.preprocessing.clean import BadValue, canonical, cleaner
@@ -32,17 +34,22 @@ _LEVELS = {"station": "/*", "evse": "/*/evses/*", "connector": "/*/evses/*/conne
 _KNOWN_IN_ENVELOPE = {"data", "status_code", "status_message", "timestamp"}
 
 
-def flatten(places: Iterable[tuple[str, str, list[Answer]]]) -> Tables:
-    """The rows of every flat table, sorted; rejects without their fragments."""
+def flatten(
+    places: Iterable[tuple[str, str, list[Answer]]], ids_within: str | None = None
+) -> Tables:
+    """The rows of every flat table, sorted; rejects without their fragments.
+
+    `ids_within` is that of every feed, whose network is its name.
+    """
     tables: Tables = {table.name: [] for table in flat.FLAT_TABLES}
     for _feed, _place, answers in places:
-        _read_place(answers, tables)
+        _read_place(answers, tables, ids_within)
     for table in flat.FLAT_TABLES:
         tables[table.name].sort(key=lambda row, order=table.order: [row[name] for name in order])
     return tables
 
 
-def _read_place(answers: list[Answer], tables: Tables) -> None:
+def _read_place(answers: list[Answer], tables: Tables, ids_within: str | None) -> None:
     states: dict[str, list[tuple[datetime, Row]]] = {"station": [], "evse": [], "connector": []}
     last_good, ordinal = None, 0
     for slot_at in sorted({answer.poll.slot_at for answer in answers}):
@@ -50,7 +57,7 @@ def _read_place(answers: list[Answer], tables: Tables) -> None:
         opened = [(answer, *_open(answer)) for answer in tried]
         good = [found for found in opened if found[1] is not None]
         answer, data, outcome, code = (good or opened)[0]
-        reading = _Reading(answer)
+        reading = _Reading(answer, ids_within)
         if data is None:
             if code:
                 reading.reject("body", "poll", None, code[0], code[1])
@@ -58,6 +65,9 @@ def _read_place(answers: list[Answer], tables: Tables) -> None:
             gap = (slot_at - last_good).total_seconds() if last_good else 0
             ordinal += 2 if gap > 2.5 * answer.poll.cadence_s else 1
             last_good = slot_at
+            survey = _Reading(answer, ids_within)
+            survey.read(data)
+            reading.losers = _losers(survey.candidates)
             reading.read(data)
             for row in reading.statuses:
                 tables["flat_status"].append({**row, "poll_ordinal": ordinal})
@@ -101,16 +111,53 @@ def _whole(digits: str) -> int | float:
     return int(digits) if len(digits.lstrip("-")) <= 4300 else math.inf
 
 
-class _Reading:
-    """One answer, read record by record."""
+def _losers(candidates: list[Row]) -> set[str]:
+    """The pointers of records that do not count, level by level: a loser's parts do not compete."""
+    losers: set[str] = set()
+    for entity in ("station", "evse", "connector"):
+        best: dict[int, Row] = {}
+        for candidate in candidates:
+            if candidate["entity"] != entity or candidate["above"] in losers:
+                continue
+            if entity == "station":
+                below = [c["lives"] for c in candidates if c["above"] == candidate["pointer"]]
+                candidate["lives"], candidate["below"] = max(below, default=-1), []
+            else:
+                below = [c["texts"] for c in candidates if c["above"] == candidate["pointer"]]
+                candidate["below"] = sorted(below)
+            other = best.setdefault(candidate["key"], candidate)
+            if other is not candidate:
+                winner = min(other, candidate, key=_precedence)
+                best[candidate["key"]] = winner
+                loser = other if winner is candidate else candidate
+                losers.add("=" + loser["pointer"] if entity == "station" else loser["pointer"])
+    return losers
 
-    def __init__(self, answer: Answer) -> None:
+
+def _precedence(candidate: Row) -> tuple[Any, ...]:
+    name, *texts = candidate["texts"]
+    return name, -candidate["lives"], texts, candidate["below"], candidate["published"]
+
+
+def _sorted_json(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return repr(value).encode("utf-8", "replace")
+
+
+class _Reading:
+    """One answer, read record by record; first to see which of them have one key."""
+
+    def __init__(self, answer: Answer, ids_within: str | None) -> None:
+        self.ids_within = ids_within
+        self.candidates: list[Row] = []
+        self.losers: set[str] = set()
         self.answer = answer
         self.slot_at = _naive(answer.poll.slot_at)
         self.observed_at: datetime | None = None
         self.states: dict[str, list[Row]] = {"station": [], "evse": [], "connector": []}
         self.counts = {"station": 0, "evse": 0, "connector": 0}
-        self.keys: set[int] = set()
         self.statuses: list[Row] = []
         self.rejects: dict[tuple[str, str, str], Row] = {}
         self.names: set[str] = set()
@@ -158,22 +205,32 @@ class _Reading:
         return value
 
     def _read_station(self, record: Any, pointer: str) -> None:
-        row = self._entity("station", record, pointer, {})
+        place = (self.answer.place.slug,) if self.ids_within == "place" else ()
+        row = self._entity("station", record, pointer, {}, place)
         evses = record.get("evses") if isinstance(record, dict) else None
         if row is None:
             self._reject_below("evse", evses, f"{pointer}/evses")
             return
-        self.states["station"].append(row)
+        if f"={pointer}" in self.losers:
+            self.reject("record", "station", row["station_id"], pointer, "duplicate_key")
+        else:
+            self.states["station"].append(row)
         for index, evse in self._listed("station", row["station_id"], evses, f"{pointer}/evses"):
             self._read_evse(evse, f"{pointer}/evses/{index}", row)
 
     def _read_evse(self, record: Any, pointer: str, station: Row) -> None:
         above = {name: station[name] for name in ("station_key", "station_id")}
-        row = self._entity("evse", record, pointer, above)
+        prefix: tuple[str, ...] = ()
+        if self.ids_within == "place":
+            prefix = (self.answer.place.slug,)
+        if self.ids_within == "parent":
+            prefix = (station["station_id"],)
+        row = self._entity("evse", record, pointer, above, prefix)
         connectors = record.get("connectors") if isinstance(record, dict) else None
         if row is None:
             self._reject_below("connector", connectors, f"{pointer}/connectors")
             return
+        ids = (*prefix, row["evse_uid"])
         status, parking_status = row.pop("status"), row.pop("parking_status")
         self.states["evse"].append(row)
         is_said = ("evse", f"{pointer}/status") in {(e, p) for e, p, _ in self.rejects}
@@ -183,7 +240,7 @@ class _Reading:
         where = f"{pointer}/connectors"
         for index, connector in self._listed("evse", row["evse_uid"], connectors, where):
             above = {name: row[name] for name in ("evse_key", "evse_uid")}
-            found = self._entity("connector", connector, f"{where}/{index}", above)
+            found = self._entity("connector", connector, f"{where}/{index}", above, ids)
             if found is not None:
                 connector_status = found.pop("status")
                 self.states["connector"].append(found)
@@ -205,8 +262,10 @@ class _Reading:
             }
         )
 
-    def _entity(self, entity: str, record: Any, pointer: str, above: Row) -> Row | None:
-        """The row of a record, or None where it is rejected."""
+    def _entity(
+        self, entity: str, record: Any, pointer: str, above: Row, prefix: tuple[str, ...]
+    ) -> Row | None:
+        """The row of a record, or None where it is rejected. `prefix` comes before its own id."""
         self.counts[entity] += 1
         if not isinstance(record, dict):
             self.reject("record", entity, None, pointer, "not_an_object")
@@ -224,12 +283,21 @@ class _Reading:
         published = values[key_column.name]
         for where, code in bad:
             self.reject("field", entity, published, pointer + where, code)
-        key = None if published is None else entity_key(self.answer.poll.feed, entity, published)
-        if key is None or key in self.keys:
-            code = "missing_key" if key is None else "duplicate_key"
+        if published is None or pointer in self.losers:
+            code = "missing_key" if published is None else "duplicate_key"
             self.reject("record", entity, published, pointer, code)
             return None
-        self.keys.add(key)
+        key = entity_key(self.answer.poll.feed, entity, *prefix, published)
+        lives = {"REMOVED": 0, "PLANNED": 1}.get(values.get("status") or "", 2)
+        shown = [*list(above.values())[1:], *(values[c.name] for c in attributes), values["extra"]]
+        texts = [published, *("" if value is None else str(value) for value in shown)]
+        parent = pointer.rsplit("/", 2)[0] if entity != "station" else ""
+        self.candidates.append(
+            {
+                "entity": entity, "pointer": pointer, "above": parent, "key": key,
+                "lives": lives, "texts": texts, "published": _sorted_json(record),
+            }
+        )  # fmt: skip
         hashed = {**above, **{c.name: values[c.name] for c in attributes}, "extra": values["extra"]}
         return {
             "feed": self.answer.poll.feed,

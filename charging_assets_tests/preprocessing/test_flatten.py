@@ -25,10 +25,10 @@ from charging_assets_tests.preprocessing.made_answers import hours
 HOUR = Hour(SLOT)
 
 
-@settings(max_examples=120)
-@given(hours())
-def test_flatten__is_like_the_reference(polls: list[Any]) -> None:
-    assert_sound(assert_like_the_reference(answers(*polls)))
+@settings(max_examples=160)
+@given(hours(), st.sampled_from([None, None, "network", "place", "parent"]))
+def test_flatten__is_like_the_reference(polls: list[Any], ids_within: str | None) -> None:
+    assert_sound(assert_like_the_reference(answers(*polls), ids_within))
 
 
 @settings(max_examples=40)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from charging_assets.acquisition.identities import FeedIdentity
+from charging_assets.preprocessing.flatten import flatten
 from charging_assets_tests.builders import (
     MISSING,
     SLOT,
@@ -19,6 +25,7 @@ from charging_assets_tests.builders import (
     station,
 )
 from charging_assets_tests.preprocessing.flat_hours import assert_sound, codes, one, rows
+from charging_assets_tests.preprocessing.made_answers import STATIONS
 
 
 def test_flatten__a_full_record_fills_its_columns() -> None:
@@ -141,32 +148,178 @@ def test_flatten__a_status_that_is_not_known_is_recorded_once() -> None:
 
 @pytest.mark.fault(
     "An id twice in one answer",
-    "the first record counts, the other is set aside with its parts",
+    "one record counts, whichever comes first; the other is rejected with what only it holds",
     area="answers",
 )
 def test_flatten__an_id_repeated_in_one_answer_is_a_duplicate() -> None:
-    """The first record of an id is kept; what is in the other is rejected with it."""
+    """One record of an id is kept; EVSEs of both records of a station are kept under it."""
     twice = [
-        station("s", [evse("e", [connector("c")])]),
-        station("s", [evse("f", [connector("d")])], name="Another"),
-        station("t", [evse("e", [connector("k")]), evse("g", [connector("c"), connector("l")])]),
+        station("s", [evse("e", [connector("c")])], name="A"),
+        station("s", [evse("f", [connector("d")])], name="B"),
+        station("t", [evse("e", [connector("k")]), evse("g", [connector("c"), connector("c")])]),
     ]
     hour = flattened(
         (poll(0), {"koeln": envelope(*twice)}), (poll(10), {"koeln": envelope(*twice)})
     )
     assert_sound(hour)
-    assert [row["name"] for row in rows(hour, "flat_stations")].count("Another") == 0
-    assert sorted(row["evse_uid"] for row in rows(hour, "flat_evses")) == ["e", "g"]
-    assert sorted(row["connector_id"] for row in rows(hour, "flat_connectors")) == ["c", "l"]
+    assert sorted(str(row["name"]) for row in rows(hour, "flat_stations")) == ["A", "Station t"]
+    stations = {row["evse_uid"]: row["station_id"] for row in rows(hour, "flat_evses")}
+    assert stations == {"e": "s", "f": "s", "g": "t"}
+    assert sorted(row["connector_id"] for row in rows(hour, "flat_connectors")) == ["c", "c", "d"]
     assert sorted(set(codes(hour))) == [
-        ("connector", "/data/1/evses/0/connectors/0", "parent_rejected"),
         ("connector", "/data/2/evses/0/connectors/0", "parent_rejected"),
-        ("connector", "/data/2/evses/1/connectors/0", "duplicate_key"),
-        ("evse", "/data/1/evses/0", "parent_rejected"),
+        ("connector", "/data/2/evses/1/connectors/1", "duplicate_key"),
         ("evse", "/data/2/evses/0", "duplicate_key"),
         ("station", "/data/1", "duplicate_key"),
     ]
     assert {row["poll_count"] for row in rows(hour, "flat_stations")} == {2}
+
+
+@pytest.mark.parametrize("other", ["CHARGING", "AVAILABLE", "UNKNOWN", "PLANNED", None])
+@pytest.mark.parametrize("is_removed_first", [True, False])
+def test_flatten__an_evse_that_is_removed_gives_way(
+    other: str | None, is_removed_first: bool
+) -> None:
+    twins = [
+        station("new", [evse("e", [], status=other)]),
+        station("old", [evse("e", [connector("c")], status="REMOVED")]),
+    ]
+    body = envelope(*reversed(twins) if is_removed_first else twins)
+    hour = flattened((poll(), {"koeln": body}))
+    assert_sound(hour)
+    assert one(hour, "flat_evses")["station_id"] == "new"
+    assert one(hour, "flat_status")["status"] == other
+    assert len(rows(hour, "flat_stations")) == 2
+    rejects = [row for row in rows(hour, "flat_rejects") if row["severity"] == "record"]
+    assert [row["code"] for row in rejects] == ["duplicate_key", "parent_rejected"]
+
+
+def test_flatten__a_planned_evse_gives_way_to_a_live_one() -> None:
+    twins = [evse("e", [], status="PLANNED", id="A"), evse("e", [], status="AVAILABLE", id="B")]
+    hour = flattened((poll(), {"koeln": envelope(station("s", twins))}))
+    assert (one(hour, "flat_evses")["evse_id"], one(hour, "flat_status")["status"]) == (
+        "B", "AVAILABLE",
+    )  # fmt: skip
+
+
+def test_flatten__a_removed_connector_gives_way() -> None:
+    twins = [connector("c", status="REMOVED", max_power=11), connector("c", max_power=22)]
+    hour = flattened((poll(), {"koeln": envelope(station("s", [evse("e", twins)]))}))
+    assert one(hour, "flat_connectors")["max_power_kw"] == 22
+    assert one(hour, "flat_status")["connector_status_overrides"] is None
+
+
+def test_flatten__which_of_two_live_twins_counts_stays_while_statuses_change() -> None:
+    """Both are live: the choice is by station and attributes, which do not flicker."""
+    polls = []
+    for number, (one_status, other_status) in enumerate(
+        [("AVAILABLE", "CHARGING"), ("CHARGING", "AVAILABLE"), ("BLOCKED", "BLOCKED")]
+    ):
+        twins = [
+            station("a", [evse("e", [], status=one_status, novelty=-number)]),
+            station("b", [evse("e", [], status=other_status, novelty=number)]),
+        ]
+        polls.append((poll(number * 10), {"koeln": envelope(*twins[:: (-1) ** number])}))
+    hour = flattened(*polls)
+    assert {row["station_id"] for row in rows(hour, "flat_evses")} == {"a"}
+    found = sorted(rows(hour, "flat_status"), key=lambda row: row["slot_at"])
+    assert [row["status"] for row in found] == ["AVAILABLE", "CHARGING", "BLOCKED"]
+
+
+def test_flatten__a_twin_that_comes_alive_counts_from_then_on() -> None:
+    """The answer after is looked at anew, though no key in it is new."""
+    polls = []
+    for minute, status in ((0, "REMOVED"), (10, "AVAILABLE"), (20, "REMOVED")):
+        twins = [
+            station("a", [evse("e", [], status=status)]),
+            station("b", [evse("e", [], status="PLANNED")]),
+        ]
+        polls.append((poll(minute), {"koeln": envelope(*twins)}))
+    hour = flattened(*polls)
+    assert_sound(hour)
+    found = sorted(rows(hour, "flat_status"), key=lambda row: row["slot_at"])
+    assert [row["status"] for row in found] == ["PLANNED", "AVAILABLE", "PLANNED"]
+    counts = {row["station_id"]: row["poll_count"] for row in rows(hour, "flat_evses")}
+    assert counts == {"a": 1, "b": 2}
+
+
+def test_flatten__a_record_published_three_times_counts_once() -> None:
+    hour = flattened((poll(), {"koeln": envelope(*[station("s")] * 3)}))
+    assert_sound(hour)
+    assert (one(hour, "flat_stations")["poll_count"], len(rows(hour, "flat_status"))) == (1, 1)
+    assert sorted(code for *_, code in codes(hour)) == [
+        *["duplicate_key"] * 4, *["parent_rejected"] * 2,
+    ]  # fmt: skip
+
+
+def test_flatten__connectors_of_one_id_at_several_evses_are_as_many_connectors() -> None:
+    power = {"power_type": "DC", "max_power": 150, "ampere": 400}
+    evses = [evse(f"10-{n}", [connector("1", **power)]) for n in (1, 2, 3)]
+    evses[1]["connectors"][0]["status"] = "CHARGING"
+    hour = flattened((poll(), {"koeln": envelope(station("10", evses))}))
+    assert_sound(hour)
+    assert codes(hour) == []
+    found = rows(hour, "flat_connectors")
+    assert [row["connector_id"] for row in found] == ["1"] * 3
+    assert len({row["connector_key"] for row in found}) == 3
+    assert sorted(row["evse_uid"] for row in found) == ["10-1", "10-2", "10-3"]
+    overrides = {
+        row["evse_uid"]: row["connector_status_overrides"] for row in rows(hour, "flat_status")
+    }
+    assert overrides == {"10-1": None, "10-2": '{"1":"CHARGING"}', "10-3": None}
+
+
+def test_flatten__ids_within_a_place_make_an_id_of_two_places_two_things() -> None:
+    found = answers((poll(), {slug: envelope(station("1", [evse("1")])) for slug in ("a", "b")}))
+    for ids_within, count in ((None, 1), ("network", 1), ("place", 2)):
+        hour = flatten(found, {"test": FeedIdentity("test", ids_within)})
+        assert_sound(hour)
+        for name in ("station", "evse", "connector"):
+            assert len({row[f"{name}_key"] for row in rows(hour, f"flat_{name}s")}) == count
+
+
+def test_flatten__ids_within_the_parent_make_an_evse_of_two_stations_two_evses() -> None:
+    body = envelope(station("s", [evse("1")]), station("t", [evse("1")]))
+    found = answers((poll(), {"koeln": body}))
+    assert len(rows(flatten(found), "flat_evses")) == 1
+    hour = flatten(found, {"test": FeedIdentity("test", "parent")})
+    assert_sound(hour)
+    assert codes(hour) == []
+    assert len({row["evse_key"] for row in rows(hour, "flat_evses")}) == 2
+
+
+def test_flatten__a_feed_that_states_its_network_has_the_keys_of_that_network() -> None:
+    body = {"koeln": envelope(station())}
+    renamed = flatten(answers((poll(feed="new"), body)), {"new": FeedIdentity("test")})
+    for table in ("flat_stations", "flat_evses", "flat_connectors"):
+        key = table.removeprefix("flat_").removesuffix("s") + "_key"
+        assert one(renamed, table)[key] == one(flattened((poll(), body)), table)[key]
+        assert one(renamed, table)["feed"] == "new"
+
+
+@settings(max_examples=100)
+@given(st.lists(STATIONS, min_size=2, max_size=6), st.randoms(use_true_random=False))
+def test_flatten__what_counts_does_not_depend_on_the_order_within_an_answer(
+    records: list[Any], dice: random.Random
+) -> None:
+    expected = flattened((poll(), {"koeln": envelope(*records)}))
+    mixed = copy.deepcopy(records)
+    dice.shuffle(mixed)
+    for record in mixed:
+        if isinstance(record, dict) and isinstance(record.get("evses"), list):
+            dice.shuffle(record["evses"])
+            for part in record["evses"]:
+                if isinstance(part, dict) and isinstance(part.get("connectors"), list):
+                    dice.shuffle(part["connectors"])
+    found = flattened((poll(), {"koeln": envelope(*mixed)}))
+    for table in ("flat_stations", "flat_evses", "flat_connectors", "flat_status"):
+        assert found[table].equals(expected[table]), table
+    names = ("entity", "entity_id", "code")
+    ours, theirs = (
+        sorted(str([row[name] for name in names]) for row in rows(hour, "flat_rejects"))
+        for hour in (found, expected)
+    )
+    assert ours == theirs
 
 
 def test_flatten__an_id_is_a_duplicate_only_in_the_answer_that_repeats_it() -> None:
@@ -178,10 +331,10 @@ def test_flatten__an_id_is_a_duplicate_only_in_the_answer_that_repeats_it() -> N
     )
     assert_sound(hour)
     states = {row["name"]: row for row in rows(hour, "flat_stations")}
-    assert states["Station s"]["poll_count"] == 1
-    assert states["Another"]["poll_count"] == 2
-    assert states["Another"]["slot_at"].minute == 10
-    assert states["Another"]["last_slot_at"].minute == 20
+    assert states["Station s"]["poll_count"] == 2
+    assert states["Station s"]["last_slot_at"].minute == 10
+    assert states["Another"]["poll_count"] == 1
+    assert states["Another"]["slot_at"].minute == 20
 
 
 def test_flatten__an_evse_in_two_places_keeps_both_rows() -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
+from dataclasses import replace
+from hashlib import blake2b
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.preprocessing.identity import attribute_hash, entity_key, names_hash
+from charging_assets.kinds import Kind, chargecloud
+from charging_assets.preprocessing.identity import (
+    attribute_hash,
+    entity_key,
+    names_hash,
+    scopes,
+)
 
 ATTRIBUTES = {
     "name": "Köln",
@@ -22,18 +31,28 @@ ATTRIBUTES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("feed", "entity", "published", "key"),
-    [
-        ("chargecloud", "station", "2", 5426217446937151892),
-        ("chargecloud", "evse", "2", -6524819613838094661),
-        ("chargecloud", "connector", "447", 7273748874213393158),
-        ("simulated", "station", "2", 2690215403406012114),
-        ("chargecloud", "station", "Süd/1", 9023958252182736541),
-    ],
-)
-def test_entity_key__never_changes(feed: str, entity: str, published: str, key: int) -> None:
-    assert entity_key(feed, entity, published) == key
+KEYS = [
+    (("chargecloud", "station", "2"), -6888314198056602516),
+    (("chargecloud", "evse", "2"), 3104332985417746885),
+    (("chargecloud", "evse", "koeln", "2"), 5154249651994845836),
+    (("chargecloud", "connector", "2", "447"), 3920593128448255536),
+    (("chargecloud", "connector", "koeln", "2", "447"), 459282280669508446),
+    (("simulated", "station", "2"), 366112292600559266),
+    (("chargecloud", "station", "Süd/1"), 5745108344024094626),
+]
+
+
+@pytest.mark.parametrize(("parts", "key"), KEYS)
+def test_entity_key__never_changes(parts: tuple[str, ...], key: int) -> None:
+    assert entity_key(*parts) == key
+
+
+def test_entity_key__is_a_hash_of_netstrings() -> None:
+    """As any language can make it: the sum of what the page on keys describes."""
+    parts = b"11:chargecloud,", b"7:station,", b"6:S\xc3\xbcd/1,"
+    made = blake2b(b"".join(parts), digest_size=8).digest()
+    expected = int.from_bytes(made, "big", signed=True)
+    assert entity_key("chargecloud", "station", "Süd/1") == expected
 
 
 def test_attribute_hash__never_changes() -> None:
@@ -76,19 +95,59 @@ def test_names_hash__is_of_the_set() -> None:
     assert names_hash(["ab"]) != names_hash(["a", "b"])
 
 
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=8)
+PARTS = st.lists(st.one_of(TEXTS, st.sampled_from(["\x1f", "1:a,", ",", "a\x1fb"])), max_size=3)
+
+
 @settings(max_examples=200)
-@given(
-    st.tuples(*[st.text(st.characters(exclude_characters="\x1f", codec="utf-8"), max_size=8)] * 3)
-)
-def test_entity_key__is_a_signed_64_bit_integer(parts: tuple[str, str, str]) -> None:
-    key = entity_key(*parts)
+@given(TEXTS, TEXTS, PARTS)
+def test_entity_key__is_a_signed_64_bit_integer(network: str, entity: str, ids: list[str]) -> None:
+    key = entity_key(network, entity, *ids)
     assert -(2**63) <= key < 2**63
-    assert key == entity_key(*parts)
+    assert key == entity_key(network, entity, *ids)
 
 
-def test_entity_key__tells_its_parts_apart() -> None:
-    keys = {entity_key("a", "b", "c"), entity_key("ab", "", "c"), entity_key("a", "bc", "")}
-    assert len(keys) == 3
+@settings(max_examples=300)
+@given(PARTS, PARTS)
+def test_entity_key__tells_ids_apart(ids: list[str], others: list[str]) -> None:
+    """Whatever ids are made of: `a`, `b` are not one id `a<separator>b`."""
+    assert (entity_key("n", "e", *ids) == entity_key("n", "e", *others)) == (ids == others)
+
+
+@pytest.mark.parametrize("separator", ["\x1f", "\x00", ",", ":", "|", '","', "1:"])
+def test_entity_key__has_no_separator_that_an_id_could_hold(separator: str) -> None:
+    keys = {
+        entity_key("a", "b", f"c{separator}d"),
+        entity_key("a", "b", "c", "d"),
+        entity_key("a", f"b{separator}c", "d"),
+        entity_key(f"a{separator}b", "c", "d"),
+    }
+    assert len(keys) == 4
+
+
+@pytest.mark.parametrize(
+    ("station", "evse", "ids_within", "expected"),
+    [
+        ("network", "network", None, ("network", "network")),
+        ("network", "network", "place", ("place", "place")),
+        ("network", "network", "parent", ("network", "parent")),
+        ("network", "parent", "place", ("place", "parent")),
+        ("place", "place", "network", ("network", "network")),
+        ("place", "place", None, ("place", "place")),
+        ("place", "place", "parent", ("place", "parent")),
+    ],
+)
+def test_scopes__are_the_kinds_unless_the_feed_states_them(
+    station: str, evse: str, ids_within: str | None, expected: tuple[str, str]
+) -> None:
+    made = cast(
+        Kind,
+        SimpleNamespace(
+            STATION=replace(chargecloud.STATION, within=station),
+            EVSE=replace(chargecloud.EVSE, within=evse),
+        ),
+    )
+    assert scopes(made, ids_within) == expected
 
 
 def test_entity_key__is_the_same_in_another_process() -> None:

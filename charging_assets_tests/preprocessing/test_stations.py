@@ -7,35 +7,77 @@ from typing import Any
 
 import pytest
 
+from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.kinds import chargecloud
 from charging_assets.preprocessing.flat_station import FlatStation
 from charging_assets.preprocessing.identity import entity_key
-from charging_assets.preprocessing.stations import Seen, StationReader
+from charging_assets.preprocessing.stations import StationReader
 from charging_assets_tests.builders import connector, evse, station
 
 
-def read(record: Any, seen: Seen | None = None) -> FlatStation:
-    reader = StationReader("test", chargecloud)
-    return reader.read(json.dumps(record).encode(), seen or Seen())
+def read(
+    record: Any, ids_within: str | None = None, place: str = "koeln", losers: tuple[str, ...] = ()
+) -> FlatStation:
+    reader = StationReader(FeedIdentity("test", ids_within), chargecloud)
+    return reader.read(json.dumps(record).encode(), place, frozenset(losers))
+
+
+def keys(found: FlatStation) -> tuple[int, int, int]:
+    assert found.station is not None
+    return found.station.key, found.evses[0].key, found.connectors[0].key
 
 
 def rejected(found: FlatStation) -> list[tuple[str, str, str, str | None]]:
     return [(each.entity, each.pointer, each.code, each.entity_id) for each in found.rejections]
 
 
-def test_read__keys_are_of_feed_entity_and_published_id() -> None:
-    found = read(station("1", [evse("1", [connector("1")])]))
-    assert found.station is not None
-    assert found.station.key == entity_key("test", "station", "1")
-    assert found.evses[0].key == entity_key("test", "evse", "1")
-    assert found.connectors[0].key == entity_key("test", "connector", "1")
-    assert len({found.station.key, found.evses[0].key, found.connectors[0].key}) == 3
+def test_read__keys_are_of_network_entity_and_ids() -> None:
+    found = read(station("s", [evse("e", [connector("c")])]))
+    assert keys(found) == (
+        entity_key("test", "station", "s"),
+        entity_key("test", "evse", "e"),
+        entity_key("test", "connector", "e", "c"),
+    )
     assert (found.evse_count, found.connector_count) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("ids_within", "station_ids", "evse_ids"),
+    [
+        ("network", ("s",), ("e",)),
+        ("place", ("koeln", "s"), ("koeln", "e")),
+        ("parent", ("s",), ("s", "e")),
+    ],
+)
+def test_read__ids_are_made_of_what_they_are_unique_within(
+    ids_within: str, station_ids: tuple[str, ...], evse_ids: tuple[str, ...]
+) -> None:
+    assert keys(read(station("s", [evse("e", [connector("c")])]), ids_within)) == (
+        entity_key("test", "station", *station_ids),
+        entity_key("test", "evse", *evse_ids),
+        entity_key("test", "connector", *evse_ids, "c"),
+    )
+
+
+def test_read_alone__remembers_a_record_by_place_where_ids_are_of_a_place() -> None:
+    fragment = json.dumps(station("s", [evse("e", [connector("c")])])).encode()
+    for ids_within, count in (("network", 1), ("place", 2)):
+        reader = StationReader(FeedIdentity("test", ids_within), chargecloud)
+        read_in = [reader.read_alone(fragment, place) for place in ("koeln", "bonn", "koeln")]
+        assert len({keys(found) for found in read_in}) == count
+        assert read_in[0] is read_in[2]
+
+
+def test_read__a_connector_id_is_unique_within_its_evse() -> None:
+    found = read(station("s", [evse("e", [connector("1")]), evse("f", [connector("1")])]))
+    assert rejected(found) == []
+    assert [state.row[2] for state in found.connectors] == ["1", "1"]
+    assert len({state.key for state in found.connectors}) == 2
+
+
 def test_read__an_id_is_known_however_it_is_written() -> None:
-    keys = {state.key for each in ("7", 7, " 7 ") if (state := read(station(each)).station)}
-    assert len(keys) == 1
+    found = {state.key for each in ("7", 7, " 7 ") if (state := read(station(each)).station)}
+    assert len(found) == 1
 
 
 def test_read__a_relabelled_evse_is_the_same_evse_in_a_new_state() -> None:
@@ -88,20 +130,31 @@ def test_read__what_is_no_object_is_rejected(record: Any) -> None:
     assert len(found.statuses) == 1
 
 
-def test_read__what_was_seen_before_in_the_answer_is_a_duplicate() -> None:
-    seen = Seen()
-    read(station("s", [evse("e", [connector("c")])]), seen)
-    found = read(station("t", [evse("e", [connector("d")]), evse("f", [connector("c")])]), seen)
+def test_read__losers_are_duplicates_and_a_station_that_is_one_keeps_its_evses() -> None:
+    record = station("s", [evse("e", [connector("c")]), evse("f", [connector("d")])])
+    found = read(record, losers=("", "/evses/0", "/evses/1/connectors/0"))
     assert rejected(found) == [
+        ("station", "", "duplicate_key", "s"),
         ("evse", "/evses/0", "duplicate_key", "e"),
         ("connector", "/evses/0/connectors/0", "parent_rejected", None),
-        ("connector", "/evses/1/connectors/0", "duplicate_key", "c"),
+        ("connector", "/evses/1/connectors/0", "duplicate_key", "d"),
     ]
-    assert rejected(read(station("s", []), seen)) == [("station", "", "duplicate_key", "s")]
+    assert (found.station, [status.evse_uid for status in found.statuses]) == (None, ["f"])
+    assert found.evses[0].row[3:5] == (entity_key("test", "station", "s"), "s")
+
+
+def test_read__a_station_whose_list_of_evses_loses_takes_them_with_it() -> None:
+    found = read(station("s", [evse("e", [connector("c")])]), losers=("", "/evses"))
+    assert rejected(found) == [
+        ("station", "", "duplicate_key", "s"),
+        ("evse", "/evses/0", "parent_rejected", None),
+        ("connector", "/evses/0/connectors/0", "parent_rejected", None),
+    ]
+    assert (found.evses, found.statuses) == ([], [])
 
 
 def test_read__a_record_that_is_no_json_is_rejected() -> None:
-    found = StationReader("test", chargecloud).read(b'{"id": }', Seen())
+    found = StationReader(FeedIdentity("test"), chargecloud).read(b'{"id": }', "koeln")
     assert rejected(found) == [("station", "", "not_json", None)]
     assert found.rejections[0].fragment == '{"id": }'
 
