@@ -19,6 +19,8 @@ from charging_assets.schemas.table import Table
 
 # Where lines and paragraphs are meant.
 _PROSE = frozenset({"directions", "comment"})
+_WITHIN = 'if the two are different things, set `ids_within = "place"` for the feed in your feeds '
+_WITHIN += "file and load again: an id then counts within its place; else tell the operator"
 _TELL = "tell the operator; what it publishes is kept as it is"
 
 
@@ -129,6 +131,18 @@ RULES = (
         "flat_stations", "hours_are_known",
         "A station that is not open at all hours says when it is.",
         _TELL, flat("flat_stations__hours_are_known"),
+    ),
+    Rule(
+        "flat_stations", "one_id_is_one_station",
+        "A station id that two places publish is the same station: near, or of the same name or "
+        "address.",
+        _WITHIN, flat("flat_stations__one_id_is_one_station"),
+    ),
+    Rule(
+        "flat_evses", "one_id_is_one_evse",
+        "An EVSE uid that two places publish is the same EVSE: of the same EVSE-ID, or, without "
+        "one, at the same station.",
+        _WITHIN, flat("flat_evses__one_id_is_one_evse"),
     ),
     Rule(
         "flat_evses", "evse_id_form",

@@ -64,7 +64,9 @@ RULES = (
     ),
     Rule(
         "flat_rejects", "no_id_twice", "No answer holds an id more than once.",
-        "the first record was taken, the others are in `ops.flat_rejects`; tell the operator",
+        "of the records of an id one that is not REMOVED or PLANNED counts, the others are in "
+        "`ops.flat_rejects`; if EVSE ids are unique at their station only, set "
+        '`ids_within = "parent"` for the feed and load again, else tell the operator',
         flat("flat_rejects__no_id_twice"),
     ),
     Rule(

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.builders import connector
@@ -37,6 +38,13 @@ def _evse(uid: str = "bad", **fields: Any) -> list[dict[str, Any]]:
     return [station([evse(uid, **fields)], "s-bad"), *network()]
 
 
+def _town(name: str, station_id: str = "1", evse_uid: str = "1", **fields: Any) -> list[Any]:
+    """The one station of a town, whose back end counts its ids from 1."""
+    parts = [evse(evse_uid, id=f"DE*{name[:3].upper()}*E1")]
+    about = {"name": f"Rathaus {name}", "city": name, "coordinates": None}
+    return [station(parts, station_id, **{**about, **fields})]
+
+
 def _clock() -> Lake:
     lake = MemoryLake()
     poll_at(lake, 0, "2022-01-11T23:00:05+01:00")
@@ -56,7 +64,8 @@ PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
         lambda: flat_lake(_station(novelty=1)), ("/*/novelty",)),
     "flat_polls__clock_agrees": (_clock, ("koeln", "7205")),
     "flat_rejects__no_id_twice": (
-        lambda: flat_lake([*network(), station(station_id="s2")]), ("station", "'s2'", "/data/2")),
+        lambda: flat_lake([*network(), station([evse("e4")], "s2")]),
+        ("station", "'s2'", "/data/2")),
     "flat_stations__country_form": (
         lambda: flat_lake(_station(country="XYZ")), ("s-bad", "XYZ")),
     "flat_stations__coordinates_are_in_the_country": (
@@ -67,6 +76,12 @@ PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
     "flat_stations__hours_are_known": (
         lambda: flat_lake(_station(opening_times={"twentyfourseven": False, "regular_hours": []})),
         ("s-bad",)),
+    "flat_stations__one_id_is_one_station": (
+        lambda: flat_lake({"adorf": _town("Adorf"), "bdorf": _town("Bdorf", evse_uid="2")}),
+        ("'station_id': '1'", "adorf", "bdorf", "Rathaus Adorf", "Rathaus Bdorf")),
+    "flat_evses__one_id_is_one_evse": (
+        lambda: flat_lake({"adorf": _town("Adorf"), "bdorf": _town("Bdorf", station_id="2")}),
+        ("'evse_uid': '1'", "adorf", "bdorf", "DE*ADO*E1", "DE*BDO*E1")),
     "flat_evses__evse_id_form": (lambda: flat_lake(_evse(id="DE-TST-1")), ("bad", "DE-TST-1")),
     "flat_connectors__power_agrees_with_current_and_voltage": (
         lambda: flat_lake(_connector(ampere="8", max_power=3)), ("c-bad", "5.54")),
@@ -176,3 +191,102 @@ def test_power__agrees_with_a_plain_calculation(cases: list[tuple[str, int, int,
     wrong = sum(_expected(*case) for case in cases)
     finding = find("flat_connectors__power_agrees_with_current_and_voltage", lake)
     assert finding.count == wrong
+
+
+def _near(latitude: str, longitude: str) -> dict[str, Any]:
+    return {"coordinates": {"latitude": latitude, "longitude": longitude}}
+
+
+@pytest.mark.parametrize(
+    ("station_fields", "is_one"),
+    [
+        ({}, True),
+        ({"name": "NORD"}, True),
+        ({"name": "Other"}, True),
+        ({"address": "Other 1"}, True),
+        ({"name": "Other", "address": "Other 1"}, False),
+        ({"name": "Other", "address": "Other 1", **_near("50.1", "7.0")}, False),
+        (_near("50.1", "7.0"), True),
+    ],
+)
+def test_one_id_is_one_station__needs_name_and_address_to_differ(
+    station_fields: dict[str, Any], is_one: bool
+) -> None:
+    known = {"name": "Nord", "address": "Weg 1", "city": "X", "coordinates": None}
+    told_by = {
+        "a": [station([evse()], **known)],
+        "b": [station([evse()], **{**known, **station_fields})],
+    }
+    finding = find("flat_stations__one_id_is_one_station", flat_lake(told_by, (0,)))
+    assert finding.passed is is_one, finding.sample
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_one"),
+    [
+        (("50.1", "7.0"), ("50.1", "7.0"), True),
+        (("50.1", "7.0"), ("50.105", "7.0"), True),
+        (("50.1", "7.0"), ("50.12", "7.0"), False),
+        (("50.1", "7.0"), ("50.1", "7.02"), False),
+    ],
+)
+def test_one_id_is_one_station__is_not_over_a_kilometre_away(
+    one: tuple[str, str], other: tuple[str, str], is_one: bool
+) -> None:
+    told_by = {
+        slug: [station([evse()], **_near(*where))] for slug, where in (("a", one), ("b", other))
+    }
+    finding = find("flat_stations__one_id_is_one_station", flat_lake(told_by, (0,)))
+    assert finding.passed is is_one, finding.sample
+
+
+@pytest.mark.parametrize(("latitude", "is_one"), [("50.101", True), ("50.105", False)])
+def test_one_id_is_one_station__has_other_names_within_200_metres_only(
+    latitude: str, is_one: bool
+) -> None:
+    told_by = {
+        "a": [station([evse()], **_near("50.1", "7.0"))],
+        "b": [station([evse()], name="Other", address="Other 1", **_near(latitude, "7.0"))],
+    }
+    finding = find("flat_stations__one_id_is_one_station", flat_lake(told_by, (0,)))
+    assert finding.passed is is_one, finding.sample
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_one"),
+    [
+        ("DE*TST*E1", "DETSTE1", True),
+        ("DE*TST*E1", "de-tst-e1", True),
+        ("DE*TST*E1", "DE*TST*E2", False),
+        ("DE*TST*E1", None, False),
+        (None, None, False),
+    ],
+)
+def test_one_id_is_one_evse__goes_by_evse_id_then_by_station(
+    one: str | None, other: str | None, is_one: bool
+) -> None:
+    told_by = {
+        slug: [station([evse(id=evse_id)], f"s-{slug}")]
+        for slug, evse_id in (("a", one), ("b", other))
+    }
+    finding = find("flat_evses__one_id_is_one_evse", flat_lake(told_by, (0,)))
+    assert finding.passed is is_one, finding.sample
+
+
+def test_one_id_is_one_evse__a_relabelling_that_both_places_follow_is_none() -> None:
+    lake = MemoryLake()
+    for minute, evse_id in ((0, "DE*TST*E1"), (10, "DE*TST*E2")):
+        hours.put(lake, minute, {slug: [station([evse(id=evse_id)])] for slug in ("a", "b")})
+    hours.flat_files(lake)
+    assert find("flat_evses__one_id_is_one_evse", lake).passed
+    assert find("flat_stations__one_id_is_one_station", lake).passed
+
+
+def test_one_id__is_of_one_place_where_the_feed_states_so() -> None:
+    lake = MemoryLake()
+    for minute in (0, 10):
+        hours.put(lake, minute, {"adorf": _town("Adorf"), "bdorf": _town("Bdorf")})
+    for identities, passes in (({}, False), ({"test": FeedIdentity("test", "place")}, True)):
+        hours.flat_files(lake, identities=identities)
+        assert find("flat_stations__one_id_is_one_station", lake).passed is passes
+        assert find("flat_evses__one_id_is_one_evse", lake).passed is passes

@@ -1,4 +1,4 @@
--- Grain: one row per id that an answer held more than once: the first one was taken.
+-- Grain: one row per id that an answer held more than once: one record of it counts.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     feed,
