@@ -231,11 +231,8 @@ def _refuse_shared_networks(feeds: Mapping[str, Feed]) -> None:
     for name, feed in feeds.items():
         other = by_network.setdefault(feed.network or name, name)
         if other != name:
-            remedy = (
-                f"feed {other!r} has this network; a network has one feed, so give another, or "
-                f"take one of the two feeds out"
-            )
-            owner = name if feed.network else other
+            owner, other = (name, other) if feed.network else (other, name)
+            remedy = f"it is that of feed {other!r}, and a network has one feed; give another"
             raise _refusal(owner, "network", feeds[owner].network, remedy)
 
 

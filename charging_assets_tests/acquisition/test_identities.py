@@ -1,0 +1,99 @@
+"""Identity settings: read from the feeds file as it is now, and part of an hour's digest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from charging_assets.acquisition.archive import digest
+from charging_assets.acquisition.feeds import FeedError, load_feeds
+from charging_assets.acquisition.identities import (
+    FeedIdentity,
+    configured_identities,
+    identity_of,
+)
+
+KEYS = ["raw/feed=a/date=2022-01-11/hour=20/x", "raw/feed=b/date=2022-01-11/hour=20/y"]
+NEW = '[feeds.{name}]\nkind = "chargecloud"\nbase_url = "https://example.org"\nplaces = ["a"]\n'
+
+
+@pytest.fixture
+def feeds_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "feeds.toml"
+    path.write_text("", "utf-8")
+    monkeypatch.setenv("CHARGING_FEEDS", str(path))
+    return path
+
+
+def test_configured_identities__are_those_that_differ_from_the_default(feeds_file: Path) -> None:
+    assert configured_identities() == {}
+    text = '[feeds.chargecloud]\nids_within = "place"\n' + NEW.format(name="new")
+    feeds_file.write_text(text, "utf-8")
+    assert configured_identities() == {"chargecloud": FeedIdentity("chargecloud", "place")}
+    feeds_file.write_text(f'{text}network = "old"\n', "utf-8")
+    assert configured_identities()["new"] == FeedIdentity("old")
+    assert identity_of("gone", configured_identities()) == FeedIdentity("gone")
+
+
+def test_configured_identities__need_no_file_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CHARGING_FEEDS", raising=False)
+    assert configured_identities() == {}
+
+
+def test_configured_identities__notice_a_change_of_equal_size(feeds_file: Path) -> None:
+    feeds_file.write_text('[feeds.chargecloud]\nnetwork = "one"\n', "utf-8")
+    os.utime(feeds_file, ns=(1, 1))
+    assert configured_identities()["chargecloud"].network == "one"
+    feeds_file.write_text('[feeds.chargecloud]\nnetwork = "two"\n', "utf-8")
+    os.utime(feeds_file, ns=(2, 2))
+    assert configured_identities()["chargecloud"].network == "two"
+
+
+def test_configured_identities__of_a_file_that_is_gone_are_refused(feeds_file: Path) -> None:
+    feeds_file.unlink()
+    with pytest.raises(FeedError, match="CHARGING_FEEDS"):
+        configured_identities()
+
+
+def test_digest__is_of_identities_of_its_own_feeds_alone() -> None:
+    of_place, of_network = FeedIdentity("a", "place"), FeedIdentity("x")
+    assert digest(KEYS, {"c": of_place}) == digest(KEYS, {}) == digest(KEYS)
+    digests = {
+        digest(KEYS, identities)
+        for identities in ({}, {"a": of_place}, {"b": of_place}, {"a": of_network})
+    }
+    assert len(digests) == 4
+    assert digest(reversed(KEYS), {"a": of_place}) == digest(KEYS, {"a": of_place})
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ('[feeds.chargecloud]\nids_within = "city"\n', ("ids_within", "'city'", '"place"')),
+        ("[feeds.chargecloud]\nids_within = true\n", ("ids_within", "True", '"network"')),
+        ('[feeds.chargecloud]\nids_in = "place"\n', ("ids_in", "ids_within")),
+        ('[feeds.chargecloud]\nnetwork = "A B"\n', ("network", "'A B'", "a-z 0-9")),
+        ('[feeds.chargecloud]\nnetwork = ""\n', ("network", "''")),
+        (
+            NEW.format(name="new") + 'network = "chargecloud"\n',
+            ("'new'", "network", "'chargecloud'", "one feed"),
+        ),
+        (
+            NEW.format(name="one") + 'network = "n"\n' + NEW.format(name="n"),
+            ("'one'", "network", "feed 'n'"),
+        ),
+        (
+            NEW.format(name="one") + 'network = "n"\n' + NEW.format(name="two") + 'network = "n"\n',
+            ("'two'", "network", "feed 'one'"),
+        ),
+    ],
+)
+def test_load_feeds__refuses_identities_that_cannot_be(
+    feeds_file: Path, text: str, named: tuple[str, ...]
+) -> None:
+    feeds_file.write_text(text, "utf-8")
+    with pytest.raises(FeedError) as refusal:
+        load_feeds()
+    assert [word for word in (str(feeds_file), *named) if word not in str(refusal.value)] == []
