@@ -162,3 +162,53 @@ def test_versions__of_several_places_hold_every_fact_in_any_order(
     for hour in hours_archived(lake):
         found = findings(KEPT, hour, lake, in_order, hour.end)
         assert [each for each in found if not each.passed] == []
+
+
+@pytest.mark.parametrize(
+    ("dormant", "live"),
+    [("REMOVED", "CHARGING"), ("PLANNED", "CHARGING"), ("REMOVED", "PLANNED")],
+)
+@pytest.mark.parametrize("places", [("a", "b"), ("b", "a")])
+def test_moved__an_evse_is_taken_from_where_it_is_alive(
+    dormant: str, live: str, places: tuple[str, str]
+) -> None:
+    """One that was moved is REMOVED in the place where it was, whatever the places' names."""
+    old, new = places
+    lake = lake_of(
+        {
+            minute: {
+                old: [station([evse(status=dormant)], "old")],
+                new: [station([evse(status=live)], "new")],
+            }
+            for minute in range(0, 60, 10)
+        }
+    )
+    warehouse = DuckDBWarehouse(None)
+    hours.load(warehouse, lake)
+    versions = "SELECT place, station_id, valid_from, valid_to FROM warehouse.dim_evse"
+    assert rows(warehouse, versions) == [(new, "new", 0, None)]
+    assert rows(warehouse, "SELECT place FROM warehouse.dim_connector") == [(new,)]
+    charging_s = 3600 if live == "CHARGING" else 0
+    seconds = "SELECT place, charging_s, observed_s FROM mart.mart_evse_hour"
+    assert rows(warehouse, seconds) == [(new, charging_s, 3600)]
+    of_station = "SELECT SUM(charging_s) FROM mart.mart_station_hour WHERE place = :place"
+    assert rows(warehouse, of_station, place=new) == [(charging_s,)]
+    sessions = rows(warehouse, "SELECT place FROM warehouse.fact_charging_session")
+    assert sessions == ([(new,)] if live == "CHARGING" else [])
+
+
+def test_moved__an_evse_that_comes_alive_again_is_taken_from_the_first_place() -> None:
+    lake = lake_of(
+        {
+            minute: {
+                "a": [station([evse(status="REMOVED" if minute < 60 else "AVAILABLE")], "old")],
+                "b": [station([evse()], "new")],
+            }
+            for minute in range(0, 120, 10)
+        }
+    )
+    warehouse = DuckDBWarehouse(None)
+    for hour in hours_archived(lake):
+        hours.load(warehouse, lake, hour)
+    versions = "SELECT place, station_id, valid_from FROM warehouse.dim_evse ORDER BY valid_from"
+    assert rows(warehouse, versions) == [("b", "new", 0), ("a", "old", 60)]

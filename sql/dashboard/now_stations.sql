@@ -37,7 +37,11 @@ states AS (
         runs.status,
         latest.slot_at,
         ROW_NUMBER() OVER (
-            PARTITION BY runs.evse_key ORDER BY latest.slot_at DESC, runs.place ASC
+            PARTITION BY runs.evse_key
+            ORDER BY
+                latest.slot_at DESC,
+                CASE runs.status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END ASC,
+                runs.place ASC
         ) AS place_rank
     FROM latest
     INNER JOIN runs

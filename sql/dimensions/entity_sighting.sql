@@ -1,7 +1,10 @@
 -- Grain: one row per entity of :entity_type, hour and distinct attribute state seen.
--- An entity that several places publish is taken from the first of them by name. What others told
--- before the first slot in that place, or after its last, is taken from the earliest and the latest
--- of them, so that versions reach as far as facts do; told in equal words it is the first place's.
+-- An entity that several places publish is taken from the first of them by name. An EVSE, with
+-- its connectors, that is REMOVED or PLANNED in all of a place's polls is taken from another where
+-- it is more than that: one that was moved is published as REMOVED where it was.
+-- What others told before the first slot in the chosen place, or after its last, is taken from the
+-- earliest and the latest of them, so that versions reach as far as facts do; in equal words it is
+-- the chosen place's.
 -- Scope: slots in [:window_start, :window_end).
 WITH seen AS (
     SELECT
@@ -9,6 +12,7 @@ WITH seen AS (
         last_slot_at,
         CAST('station' AS VARCHAR(16)) AS entity_type,
         station_key AS entity_key,
+        CAST(NULL AS BIGINT) AS evse_key,
         attribute_hash,
         feed,
         place,
@@ -20,6 +24,7 @@ WITH seen AS (
         last_slot_at,
         CAST('evse' AS VARCHAR(16)) AS entity_type,
         evse_key AS entity_key,
+        evse_key,
         attribute_hash,
         feed,
         place,
@@ -31,6 +36,7 @@ WITH seen AS (
         last_slot_at,
         CAST('connector' AS VARCHAR(16)) AS entity_type,
         connector_key AS entity_key,
+        evse_key,
         attribute_hash,
         feed,
         place,
@@ -38,52 +44,92 @@ WITH seen AS (
     FROM staging.flat_connectors
 ),
 
+-- Of EVSEs that are ever REMOVED or PLANNED, what they are at best in a place's polls of an hour.
+dormant AS (
+    SELECT
+        evse_key,
+        place,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        MIN(CASE status WHEN 'REMOVED' THEN '2' WHEN 'PLANNED' THEN '1' ELSE '0' END) AS dormancy
+    FROM staging.flat_status
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+        AND evse_key IN (
+            SELECT statuses.evse_key
+            FROM staging.flat_status AS statuses
+            WHERE
+                statuses.slot_at >= :window_start
+                AND statuses.slot_at < :window_end
+                AND statuses.status IN ('REMOVED', 'PLANNED')
+        )
+    GROUP BY evse_key, place, DATE_TRUNC('hour', slot_at)
+),
+
 in_scope AS (
     SELECT
         seen.*,
-        DATE_TRUNC('hour', slot_at) AS hour_at,
-        MIN(place) OVER (PARTITION BY entity_key, DATE_TRUNC('hour', slot_at)) AS first_place,
-        MAX(place) OVER (PARTITION BY entity_key, DATE_TRUNC('hour', slot_at)) AS last_place
+        DATE_TRUNC('hour', seen.slot_at) AS hour_at,
+        MIN(seen.place) OVER (
+            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        ) AS first_place,
+        MAX(seen.place) OVER (
+            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        ) AS last_place
     FROM seen
     WHERE
-        entity_type = :entity_type
-        AND slot_at >= :window_start
-        AND slot_at < :window_end
+        seen.entity_type = :entity_type
+        AND seen.slot_at >= :window_start
+        AND seen.slot_at < :window_end
+),
+
+-- Places in the order in which they are chosen.
+ordered AS (
+    SELECT
+        in_scope.*,
+        COALESCE(dormant.dormancy, '0') || in_scope.place AS choice
+    FROM in_scope
+    LEFT JOIN dormant
+        ON
+            in_scope.evse_key = dormant.evse_key
+            AND in_scope.place = dormant.place
+            AND in_scope.hour_at = dormant.hour_at
+    WHERE in_scope.first_place <> in_scope.last_place
 ),
 
 shared AS (
     SELECT
-        in_scope.*,
-        ROW_NUMBER() OVER (PARTITION BY entity_key, hour_at ORDER BY slot_at, place) AS early_rank,
+        ordered.*,
+        MIN(choice) OVER (PARTITION BY entity_key, hour_at) AS first_choice,
+        ROW_NUMBER() OVER (PARTITION BY entity_key, hour_at ORDER BY slot_at, choice) AS early_rank,
         ROW_NUMBER() OVER (
-            PARTITION BY entity_key, hour_at ORDER BY last_slot_at DESC, place ASC
+            PARTITION BY entity_key, hour_at ORDER BY last_slot_at DESC, choice ASC
         ) AS late_rank
-    FROM in_scope
-    WHERE first_place <> last_place
+    FROM ordered
 ),
 
--- Of another place's state only the slot that is beyond those of the first place counts: between
--- them it says what the first place knows better.
+-- Of another place's state only the slot that is beyond those of the chosen place counts: between
+-- them the chosen place knows better.
 reaching AS (
     SELECT
         CASE
-            WHEN place = first_place OR early_rank = 1 THEN slot_at
+            WHEN choice = first_choice OR early_rank = 1 THEN slot_at
             ELSE last_slot_at
         END AS slot_at,
         CASE
-            WHEN place = first_place OR late_rank = 1 THEN last_slot_at
+            WHEN choice = first_choice OR late_rank = 1 THEN last_slot_at
             ELSE slot_at
         END AS last_slot_at,
         entity_type,
         entity_key,
         attribute_hash,
         feed,
-        place,
+        choice,
         poll_count,
         hour_at
     FROM shared
     WHERE
-        place = first_place
+        choice = first_choice
         OR early_rank = 1
         OR late_rank = 1
 )
@@ -107,7 +153,7 @@ SELECT
     entity_key,
     attribute_hash,
     feed,
-    MIN(place) AS place,
+    SUBSTRING(MIN(choice), 2) AS place,
     MAX(poll_count) AS poll_count
 FROM reaching
 GROUP BY entity_type, entity_key, attribute_hash, feed, hour_at;

@@ -3,7 +3,8 @@
 -- at most 2.5 cadences. A single poll of unknown status between linked runs is looked through.
 -- A session is cut after 7 days (is_stuck); what follows is no session, since a session begins
 -- only where no CHARGING is linked before. An EVSE that several places publish is taken, hour by
--- hour, from the first of them by name.
+-- hour, from the first of them by name; a place where it is REMOVED all hour gives way to one where
+-- it is PLANNED, and both to any other.
 -- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
 -- of BLOCKED stand for, in runs that begin within a day of the first.
 -- Polls without the time of their request are imported; the source's own time is theirs where it
@@ -81,9 +82,9 @@ told AS (
             WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 0
             ELSE 3
         END AS state,
-        MIN(place) OVER (
-            PARTITION BY evse_key, DATE_TRUNC('hour', slot_at)
-        ) AS first_place
+        MIN(
+            CASE status WHEN 'REMOVED' THEN '2' WHEN 'PLANNED' THEN '1' ELSE '0' END || place
+        ) OVER (PARTITION BY evse_key, DATE_TRUNC('hour', slot_at)) AS first_choice
     FROM warehouse.fact_status
     WHERE
         evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
@@ -118,7 +119,7 @@ timed AS (
             told.feed = lasts.feed
             AND told.place = lasts.place
             AND told.last_slot_at = lasts.slot_at
-    WHERE told.place = told.first_place
+    WHERE told.place = SUBSTRING(told.first_choice, 2)
 ),
 
 neighbours AS (

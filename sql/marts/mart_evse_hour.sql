@@ -1,7 +1,8 @@
 -- Grain: one row per feed, EVSE and UTC hour in which it was seen in a good poll.
 -- A good poll stands for its cadence, or until the place's next good poll of the hour if that is
 -- sooner, or the next poll of any place that the EVSE is in. An EVSE that several places publish
--- is taken from the first by name of each slot.
+-- is taken from the first by name of each slot; a place where it is REMOVED gives way to one where
+-- it is PLANNED, and both to any other.
 -- What stands beyond the hour's end is counted in place of the time before the hour's first poll,
 -- for which none of its polls stands: after the last poll of an hour comes its first, an hour
 -- later. So an hour holds 3,600 seconds at most, and depends on no other.
@@ -42,6 +43,7 @@ runs AS (
         place,
         evse_key,
         status,
+        CASE status WHEN 'REMOVED' THEN 0 WHEN 'PLANNED' THEN 1 ELSE 2 END AS liveness,
         first_slot_at,
         last_slot_at,
         DATE_TRUNC('hour', slot_at) AS hour_at
@@ -61,11 +63,12 @@ seen AS (
         polls.hour_at,
         polls.stands_s,
         LEAD(polls.slot_at) OVER (
-            PARTITION BY runs.evse_key, polls.hour_at ORDER BY polls.slot_at ASC, runs.place DESC
+            PARTITION BY runs.evse_key, polls.hour_at
+            ORDER BY polls.slot_at ASC, runs.liveness ASC, runs.place DESC
         ) AS next_slot_at,
         MIN(polls.slot_at) OVER (
             PARTITION BY runs.evse_key, polls.hour_at
-            ORDER BY polls.slot_at ASC, runs.place DESC
+            ORDER BY polls.slot_at ASC, runs.liveness ASC, runs.place DESC
             ROWS UNBOUNDED PRECEDING
         ) AS first_slot_at
     FROM runs
@@ -78,7 +81,7 @@ seen AS (
             AND runs.last_slot_at >= polls.slot_at
 ),
 
--- Of the places of one slot the first by name comes last, and is followed by another slot.
+-- Of the places of one slot the one to take comes last, and is followed by another slot.
 exposures AS (
     SELECT
         feed,
