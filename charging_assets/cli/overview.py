@@ -50,6 +50,20 @@ class Rejects:
 
 
 @dataclass(frozen=True)
+class ContestedIds:
+    """How many ids a feed's places publish for different things in its newest hour, and where.
+
+    `entity` is station or evse, `places` the first two places that do.
+    """
+
+    feed: str
+    entity: str
+    hour: Hour
+    count: int
+    places: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Overview:
     """All of it; `pending` and `rejects` are None where the warehouse could not be read."""
 
@@ -59,6 +73,7 @@ class Overview:
     rejects: tuple[Rejects, ...] | None
     warehouse: str
     warehouse_error: str | None
+    contested: tuple[ContestedIds, ...] = ()
 
 
 def overview(lake: Lake, warehouse: Warehouse) -> Overview:
@@ -70,10 +85,12 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
     archived = hours_archived(lake)
     pending, rejected, error = None, None, None
     newest: dict[str, datetime] = {}
+    contested: list[ContestedIds] = []
     try:
         pending = tuple(pending_hours(lake, warehouse))
         rejected = tuple(rejects(warehouse))
         newest = newest_loaded(warehouse)
+        contested = contested_ids(warehouse, newest)
     except WarehouseError as problem:
         error = str(problem)
     return Overview(
@@ -83,6 +100,7 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
         rejects=rejected,
         warehouse=warehouse.describe(),
         warehouse_error=error,
+        contested=tuple(contested),
     )
 
 
@@ -111,6 +129,33 @@ def newest_loaded(warehouse: Warehouse) -> dict[str, datetime]:
     except NoWarehouse:
         return {}
     return {row["feed"]: row["newest_at"].replace(tzinfo=UTC) for row in rows}
+
+
+def contested_ids(warehouse: Warehouse, newest: dict[str, datetime]) -> list[ContestedIds]:
+    """Ids that stand for different things in two places, in the newest hour of each feed."""
+    from charging_assets.storage.plan import window
+    from charging_assets.storage.sql_files import sql
+
+    hours: dict[Hour, list[str]] = {}
+    for feed, slot_at in newest.items():
+        hours.setdefault(Hour.of(slot_at), []).append(feed)
+    found = []
+    for hour, feeds in sorted(hours.items()):
+        for entity, check in _CONTESTED.items():
+            rows = warehouse.query(sql(f"checks/{check}"), window(hour)).to_pylist()
+            for feed in sorted(feeds):
+                of_feed = [row for row in rows if row["feed"] == feed]
+                if of_feed:
+                    places = of_feed[0]["place"], of_feed[0]["other_place"]
+                    found.append(ContestedIds(feed, entity, hour, len(of_feed), places))
+    return found
+
+
+# The checks that find such ids, by entity.
+_CONTESTED = {
+    "station": "flat_stations__one_id_is_one_station",
+    "evse": "flat_evses__one_id_is_one_evse",
+}
 
 
 def _feeds(

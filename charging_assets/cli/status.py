@@ -69,6 +69,16 @@ def _as_json(found: Overview, now: datetime) -> dict[str, Any]:
             {"feed": r.feed, "code": r.code, "severity": r.severity, "count": r.count}
             for r in rejects
         ],
+        "contested_ids": [
+            {
+                "feed": ids.feed,
+                "entity": ids.entity,
+                "hour": ids.hour.key,
+                "count": ids.count,
+                "places": list(ids.places),
+            }
+            for ids in found.contested
+        ],
         "feeds": [_feed_as_json(feed, now) for feed in found.feeds],
     }
 
@@ -105,6 +115,7 @@ def _tell(found: Overview, now: datetime) -> None:
         _tell_feed(feed, now)
     _tell_pending(found)
     _tell_rejects(found)
+    _print_contested_ids(found)
 
 
 def _tell_disk(disk: DiskUse, waiting: int) -> None:
@@ -156,3 +167,18 @@ def _tell_rejects(found: Overview) -> None:
     print(f"\nrejected: {sum(r.count for r in found.rejects):,}")
     for reject in found.rejects:
         print(f"  {reject.feed:<16} {reject.code:<24} {reject.severity:<8} {reject.count:>10,}")
+
+
+def _print_contested_ids(found: Overview) -> None:
+    for ids in found.contested:
+        one, other = ids.places
+        what = counted(ids.count, "EVSE id" if ids.entity == "evse" else "station id")
+        print(
+            f"\nwarning: feed {ids.feed}, {ids.hour}: places publish {what} for different things "
+            f"({one} and {other}, for example)"
+        )
+    if found.contested:
+        print(
+            '  If ids are unique within a place only, set ids_within = "place" for the feed in '
+            "your feeds file\n  (CHARGING_FEEDS), then `charging-assets load`."
+        )

@@ -6,10 +6,15 @@ from datetime import timedelta
 
 import pytest
 
+from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.acquisition.missed import record_missed
+from charging_assets.cli.overview import ContestedIds, overview
+from charging_assets.cli.status import _tell
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell
 from charging_assets_tests.clocks import STOPPED_AT
+from charging_assets_tests.modelling import hours
 
 
 def test_status__empty_home_says_how_to_begin(empty: Shell) -> None:
@@ -77,3 +82,29 @@ def test_status__forecasts_how_long_the_disk_lasts(loaded: Shell) -> None:
     assert disk["days_left"] == disk["free"] // disk["bytes_a_day"]
     assert loaded.run("status") == 0
     assert "\n  grows by " in loaded.out
+
+
+def test_status__warns_of_ids_that_stand_for_two_things(capsys: pytest.CaptureFixture[str]) -> None:
+    """Until the feed states that ids are unique within a place; of the newest hour."""
+    towns = {
+        slug: [hours.station([hours.evse("1", id=f"DE*{slug[:3]}*E1")], "1", name=slug, city=slug)]
+        for slug in ("adorf", "bdorf")
+    }
+    for town in towns.values():
+        town[0]["coordinates"] = None
+    lake = hours.lake_of({0: towns, 60: towns})
+    for ids_within, count in (None, 2), ("place", 0):
+        warehouse = DuckDBWarehouse(None)
+        for hour in (hours.HOUR, hours.hour_after(1)):
+            files = hours.flat_files(lake, hour, {"test": FeedIdentity("test", ids_within)})
+            hours.load_files(warehouse, files, hour)
+        found = overview(lake, warehouse)
+        assert len(found.contested) == count
+        _tell(found, STOPPED_AT)
+        assert ('set ids_within = "place"' in capsys.readouterr().out) is bool(count)
+        if count:
+            place, hour = ("adorf", "bdorf"), hours.hour_after(1)
+            assert found.contested == (
+                ContestedIds("test", "station", hour, 1, place),
+                ContestedIds("test", "evse", hour, 1, place),
+            )

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charging_assets.acquisition.identities import FeedIdentity
-from charging_assets.preprocessing.flatten import flatten
+from charging_assets.preprocessing import stations
+from charging_assets.preprocessing.flatten import _reader, flatten
+from charging_assets.preprocessing.identity import entity_key
 from charging_assets_tests.builders import (
     MISSING,
     SLOT,
@@ -25,7 +28,7 @@ from charging_assets_tests.builders import (
     station,
 )
 from charging_assets_tests.preprocessing.flat_hours import assert_sound, codes, one, rows
-from charging_assets_tests.preprocessing.made_answers import STATIONS
+from charging_assets_tests.preprocessing.made_answers import STATIONS, hours
 
 
 def test_flatten__a_full_record_fills_its_columns() -> None:
@@ -409,3 +412,35 @@ def test_flatten__zero_is_what_a_source_does_not_know() -> None:
     found = one(hour, "flat_connectors")
     assert (found["max_power_kw"], found["ampere"], found["voltage"]) == (None, None, None)
     assert rows(hour, "flat_rejects") == []
+
+
+@pytest.fixture
+def weak_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keys of two bits, as an operator could choose ids whose 64 bits are the same."""
+
+    def weak(network: str, entity: str, *ids: str) -> int:
+        return entity_key(network, entity, *ids) % 4
+
+    monkeypatch.setattr(stations, "entity_key", weak)
+    _reader.cache_clear()
+    yield
+    _reader.cache_clear()
+
+
+@pytest.mark.usefixtures("weak_keys")
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(hours())
+def test_flatten__ids_that_share_a_key_stop_no_hour(polls: list[Any]) -> None:
+    assert_sound(flattened(*polls))
+
+
+@pytest.mark.usefixtures("weak_keys")
+def test_flatten__of_two_stations_of_one_key_one_is_rejected_with_its_parts() -> None:
+    ids = [f"s{n}" for n in range(99) if entity_key("test", "station", f"s{n}") % 4 == 1][:2]
+    records = [station(ids[0], [evse("e", [])]), station(ids[1], [evse("f", [])])]
+    for body in (records, records[::-1]):
+        hour = flattened((poll(), {"koeln": envelope(*body)}))
+        assert_sound(hour)
+        assert one(hour, "flat_stations")["station_id"] == min(ids)
+        assert one(hour, "flat_status")["evse_uid"] == "e"
+        assert sorted(code for _, _, code in codes(hour)) == ["duplicate_key", "parent_rejected"]
