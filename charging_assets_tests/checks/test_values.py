@@ -290,3 +290,44 @@ def test_one_id__is_of_one_place_where_the_feed_states_so() -> None:
         hours.flat_files(lake, identities=identities)
         assert find("flat_stations__one_id_is_one_station", lake).passed is passes
         assert find("flat_evses__one_id_is_one_evse", lake).passed is passes
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("flat_evses__evse_id_form", {"id": "DE-TST-1"}),
+        ("flat_status__status_is_known", {"status": "UNKNOWN"}),
+        ("flat_status__status_is_ocpi", {"status": "BROKEN"}),
+        (
+            "flat_status__sensor_agrees",
+            {"status": "CHARGING", "parkingsensor_status": "AVAILABLE"},
+        ),
+        (
+            "flat_status__evse_agrees_with_connectors",
+            {"connectors": [connector("1", status="CHARGING")]},
+        ),
+        (
+            "flat_connectors__current_and_voltage_are_told",
+            {"connectors": [connector("1", ampere="0")]},
+        ),
+        (
+            "flat_connectors__power_agrees_with_current_and_voltage",
+            {"connectors": [connector("1", ampere="8", max_power=3)]},
+        ),
+        (
+            "flat_connectors__power_is_above_3_kw",
+            {
+                "connectors": [
+                    connector("1", ampere="13", voltage="230", power_type="AC_1_PHASE", max_power=3)
+                ]
+            },
+        ),
+    ],
+)
+def test_rule__counts_evses_of_one_uid_at_two_stations_apart(
+    name: str, fields: dict[str, Any]
+) -> None:
+    lake = MemoryLake()
+    hours.put(lake, 0, [station([evse("1", **fields)], each) for each in ("s1", "s2")])
+    hours.flat_files(lake, identities={"test": FeedIdentity("test", "parent")})
+    assert find(name, lake).count == 2

@@ -5,6 +5,7 @@ SELECT DISTINCT
     place,
     connector_id,
     evse_uid,
+    evse_key,
     power_type,
     ampere,
     voltage,
@@ -14,4 +15,4 @@ WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
     AND (ampere IS NULL OR voltage IS NULL OR max_power_kw IS NULL)
-ORDER BY feed, place, connector_id;
+ORDER BY feed, place, connector_id, evse_uid, evse_key;

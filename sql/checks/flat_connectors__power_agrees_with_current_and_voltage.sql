@@ -8,6 +8,7 @@ WITH connectors AS (
         place,
         connector_id,
         evse_uid,
+        evse_key,
         power_type,
         ampere,
         voltage,
@@ -35,6 +36,7 @@ SELECT
     place,
     connector_id,
     evse_uid,
+    evse_key,
     power_type,
     ampere,
     voltage,
@@ -48,4 +50,10 @@ WHERE
         AND max_power_kw < expected_kw * 0.9
         AND max_power_kw <= expected_kw - 1
     )
-ORDER BY ABS(max_power_kw - expected_kw) DESC, feed ASC, place ASC, connector_id ASC;
+ORDER BY
+    ABS(max_power_kw - expected_kw) DESC,
+    feed ASC,
+    place ASC,
+    connector_id ASC,
+    evse_uid ASC,
+    evse_key ASC;

@@ -5,6 +5,7 @@ SELECT DISTINCT
     place,
     connector_id,
     evse_uid,
+    evse_key,
     standard,
     ampere,
     voltage,
@@ -15,4 +16,4 @@ WHERE
     AND slot_at < :window_end
     AND max_power_kw > 0
     AND max_power_kw <= 3
-ORDER BY feed, place, connector_id;
+ORDER BY feed, place, connector_id, evse_uid, evse_key;

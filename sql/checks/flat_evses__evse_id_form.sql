@@ -4,6 +4,7 @@ SELECT DISTINCT
     feed,
     place,
     evse_uid,
+    evse_key,
     evse_id
 FROM staging.flat_evses
 WHERE
@@ -13,4 +14,4 @@ WHERE
         evse_id IS NULL
         OR NOT (UPPER(evse_id) ~ '^[A-Z]{2}[*]?[A-Z0-9]{3}[*]?E[A-Z0-9][A-Z0-9*]{0,30}$')
     )
-ORDER BY feed, place, evse_uid, evse_id;
+ORDER BY feed, place, evse_uid, evse_id, evse_key;

@@ -59,6 +59,7 @@ WHERE
 GROUP BY
     differing.feed,
     differing.place,
+    differing.evse_key,
     differing.evse_uid,
     differing.status,
     differing.connector_status_overrides

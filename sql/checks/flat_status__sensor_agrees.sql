@@ -13,5 +13,5 @@ WHERE
     AND slot_at < :window_end
     AND status IN ('CHARGING', 'BLOCKED')
     AND parking_status IN ('AVAILABLE', 'FREE', 'VACANT')
-GROUP BY feed, place, evse_uid, status, parking_status
+GROUP BY feed, place, evse_key, evse_uid, status, parking_status
 ORDER BY poll_count DESC, feed ASC, place ASC, evse_uid ASC;

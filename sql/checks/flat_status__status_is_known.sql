@@ -9,6 +9,6 @@ FROM staging.flat_status
 WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
-GROUP BY feed, place, evse_uid
+GROUP BY feed, place, evse_key, evse_uid
 HAVING SUM(CASE WHEN status = 'UNKNOWN' THEN 1 ELSE 0 END) = COUNT(*)
 ORDER BY poll_count DESC, feed ASC, place ASC, evse_uid ASC;

@@ -19,5 +19,5 @@ WHERE
         )
         OR connector_status_overrides LIKE '%":null%'
     )
-GROUP BY feed, place, evse_uid, status, connector_status_overrides
+GROUP BY feed, place, evse_key, evse_uid, status, connector_status_overrides
 ORDER BY poll_count DESC, feed ASC, place ASC, evse_uid ASC;
