@@ -35,7 +35,10 @@ CLOSE_REASON = text(
     "while it is current",
 )
 FIRST_PLACE = text(
-    "place", 128, "place that publishes the entity (the first by name, of several)", nullable=False
+    "place",
+    128,
+    "place that publishes the entity (of several the first by name where it is not REMOVED)",
+    nullable=False,
 )
 ENTITY_TYPE = text("entity_type", 16, "station, evse or connector", nullable=False)
 ENTITY_KEY = key("entity_key", "key of the entity")
