@@ -17,6 +17,7 @@ from charging_assets.acquisition.feeds import load_feeds
 from charging_assets.acquisition.spool import Spool
 from charging_assets.event_files import of_each_run
 from charging_assets.storage.dialect import remember_in
+from charging_assets.storage.generation import FILE_NAME
 from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import Warehouse
@@ -73,7 +74,7 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
     remember_in(folder / "cache" / "rendered")
     return Storage(
         ArchiveLake(LocalLake(folder / "lake")),
-        DuckDBWarehouse(folder / "warehouse.duckdb"),
+        DuckDBWarehouse(folder / FILE_NAME),
         Spool(folder / "spool"),
     )
 

@@ -21,7 +21,7 @@ from charging_assets_tests.modelling import hours
 def environment(tmp_path_factory):
     tmp_path = tmp_path_factory.mktemp("home")
     lake = hours.lake_of({0: hours.stand(), 10: hours.stand("CHARGING")})
-    hours.load(DuckDBWarehouse(tmp_path / "warehouse.duckdb"), lake)
+    hours.load(DuckDBWarehouse(tmp_path / "charging.duckdb"), lake)
     return {"CHARGING_HOME": str(tmp_path)}
 
 
@@ -88,7 +88,7 @@ def test_sql__a_load_runs_between_queries(environment, tmp_path):
     charging = connect({"CHARGING_HOME": str(tmp_path)})
     assert len(charging.table("fact_poll")) == 2
     later = hours.lake_of({60: hours.stand()})
-    writer = DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience_s=0)
+    writer = DuckDBWarehouse(tmp_path / "charging.duckdb", patience_s=0)
     hours.load(writer, later, hours.hour_after(1))
     assert len(charging.table("fact_poll")) == 3
 

@@ -23,7 +23,7 @@ def test_notebook__has_no_outputs(cells):
 
 def test_notebook__cells_run_in_order(cells, tmp_path, monkeypatch):
     lake = hours.lake_of({0: hours.stand(), 10: hours.stand("CHARGING"), 20: None})
-    hours.load(DuckDBWarehouse(tmp_path / "warehouse.duckdb"), lake)
+    hours.load(DuckDBWarehouse(tmp_path / "charging.duckdb"), lake)
     monkeypatch.setenv("CHARGING_HOME", str(tmp_path))
     names = {}
     for cell in cells:

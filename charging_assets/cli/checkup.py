@@ -123,14 +123,30 @@ def _warehouse() -> Warehouse:
 
 
 def _opens() -> tuple[State, str, str]:
-    from charging_assets.storage.warehouse import NoWarehouse
+    from charging_assets.storage.warehouse import NoWarehouse, OtherGeneration
 
     warehouse = _warehouse()
     try:
         held = warehouse.query("SELECT COUNT(*) AS row_count FROM ops.ledger").to_pylist()
+    except OtherGeneration as other:
+        return "warning", str(other), "`charging-assets load`"
     except NoWarehouse:
-        return "ok", f"{warehouse.describe()}: nothing was loaded yet", ""
-    return "ok", f"{warehouse.describe()}: opens, {held[0]['row_count']:,} ledger rows", ""
+        return "ok", f"{warehouse.describe()}: nothing was loaded yet{_moved_aside()}", ""
+    said = f"{warehouse.describe()}: opens, {held[0]['row_count']:,} ledger rows{_moved_aside()}"
+    return "ok", said, ""
+
+
+def _moved_aside() -> str:
+    """Warehouses of other generations, which nothing reads and nothing deletes."""
+    from charging_assets.deployments import home
+    from charging_assets.storage.moved_aside import moved_aside
+
+    files = moved_aside(home())
+    if not files:
+        return ""
+    size = sum(path.stat().st_size for path in files) / 1000**2
+    names = ", ".join(path.name for path in files)
+    return f"; of other generations, to be deleted when not needed: {names} ({size:,.0f} MB)"
 
 
 def _rights() -> tuple[State, str, str]:

@@ -38,6 +38,10 @@ def disk_use(home: Path, today: date) -> DiskUse:
     What is kept by day (raw, flat) grows as in its newest whole days; what is not (warehouse,
     published) as it has by day of the archive. Dagster's own history is kept to a window.
     """
+    # Late: it brings the engines with it, which `--help` need not wait for.
+    from charging_assets.storage.generation import FILE_NAME
+    from charging_assets.storage.moved_aside import moved_aside
+
     nearest = next(path for path in (home, *home.parents) if path.exists())
     by_day: dict[date, int] = defaultdict(int)
     parts = {
@@ -46,11 +50,12 @@ def disk_use(home: Path, today: date) -> DiskUse:
             ("raw", "lake/raw"),
             ("flat", "lake/flat"),
             ("published", "lake/published"),
-            ("warehouse", "warehouse.duckdb"),
+            ("warehouse", FILE_NAME),
             ("dagster", "dagster"),
             ("spool", "spool"),
         )
     }
+    parts["moved_aside"] = sum(path.stat().st_size for path in moved_aside(home))
     whole = {day: size for day, size in by_day.items() if day != today}
     a_day = None
     if whole:

@@ -26,7 +26,6 @@ def exit_code(error: Exception) -> int | None:
     from charging_assets.deployments import DeploymentError
     from charging_assets.storage.flat_files import StaleFlatFile
     from charging_assets.storage.lake import LakeError
-    from charging_assets.storage.migrate import CannotMigrate
     from charging_assets.storage.plan import LoadError
     from charging_assets.storage.warehouse import WarehouseError
 
@@ -34,7 +33,6 @@ def exit_code(error: Exception) -> int | None:
         return USAGE
     told = (
         CannotImport,
-        CannotMigrate,
         CorruptArchive,
         LakeError,
         LoadError,

@@ -65,7 +65,10 @@ class ContestedIds:
 
 @dataclass(frozen=True)
 class Overview:
-    """All of it; `pending` and `rejects` are None where the warehouse could not be read."""
+    """All of it; `pending` and `rejects` are None where the warehouse could not be read.
+
+    `warehouse_note` is set where the warehouse is of another generation, and so counts as empty.
+    """
 
     feeds: tuple[FeedArchive, ...]
     hours: tuple[Hour, ...]
@@ -74,6 +77,7 @@ class Overview:
     warehouse: str
     warehouse_error: str | None
     contested: tuple[ContestedIds, ...] = ()
+    warehouse_note: str | None = None
 
 
 def overview(lake: Lake, warehouse: Warehouse) -> Overview:
@@ -83,10 +87,11 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
     from charging_assets.storage.warehouse import WarehouseError
 
     archived = hours_archived(lake)
-    pending, rejected, error = None, None, None
+    pending, rejected, error, note = None, None, None, None
     newest: dict[str, datetime] = {}
     contested: list[ContestedIds] = []
     try:
+        note = other_generation(warehouse)
         pending = tuple(pending_hours(lake, warehouse))
         rejected = tuple(rejects(warehouse))
         newest = newest_loaded(warehouse)
@@ -101,7 +106,21 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
         warehouse=warehouse.describe(),
         warehouse_error=error,
         contested=tuple(contested),
+        warehouse_note=note,
     )
+
+
+def other_generation(warehouse: Warehouse) -> str | None:
+    """What is to be known of a warehouse of another generation; None for any other."""
+    from charging_assets.storage.warehouse import NoWarehouse, OtherGeneration
+
+    try:
+        warehouse.query("SELECT 1 AS one")
+    except OtherGeneration as other:
+        return str(other)
+    except NoWarehouse:
+        return None
+    return None
 
 
 def rejects(warehouse: Warehouse) -> list[Rejects]:

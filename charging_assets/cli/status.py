@@ -58,6 +58,7 @@ def _as_json(found: Overview, now: datetime) -> dict[str, Any]:
     return {
         "warehouse": found.warehouse,
         "warehouse_error": found.warehouse_error,
+        "warehouse_note": found.warehouse_note,
         "hours_archived": len(found.hours),
         "hours_loaded": None if pending is None else len(found.hours) - len(pending),
         "pending": None
@@ -101,6 +102,8 @@ def _feed_as_json(feed: FeedArchive, now: datetime) -> dict[str, Any]:
 
 def _tell(found: Overview, now: datetime) -> None:
     print(found.warehouse)
+    if found.warehouse_note:
+        print(f"note: {found.warehouse_note}")
     if found.warehouse_error:
         show.err().print(
             f"error: {found.warehouse_error}", style="red", markup=False, soft_wrap=True
@@ -119,7 +122,9 @@ def _tell(found: Overview, now: datetime) -> None:
 
 
 def _tell_disk(disk: DiskUse, waiting: int) -> None:
-    parts = ", ".join(f"{name} {show.size(size)}" for name, size in disk.parts.items() if size)
+    parts = ", ".join(
+        f"{name.replace('_', ' ')} {show.size(size)}" for name, size in disk.parts.items() if size
+    )
     print(f"\ndisk: {parts}; {show.size(disk.free)} free")
     if disk.bytes_a_day:
         print(

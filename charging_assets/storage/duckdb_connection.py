@@ -13,8 +13,12 @@ import duckdb
 
 # By another process, or by another warehouse object of this one.
 _LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
+_NEWER_FORMAT = re.compile(r"version number \d+, but we can only read", re.IGNORECASE)
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _DATABASE = "charging"
+# The format of the oldest release that pyproject.toml allows. By default DuckDB 2 writes a format
+# that no 1.x client opens: DBeaver's driver, R, the command line of most distributions.
+STORAGE_VERSION = "v1.4.0"
 # What fills a row group is written to the file while more is still coming, by all processors; what
 # does not goes into the log first and is written a second time when that is emptied. Of staging,
 # which stays for days, a day of a thousand stations fills some of these.
@@ -31,6 +35,11 @@ _NOT_FOR_LOADS = "partitioned_execution"
 def is_locked(error: duckdb.Error) -> bool:
     """Whether somebody else has the file open."""
     return _LOCKED.search(str(error)) is not None
+
+
+def is_newer_format(error: duckdb.Error) -> bool:
+    """Whether the file was written by a newer DuckDB than this one can read."""
+    return _NEWER_FORMAT.search(str(error)) is not None
 
 
 def holder(error: duckdb.Error) -> str:
@@ -57,8 +66,10 @@ def opened(
             # `warehouse` in the database `warehouse` is ambiguous.
             quoted = str(path).replace("'", "''")
             mode = "READ_ONLY" if read_only else "READ_WRITE"
+            # Of a file that is there the format is known, and cannot be lowered.
+            version = "" if path.exists() else f", STORAGE_VERSION '{STORAGE_VERSION}'"
             connection.execute(
-                f"ATTACH '{quoted}' AS {_DATABASE} ({mode}, ROW_GROUP_SIZE {row_group})"
+                f"ATTACH '{quoted}' AS {_DATABASE} ({mode}, ROW_GROUP_SIZE {row_group}{version})"
             )
             connection.execute(f"USE {_DATABASE}")
             # Otherwise it is in the folder where the program was started: of a service, often one

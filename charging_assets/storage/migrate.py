@@ -1,7 +1,7 @@
 """Schemas, tables and views brought to what the code declares, in the caller's transaction.
 
-Belongs here: additive migration. Nothing is ever dropped or retyped here: a change that is not
-additive is refused with what to do.
+Belongs here: additive changes within a generation. Nothing is ever dropped or retyped here: a
+change that is not additive raises the generation (`generation`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from typing import Any, Protocol
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.schemas.render import comments, create_table, create_view, sql_type
 from charging_assets.schemas.table import Column, Table, Type
+from charging_assets.storage.generation import DIGEST_TABLE, GENERATION, GENERATION_TABLE
 from charging_assets.storage.sql_files import sql, sql_names
-
-
-class CannotMigrate(Exception):
-    """The warehouse was made by other code and cannot be brought up to this one."""
 
 
 class Session(Protocol):
@@ -31,13 +28,12 @@ class Session(Protocol):
     def fetch(self, sql: str, params: dict[str, Any]) -> Sequence[tuple[Any, ...]]: ...
 
 
-_MARK = "schema_digest"
-
-
 def migrate(session: Session, grants: Sequence[str] = ()) -> None:
     """Make what is missing and give what is granted. What was made before costs one look."""
     session.execute("CREATE SCHEMA IF NOT EXISTS ops", {})
-    session.execute(f"CREATE TABLE IF NOT EXISTS ops.{_MARK} (digest VARCHAR(64) NOT NULL)", {})
+    session.execute(
+        f"CREATE TABLE IF NOT EXISTS ops.{DIGEST_TABLE} (digest VARCHAR(64) NOT NULL)", {}
+    )
     digest = schema_digest(session.dialect, grants)
     if is_current(session, digest):
         return
@@ -54,8 +50,13 @@ def migrate(session: Session, grants: Sequence[str] = ()) -> None:
             session.execute(statement, {})
     for statement in grants:
         session.execute(statement, {})
-    session.execute(f"DELETE FROM ops.{_MARK}", {})
-    session.execute(f"INSERT INTO ops.{_MARK} (digest) VALUES (:digest)", {"digest": digest})
+    session.execute(f"CREATE TABLE IF NOT EXISTS ops.{GENERATION_TABLE} (generation INTEGER)", {})
+    for name, column, value in (
+        (DIGEST_TABLE, "digest", digest),
+        (GENERATION_TABLE, "generation", GENERATION),
+    ):
+        session.execute(f"DELETE FROM ops.{name}", {})
+        session.execute(f"INSERT INTO ops.{name} ({column}) VALUES (:value)", {"value": value})
 
 
 def _views() -> dict[str, str]:
@@ -66,12 +67,13 @@ def _views() -> dict[str, str]:
 
 def is_current(session: Session, digest: str) -> bool:
     """Whether the warehouse was last made by code of this digest."""
-    return session.fetch(f"SELECT digest FROM ops.{_MARK}", {}) == [(digest,)]
+    return session.fetch(f"SELECT digest FROM ops.{DIGEST_TABLE}", {}) == [(digest,)]
 
 
 def schema_digest(dialect: str, grants: Sequence[str] = ()) -> str:
-    """What this code declares: tables, columns, what they mean, views and grants."""
-    parts = [create_table(table, dialect=dialect) for table in TABLES]
+    """What this code declares: generation, tables, columns, their meaning, views and grants."""
+    parts = [f"generation {GENERATION}"]
+    parts += [create_table(table, dialect=dialect) for table in TABLES]
     parts += [comment for table in TABLES for comment in comments(table)]
     parts += [sql(name) for name in _views().values()]
     parts += grants
@@ -91,11 +93,6 @@ def _add_columns(session: Session) -> None:
 
 
 def _add_column(session: Session, table: Table, column: Column) -> None:
-    if not column.nullable:
-        raise CannotMigrate(
-            f"{table.full_name} lacks the column {column.name}, which may not be null; move "
-            "the warehouse away and load again from the archive (`charging-assets load`)"
-        )
     session.execute(
         f"ALTER TABLE {table.full_name} ADD COLUMN {column.name} {sql_type(column)}", {}
     )

@@ -24,6 +24,14 @@ class NoWarehouse(WarehouseError):
     """Nothing was ever loaded: there is no warehouse yet, or not the tables asked for."""
 
 
+class OtherGeneration(NoWarehouse):
+    """The warehouse is of an older generation; a load moves it aside and begins with none."""
+
+
+class QueryRefused(WarehouseError):
+    """The warehouse cannot run a query: a name it does not have, or types that do not fit."""
+
+
 class Reader(Protocol):
     """Who can be asked for rows."""
 

@@ -6,10 +6,13 @@ is loaded, or SQL of its own.
 One process at a time may have the file open for writing, and none may read meanwhile. So every
 connection is opened late and closed at once, and who finds the file locked waits and tries again:
 neither a reader nor a load makes the other fail.
+
+A file of an older generation is moved aside by whatever writes first, and by no reader.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +22,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from charging_assets import clock
 from charging_assets.storage.course import new_load_id, read_rows, run, with_shown
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.duckdb_connection import (
@@ -26,13 +30,30 @@ from charging_assets.storage.duckdb_connection import (
     PASSING_ROW_GROUP,
     holder,
     is_locked,
+    is_newer_format,
     opened,
 )
 from charging_assets.storage.duckdb_session import DuckDBSession
-from charging_assets.storage.migrate import migrate
+from charging_assets.storage.generation import (
+    FILE_NAME,
+    FORMER_FILE_NAMES,
+    GENERATION,
+    Mismatch,
+    generation_of,
+    mismatch,
+)
+from charging_assets.storage.migrate import is_current, migrate, schema_digest
+from charging_assets.storage.moved_aside import move_aside
 from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
-from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
+from charging_assets.storage.warehouse import (
+    NoWarehouse,
+    OtherGeneration,
+    QueryRefused,
+    Warehouse,
+    WarehouseError,
+)
 
+_log = logging.getLogger(__name__)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
 
 
@@ -45,6 +66,8 @@ class DuckDBWarehouse:
         self._mutex = threading.RLock()
         self._memory = opened(None) if path is None else None
         self._is_migrated = False
+        # The file (device, inode) whose generation was compared: another may take its place.
+        self._compared: tuple[int, int] | None = None
 
     def apply(self, plan: Plan) -> Loaded:
         return self.apply_all([plan])[0]
@@ -119,12 +142,85 @@ class DuckDBWarehouse:
         assert self.path is not None
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # People move a warehouse away to have it made again, while this program runs.
-        self._is_migrated = self._is_migrated and self.path.exists()
-        connection = self._connected(read_only=False, row_group=row_group)
+        if not self.path.exists():
+            self._compared, self._is_migrated = None, False
+        connection = self._connected_to_current(row_group)
         try:
             yield connection
         finally:
             connection.close()
+
+    def _connected_to_current(self, row_group: int) -> duckdb.DuckDBPyConnection:
+        """A connection for writing; files of older generations are moved aside before."""
+        assert self.path is not None
+        for former in self._former_files():
+            self._move_former_aside(former)
+        is_seen_twice = False
+        while True:
+            connection = self._connected(read_only=False, row_group=row_group)
+            try:
+                other = self._compare(connection)
+                if other is None:
+                    return connection
+                # Not at first sight: another process may have moved the file after it was opened
+                # here, and what is at the path by now is its new one.
+                if is_seen_twice:
+                    self._move_aside(self.path, connection, other.generation, other.reason)
+            except BaseException:
+                connection.close()
+                raise
+            connection.close()
+            is_seen_twice = True
+
+    def _compare(self, connection: duckdb.DuckDBPyConnection) -> Mismatch | None:
+        """Why the file's tables cannot be kept. Looks once at each file, and at its schema too."""
+        assert self.path is not None
+        file = _identity(self.path)
+        if file is not None and file == self._compared:
+            return None
+        session = DuckDBSession(connection)
+        other = mismatch(session)
+        if other is None:
+            try:
+                self._is_migrated = is_current(session, schema_digest("duckdb"))
+            except duckdb.CatalogException:
+                self._is_migrated = False
+            self._compared = file
+        return other
+
+    def _former_files(self) -> list[Path]:
+        """Files of the names that the warehouse has had before."""
+        if self.path is None or self.path.name != FILE_NAME:
+            return []
+        former = (self.path.with_name(name) for name in FORMER_FILE_NAMES)
+        return [path for path in former if path.exists()]
+
+    def _move_former_aside(self, former: Path) -> None:
+        try:
+            connection = self._connected(read_only=False, path=former)
+        except WarehouseError as error:
+            if isinstance(error.__cause__, duckdb.Error) and is_locked(error.__cause__):
+                raise
+            # It is in nobody's way.
+            _log.warning("%s is left where it is: %s", former, error)
+            return
+        try:
+            generation = generation_of(DuckDBSession(connection))
+            if generation is not None:  # else it is somebody's own
+                self._move_aside(former, connection, generation, f"the name is now {FILE_NAME}")
+        finally:
+            connection.close()
+
+    def _move_aside(
+        self, path: Path, connection: duckdb.DuckDBPyConnection, generation: int, reason: str
+    ) -> None:
+        target = move_aside(path, connection, generation, clock.utc_now())
+        self._compared, self._is_migrated = None, False
+        _log.warning(
+            "%s is of generation %s (%s): moved aside to %s. Every archived hour is loaded again; "
+            "nothing reads the file any more, delete it when you do not need it",
+            path, generation, reason, target,
+        )  # fmt: skip
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -137,36 +233,48 @@ class DuckDBWarehouse:
         with self._mutex:
             connection = self._connected(read_only=True)
             try:
+                if other := self._compare(connection):
+                    raise _other_generation(self.path, other.generation, other.reason)
                 yield connection
             finally:
                 connection.close()
 
     def _require(self) -> None:
         """Nothing, if there is a file to read, or none is needed."""
-        if self.path is not None and not self.path.exists():
-            raise NoWarehouse(
-                f"there is no warehouse at {self.path} yet; load some hours first "
-                "(`charging-assets load`)"
-            )
+        if self.path is None or self.path.exists():
+            return
+        for former in self._former_files():
+            raise _other_generation(former, 1, f"this version needs generation {GENERATION}")
+        raise NoWarehouse(
+            f"there is no warehouse at {self.path} yet; load some hours first "
+            "(`charging-assets load`)"
+        )
 
     def _connected(
-        self, *, read_only: bool, row_group: int = LASTING_ROW_GROUP
+        self, *, read_only: bool, row_group: int = LASTING_ROW_GROUP, path: Path | None = None
     ) -> duckdb.DuckDBPyConnection:
+        path = path or self.path
         deadline, wait = time.monotonic() + self._patience_s, _FIRST_WAIT_S
         while True:
             try:
-                return opened(self.path, read_only=read_only, row_group=row_group)
+                return opened(path, read_only=read_only, row_group=row_group)
             except duckdb.Error as error:
+                if is_newer_format(error):
+                    raise WarehouseError(
+                        f"{path} was written by a newer DuckDB than {duckdb.__version__}, which "
+                        "cannot read it; install a newer duckdb, or move the file away and load "
+                        "again from the archive (`charging-assets load`)"
+                    ) from error
                 if not is_locked(error):
-                    raise WarehouseError(f"cannot open {self.path}: {error}") from error
+                    raise WarehouseError(f"cannot open {path}: {error}") from error
                 if time.monotonic() + wait > deadline:
-                    raise WarehouseError(self._locked(error)) from error
+                    raise WarehouseError(self._locked(path, error)) from error
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
-    def _locked(self, error: duckdb.Error) -> str:
+    def _locked(self, path: Path | None, error: duckdb.Error) -> str:
         return (
-            f"{self.path} has been locked by {holder(error)} for {self._patience_s:.0f} s; "
+            f"{path} has been locked by {holder(error)} for {self._patience_s:.0f} s; "
             "close the program that has it open (a DuckDB shell, a notebook?) and try again"
         )
 
@@ -188,20 +296,33 @@ class _Reader:
             return self._connection.sql(statement, params=values).to_arrow_table()
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             if not self._warehouse._is_migrated:
-                # A warehouse of the release before lacks what this one has added.
+                # Tables and columns were added since the file was last written.
                 self.close()
                 self._warehouse.execute()
                 return self.query(sql, params)
-            if isinstance(error, duckdb.BinderException):
-                raise
-            raise NoWarehouse(
-                f"{self._warehouse.describe()} lacks a table that is asked for; load some hours "
-                f"first (`charging-assets load`): {error}"
+            raise QueryRefused(
+                f"{self._warehouse.describe()} cannot run the query: {error}"
             ) from error
 
     def close(self) -> None:
         self._connection = None
         self._held.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The file at a path, whatever is moved there later; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _other_generation(path: Path | None, generation: int, reason: str) -> OtherGeneration:
+    return OtherGeneration(
+        f"{path} is a warehouse of generation {generation} ({reason}); `charging-assets load` "
+        "moves it aside and loads every archived hour again"
+    )
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, params: Params) -> pa.Table:

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.storage.course import (
     already_loaded,
     committed_before,
@@ -31,6 +31,7 @@ from charging_assets.storage.course import (
     run,
     with_shown,
 )
+from charging_assets.storage.generation import mismatch
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.migrate import is_current, migrate, schema_digest, widenings
 from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
@@ -42,7 +43,7 @@ from charging_assets.storage.redshift_rows import arrow_rows
 from charging_assets.storage.redshift_session import CREATE_LOCK, Link, RedshiftSession
 from charging_assets.storage.redshift_sql import bound
 from charging_assets.storage.redshift_tries import TRIES, tried
-from charging_assets.storage.warehouse import NoWarehouse, WarehouseError
+from charging_assets.storage.warehouse import NoWarehouse, QueryRefused, WarehouseError
 
 # A connection that rested longer may have been forgotten by a router on the way.
 _IDLE_S = 60.0
@@ -76,6 +77,7 @@ class RedshiftWarehouse:
         self._is_migrated = False
         self._loading, self._reading = threading.RLock(), threading.RLock()
         self._reader = Link(self._connected)
+        self._is_generation_read = False
         self._read_at = 0.0
 
     def apply(self, plan: Plan) -> Loaded:
@@ -148,20 +150,32 @@ class RedshiftWarehouse:
 
     def _read(self, sql: str, values: Mapping[str, Any] | None) -> pa.Table:
         """Rows of one statement, by itself: the connection holds no transaction in between."""
+        if not self._is_generation_read:
+            self._require_generation(RedshiftSession(self._reader))
+            self._is_generation_read = True
         cursor = self._reader.connection.cursor()
         cursor.paramstyle = "named"
         cursor.execute(sql, values)
         return arrow_rows(cursor.description, cursor.fetchall())
 
     def _cannot_read(self, kind: Kind, error: Exception) -> Exception:
-        if kind is Kind.MISSING:
-            return NoWarehouse(
-                f"{self.describe()} lacks what is asked for; load some hours first "
-                f"(`charging-assets load`): {told(error)}"
-            )
         if kind in PASSES:
             return cannot_connect(self._redshift, error)
-        return WarehouseError(f"{self.describe()} refuses: {explain(error)}")
+        if kind is Kind.MISSING and not self._has_every_table():
+            return NoWarehouse(
+                f"{self.describe()} has not all tables yet; load some hours first "
+                f"(`charging-assets load`): {told(error)}"
+            )
+        return QueryRefused(f"{self.describe()} cannot run the query: {explain(error)}")
+
+    def _has_every_table(self) -> bool:
+        """Whether all that this version declares was made, so that other names are mistakes."""
+        session = RedshiftSession(self._reader)
+        try:
+            return is_current(session, schema_digest(session.dialect, self._grants))
+        except Exception:  # no mark: nothing was ever made here
+            self._reader.cut()
+            return False
 
     def rights(self) -> Rights:
         """What the database user that signs in may do. Raises WarehouseError as `query` does."""
@@ -243,10 +257,23 @@ class RedshiftWarehouse:
         with suppress(Exception):  # no mark: nothing was ever made here
             if is_current(session, schema_digest(session.dialect, self._grants)):
                 return
+        self._require_generation(session)
         for statement in (*CREATE_LOCK, *widenings(session)):
             session.execute(statement, {})
         with session.transaction():
             migrate(session, self._grants)
+
+    def _require_generation(self, session: RedshiftSession) -> None:
+        """Refuse a warehouse of another generation: others may use its schemas and grants."""
+        other = mismatch(session)
+        if other is not None:
+            raise WarehouseError(
+                f"{self.describe()} holds a warehouse of generation {other.generation} "
+                f"({other.reason}), which is never changed in place. Name an empty database in "
+                "CHARGING_REDSHIFT_DATABASE, or rename its schemas "
+                f"({_rename(other.generation)}); `charging-assets load` then loads every archived "
+                "hour again"
+            )
 
     def _connected(self) -> Any:
         try:
@@ -255,3 +282,10 @@ class RedshiftWarehouse:
             if kind_of(error) in PASSES:
                 raise
             raise cannot_connect(self._redshift, error) from error
+
+
+def _rename(generation: int) -> str:
+    """Statements that keep all schemas of a generation under other names."""
+    return "; ".join(
+        f"ALTER SCHEMA {schema} RENAME TO {schema}_{generation}" for schema in DATABASE_SCHEMAS
+    )

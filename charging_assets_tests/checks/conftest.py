@@ -11,9 +11,9 @@ from charging_assets_tests.checks.worlds import World, clean
 
 @pytest.fixture(scope="session")
 def intact(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return clean(tmp_path_factory.mktemp("clean") / "warehouse.duckdb")
+    return clean(tmp_path_factory.mktemp("clean") / "charging.duckdb")
 
 
 @pytest.fixture
 def world(intact: World, tmp_path: Path) -> World:
-    return intact.copy(tmp_path / "warehouse.duckdb")
+    return intact.copy(tmp_path / "charging.duckdb")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from charging_assets.storage.generation import FILE_NAME
 from charging_assets_tests.cli.shell import FIRST, SCALE, Shell, in_home, states
 from charging_assets_tests.testbed.bed import Bed, environment
 
@@ -49,7 +50,7 @@ def test_an_hour__is_pending_then_loaded_and_then_whole(aws: Shell) -> None:
     assert (status["hours_loaded"], status["pending"]) == (1, [])
     assert aws.run("status") == 0
     assert aws.out.startswith("Redshift database")
-    assert not (aws.home / "lake").exists() and not (aws.home / "warehouse.duckdb").exists()
+    assert not (aws.home / "lake").exists() and not (aws.home / FILE_NAME).exists()
     again = aws.json("load")
     assert (again["loaded"], again["failed"]) == ([], [])
 

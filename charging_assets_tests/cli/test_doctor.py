@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from charging_assets.storage.generation import FILE_NAME
 from charging_assets_tests.cli.shell import SECOND, Shell, states
 
 
@@ -36,7 +37,7 @@ def test_doctor__names_a_feed_file_that_is_wrong(
 def test_doctor__names_who_holds_the_warehouse(loaded: Shell) -> None:
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(loaded.home / "warehouse.duckdb")],
+        [sys.executable, "-c", code, str(loaded.home / FILE_NAME)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

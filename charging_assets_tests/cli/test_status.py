@@ -10,6 +10,7 @@ from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.acquisition.missed import record_missed
 from charging_assets.cli.overview import ContestedIds, overview
 from charging_assets.cli.status import _tell
+from charging_assets.storage.generation import FILE_NAME
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell
@@ -78,7 +79,7 @@ def test_status__forecasts_how_long_the_disk_lasts(loaded: Shell) -> None:
     files = {path: path.stat().st_size for path in loaded.home.rglob("*") if path.is_file()}
     raw = sum(size for path, size in files.items() if "/lake/raw/" in str(path))
     assert disk["parts"]["raw"] == raw > 0
-    assert disk["parts"]["warehouse"] == (loaded.home / "warehouse.duckdb").stat().st_size
+    assert disk["parts"]["warehouse"] == (loaded.home / FILE_NAME).stat().st_size
     assert disk["days_left"] == disk["free"] // disk["bytes_a_day"]
     assert loaded.run("status") == 0
     assert "\n  grows by " in loaded.out

@@ -50,7 +50,7 @@ def network(home: Path = _BUILD / "e2e-home", scale: float = 1.0) -> Path:
 
 
 def make(home: Path, scale: float) -> None:
-    lake, warehouse = LocalLake(home / "lake"), DuckDBWarehouse(home / "warehouse.duckdb")
+    lake, warehouse = LocalLake(home / "lake"), DuckDBWarehouse(home / "charging.duckdb")
     write_history(lake, Network(seed=5, scale=scale), FIRST, Hour(NEXT[-1].end))
     for hour in hours_between(FIRST, LAST):
         load(lake, warehouse, hour)

@@ -49,7 +49,7 @@ ASKED = "from=2026-01-09&to=2026-01-11"
 
 @pytest.fixture(scope="module")
 def warehouse(home: Path) -> DuckDBWarehouse:
-    return DuckDBWarehouse(home / "warehouse.duckdb")
+    return DuckDBWarehouse(home / "charging.duckdb")
 
 
 def counted(warehouse: DuckDBWarehouse, place: str, sql: str = COUNTS) -> list[dict[str, Any]]:

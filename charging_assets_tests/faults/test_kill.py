@@ -168,7 +168,7 @@ class Scene:
         self, *, at: int = 0, after_s: float | None = None, is_first: bool = False
     ) -> tuple[Path, dict[str, Any]]:
         """The warehouse after a load that was killed, and how its process ended."""
-        path = self.folder / "killed" / "warehouse.duckdb"
+        path = self.folder / "killed" / "charging.duckdb"
         shutil.rmtree(path.parent, ignore_errors=True)
         path.parent.mkdir()
         if not is_first:

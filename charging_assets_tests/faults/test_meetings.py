@@ -26,7 +26,7 @@ from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 folder = Path(sys.argv[1])
-hours.load(DuckDBWarehouse(folder / "warehouse.duckdb"), LocalLake(folder / "lake"))
+hours.load(DuckDBWarehouse(folder / "charging.duckdb"), LocalLake(folder / "lake"))
 """
 
 DIE = """
@@ -68,13 +68,13 @@ def test_runs_of_one_hour__leave_the_rows_of_one(
 ) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     lake = lake_in(alone)
-    hours.load(DuckDBWarehouse(alone / "warehouse.duckdb"), lake)
+    hours.load(DuckDBWarehouse(alone / "charging.duckdb"), lake)
     lake_in(together)
     runs = [started(together, LOAD) for _ in range(3)]
     told = [run.communicate(timeout=300)[1] for run in runs]
     assert [run.returncode for run in runs] == [0, 0, 0], told
-    expected = hours.digests(DuckDBWarehouse(alone / "warehouse.duckdb"))
-    assert hours.digests(DuckDBWarehouse(together / "warehouse.duckdb")) == expected
+    expected = hours.digests(DuckDBWarehouse(alone / "charging.duckdb"))
+    assert hours.digests(DuckDBWarehouse(together / "charging.duckdb")) == expected
     saw(f"{len(expected)} tables, equal to those of a single run")
 
 
@@ -84,7 +84,7 @@ def test_runs_of_one_hour__leave_the_rows_of_one(
     area="processes",
 )
 def test_kill__between_archive_and_load_is_seen_and_healed(tmp_path: Path) -> None:
-    lake, warehouse = lake_in(tmp_path), DuckDBWarehouse(tmp_path / "warehouse.duckdb")
+    lake, warehouse = lake_in(tmp_path), DuckDBWarehouse(tmp_path / "charging.duckdb")
     hours.load(warehouse, lake)
     assert [found.hour for found in pending_hours(lake, warehouse)] == []
     dying = started(tmp_path, DIE)

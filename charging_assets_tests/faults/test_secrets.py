@@ -51,7 +51,7 @@ def test_secrets__are_nowhere(tmp_path: Path, saw: Callable[[str], None]) -> Non
         told += done.stdout + done.stderr
     assert "sentinel" not in told
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any("warehouse.duckdb" in str(path) for path in files)
+    assert any("charging.duckdb" in str(path) for path in files)
     assert any("/dagster/" in str(path) for path in files)
     leaking = [path for path in files if b"sentinel-5c1a9e" in path.read_bytes()]
     assert leaking == []

@@ -44,7 +44,7 @@ with dg.DagsterInstance.local_temp(sys.argv[1] + "/dagster") as instance:
 
 def storage_in(folder: Path) -> deployments.Storage:
     return deployments.Storage(
-        LocalLake(folder / "lake"), DuckDBWarehouse(folder / "warehouse.duckdb")
+        LocalLake(folder / "lake"), DuckDBWarehouse(folder / "charging.duckdb")
     )
 
 

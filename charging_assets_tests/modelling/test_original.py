@@ -128,7 +128,7 @@ def _asked(execute: Any) -> list[int]:
 def test_dashboard_of_the_original__its_queries_run_with_the_search_path_on_it(
     tmp_path: Path,
 ) -> None:
-    path = tmp_path / "warehouse.duckdb"
+    path = tmp_path / "charging.duckdb"
     hours.load(DuckDBWarehouse(path), hours.lake_of(TOLD))
     connection = duckdb.connect()
     connection.execute(f"ATTACH '{path}' AS charging (READ_ONLY); USE charging")

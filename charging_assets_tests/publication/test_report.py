@@ -24,7 +24,7 @@ POLLS = {
 @pytest.fixture(scope="module")
 def resources(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
     folder = tmp_path_factory.mktemp("home")
-    lake, warehouse = LocalLake(folder / "lake"), DuckDBWarehouse(folder / "warehouse.duckdb")
+    lake, warehouse = LocalLake(folder / "lake"), DuckDBWarehouse(folder / "charging.duckdb")
     polled = hours.lake_of(POLLS)
     hours.load(warehouse, polled)
     publish(lake, warehouse, hours.HOUR)

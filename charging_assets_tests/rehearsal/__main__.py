@@ -144,7 +144,7 @@ def _power_cut(operation: Operation) -> None:
 
 
 def _pending(operation: Operation) -> bool:
-    warehouse = DuckDBWarehouse(operation.home / "warehouse.duckdb")
+    warehouse = DuckDBWarehouse(operation.home / "charging.duckdb")
     found = pending_hours(operation.lake, warehouse)
     # The running hour has a new poll every minute.
     return any(each.hour < Hour.of(datetime.now(UTC)) for each in found)

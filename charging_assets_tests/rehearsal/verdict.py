@@ -23,7 +23,7 @@ from charging_assets_tests.rehearsal.operation import CADENCE, FEED, PLACES, Ope
 def verdict(operation: Operation, live_from: datetime) -> dict[str, Any]:
     """Figures of the rehearsal; AssertionError names the first condition that does not hold."""
     lake, archived = operation.lake, hours_archived(operation.lake)
-    warehouse = DuckDBWarehouse(operation.home / "warehouse.duckdb")
+    warehouse = DuckDBWarehouse(operation.home / "charging.duckdb")
     pending = pending_hours(lake, warehouse)
     assert not pending, f"hours that are not complete: {pending}"
     assert not list((operation.home / "spool").rglob("*.zst")), "polls wait in the spool"

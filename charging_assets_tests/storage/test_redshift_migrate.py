@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,9 +14,11 @@ from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets.schemas.render import create_table
 from charging_assets.schemas.table import Column, Table, text
+from charging_assets.storage.generation import GENERATION
 from charging_assets.storage.lake_s3 import S3Lake
 from charging_assets.storage.redshift_grants import READABLE
 from charging_assets.storage.sql_files import sql_names
+from charging_assets.storage.warehouse import NoWarehouse, QueryRefused, WarehouseError
 from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
 from charging_assets_tests.storage.redshifts import resource_of
 from charging_assets_tests.testbed.bed import Redshift
@@ -94,10 +97,48 @@ def test_migrate__a_column_that_may_not_be_null_is_refused_and_nothing_changed(
 ) -> None:
     kept = tuple(c for c in DIM_STATION.columns if c.name != "station_id")
     _of_before(owner, replace(DIM_STATION, columns=kept))
-    with pytest.raises(Exception, match=r"lacks the column station_id.*load again"):
+    with pytest.raises(WarehouseError, match=r"lacks the column station_id.*RENAME TO mart_2"):
         warehouse_of(redshift, s3_lake).execute()
     schemas = "SELECT nspname FROM pg_namespace WHERE nspname IN ('staging', 'mart', 'original')"
     assert run(owner, schemas) == []
+
+
+def test_migrate__an_older_generation_is_refused_until_its_schemas_are_renamed(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any
+) -> None:
+    warehouse_of(redshift, s3_lake).execute()
+    run(owner, "DROP TABLE ops.generation")
+    run(owner, "UPDATE ops.schema_digest SET digest = 'older'")
+    for use in (lambda w: w.execute(), lambda w: w.query("SELECT asset FROM ops.ledger")):
+        with pytest.raises(WarehouseError, match="generation 1") as caught:
+            use(warehouse_of(redshift, s3_lake))
+        assert not isinstance(caught.value, NoWarehouse)  # not taken for an empty warehouse
+    for statement in re.findall(r"ALTER SCHEMA \w+ RENAME TO \w+", str(caught.value)):
+        run(owner, statement)
+    warehouse_of(redshift, s3_lake).execute()
+    assert warehouse_of(redshift, s3_lake).query("SELECT asset FROM ops.ledger").num_rows == 0
+    assert run(owner, "SELECT asset FROM ops_1.ledger") == []
+
+
+def test_migrate__a_newer_generation_is_refused(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any
+) -> None:
+    warehouse_of(redshift, s3_lake).execute()
+    run(owner, f"UPDATE ops.generation SET generation = {GENERATION + 1}")
+    run(owner, "UPDATE ops.schema_digest SET digest = 'newer'")
+    with pytest.raises(WarehouseError, match="newer version of charging_assets"):
+        warehouse_of(redshift, s3_lake).execute()
+
+
+def test_query__an_unknown_name_is_no_empty_warehouse(redshift: Redshift, s3_lake: S3Lake) -> None:
+    warehouse = warehouse_of(redshift, s3_lake)
+    with pytest.raises(NoWarehouse, match="load some hours first"):
+        warehouse.query("SELECT asset FROM ops.ledger")
+    warehouse_of(redshift, s3_lake).execute()
+    for name in ("fact_statuss", "warehous.fact_status"):
+        with pytest.raises(QueryRefused) as caught:
+            warehouse.query(f"SELECT * FROM {name}")
+        assert "load some hours" not in str(caught.value)
 
 
 def test_migrate__what_is_up_to_date_costs_one_look(redshift: Redshift, s3_lake: S3Lake) -> None:

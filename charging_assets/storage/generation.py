@@ -1,0 +1,122 @@
+"""Generations of the warehouse: whether its tables can be kept by this version of the code.
+
+Belongs here: the generation, the file's name, and the comparison with a database. Does not belong
+here: additive changes within a generation (`migrate`), or moving files (`duckdb_upgrade`).
+
+Until the first release a warehouse of another generation is never converted. It is moved aside
+(DuckDB) or refused (Redshift), and loaded again from the archive, which is never migrated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
+from charging_assets.schemas.table import Table, Type
+from charging_assets.storage.warehouse import WarehouseError
+
+# Raise by one when rows that are loaded already cannot stand next to new ones: keys are hashed from
+# something else, a column is required, renamed or of another type, the file has another format.
+#   1  warehouse.duckdb, in the newest storage format of the DuckDB that made it; no ops.generation
+#   2  charging.duckdb, in the storage format of DuckDB 1.4
+GENERATION = 2
+GENERATION_TABLE = "generation"
+DIGEST_TABLE = "schema_digest"
+
+# DuckDB calls an opened file by its stem. A stem that is also a schema makes every name of that
+# schema ambiguous, also inside views: `warehouse.dim_station` in the database `warehouse`.
+FILE_NAME = "charging.duckdb"
+FORMER_FILE_NAMES = ("warehouse.duckdb",)
+
+
+class Session(Protocol):
+    """What a comparison needs of a connection."""
+
+    def fetch(self, sql: str, params: dict[str, Any]) -> Sequence[tuple[Any, ...]]: ...
+
+
+def generation_of(session: Session) -> int | None:
+    """The generation of a database; None for one that this project has loaded nothing into."""
+    found = session.fetch(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'ops'", {}
+    )
+    tables = {str(name) for (name,) in found}
+    if GENERATION_TABLE in tables:
+        rows = session.fetch(f"SELECT MAX(generation) FROM ops.{GENERATION_TABLE}", {})
+        return int(rows[0][0] or 1)
+    return 1 if DIGEST_TABLE in tables else None
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A database whose tables cannot be kept: its generation, and why in a few words."""
+
+    generation: int
+    reason: str
+
+
+def mismatch(session: Session) -> Mismatch | None:
+    """Why the tables cannot be kept; None where they can, or need no more than new columns.
+
+    Raises:
+        WarehouseError: a newer version of this project made the database.
+    """
+    generation = generation_of(session)
+    if generation is not None and generation > GENERATION:
+        raise WarehouseError(
+            f"the warehouse is of generation {generation}, made by a newer version of "
+            f"charging_assets; this version knows generation {GENERATION}. Update this "
+            "installation, or set another CHARGING_HOME (or another Redshift database)"
+        )
+    if generation is not None and generation < GENERATION:
+        return Mismatch(generation, f"this version needs generation {GENERATION}")
+    reason = _difference(session)
+    return Mismatch(GENERATION, reason) if reason else None
+
+
+def _difference(session: Session) -> str | None:
+    """A table that was changed without raising `GENERATION`: what stands in the way of its rows."""
+    columns = {
+        (schema, table, column): (str(data_type), nullable == "YES")
+        for schema, table, column, data_type, nullable in session.fetch(
+            "SELECT table_schema, table_name, column_name, data_type, is_nullable "
+            "FROM information_schema.columns",
+            {},
+        )
+        if schema in DATABASE_SCHEMAS
+    }
+    return next((reason for table in TABLES if (reason := _differs(table, columns))), None)
+
+
+def _differs(table: Table, columns: dict[tuple[str, str, str], tuple[str, bool]]) -> str | None:
+    held = {
+        name: kind
+        for (schema, of_table, name), kind in columns.items()
+        if (schema, of_table) == (table.schema, table.name)
+    }
+    if not held:
+        return None
+    for column in table.columns:
+        if column.name not in held:
+            if not column.nullable:
+                return f"{table.full_name} lacks the column {column.name}, which is required"
+        elif not held[column.name][0].lower().startswith(_TYPE_NAMES[column.type]):
+            return f"{table.full_name}.{column.name} is of type {held[column.name][0].lower()}"
+    for name, (_, nullable) in held.items():
+        if name not in table.names and not nullable:
+            return f"{table.full_name} has a required column {name}, which is not known"
+    return None
+
+
+# As information_schema spells them on either engine.
+_TYPE_NAMES: dict[Type, tuple[str, ...]] = {
+    Type.TEXT: ("character varying", "varchar"),
+    Type.BOOLEAN: ("boolean",),
+    Type.SMALLINT: ("smallint",),
+    Type.INTEGER: ("integer",),
+    Type.BIGINT: ("bigint",),
+    Type.DOUBLE: ("double",),
+    Type.TIMESTAMP: ("timestamp without", "timestamp"),
+}

@@ -1,0 +1,76 @@
+"""A home whose warehouse is of another generation: what the commands report, and what load does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import charging_assets
+from charging_assets.schemas.catalog import TABLES
+from charging_assets.storage.generation import FILE_NAME, FORMER_FILE_NAMES
+from charging_assets.storage.moved_aside import moved_aside
+from charging_assets.storage.warehouse import OtherGeneration
+from charging_assets_tests.cli.shell import Shell, in_home
+from charging_assets_tests.modelling.hours import digests
+
+DERIVED = [table for table in TABLES if table.name != "ledger"]
+FORMER = FORMER_FILE_NAMES[0]
+
+
+@pytest.fixture
+def older(
+    first_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Shell:
+    """A home with two loaded hours, whose file has the name and the marks of generation 1."""
+    home = shutil.copytree(first_home, tmp_path / "home")
+    (home / FILE_NAME).rename(home / FORMER)
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{home / FORMER}' AS older; DROP TABLE older.ops.generation")
+    in_home(home, monkeypatch)
+    return Shell(home, capsys)
+
+
+def test_readers__report_another_generation_and_its_remedy(older: Shell) -> None:
+    assert older.run("status") == 0
+    assert "generation 1" in older.out
+    assert "moves it aside and loads every archived hour again" in older.out
+    assert len(older.json("status")["pending"]) == 2
+    (found,) = (each for each in older.json("doctor") if each["check"] == "warehouse")
+    assert (found["state"], found["remedy"]) == ("warning", "`charging-assets load`")
+    with pytest.raises(OtherGeneration, match="charging-assets load"):
+        charging_assets.connect().sql("SELECT * FROM original.charging_station")
+    assert (older.home / FORMER).exists()
+    assert not (older.home / FILE_NAME).exists()
+
+
+def test_load__moves_it_aside_and_the_archive_gives_the_same_rows(
+    older: Shell,
+    first_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert older.run("load") == 0
+    (aside,) = moved_aside(older.home)
+    assert aside.name in caplog.text
+    assert not (older.home / FORMER).exists()
+    found = older.json("status")
+    assert (found["pending"], found["warehouse_note"]) == ([], None)
+    assert found["disk"]["parts"]["moved_aside"] == aside.stat().st_size
+    assert older.run("doctor") == 0
+    assert aside.name in older.out
+    reloaded = digests(older.storage.warehouse, DERIVED)
+    in_home(first_home, monkeypatch)
+    assert digests(older.storage.warehouse, DERIVED) == reloaded
+
+
+def test_load__without_an_archive_moves_nothing(older: Shell) -> None:
+    shutil.rmtree(older.home / "lake" / "raw")
+    assert older.run("load") == 0
+    assert (older.home / FORMER).exists()
+    assert moved_aside(older.home) == []
