@@ -35,6 +35,9 @@ from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 # The three dimensions share these tables, each with rows of its own type.
 _BY_TYPE = (dimensions.ENTITY_SIGHTING.name, dimensions.ENTITY_POLL.name)
 
+# In the reason of an hour whose tables do not hold what the ledger counts.
+MISCOUNTED = "the ledger counts"
+
 _ANY_HOUR = Hour(FIRST_HOUR)
 _LAST_HOUR = Hour.parse("9999-12-31T23")
 
@@ -174,19 +177,22 @@ def _reasons(
     ledger: Mapping[tuple[str, Hour], _Row],
     counts: Counts | None,
 ) -> Iterator[tuple[str, str]]:
-    """The assets that are stale for an hour, and why."""
+    """The assets that are stale for an hour, and why: a clause that reads well after "reason:"."""
     staged = ledger.get((STAGED, hour))
     for asset, version in versions.items():
         row = ledger.get((asset, hour))
         if row is None:
-            yield asset, f"{asset} is not loaded"
+            yield asset, "not yet staged" if asset == STAGED else f"{asset} not yet loaded"
         elif row.archive_digest != archive_digest:
-            yield asset, f"{asset} was made from other polls, or with other identity settings"
+            yield (
+                asset,
+                f"the polls or the feed's identity settings changed after {asset} was loaded",
+            )
         elif row.code_version != version:
-            yield asset, f"{asset} was made by other code"
+            yield asset, f"the code or schema of {asset} changed"
         # A load that was cut off after staging: what is derived is still of the flat files before.
         elif staged is None or row.input_digest != staged.input_digest:
-            yield asset, f"{asset} was made from an earlier staging of the hour"
+            yield asset, f"the hour was staged again after {asset} was loaded"
         elif reason := _miscounted(asset, hour, row, counts):
             yield asset, reason
 
@@ -195,7 +201,7 @@ def _miscounted(asset: str, hour: Hour, row: _Row, counts: Counts | None) -> str
     for name, expected in row.row_counts.items():
         held = _held(asset, name, hour, counts)
         if held is not None and row.is_staged and held != expected:
-            return f"{name} has {held} rows, the ledger says {expected}"
+            return f"{name} has {held:,} rows, {MISCOUNTED} {expected:,}"
     return None
 
 

@@ -178,15 +178,15 @@ def _rights() -> tuple[State, str, str]:
 
 def _ledger() -> tuple[State, str, str]:
     from charging_assets import deployments
-    from charging_assets.automation.pending import pending_hours
+    from charging_assets.automation.pending import MISCOUNTED, pending_hours
 
     pending = pending_hours(deployments.storage().lake, _warehouse())
-    lost = [found for found in pending if "the ledger says" in found.reason]
+    lost = [found for found in pending if MISCOUNTED in found.reason]
     if lost:
         said = f"{counted(len(lost), 'hour')} lost rows: {lost[0].hour}, {lost[0].reason}"
         return "failed", said, "`charging-assets load` restores them from the archive"
     if pending:
-        said = f"{counted(len(pending), 'hour')} not loaded: {pending[0].reason}"
+        said = f"{counted(len(pending), 'hour')} to load (reason: {pending[0].reason})"
         return "warning", said, "`charging-assets load`"
     return "ok", "the warehouse has all rows of every archived hour", ""
 

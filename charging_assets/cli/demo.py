@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     console.print(
         f"archive: {counted(written, 'new poll')} in {time.monotonic() - began:.1f} s"
         if written
-        else "archive: every poll was there"
+        else "archive: every poll is archived already"
     )
     pending = pending_hours(storage.lake, storage.warehouse)
     loaded = load(storage, pending)
@@ -60,10 +60,10 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
     rows = sum(loaded.loaded.values())
     console.print(
-        f"warehouse: {counted(len(pending), 'hour')} loaded, {rows:,} rows, "
-        f"{loaded.seconds:.1f} s\n"
+        f"warehouse: loaded {counted(len(pending), 'hour')}, {rows:,} rows, "
+        f"in {loaded.seconds:.1f} s\n"
         if pending
-        else "warehouse: every hour was loaded\n"
+        else "warehouse: every hour is loaded already\n"
     )
     report(console, storage.warehouse, FEED, hours[0], hours[-1])
     console.print(f"Done in {time.monotonic() - began:.1f} s; {storage.warehouse.describe()}")

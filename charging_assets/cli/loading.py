@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 NAME = "load"
 HELP = "Load the hours that the archive has and the warehouse lacks, or those of a range."
-_ASKED = "asked for"
+_REQUESTED = "requested"
 
 
 @dataclass
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
+    from charging_assets.acquisition.archive import hours_archived
 
     storage = deployments.storage()
     chosen, missing = _chosen(storage, arguments.first, arguments.last)
@@ -58,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         show.print_json(_as_json(report, missing))
     else:
-        _tell(report, missing)
+        is_archive_empty = not chosen and not hours_archived(storage.lake)
+        _tell(report, missing, is_archive_empty=is_archive_empty)
     return FAILED if report.failed or nothing_there else 0
 
 
@@ -118,13 +121,21 @@ class _Told:
         if good:
             rows = _rows(self.warehouse, good)
             self.report.loaded.update(rows)
-            reason = self.reasons[good[0]]
-            told = f"{show.spanned(good)}  {sum(rows.values()):,} rows  ({reason})"
-            self.step(told, count=len(good) - ahead)
+            reasons = told_reasons(self.reasons[hour] for hour in good)
+            told = f"loaded {counted(len(good), 'hour')}, {sum(rows.values()):,} rows ({reasons})"
+            self.step(f"{show.spanned(good)}  {told}", count=len(good) - ahead)
         for outcome in outcomes:
             if outcome.error is not None:
                 self.report.failed[outcome.hour] = outcome.error
                 self.step(f"{outcome.hour}  failed: {outcome.error}", failed=True)
+
+
+def told_reasons(reasons: Iterable[str]) -> str:
+    """Why hours were loaded: their one reason, or each with its number of hours."""
+    counts = Counter(reasons).most_common()
+    if len(counts) == 1:
+        return f"reason: {counts[0][0]}"
+    return "reasons: " + "; ".join(f"{reason}, {counted(n, 'hour')}" for reason, n in counts)
 
 
 def _chosen(
@@ -145,7 +156,7 @@ def _chosen(
         raise UsageError(f"the range ends before it begins: {first} to {last}")
     held = [found for found in archived if first <= found <= last]
     missing = sorted(set(hours_between(first, last)) - set(held))
-    return [Pending(found, _ASKED) for found in held], missing
+    return [Pending(found, _REQUESTED) for found in held], missing
 
 
 def _rows(warehouse: Warehouse, hours: Sequence[Hour]) -> dict[Hour, int]:
@@ -165,20 +176,25 @@ def _as_json(report: LoadReport, missing: Sequence[Hour]) -> dict[str, object]:
     }
 
 
-def _tell(report: LoadReport, missing: Sequence[Hour]) -> None:
+def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool) -> None:
     if missing:
         print(
             f"no archived polls, not loaded: {show.told_hours(missing)}\n"
-            "An hour that is over is never filled with today's answers; if you have its answers, "
+            "A past hour is never filled with today's answers; if you have its answers, "
             "`charging-assets import` them."
         )
     if report.loaded:
         hours, rows = len(report.loaded), sum(report.loaded.values())
-        print(f"{counted(hours, 'hour')} loaded, {rows:,} rows, {report.seconds:.1f} s")
+        print(f"loaded {counted(hours, 'hour')}, {rows:,} rows, in {report.seconds:.1f} s")
     if report.failed:
         print(
-            f"{counted(len(report.failed), 'hour')} failed: {show.told_hours(report.failed)}; "
-            "the others stay loaded. -v shows Dagster's log."
+            f"failed: {counted(len(report.failed), 'hour')}, {show.told_hours(report.failed)}; "
+            "all other hours stay loaded. -v shows Dagster's log."
         )
     if not report.loaded and not report.failed and not missing:
-        print("nothing to load: the warehouse has every hour that the archive has")
+        print(
+            "nothing to load: the archive is empty; `charging-assets live` polls, `charging-assets "
+            "import` takes files, `charging-assets simulate` makes some up"
+            if is_archive_empty
+            else "nothing to load: every archived hour is loaded"
+        )

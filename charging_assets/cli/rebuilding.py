@@ -104,11 +104,12 @@ def _tell(asked: Work, rebuilt: Rebuilt, seconds: float, *, as_json: bool) -> No
     if not asked.hours:
         print("nothing to rebuild: every archived hour is loaded, by the rules as they are")
         return
-    print(f"{counted(len(asked.hours), 'hour')} rebuilt in {seconds:.1f} s")
+    done = len(set(asked.hours) - set(rebuilt.failed))
+    print(f"rebuilt {counted(done, 'hour')} in {seconds:.1f} s")
     for failed, error in list(rebuilt.failed.items())[:5]:
         print(f"{failed} failed: {error}")
     if rebuilt.failed:
         print(
-            f"{counted(len(rebuilt.failed), 'hour')} failed, still stale: "
+            f"failed: {counted(len(rebuilt.failed), 'hour')}, which stay stale: "
             f"{show.told_hours(rebuilt.failed)}"
         )

@@ -35,13 +35,13 @@ def test_pending__a_whole_hour_is_not(storage: deployments.Storage) -> None:
 
 def test_pending__an_hour_that_was_never_loaded_is(storage: deployments.Storage) -> None:
     hours.put(storage.lake, 70, stand())
-    assert reasons(storage) == ["staged_tables is not loaded"]
+    assert reasons(storage) == ["not yet staged"]
 
 
 def test_pending__a_late_poll_makes_its_hour_pending(storage: deployments.Storage) -> None:
     hours.put(storage.lake, 20, stand())
     assert reasons(storage) == [
-        "staged_tables was made from other polls, or with other identity settings"
+        "the polls or the feed's identity settings changed after staged_tables was loaded"
     ]
 
 
@@ -50,7 +50,7 @@ def test_pending__a_load_that_ended_after_staging_is_seen(storage: deployments.S
     storage.warehouse.execute(
         ("UPDATE ops.ledger SET input_digest = 'newer' WHERE asset = 'staged_tables'", {})
     )
-    assert reasons(storage) == ["dim_station was made from an earlier staging of the hour"]
+    assert reasons(storage) == ["the hour was staged again after dim_station was loaded"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_pending__a_load_that_ended_after_staging_is_seen(storage: deployments.S
 def test_pending__rows_that_are_gone_are_missed(storage: deployments.Storage, table: str) -> None:
     storage.warehouse.execute((f"DELETE FROM {table}", {}))
     (reason,) = reasons(storage)
-    assert "has 0 rows, the ledger says" in reason
+    assert "has 0 rows, the ledger counts" in reason
     assert table.split(".")[1] in reason
 
 

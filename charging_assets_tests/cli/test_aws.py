@@ -35,10 +35,8 @@ def test_an_hour__is_pending_then_loaded_and_then_whole(aws: Shell) -> None:
     found = {each["check"]: each for each in aws.json("doctor")}
     assert found["deployment"]["said"].startswith("aws: s3://")
     assert "nothing was loaded yet" in found["warehouse"]["said"]
-    assert found["ledger"]["said"].startswith("1 hour not loaded")
-    assert aws.json("status")["pending"] == [
-        {"hour": FIRST.key, "reason": "staged_tables is not loaded"}
-    ]
+    assert found["ledger"]["said"].startswith("1 hour to load (reason: not yet staged")
+    assert aws.json("status")["pending"] == [{"hour": FIRST.key, "reason": "not yet staged"}]
 
     (loaded,) = aws.json("load")["loaded"]
     assert (loaded["hour"], loaded["rows"] > 1000) == (FIRST.key, True)

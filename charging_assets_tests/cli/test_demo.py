@@ -8,8 +8,8 @@ from charging_assets_tests.cli.shell import FIRST, SCALE, Shell
 
 def test_demo__over_what_is_loaded_only_reports(loaded: Shell) -> None:
     assert loaded.run("demo", "--hours", "2", "--scale", SCALE) == 0
-    assert "archive: every poll was there" in loaded.out
-    assert "warehouse: every hour was loaded" in loaded.out
+    assert "archive: every poll is archived already" in loaded.out
+    assert "warehouse: every hour is loaded already" in loaded.out
     stations, evses, _ = Network(1, float(SCALE), whole_at=FIRST.start).counts(FIRST.start)
     assert f"{stations} stations · {evses} EVSEs" in loaded.out
     for part in ("Occupancy by local hour", "Busiest stations", "Status", "Data quality"):

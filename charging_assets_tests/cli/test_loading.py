@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from charging_assets.acquisition.archive import hours_archived
+from charging_assets.cli.loading import told_reasons
 from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell, in_a_process
 
 
@@ -51,11 +53,36 @@ def test_load__range_loads_whatever_the_ledger_says_and_names_what_is_missing(
 ) -> None:
     assert loaded.run("load", "--from", SECOND.key, "--to", "2026-01-12T04") == 0
     assert "not loaded: 2026-01-12T02 to 2026-01-12T04 (3)" in loaded.out
-    assert "1 hour loaded" in loaded.out
+    assert "loaded 1 hour, " in loaded.out
     # Dagster's own log would drown the progress.
     assert "STEP_" not in loaded.err
     assert f"{SECOND}" in loaded.err
-    assert "(asked for)" in loaded.err
+    assert "rows (reason: requested)" in loaded.err
+
+
+@pytest.mark.parametrize(
+    ("reasons", "told"),
+    [
+        (["not yet staged"], "reason: not yet staged"),
+        (["not yet staged"] * 3, "reason: not yet staged"),
+        (["a", "b", "b"], "reasons: b, 2 hours; a, 1 hour"),
+    ],
+)
+def test_told_reasons__are_each_reason_with_its_hours(reasons: list[str], told: str) -> None:
+    assert told_reasons(reasons) == told
+
+
+def test_load__first_load_reads_as_a_success(empty: Shell) -> None:
+    assert empty.run("load") == 0
+    assert empty.out.startswith("nothing to load: the archive is empty; `charging-assets live`")
+    assert empty.run("simulate", "--hours", "1", "--scale", SCALE) == 0
+    assert empty.run("status") == 0
+    assert f"{FIRST}  not yet staged" in empty.out
+    assert empty.run("load") == 0
+    assert re.search(r"  loaded 1 hour, [\d,]+ rows \(reason: not yet staged\)", empty.err)
+    assert re.match(r"loaded 1 hour, [\d,]+ rows, in [\d.]+ s\n", empty.out)
+    for negative in (" not loaded", "is not", "fail"):
+        assert negative not in empty.out + empty.err
 
 
 def test_load__range_without_any_archived_poll_fails(loaded: Shell) -> None:
@@ -78,6 +105,6 @@ def test_load__damaged_object_fails_its_hour_alone(empty: Shell) -> None:
     assert empty.run("load") == 1
     assert f"{FIRST}  failed: flat_tables:" in empty.err
     assert damaged in empty.err
-    assert "1 hour loaded" in empty.out
-    assert "1 hour failed: 2026-01-12T00" in empty.out
+    assert "loaded 1 hour, " in empty.out
+    assert "failed: 1 hour, 2026-01-12T00" in empty.out
     assert [each["hour"] for each in empty.json("status")["pending"]] == [FIRST.key]

@@ -46,7 +46,7 @@ def test_status__without_a_warehouse_tells_gaps_and_pending_hours(empty: Shell) 
     found = empty.json("status")
     assert found["feeds"][0]["hours_missing"] == ["2026-01-12T01", "2026-01-12T02"]
     assert found["feeds"][0]["hours_loaded"] == 0
-    assert found["pending"][0] == {"hour": FIRST.key, "reason": "staged_tables is not loaded"}
+    assert found["pending"][0] == {"hour": FIRST.key, "reason": "not yet staged"}
 
 
 @pytest.mark.fault(
