@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.render import sql_type
 from charging_assets.schemas.table import Table
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.migrate import view_names
+from charging_assets.storage.warehouse import QueryRefused, Warehouse
+from charging_assets.unknown_names import explain, names_of, table_problem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,14 +45,20 @@ class Connection:
     def sql(self, query: str, **params: Any) -> pd.DataFrame:
         """Rows of one SELECT in the Redshift dialect; `:name` is bound to the parameter `name`.
 
-        Raises QueryError for anything that is not one SELECT, and NoWarehouse where nothing is
-        loaded yet.
+        Raises:
+            QueryError: not one SELECT, or one that cannot be run; names the table or column that is
+                not there and those that may be meant.
+            NoWarehouse: nothing is loaded yet.
         """
         missing = sorted(_checked(query) - params.keys())
         if missing:
             raise QueryError(f"the query names :{missing[0]}; give sql(..., {missing[0]}=...)")
         bound = {name: _utc(value) for name, value in params.items()}
-        frame: pd.DataFrame = self._warehouse.query(query, bound).to_pandas()
+        try:
+            frame: pd.DataFrame = self._warehouse.query(query, bound).to_pandas()
+        except QueryRefused as error:
+            explanation = explain(query, str(error), names_of(self._warehouse))
+            raise QueryError(explanation or str(error)) from error
         return frame
 
     def tables(self) -> pd.DataFrame:
@@ -134,7 +142,11 @@ def _table(name: str) -> Table:
     for each in TABLES:
         if name in {each.name, each.full_name}:
             return each
-    raise QueryError(f"there is no table {name!r}; .tables() lists those that there are")
+    for view in view_names():
+        if name in {view, view.rpartition(".")[2]}:
+            raise QueryError(f"{view} is a view; read it with .sql('SELECT * FROM {view}')")
+    tables = {each.full_name: each.names for each in TABLES}
+    raise QueryError(table_problem(name, tables) or f"there is no table {name}")
 
 
 def _instant(value: datetime | date | str, name: str) -> datetime:

@@ -14,6 +14,7 @@ from charging_assets.connect import Connection, QueryError, connect
 from charging_assets.storage import warehouse_duckdb
 from charging_assets.storage.warehouse import NoWarehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.unknown_names import names_of
 from charging_assets_tests.modelling import hours
 
 
@@ -71,6 +72,64 @@ def test_sql__a_missing_parameter_is_named(environment):
         connect(environment).sql("SELECT * FROM warehouse.fact_poll WHERE place = :place")
 
 
+@pytest.mark.parametrize(
+    ("query", "explanation"),
+    [
+        ("SELECT * FROM fact_status", "schema of fact_status is missing: write warehouse.fact_st"),
+        ("SELECT * FROM time", "write original.time"),
+        ("WITH a AS (SELECT feed FROM fact_poll) SELECT * FROM a", "write warehouse.fact_poll"),
+        ("SELECT 1 AS a FROM fact_poll, dim_evse", "warehouse.fact_poll; .*warehouse.dim_evse"),
+        ("SELECT * FROM warehouse.fact_statuss", "did you mean warehouse.fact_status"),
+        ("SELECT * FROM fact_statuss", "did you mean warehouse.fact_status"),
+        ("SELECT * FROM mart.fact_status", "no table mart.fact_status: write warehouse.fact_st"),
+        ("SELECT * FROM warehous.fact_status", "no schema warehous: write warehouse.fact_status"),
+        ("SELECT * FROM warehous.fact_statuss", "no schema warehous .*mean warehouse.fact_status"),
+        ("SELECT * FROM no_such_thing", "no table no_such_thing; .tables"),
+        ("SELECT statuss FROM warehouse.fact_status", "no column statuss .*did you mean status"),
+        ("SELECT f.statuss FROM warehouse.fact_status AS f", "did you mean status"),
+        ("SELECT evse_key FROM warehouse.fact_poll", "fact_poll; it is in warehouse"),
+        ("SELECT qqq FROM mart.city_hour", "no column qqq in mart.city_hour; there are slot_at,"),
+        ("SELECT feed FROM warehouse.fact_poll, ops.gaps AS g, mart.city_hour", "Ambiguous"),
+        ("SELECT CAST(feed AS INTEGER) AS a FROM warehouse.fact_poll", "Could not convert"),
+        ("SELECT zap(feed) AS a FROM warehouse.fact_poll", "zap"),
+    ],
+)
+def test_sql__a_name_that_is_not_there_is_explained(environment, query, explanation):
+    with pytest.raises(QueryError, match=explanation) as caught:
+        connect(environment).sql(query)
+    assert "load" not in str(caught.value)
+
+
+def test_sql__of_every_table_and_view_a_forgotten_schema_is_named(environment):
+    charging = connect(environment)
+    names = names_of(charging._warehouse)
+    for table in names:
+        name = table.rpartition(".")[2]
+        with pytest.raises(QueryError, match=rf"schema of {name} is missing: write .*{table}"):
+            charging.sql(f"SELECT * FROM {name}")
+
+
+def test_sql__a_name_in_two_schemas_lists_both(environment, tmp_path):
+    shutil.copytree(environment["CHARGING_HOME"], tmp_path, dirs_exist_ok=True)
+    warehouse = deployments.storage({"CHARGING_HOME": str(tmp_path)}).warehouse
+    warehouse.execute(("CREATE VIEW mart.fact_poll AS SELECT * FROM warehouse.fact_poll", {}))
+    charging = connect({"CHARGING_HOME": str(tmp_path)})
+    with pytest.raises(QueryError, match=r"write warehouse\.fact_poll or mart\.fact_poll"):
+        charging.sql("SELECT * FROM fact_poll")
+
+
+def test_sql__a_mistake_never_opens_the_file_for_writing(environment, monkeypatch):
+    modes, opened = [], warehouse_duckdb.opened
+    monkeypatch.setattr(
+        warehouse_duckdb,
+        "opened",
+        lambda path, **how: (modes.append(how["read_only"]), opened(path, **how))[1],
+    )
+    with pytest.raises(QueryError):
+        connect(environment).sql("SELECT * FROM fact_status")
+    assert set(modes) == {True}
+
+
 def test_sql__opens_the_file_read_only(environment, monkeypatch):
     modes, opened = [], warehouse_duckdb.opened
 
@@ -110,6 +169,9 @@ def test_table__columns_and_bounds_choose_rows(environment):
     ("asked", "told"),
     [
         ({"name": "nothing"}, "nothing"),
+        ({"name": "fact_statuss"}, "did you mean warehouse.fact_status"),
+        ({"name": "mart.fact_status"}, "write warehouse.fact_status"),
+        ({"name": "charging_station"}, "original.charging_station is a view"),
         ({"name": "fact_poll", "columns": ["nonsense"]}, "nonsense"),
         ({"name": "fact_poll", "columns": []}, "none named"),
         ({"name": "fact_poll", "start": "yesterday"}, "yesterday"),

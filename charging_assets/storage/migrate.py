@@ -65,6 +65,11 @@ def _views() -> dict[str, str]:
     return found | {f"mart.{name.split('/')[1]}": name for name in sql_names("views")}
 
 
+def view_names() -> list[str]:
+    """Full names of the views, which stand in no list of tables."""
+    return list(_views())
+
+
 def is_current(session: Session, digest: str) -> bool:
     """Whether the warehouse was last made by code of this digest."""
     return session.fetch(f"SELECT digest FROM ops.{DIGEST_TABLE}", {}) == [(digest,)]

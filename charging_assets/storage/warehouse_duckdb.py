@@ -300,9 +300,12 @@ class _Reader:
                 self.close()
                 self._warehouse.execute()
                 return self.query(sql, params)
-            raise QueryRefused(
-                f"{self._warehouse.describe()} cannot run the query: {error}"
-            ) from error
+            raise self._refused(error) from error
+        except (duckdb.ProgrammingError, duckdb.DataError) as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: duckdb.Error) -> QueryRefused:
+        return QueryRefused(f"{self._warehouse.describe()} cannot run the query: {error}")
 
     def close(self) -> None:
         self._connection = None

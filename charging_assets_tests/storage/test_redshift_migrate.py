@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from charging_assets.connect import Connection, QueryError
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets.schemas.render import create_table
@@ -139,6 +140,16 @@ def test_query__an_unknown_name_is_no_empty_warehouse(redshift: Redshift, s3_lak
         with pytest.raises(QueryRefused) as caught:
             warehouse.query(f"SELECT * FROM {name}")
         assert "load some hours" not in str(caught.value)
+    charging = Connection(warehouse)
+    for query, explanation in {
+        "SELECT * FROM fact_status": "fact_status is missing: write warehouse.fact_status",
+        "SELECT * FROM charging_station": "write original.charging_station",
+        "SELECT * FROM warehous.fact_status": "no schema warehous: write warehouse.fact_status",
+        "SELECT statuss FROM warehouse.fact_status": "did you mean status",
+        "SELECT f.statuss FROM warehouse.fact_status AS f": "did you mean status",
+    }.items():
+        with pytest.raises(QueryError, match=explanation):
+            charging.sql(query)
 
 
 def test_migrate__what_is_up_to_date_costs_one_look(redshift: Redshift, s3_lake: S3Lake) -> None:
