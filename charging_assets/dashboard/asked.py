@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from charging_assets.dashboard.measures import is_enough
 from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.partitions import naive
 
 DAYS, MOST_DAYS = 30, 366
 # Times outside of these years overflow as soon as a window is put around them.
 _FIRST_YEAR, _END_YEAR = 2000, 2200
+_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -83,19 +85,46 @@ class Asked:
         told = urlencode(query)
         return f"{path or self.path}{'?' + told if told else ''}"
 
-    def days(self, default: int = DAYS) -> tuple[datetime, datetime]:
-        """The local days asked for, both included; the last `default` with data where none are."""
-        newest = self.words.local(self.feed.newest_at).replace(hour=0, minute=0)
+    def days(
+        self, default: int = DAYS, first_at: datetime | None = None, *, whole: bool = True
+    ) -> tuple[datetime, datetime]:
+        """The local days of the address, both included; for a day left out, one with data.
+
+        The default is the last `default` days, but none before the first with data, which is that
+        of the feed or of `first_at` (naive UTC), whichever is later. It ends with the newest day;
+        with `whole`, where there are so few days that the newest one, hardly begun, would take
+        coverage below what a share needs, it ends with the day before.
+        """
+        newest = self._day_of(self.feed.newest_at)
+        begun = self._day_of(max(self.feed.first_at, first_at or self.feed.first_at))
         first, last = self._date("from"), self._date("to")
+        is_default = first is None and last is None
         last = last or (newest if first is None else max(newest, first))
-        first = first or last - timedelta(days=default - 1)
+        if first is None:
+            first = last - timedelta(days=default - 1)
+            if begun <= last:
+                first = max(first, begun)
+        if is_default and whole and first < last and not self._is_covered(first):
+            last -= _ONE_DAY
         if first > last:
-            self.faults.append(self.words("fault_order"))
+            self._add_fault("fault_order")
             first, last = last, first
         if last - first >= timedelta(days=MOST_DAYS):
-            self.faults.append(self.words("fault_long", days=MOST_DAYS))
+            self._add_fault("fault_long", days=MOST_DAYS)
             first = last - timedelta(days=MOST_DAYS - 1)
         return first, last
+
+    def _is_covered(self, first: datetime) -> bool:
+        """Whether the days from `first` to the newest have enough coverage, no poll missing."""
+        newest = self._day_of(self.feed.newest_at)
+        zone = self.feed.time_zone
+        start, end = utc(first, zone), utc(newest + _ONE_DAY, zone)
+        observed = self.feed.newest_at + self.feed.cadence - start
+        return is_enough(observed.total_seconds(), (end - start).total_seconds())
+
+    def _day_of(self, instant: datetime) -> datetime:
+        local = self.words.local(instant)
+        return datetime(local.year, local.month, local.day)
 
     def moment(self) -> datetime:
         """The instant that is looked at, naive UTC: `at` by the feed's clock, or now."""
@@ -108,10 +137,14 @@ class Asked:
             at = datetime.min
         if _FIRST_YEAR <= at.year < _END_YEAR:
             return at
-        fault = self.words("fault_time", value=asked[:40])
-        if fault not in self.faults:  # a page asks more than once
-            self.faults.append(fault)
+        self._add_fault("fault_time", value=asked[:40])
         return self.now
+
+    def _add_fault(self, name: str, **values: object) -> None:
+        """What was wrong with the address, once, however often it is read."""
+        fault = self.words(name, **values)
+        if fault not in self.faults:
+            self.faults.append(fault)
 
     def _date(self, name: str) -> datetime | None:
         asked = self.text(name)
@@ -120,10 +153,10 @@ class Asked:
         try:
             found = datetime.strptime(asked, "%Y-%m-%d")
         except ValueError:
-            self.faults.append(self.words("fault_date", value=asked[:40]))
+            self._add_fault("fault_date", value=asked[:40])
             return None
         if not _FIRST_YEAR <= found.year < _END_YEAR:
-            self.faults.append(self.words("fault_date", value=asked[:40]))
+            self._add_fault("fault_date", value=asked[:40])
             return None
         return found
 

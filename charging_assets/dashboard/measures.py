@@ -37,7 +37,12 @@ def summed(rows: Iterable[Mapping[str, Any]], names: Sequence[str] = SECONDS) ->
 
 def enough(row: Mapping[str, Any]) -> bool:
     """Whether so much was observed that a share may be told."""
-    return bool(row["observed_s"] * 5 >= row["window_s"] * 4)
+    return is_enough(row["observed_s"], row["window_s"])
+
+
+def is_enough(observed_s: float, window_s: float) -> bool:
+    """Whether coverage is at least 0.8."""
+    return bool(observed_s * 5 >= window_s * 4)
 
 
 def measured(row: Mapping[str, Any]) -> dict[str, float | None]:

@@ -69,6 +69,15 @@ def test_station__figures_follow_the_evse_that_is_chosen(reader: Reader) -> None
         }
 
 
+def test_station__without_dates_begins_with_the_first_day_that_has_data(reader: Reader) -> None:
+    page = station.page(asked(**{"from": "", "to": ""}), reader)
+    # The second day has hardly begun: with it, coverage would be half of what it is.
+    assert {figure.period for figure in page.figures} == {"11 Jan 2022"}
+    days = page.table("days")
+    assert days is not None
+    assert [row["local_date"] for row in days.rows] == [datetime(2022, 1, 11)]
+
+
 def test_station__days_follow_the_evse_that_is_chosen(reader: Reader) -> None:
     counts = {}
     for evse in ("", "busy", "idle"):

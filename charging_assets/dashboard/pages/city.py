@@ -13,6 +13,7 @@ from charging_assets.dashboard.pages.period import (
     Narrowed,
     Period,
     choices,
+    first_seen,
     narrowed,
     period_of,
 )  # fmt: skip
@@ -24,9 +25,10 @@ _SUMS = (*SECONDS, "station_operable_s", "saturated_s", "session_count", "ended_
 
 def page(asked: Asked, reader: Reader) -> Page:
     """Utilisation by hour and weekday, its trend, rankings, saturation."""
-    period = period_of(asked)
+    period = period_of(asked, whole=False)
     with reader.reading(period.start, period.end) as rows:
         chosen = narrowed(asked, rows)
+        period = period_of(asked, first_at=first_seen(asked, rows, chosen.place, chosen.operator))
         params = chosen.params(asked)
         days = rows("dashboard/city_days", **params, **period.dates())
         stations = rows("dashboard/city_stations", **params, **period.dates())

@@ -40,11 +40,28 @@ class Period:
         return {"window_start": self.start, "window_end": self.end}
 
 
-def period_of(asked: Asked, default: int = DAYS) -> Period:
-    """The days that are asked for."""
-    first, last = asked.days(default)
+def period_of(
+    asked: Asked, default: int = DAYS, first_at: datetime | None = None, *, whole: bool = True
+) -> Period:
+    """The days of the address; `Asked.days` says which they are where it names none."""
+    first, last = asked.days(default, first_at, whole=whole)
     zone = asked.feed.time_zone
     return Period(first, last, utc(first, zone), utc(last + _ONE_DAY, zone))
+
+
+def first_seen(
+    asked: Asked, rows: Rows, place: str = "", operator: str = "", station_key: int = 0
+) -> datetime | None:
+    """When a station of a city, of an operator, or one of its own was first seen; naive UTC."""
+    (row,) = rows(
+        "dashboard/first_seen",
+        feed=asked.feed.name,
+        place=place,
+        operator_name=operator,
+        station_key=station_key,
+    )
+    first_at: datetime | None = row["first_at"]
+    return first_at
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from charging_assets.dashboard.reader import Reader, Row
 
 def page(asked: Asked, reader: Reader) -> Page:
     """Coverage by place and day, polls, rejects, drift of the source's fields."""
-    period = period_of(asked)
+    period = period_of(asked, whole=False)  # the newest polls matter most here
     feed = {"feed": asked.feed.name}
     with reader.reading(period.start, period.end) as rows:
         cities = {row["place"]: row["city"] for row in rows("dashboard/places", **feed)}

@@ -8,7 +8,13 @@ from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Chart, Column, Figure, Note, Page, Table
 from charging_assets.dashboard.measures import measured, summed
 from charging_assets.dashboard.pages import columns
-from charging_assets.dashboard.pages.period import Period, choices, narrowed, period_of
+from charging_assets.dashboard.pages.period import (
+    Period,
+    choices,
+    first_seen,
+    narrowed,
+    period_of,
+)
 from charging_assets.dashboard.reader import Reader, Row
 
 UK_RULE, NEVI_RULE = 0.99, 0.97
@@ -16,9 +22,10 @@ UK_RULE, NEVI_RULE = 0.99, 0.97
 
 def page(asked: Asked, reader: Reader) -> Page:
     """Availability and reliability by operator and day, and the stations below the rule."""
-    period = period_of(asked)
+    period = period_of(asked, whole=False)
     with reader.reading(period.start, period.end) as rows:
         chosen = narrowed(asked, rows)
+        period = period_of(asked, first_at=first_seen(asked, rows, chosen.place, chosen.operator))
         asking = {**chosen.params(asked), **period.dates()}
         operators = rows("dashboard/reliability_operators", **asking)
         stations = rows("dashboard/reliability_stations", **asking)

@@ -9,7 +9,7 @@ from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Choice, Figure, Note, Page, share
 from charging_assets.dashboard.measures import SECONDS, measured, summed
 from charging_assets.dashboard.pages import station_tables as tables
-from charging_assets.dashboard.pages.period import Period, dates, period_of
+from charging_assets.dashboard.pages.period import Period, dates, first_seen, period_of
 from charging_assets.dashboard.reader import Reader, Row, Rows
 
 DAYS = 7
@@ -21,10 +21,12 @@ _SUMS = (*SECONDS, "session_count", "ended_session_count", "dwell_s")
 
 def page(asked: Asked, reader: Reader) -> Page:
     """A station's states as a band, their shares, sessions, and the history of its attributes."""
-    words, period = asked.words, period_of(asked, DAYS)
+    words, period = asked.words, period_of(asked, DAYS, whole=False)
     with reader.reading(period.start, period.end) as rows:
         places = rows("dashboard/places", feed=asked.feed.name)
         key, place, stations = _chosen(asked, rows, [row["place"] for row in places])
+        if key is not None:
+            period = period_of(asked, DAYS, first_seen(asked, rows, station_key=key))
         found = _begun(asked, period, places, place, stations, key)
         if key is None:
             return found
