@@ -25,9 +25,6 @@ from charging_assets.unknown_names import explain, names_of, table_problem
 if TYPE_CHECKING:
     import pandas as pd
 
-# Functions by which a SELECT reads or changes what is outside the tables.
-_OUTSIDE = ("read_", "parquet_", "sniff_", "glob", "query", "getenv", "pg_", "nextval", "setseed")
-
 
 class QueryError(ValueError):
     """A query that cannot be run here; the message names what is wrong and what to do."""
@@ -112,7 +109,11 @@ def connect(environment: Mapping[str, str] | None = None) -> Connection:
 
 
 def _checked(query: str) -> set[str]:
-    """The parameters of one SELECT; QueryError for anything else."""
+    """The parameters of one SELECT; QueryError for anything else.
+
+    What a SELECT may reach is for the engine to decide: DuckDB is opened without access to other
+    files, in Redshift the user's rights hold.
+    """
     import sqlglot
     from sqlglot import exp
 
@@ -128,10 +129,6 @@ def _checked(query: str) -> set[str]:
     inner = [each for each in tree.find_all(*changing) if not isinstance(each, exp.Query)]
     if not isinstance(tree, exp.Query) or inner:
         raise QueryError(f"{(inner or [tree])[0].key.upper()} is not read only; give one SELECT")
-    for function in tree.find_all(exp.Func):
-        called = function.name if isinstance(function, exp.Anonymous) else function.key
-        if called.lower().startswith(_OUTSIDE) or isinstance(function, exp.ReadCSV):
-            raise QueryError(f"{called}() reaches outside the warehouse; select from its tables")
     for source in tree.find_all(exp.Table):
         if not source.name.replace("_", "").isalnum() and not isinstance(source.this, exp.Func):
             raise QueryError(f"{source.name!r} is not a table; see .tables()")

@@ -67,6 +67,30 @@ def test_sql__anything_but_one_select_is_refused(environment, query):
     assert len(charging.table("fact_poll")) == 2
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT content FROM read_text('{file}')",
+        "SELECT * FROM read_csv('{file}')",
+        "SELECT * FROM glob('{file}')",
+        "SELECT * FROM json_execute_serialized_sql(json_serialize_sql("
+        "'SELECT content FROM read_text(''{file}'')'))",
+        "SELECT * FROM query('SELECT content FROM read_text(''{file}'')')",
+        "SELECT * FROM query_table('{file}')",
+        "SELECT * FROM sniff_csv('{file}')",
+        "SELECT * FROM parquet_metadata('{file}')",
+    ],
+)
+def test_sql__no_other_file_is_read_by_any_function(environment, tmp_path, query):
+    file = tmp_path / "secret.csv"
+    file.write_text("sentinel\n1\n", "utf-8")
+    with pytest.raises(QueryError) as refused:
+        connect(environment).sql(query.format(file=file))
+    assert "sentinel" not in str(refused.value)
+    setting = "SELECT current_setting('enable_external_access') AS is_allowed"
+    assert not connect(environment).sql(setting)["is_allowed"][0]
+
+
 def test_sql__a_missing_parameter_is_named(environment):
     with pytest.raises(QueryError, match=":place"):
         connect(environment).sql("SELECT * FROM warehouse.fact_poll WHERE place = :place")

@@ -75,7 +75,12 @@ def opened(
             # Otherwise it is in the folder where the program was started: of a service, often one
             # that cannot be written to.
             connection.execute(f"SET temp_directory = '{quoted}.tmp'")
-        if not read_only:
+        if read_only:
+            # Queries may come from people: no file but the warehouse's is read, whatever function
+            # a query names, and no statement can change that again.
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+        else:
             _without(connection, _NOT_FOR_LOADS)
     except BaseException:
         connection.close()

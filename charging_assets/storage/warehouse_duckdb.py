@@ -301,7 +301,7 @@ class _Reader:
                 self._warehouse.execute()
                 return self.query(sql, params)
             raise self._refused(error) from error
-        except (duckdb.ProgrammingError, duckdb.DataError) as error:
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
             raise self._refused(error) from error
 
     def _refused(self, error: duckdb.Error) -> QueryRefused:
