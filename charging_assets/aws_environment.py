@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from charging_assets.deployments import DeploymentError
+from charging_assets.text import redact_url
 
 if TYPE_CHECKING:
     from charging_assets.storage.lake_s3 import S3Lake
@@ -56,7 +57,7 @@ class _Reader:
 
     def matching(self, name: str, value: str, pattern: re.Pattern[str], form: str) -> str:
         if value and not pattern.fullmatch(value):
-            self.problems.append(f"{name} is {value!r}: {form}")
+            self.problems.append(f"{name} is {redact_url(value)!r}: {form}")
         return value
 
     def check(self) -> None:
@@ -108,7 +109,9 @@ def _bucket(reader: _Reader) -> tuple[str, str]:
     if said:
         found = _LAKE.fullmatch(said)
         if not found:
-            reader.problems.append(f"CHARGING_LAKE is {said!r}: give s3://bucket or with a prefix")
+            reader.problems.append(
+                f"CHARGING_LAKE is {redact_url(said)!r}: give s3://bucket or with a prefix"
+            )
             return "", ""
         name, bucket, prefix = "CHARGING_LAKE", found[1], found[2]
     else:

@@ -41,3 +41,11 @@ def printable(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in decoded
     )
+
+
+def redact_url(url: str) -> str:
+    """An address as errors may show it: without user, password, query and fragment."""
+    start = url.find("//") + 2 if "//" in url else 0
+    at = url.rfind("@")
+    shown = f"{url[:start]}…{url[at:]}" if at >= start else url
+    return re.sub(r"[?#].*", "?…", shown, flags=re.DOTALL)

@@ -83,6 +83,8 @@ def test_aws__all_that_is_missing_is_named_at_once() -> None:
     ("name", "value", "told"),
     [
         ("CHARGING_LAKE", "a-bucket/prefix", "CHARGING_LAKE is 'a-bucket/prefix': give s3://"),
+        ("CHARGING_LAKE", "s3://KEY:s3ntinel@b/p", "CHARGING_LAKE is '…@b': no bucket"),
+        ("CHARGING_LAKE", "https://K:s3ntinel@b/p", "CHARGING_LAKE is 'https://…@b/p': give"),
         ("CHARGING_LAKE", "s3://No_Bucket", "no bucket can be called so"),
         ("CHARGING_LAKE", "s3://a-bucket/a b", "prefix is 'a b': use letters"),
         ("CHARGING_REDSHIFT_PORT", "many", "CHARGING_REDSHIFT_PORT is 'many': give a whole num"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.text import escape_control, printable, shorten
+from charging_assets.text import escape_control, printable, redact_url, shorten
 
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -54,3 +54,19 @@ def test_shorten__keeps_the_length(text: str, length: int) -> None:
 )
 def test_printable__escapes_what_no_terminal_should_get(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://poi.example.org/a", "https://poi.example.org/a"),
+        ("https://ops:sentinel@poi.example.org/a", "https://…@poi.example.org/a"),
+        ("https://ops:sen/tin@el@poi.example.org", "https://…@poi.example.org"),
+        ("s3://KEY:sentinel@bucket/prefix", "s3://…@bucket/prefix"),
+        ("ops:sentinel@poi.example.org", "…@poi.example.org"),
+        ("https://poi.example.org/a?key=sentinel", "https://poi.example.org/a?…"),
+        ("https://poi.example.org/a#sentinel\nsentinel", "https://poi.example.org/a?…"),
+    ],
+)
+def test_redact_url__shows_no_user_password_or_query(url: str, shown: str) -> None:
+    assert redact_url(url) == shown

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from charging_assets import __version__, kinds, names
+from charging_assets.text import redact_url
 
 SIMULATED = "simulated"
 _PACKAGED = Path(__file__).with_name("feeds.toml")
@@ -203,9 +204,9 @@ _NEEDED = [f.name for f in fields(Feed) if f.default is MISSING and f.name != "n
 
 
 def _refusal(feed: object, setting: str, value: object, remedy: str) -> FeedError:
-    return FeedError(
-        f"feed {_SHORT.repr(feed)}: {setting} cannot be {_SHORT.repr(value)}: {remedy}"
-    )
+    # Errors end in logs and alerts, and an address may hold a password or a key.
+    shown = _SHORT.repr(redact_url(value) if isinstance(value, str) else value)
+    return FeedError(f"feed {_SHORT.repr(feed)}: {setting} cannot be {shown}: {remedy}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+
+from charging_assets.storage.folders import create_hidden, make_private
 
 _KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*")
 
@@ -134,17 +135,16 @@ class LocalLake:
     def _written(self, target: Path, body: bytes) -> Iterator[Path]:
         """The bytes, durable on disk under a hidden name beside the target."""
         try:
+            make_private(self.root)
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(prefix=".writing-", dir=target.parent)
+            file, written = create_hidden(target.parent, ".writing-")
         except OSError as error:
             raise LakeError(f"cannot write to {target.parent}: {error.strerror}") from error
-        written = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with file:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
-            written.chmod(0o644)
             yield written
         except OSError as error:
             raise LakeError(f"cannot write {target}: {error.strerror}") from error

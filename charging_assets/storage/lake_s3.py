@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from charging_assets.storage.lake import ObjectMissing, checked_key, checked_prefix, is_key
 from charging_assets.storage.s3_errors import code_of, is_missing, told
+from charging_assets.text import redact_url
 
 if TYPE_CHECKING:
     from charging_assets.storage.s3_resource import LakeS3Resource
@@ -38,7 +39,7 @@ class S3Lake:
         self.bucket = bucket
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self._s3 = s3
-        self._endpoint = s3.endpoint_url or "S3"
+        self._endpoint = redact_url(s3.endpoint_url) if s3.endpoint_url else "S3"
         self._made: Any = None
         self._mutex = threading.Lock()
 

@@ -10,8 +10,6 @@ whole or not at all, all writers of a file write the same, and the folder may go
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from datetime import timedelta
 from functools import cache
@@ -20,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
+
+from charging_assets.storage.folders import create_hidden, make_private
 
 _SUFFIX = ".json"
 # Raised whenever the same parser would be used in another way.
@@ -59,14 +59,14 @@ class RenderedFiles:
         body = msgspec.json.encode(_Kept(_checksum(statement, ordered), statement, ordered))
         target = self._path(sql, dialect)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self.folder)
+            make_private(self.folder)
+            file, written = create_hidden(self.folder, ".writing-")
             try:
-                with os.fdopen(descriptor, "wb") as file:
+                with file:
                     file.write(body)
-                Path(name).replace(target)
+                written.replace(target)
             except BaseException:
-                Path(name).unlink(missing_ok=True)
+                written.unlink(missing_ok=True)
                 raise
         except OSError:
             return

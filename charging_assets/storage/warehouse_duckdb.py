@@ -34,6 +34,7 @@ from charging_assets.storage.duckdb_connection import (
     opened,
 )
 from charging_assets.storage.duckdb_session import DuckDBSession
+from charging_assets.storage.folders import make_private
 from charging_assets.storage.generation import (
     FILE_NAME,
     FORMER_FILE_NAMES,
@@ -140,7 +141,7 @@ class DuckDBWarehouse:
             yield self._memory
             return
         assert self.path is not None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.path.parent)
         # People move a warehouse away to have it made again, while this program runs.
         if not self.path.exists():
             self._compared, self._is_migrated = None, False

@@ -150,6 +150,21 @@ def test_feed__setting_that_cannot_be_is_refused(setting: str, values: list[Any]
             a_feed(**{setting: value})
 
 
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://ops:sentinel@poi.example.org",
+        "https://poi.example.org/?key=sentinel",
+        "https://poi.example.org/#sentinel",
+        "ops:sentinel@poi.example.org",
+    ],
+)
+def test_feed__refusal_shows_no_secret(base_url: str) -> None:
+    with pytest.raises(FeedError, match="base_url cannot be ") as refused:
+        a_feed(base_url=base_url)
+    assert "sentinel" not in str(refused.value)
+
+
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:8000", "http://localhost", "https://a/b"])
 def test_feed__loopback_needs_no_tls(base_url: str) -> None:
     assert a_feed(base_url=base_url).base_url == base_url
