@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any
@@ -223,3 +224,15 @@ def test_kind__with_a_unit_that_cannot_be_converted_is_refused(
     monkeypatch.setitem(sys.modules, "tests_of_units", ModuleType("tests_of_units"))
     with pytest.raises(ValueError, match=message):
         kind("tests_of_units.wrong")
+
+
+    ("part", "within", "named"),
+    [("STATION", "parent", "network, place"), ("EVSE", "city", "network, place, parent")],
+)
+def test_kind__an_id_within_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, part: str, within: str, named: str
+) -> None:
+    this = sys.modules[__name__]
+    monkeypatch.setattr(this, part, replace(getattr(this, part), within=within))
+    with pytest.raises(ValueError, match=rf"{part}\.within cannot be '{within}': .*{named}"):
+        kind(__name__)
