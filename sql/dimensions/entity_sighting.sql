@@ -153,7 +153,7 @@ SELECT
     entity_key,
     attribute_hash,
     feed,
-    SUBSTRING(MIN(choice), 2) AS place,
+    SUBSTRING(MIN(choice), 2, 128) AS place,
     MAX(poll_count) AS poll_count
 FROM reaching
 GROUP BY entity_type, entity_key, attribute_hash, feed, hour_at;

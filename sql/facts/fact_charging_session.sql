@@ -119,7 +119,7 @@ timed AS (
             told.feed = lasts.feed
             AND told.place = lasts.place
             AND told.last_slot_at = lasts.slot_at
-    WHERE told.place = SUBSTRING(told.first_choice, 2)
+    WHERE told.place = SUBSTRING(told.first_choice, 2, 128)
 ),
 
 neighbours AS (
