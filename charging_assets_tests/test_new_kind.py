@@ -226,6 +226,7 @@ def test_kind__with_a_unit_that_cannot_be_converted_is_refused(
         kind("tests_of_units.wrong")
 
 
+@pytest.mark.parametrize(
     ("part", "within", "named"),
     [("STATION", "parent", "network, place"), ("EVSE", "city", "network, place, parent")],
 )

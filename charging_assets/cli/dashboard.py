@@ -8,13 +8,20 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import UsageError
 
+if TYPE_CHECKING:
+    from charging_assets.deployments import Storage
+
 NAME = "dashboard"
 HELP = "Serve the dashboard on 127.0.0.1: maps and curves over what is loaded; reads only."
 _HOST, _PORT = "127.0.0.1", 3001
+# For a locked warehouse the start does not wait.
+_WAIT_S = 2.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.dashboard.reader import reader_of
     from charging_assets.dashboard.server import application
 
-    reader = reader_of(deployments.storage())
+    storage = deployments.storage()
+    reader = reader_of(storage)
     print(f"http://{_HOST}:{arguments.port}  (reads {reader.describe()})", flush=True)
+    _note_other_generation(storage)
     # Altair and the engine that draws take seconds to load; no reader should wait for them.
     threading.Thread(target=warm_up, daemon=True).start()
     uvicorn.run(
@@ -48,3 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
         server_header=False,
     )  # fmt: skip
     return 0
+
+
+def _note_other_generation(storage: Storage) -> None:
+    """Pages read published files, which are those of the former warehouse until it is reloaded."""
+    from charging_assets.cli.overview import other_generation
+    from charging_assets.storage.warehouse import WarehouseError
+    from charging_assets.storage.warehouse_duckdb import impatient
+
+    with suppress(WarehouseError):  # locked, or not there: pages do not need it
+        if note := other_generation(impatient(storage.warehouse, _WAIT_S)):
+            print(f"note: {note}; until then pages show what was published before", flush=True)

@@ -49,6 +49,13 @@ def test_readers__report_another_generation_and_its_remedy(older: Shell) -> None
     assert not (older.home / FILE_NAME).exists()
 
 
+def test_dashboard__notes_another_generation(older: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uvicorn.run", lambda *_args, **_settings: None)
+    assert older.run("dashboard", "--port", "3852") == 0
+    assert "generation 1" in older.out
+    assert "until then pages show what was published before" in older.out
+
+
 def test_load__moves_it_aside_and_the_archive_gives_the_same_rows(
     older: Shell,
     first_home: Path,
