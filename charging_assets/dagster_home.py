@@ -6,14 +6,18 @@ here: the code location (`definitions`), or anything about the lake and the ware
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
+from charging_assets.dagster_errors import DagsterHomeError, require_room, unusable_path
 from charging_assets.deployments import DeploymentError, home
 
 SETTINGS = "dagster.yaml"
+_STORAGE = re.compile(r"^(run_|event_log_|schedule_)?storage:", re.MULTILINE)
 
 # Written into the project's own Dagster home; a file that somebody has changed is theirs.
 _DEFAULT_SETTINGS = """\
@@ -70,13 +74,6 @@ retention:
 # What earlier releases wrote, as SHA-256: a file that is still one of these was never changed.
 _FORMER_SETTINGS = {"36022cb3200cd91d58b57ecf82b89241163339844e9f84ea7b66c2590027f462"}
 
-_WORKSPACE = """\
-load_from:
-  - python_module:
-      module_name: charging_assets.definitions
-      location_name: charging_assets
-"""
-
 
 def dagster_home(environment: Mapping[str, str] = os.environ) -> Path:
     """The folder: DAGSTER_HOME, or `dagster` in CHARGING_HOME."""
@@ -88,8 +85,13 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
     """The folder, ready, and named in the environment for Dagster itself to find.
 
     A home that the user chose must be there and is left as it is; the project's own is made.
+
+    Raises:
+        DeploymentError: DAGSTER_HOME is not a directory.
+        DagsterHomeError: the folder cannot be made or written, or Dagster cannot work in it.
     """
     folder = dagster_home(environment)
+    require_usable(folder)
     if environment.get("DAGSTER_HOME") and folder != home(environment) / "dagster":
         if not folder.is_dir():
             raise DeploymentError(
@@ -97,12 +99,59 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
                 f"use {home(environment) / 'dagster'}"
             )
     else:
-        folder.mkdir(parents=True, exist_ok=True)
-        settings = folder / SETTINGS
-        if not settings.exists() or not is_own(settings):
-            settings.write_text(_DEFAULT_SETTINGS, encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            settings = folder / SETTINGS
+            if not settings.exists() or not is_own(settings):
+                settings.write_text(_DEFAULT_SETTINGS, encoding="utf-8")
+        except OSError as error:
+            raise DagsterHomeError(_refused(folder, error)) from error
     environment["DAGSTER_HOME"] = str(folder)
     return folder
+
+
+def require_usable(folder: Path) -> None:
+    """Nothing if Dagster can keep its files in a folder, whether it is there yet or not.
+
+    Raises:
+        DagsterHomeError: its SQLite files cannot be under this path, or there is no room.
+    """
+    files = _storage_folder(folder)
+    if (reason := unusable_path(files)) is not None:
+        raise DagsterHomeError(
+            f"Dagster's home {folder} cannot be used: {reason}; set DAGSTER_HOME to another folder"
+        )
+    require_room(files)
+
+
+def _storage_folder(folder: Path) -> Path:
+    """Where the files of runs and events are: in the home unless its settings name another place.
+
+    Of storage that is not in files any usable path will do.
+    """
+    try:
+        settings = (folder / SETTINGS).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return folder
+    if not _STORAGE.search(settings):
+        return folder
+    import yaml
+
+    try:
+        chosen = yaml.safe_load(settings)["storage"]
+        return Path(chosen["sqlite"]["base_dir"]) if "sqlite" in chosen else Path("/")
+    except (yaml.YAMLError, KeyError, TypeError):
+        # Settings that Dagster refuses with an error of its own.
+        return Path("/")
+
+
+def _refused(folder: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no room on the disk of Dagster's home {folder}; make room and try again"
+    return (
+        f"Dagster's home {folder} cannot be used: {error.strerror}; "
+        "set DAGSTER_HOME to a folder that you can write to"
+    )
 
 
 def is_own(settings: Path) -> bool:
@@ -110,13 +159,3 @@ def is_own(settings: Path) -> bool:
     said = hashlib.sha256(settings.read_bytes()).hexdigest()
     current = hashlib.sha256(_DEFAULT_SETTINGS.encode()).hexdigest()
     return said not in {current, *_FORMER_SETTINGS}
-
-
-def workspace_file(environment: Mapping[str, str] = os.environ) -> Path:
-    """The workspace that names the code location: the checkout's, or one written for a wheel."""
-    checkout = Path(__file__).resolve().parent.parent / "workspace.yaml"
-    if checkout.is_file():
-        return checkout
-    written = dagster_home(environment) / "workspace.yaml"
-    written.write_text(_WORKSPACE, encoding="utf-8")
-    return written

@@ -7,6 +7,7 @@ that an asset would have to know, or how AWS's variables are read (`aws_environm
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
 DEPLOYMENTS = ("local", "aws")
+
+
+class HomeError(Exception):
+    """CHARGING_HOME cannot be used; the message names it, the reason and what to do."""
 
 
 class DeploymentError(ValueError):
@@ -71,12 +76,37 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
         lake, warehouse = aws_environment.engines(environment)
         return Storage(ArchiveLake(lake), warehouse, Spool(home(environment) / "spool"))
     folder = home(environment)
+    _require_usable_path(folder)
     remember_in(folder / "cache" / "rendered")
     return Storage(
         ArchiveLake(LocalLake(folder / "lake")),
         DuckDBWarehouse(folder / FILE_NAME),
         Spool(folder / "spool"),
     )
+
+
+def _require_usable_path(folder: Path) -> None:
+    """Nothing if DuckDB finds a folder under the path by which Python finds it.
+
+    DuckDB takes paths as UTF-8, a backslash as a folder separator, and what follows a `?` as
+    options: the warehouse would be in another folder than the archive, or nowhere.
+
+    Raises:
+        HomeError: it does not.
+    """
+    path, encoding = str(folder), sys.getfilesystemencoding()
+    remedy = "set CHARGING_HOME to another folder"
+    if "?" in path or "\\" in path:
+        reason = f"its path holds {'?' if '?' in path else 'a backslash'}"
+    elif os.fsencode(path) == path.encode("utf-8", "surrogatepass"):
+        return
+    elif encoding == "utf-8":
+        reason = "its path is not UTF-8"
+    else:
+        reason = f"its path is not ASCII, and the encoding of this locale ({encoding}) is not UTF-8"
+        remedy = "set PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8"
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    raise HomeError(f"CHARGING_HOME {shown} cannot be used: {reason}; {remedy}")
 
 
 def memory_storage() -> Storage:

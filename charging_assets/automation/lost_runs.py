@@ -73,7 +73,9 @@ def _is_process(pid: int, told_at: float) -> bool:
 
 def _began_before(pid: int, told_at: float) -> bool:
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        after_name = (
+            Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        )
         (booted,) = (
             int(line.split()[1])
             for line in Path("/proc/stat").read_text().splitlines()

@@ -30,7 +30,8 @@ from charging_assets.cli import (
     status,
     ui,
 )
-from charging_assets.cli.errors import exit_code
+from charging_assets.cli.environment import prepare_process
+from charging_assets.cli.errors import exit_code, message
 
 _COMMANDS = (
     importing, simulating, loading, rebuilding, status, doctor, live, ui, dashboard, demo,
@@ -43,6 +44,7 @@ Data lives in CHARGING_HOME (default: .charging in the current folder)."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 if all went well, 1 if something did not, 2 if it was asked wrongly."""
+    prepare_process()
     chosen = _parser().parse_args(arguments)
     try:
         code: int = chosen.run(chosen)
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = exit_code(error)
         if known is None or chosen.debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {message(error)}", file=sys.stderr)
         return known
     return code
 

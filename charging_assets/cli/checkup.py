@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from charging_assets import clock
-from charging_assets.cli.errors import exit_code
+from charging_assets.cli.errors import exit_code, message
 from charging_assets.partitions import FIRST_HOUR
 from charging_assets.plurals import counted
 
@@ -53,7 +53,8 @@ def _made(name: str, check: Callable[[], tuple[State, str, str]]) -> Finding:
     except Exception as error:
         if exit_code(error) is None:
             return Finding(name, "failed", f"{type(error).__name__}: {error}", "report it as a bug")
-        return Finding(name, "failed", str(error), "see the message")
+        said, _, remedy = message(error).rpartition("; ")
+        return Finding(name, "failed", said or remedy, remedy if said else "see the message")
 
 
 def _python() -> tuple[State, str, str]:
@@ -195,10 +196,13 @@ def _dagster() -> tuple[State, str, str]:
     from charging_assets import dagster_home
 
     folder = dagster_home.dagster_home()
+    dagster_home.require_usable(folder)
     if not folder.exists():
         if os.environ.get("DAGSTER_HOME"):
             return "failed", f"DAGSTER_HOME is {folder}, which is no folder", "make it, or unset it"
         return "ok", f"{folder} is not there yet; the first load makes it", ""
+    if not folder.is_dir():
+        return "failed", f"{folder} is not a directory", "move the file away, or set DAGSTER_HOME"
     if not os.access(folder, os.W_OK):
         return "failed", f"cannot write to {folder}", "set DAGSTER_HOME to a folder of yours"
     if not (folder / dagster_home.SETTINGS).exists():
@@ -210,6 +214,9 @@ def _dagster() -> tuple[State, str, str]:
 def _instance(folder: Path) -> tuple[State, str, str]:
     from dagster import DagsterInstance
 
+    from charging_assets.dagster_errors import require_whole
+
+    require_whole(folder)
     with DagsterInstance.from_config(str(folder)) as instance:
         runs = instance.get_runs_count()
     return "ok", f"{folder}: settings are valid, {counted(runs, 'run')} recorded", ""

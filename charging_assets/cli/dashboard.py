@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import UsageError
+from charging_assets.cli.ports import listen
 
 if TYPE_CHECKING:
     from charging_assets.deployments import Storage
@@ -48,14 +49,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     storage = deployments.storage()
     reader = reader_of(storage)
+    server = listen(_HOST, arguments.port)
     print(f"http://{_HOST}:{arguments.port}  (reads {reader.describe()})", flush=True)
     _note_other_generation(storage)
     # Altair and the engine that draws take seconds to load; no reader should wait for them.
     threading.Thread(target=warm_up, daemon=True).start()
-    uvicorn.run(
-        application(reader), host=_HOST, port=arguments.port, log_level="warning",
-        server_header=False,
-    )  # fmt: skip
+    config = uvicorn.Config(application(reader), log_level="warning", server_header=False)
+    # The socket that is listening already: nobody can take the port while the server starts.
+    uvicorn.Server(config).run(sockets=[server])
     return 0
 
 

@@ -15,7 +15,7 @@ from charging_assets.cli import show
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.cli.loading import load
-from charging_assets.cli.ui import serve
+from charging_assets.cli.ui import reserve, serve
 from charging_assets.partitions import Hour, naive
 from charging_assets.plurals import counted
 
@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     enabled = {name: feed for name, feed in feeds.items() if feed.enabled}
     if not enabled:
         raise UsageError("no feed is enabled; set `enabled = true` in the file of CHARGING_FEEDS")
+    # Before the first poll: whoever cannot go on with Dagster learns so at once.
+    lock = None if arguments.once else reserve(arguments.port, NAME)
     places = sum(len(feed.places) for feed in enabled.values())
     print(f"asking {counted(places, 'place')} of {', '.join(enabled)} …")
     sys.stdout.flush()
@@ -56,11 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
         _tell(header, answers, {} if loaded.failed else _counts(storage.warehouse, header))
     for feed, reason in failed_feeds.items():
         show.err().print(f"error: {feed}: {reason}", style="red", markup=False, soft_wrap=True)
-    if arguments.once:
+    if lock is None:
         silent = [h.feed for h, answers in polled if all(a.outcome != "ok" for a in answers)]
         return FAILED if failed_feeds or loaded.failed or silent else 0
     # Also after a failure: an API that is away now may be back in ten minutes.
-    return serve(arguments.port, live=True)
+    return serve(lock, arguments.port, live=True)
 
 
 def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]:

@@ -1,7 +1,7 @@
 """`ui`: Dagster's web UI and daemon, in place of this process.
 
 Belongs here: starting them on this machine alone, with the same homes as every other command.
-Does not belong here: what they run (`definitions`).
+Does not belong here: what they run (`definitions`), or how they are watched (`services`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import UsageError
+from charging_assets.cli.ports import require_free
 from charging_assets.plurals import counted
 
 NAME = "ui"
@@ -28,12 +29,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return serve(arguments.port, live=False)
+    return serve(reserve(arguments.port, NAME), arguments.port, live=False)
 
 
-def serve(port: int, *, live: bool) -> NoReturn:
-    """Become `dagster dev`. If live, the schedules run without being switched on by hand."""
-    from charging_assets import dagster_home, deployments
+def reserve(port: int, name: str) -> int:
+    """Check everything that a Dagster on this home needs, and lock the home.
+
+    To be called before a command does any other work.
+
+    Returns:
+        The file descriptor of the lock, for `serve`.
+
+    Raises:
+        UsageError: the web UI is not installed, or the port cannot be used.
+        DagsterRunning: another Dagster has the home.
+    """
+    from charging_assets import dagster_home, dagster_lock, deployments
 
     if importlib.util.find_spec("dagster_webserver") is None:
         raise UsageError(
@@ -42,16 +53,33 @@ def serve(port: int, *, live: bool) -> NoReturn:
         )
     deployments.storage()
     folder = dagster_home.prepare()
+    # The home first: of two on one home and port, the second learns the process of the first.
+    lock = dagster_lock.lock(
+        folder, f"charging-assets {name} --port {port}", f"http://{_HOST}:{port}"
+    )
+    try:
+        require_free(_HOST, port)
+    except UsageError:
+        os.close(lock)
+        raise
+    return lock
+
+
+def serve(lock: int, port: int, *, live: bool) -> NoReturn:
+    """Become Dagster. If live, the schedules run without being switched on by hand."""
+    from charging_assets import dagster_home, deployments
+
+    folder = dagster_home.dagster_home()
     # Whole paths, so that daemon, web server and runs agree wherever they are started.
     os.environ["CHARGING_HOME"] = str(deployments.home())
     os.environ["CHARGING_LIVE"] = "1" if live else ""
-    command = [sys.executable, "-W", "ignore", "-m", "dagster", "dev"]
-    command += ["--workspace", str(dagster_home.workspace_file())]
-    command += ["--host", _HOST, "--port", str(port)]
+    command = [sys.executable, "-P", "-W", "ignore", "-m", "charging_assets.cli.services"]
+    command += ["supervise", "--host", _HOST, "--port", str(port), "--lock", str(lock)]
     polls = "polls every ten minutes" if live else "polls nothing; `make live` does"
     print(f"http://{_HOST}:{port}  (data in {deployments.home()}, Dagster in {folder}; {polls})")
     _end_lost_runs(folder)
     sys.stdout.flush()
+    os.set_inheritable(lock, True)
     # A script that starts us with `&` has us ignore interrupts, and Dagster would ignore the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

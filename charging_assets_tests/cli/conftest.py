@@ -48,8 +48,13 @@ def empty(
 
 @pytest.fixture
 def became(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The command lines that this process would have become."""
+    """The command lines that this process would have become; the home's lock is let go."""
     lines: list[list[str]] = []
+
+    def become(_program: str, line: list[str]) -> None:
+        lines.append(line)
+        os.close(int(line[line.index("--lock") + 1]))
+
     monkeypatch.setattr(signal, "signal", lambda _number, _handler: None)
-    monkeypatch.setattr(os, "execv", lambda _program, line: lines.append(line))
+    monkeypatch.setattr(os, "execv", become)
     return lines

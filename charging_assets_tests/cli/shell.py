@@ -47,7 +47,13 @@ class Shell:
 
 
 def in_home(home: Path, patch: pytest.MonkeyPatch) -> None:
-    for name in ("CHARGING_DEPLOYMENT", "CHARGING_FEEDS", "CHARGING_LIVE", "DAGSTER_HOME"):
+    for name in (
+        "CHARGING_DEPLOYMENT",
+        "CHARGING_FEEDS",
+        "CHARGING_LIVE",
+        "DAGSTER_HOME",
+        "PYTHONSAFEPATH",
+    ):
         # Set before it is unset, so that what a command sets is undone.
         patch.setenv(name, "")
         patch.delenv(name)

@@ -16,12 +16,11 @@ def test_ui__starts_dagster_on_this_machine_alone_and_polls_nothing(
     empty: Shell, became: list[list[str]]
 ) -> None:
     empty.run("ui", "--port", "3999")
-    ((*_, dev, workspace_option, workspace, host_option, host, port_option, port),) = became
-    assert (dev, host_option, host, port_option, port) == (
-        "dev", "--host", "127.0.0.1", "--port", "3999",
+    ((_, *options, supervise, host_option, host, port_option, port, _, _),) = became
+    assert "-P" in options
+    assert (supervise, host_option, host, port_option, port) == (
+        "supervise", "--host", "127.0.0.1", "--port", "3999",
     )  # fmt: skip
-    assert workspace_option == "--workspace"
-    assert Path(workspace).is_file()
     assert os.environ["CHARGING_LIVE"] == ""
     assert os.environ["DAGSTER_HOME"] == str(empty.home / "dagster")
 

@@ -1,0 +1,46 @@
+"""Ports that servers listen on: checked before anything else of a command starts."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from charging_assets.cli.errors import UsageError
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on the port.
+
+    Raises:
+        UsageError: the port is in use, or this user may not use it.
+    """
+    server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        # As servers do: connections that were just closed do not keep a port in use.
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((host, port))
+        server.listen()
+    except OSError as error:
+        server.close()
+        if error.errno == errno.EADDRINUSE:
+            reason = f"port {port} of {host} is in use; choose another (--port)"
+        elif error.errno in (errno.EACCES, errno.EPERM):
+            reason = (
+                f"port {port} of {host} needs permissions that you do not have; "
+                "choose one from 1024 (--port)"
+            )
+        else:
+            told = os.strerror(error.errno) if error.errno else str(error)
+            reason = f"cannot listen on port {port} of {host} ({told}); choose another (--port)"
+        raise UsageError(reason) from error
+    return server
+
+
+def require_free(host: str, port: int) -> None:
+    """Nothing if a server can listen on the port.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    listen(host, port).close()

@@ -1,0 +1,166 @@
+"""Errors of Dagster's home that a user can fix, as one line with what to do.
+
+Dagster keeps runs, events and schedules in SQLite files of its home. Their errors arrive as
+SQLAlchemy's, with SQL, parameters and a link, and say neither which folder is meant nor what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+# A run's events and SQLite's journals take less; below the second bound no journal can grow.
+_LEAST_FREE_BYTES, _NO_ROOM_BYTES = 10 * 1000**2, 1000**2
+_DAMAGED = re.compile("malformed|not a database", re.IGNORECASE)
+_FILES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
+_OTHER_HOME = "set DAGSTER_HOME to another folder"
+
+
+class DagsterHomeError(Exception):
+    """Dagster's home cannot be used; the message names it, the reason and what to do."""
+
+
+def unusable_path(folder: Path) -> str | None:
+    """Why Dagster's SQLite files cannot be in a folder; None if they can.
+
+    Dagster writes the path into a URL without escaping it. SQLAlchemy then decodes `%20` and takes
+    what follows a `?` as options: at best the file cannot be opened, at worst it is in the folder
+    next door.
+    """
+    from sqlalchemy.engine import make_url
+
+    file = folder / "runs.db"
+    if make_url(f"sqlite:///{file}").database == str(file):
+        return None
+    found = re.search(r"\?|%[0-9A-Fa-f]{2}", str(folder))
+    what = found[0] if found else "characters that mean something else in a URL"
+    return f"its path holds {what}"
+
+
+def require_room(folder: Path) -> None:
+    """Nothing if the disk of a home has room for a run or two; the home need not be there yet.
+
+    A disk that is full already is found before a run has begun, in which Dagster would report every
+    event that it cannot write.
+
+    Raises:
+        DagsterHomeError: there is no room.
+    """
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if (free := shutil.disk_usage(nearest).free) < _LEAST_FREE_BYTES:
+        raise DagsterHomeError(
+            f"no room on the disk of Dagster's home {folder} ({free / 1000**2:.1f} MB free); "
+            "make room and try again"
+        )
+
+
+def require_whole(folder: Path) -> None:
+    """Nothing if the SQLite files of a home are whole, or not there yet.
+
+    Raises:
+        DagsterHomeError: one of them is damaged.
+    """
+    if (file := _damaged_file([folder / name for name in _FILES])) is not None:
+        raise DagsterHomeError(_damaged(folder, file))
+
+
+def explain(error: BaseException, folder: Path) -> str | None:
+    """The message for an error of Dagster's SQLite files in a folder; None for any other error."""
+    for cause in _chain(error):
+        if _is_of_newer_schema(cause):
+            return (
+                f"Dagster's home {folder} was written by another release of Dagster ({cause}); "
+                f"install that release, or {_OTHER_HOME}"
+            )
+        # Exactly these: a violated constraint or a wrong parameter is a bug.
+        if type(cause) in (sqlite3.OperationalError, sqlite3.DatabaseError):
+            if _DAMAGED.search(str(cause)):
+                runs = sorted((folder / "history" / "runs").glob("*.db"))
+                file = _damaged_file([*(folder / name for name in _FILES), *runs])
+                return _damaged(folder, file)
+            if _is_of_full_disk(str(cause).lower(), folder):
+                return f"no room on the disk of Dagster's home {folder}; make room and try again"
+            reason, remedy = _diagnosis(str(cause), folder)
+            return f"Dagster's home {folder} cannot be used: {reason}; {remedy}"
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _is_of_newer_schema(error: BaseException) -> bool:
+    origin = f"{type(error).__module__}.{type(error).__name__}"
+    return (origin.startswith("alembic.") and "locate revision" in str(error)) or origin.endswith(
+        ".DagsterInstanceSchemaOutdated"
+    )
+
+
+def _diagnosis(message: str, folder: Path) -> tuple[str, str]:
+    text = message.lower()
+    if "locked" in text:
+        return (
+            "another program holds its SQLite files locked",
+            "close it (a backup, an SQLite shell?) and try again",
+        )
+    if "readonly" in text or "read-only" in text:
+        return (
+            "its SQLite files cannot be written to",
+            f"change their permissions, or {_OTHER_HOME}",
+        )
+    if "no such table" in text or "no such column" in text:
+        return (
+            f"its SQLite files are incomplete or of another release of Dagster ({message})",
+            "move the folder away and try again (the history of runs is lost, the data is not)",
+        )
+    return message, f"check its permissions, or {_OTHER_HOME}"
+
+
+def _is_of_full_disk(text: str, folder: Path) -> bool:
+    if "full" in text:
+        return True
+    # SQLite reports so too that a file of its journal could not be made or grow.
+    return ("disk i/o" in text or "unable to open" in text) and _has_no_room(folder)
+
+
+def _has_no_room(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _NO_ROOM_BYTES
+    except OSError:
+        return False
+
+
+def _damaged(folder: Path, file: Path | None) -> str:
+    what = file.relative_to(folder) if file else "an SQLite file"
+    return (
+        f"Dagster's home {folder} cannot be used: {what} is damaged; move the folder away and try "
+        "again (the history of runs is lost, the data is not)"
+    )
+
+
+def _damaged_file(files: Sequence[Path]) -> Path | None:
+    """The first file that SQLite finds damaged; None if all that are there are whole."""
+    for file in dict.fromkeys(files):
+        if not file.is_file():
+            continue
+        try:
+            connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
+            try:
+                rows = connection.execute("PRAGMA quick_check(1)").fetchall()
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            if _DAMAGED.search(str(error)):
+                return file
+            continue
+        if rows != [("ok",)]:
+            return file
+    return None

@@ -1,0 +1,151 @@
+"""Dagster's home: errors of its SQLite files name the home, the reason and what to do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from dagster import DagsterInstance
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
+
+from charging_assets import dagster_errors, dagster_home
+from charging_assets.dagster_errors import DagsterHomeError, explain, unusable_path
+from charging_assets_tests.cli.shell import Shell
+
+_PATH = st.text(st.sampled_from("ab%20?#&=+;'\" \\äß:@[]*{}$~-"), min_size=1, max_size=12)
+
+
+@given(_PATH)
+def test_unusable_path__is_every_path_that_a_url_changes(name: str) -> None:
+    folder = Path("/homes") / name
+    is_kept = (
+        make_url(f"sqlite:///{folder}/history/runs.db").database == f"{folder}/history/runs.db"
+    )
+    assert (unusable_path(folder) is None) == is_kept
+
+
+@pytest.mark.parametrize(("name", "held"), [("a%20b", "%20"), ("a%41", "%41"), ("a?b", "?")])
+def test_prepare__path_that_dagster_cannot_use_is_refused_before_anything_is_made(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch, name: str, held: str
+) -> None:
+    monkeypatch.setenv("CHARGING_HOME", str(empty.home / name))
+    with pytest.raises(DagsterHomeError) as refusal:
+        dagster_home.prepare()
+    home = empty.home / name / "dagster"
+    assert str(refusal.value) == (
+        f"Dagster's home {home} cannot be used: its path holds {held}; "
+        "set DAGSTER_HOME to another folder"
+    )
+    assert list(empty.home.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a b", "a#b", "100%", "%(x)s", "ä", "a'b", 'a"b', "$HOME", "-x"])
+def test_prepare__odd_path_that_dagster_can_use_is_used(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("CHARGING_HOME", str(empty.home / name))
+    folder = dagster_home.prepare()
+    with DagsterInstance.from_config(str(folder)) as instance:
+        assert instance.get_runs_count() == 0
+    assert (folder / "history" / "runs.db").is_file()
+    assert [path.name for path in empty.home.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_refused"),
+    [
+        ("storage:\n  sqlite:\n    base_dir: /var/lib/plain\n", False),
+        ("storage:\n  sqlite:\n    base_dir: /var/lib/a%20b\n", True),
+        ("storage:\n  postgres:\n    postgres_url: postgresql://x/y\n", False),
+        ("telemetry:\n  enabled: false\n", True),
+    ],
+)
+def test_require_usable__storage_of_the_settings_is_what_counts(
+    tmp_path: Path, settings: str, is_refused: bool
+) -> None:
+    home = tmp_path / "a%20b"
+    home.mkdir()
+    (home / "dagster.yaml").write_text(settings)
+    if is_refused:
+        with pytest.raises(DagsterHomeError, match="holds %20"):
+            dagster_home.require_usable(home)
+    else:
+        dagster_home.require_usable(home)
+
+
+def test_prepare__home_in_a_file_is_refused(empty: Shell) -> None:
+    (empty.home / "dagster").write_text("")
+    with pytest.raises(DagsterHomeError, match="File exists; set DAGSTER_HOME"):
+        dagster_home.prepare()
+
+
+@pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db"])
+def test_commands__damaged_file_is_named(empty: Shell, name: str) -> None:
+    folder = dagster_home.prepare()
+    with DagsterInstance.from_config(str(folder)):
+        pass
+    for path in (folder / name).parent.glob(f"{Path(name).name}-*"):
+        path.unlink()
+    (folder / name).write_bytes(os.urandom(50_000))
+    finding = {found["check"]: found for found in empty.json("doctor")}["dagster"]
+    assert finding["state"] == "failed"
+    assert finding["said"].endswith(f"{name} is damaged")
+    assert finding["remedy"].startswith("move the folder away")
+    empty.run("simulate", "--hours", "1", "--scale", "0.02")
+    assert empty.run("load") == 1
+    (line,) = [line for line in empty.err.splitlines() if line.startswith("error: ")]
+    assert f"{name} is damaged; move the folder away" in line
+
+
+def test_doctor__path_that_dagster_cannot_use_fails_with_a_remedy(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARGING_HOME", str(empty.home / "a%20b"))
+    finding = {found["check"]: found for found in empty.json("doctor")}["dagster"]
+    assert (finding["state"], finding["remedy"]) == ("failed", "set DAGSTER_HOME to another folder")
+    assert "its path holds %20" in finding["said"]
+
+
+@pytest.mark.parametrize(
+    ("message", "part"),
+    [
+        ("database or disk is full", "no room on the disk of Dagster's home"),
+        ("database is locked", "close it"),
+        ("attempt to write a readonly database", "change their permissions"),
+        ("no such table: runs", "move the folder away"),
+        ("unable to open database file", "check its permissions"),
+        ("something new", "something new; check its permissions, or set DAGSTER_HOME"),
+    ],
+)
+def test_explain__error_of_sqlite_under_another_error_is_one_line(
+    tmp_path: Path, message: str, part: str
+) -> None:
+    try:
+        try:
+            raise sqlite3.OperationalError(message)
+        except sqlite3.Error as cause:
+            raise RuntimeError("(Background on this error at: https://example.org)\n") from cause
+    except RuntimeError as error:
+        line = explain(error, tmp_path)
+    assert line is not None
+    assert part in line
+    assert str(tmp_path) in line
+    assert "\n" not in line
+
+
+def test_explain__other_errors_are_bugs(tmp_path: Path) -> None:
+    assert explain(RuntimeError("x"), tmp_path) is None
+    assert explain(sqlite3.IntegrityError("UNIQUE constraint failed"), tmp_path) is None
+
+
+def test_require_room__full_disk_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dagster_errors.require_room(tmp_path / "not" / "there")
+    monkeypatch.setattr(dagster_errors, "_LEAST_FREE_BYTES", 1 << 62)
+    with pytest.raises(DagsterHomeError, match="no room on the disk of Dagster's home"):
+        dagster_errors.require_room(tmp_path / "not" / "there")

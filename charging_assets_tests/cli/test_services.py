@@ -1,0 +1,122 @@
+"""Dagster's services under one supervisor: real ones, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from charging_assets import dagster_lock
+from charging_assets_tests.cli.test_ports import free_port
+
+pytestmark = pytest.mark.faults
+_TIMEOUT_S = 240
+
+
+def start(home: Path, port: int) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "CHARGING_HOME": str(home), "DAGSTER_HOME": ""}
+    script = Path(sys.executable).parent / "charging-assets"
+    return subprocess.Popen(
+        [script, "ui", "--port", str(port)], env=environment, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=(home / "log").open("ab"),
+    )  # fmt: skip
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def services(supervisor: int) -> dict[str, int]:
+    """Process ids of a supervisor's services by their module."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+            line = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if int(parent) == supervisor and "service" in line:
+            found[line[line.index("service") + 2]] = int(folder.name)
+    return found
+
+
+def is_locked(home: Path) -> bool:
+    try:
+        os.close(dagster_lock.lock(home / "dagster", "test", "here"))
+    except dagster_lock.DagsterRunning:
+        return True
+    return False
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A Dagster whose web server answers."""
+    port = free_port()
+    process = start(tmp_path, port)
+    try:
+        wait_until(lambda: accepts(port) or process.poll() is not None, "the UI does not answer")
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        yield process, tmp_path
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_ui__second_on_a_home_is_refused_until_the_first_is_gone(
+    running: tuple[subprocess.Popen[bytes], Path],
+) -> None:
+    first, home = running
+    second = start(home, free_port())
+    assert second.wait(_TIMEOUT_S) == 2
+    assert f"process {first.pid}" in (home / "log").read_text()
+    assert first.poll() is None
+    daemon = services(first.pid)["dagster._daemon"]
+    first.kill()
+    assert not is_locked(home), "services of a killed supervisor still run"
+    assert not Path(f"/proc/{daemon}").exists()
+
+
+def test_ui__service_that_dies_ends_the_others_and_the_command(
+    running: tuple[subprocess.Popen[bytes], Path],
+) -> None:
+    process, home = running
+    os.kill(services(process.pid)["dagster_webserver"], signal.SIGKILL)
+    assert process.wait(_TIMEOUT_S) == 1
+    assert "error: Dagster's web server stopped with exit code -9" in (home / "log").read_text()
+    assert not is_locked(home)
+
+
+def test_supervisor__port_taken_after_the_check_leaves_no_daemon(tmp_path: Path) -> None:
+    (tmp_path / "dagster").mkdir()
+    lock = dagster_lock.lock(tmp_path / "dagster", "test", "here")
+    environment = {
+        **os.environ, "CHARGING_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path / "dagster"),
+    }  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "charging_assets.cli.services", "supervise",
+             "--host", "127.0.0.1", "--port", str(port), "--lock", str(lock)],
+            env=environment, pass_fds=[lock], capture_output=True, text=True, timeout=_TIMEOUT_S,
+        )  # fmt: skip
+    os.close(lock)
+    assert done.returncode == 2
+    assert f"error: port {port} of 127.0.0.1 is in use; choose another (--port)" in done.stderr
+    assert not is_locked(tmp_path)

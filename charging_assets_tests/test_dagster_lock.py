@@ -1,0 +1,86 @@
+"""The lock of a Dagster home: held by processes, not by files or process ids."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from charging_assets import dagster_lock
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from charging_assets import dagster_lock
+dagster_lock.lock(Path(sys.argv[1]), "charging-assets live --port 3000", "http://127.0.0.1:3000")
+print("locked", flush=True)
+time.sleep(600)
+"""
+
+
+def hold(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_lock__held_by_another_process_names_it(tmp_path: Path) -> None:
+    first = hold(tmp_path)
+    try:
+        with pytest.raises(dagster_lock.DagsterRunning) as refusal:
+            dagster_lock.lock(tmp_path, "charging-assets ui", "http://127.0.0.1:3001")
+    finally:
+        first.kill()
+        first.wait()
+    for part in (f"process {first.pid}", "live --port 3000", "http://127.0.0.1:3000", "kill "):
+        assert part in str(refusal.value)
+
+
+def test_lock__killed_holder_that_is_not_reaped_locks_nobody_out(tmp_path: Path) -> None:
+    first = hold(tmp_path)
+    first.kill()
+    try:
+        began = time.monotonic()
+        os.close(dagster_lock.lock(tmp_path, "ui", "here"))
+        assert time.monotonic() - began < 10
+    finally:
+        first.wait()
+
+
+@pytest.mark.parametrize("left", ["", "{", "[1]", json.dumps({"pid": os.getpid()})])
+def test_lock__file_that_was_left_locks_nobody_out(tmp_path: Path, left: str) -> None:
+    (tmp_path / dagster_lock.FILE).write_text(left)
+    os.close(dagster_lock.lock(tmp_path, "ui", "here"))
+    assert json.loads((tmp_path / dagster_lock.FILE).read_text())["pid"] == os.getpid()
+
+
+def test_lock__is_held_as_long_as_an_heir_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dagster_lock, "_ENDING_S", 0.5)
+    code = f"""
+import subprocess, sys
+from pathlib import Path
+from charging_assets import dagster_lock
+fd = dagster_lock.lock(Path({str(tmp_path)!r}), "ui", "here")
+heir = subprocess.Popen(["sleep", "600"], pass_fds=[fd], stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
+print(heir.pid)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heir = int(done.stdout)
+    try:
+        with pytest.raises(dagster_lock.DagsterRunning, match="services that it started"):
+            dagster_lock.lock(tmp_path, "ui", "here")
+    finally:
+        os.kill(heir, 9)
+    monkeypatch.setattr(dagster_lock, "_ENDING_S", 10)
+    os.close(dagster_lock.lock(tmp_path, "ui", "here"))
