@@ -102,8 +102,8 @@ class Supervisor:
         if self._stopped_by is not None:
             return
         self._spawn(
-            WEB_SERVER, "dagster_webserver", "--host", self._host, "--port", str(self._port),
-            "--workspace", str(workspace), "--dagster-log-level", "info",
+            WEB_SERVER, "charging_assets.webserver", "--host", self._host,
+            "--port", str(self._port), "--workspace", str(workspace), "--dagster-log-level", "info",
         )  # fmt: skip
         self._spawn(DAEMON, "dagster._daemon", "run", "--workspace", str(workspace))
 

@@ -97,7 +97,7 @@ def test_ui__service_that_dies_ends_the_others_and_the_command(
     running: tuple[subprocess.Popen[bytes], Path],
 ) -> None:
     process, home = running
-    os.kill(services(process.pid)["dagster_webserver"], signal.SIGKILL)
+    os.kill(services(process.pid)["charging_assets.webserver"], signal.SIGKILL)
     assert process.wait(_TIMEOUT_S) == 1
     assert "error: Dagster's web server stopped with exit code -9" in (home / "log").read_text()
     assert not is_locked(home)

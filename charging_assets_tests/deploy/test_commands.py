@@ -74,14 +74,17 @@ def _check(command: list[str]) -> None:
     program, *arguments = [
         str(DEPLOY / "workspace.yaml") if each == WORKSPACE else each for each in command
     ]
-    if program == "python":
+    if program == "python" and arguments[0] == "-P":
+        # The guard in front of it takes the options of `dagster-webserver`.
+        assert arguments[1:3] == ["-m", "charging_assets.webserver"]
+        assert import_module(arguments[2]).main
+        _parse(dagster_webserver, arguments[3:], "dagster-webserver")
+    elif program == "python":
         flag, code = arguments
         assert flag == "-c"
         compile(code, "<health check>", "exec")
     elif program == "charging-assets":
         _parser().parse_args(arguments)
-    elif program == "dagster-webserver":
-        _parse(dagster_webserver, arguments, program)
     else:
         module, name = _LOADED_BY_CLICK[program].split(":")
         _parse(getattr(import_module(module), name)(), arguments, program)
@@ -98,13 +101,21 @@ def test_command__is_one_that_its_program_takes(name):
         ["dagster", "code-server", "begin"],
         ["dagster", "code-server", "start", "--hosts", "0.0.0.0"],
         ["dagster-daemon", "go"],
-        ["dagster-webserver", "--on", "3000"],
+        ["python", "-P", "-m", "charging_assets.webserver", "--on", "3000"],
         ["charging-assets", "doktor"],
     ],
 )
 def test_command__that_its_program_does_not_take_is_found(command):
     with pytest.raises((click.ClickException, SystemExit)):
         _check(command)
+
+
+def test_web_server__is_behind_the_guard_everywhere():
+    servers = {name: each for name, each in COMMANDS.items() if "webserver" in name}
+    servers = {name: each for name, each in servers.items() if "health" not in name}
+    assert len(servers) == 4
+    for command in servers.values():
+        assert command[:4] == ["python", "-P", "-m", "charging_assets.webserver"]
 
 
 def test_commands__are_found_in_every_file():

@@ -69,7 +69,7 @@ def _dagster(home: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "dagster_webserver", "--port", str(port)]
+    command = [sys.executable, "-m", "charging_assets.webserver", "--port", str(port)]
     command += ["-m", "charging_assets.definitions"]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "dagster.yaml").write_text(
