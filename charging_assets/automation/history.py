@@ -9,6 +9,7 @@ no later run has repeated are recorded again, without a run, before it is delete
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import sqlalchemy
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 _FINISHED = [
     dg.DagsterRunStatus.SUCCESS,
@@ -24,6 +28,8 @@ _FINISHED = [
 ]
 # Deleting costs some 20 ms a run: a day's work of maintenance is bounded, the rest is tomorrow's.
 MOST_A_DAY = 3000
+# SQLite allows 999 parameters in a statement, or more.
+_RUNS_A_STATEMENT = 500
 
 
 @dataclass
@@ -47,7 +53,7 @@ def forget_runs(
     A successful run all of whose materializations were repeated (a poll's, a refresh's) goes after
     `superseded_after`, every other one after `all_after`.
     """
-    done = Forgotten()
+    done, deleted = Forgotten(), list[str]()
     for record in _old_runs(instance, now - superseded_after, most):
         run = record.dagster_run
         latest = [
@@ -62,8 +68,10 @@ def forget_runs(
         for found in latest:
             instance.report_runless_asset_event(_without_run(found, run.run_id))
         _delete(instance, run.run_id)
+        deleted.append(run.run_id)
         done.runs += 1
         done.kept_materializations += len(latest)
+    _delete_check_results(instance, deleted)
     return done
 
 
@@ -106,6 +114,27 @@ def _without_run(found: dg.AssetMaterialization, run_id: str) -> dg.AssetMateria
             if not name.startswith("dagster/input_event_pointer/")
         },
     )
+
+
+def _delete_check_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
+    """Delete what checks found in deleted runs, except the newest result of each partition.
+
+    Dagster itself keeps a row for each check and run, also when the run is deleted: a million rows
+    in four months of refreshing the current hour.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return
+    results = AssetCheckExecutionsTable.c
+    newest = sqlalchemy.select(sqlalchemy.func.max(results.id)).group_by(
+        results.asset_key, results.check_name, results.partition
+    )
+    for at in range(0, len(run_ids), _RUNS_A_STATEMENT):
+        of_runs = results.run_id.in_(run_ids[at : at + _RUNS_A_STATEMENT])
+        with storage.index_connection() as connection:
+            connection.execute(
+                AssetCheckExecutionsTable.delete().where(of_runs, results.id.not_in(newest))
+            )
 
 
 def _delete(instance: dg.DagsterInstance, run_id: str) -> None:

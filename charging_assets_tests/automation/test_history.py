@@ -24,6 +24,19 @@ JOB = dg.Definitions(
     assets=[table], jobs=[dg.define_asset_job("job")], executor=dg.in_process_executor
 ).resolve_job_def("job")
 KEY = dg.AssetKey("table")
+CHECKED = dg.AssetCheckKey(KEY, "is_fresh")
+
+
+@dg.asset_check(asset=KEY)
+def is_fresh() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=False)
+
+
+CHECK = dg.Definitions(
+    asset_checks=[is_fresh],
+    jobs=[dg.define_asset_job("check", selection=dg.AssetSelection.checks(is_fresh))],
+    executor=dg.in_process_executor,
+).resolve_job_def("check")
 
 
 @pytest.fixture
@@ -88,3 +101,21 @@ def test_forget__is_bounded_a_day(instance: dg.DagsterInstance) -> None:
         run(instance, "a")
     assert forget(instance, days_later=3, most=2) == (2, 0)
     assert len(left(instance)) == 2
+
+
+def test_forget__results_of_checks_go_with_their_runs_and_the_newest_stays(
+    instance: dg.DagsterInstance,
+) -> None:
+    # As freshness is checked: runs that materialize nothing, every ten minutes.
+    runs = [CHECK.execute_in_process(instance=instance, run_config=CONSOLE) for _ in range(3)]
+
+    def recorded() -> list[str]:
+        history = instance.event_log_storage.get_asset_check_execution_history(CHECKED, limit=9)
+        return [record.run_id for record in history]
+
+    assert recorded() == [done.run_id for done in reversed(runs)]
+    assert forget(instance, days_later=1) == (0, 0)
+    assert len(recorded()) == 3
+    assert forget(instance, days_later=3) == (3, 0)
+    assert left(instance) == set()
+    assert recorded() == [runs[-1].run_id]
