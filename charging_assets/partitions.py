@@ -8,7 +8,7 @@ derives and never a key.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -110,6 +110,19 @@ def hours_between(first: Hour, last: Hour) -> Iterator[Hour]:
     while start <= last.start:
         yield Hour(start)
         start += ONE_HOUR
+
+
+def spans(hours: Iterable[Hour]) -> str:
+    """Hours in words, neighbours as a span: "2022-01-11T20 to 2022-01-11T23, 2022-01-12T02"."""
+    groups: list[list[Hour]] = []
+    for hour in sorted(set(hours)):
+        if groups and groups[-1][-1].end == hour.start:
+            groups[-1].append(hour)
+        else:
+            groups.append([hour])
+    return ", ".join(
+        f"{group[0]} to {group[-1]}" if len(group) > 1 else str(group[0]) for group in groups
+    )
 
 
 def slot_of(instant: datetime, cadence: timedelta) -> datetime:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.partitions import FIRST_HOUR, Hour, hourly_partitions, hours_between, slot_of
+from charging_assets.partitions import (
+    FIRST_HOUR,
+    ONE_HOUR,
+    Hour,
+    hourly_partitions,
+    hours_between,
+    slot_of,
+    spans,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 TEN_MINUTES = timedelta(minutes=10)
@@ -110,3 +118,13 @@ def test_hourly_partitions__begin_in_2021_and_include_the_running_hour() -> None
         at("2022-01-11T20:00:00+00:00"),
         at("2022-01-11T21:00:00+00:00"),
     )
+
+
+@given(st.sets(st.integers(0, 40)))
+def test_spans__name_exactly_the_hours(numbers: set[int]) -> None:
+    hours = {Hour(FIRST_HOUR + n * ONE_HOUR) for n in numbers}
+    named: set[Hour] = set()
+    for span in filter(None, spans(hours).split(", ")):
+        first, _, last = span.partition(" to ")
+        named |= set(hours_between(Hour.parse(first), Hour.parse(last or first)))
+    assert named == hours

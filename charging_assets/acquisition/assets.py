@@ -4,6 +4,7 @@ Belongs here: what Dagster runs and shows of acquisition. Does not belong here: 
 (`hour`, `poll`, `archive`).
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from charging_assets.acquisition.missed import record_unpolled
 from charging_assets.acquisition.poll import poll
 from charging_assets.acquisition.spool import Spool
 from charging_assets.alerts.heartbeat import beat
-from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
+from charging_assets.partitions import Hour, backfill_policy, hourly_partitions, spans
 from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
 
@@ -58,13 +59,7 @@ class RawArchiveIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: dict[str, HourArchive]) -> None:
         for key, found in obj.items():
             context.step_context.add_asset_metadata(
-                {
-                    "path": dg.MetadataValue.path(_told_path(self._lake, found)),
-                    "dagster/row_count": len(found.keys),
-                    "archive_digest": found.digest,
-                },
-                context.asset_key,
-                key,
+                _metadata(self._lake, found), context.asset_key, key
             )
 
     def load_input(self, context: dg.InputContext) -> dict[str, HourArchive]:
@@ -110,10 +105,50 @@ def raw_api_snapshots(
             raise dg.Failure(f"no feed could be polled: {report.failed_feeds}")
         if report.written and not report.failed_feeds and (silence := beat()):
             context.log.warning(f"the heartbeat's URL did not take the call: {silence}")
-    try:
-        return {hour.key: find_hour(lake, hour) for hour in hours}
-    except NoArchivedPolls as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+    archives, missing = _find_hours(lake, hours)
+    if missing:
+        # A returned output would mark the missing hours as materialized too.
+        for hour, found in archives.items() if len(hours) > 1 else ():
+            context.log_event(
+                dg.AssetMaterialization(
+                    context.asset_key, partition=hour.key, metadata=_metadata(lake, found)
+                )
+            )
+        raise dg.Failure(_report_missing(archives, missing), allow_retries=False)
+    return {hour.key: found for hour, found in archives.items()}
+
+
+def _find_hours(
+    lake: Lake, hours: Sequence[Hour]
+) -> tuple[dict[Hour, HourArchive], dict[Hour, NoArchivedPolls]]:
+    """The hours' archives, and the hours that have none."""
+    archives, missing = {}, {}
+    for hour in hours:
+        try:
+            archives[hour] = find_hour(lake, hour)
+        except NoArchivedPolls as error:
+            missing[hour] = error
+    return archives, missing
+
+
+def _report_missing(
+    archives: Mapping[Hour, HourArchive], missing: Mapping[Hour, NoArchivedPolls]
+) -> str:
+    """What is missing and what to do; in a range also which hours can be materialized."""
+    (first, error), *others = missing.items()
+    if not archives and not others:
+        return str(error)
+    polled = f"; polls are archived for {spans(archives)}: materialize these" if archives else ""
+    nothing = f"{counted(len(missing), 'hour')} without archived polls: {spans(missing)}{polled}. "
+    return f"{nothing}{first}: {error}"
+
+
+def _metadata(lake: Lake, found: HourArchive) -> dict[str, Any]:
+    return {
+        "path": dg.MetadataValue.path(_told_path(lake, found)),
+        "dagster/row_count": len(found.keys),
+        "archive_digest": found.digest,
+    }
 
 
 def _told_path(lake: Lake, found: HourArchive) -> str:

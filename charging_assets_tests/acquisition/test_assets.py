@@ -18,6 +18,7 @@ from charging_assets import definitions, deployments
 from charging_assets.acquisition.archive import hours_archived, read
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.missed import missed_slots
+from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
 from charging_assets.partitions import Hour
 from charging_assets_tests import builders
 from charging_assets_tests.graphs import run, told_failure
@@ -155,3 +156,25 @@ def test_raw__live_for_a_past_hour_with_polls_is_refused_too(api: Api) -> None:
     raw = [dg.AssetKey("raw_api_snapshots")]
     assert not run(defs, HOUR, run_config=live(True), asset_selection=raw).success
     assert api.asked == []
+
+
+def test_raw__a_range_records_the_hours_that_have_polls_and_names_those_that_have_none() -> None:
+    storage = deployments.memory_storage()
+    for minute in (0, 60, 240):
+        hours.put(storage.lake, minute, stand())
+    wanted = [hours.hour_after(n) for n in range(5)]
+    tags = {FIRST_TAG: wanted[0].key, LAST_TAG: wanted[-1].key}
+    raw = dg.AssetKey("raw_api_snapshots")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = (
+            definitions.build(storage, feeds={})
+            .resolve_job_def("load_hour")
+            .execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+        )
+        recorded = instance.get_materialized_partitions(raw)
+    assert not done.success
+    assert recorded == {wanted[n].key for n in (0, 1, 4)}
+    told = told_failure(done)
+    assert f"2 hours without archived polls: {wanted[2]} to {wanted[3]}" in told
+    assert f"archived for {wanted[0]} to {wanted[1]}, {wanted[4]}: materialize these" in told
+    assert "charging-assets import" in told
