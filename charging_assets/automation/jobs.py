@@ -10,9 +10,10 @@ from typing import Any
 import dagster as dg
 
 from charging_assets.automation.maintenance import maintain
+from charging_assets.checks.registry import FRESHNESS
 
 # A run whose host died would be "started" until this is over, and hold the writers' pool.
-_MAX_RUNTIME = "dagster/max_runtime"
+MAX_RUNTIME_TAG = "dagster/max_runtime"
 # A worker that was killed is replaced; every load may begin anew.
 _ANEW = {"dagster/retry_strategy": "ALL_STEPS"}
 
@@ -23,27 +24,35 @@ poll = dg.define_asset_job(
     description="Ask every enabled feed once and archive the answers, for the running hour.",
     config={"ops": {"raw_api_snapshots": {"config": {"live": True}}}},
     # What is not asked for now is lost for ever; a backfill can wait.
-    tags={"dagster/priority": "10", _MAX_RUNTIME: "900", **_ANEW},
+    tags={"dagster/priority": "10", MAX_RUNTIME_TAG: "900", **_ANEW},
 )
 
 # A report is of a day, and made when somebody wants it.
 _HOURLY = dg.AssetSelection.all() - dg.AssetSelection.assets("utilisation_report")
+_FRESHNESS = dg.AssetSelection.checks(
+    *(dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) for rule in FRESHNESS)
+)
 
 load_hour = dg.define_asset_job(
     "load_hour",
-    selection=_HOURLY,
-    description="Bring an hour's archived polls into flat files, staging, dimensions, facts and "
-    "marts, and check it.",
-    tags={_MAX_RUNTIME: "1800", **_ANEW},
+    # Freshness is of now: loading an hour says nothing about it.
+    selection=_HOURLY - _FRESHNESS,
+    description="Bring archived polls into flat files, staging, dimensions, facts and marts, and "
+    "check them: one hour, or a range of hours in one run.",
+    tags={MAX_RUNTIME_TAG: "7200", **_ANEW},
+)
+# One hour alone takes seconds; a run whose host died must not hold the pool for two hours.
+ONE_HOUR_TAGS = {MAX_RUNTIME_TAG: "1800"}
+# Ranges are loaded after outages: polls and the current hour go first.
+RANGE_TAGS = {"dagster/priority": "-1"}
+
+check_freshness = dg.define_asset_job(
+    "check_freshness",
+    selection=_FRESHNESS,
+    description="Check that enabled feeds are still polled and that the newest past hour is "
+    "loaded.",
+    # Seconds of work, and the only one that notices that nothing else runs.
+    tags={"dagster/priority": "5", MAX_RUNTIME_TAG: "900"},
 )
 
-# Several hours share a run, which cannot carry the checks of single hours.
-backfill = dg.define_asset_job(
-    "backfill",
-    selection=_HOURLY - dg.AssetSelection.all_asset_checks(),
-    description="Load a range of hours in one run. Guards hold as ever; `check_hours` checks "
-    "them afterwards.",
-    tags={"dagster/priority": "-1", _MAX_RUNTIME: "7200", **_ANEW},
-)
-
-JOBS: list[Any] = [poll, load_hour, backfill, maintain]
+JOBS: list[Any] = [poll, load_hour, check_freshness, maintain]

@@ -42,9 +42,9 @@ def load_hours(
 ) -> list[HourLoaded]:
     """Materialize hours, neighbours together; a failed hour does not keep others from loading.
 
-    One hour alone is a run of `load_hour`, checks included, and so is the last one. Neighbours
-    share a run of `backfill`, or of `rebuild` where they are more than fit one; those that fail in
-    it are loaded one by one, so that the one at fault is known. `progress` hears of what a run has
+    Neighbours share a run of `load_hour`, checks included, or of `rebuild` (no checks) where they
+    are more than fit one; those that fail in it are loaded one by one, so that the one at fault is
+    known. The last hour always has a run of its own. `progress` hears of what a run has
     loaded, `working` of each step of a rebuild, and how many of its hours that comes to.
     `log_level` is what Dagster says on the console; the instance records everything in any case.
     """
@@ -78,14 +78,14 @@ class _Runner:
         if len(hours) == 1:
             return []
         try:
-            result = self._rebuilt(hours) if len(hours) > HOURS_A_RUN else self._backfilled(hours)
+            result = self._rebuilt(hours) if len(hours) > HOURS_A_RUN else self._in_a_range(hours)
         except DagsterError:
             return []
         failed = set() if result.success else _failed(result, hours)
         return [HourLoaded(hour, result.run_id) for hour in hours if hour not in failed]
 
-    def _backfilled(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
-        return self._run("backfill", tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key})
+    def _in_a_range(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
+        return self._run("load_hour", tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key})
 
     def _rebuilt(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
         asked = {

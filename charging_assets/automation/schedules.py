@@ -6,15 +6,16 @@ A partitioned schedule would request the hour before the tick; a poll is of the 
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from math import gcd
 
 import dagster as dg
 
 from charging_assets.acquisition.archive import feeds_archived, hour_keys
 from charging_assets.acquisition.feeds import Feed, load_feeds
-from charging_assets.automation.jobs import load_hour, poll
+from charging_assets.automation.jobs import ONE_HOUR_TAGS, check_freshness, load_hour, poll
 from charging_assets.automation.maintenance import maintain_daily
-from charging_assets.automation.switch import is_live
+from charging_assets.automation.switch import heal_every_s, is_live
 from charging_assets.partitions import ONE_HOUR, Hour
 from charging_assets.storage.lake import Lake
 
@@ -60,7 +61,26 @@ def load_last_hour(
     ended = Hour.of(context.scheduled_execution_time - ONE_HOUR)
     if not hour_keys(lake, feeds_archived(lake), ended):
         return dg.SkipReason(f"{ended} has no polls; `charging-assets status` tells the gaps")
-    return dg.RunRequest(run_key=f"load#{ended.key}", partition_key=ended.key)
+    return dg.RunRequest(run_key=f"load#{ended.key}", partition_key=ended.key, tags=ONE_HOUR_TAGS)
 
 
-SCHEDULES = [poll_feeds, load_last_hour, maintain_daily]
+def freshness_cron(heal_every: timedelta) -> str:
+    """How often to check freshness: every ten minutes, between the polls, which begin on the tens.
+
+    Where stale hours are looked for more rarely, so that the warehouse may sleep, once an hour.
+    """
+    return "7-59/10 * * * *" if heal_every <= timedelta(minutes=10) else "27 * * * *"
+
+
+@dg.schedule(
+    job=check_freshness,
+    cron_schedule=freshness_cron(timedelta(seconds=heal_every_s())),
+    execution_timezone="UTC",
+    default_status=_STATUS,
+    description="Check whether feeds are still polled and loaded, also when nothing else runs.",
+)
+def check_freshness_regularly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=f"freshness#{context.scheduled_execution_time.isoformat()}")
+
+
+SCHEDULES = [poll_feeds, load_last_hour, check_freshness_regularly, maintain_daily]

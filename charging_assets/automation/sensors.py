@@ -1,10 +1,8 @@
-"""What starts because something is so: hours that are stale, ranges that lack their checks.
+"""What starts because something is so: hours that are stale.
 
 Belongs here: Dagster's side of healing. Does not belong here: which hours are stale (`pending`) or
 due (`healing`), what goes by the clock (`schedules`), alerts (`alerts`).
 """
-
-from datetime import timedelta
 
 import dagster as dg
 
@@ -22,7 +20,7 @@ from charging_assets.automation.healing import (
     remembered,
     turn,
 )
-from charging_assets.automation.jobs import backfill, load_hour, poll
+from charging_assets.automation.jobs import ONE_HOUR_TAGS, RANGE_TAGS, load_hour, poll
 from charging_assets.automation.pending import stale_hours
 from charging_assets.automation.runs import (
     FIRST_TAG,
@@ -30,11 +28,8 @@ from charging_assets.automation.runs import (
     LAST_TAG,
     TRY_TAG,
     hours_of,
-    told_hours_of,
 )
 from charging_assets.automation.switch import heal_every_s, is_live, refreshes
-from charging_assets.checks.hours import check_hours_job
-from charging_assets.modelling.staging import KEPT
 from charging_assets.partitions import Hour
 from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
@@ -49,7 +44,7 @@ _PATIENCE_S = 10.0
 
 
 @dg.sensor(
-    jobs=[load_hour, backfill],
+    job=load_hour,
     minimum_interval_seconds=heal_every_s(),
     default_status=_STATUS,
     description="Load each hour whose archive or code differs from what the ledger says: after a "
@@ -89,11 +84,12 @@ def _run_request(request: Request) -> dg.RunRequest:
     hours, key = request.hours, request.key
     tags = {HEALED_TAG: key[:250], TRY_TAG: str(request.count)}
     if len(hours) == 1:
+        tags |= ONE_HOUR_TAGS
         return dg.RunRequest(
             run_key=key, job_name=load_hour.name, partition_key=hours[0].key, tags=tags
         )
-    tags |= {FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key}
-    return dg.RunRequest(run_key=key, job_name=backfill.name, tags=tags)
+    tags |= {FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key, **RANGE_TAGS}
+    return dg.RunRequest(run_key=key, job_name=load_hour.name, tags=tags)
 
 
 def _open(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
@@ -132,25 +128,4 @@ def _told(decision: Decision, days_seen: int) -> str:
     return f"every archived hour of {counted(days_seen, 'day')} is loaded"
 
 
-@dg.run_status_sensor(
-    run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[backfill],
-    request_job=check_hours_job,
-    minimum_interval_seconds=30,
-    default_status=_STATUS,
-    description="Check the hours of a range that was loaded in one run, while staging has them.",
-)
-def check_loaded_ranges(
-    context: dg.RunStatusSensorContext,
-) -> dg.RunRequest | dg.SkipReason:
-    run, oldest = context.dagster_run, Hour.of(clock.utc_now() - KEPT + timedelta(hours=1))
-    hours = [hour for hour in sorted(hours_of(run)) if hour >= oldest]
-    if not hours:
-        return dg.SkipReason(f"staging has no hour of {told_hours_of(run)}; guards held as ever")
-    asked = {"first": hours[0].key, "last": hours[-1].key}
-    return dg.RunRequest(
-        run_key=f"check#{run.run_id}", run_config={"ops": {"check_each_hour": {"config": asked}}}
-    )
-
-
-SENSORS = [heal_hours, check_loaded_ranges, alert_people]
+SENSORS = [heal_hours, alert_people]

@@ -9,15 +9,16 @@ event that Dagster stores costs as much as a query.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 
-from charging_assets.checks.evaluate import found, opened
+from charging_assets import clock
+from charging_assets.checks.evaluate import applicable, found, opened
 from charging_assets.checks.registry import FRESHNESS, hourly_by_step
-from charging_assets.checks.rules import Finding, Row, Rule, Severity
+from charging_assets.checks.rules import Finding, Row, Rule, Scene, Severity
 from charging_assets.partitions import Hour, hourly_partitions
 from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
@@ -29,6 +30,8 @@ _SEVERITY = {
 }
 # Greater numbers do not survive JSON in a browser.
 _GREATEST = 2**53
+# A failure names so many checks: a range of hours can have hundreds.
+_MOST_ERRORS = 10
 
 # Partitioned checks are a preview in the Dagster release that the lock pins; its tests cover them.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
@@ -89,50 +92,99 @@ def _spec(rule: Rule, partitions_def: dg.PartitionsDefinition[str] | None) -> dg
     )
 
 
-def _evaluated(
+def evaluate_hours(
+    rules: Sequence[Rule], hours: Iterable[Hour], lake: Lake, warehouse: Warehouse
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The rules' results, each recorded under its hour, one hour's after the other's.
+
+    The warehouse is closed before an hour's results are yielded, and opened again for the next
+    hour, so that loads can run in between. Rules that read staging are left out for hours that
+    staging no longer has.
+
+    Raises:
+        dagster.Failure: at the end, if some rule could not be evaluated for some hour; it names
+            both. All other results are yielded before.
+    """
+    errors: list[str] = []
+    for hour in hours:
+        results, failures = _evaluate_hour(rules, hour, lake, warehouse)
+        for finding in results:
+            # As an AssetCheckResult it would be recorded under no partition in a run of several
+            # hours, and be an output too: an event more for each check.
+            yield evaluation(finding, hour)
+        errors += [f"{name} of {hour}: {error}" for name, error in failures.items()]
+    if errors:
+        raise dg.Failure(_cannot_evaluate(errors))
+
+
+def _evaluate_hour(
     rules: Sequence[Rule], hour: Hour, lake: Lake, warehouse: Warehouse
 ) -> tuple[list[Finding], dict[str, str]]:
     """What the rules find, and why some could not be evaluated: one must not cost the others."""
+    try:
+        with opened(hour, lake, warehouse) as scene:
+            return _evaluate(applicable(rules, scene), scene)
+    except Exception as error:  # such as a warehouse that another program has locked
+        reason = f"{type(error).__name__}: {error}"
+        return [], {rule.name: reason for rule in rules}
+
+
+def _evaluate(rules: Iterable[Rule], scene: Scene) -> tuple[list[Finding], dict[str, str]]:
     results: list[Finding] = []
-    broken: dict[str, str] = {}
-    with opened(hour, lake, warehouse) as scene:
-        for rule in rules:
-            try:
-                results.append(found(rule, scene))
-            except Exception as error:
-                broken[rule.name] = f"{type(error).__name__}: {error}"
-    return results, broken
+    errors: dict[str, str] = {}
+    for rule in rules:
+        try:
+            results.append(found(rule, scene))
+        except Exception as error:
+            errors[rule.name] = f"{type(error).__name__}: {error}"
+    return results, errors
 
 
-def _checks(
-    name: str, rules: Sequence[Rule], partitions_def: dg.PartitionsDefinition[str] | None
-) -> dg.AssetChecksDefinition:
-    by_name = {rule.name: rule for rule in rules}
+def _cannot_evaluate(errors: Sequence[str]) -> str:
+    shown_errors = "; ".join(errors[:_MOST_ERRORS])
+    more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
+    return f"{counted(len(errors), 'check')} could not be evaluated: {shown_errors}{more}"
 
+
+def _hourly_checks(name: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
-        name=name, specs=[_spec(rule, partitions_def) for rule in rules], can_subset=True
+        name=name, specs=[_spec(rule, hourly_partitions()) for rule in rules], can_subset=True
     )
     def check(
         context: dg.AssetCheckExecutionContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[Any]:
-        selected = {key.name for key in context.selected_asset_check_keys}
-        chosen = [rule for name, rule in by_name.items() if name in selected]
-        hour = Hour.parse(context.partition_key)
-        results, broken = _evaluated(chosen, hour, lake, warehouse)
-        for finding in results:
-            # As an AssetCheckResult it would be an output too: an event more for each check.
-            yield evaluation(finding, hour if partitions_def else None)
-        if broken:
-            told = "; ".join(f"{name}: {error}" for name, error in broken.items())
-            raise dg.Failure(f"{counted(len(broken), 'check')} could not be evaluated: {told}")
+        hours = [Hour.parse(key) for key in context.partition_keys]
+        yield from evaluate_hours(_selected(context, rules), hours, lake, warehouse)
 
     return check
 
 
+@dg.multi_asset_check(
+    name="freshness_checks", specs=[_spec(rule, None) for rule in FRESHNESS], can_subset=True
+)
+def freshness_checks(
+    context: dg.AssetCheckExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    warehouse: dg.ResourceParam[Warehouse],
+    feeds: dg.ResourceParam[Any],
+) -> Iterator[Any]:
+    """Of now, whichever hours a run is about; so their results are recorded under no partition."""
+    now = clock.utc_now()
+    with opened(Hour.of(now), lake, warehouse, now, feeds) as scene:
+        results, errors = _evaluate(_selected(context, FRESHNESS), scene)
+    yield from (evaluation(finding, None) for finding in results)
+    if errors:
+        raise dg.Failure(_cannot_evaluate([f"{name}: {error}" for name, error in errors.items()]))
+
+
+def _selected(context: dg.AssetCheckExecutionContext, rules: Sequence[Rule]) -> list[Rule]:
+    names = {key.name for key in context.selected_asset_check_keys}
+    return [rule for rule in rules if rule.name in names]
+
+
 CHECKS = [
-    *(_checks(step, rules, hourly_partitions()) for step, rules in hourly_by_step().items()),
-    # Of now, whichever hour a run is about.
-    _checks("freshness_checks", FRESHNESS, None),
+    *(_hourly_checks(step, rules) for step, rules in hourly_by_step().items()),
+    freshness_checks,
 ]

@@ -6,7 +6,7 @@ belong here: Dagster (`assets`), rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +15,14 @@ from typing import Any
 import pyarrow as pa
 
 from charging_assets import clock
+from charging_assets.acquisition.feeds import Feed
 from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameters
-from charging_assets.partitions import Hour
+from charging_assets.modelling.staging import ASSET as STAGED_ASSET
+from charging_assets.partitions import Hour, naive
+from charging_assets.storage import ledger
 from charging_assets.storage.flat_queries import FlatQueries
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Reader, Warehouse
+from charging_assets.storage.warehouse import NoWarehouse, Reader, Warehouse
 
 
 @dataclass
@@ -30,6 +33,7 @@ class HourScene:
     lake: Lake
     warehouse: Reader
     now: datetime
+    feeds: Mapping[str, Feed] = field(default_factory=dict)
     flat: FlatQueries = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,11 +48,15 @@ class HourScene:
 
 @contextmanager
 def opened(
-    hour: Hour, lake: Lake, warehouse: Warehouse, now: datetime | None = None
+    hour: Hour,
+    lake: Lake,
+    warehouse: Warehouse,
+    now: datetime | None = None,
+    feeds: Mapping[str, Feed] | None = None,
 ) -> Iterator[HourScene]:
     """An hour to ask about: its flat files and the warehouse are opened once, and closed."""
     with warehouse.reading() as reader:
-        scene = HourScene(hour, lake, reader, now or clock.utc_now())
+        scene = HourScene(hour, lake, reader, now or clock.utc_now(), feeds or {})
         with closing(scene.flat):
             yield scene
 
@@ -59,13 +67,30 @@ def findings(
     lake: Lake,
     warehouse: Warehouse,
     now: datetime | None = None,
+    feeds: Mapping[str, Feed] | None = None,
 ) -> list[Finding]:
-    """What each rule finds in an hour, in the order of the rules.
-
-    A list: whoever tells it elsewhere, which takes its time, must not hold the warehouse meanwhile.
-    """
-    with opened(hour, lake, warehouse, now) as scene:
+    """What each rule finds in an hour, in the order of the rules; the first error is raised."""
+    with opened(hour, lake, warehouse, now, feeds) as scene:
         return [found(rule, scene) for rule in rules]
+
+
+def applicable(rules: Sequence[Rule], scene: Scene) -> Sequence[Rule]:
+    """The rules without those that read staging, where staging no longer has the hour.
+
+    Rows are deleted from staging after some days; compared with none, facts would seem wrong.
+    """
+    if not any(rule.reads_staging for rule in rules) or _is_staged(scene):
+        return rules
+    return [rule for rule in rules if not rule.reads_staging]
+
+
+def _is_staged(scene: Scene) -> bool:
+    slot_at = naive(scene.hour.start)
+    asked = {"asset": STAGED_ASSET, "first_at": slot_at, "last_at": slot_at}
+    try:
+        return bool(scene.warehouse.query(ledger.STAGED, asked).num_rows)
+    except NoWarehouse:
+        return False
 
 
 def found(rule: Rule, scene: Scene) -> Finding:

@@ -19,15 +19,20 @@ _HEAD = """# Checks
 Rendered from the rules (`charging_assets/checks/`) by `python -m charging_assets.checks.page`; not
 edited by hand.
 
-Each check looks at one hour of one asset and runs after it, in every run of `load_hour`. A check
-that fails shows how many rows break its rule, a sample of them and what to do. An **error** is a
-promise of this program that does not hold; a **warning** is something that a source does, or did
-not do: the data are kept as they came. What would spread (a balance that does not hold, doubled
-keys, ids that share a key) is refused before commit as well, so that the old rows stay.
+Each check looks at one hour of one asset and runs after it, in every run that loads hours: of one
+hour or of a range, which records each hour's results under that hour. A check that fails shows how
+many rows break its rule, a sample of them and what to do. An **error** is a promise of this program
+that does not hold; a **warning** is something that a source does, or did not do: the data are kept
+as they came. What would spread (a balance that does not hold, doubled keys, ids that share a key)
+is refused before commit as well, so that the old rows stay. A check that cannot be evaluated fails
+its step, which names the check and the hour; all other results are recorded.
 
-`backfill` loads many hours in one run, without checks. The job `check_hours` (`first`, `last`)
-checks them afterwards and records each hour's results under that hour. Rules marked *of now* ask
-whether the latest hour is there, whichever hour a run is about.
+The job `check_hours` (`first`, `last`) checks hours that are loaded already: after `rebuild`, which
+runs no checks, or to check an hour again (this release of Dagster's UI cannot execute checks of
+partitioned assets alone). Checks that read staging are left out once staging has lost the hour.
+
+Rules marked *of now* ask whether feeds are still polled and loaded, whichever hour a run is about.
+The job `check_freshness` evaluates them, with a schedule of its own.
 """
 
 _TAIL = """## On the real answers of 2022

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from charging_assets.acquisition.feeds import Feed
 from charging_assets.partitions import Hour, naive
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import window
@@ -41,6 +42,7 @@ class Scene(Protocol):
     lake: Lake
     warehouse: Reader
     now: datetime
+    feeds: Mapping[str, Feed]
 
     def in_flat_files(self, select: str) -> pa.Table:
         """Rows of a SELECT over the hour's flat files in the lake."""
@@ -57,7 +59,8 @@ class Rule:
     """A rule about an hour of an asset; `find` gives the rows that break it, the worst first.
 
     The check passes if there are none, or at most `tolerated` (a share) of what `population`
-    counts. `needs` are other assets that `find` looks at.
+    counts. `needs` are other assets that `find` looks at. A rule that `reads_staging` can only be
+    evaluated while staging has the hour.
     """
 
     asset: str
@@ -69,6 +72,7 @@ class Rule:
     needs: tuple[str, ...] = ()
     tolerated: float = 0.0
     population: Callable[[Scene], int] | None = None
+    reads_staging: bool = False
 
     @property
     def name(self) -> str:

@@ -73,6 +73,7 @@ RULES = (
         "staged_tables", "rows_in_are_loaded_or_rejected",
         "Every record in the hour's answers is a staged row or a reject.",
         _BUG, warehouse("staged_balance"), Severity.ERROR,
+        reads_staging=True,
     ),
     Rule(
         "staged_tables", "no_new_reject_code",
@@ -83,6 +84,7 @@ RULES = (
         "staged_tables", "no_place_is_set_aside_whole",
         "No place has all its bodies, or all records of a sort, set aside.",
         _QUARANTINE, warehouse("staged_tables__no_place_is_set_aside_whole"), Severity.ERROR,
+        reads_staging=True,
     ),
     *(
         Rule(
@@ -95,6 +97,7 @@ RULES = (
     Rule(
         "fact_poll", "is_every_staged_poll", "The fact has every staged poll, and no other.",
         _BUG, warehouse("fact_poll__is_every_staged_poll"), Severity.ERROR,
+        reads_staging=True,
     ),
     Rule(
         "fact_poll", "volume_is_that_of_past_weeks",
@@ -107,6 +110,7 @@ RULES = (
         "fact_status", "stands_for_every_row_polled",
         "The runs' poll counts add up to the rows polled, place by place.",
         _BUG, warehouse("fact_status_balance"), Severity.ERROR,
+        reads_staging=True,
     ),
     Rule(
         "mart_station_hour", "seconds_are_those_of_its_evses",

@@ -10,8 +10,9 @@ import pytest
 from charging_assets import deployments
 from charging_assets.automation.alerting import Told, alert_people
 from charging_assets.definitions import build
+from charging_assets_tests import builders
 from charging_assets_tests.alerts.receivers import HttpReceiver
-from charging_assets_tests.checks.worlds import evse, network, station
+from charging_assets_tests.checks.worlds import FEEDS, evse, network, station
 from charging_assets_tests.modelling import hours
 
 HOURS = dg.StaticPartitionsDefinition(["2022-01-11T20"])
@@ -102,7 +103,7 @@ def test_alert__a_failed_check_is_told_and_a_warning_only_if_asked(
     assert "is_whole" not in told
 
 
-def test_alert__a_check_that_failed_after_a_backfill_is_told(
+def test_alert__a_check_that_failed_in_one_of_several_hours_is_told(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = deployments.memory_storage()
@@ -148,6 +149,20 @@ def test_alert__what_an_operator_published_is_short_inert_text(desk: Desk) -> No
     assert "&lt;!channel&gt; \\x1b[31m\\u202e Subject: x" in text
     assert "<" not in text
     assert len(text) < 4_000
+
+
+def test_alert__a_feed_that_is_polled_no_longer_is_told_once_a_day(desk: Desk) -> None:
+    storage = deployments.memory_storage()
+    builders.archived(storage.lake, builders.poll(), {"koeln": b"{}"})
+    job = build(storage, feeds=FEEDS).resolve_job_def("check_freshness")
+    desk.tick()
+    told = []
+    for _ in range(3):
+        assert job.execute_in_process(instance=desk.instance).success
+        told += desk.tick()
+    (message,) = told
+    name = "raw_api_snapshots__latest_hour_is_archived"
+    assert f"check {name} failed for no hour: 1 row, such as feed=test" in message
 
 
 def test_alert__is_told_again_after_a_day(desk: Desk) -> None:

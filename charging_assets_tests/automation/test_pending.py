@@ -18,7 +18,7 @@ def storage() -> deployments.Storage:
     )
     done = (
         build(found, feeds={})
-        .resolve_job_def("backfill")
+        .resolve_job_def("load_hour")
         .execute_in_process(partition_key=HOUR.key)
     )
     assert done.success

@@ -10,7 +10,13 @@ import pytest
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.hour import poll_hour
 from charging_assets.acquisition.raw_objects import Place, Poll
-from charging_assets.automation.schedules import load_last_hour, poll_cron, poll_feeds
+from charging_assets.automation.schedules import (
+    check_freshness_regularly,
+    freshness_cron,
+    load_last_hour,
+    poll_cron,
+    poll_feeds,
+)
 from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.builders import archived, place, poll
@@ -68,3 +74,18 @@ def test_schedules__request_the_hour_that_is_meant() -> None:
     archived(lake, poll(slot_at=tick - timedelta(hours=1)), {"koeln": b"{}"})
     ended = load_last_hour(context)
     assert isinstance(ended, dg.RunRequest) and ended.partition_key == "2022-01-11T19"
+
+
+def test_check_freshness_regularly__requests_a_run_of_no_hour_at_every_tick() -> None:
+    tick = datetime(2022, 1, 11, 20, 57, tzinfo=UTC)
+    keys = []
+    for each in (tick, tick + timedelta(minutes=10)):
+        wanted = check_freshness_regularly(dg.build_schedule_context(scheduled_execution_time=each))
+        assert isinstance(wanted, dg.RunRequest) and wanted.partition_key is None
+        keys.append(wanted.run_key)
+    assert keys[0] != keys[1]
+
+
+def test_freshness_cron__lets_a_warehouse_sleep_that_healing_lets_sleep() -> None:
+    assert freshness_cron(timedelta(seconds=30)) == "7-59/10 * * * *"
+    assert freshness_cron(timedelta(minutes=20)) == "27 * * * *"

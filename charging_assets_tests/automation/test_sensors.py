@@ -115,7 +115,7 @@ def test_heal__an_outage_is_loaded_as_a_range_and_a_late_poll_alone(healer: Heal
     lost = [Hour(RUNNING.start - n * ONE_HOUR) for n in (4, 3, 2)]
     for hour in lost:
         put(healer.storage.lake, hour)
-    assert healer.heal() == [f"backfill {lost[0]}..{lost[-1]}"]
+    assert healer.heal() == [f"load_hour {lost[0]}..{lost[-1]}"]
     assert healer.heal() == []
     put(healer.storage.lake, lost[1], 20)
     assert healer.heal() == [f"load_hour {lost[1]}"]
@@ -223,28 +223,3 @@ def test_heal__an_accepted_gap_is_loaded_empty_left_alone_and_reopened_by_an_imp
     assert healer.heal() == [f"load_hour {gap}"]
     (found,) = warehouse.query(assets, {"at": gap.start.replace(tzinfo=None)}).to_pylist()
     assert found["r"] > 0
-
-
-def test_check_loaded_ranges__requests_one_run_for_the_hours_that_staging_has() -> None:
-    old, recent = FAR, Hour(RUNNING.start - 3 * ONE_HOUR)
-    defs = build(deployments.memory_storage(), feeds={})
-    job, asked = defs.resolve_job_def("backfill"), []
-    with dg.DagsterInstance.ephemeral() as instance:
-        for first in (old, recent):
-            last = Hour(first.start + ONE_HOUR)
-            run = instance.create_run_for_job(job, tags={FIRST_TAG: first.key, LAST_TAG: last.key})
-            context = dg.build_run_status_sensor_context(
-                "check_loaded_ranges",
-                dagster_event=dg.DagsterEvent(
-                    event_type_value="PIPELINE_SUCCESS", job_name="backfill"
-                ),
-                dagster_instance=instance,
-                dagster_run=run,
-            )
-            asked.append(sensors.check_loaded_ranges(context))
-    skipped, request = asked
-    assert isinstance(skipped, dg.SkipReason)
-    assert isinstance(request, dg.RunRequest)
-    config = request.run_config["ops"]["check_each_hour"]["config"]
-    assert config == {"first": recent.key, "last": Hour(recent.start + ONE_HOUR).key}
-    assert dg.validate_run_config(defs.resolve_job_def("check_hours"), request.run_config)

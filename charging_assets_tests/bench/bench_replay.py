@@ -86,7 +86,7 @@ def _flat(lake: LocalLake, hour: Hour) -> list[FlatFile]:
 
 def _whole_s(lake: LocalLake, folder: Path, hours: list[Hour]) -> tuple[float, int]:
     storage = Storage(lake, DuckDBWarehouse(folder / "whole.duckdb"))
-    job = build(storage, feeds={}).resolve_job_def("backfill")
+    job = build(storage, feeds={}).resolve_job_def("load_hour")
     home = folder / "dagster"
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home)) as instance:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.event_api import PartitionKeyFilter
+from hypothesis import given
+from hypothesis import strategies as st
 
 from charging_assets import definitions, deployments
+from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
 from charging_assets.checks import assets
-from charging_assets.checks.hours import check_hours
-from charging_assets.checks.registry import HOURLY, RULES
+from charging_assets.checks.registry import FRESHNESS, HOURLY, RULES
 from charging_assets.checks.rules import Finding, Rule
-from charging_assets.partitions import hourly_partitions
-from charging_assets_tests.checks.worlds import evse, network, station
+from charging_assets.modelling.staging import prune
+from charging_assets.partitions import Hour, hourly_partitions, slot_of
+from charging_assets.plurals import counted
+from charging_assets_tests import builders
+from charging_assets_tests.checks.worlds import FEEDS, evse, network, station
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR
 
+RANGE = (HOUR, hours.hour_after(1))
 SENSOR = dg.AssetCheckKey(dg.AssetKey("flat_status"), "flat_status__sensor_agrees")
 
 
@@ -48,27 +55,162 @@ def run(defs: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProce
     return job.execute_in_process(partition_key=HOUR.key, instance=instance)
 
 
+@pytest.fixture(scope="module")
+def ranged(defs: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Two hours in one run, as a backfill of the UI has them."""
+    job = defs.resolve_job_def("load_hour")
+    return job.execute_in_process(instance=instance, tags=range_tags(*RANGE))
+
+
+def range_tags(first: Hour, last: Hour) -> dict[str, str]:
+    return {FIRST_TAG: first.key, LAST_TAG: last.key}
+
+
+def checks_only(defs: dg.Definitions, names: set[str]) -> dg.JobDefinition:
+    """The checks of these names without assets, as GraphQL selects them."""
+    keys = {dg.AssetCheckKey(dg.AssetKey(r.asset), r.name) for r in HOURLY if r.name in names}
+    whole = defs.resolve_job_def("load_hour")
+    return whole.get_subset(asset_selection=set(), asset_check_selection=keys)
+
+
+def failure_of(run: dg.ExecuteInProcessResult) -> str:
+    (failure,) = [event for event in run.all_events if event.is_step_failure]
+    return str(failure.step_failure_data.user_failure_data.description)
+
+
 def evaluations(run: dg.ExecuteInProcessResult) -> dict[str, Any]:
     return {found.check_name: found for found in run.get_asset_check_evaluations()}
 
 
-def test_load_hour__runs_every_check(run: dg.ExecuteInProcessResult) -> None:
+def test_load_hour__runs_every_check_of_its_hour(run: dg.ExecuteInProcessResult) -> None:
     assert run.success
-    assert set(evaluations(run)) == {rule.name for rule in RULES}
-
-
-def test_checks__are_of_the_hour_but_for_those_of_now(run: dg.ExecuteInProcessResult) -> None:
-    hourly = {rule.name for rule in HOURLY}
-    told = {name: found.partition for name, found in evaluations(run).items()}
-    assert {name for name, hour in told.items() if hour == HOUR.key} == hourly
+    assert set(evaluations(run)) == {rule.name for rule in HOURLY}
+    assert {found.partition for found in evaluations(run).values()} == {HOUR.key}
 
 
 def test_checks__cost_an_event_each_and_a_step_a_layer(run: dg.ExecuteInProcessResult) -> None:
     evaluated = dg.DagsterEventType.ASSET_CHECK_EVALUATION
     steps = {event.step_key for event in run.all_events if event.event_type == evaluated}
-    assert len(steps) <= 6
+    assert len(steps) <= 5
     of_checks = [event for event in run.all_events if event.step_key in steps]
-    assert len(of_checks) == len(RULES) + 2 * len(steps)  # and where each step begins and ends
+    assert len(of_checks) == len(HOURLY) + 2 * len(steps)  # and where each step begins and ends
+
+
+def test_range__records_each_check_under_each_hour(
+    defs: dg.Definitions, instance: dg.DagsterInstance, ranged: dg.ExecuteInProcessResult
+) -> None:
+    assert ranged.success
+    found = ranged.get_asset_check_evaluations()
+    recorded = [(evaluation.check_name, evaluation.partition) for evaluation in found]
+    assert sorted(recorded) == sorted((rule.name, hour.key) for rule in HOURLY for hour in RANGE)
+    for hour in RANGE:
+        (shown,) = instance.event_log_storage.get_asset_check_execution_history(
+            SENSOR, limit=1, partition_filter=PartitionKeyFilter(key=hour.key)
+        )
+        assert (shown.run_id, shown.status.value) == (ranged.run_id, "FAILED")
+
+
+def test_range__results_are_those_of_each_hour_alone(
+    run: dg.ExecuteInProcessResult, ranged: dg.ExecuteInProcessResult
+) -> None:
+    of_first = [e for e in ranged.get_asset_check_evaluations() if e.partition == HOUR.key]
+    alone, shared = evaluations(run), {found.check_name: found for found in of_first}
+    assert {name: found.passed for name, found in shared.items()} == {
+        name: found.passed for name, found in alone.items()
+    }
+    assert shared[SENSOR.name].description == alone[SENSOR.name].description
+
+
+def test_range__an_hour_that_cannot_be_checked_costs_no_other_hour(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    ranged: dg.ExecuteInProcessResult,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ranged.success
+    really = assets.opened
+
+    def broken(hour: Hour, *arguments: Any) -> Any:
+        if hour == RANGE[0]:
+            raise OSError("the disk is away")
+        return really(hour, *arguments)
+
+    monkeypatch.setattr(assets, "opened", broken)
+    flat = {rule.name for rule in HOURLY if rule.asset == "flat_status"}
+    done = checks_only(defs, flat).execute_in_process(
+        instance=instance, tags=range_tags(*RANGE), raise_on_error=False
+    )
+    recorded = {(e.check_name, e.partition) for e in done.get_asset_check_evaluations()}
+    assert recorded == {(name, RANGE[1].key) for name in flat}
+    told = failure_of(done)
+    assert f"{SENSOR.name} of {RANGE[0]}: OSError: the disk is away" in told
+    assert RANGE[1].key not in told
+
+
+def test_range__some_checks_with_assets_and_without(
+    defs: dg.Definitions, instance: dg.DagsterInstance, ranged: dg.ExecuteInProcessResult
+) -> None:
+    assert ranged.success
+    whole = defs.resolve_implicit_global_asset_job_def()
+    balance = "fact_poll__is_every_staged_poll"
+    for selected_assets in ({dg.AssetKey("fact_poll")}, set[dg.AssetKey]()):
+        job = whole.get_subset(
+            asset_selection=selected_assets,
+            asset_check_selection={dg.AssetCheckKey(dg.AssetKey("fact_poll"), balance)},
+        )
+        done = job.execute_in_process(instance=instance, tags=range_tags(*RANGE))
+        recorded = [(e.check_name, e.partition) for e in done.get_asset_check_evaluations()]
+        assert recorded == [(balance, hour.key) for hour in RANGE]
+        of_polls = done.get_asset_materialization_events()
+        assert len(of_polls) == len(RANGE) * len(selected_assets)
+
+
+def test_range__without_checks_records_none(
+    defs: dg.Definitions, instance: dg.DagsterInstance, ranged: dg.ExecuteInProcessResult
+) -> None:
+    assert ranged.success
+    job = defs.resolve_job_def("load_hour").get_subset(
+        asset_selection={dg.AssetKey("fact_poll")}, asset_check_selection=set()
+    )
+    done = job.execute_in_process(instance=instance, tags=range_tags(*RANGE))
+    assert done.success and list(done.get_asset_check_evaluations()) == []
+
+
+@given(
+    failing=st.sets(
+        st.tuples(st.sampled_from(range(4)), st.sampled_from(["a", "b", "c"])), max_size=12
+    )
+)
+def test_evaluate_hours__records_all_that_can_be_evaluated_and_names_the_rest(
+    failing: set[tuple[int, str]],
+) -> None:
+    wanted = [hours.hour_after(n) for n in range(4)]
+
+    def find(name: str) -> Any:
+        def rows(scene: Any) -> list[dict[str, Any]]:
+            if (wanted.index(scene.hour), name) in failing:
+                raise ValueError("broken")
+            return []
+
+        return rows
+
+    rules = [Rule("fact_poll", name, "", "", find(name)) for name in ("a", "b", "c")]
+    empty = deployments.memory_storage()
+    recorded: set[tuple[str, str | None]] = set()
+    told = ""
+    try:
+        for result in assets.evaluate_hours(rules, wanted, empty.lake, empty.warehouse):
+            recorded.add((result.check_name, result.partition))
+    except dg.Failure as failure:
+        told = str(failure.description)
+    everything = {(rule.name, hour.key) for rule in rules for hour in wanted}
+    failed = {(f"fact_poll__{name}", wanted[n].key) for n, name in failing}
+    assert recorded == everything - failed
+    assert bool(told) == bool(failed)
+    if failed:
+        assert told.startswith(f"{counted(len(failed), 'check')} could not be evaluated: ")
+        named = {(name, hour) for name, hour in failed if f"{name} of {hour}: " in told}
+        assert len(named) == min(len(failed), 10)
 
 
 def test_check__that_cannot_be_evaluated_costs_no_other(
@@ -91,7 +233,9 @@ def test_check__that_cannot_be_evaluated_costs_no_other(
     assert set(evaluations(done)) == {rule.name for rule in of_flat} - {SENSOR.name}
     (failure,) = [event for event in done.all_events if event.is_step_failure]
     told = failure.step_failure_data.user_failure_data.description
-    assert told == (f"1 check could not be evaluated: {SENSOR.name}: ValueError: no such column")
+    assert told == (
+        f"1 check could not be evaluated: {SENSOR.name} of {HOUR}: ValueError: no such column"
+    )
 
 
 def test_poll__runs_no_check(defs: dg.Definitions) -> None:
@@ -132,27 +276,6 @@ def test_one_check__can_be_run_alone(
     assert [found.check_name for found in done.get_asset_check_evaluations()] == [SENSOR.name]
 
 
-def test_check_hours__records_each_hour_of_a_backfill(
-    defs: dg.Definitions, instance: dg.DagsterInstance, storage: deployments.Storage
-) -> None:
-    last = hours.hour_after(1)
-    tags = {
-        "dagster/asset_partition_range_start": HOUR.key,
-        "dagster/asset_partition_range_end": last.key,
-    }
-    done = defs.resolve_job_def("backfill").execute_in_process(instance=instance, tags=tags)
-    assert done.success and list(done.get_asset_check_evaluations()) == []
-    before = datetime.now(UTC).timestamp()
-    config = {"ops": {"check_each_hour": {"config": {"first": HOUR.key, "last": last.key}}}}
-    checked = defs.resolve_job_def("check_hours").execute_in_process(
-        instance=instance, run_config=config
-    )
-    assert checked.success
-    told = instance.event_log_storage.get_asset_check_execution_history(SENSOR, limit=2)
-    assert {_partition(record) for record in told} == {HOUR.key, last.key}
-    assert all(record.create_timestamp >= before - 1 for record in told)
-
-
 def test_check_hours__may_be_run_again(
     defs: dg.Definitions, instance: dg.DagsterInstance, run: dg.ExecuteInProcessResult
 ) -> None:
@@ -168,11 +291,73 @@ def test_check_hours__may_be_run_again(
         assert (told.run_id, _partition(told)) == (done.run_id, HOUR.key)
 
 
-def test_check_hours__of_an_hour_that_is_not_loaded_says_so(storage: deployments.Storage) -> None:
-    nowhere = hours.hour_after(9)
-    (told,) = check_hours(storage.lake, storage.warehouse, [nowhere])
-    assert told.error is not None and f"materialize the flat tables of {nowhere}" in told.error
-    assert told.failed == []
+def test_check_hours__leaves_out_hours_that_are_not_loaded_and_names_them(
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    run: dg.ExecuteInProcessResult,
+    ranged: dg.ExecuteInProcessResult,
+) -> None:
+    assert run.success and ranged.success
+    nowhere = hours.hour_after(2)
+    config = {"ops": {"check_each_hour": {"config": {"first": HOUR.key, "last": nowhere.key}}}}
+    done = defs.resolve_job_def("check_hours").execute_in_process(
+        instance=instance, run_config=config
+    )
+    assert done.success
+    recorded = {found.partition for found in done.get_asset_check_evaluations()}
+    assert recorded == {hour.key for hour in RANGE}
+    log = [entry.user_message for entry in instance.all_logs(done.run_id)]
+    assert any(f"materialize the flat tables of {nowhere}" in message for message in log)
+
+
+def test_checks__over_staging_are_left_out_when_staging_no_longer_has_the_hour() -> None:
+    made = deployments.memory_storage()
+    for minute in (0, 60):
+        hours.put(made.lake, minute, network())
+    pruned, kept = HOUR, hours.hour_after(1)
+    for hour in (pruned, kept):
+        hours.load(made.warehouse, made.lake, hour)
+    prune(made.warehouse, pruned)
+    over_staging = {rule.name for rule in HOURLY if rule.reads_staging}
+    found = list(assets.evaluate_hours(HOURLY, [pruned, kept], made.lake, made.warehouse))
+    by_hour = {
+        hour: {result.check_name for result in found if result.partition == hour.key}
+        for hour in (pruned, kept)
+    }
+    assert by_hour[kept] - by_hour[pruned] == over_staging
+    assert {"fact_poll__is_every_staged_poll", "fact_status__stands_for_every_row_polled"} <= (
+        over_staging
+    )
+
+
+def test_check_freshness__needs_no_partition_and_loads_nothing(
+    defs: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    job = defs.resolve_job_def("check_freshness")
+    assert job.partitions_def is None
+    assert {node.name for node in job.nodes} == {"freshness_checks"}
+    done = job.execute_in_process(instance=instance)
+    found = done.get_asset_check_evaluations()
+    assert {(e.check_name, e.partition) for e in found} == {(r.name, None) for r in FRESHNESS}
+    assert list(done.get_asset_materialization_events()) == []
+
+
+def test_check_freshness__turns_red_when_the_newest_poll_is_two_hours_old(
+    instance: dg.DagsterInstance,
+) -> None:
+    made, feed = deployments.memory_storage(), FEEDS["test"]
+    now = datetime.now(UTC)
+    job = definitions.build(made, feeds=FEEDS).resolve_job_def("check_freshness")
+    states = []
+    for age in (timedelta(hours=2), timedelta(minutes=10)):
+        slot_at = slot_of(now - age, feed.cadence)
+        builders.archived(made.lake, builders.poll(slot_at=slot_at), {"koeln": b"{}"})
+        done = job.execute_in_process(instance=instance)
+        assert done.success
+        states.append({e.check_name: e.passed for e in done.get_asset_check_evaluations()})
+    archived, loaded = (rule.name for rule in FRESHNESS)
+    assert states[0] == {archived: False, loaded: False}
+    assert states[1][archived]
 
 
 def _partition(record: Any) -> str:

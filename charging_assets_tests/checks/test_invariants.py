@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.raw_objects import hour_prefix
+from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests import builders
 from charging_assets_tests.checks import test_keys, test_values
 from charging_assets_tests.checks.worlds import (
     BY_NAME,
+    FEEDS,
     NOW,
-    WEEK,
     World,
     evse,
     find,
@@ -159,16 +165,56 @@ def test_new_reject_code__that_stood_in_past_weeks_is_not_new(world: World) -> N
     assert world.find("staged_tables__no_new_reject_code").passed
 
 
-def test_latest_hour__of_a_simulated_or_ended_feed_is_not_missed(world: World) -> None:
-    late = NOW + timedelta(minutes=2 * WEEK)
-    for name in LATE:
-        assert world.find(name, late).passed
+@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize(
+    "feeds",
+    [
+        {"other": FEEDS["test"]},  # a simulated feed, or one that is configured no longer
+        {"test": replace(FEEDS["test"], enabled=False)},
+    ],
+    ids=["not configured", "disabled"],
+)
+def test_latest_hour__of_a_feed_that_is_not_polled_is_not_missed(
+    world: World, name: str, feeds: dict[str, Feed]
+) -> None:
+    for late in (timedelta(hours=3), timedelta(days=14)):
+        assert world.find(name, NOW + late, feeds).passed
 
 
-def test_latest_hour__is_due_twenty_minutes_after_its_end(world: World) -> None:
-    name = "raw_api_snapshots__latest_hour_is_archived"
-    assert world.find(name, HOUR.end + timedelta(hours=1, minutes=19)).passed
-    assert not world.find(name, HOUR.end + timedelta(hours=1, minutes=21)).passed
+@pytest.mark.parametrize("name", LATE)
+def test_latest_hour__of_an_enabled_feed_stays_missed(world: World, name: str) -> None:
+    for late in (timedelta(hours=3), timedelta(days=14), timedelta(days=400)):
+        assert not world.find(name, NOW + late).passed
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_latest_hour__of_files_imported_once_is_missed_for_a_week_at_most(name: str) -> None:
+    lake = MemoryLake()
+    imported = msgspec.structs.replace(builders.poll(slot_at=HOUR.start), is_imported=True)
+    builders.archived(lake, imported, {"koeln": b"{}"})
+    assert not find(name, lake, now=HOUR.start + timedelta(days=6)).passed
+    assert find(name, lake, now=HOUR.start + timedelta(days=9)).passed
+
+
+@given(minutes=st.integers(0, 400), cadence_min=st.sampled_from([1, 5, 10, 15, 60]))
+def test_latest_hour__is_missed_an_hour_and_a_half_after_the_newest_poll(
+    minutes: int, cadence_min: int
+) -> None:
+    lake = MemoryLake()
+    builders.archived(lake, builders.poll(slot_at=HOUR.start), {"koeln": b"{}"})
+    cadence = timedelta(minutes=cadence_min)
+    feeds = {"test": replace(FEEDS["test"], cadence=cadence, poll_budget_s=30)}
+    now = HOUR.start + timedelta(minutes=minutes)
+    finding = find("raw_api_snapshots__latest_hour_is_archived", lake, now=now, feeds=feeds)
+    assert finding.passed == (minutes <= 90)
+
+
+def test_latest_hour__a_poll_of_the_future_is_not_the_newest() -> None:
+    lake = MemoryLake()
+    for slot_at in (HOUR.start, HOUR.start + timedelta(days=3)):
+        builders.archived(lake, builders.poll(slot_at=slot_at), {"koeln": b"{}"})
+    late = HOUR.start + timedelta(hours=2)
+    assert not find("raw_api_snapshots__latest_hour_is_archived", lake, now=late).passed
 
 
 def test_slots__to_come_are_not_missed() -> None:

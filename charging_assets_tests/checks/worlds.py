@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from charging_assets.acquisition.feeds import Feed
 from charging_assets.checks.evaluate import findings
 from charging_assets.checks.registry import RULES
 from charging_assets.checks.rules import Finding
@@ -30,6 +31,11 @@ MINUTES = (0, 10, 20, 30, 40, 50)
 WEEK = 7 * 24 * 60
 # Half an hour after the hour's end: it must be there by now.
 NOW = HOUR.end + timedelta(minutes=30)
+
+# The feed of the archive in the configuration.
+FEEDS = {
+    "test": Feed(name="test", kind="chargecloud", base_url="https://poi.example", places=("koeln",))
+}
 
 Told = Sequence[Mapping[str, Any]]
 
@@ -92,8 +98,10 @@ class World:
         self.warehouse.execute(*((statement, {}) for statement in statements))
         return self
 
-    def find(self, name: str, now: datetime = NOW) -> Finding:
-        return find(name, self.lake, self.warehouse, now)
+    def find(
+        self, name: str, now: datetime = NOW, feeds: Mapping[str, Feed] | None = None
+    ) -> Finding:
+        return find(name, self.lake, self.warehouse, now, feeds)
 
 
 def clean(path: Path) -> World:
@@ -109,9 +117,17 @@ def clean(path: Path) -> World:
     return world
 
 
-def find(name: str, lake: Lake, warehouse: Warehouse | None = None, now: datetime = NOW) -> Finding:
+def find(
+    name: str,
+    lake: Lake,
+    warehouse: Warehouse | None = None,
+    now: datetime = NOW,
+    feeds: Mapping[str, Feed] | None = None,
+) -> Finding:
     """What a rule finds in the hour."""
-    (finding,) = findings([BY_NAME[name]], HOUR, lake, warehouse or DuckDBWarehouse(None), now)
+    (finding,) = findings(
+        [BY_NAME[name]], HOUR, lake, warehouse or DuckDBWarehouse(None), now, feeds or FEEDS
+    )
     return finding
 
 

@@ -103,7 +103,7 @@ def _jobs(services: Services) -> set[str]:
 
 def test_services__web_server_answers_with_the_code_location_s_jobs(services):
     eventually("the web server", lambda: services.is_healthy("webserver"))
-    assert {"poll", "load_hour", "backfill"} <= eventually("jobs", lambda: _jobs(services))
+    assert {"poll", "load_hour", "check_freshness"} <= eventually("jobs", lambda: _jobs(services))
 
 
 def test_services__daemon_is_alive(services):

@@ -149,7 +149,7 @@ def test_again__every_partition_gives_the_same_bytes_and_rows(
     for minute, status in ((0, "AVAILABLE"), (10, "CHARGING"), (70, "CHARGING"), (130, None)):
         hours.put(storage.lake, minute, stand(status))
     partitions = list(hours_archived(storage.lake))
-    job = build(storage, feeds={}).resolve_job_def("backfill")
+    job = build(storage, feeds={}).resolve_job_def("load_hour")
 
     def run(hour: Hour) -> None:
         assert job.execute_in_process(partition_key=hour.key).success

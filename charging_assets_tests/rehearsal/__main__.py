@@ -121,7 +121,7 @@ def _worker_killed(operation: Operation) -> None:
     killed: list[int] = []
 
     def kill_one() -> bool:
-        for run in operation.unfinished("load_hour", "poll", "backfill"):
+        for run in operation.unfinished("load_hour", "poll"):
             with operation.instance() as instance:
                 pids = pids_of(instance, run.run_id)
             for pid in pids:

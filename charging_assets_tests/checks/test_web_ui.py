@@ -1,0 +1,94 @@
+"""Every way in which the web UI starts runs: each hour has its checks, and all outcomes agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from charging_assets.checks.registry import HOURLY
+from charging_assets.storage.lake import LocalLake
+from charging_assets_tests.checks.web_ui import (
+    PARTITION,
+    RANGE_END,
+    RANGE_START,
+    WebUi,
+    hours_of,
+    served,
+)
+from charging_assets_tests.checks.worlds import MINUTES, network
+from charging_assets_tests.modelling import hours
+
+pytestmark = pytest.mark.slow
+
+KEYS = [hours.hour_after(n).key for n in range(3)]
+GREEN = {rule.name: "SUCCEEDED" for rule in HOURLY}
+
+
+@pytest.fixture(scope="module")
+def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
+    """The UI of a home with three archived hours, nothing of them loaded."""
+    home = tmp_path_factory.mktemp("home")
+    lake = LocalLake(home / "lake")
+    for hour in range(len(KEYS)):
+        for minute in MINUTES:
+            hours.put(lake, 60 * hour + minute, network())
+    with served(home) as url:
+        yield WebUi(url)
+
+
+@pytest.fixture(scope="module")
+def hourly(ui: WebUi) -> list[str]:
+    return [name for name in ui.assets() if name != "utilisation_report"]
+
+
+def test_run__of_one_hour(ui: WebUi, hourly: list[str]) -> None:
+    run = ui.finished_run(ui.launch_run(hourly, {PARTITION: KEYS[0]}))
+    assert run["status"] == "SUCCESS"
+    assert ui.checks(KEYS[0], [run["runId"]]) == GREEN
+
+
+def test_run__of_a_range(ui: WebUi, hourly: list[str]) -> None:
+    tags = {RANGE_START: KEYS[0], RANGE_END: KEYS[1]}
+    run = ui.finished_run(ui.launch_run(hourly, tags, job="load_hour"))
+    assert run["status"] == "SUCCESS"
+    assert [ui.checks(key, [run["runId"]]) for key in KEYS[:2]] == [GREEN, GREEN]
+
+
+def test_backfill__of_assets_shares_a_run(ui: WebUi, hourly: list[str]) -> None:
+    backfill = ui.finished_backfill(ui.launch_backfill(hourly, KEYS))
+    assert backfill["status"] == "COMPLETED_SUCCESS"
+    (run,) = backfill["runs"]
+    assert (run["status"], [hour.key for hour in hours_of(run)]) == ("SUCCESS", KEYS)
+    assert [ui.checks(key, [run["runId"]]) for key in KEYS] == [GREEN] * 3
+
+
+def test_backfill__of_a_job_has_a_run_for_each_hour_that_stands_alone(
+    ui: WebUi, hourly: list[str]
+) -> None:
+    apart = [KEYS[0], KEYS[2]]
+    backfill = ui.finished_backfill(ui.launch_backfill(hourly, apart, job="load_hour"))
+    assert backfill["status"] == "COMPLETED_SUCCESS"
+    runs = {hours_of(run)[0].key: run for run in backfill["runs"]}
+    assert sorted(runs) == apart
+    assert {run["status"] for run in runs.values()} == {"SUCCESS"}
+    assert [ui.checks(key, [run["runId"]]) for key, run in runs.items()] == [GREEN, GREEN]
+
+
+def test_backfill__of_all_assets_makes_the_day_s_report_too(ui: WebUi) -> None:
+    backfill = ui.finished_backfill(ui.launch_backfill(ui.assets(), KEYS[:2]))
+    assert backfill["status"] == "COMPLETED_SUCCESS"
+    assert {run["status"] for run in backfill["runs"]} == {"SUCCESS"}
+    of_hours = [run for run in backfill["runs"] if hours_of(run)]
+    assert [[hour.key for hour in hours_of(run)] for run in of_hours] == [KEYS[:2]]
+    assert len(backfill["runs"]) == 2
+    assert [ui.checks(key, [of_hours[0]["runId"]]) for key in KEYS[:2]] == [GREEN, GREEN]
+
+
+def test_backfill__with_an_hour_that_has_no_polls_fails_as_its_run_does(
+    ui: WebUi, hourly: list[str]
+) -> None:
+    beyond = hours.hour_after(len(KEYS)).key
+    backfill = ui.finished_backfill(ui.launch_backfill(hourly, [KEYS[2], beyond]))
+    assert backfill["status"] == "COMPLETED_FAILED"
+    assert [run["status"] for run in backfill["runs"]] == ["FAILURE"]
