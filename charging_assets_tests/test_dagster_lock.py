@@ -55,7 +55,12 @@ def test_lock__killed_holder_that_is_not_reaped_locks_nobody_out(tmp_path: Path)
         first.wait()
 
 
-@pytest.mark.parametrize("left", ["", "{", "[1]", json.dumps({"pid": os.getpid()})])
+@pytest.mark.parametrize(
+    "left",
+    ["", "{", "[1]", json.dumps({"pid": os.getpid()})],
+    # Workers must collect the same names.
+    ids=["empty", "cut off", "list", "own process"],
+)
 def test_lock__file_that_was_left_locks_nobody_out(tmp_path: Path, left: str) -> None:
     (tmp_path / dagster_lock.FILE).write_text(left)
     os.close(dagster_lock.lock(tmp_path, "ui", "here"))
