@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,13 +56,15 @@ class Log:
 
 
 @contextmanager
-def opened(profile: Path, width: int = 1440, language: str = "en-GB") -> Iterator[BrowserContext]:
-    """A browser with a profile of its own."""
+def opened(
+    profile: Path, width: int = 1440, language: str = "en-GB", arguments: Sequence[str] = ()
+) -> Iterator[BrowserContext]:
+    """A browser with a profile of its own; `arguments` are further ones of its command line."""
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=chromium(),
-            args=ARGUMENTS,
+            args=[*ARGUMENTS, *arguments],
             viewport={"width": width, "height": 900},
             locale=language,
             accept_downloads=True,

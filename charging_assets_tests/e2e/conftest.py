@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from charging_assets_tests.e2e import browser, network
 
-_PATIENCE_S = 60
+_PATIENCE_S = 180
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,9 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @contextmanager
 def served(home: Path) -> Iterator[str]:
     """The dashboard over a CHARGING_HOME, as the command line starts it; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "charging_assets.cli", "dashboard", "--port", str(port)]
     environment = {**os.environ, "CHARGING_HOME": str(home)}
     address = f"http://127.0.0.1:{port}"
@@ -41,6 +39,14 @@ def served(home: Path) -> Iterator[str]:
             yield address
         finally:
             process.terminate()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
 
 
 def _await(url: str, process: subprocess.Popen[bytes]) -> None:
