@@ -17,7 +17,7 @@ from typing import Any
 from charging_assets.acquisition.archive import read_places
 from charging_assets.acquisition.hour import find_hour
 from charging_assets.checks.evaluate import found, opened
-from charging_assets.checks.registry import FRESHNESS, hourly_by_step
+from charging_assets.checks.registry import hourly_by_step
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.partitions import Hour
@@ -92,7 +92,7 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
     for plan in derived_plans(hour):
         warehouse.apply(plan)
     publish(lake, warehouse, hour)
-    for rules in (*hourly_by_step().values(), FRESHNESS):
+    for rules in hourly_by_step().values():
         with opened(hour, lake, warehouse) as scene:
             for rule in rules:
                 found(rule, scene)
