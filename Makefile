@@ -63,6 +63,12 @@ bench: $(INSTALLED) ## measure the goals, into build/bench.json
 	@mkdir -p build
 	$(BIN)/python -m charging_assets_tests.bench
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## random input of others for FUZZ_SECONDS each: feeds files, imports, addresses
+	for kind in feeds imports addresses; do \
+	  $(BIN)/python -W ignore -m charging_assets_tests.fuzz $$kind $(or $(FUZZ_SECONDS),60) || exit 1; \
+	done
+
 .PHONY: score
 score: $(INSTALLED) ## weeks of simulated life against what the warehouse says of them: an hour
 	@mkdir -p build
