@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,12 @@ pytest_plugins = [
 pytest.register_assert_rewrite(
     "charging_assets_tests.cli.shell", "charging_assets_tests.preprocessing.flat_hours"
 )
+
+# A shell script has its background jobs ignore SIGINT. Dagster copies that to SIGTERM after its
+# first run in a process, and all that tests start would then outlive them.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 _REPOSITORY = Path(__file__).parent.parent
 

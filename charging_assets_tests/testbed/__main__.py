@@ -19,6 +19,8 @@ from charging_assets_tests.testbed.bed import environment, running_bed
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
+    # A shell script has its background jobs ignore SIGINT, and this one would never end.
+    signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     with running_bed() as bed:
         names = environment(

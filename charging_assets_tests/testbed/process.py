@@ -6,6 +6,7 @@ Belongs here: starting, watching and ending a child. Does not belong here: which
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,8 @@ class Server:
                     stderr=subprocess.STDOUT,
                     env=dict(environment or {}),
                     start_new_session=True,
+                    # Where a parent ignores `stop_signal`, the server would, and never end.
+                    preexec_fn=_reset_signals,
                     cwd="/",
                     **({} if user is None else {"user": user, "group": user, "extra_groups": []}),
                 )
@@ -77,3 +80,8 @@ class Server:
             print(f"{self._process.args} did not end; killed", file=sys.stderr)
             os.killpg(self._process.pid, 9)
             self._process.wait()
+
+
+def _reset_signals() -> None:
+    for signum in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
