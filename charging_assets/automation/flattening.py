@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.pool import Pool
 
+from charging_assets import interrupts
 from charging_assets.acquisition.archive import digest, read_places
 from charging_assets.acquisition.identities import configured_identities
 from charging_assets.acquisition.raw_objects import CorruptArchive
@@ -50,8 +52,22 @@ def flattened_hours(
     if workers < 1 or len(asked) <= _HOURS_A_TASK or not _can_be_sent(lake):
         yield map(_flattened, asked)
         return
-    with get_context("spawn").Pool(workers) as pool:
-        yield pool.imap(_flattened, asked, chunksize=_HOURS_A_TASK)
+    with _started_pool(workers) as pool:
+        yield pool.imap(_flattened_by_worker, asked, chunksize=_HOURS_A_TASK)
+
+
+def _started_pool(workers: int) -> Pool:
+    """Worker processes that a terminal's SIGINT does not reach, not even while they start."""
+    with interrupts.hold_sigint():
+        # The first process of a pool starts this one, which then unblocks SIGINT.
+        resource_tracker.ensure_running()
+        with interrupts.hold_sigint():
+            return get_context("spawn").Pool(workers, interrupts.end_with_parent)
+
+
+def _flattened_by_worker(asked: tuple[Lake, Hour, tuple[str, ...]]) -> Flattened:
+    with interrupts.exit_on_sigterm():
+        return _flattened(asked)
 
 
 def _flattened(asked: tuple[Lake, Hour, tuple[str, ...]]) -> Flattened:

@@ -6,10 +6,13 @@ here: which hours (`pending`), or how progress is drawn (`cli`).
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from charging_assets import interrupts
 from charging_assets.automation.rebuild import Done
 from charging_assets.automation.rebuild_job import FAILED_HOURS, watched
 from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 # A week of 2,428 EVSEs: half a gigabyte of memory, where a month would take two.
 _ROWS_A_WINDOW = 2_500_000
+# Dagster's daemon would take an interrupted run for one whose process died, and run it again.
+_NO_RETRIES = {"dagster/max_retries": "0"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,10 @@ def load_hours(
     known. The last hour always has a run of its own. `progress` hears of what a run has
     loaded, `working` of each step of a rebuild, and how many of its hours that comes to.
     `log_level` is what Dagster says on the console; the instance records everything in any case.
+
+    Raises:
+        KeyboardInterrupt: A signal has ended a run. No further hour is begun, and the run under way
+            is recorded as canceled; what it has committed stays.
     """
     runner = _Runner(definitions, instance, working or (lambda step, hours: None), log_level)
     outcomes: list[HourLoaded] = []
@@ -111,15 +120,54 @@ class _Runner:
         return HourLoaded(hour, result.run_id, error)
 
     def _run(
-        self, job: str, *, config: Mapping[str, Any] | None = None, **how: Any
+        self,
+        job: str,
+        *,
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        **how: Any,
     ) -> ExecuteInProcessResult:
+        """A run; KeyboardInterrupt if a signal has ended it, which Dagster reports as a failure."""
         console = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
-        return self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            raise_on_error=False,
-            run_config={**console, **(config or {})},
-            **how,
-        )
+        run_id = str(uuid.uuid4())
+        cancel = partial(_cancel, self.instance, run_id)
+        with interrupts.before_exit(cancel), interrupts.around_dagster_run():
+            try:
+                result = self.definitions.resolve_job_def(job).execute_in_process(
+                    instance=self.instance,
+                    raise_on_error=False,
+                    run_id=run_id,
+                    run_config={**console, **(config or {})},
+                    tags={**_NO_RETRIES, **(tags or {})},
+                    **how,
+                )
+            except BaseException:
+                if interrupts.received() is not None:
+                    cancel()
+                interrupts.raise_if_received()
+                raise
+            if interrupts.received() is None and not _is_interrupted(result):
+                return result
+            cancel()
+            interrupts.raise_if_received()
+            raise KeyboardInterrupt
+
+
+def _is_interrupted(result: ExecuteInProcessResult) -> bool:
+    """Whether a signal has ended the run, also one that this process does not handle itself."""
+    sources = (
+        event.step_failure_data.error_source for event in result.all_events if event.is_step_failure
+    )
+    return any(source is not None and source.name == "INTERRUPT" for source in sources)
+
+
+def _cancel(instance: DagsterInstance, run_id: str) -> None:
+    """Record an interrupted run as canceled, and not as failed or, for ever, as started."""
+    from dagster import DagsterRunStatus
+
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status not in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
+        instance.report_run_canceled(run, "interrupted; the next load goes on where it was")
 
 
 def _neighbours(hours: Iterable[Hour]) -> Iterator[list[Hour]]:

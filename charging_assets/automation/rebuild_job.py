@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from charging_assets import interrupts
 from charging_assets.automation.rebuild import (
     FLATTENED,
     PUBLISHED,
@@ -79,10 +80,11 @@ def rebuild_stale_hours(
         done += len(step.hours)
         # An hour's flattening is not worth a line of its own.
         if len(step.hours) > 1:
-            context.log.info(
-                f"{done / total:.0%}  {step.asset}: {step.hours[0]} to {step.hours[-1]}, "
-                f"{step.seconds:.1f} s"
-            )
+            with interrupts.deferred():
+                context.log.info(
+                    f"{done / total:.0%}  {step.asset}: {step.hours[0]} to {step.hours[-1]}, "
+                    f"{step.seconds:.1f} s"
+                )
         if config.record and not step.failed:
             _record(context, step, _rows(warehouse, step))
         if watcher is not None:
@@ -123,13 +125,13 @@ def _record(context: dg.OpExecutionContext, step: Done, rows: Mapping[Hour, int]
     assets = [table.name for table in FLAT_TABLES] if step.asset == FLATTENED else [step.asset]
     for asset in assets:
         for hour in step.hours:
-            context.log_event(
-                dg.AssetMaterialization(
-                    asset_key=dg.AssetKey(asset),
-                    partition=hour.key,
-                    metadata={"dagster/partition_row_count": rows[hour]} if hour in rows else {},
-                )
+            event = dg.AssetMaterialization(
+                asset_key=dg.AssetKey(asset),
+                partition=hour.key,
+                metadata={"dagster/partition_row_count": rows[hour]} if hour in rows else {},
             )
+            with interrupts.deferred():
+                context.log_event(event)
 
 
 @dg.job(

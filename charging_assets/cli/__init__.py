@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from charging_assets import __version__
+from charging_assets import __version__, interrupts
 from charging_assets.cli import (
     accepting,
     compacting,
@@ -43,20 +43,34 @@ Data lives in CHARGING_HOME (default: .charging in the current folder)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 if all went well, 1 if something did not, 2 if it was asked wrongly."""
+    """Run a command and return its exit code.
+
+    0 if all went well, 1 if something did not, 2 if it was asked wrongly, 130 after SIGINT, 143
+    after SIGTERM, 141 if nobody reads the output.
+    """
     prepare_process()
     chosen = _parser().parse_args(arguments)
+    # Whoever passes arguments, a test or a notebook, is not to be ended with the command.
+    with interrupts.handle_signals(owns_process=arguments is None):
+        try:
+            code = _run(chosen)
+            interrupts.raise_if_received()
+        except KeyboardInterrupt as error:
+            interrupts.report()
+            return error.exit_code if isinstance(error, interrupts.Interrupted) else 130
+    return code
+
+
+def _run(chosen: argparse.Namespace) -> int:
     try:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("interrupted; what was done so far stays", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Whoever read our output has gone, as `head` does; Python must not try to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
+        interrupts.raise_if_received()  # what it has caused is no error
         known = exit_code(error)
         if known is None or chosen.debug:
             raise

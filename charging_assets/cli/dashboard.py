@@ -23,6 +23,8 @@ HELP = "Serve the dashboard on 127.0.0.1: maps and curves over what is loaded; r
 _HOST, _PORT = "127.0.0.1", 3001
 # For a locked warehouse the start does not wait.
 _WAIT_S = 2.0
+# How long pages that are being made may take once a signal has come.
+_LAST_PAGES_S = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +56,10 @@ def run(arguments: argparse.Namespace) -> int:
     _note_other_generation(storage)
     # Altair and the engine that draws take seconds to load; no reader should wait for them.
     threading.Thread(target=warm_up, daemon=True).start()
-    config = uvicorn.Config(application(reader), log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        application(reader), log_level="warning", server_header=False,
+        timeout_graceful_shutdown=_LAST_PAGES_S,
+    )  # fmt: skip
     # The socket that is listening already: nobody can take the port while the server starts.
     uvicorn.Server(config).run(sockets=[server])
     return 0

@@ -80,7 +80,8 @@ def serve(lock: int, port: int, *, live: bool) -> NoReturn:
     _end_lost_runs(folder)
     sys.stdout.flush()
     os.set_inheritable(lock, True)
-    # A script that starts us with `&` has us ignore interrupts, and Dagster would ignore the end.
+    # Dagster sets its own, but some it copies: what is ignored here, it would ignore for good.
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606 - no shell, and nothing of it comes from outside

@@ -7,9 +7,13 @@ what a connection is used for (`warehouse_duckdb`).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+
+from charging_assets import interrupts
 
 # By another process, or by another warehouse object of this one.
 _LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
@@ -19,6 +23,7 @@ _DATABASE = "charging"
 # The format of the oldest release that pyproject.toml allows. By default DuckDB 2 writes a format
 # that no 1.x client opens: DBeaver's driver, R, the command line of most distributions.
 STORAGE_VERSION = "v1.4.0"
+_INTERRUPTED = "Query interrupted"
 # What fills a row group is written to the file while more is still coming, by all processors; what
 # does not goes into the log first and is written a second time when that is emptied. Of staging,
 # which stays for days, a day of a thousand stations fills some of these.
@@ -48,6 +53,23 @@ def holder(error: duckdb.Error) -> str:
     return f"process {found['pid']} ({found['program']})" if found else "another connection"
 
 
+@contextmanager
+def raise_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt where a signal has ended a statement.
+
+    DuckDB drops the exception of a signal handler and raises a RuntimeError in its place, which
+    would pass for a failure of what was being loaded or checked.
+    """
+    try:
+        yield
+    except Exception as error:
+        interrupts.raise_if_received()
+        # Signals of a process that handles them itself, such as a run that Dagster's UI has ended.
+        if type(error) is RuntimeError and str(error) == _INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise
+
+
 def opened(
     path: Path | None, *, read_only: bool = False, row_group: int = LASTING_ROW_GROUP
 ) -> duckdb.DuckDBPyConnection:
@@ -56,6 +78,7 @@ def opened(
     `row_group` is how many rows at most what is added is kept together in.
     """
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    interrupts.interrupt_on_signal(connection)
     try:
         # Not in the configuration: that is applied before the part that knows time zones is there.
         connection.execute("SET TimeZone = 'UTC'")

@@ -15,6 +15,7 @@ import pyarrow as pa
 from charging_assets.partitions import Hour
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage.dialect import bound
+from charging_assets.storage.duckdb_connection import raise_interrupts
 from charging_assets.storage.flat_files import open_flat
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import Params
@@ -38,7 +39,8 @@ class FlatQueries:
             if name not in self._known:
                 self._read(engine, name)
         statement, values = bound(select, params, "duckdb")
-        return engine.sql(statement, params=values).to_arrow_table()
+        with raise_interrupts():
+            return engine.sql(statement, params=values).to_arrow_table()
 
     def close(self) -> None:
         if self._engine is not None:

@@ -32,6 +32,7 @@ from charging_assets.storage.duckdb_connection import (
     is_locked,
     is_newer_format,
     opened,
+    raise_interrupts,
 )
 from charging_assets.storage.duckdb_session import DuckDBSession
 from charging_assets.storage.folders import make_private
@@ -74,7 +75,7 @@ class DuckDBWarehouse:
         return self.apply_all([plan])[0]
 
     def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
-        with self._mutex, self._writing(_row_group(plans)) as connection:
+        with raise_interrupts(), self._mutex, self._writing(_row_group(plans)) as connection:
             return [self._apply(connection, plan) for plan in plans]
 
     def _apply(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> Loaded:
@@ -102,7 +103,7 @@ class DuckDBWarehouse:
             reader.close()
 
     def execute(self, *statements: tuple[str, Params]) -> None:
-        with self._mutex, self._writing() as connection:
+        with raise_interrupts(), self._mutex, self._writing() as connection:
             try:
                 with self._transaction(connection) as session:
                     for sql, params in statements:
@@ -113,7 +114,7 @@ class DuckDBWarehouse:
                 ) from error
 
     def maintain(self) -> list[str]:
-        with self._mutex, self._writing() as connection:
+        with raise_interrupts(), self._mutex, self._writing() as connection:
             for statement in ("ANALYZE", "CHECKPOINT"):
                 connection.execute(statement)
         return [f"{self.describe()}: statistics renewed, space given back"]
@@ -289,6 +290,10 @@ class _Reader:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
+        with raise_interrupts():
+            return self._query(sql, params)
+
+    def _query(self, sql: str, params: Params | None) -> pa.Table:
         self._warehouse._require()  # before a statement is rendered, and kept, for nothing
         statement, values = bound(sql, params or {}, "duckdb")
         if self._connection is None:
