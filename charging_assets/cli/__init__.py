@@ -32,6 +32,7 @@ from charging_assets.cli import (
 )
 from charging_assets.cli.environment import prepare_process
 from charging_assets.cli.errors import exit_code, message
+from charging_assets.text import escape_control
 
 _COMMANDS = (
     importing, simulating, loading, rebuilding, status, doctor, live, ui, dashboard, demo,
@@ -74,7 +75,7 @@ def _run(chosen: argparse.Namespace) -> int:
         known = exit_code(error)
         if known is None or chosen.debug:
             raise
-        print(f"error: {message(error)}", file=sys.stderr)
+        print(f"error: {escape_control(message(error))}", file=sys.stderr)
         return known
     return code
 

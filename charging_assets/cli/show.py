@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from charging_assets.partitions import ONE_HOUR, Hour
+from charging_assets.text import escape_control
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,6 +79,7 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Step]:
 
     def step(told: str, *, failed: bool = False, count: int = 1) -> None:
         nonlocal done
+        told = escape_control(told)
         done += count
         bar.update(task, completed=done, told=escape(told))
         if failed or not (shows_bar or quiet):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import duckdb
@@ -50,8 +51,11 @@ def test_readers__report_another_generation_and_its_remedy(older: Shell) -> None
 
 
 def test_dashboard__notes_another_generation(older: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uvicorn.run", lambda *_args, **_settings: None)
-    assert older.run("dashboard", "--port", "3852") == 0
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_args, **_settings: None)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert older.run("dashboard", "--port", str(port)) == 0
     assert "generation 1" in older.out
     assert "until then pages show what was published before" in older.out
 
