@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -131,7 +132,11 @@ class _Runner:
         console = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
         run_id = str(uuid.uuid4())
         cancel = partial(_cancel, self.instance, run_id)
-        with interrupts.before_exit(cancel), interrupts.around_dagster_run():
+        with (
+            interrupts.before_exit(cancel),
+            interrupts.around_dagster_run(),
+            _whole_events(self.instance),
+        ):
             try:
                 result = self.definitions.resolve_job_def(job).execute_in_process(
                     instance=self.instance,
@@ -159,6 +164,26 @@ def _is_interrupted(result: ExecuteInProcessResult) -> bool:
         event.step_failure_data.error_source for event in result.all_events if event.is_step_failure
     )
     return any(source is not None and source.name == "INTERRUPT" for source in sources)
+
+
+@contextmanager
+def _whole_events(instance: DagsterInstance) -> Iterator[None]:
+    """Let each event be stored before a signal is answered, for as long as a run lasts.
+
+    Dagster raises also in what an asset's code logs or materializes. A transaction of its SQLite
+    files that is left open there blocks the events that record the run's end.
+    """
+    store = instance.handle_new_event
+
+    def store_whole(*arguments: Any, **options: Any) -> None:
+        with interrupts.deferred():
+            store(*arguments, **options)
+
+    instance.handle_new_event = store_whole  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del instance.handle_new_event
 
 
 def _cancel(instance: DagsterInstance, run_id: str) -> None:
