@@ -12,54 +12,77 @@ can use the server.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ALLOWED_HOSTS = "CHARGING_ALLOWED_HOSTS"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
-# Probes of orchestrators use the address of the container as Host; the answer is a version.
-_PROBES = frozenset({"/server_info"})
+_HOST = re.compile(r"(?P<name>[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(:(?P<port>\d{1,5}))?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def allowed_hosts(environment: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """Host names that requests may be for: loopback, and those of `CHARGING_ALLOWED_HOSTS`.
+class AllowedHostError(ValueError):
+    """`CHARGING_ALLOWED_HOSTS` cannot be used; the message names the variable and the form."""
 
-    The variable holds names without scheme and port, separated by commas or spaces.
+
+def allowed_hosts(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+    """Host names of `CHARGING_ALLOWED_HOSTS`, each with the port of its pages if one is given.
+
+    The variable holds `name` or `name:port`, separated by commas or spaces. Loopback names are
+    always served, and another port of this machine stays another origin whatever it holds.
+
+    Raises:
+        AllowedHostError: an entry is not of this form.
     """
-    return _LOOPBACK | _configured(environment)
-
-
-def _configured(environment: Mapping[str, str]) -> frozenset[str]:
-    names = environment.get(ALLOWED_HOSTS, "").replace(",", " ").split()
-    return frozenset(name.lower().strip("[]") for name in names)
+    hosts: dict[str, str | None] = {}
+    for number, entry in enumerate(environment.get(ALLOWED_HOSTS, "").replace(",", " ").split(), 1):
+        match = _HOST.fullmatch(entry.lower())
+        if match is None:
+            raise AllowedHostError(
+                f"{ALLOWED_HOSTS}: entry {number} is not a host name; give names such as "
+                "charging.example.org or charging.example.org:8443, without https:// and without *"
+            )
+        if (name := match["name"].strip("[]")) not in _LOOPBACK:
+            hosts[name] = match["port"]
+    return hosts
 
 
 class Guard:
     """ASGI middleware that refuses requests of other origins.
 
-    403: the Host is not allowed, the Origin is another than the Host, or the browser reports
-    another site as the source (`Sec-Fetch-Site`). 405: GraphQL by GET. 415: a request that may
-    change something and is not `application/json`, which no page of another origin can send
-    without being asked (CORS preflight). WebSockets are refused before they are accepted.
+    400: control characters in the path. 403: the Host is not allowed, the Origin is another than
+    the Host, or the browser reports another site as the source (`Sec-Fetch-Site`). 405: GraphQL by
+    GET. 415: a request that may change something and is not `application/json`, which no page of
+    another origin can send without being asked (CORS preflight). WebSockets are refused before
+    they are accepted. Answers may not be framed by other sites.
     """
 
     def __init__(self, app: ASGIApp, environment: Mapping[str, str] = os.environ) -> None:
         self._app = app
-        self._configured = _configured(environment)
-        self._allowed = allowed_hosts(environment)
+        self._hosts = allowed_hosts(environment)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+
+        async def send_unframed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("X-Frame-Options", "SAMEORIGIN")
+                # A policy of its own: browsers hold a page to all that are sent.
+                headers.append("Content-Security-Policy", "frame-ancestors 'self'")
+            await send(message)
+
         refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, send_unframed)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
         else:
@@ -70,17 +93,21 @@ class Guard:
         """The status and reason for which a request is refused; None if it may pass."""
         headers, path = Headers(scope=scope), scope["path"]
         method = scope.get("method", "GET")
-        if path in _PROBES and method in _SAFE_METHODS:
+        if _CONTROL.search(path):
+            # A route of Starlette ends with `$`, which is also true before a newline.
+            return 400, "control characters in an address are refused"
+        # Probes of orchestrators use the address of the container as Host; the answer is a version.
+        if path.endswith("/server_info") and method in _SAFE_METHODS:
             return None
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or _hostname(hosts[0]) not in self._allowed:
+        if len(hosts) != 1 or not self._is_served(hosts[0]):
             return 403, f"this host name is not served here; name it in {ALLOWED_HOSTS}"
-        if not self._is_own_origin(headers, hosts[0]):
+        if not all(self._is_own(origin, hosts[0]) for origin in headers.getlist("origin")):
             return 403, "requests of other origins are refused"
-        if scope["type"] == "websocket":
-            return None
         if not _is_own_page(headers, method):
             return 403, "requests of other sites are refused"
+        if scope["type"] == "websocket":
+            return None
         if method not in _SAFE_METHODS:
             media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             if media_type != "application/json":
@@ -90,12 +117,16 @@ class Guard:
             return 405, "GraphQL is answered by POST"
         return None
 
-    def _is_own_origin(self, headers: Headers, host: str) -> bool:
-        """Whether every Origin is the server's own, by its address or by its public name."""
-        return all(
-            _netloc(origin) == host.lower() or _hostname_of(origin) in self._configured
-            for origin in headers.getlist("origin")
-        )
+    def _is_served(self, host: str) -> bool:
+        name = _split(f"//{host}")[0]
+        return name in _LOOPBACK or name in self._hosts
+
+    def _is_own(self, origin: str, host: str) -> bool:
+        """Whether an Origin is the server's own, by its address or by its public name."""
+        name, port, netloc = _split(origin)
+        if netloc == host.lower():
+            return True
+        return name in self._hosts and port == self._hosts[name]
 
 
 def _is_own_page(headers: Headers, method: str) -> bool:
@@ -110,20 +141,14 @@ def _is_own_page(headers: Headers, method: str) -> bool:
     return method == "GET" and is_navigation and is_tab
 
 
-def _hostname(host: str) -> str | None:
-    """The name of a Host header, without port; None if it is not one."""
-    return _hostname_of(f"//{host}")
+def _split(url: str) -> tuple[str | None, str | None, str]:
+    """Host name, port and both as written; None and empty for what is no address.
 
-
-def _hostname_of(url: str) -> str | None:
+    The port is None where it is the default of the scheme: browsers leave it out of an Origin.
+    """
     try:
-        return urlsplit(url).hostname
+        parts = urlsplit(url)
+        name = (parts.hostname or "").rstrip(".") or None
+        return name, str(parts.port) if parts.port else None, parts.netloc.lower()
     except ValueError:
-        return None
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
+        return None, None, ""

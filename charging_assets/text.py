@@ -30,17 +30,15 @@ def shorten(text: str, length: int) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that can be printed and stored: what is no character of UTF-8, or controls a terminal,
-    is escaped (`k\\xf6ln` for the bytes of another encoding).
+    """Text of one line as UTF-8: also tabs, newlines and what is no character are escaped.
+
+    `k\\xf6ln` is a file name whose bytes are of another encoding.
     """
     try:
         decoded = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # half a pair of UTF-16, which stands for no byte
         decoded = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in decoded
-    )
+    return escape_control(decoded.replace("\t", "\\t").replace("\n", "\\n"))
 
 
 def redact_url(url: str) -> str:

@@ -6,15 +6,21 @@ see `charging_assets.guard`.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from charging_assets.guard import Guard
+from charging_assets.guard import AllowedHostError, Guard, allowed_hosts
 
 
 def main() -> None:
     """Run `dagster-webserver` with its application guarded."""
     from dagster_webserver import cli as module
 
+    try:
+        allowed_hosts()
+    except AllowedHostError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
     cli: Any = module
     make_application = cli.create_app_from_workspace_process_context
 

@@ -10,7 +10,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from charging_assets.guard import ALLOWED_HOSTS, Guard
+from charging_assets.guard import ALLOWED_HOSTS, AllowedHostError, Guard
 
 HOST = "127.0.0.1:3000"
 JSON = {"content-type": "application/json"}
@@ -59,6 +59,7 @@ OWN = [
     ("GET", "/", {"host": "localhost:3000"}),
     ("GET", "/", {"host": "[::1]:3000"}),
     ("GET", "/server_info", {"host": "10.0.0.7:3000"}),
+    ("GET", "/prefix/server_info", {"host": "10.0.0.7:3000"}),
 ]
 FOREIGN = [
     (403, "GET", "/", {"host": "evil.example"}),
@@ -95,6 +96,10 @@ FOREIGN = [
     (405, "GET", "/graphql?query=mutation{x}", {}),
     (405, "HEAD", "/graphql?query=mutation{x}", {}),
     (405, "GET", "/graphql", {}),
+    (400, "GET", "/graphql%0a?query=mutation{x}", {}),
+    (400, "GET", "/graphql%0d%0a?query=mutation{x}", HTML),
+    (400, "GET", "/graphql%00?query=mutation{x}", {}),
+    (405, "GET", "/%67raphql?query=mutation{x}", {}),
     (405, "GET", "/prefix/graphql/?query=x", {}),
     (415, "POST", "/graphql", {}),
     (415, "POST", "/graphql?query=mutation{x}", {"content-type": "text/plain"}),
@@ -124,8 +129,41 @@ def test_guard__public_name_of_a_proxy_is_allowed_where_it_is_configured() -> No
     for headers in (public, behind):
         assert client().post("/graphql", headers=headers).status_code == 403
         assert configured.post("/graphql", headers=headers).status_code == 200
-    evil = {**public, "origin": "https://evil.example"}
-    assert configured.post("/graphql", headers=evil).status_code == 403
+    for origin in ("https://evil.example", "http://charging.example.org:8080", "null"):
+        evil = {**public, "origin": origin}
+        assert configured.post("/graphql", headers=evil).status_code == 403
+
+
+def test_guard__port_of_a_public_name_is_that_of_its_entry() -> None:
+    configured = client(**{ALLOWED_HOSTS: "charging.example.org:8443"})
+    for port, status in (("8443", 200), ("8080", 403)):
+        headers = {**JSON, "origin": f"https://charging.example.org:{port}"}
+        assert configured.post("/graphql", headers=headers).status_code == status
+
+
+def test_guard__loopback_name_in_the_variable_opens_no_other_port() -> None:
+    configured = client(**{ALLOWED_HOSTS: "localhost 127.0.0.1"})
+    headers = {**JSON, "origin": "http://localhost:8080"}
+    assert configured.post("/graphql", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "entry", ["https://charging.example.org", "*.example.org", "a b:x", "charging.example.org/ui"]
+)
+def test_guard__entry_that_is_no_host_name_is_refused(entry: str) -> None:
+    with pytest.raises(AllowedHostError, match=f"{ALLOWED_HOSTS}: entry . is not a host name"):
+        client(**{ALLOWED_HOSTS: entry})
+
+
+def test_guard__final_dot_of_a_name_does_not_count() -> None:
+    configured = client(**{ALLOWED_HOSTS: "charging.example.org."})
+    assert configured.get("/", headers={"host": "charging.example.org."}).status_code == 200
+
+
+def test_guard__pages_may_not_be_framed() -> None:
+    headers = client().get("/").headers
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("origin", [None, f"http://{HOST}"])
@@ -142,6 +180,7 @@ def test_guard__own_web_socket_is_accepted(origin: str | None) -> None:
         {"origin": "null"},
         {"origin": "http://127.0.0.1:8080"},
         {"host": "evil.example"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "websocket"},
     ],
 )
 def test_guard__foreign_web_socket_is_refused(headers: dict[str, str]) -> None:

@@ -81,3 +81,8 @@ def test_webserver__runs_nothing_for_others(
 ) -> None:
     answer = requests.request(method, f"{address}/graphql", timeout=30, **options)  # type: ignore[arg-type]
     assert answer.status_code in {403, 405, 415}
+
+
+def test_webserver__path_with_a_newline_reaches_no_route(address: str) -> None:
+    answer = requests.get(f"{address}/graphql%0a", params=_MUTATION, timeout=30)
+    assert answer.status_code == 400

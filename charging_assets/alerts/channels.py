@@ -21,7 +21,9 @@ import requests
 from charging_assets.alerts.addresses import ALERTS, AddressError, is_here
 
 _TIMEOUT_S = 10.0
-_MENTION = re.compile(r"@(?=\w)")
+# What makes text live, up to where a zero-width space ends that.
+_SPACE = "\u200b"
+_LIVE = re.compile(r"@(?=\w)|\](?=\()")
 _PORTS = {"smtp": 587, "smtps": 465}
 
 
@@ -44,19 +46,20 @@ def channel(address: SplitResult) -> Channel:
 
 
 def escape_mrkdwn(text: str) -> str:
-    """Text as inert `mrkdwn`: no mention, link or channel of it works.
+    """Text as inert `mrkdwn`: no mention, channel or link under another text works.
 
     Slack parses `<…>` and asks for `&`, `<` and `>` as entities
     (https://docs.slack.dev/messaging/formatting-message-text). Mattermost and Rocket.Chat also
-    parse `@name` and `[text](url)`; a zero-width space keeps them apart.
+    parse `@name` and `[text](url)`; a zero-width space keeps their parts apart. An address that is
+    shown as it is stays a link.
     """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MENTION.sub("\\g<0>\u200b", escaped).replace("](", "]\u200b(")
+    return _LIVE.sub(rf"\g<0>{_SPACE}", escaped)
 
 
 def _plain(text: str) -> str:
     """What `mrkdwn` shows, as plain text."""
-    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return text.replace(_SPACE, "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def deliver(channels: Sequence[Channel], subject: str, text: str) -> dict[str, str]:

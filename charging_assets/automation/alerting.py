@@ -4,6 +4,7 @@ Belongs here: finding them among the runs that have ended, putting them into one
 nothing twice a day. Does not belong here: how it reaches people (`alerts`).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from charging_assets.automation.load import told_failure
 from charging_assets.automation.runs import TRY_TAG, told_hours_of
 from charging_assets.automation.switch import alerts_are_on, tells_warnings
 from charging_assets.plurals import counted
-from charging_assets.text import escape_control, shorten
+from charging_assets.text import escape_control
 
 _RUNS_A_TICK = 50
 # A message stays below the 4,000 characters that Slack advises.
@@ -149,4 +150,8 @@ def _one_line(text: str, length: int) -> str:
 
     `mrkdwn` is escaped here, where foreign text enters, since the rest of a message is markup.
     """
-    return escape_mrkdwn(shorten(escape_control(" ".join(text.split())), length))
+    inert = escape_mrkdwn(escape_control(" ".join(text.split())))
+    if len(inert) <= length:
+        return inert
+    # Not in the middle of an entity.
+    return re.sub(r"&[a-z]*$", "", inert[: length - 1]) + "…"

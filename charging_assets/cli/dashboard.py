@@ -48,16 +48,21 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.dashboard.drawing import warm_up
     from charging_assets.dashboard.reader import reader_of
     from charging_assets.dashboard.server import application
+    from charging_assets.guard import AllowedHostError
 
     storage = deployments.storage()
     reader = reader_of(storage)
+    try:
+        site = application(reader)
+    except AllowedHostError as error:
+        raise UsageError(str(error)) from error
     server = listen(_HOST, arguments.port)
     print(f"http://{_HOST}:{arguments.port}  (reads {reader.describe()})", flush=True)
     _note_other_generation(storage)
     # Altair and the engine that draws take seconds to load; no reader should wait for them.
     threading.Thread(target=warm_up, daemon=True).start()
     config = uvicorn.Config(
-        application(reader), log_level="warning", server_header=False,
+        site, log_level="warning", server_header=False,
         timeout_graceful_shutdown=_LAST_PAGES_S,
     )  # fmt: skip
     # The socket that is listening already: nobody can take the port while the server starts.

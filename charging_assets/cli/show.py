@@ -42,7 +42,14 @@ def err() -> Console:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    class Escaping(Console):
+        """Text may quote servers: rich removes the bell and leaves escape sequences."""
+
+        def print(self, *objects: Any, **options: Any) -> None:
+            shown = [escape_control(each) if isinstance(each, str) else each for each in objects]
+            super().print(*shown, **options)
+
+    found = Escaping(stderr=stderr, highlight=False, soft_wrap=False)
     found.width = min(max(found.width, _NARROWEST), _WIDEST) if found.is_terminal else _WIDEST
     return found
 
@@ -79,9 +86,8 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Step]:
 
     def step(told: str, *, failed: bool = False, count: int = 1) -> None:
         nonlocal done
-        told = escape_control(told)
         done += count
-        bar.update(task, completed=done, told=escape(told))
+        bar.update(task, completed=done, told=escape(escape_control(told)))
         if failed or not (shows_bar or quiet):
             colour = "red" if failed else "default"
             so_far = f"{done:>{len(str(total))}}/{total}"

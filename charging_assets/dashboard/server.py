@@ -38,7 +38,7 @@ from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.guard import Guard
 from charging_assets.partitions import naive
 from charging_assets.storage.warehouse import NoWarehouse
-from charging_assets.text import escape_control
+from charging_assets.text import printable
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 PAGES: dict[str, Callable[[Asked, Reader], Page]] = {
@@ -136,7 +136,7 @@ class _Site:
 
     async def broken(self, request: Request, error: Exception) -> Response:
         # The path of an address is decoded: a newline in it would begin a line of its own.
-        _log.error("%s could not be made", escape_control(str(request.url)), exc_info=error)
+        _log.error("%s could not be made", printable(str(request.url)), exc_info=error)
         return self._told(request, "broken", 500)
 
     def _answered(self, request: Request, make: Callable[[], Response]) -> Response:
@@ -145,7 +145,7 @@ class _Site:
         except NoWarehouse:
             return self._told(request, "empty", 200)
         except Unreadable as error:
-            _log.warning("%s", escape_control(str(error)))
+            _log.warning("%s", printable(str(error)))
             return self._told(request, "dead", 503, str(error))
 
     def _asked(self, request: Request, *, draws: bool) -> Asked:

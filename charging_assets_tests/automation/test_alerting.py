@@ -136,7 +136,7 @@ def test_alert__a_check_that_failed_in_one_of_several_hours_is_told(
 def test_alert__what_an_operator_published_is_short_inert_text(desk: Desk) -> None:
     @dg.asset_check(asset=fragile, name="fragile__form")
     def form() -> dg.AssetCheckResult:
-        published = "evse_id=<!channel> \x1b[31m\u202e\nSubject: x, " + "y" * 5_000
+        published = "evse_id=<!channel> \x1b[31m\u202e\nSubject: x, " + "<" * 5_000
         return dg.AssetCheckResult(passed=False, description=published)
 
     desk.tick()
@@ -148,7 +148,7 @@ def test_alert__what_an_operator_published_is_short_inert_text(desk: Desk) -> No
     (text,) = desk.tick()
     assert "&lt;!channel&gt; \\x1b[31m\\u202e Subject: x" in text
     assert "<" not in text
-    assert len(text) < 4_000
+    assert len(text) < 1_000
 
 
 def test_alert__a_feed_that_is_polled_no_longer_is_told_once_a_day(desk: Desk) -> None:

@@ -146,9 +146,13 @@ def test_error__is_logged_in_one_line(
 ) -> None:
     monkeypatch.setattr("charging_assets.dashboard.server.feed_names", lambda reader: 1 / 0)
     with caplog.at_level(logging.ERROR):
-        response = client.get("/now?at=%0a%1b[31mERROR", follow_redirects=False)
+        response = client.get("/city/x%C2%85ERROR.csv", follow_redirects=False)
     assert response.status_code == 500
     assert set(HEADERS) <= set(response.headers)
     (record,) = (each for each in caplog.records if each.name.endswith("dashboard.server"))
-    assert "\n" not in record.getMessage()
-    assert "\x1b" not in record.getMessage()
+    assert record.getMessage().isprintable()
+    assert "ERROR.csv could not be made" in record.getMessage()
+
+
+def test_page__control_characters_in_an_address_are_refused(client: TestClient) -> None:
+    assert client.get("/city/x%0aERROR%20forged.csv").status_code == 400

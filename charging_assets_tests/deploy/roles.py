@@ -127,7 +127,7 @@ def folders_in_the_code() -> set[str]:
     # Folders of SQL files (the lake has `reports` too) and of the project, names of Dagster, media
     # types.
     others = {path.name for path in sql_folder().iterdir()} - {"reports"}
-    others |= {"application", "dagster", "deploy"}
+    others |= {"application", "dagster", "deploy", "history", "schedules"}
     found = set()
     for path in (ROOT / "charging_assets").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
