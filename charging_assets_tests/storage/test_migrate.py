@@ -28,5 +28,5 @@ def test_migrate__grain_and_meanings_stand_in_the_database():
     for table in TABLES:
         assert tables[table.schema, table.name] == table.grain
         for column in table.columns:
-            unit = f" [{column.unit}]" if column.unit else ""
+            unit = f" [{column.unit_and_range}]" if column.unit else ""
             assert columns[table.schema, table.name, column.name] == column.meaning + unit
