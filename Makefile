@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: help install demo live ui test slow lint bench faults e2e dashboard pictures demo-aws verify-redshift audit rehearsal wheel clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## the environment in .venv, from requirements.lock
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from charging_assets.deployments import DeploymentError
+from charging_assets.extras import MissingExtra, require_extra
 from charging_assets.text import redact_url
 
 if TYPE_CHECKING:
@@ -78,17 +79,16 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
     )
     group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
     try:
-        from charging_assets.storage.lake_s3 import S3Lake
-        from charging_assets.storage.redshift_copy import checked_role
-        from charging_assets.storage.redshift_grants import reader_grants
-        from charging_assets.storage.s3_resource import LakeS3Resource
-        from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+        require_extra("aws", "CHARGING_DEPLOYMENT=aws")
+    except MissingExtra as error:
+        raise DeploymentError(str(error)) from None
+    from charging_assets.storage.lake_s3 import S3Lake
+    from charging_assets.storage.redshift_copy import checked_role
+    from charging_assets.storage.redshift_grants import reader_grants
+    from charging_assets.storage.s3_resource import LakeS3Resource
+    from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
 
-        redshift = _redshift(reader, region)
-    except ModuleNotFoundError as error:
-        raise DeploymentError(
-            f"CHARGING_DEPLOYMENT=aws needs {error.name}: pip install 'charging-assets[aws]'"
-        ) from error
+    redshift = _redshift(reader, region)
     for name, check, value in (
         ("CHARGING_REDSHIFT_IAM_ROLE", checked_role, role or "default"),
         ("CHARGING_REDSHIFT_READER_GROUP", reader_grants, group),

@@ -7,20 +7,32 @@ see `charging_assets.guard`.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
-from charging_assets.guard import AllowedHostError, Guard, allowed_hosts
+from charging_assets.extras import MissingExtra, require_extra
+
+
+def _exit(error: Exception) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
 
 
 def main() -> None:
-    """Run `dagster-webserver` with its application guarded."""
-    from dagster_webserver import cli as module
+    """Run `dagster-webserver` with its application guarded.
 
+    Exit code 2 without the extra `ui`, and where `CHARGING_ALLOWED_HOSTS` cannot be used.
+    """
+    try:
+        require_extra("ui", "the web UI")
+        from charging_assets.guard import AllowedHostError, Guard, allowed_hosts
+    except MissingExtra as error:
+        _exit(error)
     try:
         allowed_hosts()
     except AllowedHostError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _exit(error)
+    from dagster_webserver import cli as module
+
     cli: Any = module
     make_application = cli.create_app_from_workspace_process_context
 

@@ -5,7 +5,6 @@ Belongs here: checks that change nothing but a file of their own. Does not belon
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import sys
@@ -16,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from charging_assets import clock
+from charging_assets import clock, extras
 from charging_assets.cli.errors import exit_code, message
 from charging_assets.partitions import FIRST_HOUR
 from charging_assets.plurals import counted
@@ -223,12 +222,15 @@ def _instance(folder: Path) -> tuple[State, str, str]:
 
 
 def _packages() -> tuple[State, str, str]:
-    optional = {"dagster_webserver": "ui", "dagster_aws": "aws", "redshift_connector": "aws"}
-    lacking = [name for name in optional if importlib.util.find_spec(name) is None]
-    told = ", ".join(f"{name} {'no' if name in lacking else 'yes'}" for name in optional)
-    if "dagster_webserver" in lacking:
-        return "warning", told, "for the UI: `make install`, or `pip install charging-assets[ui]`"
-    return "ok", told, ""
+    missing = [extra for extra in extras.MODULES if extras.missing_modules(extra)]
+    installed = ", ".join(
+        f"{extra} {'no' if extra in missing else 'yes'}" for extra in extras.MODULES
+    )
+    # Other extras are for deployments, which require them where they are used.
+    wanted = [extra for extra in ("ui", "dashboard") if extra in missing]
+    if wanted:
+        return "warning", f"extras: {installed}", f"if wanted: {extras.install_command(*wanted)}"
+    return "ok", f"extras: {installed}", ""
 
 
 def _clock() -> tuple[State, str, str]:

@@ -6,14 +6,13 @@ Belongs here: starting the web server. Does not belong here: what it serves (`da
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from charging_assets.cli.arguments import port
-from charging_assets.cli.errors import UsageError
 from charging_assets.cli.ports import listen
+from charging_assets.extras import require_extra
 
 if TYPE_CHECKING:
     from charging_assets.deployments import Storage
@@ -32,16 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    missing = [
-        name
-        for name in ("altair", "duckdb_engine", "jinja2", "starlette", "uvicorn", "vl_convert")
-        if importlib.util.find_spec(name) is None
-    ]
-    if missing:
-        raise UsageError(
-            f"the dashboard is not installed (there is no {missing[0]}); `make install` in a "
-            "checkout, or `pip install 'charging-assets[dashboard]'`"
-        )
+    require_extra("dashboard", "the dashboard")
     import uvicorn
 
     from charging_assets import deployments

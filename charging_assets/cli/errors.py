@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import sys
 
+from charging_assets import extras
+
 USAGE, FAILED = 2, 1
 
 
@@ -34,6 +36,8 @@ def exit_code(error: Exception) -> int | None:
 
     if isinstance(error, UsageError | FeedError | DeploymentError | AddressError | DagsterRunning):
         return USAGE
+    if isinstance(error, extras.MissingExtra) or extras.explain(error):
+        return USAGE
     told = (
         CannotImport,
         CorruptArchive,
@@ -53,7 +57,7 @@ def exit_code(error: Exception) -> int | None:
 
 def message(error: Exception) -> str:
     """The line that is printed for an error that has an exit code."""
-    if explained := _of_dagster_home(error):
+    if explained := extras.explain(error) or _of_dagster_home(error):
         return explained
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {error.filename}" if error.filename else ""

@@ -7,7 +7,6 @@ Does not belong here: what they run (`definitions`), or how they are watched (`s
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import NoReturn
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import UsageError
 from charging_assets.cli.ports import require_free
+from charging_assets.extras import require_extra
 from charging_assets.plurals import counted
 
 NAME = "ui"
@@ -41,16 +41,13 @@ def reserve(port: int, name: str) -> int:
         The file descriptor of the lock, for `serve`.
 
     Raises:
-        UsageError: the web UI is not installed, or the port cannot be used.
+        MissingExtra: the web UI is not installed.
+        UsageError: the port cannot be used.
         DagsterRunning: another Dagster has the home.
     """
     from charging_assets import dagster_home, dagster_lock, deployments
 
-    if importlib.util.find_spec("dagster_webserver") is None:
-        raise UsageError(
-            "the web UI is not installed; `make install` in a checkout, or "
-            "`pip install 'charging-assets[ui]'`"
-        )
+    require_extra("ui", "the web UI")
     deployments.storage()
     folder = dagster_home.prepare()
     # The home first: of two on one home and port, the second learns the process of the first.

@@ -10,6 +10,7 @@ from typing import Literal
 
 import dagster as dg
 
+from charging_assets.extras import MissingExtra, require_extra
 from charging_assets.partitions import FIRST_HOUR
 from charging_assets.publication.assets import published_tables
 from charging_assets.storage.lake import Lake
@@ -44,6 +45,10 @@ def utilisation_report(
     The partition is a local day; the configuration's `length: month` makes it the day's month.
     Hours that are loaded later are in it only when it is made again.
     """
+    try:
+        require_extra("dashboard", "the report")
+    except MissingExtra as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
     from charging_assets.dashboard.reader import reader_of
     from charging_assets.dashboard.report import report
     from charging_assets.deployments import Storage
