@@ -85,7 +85,18 @@ def explain(error: BaseException, folder: Path) -> str | None:
                 return f"no room on the disk of Dagster's home {folder}; make room and try again"
             reason, remedy = _diagnosis(str(cause), folder)
             return f"Dagster's home {folder} cannot be used: {reason}; {remedy}"
+        if _is_of_postgres(cause):
+            reason = str(cause).strip().partition("\n")[0]
+            return (
+                f"Dagster's PostgreSQL cannot be used: {reason}; check that it runs and that "
+                "DAGSTER_POSTGRES_HOST and the other DAGSTER_POSTGRES_ variables are right"
+            )
     return None
+
+
+def _is_of_postgres(error: BaseException) -> bool:
+    """Whether PostgreSQL could not be reached or refused the login; the driver is an extra."""
+    return f"{type(error).__module__}.{type(error).__name__}" == "psycopg2.OperationalError"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+import psycopg2
 import pytest
 from dagster import DagsterInstance
 from hypothesis import given
@@ -149,3 +150,17 @@ def test_require_room__full_disk_is_an_error(
     monkeypatch.setattr(dagster_errors, "_LEAST_FREE_BYTES", 1 << 62)
     with pytest.raises(DagsterHomeError, match="no room on the disk of Dagster's home"):
         dagster_errors.require_room(tmp_path / "not" / "there")
+
+
+def test_explain__unreachable_postgres_is_one_line(tmp_path: Path) -> None:
+    try:
+        psycopg2.connect(host="127.0.0.1", port=1, dbname="x", user="x")
+    except psycopg2.OperationalError as error:
+        wrapped = RuntimeError("too many retries for DB connection")
+        wrapped.__cause__ = error
+    line = explain(wrapped, tmp_path)
+    assert line is not None
+    assert "Dagster's PostgreSQL cannot be used: " in line
+    assert "Connection refused" in line
+    assert "DAGSTER_POSTGRES_HOST" in line
+    assert "\n" not in line
