@@ -275,6 +275,7 @@ def _places(name: str, places: object, added: object) -> tuple[Any, ...]:
 
 
 def _cadence(name: str, seconds: object) -> timedelta:
-    if not _is_count(seconds, 3600):
-        raise _refusal(name, "cadence_s", seconds, _RULES["cadence"][1])
+    is_valid, remedy = _RULES["cadence"]
+    if not _is_count(seconds, 3600) or not is_valid(timedelta(seconds=seconds)):  # type: ignore[arg-type]
+        raise _refusal(name, "cadence_s", seconds, remedy)
     return timedelta(seconds=seconds)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ def test_doctor__names_a_feed_file_that_is_wrong(
     monkeypatch.setenv("CHARGING_FEEDS", str(wrong))
     assert empty.run("doctor") == 1
     assert str(wrong) in empty.out
-    assert "cadence cannot be" in empty.out.replace("\n", " ")
+    assert "cadence_s cannot be" in empty.out.replace("\n", " ")
 
 
 def test_doctor__names_who_holds_the_warehouse(loaded: Shell) -> None:
