@@ -14,6 +14,7 @@ from charging_assets_tests import clocks
 
 pytest_plugins = [
     "charging_assets_tests.faults.report",
+    "charging_assets_tests.loaded_home",
     "charging_assets_tests.testbed.fixtures",
 ]
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,29 +27,6 @@ def _pages_with(kind: str) -> list[Path]:
 
 def _name(page: Path) -> str:
     return str(page.relative_to(ROOT))
-
-
-@pytest.fixture(scope="session")
-def loaded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with two simulated hours, loaded; made once for all processes of a test run."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent
-    target = folder / "snippets"
-    target.mkdir(exist_ok=True)
-    with (target / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (target / "done").exists():
-            for arguments in (["simulate", "--hours", "2", "--scale", "0.03"], ["load"]):
-                subprocess.run(
-                    [Path(sys.executable).parent / "charging-assets", *arguments],
-                    env=snippets.environment(target),
-                    check=True,
-                    capture_output=True,
-                    timeout=300,
-                )
-            (target / "done").touch()
-    return target / ".charging"
 
 
 @pytest.fixture
