@@ -28,7 +28,9 @@ _PLACES_SHOWN = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="files, zips or folders"
+    )
     parser.add_argument("--feed", default="chargecloud", help="feed the files belong to")
     parser.add_argument(
         "--place-from",

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=int,
         default=os.cpu_count() or 1,
-        help="processes that flatten, default one a processor (%(default)s); 0: none but this one",
+        help="worker processes that flatten (default: one per CPU; 0: in this process)",
     )
     add_json(parser)
 

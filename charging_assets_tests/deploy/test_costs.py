@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from copy import deepcopy
 
 import pytest
@@ -78,3 +79,18 @@ def test_every_assumption_is_used(given):
             changed[section][name] = given[section][name] * 3 + 200
             after = {scale: estimate.monthly(changed, scale) for scale in estimate.SCALES}
             assert after != before, f"{name} changes nothing: leave it out"
+
+
+def test_sizes__of_the_smallest_machine_are_those_of_the_estimate(given):
+    page = (estimate.PAGE.parent / "smallest-machine.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| ([^|]+?) \| ([\d.]+) \|$", page, flags=re.MULTILINE))
+    measured = given["measured"]
+    hourly = {
+        "flat tables": measured["flat_bytes_an_hour"],
+        "published tables": measured["published_bytes_an_hour"],
+        "warehouse": measured["warehouse_bytes_an_hour"],
+        "the same": measured["raw_bytes_a_poll_compacted"] * measured["polls_an_hour"],
+    }
+    for name, size in hourly.items():
+        (shown,) = (value for row, value in rows.items() if row.startswith(name))
+        assert float(shown) == round(24 * size / 1000**2, 1), name
