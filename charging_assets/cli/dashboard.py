@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from charging_assets.cli.arguments import port
+from charging_assets.cli.errors import UsageError
 from charging_assets.cli.ports import listen
 from charging_assets.extras import require_extra
 
