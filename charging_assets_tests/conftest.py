@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from charging_assets.preprocessing import stations
+from charging_assets.preprocessing.flatten import _reader
+from charging_assets.preprocessing.identity import entity_key
 from charging_assets_tests import clocks
 
 pytest_plugins = [
@@ -57,3 +61,16 @@ def samples() -> Path:
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock shows `clocks.STOPPED_AT` for as long as the test runs."""
     clocks.stop(monkeypatch)
+
+
+@pytest.fixture
+def equal_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ids have equal keys where they are equal up to a tilde: `s1~a` and `s1~b`."""
+
+    def equal(network: str, entity: str, *ids: str) -> int:
+        return entity_key(network, entity, *(each.split("~")[0] for each in ids))
+
+    monkeypatch.setattr(stations, "entity_key", equal)
+    _reader.cache_clear()
+    yield
+    _reader.cache_clear()

@@ -38,6 +38,9 @@ _BY_TYPE = (dimensions.ENTITY_SIGHTING.name, dimensions.ENTITY_POLL.name)
 # In the reason of an hour whose tables do not hold what the ledger counts.
 MISCOUNTED = "the ledger counts"
 
+# The reason of a loaded hour that staging an older one made stale (`modelling.staging`).
+CONTESTED = "a key of the hour stands for an id of another hour"
+
 _ANY_HOUR = Hour(FIRST_HOUR)
 _LAST_HOUR = Hour.parse("9999-12-31T23")
 
@@ -181,8 +184,11 @@ def _reasons(
     staged = ledger.get((STAGED, hour))
     for asset, version in versions.items():
         row = ledger.get((asset, hour))
-        if row is None:
-            yield asset, "not yet staged" if asset == STAGED else f"{asset} not yet loaded"
+        if row is None and asset == STAGED:
+            is_derived = any((other, hour) in ledger for other in versions)
+            yield asset, CONTESTED if is_derived else "not yet staged"
+        elif row is None:
+            yield asset, f"{asset} not yet loaded"
         elif row.archive_digest != archive_digest:
             yield (
                 asset,

@@ -76,6 +76,14 @@ RULES = (
         reads_staging=True,
     ),
     Rule(
+        "staged_tables", "no_two_ids_share_a_key",
+        "The key of each published id stands for no other id.",
+        "of ids with the same 64-bit key the one that was published first is loaded, the others "
+        "and what belongs to them are in `ops.flat_rejects`; this does not happen by chance: tell "
+        "the operator, and look at what else it publishes",
+        warehouse("staged_tables__no_two_ids_share_a_key"),
+    ),
+    Rule(
         "staged_tables", "no_new_reject_code",
         "Nothing is set aside for a reason that four weeks before did not have.",
         _QUARANTINE, warehouse("staged_tables__no_new_reject_code"),

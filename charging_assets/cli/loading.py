@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 NAME = "load"
 HELP = "Load the hours that the archive has and the warehouse lacks, or those of a range."
 _REQUESTED = "requested"
+# A station, then an EVSE, then a connector may turn out to have another's key.
+_MAX_PASSES = 4
 
 
 @dataclass
@@ -81,23 +83,41 @@ def load(
     from charging_assets.definitions import build
 
     began = time.monotonic()
-    reasons = {found.hour: found.reason for found in chosen}
-    with (
-        show.progress("loading", len(chosen), quiet=quiet) as step,
-        DagsterInstance.get() as instance,
-    ):
-        told = _Told(storage.warehouse, reasons, report, step)
-        log_level = "DEBUG" if verbose else "CRITICAL"
-        load_hours(
-            build(storage),
-            instance,
-            reasons,
-            told.loaded,
-            working=told.working,
-            log_level=log_level,
-        )
+    log_level = "DEBUG" if verbose else "CRITICAL"
+    with DagsterInstance.get() as instance:
+        definitions = build(storage)
+        for _ in range(_MAX_PASSES):
+            reasons = {found.hour: found.reason for found in chosen}
+            with show.progress("loading", len(chosen), quiet=quiet) as step:
+                told = _Told(storage.warehouse, reasons, report, step)
+                load_hours(
+                    definitions,
+                    instance,
+                    reasons,
+                    told.loaded,
+                    working=told.working,
+                    log_level=log_level,
+                )
+            chosen = _made_stale(storage, report)
+            if not chosen:
+                break
     report.seconds = time.monotonic() - began
     return report
+
+
+def _made_stale(storage: Storage, report: LoadReport) -> list[Pending]:
+    """Hours that this load made stale: an older one showed which id a key of theirs stands for."""
+    from charging_assets.automation.pending import CONTESTED, pending_hours
+
+    if not report.loaded:
+        return []
+    if not storage.warehouse.query("SELECT slot_at FROM ops.key_conflict LIMIT 1").num_rows:
+        return []
+    return [
+        found
+        for found in pending_hours(storage.lake, storage.warehouse)
+        if found.reason == CONTESTED and found.hour not in report.failed
+    ]
 
 
 @dataclass

@@ -142,11 +142,6 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
             # The attributes' SELECT reads the rows that its replacement deletes first.
             temp("new_attributes", entity.attributes.name),
             Replace(entity.attributes, touched_scope, "SELECT * FROM new_attributes"),
-            Guard(
-                name=f"{entity.dimension.name}__no_two_ids_share_a_key",
-                select=_shared_keys(entity),
-                remedy="Two published ids have the same 64-bit hash; please report both.",
-            ),
             Replace(entity.dimension, touched_scope, sql(f"dimensions/{entity.dimension.name}")),
             *(
                 Replace(bridge, _bridge_scope(bridge), sql(f"dimensions/{bridge.name}"))
@@ -163,16 +158,6 @@ def _bridge_scope(bridge: Table) -> Scope:
         return own
     former = key_scope("former_evse_key", "touched_entity")
     return Scope(f"({own.predicate} OR {former.predicate})")
-
-
-def _shared_keys(entity: Entity) -> str:
-    key, published = entity.key_column, entity.attributes.names[3]
-    return (
-        f"SELECT {key}, MIN({published}) AS one_id, MAX({published}) AS other_id "
-        f"FROM {entity.attributes.full_name} "
-        f"WHERE {key} IN (SELECT entity_key FROM touched_entity) "
-        f"GROUP BY {key} HAVING MIN({published}) <> MAX({published})"
-    )
 
 
 def fact_version(table: Table) -> str:

@@ -7,20 +7,43 @@ what is derived from staging.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, timedelta
+from functools import cache, partial
+from typing import Any
 
 import pyarrow as pa
 
+from charging_assets.acquisition.archive import digest, feeds_archived, hour_keys, read_places
+from charging_assets.acquisition.identities import configured_identities
+from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, Span, naive
+from charging_assets.preprocessing.flatten import FlatHour, flatten
+from charging_assets.preprocessing.identity import Identity
 from charging_assets.schemas.flat import FLAT_REJECTS, FLAT_TABLES
+from charging_assets.schemas.ops import KEY_CONFLICT
 from charging_assets.storage import ledger
 from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, open_flat
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.plan import Guard, Input, LoadRows, Plan, Step, hour_scope, window
-from charging_assets.storage.sql_files import sql
+from charging_assets.storage.lake import Lake, LakeError
+from charging_assets.storage.plan import (
+    Bind,
+    Execute,
+    Guard,
+    Input,
+    LoadError,
+    LoadRows,
+    Plan,
+    Replan,
+    Step,
+    Temp,
+    When,
+    hour_scope,
+    window,
+)
+from charging_assets.storage.sql_files import sql, sql_names
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 
 ASSET = "staged_tables"
@@ -30,27 +53,38 @@ KEPT = timedelta(days=14)
 
 def staging_version(flat_version: str) -> str:
     """The code version of staging flat files of a code version."""
-    return f"{code_version(['checks/staged_balance'], FLAT_TABLES)}-{flat_version}"
+    statements = ["checks/staged_balance", *sql_names("staging")]
+    return f"{code_version(statements, (*FLAT_TABLES, KEY_CONFLICT))}-{flat_version}"
 
 
-def staging_plan(hour: Hour, files: Sequence[FlatFile]) -> Plan:
-    """Replace the hour in every staging table; records in must be loaded or rejected."""
+def staging_plan(
+    hour: Hour, files: Sequence[FlatFile], rejected: Set[Identity] = frozenset()
+) -> Plan:
+    """Replace the hour in every staging table; records in must be loaded or rejected.
+
+    Ids whose keys stand for ids of other hours are found in the warehouse. The plan is then made
+    again with these ids `rejected`.
+    """
     archive_digest, flat_version = _made_from(hour, files)
-    loads: list[Step] = [
-        LoadRows(file.table, hour_scope(file.table, hour), file.read) for file in files
-    ]
     return Plan(
         asset=ASSET,
         hour=hour,
         code_version=staging_version(flat_version),
-        steps=(*loads, _balance(hour)),
-        input_digest=_digest(files),
+        steps=(
+            *_loads(hour, {hour: files}, {hour: rejected}),
+            *_conflicts(hour, lambda lost: staging_plan(hour, files, rejected | lost[hour])),
+            _balance(hour),
+        ),
+        input_digest=_digest(files, rejected),
         archive_digest=archive_digest,
         skip_if_same=True,
     )
 
 
-def staging_span_plan(files: Mapping[Hour, Sequence[FlatFile]]) -> Plan:
+def staging_span_plan(
+    files: Mapping[Hour, Sequence[FlatFile]],
+    rejected: Mapping[Hour, Set[Identity]] | None = None,
+) -> Plan:
     """The same for several hours in one transaction, whether or not they are staged already.
 
     Their flat files are of one code version; their rows are in memory together.
@@ -63,25 +97,112 @@ def staging_span_plan(files: Mapping[Hour, Sequence[FlatFile]]) -> Plan:
             f"the flat tables of {span} were made by different code ({sorted(versions)}); "
             "materialize those of the older hours again"
         )
-    by_table = list(zip(*(files[hour] for hour in span.hours), strict=True))
-    loads: list[Step] = [
-        LoadRows(of_table[0].table, hour_scope(of_table[0].table, span), _reader(of_table))
-        for of_table in by_table
-    ]
+    of_hours = {hour: (rejected or {}).get(hour, frozenset[Identity]()) for hour in span.hours}
     return Plan(
         asset=ASSET,
         hour=span,
         code_version=staging_version(versions.pop()),
-        steps=(*loads, _balance(span)),
+        steps=(
+            *_loads(span, files, of_hours),
+            *_conflicts(
+                span,
+                lambda lost: staging_span_plan(
+                    files, {hour: of_hours[hour] | lost[hour] for hour in span.hours}
+                ),
+            ),
+            _balance(span),
+        ),
         inputs={
-            hour: Input(_digest(files[hour]), archive_digest)
+            hour: Input(_digest(files[hour], of_hours[hour]), archive_digest)
             for hour, (archive_digest, _) in made_from.items()
         },
     )
 
 
-def _reader(files: Sequence[FlatFile]) -> Callable[[], pa.Table]:
-    return lambda: pa.concat_tables([file.read() for file in files])
+def _loads(
+    hour: Hour | Span,
+    files: Mapping[Hour, Sequence[FlatFile]],
+    rejected: Mapping[Hour, Set[Identity]],
+) -> list[Step]:
+    """The rows of the flat files; of hours with rejected ids, those of flattening without them."""
+    flattened = cache(lambda hour: _flattened(files[hour], rejected[hour]))
+
+    def read(number: int) -> pa.Table:
+        return pa.concat_tables(
+            [
+                flattened(each)[files[each][number].table.name]
+                if rejected[each]
+                else files[each][number].read()
+                for each in hour.hours
+            ]
+        )
+
+    return [
+        LoadRows(file.table, hour_scope(file.table, hour), partial(read, number))
+        for number, file in enumerate(files[hour.hours[0]])
+    ]
+
+
+def _flattened(files: Sequence[FlatFile], rejected: Set[Identity]) -> FlatHour:
+    """An hour's flat tables without rejected ids, from the archive that its files were made of."""
+    lake, hour = files[0].lake, files[0].hour
+    identities = configured_identities()
+    try:
+        keys = hour_keys(lake, feeds_archived(lake), hour)
+        if digest(keys, identities) != files[0].archive_digest:
+            raise LoadError(
+                f"the archive of {hour} changed after its flat tables were made; materialize the "
+                f"flat tables of {hour} again"
+            )
+        return flatten(read_places(lake, keys), identities, rejected)
+    except (CorruptArchive, LakeError) as error:
+        raise LoadError(f"{hour} has ids that share a key and cannot be read: {error}") from error
+
+
+def _conflicts(
+    hour: Hour | Span, plan_of: Callable[[Mapping[Hour, Set[Identity]]], Plan]
+) -> list[Step]:
+    """Make sure that each key stands for one id: the one that was published first of all hours.
+
+    Where the hour has records of another, it is loaded by `plan_of` those ids, by hour, instead.
+    Other hours that were staged before this was known lose their row in the ledger: they are stale.
+    """
+    params, table = window(hour), KEY_CONFLICT.full_name
+    names = ", ".join(KEY_CONFLICT.names)
+
+    def replan(found: Sequence[tuple[Any, ...]]) -> Plan:
+        lost = defaultdict[Hour, set[Identity]](set)
+        for hour_at, *identity in found:
+            lost[Hour.of(hour_at.replace(tzinfo=UTC))].add(Identity(*identity))
+        return plan_of(lost)
+
+    steps: tuple[Step, ...] = (
+        Execute(f"DELETE FROM {table} WHERE slot_at >= :window_start AND slot_at < :window_end",
+                params),
+        Execute(
+            f"INSERT INTO {table} ({names}) "
+            f"SELECT {names} FROM ({sql('staging/key_conflict')}) AS new_rows",
+            params,
+        ),
+        Temp("key_claim", sql("staging/key_claim")),
+        Replan(sql("staging/lost_claim"), replan, params),
+        Temp("conflicting_hour", sql("staging/conflicting_hour"), params),
+        Execute(
+            "DELETE FROM ops.ledger WHERE asset = :asset "
+            "AND slot_at IN (SELECT slot_at FROM conflicting_hour)",
+            {"asset": ASSET},
+        ),
+        # A key that only one id has by now.
+        Execute(
+            f"DELETE FROM {table} WHERE entity_key IN (SELECT entity_key FROM contested_key) "
+            "AND entity_key NOT IN (SELECT entity_key FROM key_claim WHERE claim_rank > 1)"
+        ),
+    )  # fmt: skip
+    return [
+        Bind(("underived_from", "underived_to"), sql("staging/underived_hours")),
+        Temp("contested_key", sql("staging/contested_key"), params),
+        When("SELECT entity_key FROM contested_key", steps),
+    ]
 
 
 def _balance(hour: Hour | Span) -> Guard:
@@ -164,6 +285,7 @@ def prune_rejects_before(warehouse: Warehouse, first: Hour) -> None:
         warehouse.execute((gone, {"first_at": naive(first.start)}))
 
 
-def _digest(files: Sequence[FlatFile]) -> str:
+def _digest(files: Sequence[FlatFile], rejected: Set[Identity]) -> str:
     digests = sorted(f"{file.table.name}:{file.digest}" for file in files)
+    digests += [f"rejected:{':'.join(map(str, identity))}" for identity in sorted(rejected)]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()[:16]

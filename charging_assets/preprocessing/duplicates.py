@@ -40,7 +40,7 @@ def duplicates(
     `stations` are the records as read alone, `fragments` their bytes, `evses` and `connectors` the
     fields that hold their parts. The pointer of a station record is "". EVSEs of a station record
     that does not count are kept under its key, unless its id is another one (two ids whose hashes
-    are equal): then the pointer of its list of EVSEs is among them.
+    are equal): then the pointer of its list of EVSEs is among them. Of such ids the smaller counts.
     """
     losers: list[set[str]] = [set() for _ in stations]
     records = _Records(fragments)
@@ -81,7 +81,8 @@ def _stations(
     for number, station in enumerate(stations):
         if station.station is not None and station.station.key in repeated:
             lives = max([liveness(status.status) for status in station.statuses], default=-1)
-            identity, *attributes = _comparable(station.station)
+            attributes = _comparable(station.station)
+            identity = _identity(station.station)
             order = (identity, -lives, attributes, records.canonical(number, ""))
             yield station.station.key, (*order, number, "")
 
@@ -94,15 +95,15 @@ def _evses(
         for place, evse in enumerate(station.evses):
             if evse.key in repeated:
                 status, pointer = station.statuses[place], station.evse_pointers[place]
-                identity, *attributes = _comparable(evse)
+                attributes = _comparable(evse)
                 below = [
-                    _comparable(connector)
+                    [connector.published_id, *_comparable(connector)]
                     for connector, (where, _) in zip(
                         station.connectors, station.connector_sources, strict=True
                     )
                     if where.startswith(f"{pointer}/")
                 ]
-                order = (identity, -liveness(status.status), attributes, sorted(below))
+                order = (_identity(evse), -liveness(status.status), attributes, sorted(below))
                 yield evse.key, (*order, records.canonical(number, pointer), number, pointer)
 
 
@@ -119,8 +120,8 @@ def _connectors(
         ):
             evse = pointer.rpartition(level)[0]
             if connector.key in repeated and evse not in losers[number]:
-                identity, *attributes = _comparable(connector)
-                order = (identity, -liveness(status), attributes)
+                attributes = _comparable(connector)
+                order = (_identity(connector), -liveness(status), attributes)
                 yield connector.key, (*order, records.canonical(number, pointer), number, pointer)
 
 
@@ -131,13 +132,18 @@ def _repeated(keys: Iterable[int]) -> set[int]:
     return repeated
 
 
+def _identity(state: State) -> tuple[str, int]:
+    """What differs between ids that have one key."""
+    return state.published_id, state.identity_hash
+
+
 def _comparable(state: State) -> list[str]:
-    """The published id and the attributes, fields that this version does not know last.
+    """The attributes, fields that this version does not know last.
 
     Keys, which are the only integers, are left out: ids stand next to them.
     """
     return [
-        "" if value is None else str(value) for value in state.row[2:] if type(value) is not int
+        "" if value is None else str(value) for value in state.row[4:] if type(value) is not int
     ]
 
 

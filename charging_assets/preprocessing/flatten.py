@@ -10,8 +10,9 @@ not read again: nearly all of them are, so that an hour costs little more than o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, groupby
@@ -29,9 +30,10 @@ from charging_assets.preprocessing import collector
 from charging_assets.preprocessing.answers import Opened, published_time, that_counts
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
+from charging_assets.preprocessing.conflicts import conflicts
 from charging_assets.preprocessing.duplicates import NONE, Losers, duplicates
 from charging_assets.preprocessing.flat_station import FlatStation, repeats_a_key
-from charging_assets.preprocessing.identity import names_hash
+from charging_assets.preprocessing.identity import Identity, names_hash
 from charging_assets.preprocessing.rejects import Rejection, cut
 from charging_assets.preprocessing.states import merged
 from charging_assets.preprocessing.stations import StationReader
@@ -54,23 +56,38 @@ class FlatHour:
         return self.tables[name]
 
 
-def flatten(places: Places, identities: Mapping[str, FeedIdentity] = NO_IDENTITIES) -> FlatHour:
+def flatten(
+    places: Places,
+    identities: Mapping[str, FeedIdentity] = NO_IDENTITIES,
+    rejected: Set[Identity] = frozenset(),
+) -> FlatHour:
     """The flat tables of an hour's answers: a pure function, the same bytes for the same input.
 
-    `identities` are those of feeds whose entity keys are not made in the default way.
+    `identities` are those of feeds whose entity keys are not made in the default way. Records of
+    the ids in `rejected` are rejected as duplicates: their keys stand for other ids.
     """
     rows = {table.name: Rows(table) for table in flat.FLAT_TABLES}
     with collector.paused():
         for feed, place, answers in places:
             name = answers[0].poll.kind
-            reader = _reader(identity_of(feed, identities), name)
-            _PlaceHour(reader, place, kind(name), rows).read(_with_names_that_fit(answers))
+            identity, fitting = identity_of(feed, identities), _with_names_that_fit(answers)
+            of_place, found = frozenset(rejected), None
+            while found is None or found:
+                place_hour = _PlaceHour(_reader(identity, name, of_place), place, kind(name), rows)
+                place_hour.read(fitting)
+                found = place_hour.conflicts()
+                of_place |= found
+            place_hour.write(fitting[0])
         return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
 
 
 @dataclass
 class _PlaceHour:
-    """One place's hour. `records` holds each distinct record with the slots that it came in."""
+    """One place's hour: read as a whole before any row of it is written.
+
+    `records` holds each distinct record with the slots that it came in, `polls` each poll with its
+    records.
+    """
 
     reader: StationReader
     place: str
@@ -78,23 +95,39 @@ class _PlaceHour:
     rows: dict[str, Rows]
     records: dict[tuple[bytes, Losers], _Record] = field(default_factory=dict)
     before: tuple[Sequence[bytes], list[_Record]] = field(default=((), []))
+    polls: list[tuple[Opened, list[FlatStation]]] = field(default_factory=list)
     ordinal: int = 0
     last_good: datetime | None = None
 
     def read(self, answers: list[Answer]) -> None:
         for _slot, group in groupby(answers, key=lambda answer: answer.poll.slot_at):
             self._read_slot(that_counts(list(group), self.kind))
-        self._write_states(answers[0])
+
+    def conflicts(self) -> Set[Identity]:
+        """The ids to reject since their keys stand for others of this place's hour."""
+        return conflicts(self.records.values())
+
+    def write(self, answer: Answer) -> None:
+        """Add the rows of what was read; `answer` is any of the place's."""
+        for opened, stations in self.polls:
+            self._write_slot(opened, stations)
+        self._write_states(answer)
 
     def _read_slot(self, opened: Opened) -> None:
+        envelope, stations = opened.envelope, list[FlatStation]()
+        if envelope is not None:
+            stations = self._stations(envelope, naive(opened.answer.poll.slot_at))
+            # The records' bytes are as large as the answer: one poll's at a time are enough.
+            opened = replaced(opened, envelope=replaced(envelope, stations=()))
+        self.polls.append((opened, stations))
+
+    def _write_slot(self, opened: Opened, stations: list[FlatStation]) -> None:
         answer, envelope = opened.answer, opened.envelope
         rejections = [opened.failure] if opened.failure else []
         observed_at = None
-        stations: list[FlatStation] = []
         if envelope is not None:
             observed_at, bad = published_time(envelope.observed_at, answer.poll)
             rejections += [bad] if bad else []
-            stations = self._stations(envelope, naive(answer.poll.slot_at))
             self._count_poll(answer.poll)
             self._write_statuses(answer, observed_at, stations)
         for index, station in enumerate(stations):
@@ -185,7 +218,9 @@ class _PlaceHour:
     def _write_rejects(self, answer: Answer, rejections: list[Rejection]) -> None:
         if not rejections:
             return
-        severity, entity, entity_id, pointer, code, fragment = zip(*rejections, strict=True)
+        severity, entity, entity_id, pointer, code, fragment, key, second_hash = zip(
+            *rejections, strict=True
+        )
         self.rows["flat_rejects"].extend(
             len(rejections),
             slot_at=naive(answer.poll.slot_at),
@@ -199,6 +234,8 @@ class _PlaceHour:
             pointer=pointer,
             code=code,
             fragment=fragment,
+            entity_key=key,
+            identity_hash=second_hash,
         )
 
     def _write_poll(
@@ -298,6 +335,8 @@ def _fingerprint(shapes: frozenset[frozenset[str]]) -> int:
 
 
 @lru_cache(maxsize=16)
-def _reader(identity: FeedIdentity, kind_name: str) -> StationReader:
+def _reader(
+    identity: FeedIdentity, kind_name: str, rejected: frozenset[Identity] = frozenset()
+) -> StationReader:
     """Kept from hour to hour: what it remembers of one hour is nearly all of the next."""
-    return StationReader(identity, kind(kind_name))
+    return StationReader(identity, kind(kind_name), rejected)

@@ -16,7 +16,10 @@ ID_BYTES = 128
 
 
 class Rejection(NamedTuple):
-    """A bad body, record or field; `pointer` is relative to what it was found in."""
+    """A bad body, record or field; `pointer` is relative to what it was found in.
+
+    `entity_key` and `identity_hash` are those of a record that is rejected for its key.
+    """
 
     severity: str
     entity: str
@@ -24,6 +27,8 @@ class Rejection(NamedTuple):
     pointer: str
     code: str
     fragment: str | None
+    entity_key: int | None = None
+    identity_hash: int | None = None
 
     def under(self, pointer: str) -> Rejection:
         """The same rejection, seen from further out."""

@@ -13,11 +13,20 @@ from typing import Any, NamedTuple
 
 
 class State(NamedTuple):
-    """An entity in one attribute state; `row` is key, hash, published id, attributes."""
+    """An entity in one attribute state; `row` is key, hash, published id, second hash of its ids
+    (`identity.identity_hash`), attributes."""
 
     key: int
     hash: int
     row: tuple[Any, ...]
+
+    @property
+    def published_id(self) -> str:
+        return str(self.row[2])
+
+    @property
+    def identity_hash(self) -> int:
+        return int(self.row[3])
 
 
 def merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[Any]:
@@ -32,6 +41,7 @@ def merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[Any
                     by_identity[id(state)] = (state, [slots])
                 else:
                     known[1].append(slots)
+    # Keys of an hour's place are of one id each (`conflicts`), so key and hash are enough.
     found: dict[tuple[int, int], tuple[State, list[list[datetime]]]] = {}
     for state, seen in by_identity.values():
         found.setdefault((state.key, state.hash), (state, []))[1].extend(seen)

@@ -6,7 +6,7 @@ belong here: which of two records of one key counts (`duplicates`), polls, hours
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,7 +17,13 @@ from charging_assets.preprocessing.contents import KEEP, Content, ContentReader
 from charging_assets.preprocessing.duplicates import NONE as NO_LOSERS
 from charging_assets.preprocessing.duplicates import Losers
 from charging_assets.preprocessing.flat_station import FlatStation, Status
-from charging_assets.preprocessing.identity import attribute_hash, entity_key, scopes
+from charging_assets.preprocessing.identity import (
+    Identity,
+    attribute_hash,
+    entity_key,
+    identity_hash,
+    scopes,
+)
 from charging_assets.preprocessing.rejects import rejection
 from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
@@ -32,10 +38,15 @@ class _Above(NamedTuple):
 
 
 class StationReader:
-    """Reads station records of one feed."""
+    """Reads station records of one feed.
 
-    def __init__(self, identity: FeedIdentity, kind: Kind) -> None:
-        self._network = identity.network
+    Records of the ids in `rejected` are rejected: their keys stand for other ids.
+    """
+
+    def __init__(
+        self, identity: FeedIdentity, kind: Kind, rejected: Set[Identity] = frozenset()
+    ) -> None:
+        self._network, self._rejected = identity.network, rejected
         self._station_within, self._evse_within = scopes(kind, identity.ids_within)
         self._kind = kind
         self.evses = kind.STATION.children or "evses"
@@ -79,18 +90,22 @@ class StationReader:
         children, where = record.get(self.evses), f"/{self.evses}"
         values, content = self._values(self._station, "station", "", record, out)
         station_id, attributes = values[0], (*values[1:], content.extra)
-        if station_id is None or "" in losers:
-            code = "missing_key" if station_id is None else "duplicate_key"
-            _reject(out, "station", station_id, "", code, _without(record, self.evses))
-            if station_id is None or where in losers:
+        if station_id is None:
+            _reject(out, "station", None, "", "missing_key", _without(record, self.evses))
+            self._reject_children(children, out, where)
+            return
+        ids = (place, station_id) if self._station_within == "place" else (station_id,)
+        identity = self._identity("station", ids)
+        is_other_id = where in losers or identity in self._rejected
+        if is_other_id or "" in losers:
+            _reject_duplicate(out, identity, station_id, "", _without(record, self.evses))
+            if is_other_id:
                 self._reject_children(children, out, where)
                 return
-        ids = (place, station_id) if self._station_within == "place" else (station_id,)
-        key = entity_key(self._network, "station", *ids)
-        if "" not in losers:
-            known = (key, station_id, content.published)
+        else:
+            known = (*identity, station_id, content.published)
             out.station = self._state(known, station_id, _STATION_NAMES, attributes)
-        above = _Above(key, station_id, self._evse_prefix(place, ids))
+        above = _Above(identity.key, station_id, self._evse_prefix(place, ids))
         for index, evse in _listed(children, out, "station", station_id, where):
             self._read_evse(evse, f"{where}/{index}", above, out, losers)
 
@@ -110,21 +125,24 @@ class StationReader:
         values, content = self._values(self._evse, "evse", pointer, record, out)
         uid, status, parking_status, *attributes = values
         place = f"{pointer}/{self.connectors}"
-        if uid is None or pointer in losers:
-            code = "missing_key" if uid is None else "duplicate_key"
-            _reject(out, "evse", uid, pointer, code, _without(record, self.connectors))
+        if uid is None:
+            _reject(out, "evse", None, pointer, "missing_key", _without(record, self.connectors))
             self._reject_connectors(children, out, place)
             return
         ids = (*station.ids, uid)
-        key = entity_key(self._network, "evse", *ids)
+        identity = self._identity("evse", ids)
+        if pointer in losers or identity in self._rejected:
+            _reject_duplicate(out, identity, uid, pointer, _without(record, self.connectors))
+            self._reject_connectors(children, out, place)
+            return
         where = f"{pointer}/{self._kind.EVSE.paths['status']}"
         if status is None and not _is_rejected(out, where):
             out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
-        known = (key, uid, station.key, station.id, attributes[0], content.published)
+        known = (*identity, uid, station.key, station.id, attributes[0], content.published)
         attributes = [station.key, station.id, *attributes, content.extra]
         out.evses.append(self._state(known, uid, _EVSE_NAMES, attributes))
         out.evse_pointers.append(pointer)
-        above = _Above(key, uid, ids)
+        above = _Above(identity.key, uid, ids)
         overrides: dict[str, str | None] = {}
         for index, connector in _listed(children, out, "evse", uid, place):
             found = self._read_connector(connector, f"{place}/{index}", above, out, losers)
@@ -135,7 +153,7 @@ class StationReader:
         except BadValue as bad:
             told = None
             out.rejections.append(rejection("field", "evse", uid, place, bad.code, None))
-        out.statuses.append(Status(key, uid, status, parking_status, told))
+        out.statuses.append(Status(identity.key, uid, status, parking_status, told))
 
     def _read_connector(
         self, record: Any, pointer: str, evse: _Above, out: FlatStation, losers: Losers
@@ -147,12 +165,14 @@ class StationReader:
             return None
         values, content = self._values(self._connector, "connector", pointer, record, out)
         connector_id, status, *attributes = values
-        if connector_id is None or pointer in losers:
-            code = "missing_key" if connector_id is None else "duplicate_key"
-            _reject(out, "connector", connector_id, pointer, code, record)
+        if connector_id is None:
+            _reject(out, "connector", None, pointer, "missing_key", record)
             return None
-        key = entity_key(self._network, "connector", *evse.ids, connector_id)
-        known = (key, connector_id, evse.key, evse.id, content.published)
+        identity = self._identity("connector", (*evse.ids, connector_id))
+        if pointer in losers or identity in self._rejected:
+            _reject_duplicate(out, identity, connector_id, pointer, record)
+            return None
+        known = (*identity, connector_id, evse.key, evse.id, content.published)
         attributes = [evse.key, evse.id, *attributes, content.extra]
         out.connectors.append(self._state(known, connector_id, _CONNECTOR_NAMES, attributes))
         out.connector_sources.append((pointer, status))
@@ -161,6 +181,13 @@ class StationReader:
             return None
         return connector_id, status
 
+    def _identity(self, entity: str, ids: tuple[str, ...]) -> Identity:
+        return Identity(
+            entity,
+            entity_key(self._network, entity, *ids),
+            identity_hash(self._network, entity, *ids),
+        )
+
     def _state(
         self,
         known: tuple[Any, ...],
@@ -168,11 +195,12 @@ class StationReader:
         names: tuple[str, ...],
         attributes: Sequence[Any],
     ) -> State:
-        """The state of the entity with the key `known[0]`; `known` says all that it is made of."""
+        """The state of an entity; `known` is its identity and all else that it is made of."""
         found = self._states.get(known)
         if found is None or known[-1] is None:
+            _, key, second_hash, *_ = known
             hashed = attribute_hash(dict(zip(names, attributes, strict=True)))
-            found = State(known[0], hashed, (known[0], hashed, published, *attributes))
+            found = State(key, hashed, (key, hashed, published, second_hash, *attributes))
             if len(self._states) >= KEEP:
                 self._states.clear()
             self._states[known] = found
@@ -244,6 +272,14 @@ def _reject(
     out: FlatStation, entity: str, entity_id: str | None, pointer: str, code: str, value: Any
 ) -> None:
     out.rejections.append(rejection("record", entity, entity_id, pointer, code, value))
+
+
+def _reject_duplicate(
+    out: FlatStation, identity: Identity, entity_id: str, pointer: str, value: Any
+) -> None:
+    entity, key, second_hash = identity
+    found = rejection("record", entity, entity_id, pointer, "duplicate_key", value)
+    out.rejections.append(found._replace(entity_key=key, identity_hash=second_hash))
 
 
 def _without(record: dict[str, Any], children: str) -> dict[str, Any]:

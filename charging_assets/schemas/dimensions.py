@@ -107,10 +107,12 @@ def _attributes(
         name=f"{entity}_attributes",
         grain=f"one row per {entity} and distinct attribute state ever seen",
         key=(key_column.name, "attribute_hash"),
-        columns=(key_column, flat.ATTRIBUTE_HASH, flat.FEED, id_column, *columns),
+        columns=(
+            key_column, flat.ATTRIBUTE_HASH, flat.FEED, id_column, flat.IDENTITY_HASH, *columns,
+        ),
         hour_column=None,
         distribution="ALL",
-    )
+    )  # fmt: skip
 
 
 def _dimension(

@@ -24,7 +24,7 @@ from charging_assets.schemas.table import (
 from charging_assets.schemas.units import DEGREES
 
 # Part of every flat file; a file of another version is flattened again, never loaded.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SLOT_AT = at(
     "slot_at", "first slot, by our own clock, that the row speaks of; its UTC hour is the partition"
@@ -35,6 +35,12 @@ LAST_SLOT_AT = at("last_slot_at", "last slot that the row speaks of")
 POLL_COUNT = count("poll_count", "good polls of its place that the row stands for", "polls")
 ATTRIBUTE_HASH = key(
     "attribute_hash", "hash of all attributes that are not null, whatever their order"
+)
+
+IDENTITY_HASH = key(
+    "identity_hash",
+    "second hash of what the key is a hash of; differs where two ids have the same key",
+    nullable=True,
 )
 
 STATION_KEY = key(
@@ -170,6 +176,7 @@ FLAT_STATIONS = Table(
     key=("feed", "place", "station_key", "attribute_hash"),
     columns=(
         SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, STATION_KEY, ATTRIBUTE_HASH, STATION_ID,
+        IDENTITY_HASH,
         *STATION_ATTRIBUTES,
     ),
     references=(references.FLAT_POLL,),
@@ -184,6 +191,7 @@ FLAT_EVSES = Table(
     key=("feed", "place", "evse_key", "attribute_hash"),
     columns=(
         SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, EVSE_KEY, ATTRIBUTE_HASH, EVSE_UID,
+        IDENTITY_HASH,
         *EVSE_ATTRIBUTES,
     ),
     distribution="evse_key",
@@ -199,6 +207,7 @@ FLAT_CONNECTORS = Table(
     key=("feed", "place", "connector_key", "attribute_hash"),
     columns=(
         SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, CONNECTOR_KEY, ATTRIBUTE_HASH, CONNECTOR_ID,
+        IDENTITY_HASH,
         *CONNECTOR_ATTRIBUTES,
     ),
     distribution="evse_key",
@@ -258,6 +267,13 @@ FLAT_REJECTS = Table(
         text("pointer", 1024, "JSON pointer into the answer", nullable=False),
         text("code", 32, "what is wrong", nullable=False),
         text("fragment", 1024, "the value, cut to 1,024 bytes"),
+        key("entity_key", "key of the record, of code duplicate_key only", nullable=True),
+        Column(
+            "identity_hash",
+            Type.BIGINT,
+            "second hash of the ids behind `entity_key`; another than that of the loaded record "
+            "where two ids have the same key",
+        ),
     ),
     references=(references.FLAT_POLL,),
     sort_key=("slot_at",),

@@ -6,7 +6,7 @@ Belongs here: columns, keys and grain of schema `ops` (rejects stand in `flat`).
 from __future__ import annotations
 
 from charging_assets import names
-from charging_assets.schemas.table import Table, at, count, flag, json, text
+from charging_assets.schemas.table import Table, at, count, flag, json, key, text
 
 LEDGER = Table(
     schema="ops",
@@ -57,4 +57,25 @@ GAPS = Table(
     sort_key=("slot_at",),
 )
 
-OPS_TABLES: tuple[Table, ...] = (LEDGER, MISSED_SLOTS, GAPS)
+KEY_CONFLICT = Table(
+    schema="ops",
+    name="key_conflict",
+    grain="one row per hour, key that several ids have, and id that was published in the hour",
+    key=("entity_type", "entity_key", "identity_hash", "slot_at"),
+    columns=(
+        at("slot_at", "first slot of the hour in which the id was published"),
+        text("entity_type", 16, "station, evse or connector", nullable=False),
+        key("entity_key", "key that the ids share"),
+        key("identity_hash", "second hash of the ids, by which they differ"),
+        text("entity_id", 128, "published id", nullable=False),
+        flag(
+            "is_rejected",
+            "its records are rejects of the hour; false for the id that the key stands for",
+            nullable=False,
+        ),
+    ),
+    distribution="ALL",
+    sort_key=("slot_at",),
+)
+
+OPS_TABLES: tuple[Table, ...] = (LEDGER, MISSED_SLOTS, GAPS, KEY_CONFLICT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,20 +19,25 @@ from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger_rows
 from charging_assets.storage.plan import (
     Bind,
+    Execute,
     Guard,
     GuardFailed,
     Loaded,
     LoadRows,
     Params,
     Plan,
+    PlanChanged,
     Replace,
+    Replan,
     Scope,
+    Step,
     Temp,
+    When,
     check_columns,
 )
 from charging_assets.storage.warehouse import Session
 
-_Run = LoadRows | Replace | Temp | Guard
+_Run = LoadRows | Replace | Temp | Guard | Execute | Replan
 
 
 def read_rows(plan: Plan) -> dict[str, pa.Table]:
@@ -77,19 +82,36 @@ def with_shown(done: Loaded, plan: Plan, query: Callable[[str, Params], pa.Table
 
 
 def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table], load_id: str) -> Loaded:
-    """A plan's course inside an open transaction; the caller commits, or rolls back on an error."""
+    """A plan's course inside an open transaction; the caller commits, or rolls back on an error.
+
+    Raises:
+        PlanChanged: another plan is to be run in place of this one.
+    """
     made_from = ledger_rows.inputs(session, plan)
     if plan.skip_if_same and (known := ledger_rows.unchanged(session, plan, made_from)) is not None:
         return Loaded(known, skipped=True)
     counts: dict[str, int] = {}
     bound: dict[str, Any] = {}
-    for step in plan.steps:
-        if isinstance(step, Bind):
-            bound.update(_bind(session, step, bound))
-        else:
-            _run_step(session, _knowing(step, bound), rows, counts)
+    _run_steps(session, plan.steps, rows, counts, bound)
     ledger_rows.write(session, plan, made_from, counts, load_id)
     return Loaded(counts, dimension_rows=_dimension_rows(session, plan))
+
+
+def _run_steps(
+    session: Session,
+    steps: Iterable[Step],
+    rows: Mapping[str, pa.Table],
+    counts: dict[str, int],
+    bound: dict[str, Any],
+) -> None:
+    for step in steps:
+        if isinstance(step, Bind):
+            bound.update(_bind(session, step, bound))
+        elif isinstance(step, When):
+            if session.fetch(f"{step.select} LIMIT 1", {**bound, **step.params}):
+                _run_steps(session, step.steps, rows, counts, bound)
+        else:
+            _run_step(session, _knowing(step, bound), rows, counts)
 
 
 def _bind(session: Session, step: Bind, known: Params) -> dict[str, Any]:
@@ -114,6 +136,10 @@ def _run_step(
         session.keep(step)
     elif isinstance(step, Guard):
         _guard(session, step)
+    elif isinstance(step, Execute):
+        session.execute(step.statement, step.params)
+    elif isinstance(step, Replan):
+        _replan(session, step)
     else:
         _delete(session, step.table, step.scope)
         if isinstance(step, LoadRows):
@@ -170,6 +196,12 @@ def _counted(session: Session, table: Table, scope: Scope, added: int) -> int:
             f"replaced ({scope.predicate}); nothing was changed"
         )
     return int(rows)
+
+
+def _replan(session: Session, step: Replan) -> None:
+    found = session.fetch(step.select, step.params)
+    if found:
+        raise PlanChanged(lambda: step.plan_of(found))
 
 
 def _guard(session: Session, guard: Guard) -> None:

@@ -28,6 +28,7 @@ class StaleFlatFile(Exception):
 class FlatFile:
     """A flat file of an hour: where it is, what it was made from, and how to read it."""
 
+    lake: Lake
     table: Table
     hour: Hour
     key: str
@@ -89,6 +90,7 @@ def _flat_file(lake: Lake, table: Table, hour: Hour, body: bytes) -> FlatFile:
         )
     digest = hashlib.sha256(body).hexdigest()[:16]
     return FlatFile(
+        lake=lake,
         table=table,
         hour=hour,
         key=key,

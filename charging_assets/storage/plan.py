@@ -6,10 +6,10 @@ belong here: connections (`warehouse_duckdb`, …) or which asset loads what (`m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -102,7 +102,37 @@ class Bind:
     params: Params = field(default_factory=dict)
 
 
-Step = LoadRows | Replace | Temp | Guard | Bind
+@dataclass(frozen=True)
+class Execute:
+    """Run a statement whose rows belong to no scope of this load."""
+
+    statement: str
+    params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Replan:
+    """Where a SELECT has rows, roll the load back and run the plan that is made of them instead.
+
+    For what can only be decided from rows that are in the warehouse. The plan is made outside of
+    any transaction.
+    """
+
+    select: str
+    plan_of: Callable[[Sequence[tuple[Any, ...]]], Plan]
+    params: Params = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class When:
+    """Run steps only where a SELECT has rows."""
+
+    select: str
+    steps: tuple[Step, ...]
+    params: Params = field(default_factory=dict)
+
+
+Step: TypeAlias = "LoadRows | Replace | Temp | Guard | Bind | Execute | Replan | When"
 
 
 @dataclass(frozen=True)
@@ -160,6 +190,14 @@ class LoadError(Exception):
 
 class GuardFailed(LoadError):
     """Rows that must not be were found before commit."""
+
+
+class PlanChanged(Exception):
+    """The load was rolled back, to be run by the plan that `make_plan` makes (`Replan`)."""
+
+    def __init__(self, make_plan: Callable[[], Plan]) -> None:
+        super().__init__("the load is run by another plan")
+        self.make_plan = make_plan
 
 
 class NotStaged(LoadError):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from charging_assets.storage.plan import LoadError
+from charging_assets.storage.plan import LoadError, PlanChanged
 from charging_assets.storage.redshift_errors import PASSES, Kind, kind_of, told
 from charging_assets.storage.warehouse import WarehouseError
 
@@ -37,7 +37,7 @@ def tried(
     for attempt in range(1, TRIES + 1):
         try:
             return once()
-        except (LoadError, WarehouseError):
+        except (LoadError, PlanChanged, WarehouseError):
             after_error()
             raise
         except Exception as error:

@@ -46,7 +46,14 @@ from charging_assets.storage.generation import (
 )
 from charging_assets.storage.migrate import is_current, migrate, schema_digest
 from charging_assets.storage.moved_aside import move_aside
-from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
+from charging_assets.storage.plan import (
+    Loaded,
+    LoadError,
+    LoadRows,
+    Params,
+    Plan,
+    PlanChanged,
+)
 from charging_assets.storage.warehouse import (
     NoWarehouse,
     OtherGeneration,
@@ -79,6 +86,13 @@ class DuckDBWarehouse:
             return [self._apply(connection, plan) for plan in plans]
 
     def _apply(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> Loaded:
+        while True:
+            try:
+                return self._apply_once(connection, plan)
+            except PlanChanged as changed:
+                plan = changed.make_plan()
+
+    def _apply_once(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> Loaded:
         rows = read_rows(plan)
         try:
             with self._transaction(connection) as session:

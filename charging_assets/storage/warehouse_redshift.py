@@ -34,7 +34,14 @@ from charging_assets.storage.course import (
 from charging_assets.storage.generation import mismatch
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.migrate import is_current, migrate, schema_digest, widenings
-from charging_assets.storage.plan import Loaded, LoadError, LoadRows, Params, Plan
+from charging_assets.storage.plan import (
+    Loaded,
+    LoadError,
+    LoadRows,
+    Params,
+    Plan,
+    PlanChanged,
+)
 from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
 from charging_assets.storage.redshift_copy import StagedRows, checked_role, remove, stage
 from charging_assets.storage.redshift_errors import PASSES, Kind, explain, kind_of, told
@@ -88,6 +95,13 @@ class RedshiftWarehouse:
             return [with_shown(self._apply(link, plan), plan, self.query) for plan in plans]
 
     def _apply(self, link: Link, plan: Plan) -> Loaded:
+        while True:
+            try:
+                return self._apply_once(link, plan)
+            except PlanChanged as changed:
+                plan = changed.make_plan()
+
+    def _apply_once(self, link: Link, plan: Plan) -> Loaded:
         rows, load_id = read_rows(plan), new_load_id()
         what = f"loading {plan.asset} for {plan.hour}"
         brings_rows = any(isinstance(step, LoadRows) for step in plan.steps)

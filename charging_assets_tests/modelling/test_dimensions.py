@@ -8,7 +8,6 @@ import pytest
 
 from charging_assets.modelling import plans
 from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.plan import GuardFailed
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
@@ -53,17 +52,6 @@ def test_dim_station__a_change_is_a_new_version(second: int) -> None:
         ("A", 0, second, False, "changed"),
         ("B", second, None, True, None),
     ]
-
-
-def test_dim_station__two_ids_with_one_key_are_refused_and_nothing_is_changed() -> None:
-    warehouse = DuckDBWarehouse(None)
-    load_hour(warehouse, {0: named("A")})
-    warehouse.execute(("UPDATE warehouse.station_attributes SET station_id = 'another'", {}))
-    before = hours.digests(warehouse, [plans.STATION.dimension, plans.STATION.attributes])
-    with pytest.raises(GuardFailed, match="no_two_ids_share_a_key"):
-        load_hour(warehouse, {0: named("B")}, hour=1)
-    after = hours.digests(warehouse, [plans.STATION.dimension, plans.STATION.attributes])
-    assert after == before
 
 
 def test_dim_station__an_attribute_that_goes_or_comes_is_a_new_version() -> None:

@@ -19,7 +19,12 @@ import msgspec
 from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.kinds import RecordMap, chargecloud
 from charging_assets.preprocessing.clean import BadValue, canonical, cleaner
-from charging_assets.preprocessing.identity import attribute_hash, entity_key, names_hash
+from charging_assets.preprocessing.identity import (
+    attribute_hash,
+    entity_key,
+    identity_hash,
+    names_hash,
+)
 from charging_assets.schemas import flat
 from charging_assets.schemas.table import Column
 
@@ -136,6 +141,7 @@ def _losers(candidates: list[Row]) -> set[str]:
 
 def _precedence(candidate: Row) -> tuple[Any, ...]:
     name, *texts = candidate["texts"]
+    name = (name, candidate["identity_hash"])
     return name, -candidate["lives"], texts, candidate["below"], candidate["published"]
 
 
@@ -212,7 +218,8 @@ class _Reading:
             self._reject_below("evse", evses, f"{pointer}/evses")
             return
         if f"={pointer}" in self.losers:
-            self.reject("record", "station", row["station_id"], pointer, "duplicate_key")
+            found = (row["station_key"], row["identity_hash"])
+            self.reject("record", "station", row["station_id"], pointer, "duplicate_key", found)
         else:
             self.states["station"].append(row)
         for index, evse in self._listed("station", row["station_id"], evses, f"{pointer}/evses"):
@@ -283,11 +290,15 @@ class _Reading:
         published = values[key_column.name]
         for where, code in bad:
             self.reject("field", entity, published, pointer + where, code)
-        if published is None or pointer in self.losers:
-            code = "missing_key" if published is None else "duplicate_key"
-            self.reject("record", entity, published, pointer, code)
+        if published is None:
+            self.reject("record", entity, None, pointer, "missing_key")
             return None
-        key = entity_key(self.answer.poll.feed, entity, *prefix, published)
+        identity = (self.answer.poll.feed, entity, *prefix, published)
+        key, second_hash = entity_key(*identity), identity_hash(*identity)
+        if pointer in self.losers:
+            found = (key, second_hash)
+            self.reject("record", entity, published, pointer, "duplicate_key", found)
+            return None
         lives = {"REMOVED": 0, "PLANNED": 1}.get(values.get("status") or "", 2)
         shown = [*list(above.values())[1:], *(values[c.name] for c in attributes), values["extra"]]
         texts = [published, *("" if value is None else str(value) for value in shown)]
@@ -296,6 +307,7 @@ class _Reading:
             {
                 "entity": entity, "pointer": pointer, "above": parent, "key": key,
                 "lives": lives, "texts": texts, "published": _sorted_json(record),
+                "identity_hash": second_hash,
             }
         )  # fmt: skip
         hashed = {**above, **{c.name: values[c.name] for c in attributes}, "extra": values["extra"]}
@@ -303,6 +315,7 @@ class _Reading:
             "feed": self.answer.poll.feed,
             "place": self.answer.place.slug,
             f"{entity}_key": key,
+            "identity_hash": second_hash,
             "attribute_hash": attribute_hash(hashed),
             **above,
             **values,
@@ -350,7 +363,13 @@ class _Reading:
                 self._reject_below("connector", record.get("connectors"), below)
 
     def reject(
-        self, severity: str, entity: str, entity_id: str | None, pointer: str, code: str
+        self,
+        severity: str,
+        entity: str,
+        entity_id: str | None,
+        pointer: str,
+        code: str,
+        identity: tuple[int | None, int | None] = (None, None),
     ) -> None:
         self.rejects[entity, pointer, code] = {
             "slot_at": self.slot_at,
@@ -363,6 +382,8 @@ class _Reading:
             "entity_id": entity_id,
             "pointer": pointer.replace("\x00", "\\u0000"),
             "code": code,
+            "entity_key": identity[0],
+            "identity_hash": identity[1],
         }
 
     def poll_row(self, outcome: str, answer_count: int) -> Row:

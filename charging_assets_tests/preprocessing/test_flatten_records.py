@@ -383,6 +383,8 @@ def test_flatten__rejects_say_where_and_what() -> None:
         "pointer": "/data/0/coordinates/latitude",
         "code": "out_of_range",
         "fragment": '"950"',
+        "entity_key": None,
+        "identity_hash": None,
     }
     assert one(hour, "flat_stations")["longitude"] == 8.0
 

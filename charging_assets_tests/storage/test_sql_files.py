@@ -25,6 +25,8 @@ TEMPS = {
     "entity_moment": "dimensions/entity_moment",
     "entity_gap": "dimensions/entity_gap",
     "entity_closing": "dimensions/entity_closing",
+    "contested_key": "staging/contested_key",
+    "key_claim": "staging/key_claim",
     "touched_session": "facts/touched_session",
     "touched_evse": "facts/touched_session_evse",
 }
@@ -241,6 +243,7 @@ PARAMS = {
     **dict.fromkeys(("now_at", "from_date", "to_date"), AT),
     **dict.fromkeys(("place", "operator_name", "time_zone"), ""),
     **dict.fromkeys(("station_key", "evse_key"), 1),
+    **dict.fromkeys(("underived_from", "underived_to"), AT),
     **dict.fromkeys(("newest_at", "reach_from", "reach_to", "gaps_from", "gaps_to"), AT),
     **dict.fromkeys(("near_start", "near_end", "oldest_start", "idle_start", "starts_from"), AT),
     **dict.fromkeys(

@@ -1,7 +1,8 @@
 -- Grain: one row per connector and distinct attribute state that one of its versions names.
--- States are those held and those of the hour; rows of one state are equal, so one is enough.
+-- States are those of the hour and, where it does not have them, those held. Rows of one state are
+-- equal unless somebody made their hashes meet, so any one is enough; there is never more than one.
 -- Scope: the connectors in touched_entity; the hour's slots are in [:window_start, :window_end).
-WITH first_told AS (
+WITH first_published AS (
     SELECT
         connector_key,
         attribute_hash,
@@ -14,12 +15,42 @@ WITH first_told AS (
     GROUP BY connector_key, attribute_hash
 ),
 
+published AS (
+    SELECT
+        states.connector_key,
+        states.attribute_hash,
+        states.feed,
+        states.connector_id,
+        states.identity_hash,
+        states.evse_key,
+        states.evse_uid,
+        states.standard,
+        states.format,
+        states.power_type,
+        states.ampere,
+        states.voltage,
+        states.max_power_kw,
+        states.tariff_id,
+        states.extra,
+        ROW_NUMBER() OVER (
+            PARTITION BY states.connector_key, states.attribute_hash
+            ORDER BY states.feed, states.place
+        ) AS state_rank
+    FROM staging.flat_connectors AS states
+    INNER JOIN first_published
+        ON
+            states.connector_key = first_published.connector_key
+            AND states.attribute_hash = first_published.attribute_hash
+            AND states.slot_at = first_published.slot_at
+),
+
 told AS (
     SELECT
         connector_key,
         attribute_hash,
         feed,
         connector_id,
+        identity_hash,
         evse_key,
         evse_uid,
         standard,
@@ -30,30 +61,33 @@ told AS (
         max_power_kw,
         tariff_id,
         extra
-    FROM warehouse.connector_attributes
-    WHERE connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
-    UNION
+    FROM published
+    WHERE state_rank = 1
+    UNION ALL
     SELECT
-        states.connector_key,
-        states.attribute_hash,
-        states.feed,
-        states.connector_id,
-        states.evse_key,
-        states.evse_uid,
-        states.standard,
-        states.format,
-        states.power_type,
-        states.ampere,
-        states.voltage,
-        states.max_power_kw,
-        states.tariff_id,
-        states.extra
-    FROM staging.flat_connectors AS states
-    INNER JOIN first_told
+        held.connector_key,
+        held.attribute_hash,
+        held.feed,
+        held.connector_id,
+        held.identity_hash,
+        held.evse_key,
+        held.evse_uid,
+        held.standard,
+        held.format,
+        held.power_type,
+        held.ampere,
+        held.voltage,
+        held.max_power_kw,
+        held.tariff_id,
+        held.extra
+    FROM warehouse.connector_attributes AS held
+    LEFT JOIN published
         ON
-            states.connector_key = first_told.connector_key
-            AND states.attribute_hash = first_told.attribute_hash
-            AND states.slot_at = first_told.slot_at
+            held.connector_key = published.connector_key
+            AND held.attribute_hash = published.attribute_hash
+    WHERE
+        published.connector_key IS NULL
+        AND held.connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
 ),
 
 named AS (
@@ -71,6 +105,7 @@ SELECT
     told.attribute_hash,
     told.feed,
     told.connector_id,
+    told.identity_hash,
     told.evse_key,
     told.evse_uid,
     told.standard,

@@ -1,7 +1,8 @@
 -- Grain: one row per evse and distinct attribute state that one of its versions names.
--- States are those held and those of the hour; rows of one state are equal, so one is enough.
+-- States are those of the hour and, where it does not have them, those held. Rows of one state are
+-- equal unless somebody made their hashes meet, so any one is enough; there is never more than one.
 -- Scope: the evses in touched_entity; the hour's slots are in [:window_start, :window_end).
-WITH first_told AS (
+WITH first_published AS (
     SELECT
         evse_key,
         attribute_hash,
@@ -14,12 +15,46 @@ WITH first_told AS (
     GROUP BY evse_key, attribute_hash
 ),
 
+published AS (
+    SELECT
+        states.evse_key,
+        states.attribute_hash,
+        states.feed,
+        states.evse_uid,
+        states.identity_hash,
+        states.station_key,
+        states.station_id,
+        states.evse_id,
+        states.physical_reference,
+        states.floor_level,
+        states.vehicle_type,
+        states.charging_point_position,
+        states.charging_station_position,
+        states.parking_space_numbers,
+        states.public_comment,
+        states.is_roaming,
+        states.is_reservable,
+        states.capabilities,
+        states.extra,
+        ROW_NUMBER() OVER (
+            PARTITION BY states.evse_key, states.attribute_hash
+            ORDER BY states.feed, states.place
+        ) AS state_rank
+    FROM staging.flat_evses AS states
+    INNER JOIN first_published
+        ON
+            states.evse_key = first_published.evse_key
+            AND states.attribute_hash = first_published.attribute_hash
+            AND states.slot_at = first_published.slot_at
+),
+
 told AS (
     SELECT
         evse_key,
         attribute_hash,
         feed,
         evse_uid,
+        identity_hash,
         station_key,
         station_id,
         evse_id,
@@ -34,34 +69,37 @@ told AS (
         is_reservable,
         capabilities,
         extra
-    FROM warehouse.evse_attributes
-    WHERE evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
-    UNION
+    FROM published
+    WHERE state_rank = 1
+    UNION ALL
     SELECT
-        states.evse_key,
-        states.attribute_hash,
-        states.feed,
-        states.evse_uid,
-        states.station_key,
-        states.station_id,
-        states.evse_id,
-        states.physical_reference,
-        states.floor_level,
-        states.vehicle_type,
-        states.charging_point_position,
-        states.charging_station_position,
-        states.parking_space_numbers,
-        states.public_comment,
-        states.is_roaming,
-        states.is_reservable,
-        states.capabilities,
-        states.extra
-    FROM staging.flat_evses AS states
-    INNER JOIN first_told
+        held.evse_key,
+        held.attribute_hash,
+        held.feed,
+        held.evse_uid,
+        held.identity_hash,
+        held.station_key,
+        held.station_id,
+        held.evse_id,
+        held.physical_reference,
+        held.floor_level,
+        held.vehicle_type,
+        held.charging_point_position,
+        held.charging_station_position,
+        held.parking_space_numbers,
+        held.public_comment,
+        held.is_roaming,
+        held.is_reservable,
+        held.capabilities,
+        held.extra
+    FROM warehouse.evse_attributes AS held
+    LEFT JOIN published
         ON
-            states.evse_key = first_told.evse_key
-            AND states.attribute_hash = first_told.attribute_hash
-            AND states.slot_at = first_told.slot_at
+            held.evse_key = published.evse_key
+            AND held.attribute_hash = published.attribute_hash
+    WHERE
+        published.evse_key IS NULL
+        AND held.evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
 ),
 
 named AS (
@@ -79,6 +117,7 @@ SELECT
     told.attribute_hash,
     told.feed,
     told.evse_uid,
+    told.identity_hash,
     told.station_key,
     told.station_id,
     told.evse_id,

@@ -1,0 +1,121 @@
+-- Grain: one row per key of a staged hour that several ids have, or had in the hour before it was
+-- staged again. Nearly always there is none.
+-- Ids of other hours are those of the dimensions, and of hours that are staged in
+-- [:underived_from, :underived_to) but not in the dimensions yet.
+-- Scope: slots in [:window_start, :window_end).
+WITH published AS (
+    SELECT
+        CAST('station' AS VARCHAR(16)) AS entity_type,
+        station_key AS entity_key,
+        identity_hash
+    FROM staging.flat_stations
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    UNION ALL
+    SELECT
+        CAST('evse' AS VARCHAR(16)) AS entity_type,
+        evse_key AS entity_key,
+        identity_hash
+    FROM staging.flat_evses
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    UNION ALL
+    SELECT
+        CAST('connector' AS VARCHAR(16)) AS entity_type,
+        connector_key AS entity_key,
+        identity_hash
+    FROM staging.flat_connectors
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    UNION ALL
+    SELECT
+        entity AS entity_type,
+        entity_key,
+        identity_hash
+    FROM ops.flat_rejects
+    WHERE
+        entity_key IS NOT NULL
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+known AS (
+    SELECT
+        CAST('station' AS VARCHAR(16)) AS entity_type,
+        station_key AS entity_key,
+        identity_hash
+    FROM warehouse.station_attributes
+    UNION ALL
+    SELECT
+        CAST('evse' AS VARCHAR(16)) AS entity_type,
+        evse_key AS entity_key,
+        identity_hash
+    FROM warehouse.evse_attributes
+    UNION ALL
+    SELECT
+        CAST('connector' AS VARCHAR(16)) AS entity_type,
+        connector_key AS entity_key,
+        identity_hash
+    FROM warehouse.connector_attributes
+    UNION ALL
+    SELECT
+        CAST('station' AS VARCHAR(16)) AS entity_type,
+        station_key AS entity_key,
+        identity_hash
+    FROM staging.flat_stations
+    WHERE
+        slot_at >= :underived_from
+        AND slot_at < :underived_to
+    UNION ALL
+    SELECT
+        CAST('evse' AS VARCHAR(16)) AS entity_type,
+        evse_key AS entity_key,
+        identity_hash
+    FROM staging.flat_evses
+    WHERE
+        slot_at >= :underived_from
+        AND slot_at < :underived_to
+    UNION ALL
+    SELECT
+        CAST('connector' AS VARCHAR(16)) AS entity_type,
+        connector_key AS entity_key,
+        identity_hash
+    FROM staging.flat_connectors
+    WHERE
+        slot_at >= :underived_from
+        AND slot_at < :underived_to
+    UNION ALL
+    SELECT
+        entity_type,
+        entity_key,
+        identity_hash
+    FROM ops.key_conflict
+)
+
+SELECT
+    entity_type,
+    entity_key
+FROM published
+GROUP BY entity_type, entity_key
+HAVING MIN(identity_hash) <> MAX(identity_hash)
+UNION
+SELECT
+    published.entity_type,
+    published.entity_key
+FROM published
+INNER JOIN known
+    ON
+        published.entity_type = known.entity_type
+        AND published.entity_key = known.entity_key
+        AND published.identity_hash <> known.identity_hash
+UNION
+SELECT
+    entity_type,
+    entity_key
+FROM ops.key_conflict
+WHERE
+    slot_at >= :window_start
+    AND slot_at < :window_end;

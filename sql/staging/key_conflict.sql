@@ -1,0 +1,183 @@
+-- Grain: one row per hour, key that several ids have, and id that was published in the hour.
+-- The keys in contested_key: their ids in the hours that are being staged, loaded or rejected; for
+-- keys that no other hour has here, also their ids in all other hours. These are read from staging
+-- where the hour is there, else from what the dimensions keep.
+-- Scope: slots in [:window_start, :window_end), and all others of keys that are contested now.
+WITH staged AS (
+    SELECT
+        slot_at,
+        CAST('station' AS VARCHAR(16)) AS entity_type,
+        station_key AS entity_key,
+        identity_hash,
+        station_id AS entity_id,
+        0 AS rejected
+    FROM staging.flat_stations
+    WHERE station_key IN (SELECT contested_key.entity_key FROM contested_key)
+    UNION ALL
+    SELECT
+        slot_at,
+        CAST('evse' AS VARCHAR(16)) AS entity_type,
+        evse_key AS entity_key,
+        identity_hash,
+        evse_uid AS entity_id,
+        0 AS rejected
+    FROM staging.flat_evses
+    WHERE evse_key IN (SELECT contested_key.entity_key FROM contested_key)
+    UNION ALL
+    SELECT
+        slot_at,
+        CAST('connector' AS VARCHAR(16)) AS entity_type,
+        connector_key AS entity_key,
+        identity_hash,
+        connector_id AS entity_id,
+        0 AS rejected
+    FROM staging.flat_connectors
+    WHERE connector_key IN (SELECT contested_key.entity_key FROM contested_key)
+),
+
+seen AS (
+    SELECT
+        sightings.slot_at,
+        sightings.entity_type,
+        sightings.entity_key,
+        states.identity_hash,
+        states.station_id AS entity_id,
+        0 AS rejected
+    FROM warehouse.entity_sighting AS sightings
+    INNER JOIN warehouse.station_attributes AS states
+        ON
+            sightings.entity_key = states.station_key
+            AND sightings.attribute_hash = states.attribute_hash
+    WHERE
+        sightings.entity_type = 'station'
+        AND sightings.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
+    UNION ALL
+    SELECT
+        sightings.slot_at,
+        sightings.entity_type,
+        sightings.entity_key,
+        states.identity_hash,
+        states.evse_uid AS entity_id,
+        0 AS rejected
+    FROM warehouse.entity_sighting AS sightings
+    INNER JOIN warehouse.evse_attributes AS states
+        ON
+            sightings.entity_key = states.evse_key
+            AND sightings.attribute_hash = states.attribute_hash
+    WHERE
+        sightings.entity_type = 'evse'
+        AND sightings.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
+    UNION ALL
+    SELECT
+        sightings.slot_at,
+        sightings.entity_type,
+        sightings.entity_key,
+        states.identity_hash,
+        states.connector_id AS entity_id,
+        0 AS rejected
+    FROM warehouse.entity_sighting AS sightings
+    INNER JOIN warehouse.connector_attributes AS states
+        ON
+            sightings.entity_key = states.connector_key
+            AND sightings.attribute_hash = states.attribute_hash
+    WHERE
+        sightings.entity_type = 'connector'
+        AND sightings.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
+),
+
+staged_hour AS (
+    SELECT slot_at
+    FROM ops.ledger
+    WHERE
+        asset = 'staged_tables'
+        AND is_staged
+),
+
+elsewhere AS (
+    SELECT DISTINCT
+        entity_type,
+        entity_key
+    FROM ops.key_conflict
+    WHERE
+        slot_at < :window_start
+        OR slot_at >= :window_end
+),
+
+newly_contested AS (
+    SELECT
+        contested_key.entity_type,
+        contested_key.entity_key
+    FROM contested_key
+    LEFT JOIN elsewhere
+        ON
+            contested_key.entity_type = elsewhere.entity_type
+            AND contested_key.entity_key = elsewhere.entity_key
+    WHERE elsewhere.entity_key IS NULL
+),
+
+claims AS (
+    SELECT staged.*
+    FROM staged
+    WHERE
+        staged.slot_at >= :window_start
+        AND staged.slot_at < :window_end
+    UNION ALL
+    SELECT
+        slot_at,
+        entity AS entity_type,
+        entity_key,
+        identity_hash,
+        entity_id,
+        1 AS rejected
+    FROM ops.flat_rejects
+    WHERE
+        entity_key IN (SELECT contested_key.entity_key FROM contested_key)
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+    UNION ALL
+    SELECT staged.*
+    FROM staged
+    INNER JOIN newly_contested
+        ON
+            staged.entity_type = newly_contested.entity_type
+            AND staged.entity_key = newly_contested.entity_key
+    INNER JOIN staged_hour
+        ON DATE_TRUNC('hour', staged.slot_at) = staged_hour.slot_at
+    WHERE
+        staged.slot_at < :window_start
+        OR staged.slot_at >= :window_end
+    UNION ALL
+    SELECT seen.*
+    FROM seen
+    INNER JOIN newly_contested
+        ON
+            seen.entity_type = newly_contested.entity_type
+            AND seen.entity_key = newly_contested.entity_key
+    LEFT JOIN staged_hour
+        ON DATE_TRUNC('hour', seen.slot_at) = staged_hour.slot_at
+    WHERE
+        staged_hour.slot_at IS NULL
+        AND (
+            seen.slot_at < :window_start
+            OR seen.slot_at >= :window_end
+        )
+)
+
+SELECT
+    MIN(claims.slot_at) AS slot_at,
+    claims.entity_type,
+    claims.entity_key,
+    claims.identity_hash,
+    MIN(claims.entity_id) AS entity_id,
+    MIN(claims.rejected) = 1 AS is_rejected
+FROM claims
+INNER JOIN contested_key
+    ON
+        claims.entity_type = contested_key.entity_type
+        AND claims.entity_key = contested_key.entity_key
+WHERE claims.identity_hash IS NOT NULL
+GROUP BY
+    DATE_TRUNC('hour', claims.slot_at),
+    claims.entity_type,
+    claims.entity_key,
+    claims.identity_hash;

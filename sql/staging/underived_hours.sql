@@ -1,0 +1,27 @@
+-- Grain: one row: between which times the hours are that are staged but not yet in all dimensions.
+-- Nearly always there are none; while a span is loaded, those that were staged before.
+-- Scope: hours in staging.
+WITH derived AS (
+    SELECT
+        slot_at,
+        input_digest
+    FROM ops.ledger
+    WHERE asset IN ('dim_station', 'dim_evse', 'dim_connector')
+    GROUP BY slot_at, input_digest
+    HAVING COUNT(*) = 3
+)
+
+SELECT
+    COALESCE(MIN(staged.slot_at), TIMESTAMP '9999-12-31') AS underived_from,
+    COALESCE(
+        DATEADD('hour', 1, MAX(staged.slot_at)), TIMESTAMP '1970-01-01'
+    ) AS underived_to
+FROM ops.ledger AS staged
+LEFT JOIN derived
+    ON
+        staged.slot_at = derived.slot_at
+        AND staged.input_digest = derived.input_digest
+WHERE
+    staged.asset = 'staged_tables'
+    AND staged.is_staged
+    AND derived.slot_at IS NULL;
