@@ -23,7 +23,7 @@ Each check looks at one hour of one asset and runs after it, in every run that l
 hour or of a range, which records each hour's results under that hour. A check that fails shows how
 many rows break its rule, a sample of them and what to do. An **error** is a promise of this program
 that does not hold; a **warning** is something that a source does, or did not do: the data are kept
-as they came. What would spread (a balance that does not hold, doubled keys, ids that share a key)
+as they came. What would spread (a balance that does not hold, doubled keys)
 is refused before commit as well, so that the old rows stay. A check that cannot be evaluated fails
 its step, which names the check and the hour; all other results are recorded.
 

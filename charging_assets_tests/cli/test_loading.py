@@ -10,6 +10,7 @@ import pytest
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.cli.loading import told_reasons
 from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell, in_a_process
+from charging_assets_tests.modelling import hours
 
 
 def test_load__second_time_is_a_no_op_without_dagster(loaded: Shell) -> None:
@@ -108,3 +109,20 @@ def test_load__damaged_object_fails_its_hour_alone(empty: Shell) -> None:
     assert "loaded 1 hour, " in empty.out
     assert "failed: 1 hour, 2026-01-12T00" in empty.out
     assert [each["hour"] for each in empty.json("status")["pending"]] == [FIRST.key]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("equal_keys")
+def test_load__of_an_older_hour_also_loads_the_hours_that_it_makes_stale(empty: Shell) -> None:
+    """Two ids have one key: once the older hour is known, the key stands for its id."""
+    lake = empty.storage.lake
+    for minute in (60, 120):
+        hours.put(lake, minute, [hours.station([hours.evse("e1")], "s1~a")])
+    assert empty.run("load") == 0
+    hours.put(lake, 0, [hours.station([hours.evse("e2")], "s1~b")])
+    assert empty.run("load") == 0
+    assert "loaded 3 hours, " in empty.out
+    assert empty.run("load") == 0
+    assert "nothing to load" in empty.out
+    found = empty.storage.warehouse.query("SELECT station_id FROM warehouse.dim_station")
+    assert found.to_pylist() == [{"station_id": "s1~b"}]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from charging_assets.acquisition.archive import hours_archived
-from charging_assets.automation.pending import pending_hours, staleness
+from charging_assets.automation.pending import CONTESTED, pending_hours, staleness
 from charging_assets.automation.rebuild import rebuild, work
 from charging_assets.checks.evaluate import findings
 from charging_assets.checks.registry import HOURLY
@@ -157,7 +157,10 @@ def test_conflict__with_hours_that_are_no_longer_in_staging() -> None:
     for number in (1, 2):
         prune(warehouse, hour_after(number))
     load(warehouse, lake, 0)
-    assert stale(warehouse, lake) == [hour_after(1), hour_after(2)]
+    assert [(found.hour, found.reason) for found in pending_hours(lake, warehouse)] == [
+        (hour_after(1), CONTESTED),
+        (hour_after(2), CONTESTED),
+    ]
     assert settle(warehouse, lake) == 2
     assert hours.digests(warehouse, ROWS) == hours.digests(expected, ROWS)
     prune(warehouse, hour_after(1))
