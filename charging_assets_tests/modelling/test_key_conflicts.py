@@ -19,6 +19,7 @@ from charging_assets.checks.registry import HOURLY
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
 from charging_assets.partitions import Hour, Span
+from charging_assets.preprocessing.identity import entity_key, identity_hash
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.ops import LEDGER
 from charging_assets.storage.memory import MemoryLake
@@ -27,6 +28,9 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, hour_after, lake_of, rows, station
+
+# Two ids that anybody can find in minutes: their keys as stations of `chargecloud` are equal.
+CHARGECLOUD_STATIONS = ("bb6ffb39eee17f6c", "0848572e33ef8e59")
 
 ROWS = [table for table in TABLES if table is not LEDGER]
 CHECK = "staged_tables__no_two_ids_share_a_key"
@@ -101,6 +105,32 @@ def test_conflict__the_id_that_came_second_is_rejected_and_nothing_else_is() -> 
     counts = "SELECT station_count, station_rejected_count, evse_count, evse_rejected_count"
     counts += " FROM staging.flat_polls WHERE place = 'koeln' ORDER BY slot_at"
     assert rows(warehouse, counts) == [(1, 0, 1, 0), (1, 1, 1, 1), (2, 1, 2, 1)]
+
+
+def test_conflict__of_real_ids_costs_neither_places_nor_feeds_their_hour() -> None:
+    first, second = CHARGECLOUD_STATIONS
+    assert entity_key("chargecloud", "station", first) == entity_key(
+        "chargecloud", "station", second
+    )
+    assert identity_hash("chargecloud", "station", first) != identity_hash(
+        "chargecloud", "station", second
+    )
+    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    for number, station_id in enumerate((first, second)):
+        for feed, place, told in (
+            ("chargecloud", "koeln", one(station_id, f"e{number}")),
+            ("other", "bonn", one(f"new in hour {number}", f"o{number}")),
+        ):
+            header = builders.poll(60.0 * number, feed=feed)
+            builders.archived(lake, header, {place: builders.envelope(*told)})
+    load(warehouse, lake, 0, 1)
+    assert stale(warehouse, lake) == []
+    assert [name for name, _ in stations_of(warehouse)] == [
+        first,
+        "new in hour 0",
+        "new in hour 1",
+    ]
+    assert (60, "station", second, "duplicate_key") in rejects_of(warehouse)
 
 
 @pytest.mark.usefixtures("equal_keys")
