@@ -32,7 +32,7 @@ def loaded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     env=snippets.environment(target),
                     check=True,
                     capture_output=True,
-                    timeout=300,
+                    timeout=900,
                 )
             (target / "done").touch()
     return target / ".charging"

@@ -47,7 +47,7 @@ _PARAMETERS = {
     "since": datetime(2026, 1, 12),
     "station_id": "1",
 }
-_TIMEOUT_S = {TEST: 120, SLOW: 900}
+_TIMEOUT_S = {TEST: 300, SLOW: 1800}
 
 
 class SnippetFailed(AssertionError):

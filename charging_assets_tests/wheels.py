@@ -26,7 +26,7 @@ def build_wheel(folder: Path) -> Path:
     """The wheel of this checkout, as `make wheel` builds it."""
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     command += ["--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, timeout=300)
+    subprocess.run(command, check=True, timeout=600)
     (wheel,) = folder.glob("charging_assets-*.whl")
     return wheel
 
@@ -46,10 +46,10 @@ class Environment:
         script.chmod(0o755)
         command = [sys.executable, "-m", "pip", "--python", str(self.python), "install"]
         command += ["--quiet", "--no-deps", "--no-index", str(wheel)]
-        subprocess.run(command, check=True, timeout=300)
+        subprocess.run(command, check=True, timeout=600)
 
     def run(
-        self, *arguments: str, home: Path, timeout_s: float = 240, **variables: str
+        self, *arguments: str, home: Path, timeout_s: float = 900, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of the environment (`charging-assets`, or `-m MODULE` for Python)."""
         return subprocess.run(

@@ -16,7 +16,7 @@ TARGET = Path("docs/command-line.md")
 _HEAD = """# Command line
 
 Rendered from the parsers (`charging_assets/cli/`) by `python -m charging_assets.cli.page`; not
-edited by hand. `charging-assets --help` and `charging-assets COMMAND --help` print the same.
+edited by hand. `charging-assets --help` and the `--help` of each command print the same.
 
 The commands work on the deployment that the [environment](deployment.md#environment) describes.
 Hours are UTC, as `2026-01-12T00`.
