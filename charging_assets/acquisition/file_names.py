@@ -89,13 +89,16 @@ class NamedTime:
 class NamedPlaces:
     """The places that a path may name: by the file's own name, and by its folders, nearest first.
 
-    `outer` are folders above what was named for import. `doubtful` is a file's name that may be a
-    place and a counter. `labelled` is said outright (`place=koeln`).
+    `outer` is the imported folder itself (of a file that is imported by name, the folder it is
+    in), if it may be a place; `above` are the folders above it, which are never evidence: they
+    are a home directory or a disk. `doubtful` is a file's name that may be a place and a counter.
+    `labelled` is explicit (`place=koeln`).
     """
 
     name: tuple[str, ...]
     folders: tuple[str, ...]
     outer: tuple[str, ...]
+    above: tuple[str, ...] = ()
     doubtful: str | None = None
     labelled: str | None = None
 
@@ -137,7 +140,8 @@ def read_path(inside: str, outer: Sequence[str] = ()) -> PathReading:
         NamedPlaces(
             name=tuple(candidates),
             folders=tuple(_folders(rest_folders)),
-            outer=tuple(_folders([_without_times(part) for part in outer])),
+            outer=tuple(_folders([_without_times(part) for part in outer[-1:]])),
+            above=tuple(_folders([_without_times(part) for part in outer[:-1]])),
             doubtful=doubtful,
             labelled=labelled[-1] if labelled else None,
         ),

@@ -361,11 +361,11 @@ def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
         return places.labelled
     candidates = list(dict.fromkeys([*places.name, *places.folders]))
     configured = [place for place in candidates if place in feed.places]
-    nearest_outer = next(iter(places.outer), None)
-    if not configured and nearest_outer in feed.places:
+    imported_folder = next(iter(places.outer), None)
+    if not configured and imported_folder in feed.places:
         if not candidates:
-            return str(nearest_outer)
-        candidates.append(str(nearest_outer))
+            return str(imported_folder)
+        candidates.append(str(imported_folder))
     if len(configured or candidates) == 1:
         return (configured or candidates)[0]
     if candidates:
@@ -374,9 +374,16 @@ def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
         return str(places.doubtful)
     if places.doubtful:
         raise Doubt(f"{places.doubtful!r} may be a place, or a place and a number")
+    above = next((folder for folder in places.above if folder in feed.places), None)
+    remedy = (
+        f". The folder {above!r} is above the imported one and does not count: import that folder "
+        "if it is the place"
+        if above
+        else ""
+    )
     raise Doubt(
         f"neither {name!r} nor a folder names a place: a single answer is named after its place, "
-        "such as SW-Stuttgart.json, or lies in a folder of that name"
+        f"such as SW-Stuttgart.json, or lies in a folder of that name{remedy}"
     )
 
 
@@ -409,7 +416,7 @@ def _folder_around(file: PlannedFile) -> str:
     """The nearest folder around what names a file's place, that may be a place itself."""
     assert file.reading is not None
     places = file.reading.places
-    chain = [*places.name[-1:], *places.folders, *places.outer]
+    chain = [*places.name[-1:], *places.folders, *places.outer, *places.above]
     if places.labelled:
         return ""
     at = chain.index(file.place) if file.place in chain else -1

@@ -170,6 +170,27 @@ def test_import_paths__the_folder_that_is_named_is_a_place_that_the_feed_has(
     assert list(imported(folder / "altstadt", feed, place_from="folder")[1].places) == ["altstadt"]
 
 
+@pytest.mark.parametrize(
+    ("above", "imported_folder", "refusal"),
+    [
+        ("roth/Downloads", "archive", "'roth' is above the imported one"),
+        ("home/hof", "data", "'hof' is above the imported one"),
+        ("kiel", "2022-01-12", "'kiel' is above the imported one"),
+        ("home/meier/Downloads", "archive", "nor a folder names a place"),
+    ],
+)
+def test_import_paths__folders_above_the_imported_one_are_no_place(
+    tmp_path: Path, feed: Feed, above: str, imported_folder: str, refusal: str
+) -> None:
+    folder = written(tmp_path / above / imported_folder, {"20220112_062003.json": KOELN})
+    for path in (folder, folder / "20220112_062003.json"):
+        lake, report = imported(path, feed)
+        assert lake.objects == {}
+        assert [refusal in why for why in report.refused.values()] == [True]
+        lake, report = imported(path, feed, place_from="folder")
+        assert (lake.objects, len(report.problems)) == ({}, 1)
+
+
 def test_import_paths__with_the_option_a_file_without_a_place_is_its_own_problem(
     tmp_path: Path, feed: Feed
 ) -> None:
