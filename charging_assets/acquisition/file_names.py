@@ -23,7 +23,7 @@ _KINDS_OF_FILE = frozenset(
     kopie poll polls raw response responses result results snapshot snapshots status statuses
     """.split()  # noqa: SIM905
 )
-_GENERIC = _KINDS_OF_FILE | frozenset(
+GENERIC_WORDS = _KINDS_OF_FILE | frozenset(
     """
     all archiv archive archives archived backups charging cities city cp current date day dumps evse
     evses exports file files history hour import in index input jan january januar feb february
@@ -194,7 +194,9 @@ def _trimmed(piece: str) -> str:
     place. Other words stay, for they may be a part of it (`new-town`).
     """
     name = piece.strip(_ENDS)
-    if all(word.lower().rstrip("0123456789") in {*_GENERIC, ""} for word in _WORD.findall(name)):
+    if all(
+        word.lower().rstrip("0123456789") in {*GENERIC_WORDS, ""} for word in _WORD.findall(name)
+    ):
         return ""
     while True:
         for word in (_FIRST_WORD.search(name), _LAST_WORD.search(name)):

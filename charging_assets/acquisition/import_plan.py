@@ -8,6 +8,7 @@ file that is damaged or of no form is a problem of its own: it is named, the oth
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +25,13 @@ from charging_assets.acquisition.file_contents import (
     instants_of,
     read_contents,
 )
-from charging_assets.acquisition.file_names import NamedTime, NotATime, PathReading, read_path
+from charging_assets.acquisition.file_names import (
+    GENERIC_WORDS,
+    NamedTime,
+    NotATime,
+    PathReading,
+    read_path,
+)
 from charging_assets.acquisition.import_files import MAX_FILE_BYTES, Found, found_in
 from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.text import printable
@@ -367,7 +374,9 @@ def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
             return str(imported_folder)
         candidates.append(str(imported_folder))
     if len(configured or candidates) == 1:
-        return (configured or candidates)[0]
+        place = (configured or candidates)[0]
+        _doubt_variant_of_configured_place(place, feed)
+        return place
     if candidates:
         raise Doubt(f"the place may be {' or '.join(configured or candidates)}")
     if places.doubtful in feed.places:
@@ -385,6 +394,38 @@ def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
         f"neither {name!r} nor a folder names a place: a single answer is named after its place, "
         f"such as SW-Stuttgart.json, or lies in a folder of that name{remedy}"
     )
+
+
+def _doubt_variant_of_configured_place(place: str, feed: Feed) -> None:
+    """Refuse `koeln_test` and `stations_koeln` where `koeln` is configured.
+
+    Such a name may be that place or another one. Words are compared whole, without upper and lower
+    case, trailing digits and generic words (`stations`).
+    """
+    if place in feed.places:
+        return
+    for configured in feed.places:
+        if configured.casefold() == place.casefold():
+            continue  # `_doubt_places_that_differ_in_case` reports it
+        if _contains(_words(place), _words(configured)) or _contains(
+            _words(place, is_generic=False), _words(configured, is_generic=False)
+        ):
+            raise Doubt(
+                f"{place!r} may be the configured place {configured!r} or another place: rename "
+                f"it to {configured}, or use --place-from if {place!r} is a place"
+            )
+
+
+def _words(name: str, *, is_generic: bool = True) -> list[str]:
+    """The words of a name; without generic ones unless `is_generic`."""
+    words = [word.casefold().rstrip("0123456789") for word in re.split(r"[\W_]+", name)]
+    return [word for word in words if word and (is_generic or word not in GENERIC_WORDS)]
+
+
+def _contains(words: list[str], part: list[str]) -> bool:
+    """Whether `part`, which is not empty, is a run of `words`."""
+    starts = range(len(words) - len(part) + 1)
+    return bool(part) and any(words[at : at + len(part)] == part for at in starts)
 
 
 def _explicit(reading: PathReading, place_from: PlaceFrom, feed: Feed) -> str | None:

@@ -191,6 +191,37 @@ def test_import_paths__folders_above_the_imported_one_are_no_place(
         assert (lake.objects, len(report.problems)) == ({}, 1)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "stations_koeln", "koeln_stations", "charging_koeln", "koeln_test", "KOELN-nord",
+        "bad-koeln", "koeln2", "evse_koeln_station_x", "SW_stations_Stuttgart", "sw-stuttgart-west",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("form", ["{}_2022-01-12T06-20.json", "{}/0620.json", "2022-01-12/{}.json"])
+def test_import_paths__a_name_that_contains_a_configured_place_is_refused(
+    tmp_path: Path, feed: Feed, name: str, form: str
+) -> None:
+    lake, report = imported(written(tmp_path / "in", {form.format(name): KOELN}), feed)
+    place = "SW-Stuttgart" if "tuttgart" in name else "koeln"
+    assert lake.objects == {}
+    assert [f"may be the configured place {place!r}" in why for why in report.refused.values()] == [
+        True
+    ]
+    # The option states that it is a place.
+    option = "folder" if "/0620" in form else "name"
+    _, report = imported(tmp_path / "in", feed, place_from=option)
+    assert list(report.places) == [name]
+
+
+@pytest.mark.parametrize("name", ["bahnhof", "koelnmesse", "rothenburg", "hofheim-am-taunus"])
+def test_import_paths__a_configured_place_within_a_word_is_not_that_place(
+    tmp_path: Path, feed: Feed, name: str
+) -> None:
+    lake, _ = imported(written(tmp_path / "in", {f"{name}_2022-01-12T06-20.json": KOELN}), feed)
+    assert polls(lake) == [(name, "2022-01-12T05:20")]
+
+
 def test_import_paths__with_the_option_a_file_without_a_place_is_its_own_problem(
     tmp_path: Path, feed: Feed
 ) -> None:
