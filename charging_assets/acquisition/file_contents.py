@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -47,12 +47,15 @@ class Contents:
 def read_contents(feed: Feed, content: bytes) -> Contents:
     """The places and times in a file; CannotImport if it is of neither form."""
     try:
-        members = _members(content)
+        pairs = _pairs(content)
     except CannotImport:
         # A kind's answers may be no objects.
         if isinstance(opened := _open(feed, content), Envelope):
             return Contents(None, (), _times(feed, [opened]))
         raise
+    members, repeated = dict(pairs), _repeated(pairs)
+    _refuse_repeated({name for name, body in pairs if name in repeated
+                      and isinstance(_open(feed, body), Envelope)})  # fmt: skip
     answers = {slug: _open(feed, body) for slug, body in members.items()}
     good = [slug for slug, answer in answers.items() if isinstance(answer, Envelope)]
     if "data" in members:
@@ -70,8 +73,17 @@ def read_contents(feed: Feed, content: bytes) -> Contents:
             f"{strange[:3]} cannot be places (up to {names.PLACE.max_bytes} of "
             f"{names.PLACE.characters})"
         )
+    _refuse_repeated(repeated.intersection(slugs))
     fields = tuple(printable(name)[:200] for name in members if name not in slugs)
     return Contents(tuple(slugs), fields, _times(feed, [answers[slug] for slug in slugs]))
+
+
+def _refuse_repeated(slugs: set[str]) -> None:
+    if slugs:
+        raise CannotImport(
+            f"{sorted(slugs)[:3]} are in the file twice, with different answers; only one of them "
+            "can be archived: split the file"
+        )
 
 
 def bodies_of(content: bytes, slugs: tuple[str, ...] | None, place: str | None) -> dict[str, bytes]:
@@ -82,12 +94,39 @@ def bodies_of(content: bytes, slugs: tuple[str, ...] | None, place: str | None) 
     return {slug: members[slug] for slug in slugs}
 
 
+class _MemberName(str):
+    """A member's name that equals only itself, so that a dict keeps members of the same name."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def _member_name(_: type, name: str) -> _MemberName:
+    return _MemberName(name)
+
+
 def _members(content: bytes) -> dict[str, bytes]:
+    return dict(_pairs(content))
+
+
+def _pairs(content: bytes) -> list[tuple[str, bytes]]:
+    """The members of the object in file order; a name may occur twice."""
     try:
-        members = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        return {slug: bytes(body) for slug, body in members.items()}
+        members = msgspec.json.decode(
+            content, type=dict[_MemberName, msgspec.Raw], dec_hook=_member_name
+        )
+        return [(str(name), bytes(body)) for name, body in members.items()]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return dict(_split(content))
+        return list(_split(content))
+
+
+def _repeated(pairs: Sequence[tuple[str, bytes]]) -> set[str]:
+    """Names that occur twice with different values."""
+    first = dict(reversed(pairs))
+    return {name for name, body in pairs if body != first[name]}
 
 
 def _open(feed: Feed, body: bytes) -> Envelope | BadBody:
@@ -191,11 +230,11 @@ def _split(content: bytes) -> Iterator[tuple[str, bytes]]:
 def _told_apart(slug: str, rest: bytes) -> Iterator[tuple[str, bytes]]:
     """A damaged answer and those behind it, where brackets tell them apart; else all as its own."""
     try:
-        told = tolerant.fields(b'{"": ' + rest)
+        members = list(tolerant.named_members(b'{"": ' + rest))
     except BadBody:
-        told = {"": rest}
-    yield slug, told.pop("")
-    yield from told.items()
+        members = [("", rest)]
+    yield slug, members[0][1]
+    yield from members[1:]
 
 
 def _skip(text: str, position: int) -> int:

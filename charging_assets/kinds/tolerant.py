@@ -89,13 +89,16 @@ def is_object(text: bytes) -> bool:
 
 def fields(text: bytes) -> dict[str, bytes]:
     """An object's fields by name, unparsed; of one that is there twice, the last."""
-    found = {}
+    return dict(named_members(text))
+
+
+def named_members(text: bytes) -> Iterator[tuple[str, bytes]]:
+    """An object's fields as (name, value), unparsed; a name may occur twice."""
     for name, value in members(text):
         parsed = parse(name)[0] if name else None
         if not isinstance(parsed, str):
             raise BadBody("not_json", "the answer is not JSON: a field has no name", text)
-        found[_clean_text(parsed, "", [])] = value
-    return found
+        yield _clean_text(parsed, "", []), value
 
 
 def record(fragment: bytes) -> tuple[Any, Repairs]:

@@ -166,6 +166,44 @@ def test_read_file__damage_between_answers_is_refused_not_dropped(
         read_file(feed, NAME, content)
 
 
+OTHER = envelope(at="2022-01-11T21:58:23+01:00")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"koeln": %s, "koeln": %s}' % (BODY, OTHER),
+        b'{"koeln": %s, "bonn": %s, "koeln": %s}' % (BODY, BODY, OTHER),
+        b'{"koeln": null, "koeln": %s}' % BODY,
+        b'{"koeln": %s, "koeln": null}' % BODY,
+        b'{"koeln": %s, "koe\\u006cn": %s}' % (BODY, OTHER),
+        b'{"koeln": %s, "bonn": {"x": NaN}, "koeln": %s}' % (BODY, OTHER),
+        b'{"koeln": %s, "bonn": undefined, "koeln": %s}' % (BODY, OTHER),
+        b'{"bonn": undefined, "koeln": %s, "koeln": %s}' % (BODY, OTHER),
+        b'{"bonn": undefined, "kiel": %s, "bonn": %s}' % (BODY, OTHER),
+    ],
+)
+def test_read_file__a_place_twice_with_different_answers_is_refused(
+    feed: Feed, content: bytes
+) -> None:
+    with pytest.raises(CannotImport, match=r"'(koeln|bonn)'\] are in the file twice"):
+        read_file(feed, NAME, content)
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"koeln": %s, "koeln": %s}', b'{"koeln": %s, "v": NaN, "koeln": %s}']
+)
+def test_read_file__a_place_twice_with_the_same_answer_is_imported(
+    feed: Feed, content: bytes
+) -> None:
+    assert bodies_of(feed, NAME, content % (BODY, BODY))["koeln"] == BODY
+
+
+def test_read_file__a_field_twice_within_an_answer_is_archived_verbatim(feed: Feed) -> None:
+    content = BODY.replace(b'"timestamp"', b'"timestamp": "x", "timestamp"')
+    assert bodies_of(feed, "koeln.json", content) == {"koeln": content}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
