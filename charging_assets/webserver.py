@@ -6,6 +6,7 @@ see `charging_assets.guard`.
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any, NoReturn
 
@@ -17,8 +18,12 @@ def _exit(error: Exception) -> NoReturn:
     sys.exit(2)
 
 
+# Without a limit, uvicorn waits for open requests for as long as their clients like.
+_OPEN_REQUESTS_S = 3
+
+
 def main() -> None:
-    """Run `dagster-webserver` with its application guarded.
+    """Run `dagster-webserver` with its application guarded, and with an end to its shutdown.
 
     Exit code 2 without the extra `ui`, and where `CHARGING_ALLOWED_HOSTS` cannot be used.
     """
@@ -41,6 +46,8 @@ def main() -> None:
 
     # The command line has no option for middleware; it looks this function up in its module.
     cli.create_app_from_workspace_process_context = make_guarded
+    # Nor has it one for uvicorn's settings.
+    cli.uvicorn.run = functools.partial(cli.uvicorn.run, timeout_graceful_shutdown=_OPEN_REQUESTS_S)
     cli.main()
 
 

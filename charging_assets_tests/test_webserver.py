@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,12 @@ load_from:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The web server over a small code location of its own."""
-    folder = tmp_path_factory.mktemp("webserver")
+    with serving(tmp_path_factory.mktemp("webserver")) as (address, _):
+        yield address
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     (folder / "code.py").write_text("import dagster as dg\ndefs = dg.Definitions()\n", "utf-8")
     workspace = folder / "workspace.yaml"
     workspace.write_text(_WORKSPACE.format(folder / "code.py"), "utf-8")
@@ -41,10 +47,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         _wait_for(f"http://127.0.0.1:{port}", server)
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", server
     finally:
         server.terminate()
-        server.wait(30)
+        try:
+            server.wait(30)
+        finally:
+            server.kill()
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
@@ -86,3 +95,23 @@ def test_webserver__runs_nothing_for_others(
 def test_webserver__path_with_a_newline_reaches_no_route(address: str) -> None:
     answer = requests.get(f"{address}/graphql%0a", params=_MUTATION, timeout=30)
     assert answer.status_code == 400
+
+
+def stalled_request(port: int) -> socket.socket:
+    """A connection whose request announces 100 bytes and sends one."""
+    client = socket.create_connection(("127.0.0.1", port))
+    head = f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+    client.sendall(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    return client
+
+
+def test_webserver__stalled_request_does_not_hold_up_its_end(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path) as (address, server),
+        stalled_request(int(address.rpartition(":")[2])),
+    ):
+        time.sleep(1)  # the request has reached the application
+        began = time.monotonic()
+        server.terminate()
+        server.wait(30)
+        assert time.monotonic() - began < 20

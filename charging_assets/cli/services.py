@@ -40,6 +40,9 @@ _START_TIMEOUT_S, _STOP_TIMEOUT_S = 180.0, 60.0
 # them in the middle of their shutdown.
 _GRACE_S = 3.0
 _RESTART_INTERVAL_S = 10.0
+# How long a service may take to end once its supervisor is gone; the next start waits 20 s for it
+# (`dagster_lock`).
+_ORPHAN_GRACE_S = 10.0
 
 
 class ServiceError(Exception):
@@ -202,6 +205,9 @@ def _end_with_supervisor(lifeline: int) -> None:
     # Returns when the supervisor has closed its end of the pipe, also when it was killed.
     os.read(lifeline, 1)
     os.kill(os.getpid(), signal.SIGTERM)
+    # Nobody is left to kill a service that waits for something, and it would keep the home locked.
+    time.sleep(_ORPHAN_GRACE_S)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _code_server_address(folder: Path) -> Path:

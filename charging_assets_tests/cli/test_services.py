@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 from charging_assets import dagster_lock
 from charging_assets_tests.cli.test_ports import free_port
+from charging_assets_tests.test_webserver import stalled_request
 
 pytestmark = pytest.mark.faults
 _TIMEOUT_S = 240
@@ -56,6 +58,12 @@ def services(supervisor: int) -> dict[str, int]:
     return found
 
 
+def web_port(home: Path) -> int:
+    """The port of the home's Dagster, as its lock names it."""
+    holder = json.loads((home / "dagster" / dagster_lock.FILE).read_text())
+    return int(holder["address"].rpartition(":")[2])
+
+
 def is_locked(home: Path) -> bool:
     try:
         os.close(dagster_lock.lock(home / "dagster", "test", "here"))
@@ -88,9 +96,36 @@ def test_ui__second_on_a_home_is_refused_until_the_first_is_gone(
     assert f"process {first.pid}" in (home / "log").read_text()
     assert first.poll() is None
     daemon = services(first.pid)["dagster._daemon"]
-    first.kill()
-    assert not is_locked(home), "services of a killed supervisor still run"
+    with stalled_request(web_port(home)):
+        time.sleep(1)  # the request has reached the application
+        first.kill()
+        assert not is_locked(home), "services of a killed supervisor still run"
     assert not Path(f"/proc/{daemon}").exists()
+
+
+def test_run_service__that_ignores_the_end_of_its_supervisor_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "stubborn.py").write_text(
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    lifeline, supervisor_end = os.pipe()
+    service = subprocess.Popen(
+        [sys.executable, "-m", "charging_assets.cli.services", "service", str(lifeline),
+         "stubborn"],
+        env={**os.environ, "PYTHONPATH": ":".join([str(tmp_path), *sys.path])},
+        pass_fds=[lifeline], stdout=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(lifeline)
+    try:
+        assert service.stdout is not None
+        assert service.stdout.readline() == b"ready\n"
+        os.close(supervisor_end)
+        assert service.wait(40) == 143
+    finally:
+        service.kill()
+        service.wait()
 
 
 def test_ui__service_that_dies_ends_the_others_and_the_command(
