@@ -26,6 +26,7 @@ from types import FrameType
 
 from charging_assets.cli.errors import FAILED, USAGE, UsageError
 from charging_assets.cli.ports import require_free
+from charging_assets.interrupts import MESSAGE
 
 CODE_SERVER, WEB_SERVER, DAEMON = "code server", "web server", "daemon"
 _MODULE, _DEFINITIONS, _LOCATION = (
@@ -67,7 +68,7 @@ class Supervisor:
         self._restart_at = 0.0
 
     def run(self) -> int:
-        """Run until a signal ends it; exit code 0.
+        """Run until a signal ends it; the exit code is 128 and the signal's number.
 
         Raises:
             ServiceError: a service did not start, or stopped.
@@ -86,7 +87,8 @@ class Supervisor:
                     time.sleep(_WATCH_INTERVAL_S)
             finally:
                 self._stop()
-        return 0
+        print(MESSAGE, file=sys.stderr)
+        return 128 + self._stopped_by
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._stopped_by = self._stopped_by or number

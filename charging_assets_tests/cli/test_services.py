@@ -138,6 +138,41 @@ def test_ui__service_that_dies_ends_the_others_and_the_command(
     assert not is_locked(home)
 
 
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_supervisor__that_gets_a_signal__exits_with_its_code(
+    signum: signal.Signals, tmp_path: Path
+) -> None:
+    """The signal comes while the code server starts: services are then ended likewise."""
+    (tmp_path / "dagster").mkdir()
+    lock = dagster_lock.lock(tmp_path / "dagster", "test", "here")
+    supervisor = subprocess.Popen(
+        [sys.executable, "-P", "-m", "charging_assets.cli.services", "supervise",
+         "--host", "127.0.0.1", "--port", str(free_port()), "--lock", str(lock)],
+        env={**os.environ, "CHARGING_HOME": str(tmp_path),
+             "DAGSTER_HOME": str(tmp_path / "dagster")},
+        pass_fds=[lock], stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(lock)
+    try:
+        wait_until(lambda: bool(services(supervisor.pid)), "no service was started")
+        supervisor.send_signal(signum)
+        _, err = supervisor.communicate(timeout=_TIMEOUT_S)
+    finally:
+        supervisor.kill()
+    assert supervisor.returncode == 128 + signum
+    assert "interrupted; what was done so far stays" in err
+    assert not is_locked(tmp_path)
+
+
+def test_ui__that_is_terminated__exits_with_143(
+    running: tuple[subprocess.Popen[bytes], Path],
+) -> None:
+    process, home = running
+    process.terminate()
+    assert process.wait(_TIMEOUT_S) == 143
+    assert not is_locked(home)
+
+
 def test_supervisor__port_taken_after_the_check_leaves_no_daemon(tmp_path: Path) -> None:
     (tmp_path / "dagster").mkdir()
     lock = dagster_lock.lock(tmp_path / "dagster", "test", "here")
