@@ -16,6 +16,8 @@ import os
 import time
 from pathlib import Path
 
+from charging_assets.dagster_errors import DagsterHomeError
+
 FILE = "charging-assets.lock"
 # The services of a Dagster that was killed notice it and end within seconds.
 _ENDING_S, _POLL_INTERVAL_S = 20.0, 0.2
@@ -39,6 +41,7 @@ def lock(folder: Path, command: str, address: str) -> int:
 
     Raises:
         DagsterRunning: another Dagster has the home.
+        DagsterHomeError: the lock of another user cannot be read.
     """
     descriptor = _open(folder)
     began = time.monotonic()
@@ -61,13 +64,32 @@ def lock(folder: Path, command: str, address: str) -> int:
 
 
 def _open(folder: Path) -> int:
+    """The file to lock; the folder itself where there is no file and none can be made.
+
+    All users of a home lock the same inode, whoever has made the file.
+
+    Raises:
+        DagsterHomeError: another user's file cannot be read.
+    """
+    file, refusals = folder / FILE, (errno.EROFS, errno.EACCES, errno.EPERM)
     try:
-        return os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno not in refusals:
             raise
-        # A home that only holds settings may be read-only; the folder itself can be locked.
+    try:
+        # A lock needs no right to write: only its note of who holds it does.
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # A home that only holds settings may be read-only.
         return os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in refusals:
+            raise
+        raise DagsterHomeError(
+            f"Dagster's home {folder} cannot be locked: {FILE} cannot be read; its owner runs "
+            f"`chmod a+r {file}`, or set CHARGING_HOME to use a home of its own"
+        ) from error
 
 
 def _write(descriptor: int, holder: dict[str, object]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,64 @@ print(heir.pid)
         os.kill(heir, 9)
     monkeypatch.setattr(dagster_lock, "_ENDING_S", 10)
     os.close(dagster_lock.lock(tmp_path, "ui", "here"))
+
+
+_AS_ANOTHER_USER = """
+import os, sys
+from pathlib import Path
+from charging_assets import dagster_lock
+dagster_lock._ENDING_S = dagster_lock._DYING_S = 0.2
+os.seteuid(65534)
+try:
+    dagster_lock.lock(Path(sys.argv[1]), "ui", "here")
+except Exception as error:
+    print(type(error).__name__, error)
+else:
+    print("locked")
+"""
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that every user of the machine can reach and read."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def as_another_user(folder: Path) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", _AS_ANOTHER_USER, str(folder)],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+
+
+@pytest.mark.parametrize("folder_mode", [0o755, 0o777, 0o1777])
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o000])
+def test_lock__of_another_user_is_respected(shared: Path, folder_mode: int, umask: int) -> None:
+    shared.chmod(folder_mode)
+    former = os.umask(umask)
+    try:
+        descriptor = dagster_lock.lock(shared, "live", "there")
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE((shared / dagster_lock.FILE).stat().st_mode) == 0o666 & ~umask
+    try:
+        assert as_another_user(shared).startswith("DagsterRunning live ")
+    finally:
+        os.close(descriptor)
+    assert as_another_user(shared) == "locked"
+
+
+def test_lock__file_of_another_user_that_cannot_be_read_is_an_error(shared: Path) -> None:
+    (shared / dagster_lock.FILE).touch(0o600)
+    refusal = as_another_user(shared)
+    assert refusal.startswith("DagsterHomeError")
+    assert "chmod a+r" in refusal
+
+
+def test_lock__folder_without_a_file_that_cannot_be_made_is_locked_itself(shared: Path) -> None:
+    assert as_another_user(shared) == "locked"
+    assert list(shared.iterdir()) == []
