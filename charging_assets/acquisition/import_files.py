@@ -6,8 +6,9 @@ Belongs here: finding files and reading their bytes. Does not belong here: what 
 Read are `.json`, `.json.gz` and `.zip`, and zips within a zip. All else in a folder or a zip is
 named and passed over, but for what macOS adds by itself.
 
-What is read is bounded: a file by what it inflates to, a zip by what it inflates to as a whole.
-Pipes, devices and links that lead out of the folder are problems, and are never opened.
+What is read is bounded: a file by what it inflates to, and a folder or zip by what everything in it
+inflates to, zips within zips included. Pipes, devices, links to folders and links that lead out of
+the folder are problems, and are never opened.
 """
 
 from __future__ import annotations
@@ -69,12 +70,21 @@ def found_in(path: Path, max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[Found
         yield from reader.read(str(path), partial(reader.open, path), 0)
         return
     unread: list[OSError] = []
-    folders = os.walk(path, onerror=unread.append)
-    files = sorted(Path(folder, name) for folder, _, names in folders for name in names)
+    files: list[Path] = []
+    links: list[Path] = []
+    for folder, subfolders, names in os.walk(path, onerror=unread.append):
+        files += [Path(folder, name) for name in names]
+        # Links to folders are listed among the folders and not followed: they may lead in circles.
+        links += [link for name in subfolders if (link := Path(folder, name)).is_symlink()]
     inside = [
-        (str(file.relative_to(path)), partial(reader.open_inside, path, file)) for file in files
+        (str(file.relative_to(path)), partial(reader.open_inside, path, file))
+        for file in sorted(files)
     ]
     yield from reader.members(str(path), inside, 0, "folder")
+    for link in sorted(links):
+        yield Found(
+            str(link), problem="is a link to a folder; import the folder that it leads to by name"
+        )
     for error in unread:
         yield Found(str(error.filename), problem=f"cannot be read: {error}")
 

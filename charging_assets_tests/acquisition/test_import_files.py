@@ -101,6 +101,24 @@ def test_found_in__link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert contents(folder / "a.json")["a.json"] == b"{}"
 
 
+def test_found_in__links_to_folders_are_problems(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for place in (folder / "bonn", tmp_path / "real" / "koeln"):
+        place.mkdir(parents=True)
+        (place / NAME).write_bytes(b"{}")
+    (folder / "koeln").symlink_to("../real/koeln")
+    (folder / "bonn" / "again").symlink_to("../bonn")
+    (folder / "bonn" / "up.json").symlink_to("..")
+    found = problems(folder)
+    assert found.keys() == {"koeln", "again", "up.json"}
+    assert all("is a link to a folder; import the folder" in problem for problem in found.values())
+    assert [each.path for each in found_in(folder, LIMIT) if each.content] == [
+        str(folder / "bonn" / NAME)
+    ]
+    # Whoever names it means it.
+    assert contents(folder / "koeln") == {NAME: b"{}"}
+
+
 def test_found_in__error_without_text_names_its_type(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
