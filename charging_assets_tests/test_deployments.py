@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -108,10 +107,9 @@ def test_aws__no_secret_is_in_what_is_shown() -> None:
 
 
 def test_aws__without_the_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith("charging_assets.storage.s3_")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "dagster_aws.s3", None)
-    with pytest.raises(DeploymentError, match=r"needs dagster_aws.*'charging-assets\[aws\]'"):
+    monkeypatch.setattr("charging_assets.extras.missing_modules", lambda extra: ["dagster_aws"])
+    message = r"CHARGING_DEPLOYMENT=aws needs the extra `aws` \(dagster_aws is missing\): "
+    with pytest.raises(DeploymentError, match=message):
         storage(AWS)
 
 

@@ -62,6 +62,11 @@ def next_hour_archived(world: World) -> World:
 DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "staged_tables__rows_in_are_loaded_or_rejected": (
         sql("DELETE FROM staging.flat_evses WHERE evse_uid = 'e1'"), ("evse", "18", "12")),
+    "staged_tables__no_two_ids_share_a_key": (
+        sql("INSERT INTO ops.key_conflict VALUES "
+            "(TIMESTAMP '2022-01-11 20:00:00', 'station', 1, 2, 'first', FALSE), "
+            "(TIMESTAMP '2022-01-11 20:10:00', 'station', 1, 3, 'second', TRUE)"),
+        ("second", "first")),
     "fact_poll__is_every_staged_poll": (
         sql("DELETE FROM warehouse.fact_poll WHERE slot_at = TIMESTAMP '2022-01-11 20:20:00'"),
         ("koeln", "20, 20)")),

@@ -140,7 +140,7 @@ def test_read__losers_are_duplicates_and_a_station_that_is_one_keeps_its_evses()
         ("connector", "/evses/1/connectors/0", "duplicate_key", "d"),
     ]
     assert (found.station, [status.evse_uid for status in found.statuses]) == (None, ["f"])
-    assert found.evses[0].row[3:5] == (entity_key("test", "station", "s"), "s")
+    assert found.evses[0].row[4:6] == (entity_key("test", "station", "s"), "s")
 
 
 def test_read__a_station_whose_list_of_evses_loses_takes_them_with_it() -> None:
