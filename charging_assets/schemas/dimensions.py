@@ -36,7 +36,7 @@ CLOSE_REASON = text(
 )
 FIRST_PLACE = text(
     "place",
-    128,
+    names.PLACE.max_bytes,
     "place that publishes the entity (of several the first by name where it is not REMOVED)",
     nullable=False,
 )
@@ -108,7 +108,7 @@ def _attributes(
         grain=f"one row per {entity} and distinct attribute state ever seen",
         key=(key_column.name, "attribute_hash"),
         columns=(
-            key_column, flat.ATTRIBUTE_HASH, flat.FEED, id_column, flat.IDENTITY_HASH, *columns,
+            key_column, flat.ATTRIBUTE_HASH, id_column, flat.IDENTITY_HASH, *columns,
         ),
         hour_column=None,
         distribution="ALL",

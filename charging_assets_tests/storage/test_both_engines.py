@@ -25,6 +25,7 @@ from charging_assets.storage.sql_files import sql, sql_folder
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
 from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.test_renamed_feeds import archive_polls, load_hours, renamed
 from charging_assets_tests.storage.both_engines import Engines, difference
 from charging_assets_tests.storage.redshifts import resource_of
 from charging_assets_tests.testbed.bed import Redshift
@@ -249,3 +250,14 @@ def test_difference__is_none_between_sums_of_another_order_or_rows_in_another() 
     theirs = [{"a": 1.0, "b": "y"}, {"a": 0.3 + 0.2 + 0.1, "b": "x"}]
     assert difference(ours, theirs) == ""
     assert difference(ours, theirs, in_order=True)
+
+
+def test_renamed_feed__is_the_same_rows_on_both_engines(engines: Engines) -> None:
+    """Two feeds of one network: in one hour one after the other, and in one slot."""
+    lake = renamed(90, "new")
+    archive_polls(lake, dict.fromkeys(range(0, 30, 10), "new"))
+    embedded, clustered = (
+        hours.digests(load_hours(warehouse, lake, "new", (1, 0, 2), as_span=False))
+        for warehouse in engines.both
+    )
+    assert clustered == embedded

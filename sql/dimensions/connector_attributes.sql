@@ -19,7 +19,6 @@ published AS (
     SELECT
         states.connector_key,
         states.attribute_hash,
-        states.feed,
         states.connector_id,
         states.identity_hash,
         states.evse_key,
@@ -48,7 +47,6 @@ told AS (
     SELECT
         connector_key,
         attribute_hash,
-        feed,
         connector_id,
         identity_hash,
         evse_key,
@@ -67,7 +65,6 @@ told AS (
     SELECT
         held.connector_key,
         held.attribute_hash,
-        held.feed,
         held.connector_id,
         held.identity_hash,
         held.evse_key,
@@ -103,7 +100,6 @@ named AS (
 SELECT
     told.connector_key,
     told.attribute_hash,
-    told.feed,
     told.connector_id,
     told.identity_hash,
     told.evse_key,

@@ -2,7 +2,7 @@
 -- Scope: the connectors in touched_entity.
 SELECT
     attributes.connector_key,
-    attributes.feed,
+    versions.feed,
     versions.place,
     attributes.connector_id,
     attributes.attribute_hash,

@@ -2,7 +2,7 @@
 -- Scope: the evses in touched_entity.
 SELECT
     attributes.evse_key,
-    attributes.feed,
+    versions.feed,
     versions.place,
     attributes.evse_uid,
     attributes.attribute_hash,

@@ -2,7 +2,7 @@
 -- Scope: the stations in touched_entity.
 SELECT
     attributes.station_key,
-    attributes.feed,
+    versions.feed,
     versions.place,
     attributes.station_id,
     attributes.attribute_hash,

@@ -1,10 +1,11 @@
 -- Grain: one row per entity of :entity_type, hour and distinct attribute state seen.
--- An entity that several places publish is taken from the first of them by name. An EVSE, with
+-- An entity that several places publish is taken from the first of them by name, and of feeds of
+-- one network that publish it from the same place, from the first feed by name. An EVSE, with
 -- its connectors, that is REMOVED or PLANNED in all of a place's polls is taken from another where
 -- it is more than that: one that was moved is published as REMOVED where it was.
 -- What others told before the first slot in the chosen place, or after its last, is taken from the
 -- earliest and the latest of them, so that versions reach as far as facts do; in equal words it is
--- the chosen place's.
+-- the chosen place's, unless it is of another feed.
 -- Scope: slots in [:window_start, :window_end).
 WITH seen AS (
     SELECT
@@ -48,6 +49,7 @@ WITH seen AS (
 dormant AS (
     SELECT
         evse_key,
+        feed,
         place,
         DATE_TRUNC('hour', slot_at) AS hour_at,
         MIN(CASE status WHEN 'REMOVED' THEN '2' WHEN 'PLANNED' THEN '1' ELSE '0' END) AS dormancy
@@ -63,7 +65,7 @@ dormant AS (
                 AND statuses.slot_at < :window_end
                 AND statuses.status IN ('REMOVED', 'PLANNED')
         )
-    GROUP BY evse_key, place, DATE_TRUNC('hour', slot_at)
+    GROUP BY evse_key, feed, place, DATE_TRUNC('hour', slot_at)
 ),
 
 in_scope AS (
@@ -75,7 +77,13 @@ in_scope AS (
         ) AS first_place,
         MAX(seen.place) OVER (
             PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
-        ) AS last_place
+        ) AS last_place,
+        MIN(seen.feed) OVER (
+            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        ) AS first_feed,
+        MAX(seen.feed) OVER (
+            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        ) AS last_feed
     FROM seen
     WHERE
         seen.entity_type = :entity_type
@@ -83,18 +91,21 @@ in_scope AS (
         AND seen.slot_at < :window_end
 ),
 
--- Places in the order in which they are chosen.
+-- Places and feeds in the order in which they are chosen; names have no spaces.
 ordered AS (
     SELECT
         in_scope.*,
-        COALESCE(dormant.dormancy, '0') || in_scope.place AS choice
+        COALESCE(dormant.dormancy, '0') || ' ' || in_scope.place || ' ' || in_scope.feed AS choice
     FROM in_scope
     LEFT JOIN dormant
         ON
             in_scope.evse_key = dormant.evse_key
+            AND in_scope.feed = dormant.feed
             AND in_scope.place = dormant.place
             AND in_scope.hour_at = dormant.hour_at
-    WHERE in_scope.first_place <> in_scope.last_place
+    WHERE
+        in_scope.first_place <> in_scope.last_place
+        OR in_scope.first_feed <> in_scope.last_feed
 ),
 
 shared AS (
@@ -144,7 +155,9 @@ SELECT
     place,
     poll_count
 FROM in_scope
-WHERE first_place = last_place
+WHERE
+    first_place = last_place
+    AND first_feed = last_feed
 UNION ALL
 SELECT
     MIN(slot_at) AS slot_at,
@@ -153,7 +166,7 @@ SELECT
     entity_key,
     attribute_hash,
     feed,
-    SUBSTRING(MIN(choice), 2, 128) AS place,
+    SPLIT_PART(MIN(choice), ' ', 2) AS place,
     MAX(poll_count) AS poll_count
 FROM reaching
 GROUP BY entity_type, entity_key, attribute_hash, feed, hour_at;

@@ -19,7 +19,6 @@ published AS (
     SELECT
         states.evse_key,
         states.attribute_hash,
-        states.feed,
         states.evse_uid,
         states.identity_hash,
         states.station_key,
@@ -52,7 +51,6 @@ told AS (
     SELECT
         evse_key,
         attribute_hash,
-        feed,
         evse_uid,
         identity_hash,
         station_key,
@@ -75,7 +73,6 @@ told AS (
     SELECT
         held.evse_key,
         held.attribute_hash,
-        held.feed,
         held.evse_uid,
         held.identity_hash,
         held.station_key,
@@ -115,7 +112,6 @@ named AS (
 SELECT
     told.evse_key,
     told.attribute_hash,
-    told.feed,
     told.evse_uid,
     told.identity_hash,
     told.station_key,

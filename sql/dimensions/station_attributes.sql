@@ -19,7 +19,6 @@ published AS (
     SELECT
         states.station_key,
         states.attribute_hash,
-        states.feed,
         states.station_id,
         states.identity_hash,
         states.name,
@@ -57,7 +56,6 @@ told AS (
     SELECT
         station_key,
         attribute_hash,
-        feed,
         station_id,
         identity_hash,
         name,
@@ -85,7 +83,6 @@ told AS (
     SELECT
         held.station_key,
         held.attribute_hash,
-        held.feed,
         held.station_id,
         held.identity_hash,
         held.name,
@@ -130,7 +127,6 @@ named AS (
 SELECT
     told.station_key,
     told.attribute_hash,
-    told.feed,
     told.station_id,
     told.identity_hash,
     told.name,

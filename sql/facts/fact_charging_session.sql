@@ -3,8 +3,8 @@
 -- at most 2.5 cadences. A single poll of unknown status between linked runs is looked through.
 -- A session is cut after 7 days (is_stuck); what follows is no session, since a session begins
 -- only where no CHARGING is linked before. An EVSE that several places publish is taken, hour by
--- hour, from the first of them by name; a place where it is REMOVED all hour gives way to one where
--- it is PLANNED, and both to any other.
+-- hour, from the first of them by name (of feeds of one network, from the first by name too); a
+-- place where it is REMOVED all hour gives way to one where it is PLANNED, and both to any other.
 -- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
 -- of BLOCKED stand for, in runs that begin within a day of the first.
 -- Polls without the time of their request are imported; the source's own time is theirs where it
@@ -83,7 +83,8 @@ told AS (
             ELSE 3
         END AS state,
         MIN(
-            CASE status WHEN 'REMOVED' THEN '2' WHEN 'PLANNED' THEN '1' ELSE '0' END || place
+            CASE status WHEN 'REMOVED' THEN '2' WHEN 'PLANNED' THEN '1' ELSE '0' END
+            || ' ' || place || ' ' || feed
         ) OVER (PARTITION BY evse_key, DATE_TRUNC('hour', slot_at)) AS first_choice
     FROM warehouse.fact_status
     WHERE
@@ -119,7 +120,9 @@ timed AS (
             told.feed = lasts.feed
             AND told.place = lasts.place
             AND told.last_slot_at = lasts.slot_at
-    WHERE told.place = SUBSTRING(told.first_choice, 2, 128)
+    WHERE
+        told.place = SPLIT_PART(told.first_choice, ' ', 2)
+        AND told.feed = SPLIT_PART(told.first_choice, ' ', 3)
 ),
 
 neighbours AS (
@@ -128,6 +131,7 @@ neighbours AS (
         LAG(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS state_before,
         LEAD(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS state_after,
         LAG(place) OVER (PARTITION BY evse_key ORDER BY slot_at) AS place_before,
+        LAG(feed) OVER (PARTITION BY evse_key ORDER BY slot_at) AS feed_before,
         LAG(last_ordinal) OVER (PARTITION BY evse_key ORDER BY slot_at) AS ordinal_before,
         LAG(last_slot_at) OVER (PARTITION BY evse_key ORDER BY slot_at) AS slot_before
     FROM timed
@@ -139,6 +143,7 @@ linked AS (
         CASE
             WHEN
                 place_before = place
+                AND feed_before = feed
                 AND ordinal_before + 1 = first_ordinal
                 AND DATEDIFF('second', slot_before, slot_at) * 2 <= cadence_s * 5
                 THEN 1

@@ -64,11 +64,13 @@ seen AS (
         polls.stands_s,
         LEAD(polls.slot_at) OVER (
             PARTITION BY runs.evse_key, polls.hour_at
-            ORDER BY polls.slot_at ASC, runs.liveness ASC, runs.place DESC
+            ORDER BY
+                polls.slot_at ASC, runs.liveness ASC, runs.place DESC, runs.feed DESC
         ) AS next_slot_at,
         MIN(polls.slot_at) OVER (
             PARTITION BY runs.evse_key, polls.hour_at
-            ORDER BY polls.slot_at ASC, runs.liveness ASC, runs.place DESC
+            ORDER BY
+                polls.slot_at ASC, runs.liveness ASC, runs.place DESC, runs.feed DESC
             ROWS UNBOUNDED PRECEDING
         ) AS first_slot_at
     FROM runs
