@@ -20,7 +20,9 @@ from charging_assets.schemas.table import Table
 # Where lines and paragraphs are meant.
 _PROSE = frozenset({"directions", "comment"})
 _WITHIN = 'if the two are different things, set `ids_within = "place"` for the feed in your feeds '
-_WITHIN += "file and load again: an id then counts within its place; else tell the operator"
+_WITHIN += "file and load again: an id then counts within its place"
+_ELSE_TELL = "; else tell the operator"
+_WITHIN_PARENT = ' (or `ids_within = "parent"`, where EVSE uids are unique at their station)'
 _TELL = "tell the operator; what it publishes is kept as it is"
 
 
@@ -136,13 +138,13 @@ RULES = (
         "flat_stations", "one_id_is_one_station",
         "A station id that two places publish is the same station: near, or of the same name or "
         "address.",
-        _WITHIN, flat("flat_stations__one_id_is_one_station"),
+        _WITHIN + _ELSE_TELL, flat("flat_stations__one_id_is_one_station"),
     ),
     Rule(
         "flat_evses", "one_id_is_one_evse",
         "An EVSE uid that two places publish is the same EVSE: of the same EVSE-ID, or, without "
         "one, at the same station.",
-        _WITHIN, flat("flat_evses__one_id_is_one_evse"),
+        _WITHIN + _WITHIN_PARENT + _ELSE_TELL, flat("flat_evses__one_id_is_one_evse"),
     ),
     Rule(
         "flat_evses", "evse_id_form",

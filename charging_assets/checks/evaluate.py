@@ -6,7 +6,7 @@ belong here: Dagster (`assets`), rules.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,19 +59,6 @@ def opened(
         scene = HourScene(hour, lake, reader, now or clock.utc_now(), feeds or {})
         with closing(scene.flat):
             yield scene
-
-
-def findings(
-    rules: Iterable[Rule],
-    hour: Hour,
-    lake: Lake,
-    warehouse: Warehouse,
-    now: datetime | None = None,
-    feeds: Mapping[str, Feed] | None = None,
-) -> list[Finding]:
-    """What each rule finds in an hour, in the order of the rules; the first error is raised."""
-    with opened(hour, lake, warehouse, now, feeds) as scene:
-        return [found(rule, scene) for rule in rules]
 
 
 def applicable(rules: Sequence[Rule], scene: Scene) -> Sequence[Rule]:

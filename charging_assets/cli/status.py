@@ -187,3 +187,5 @@ def _print_contested_ids(found: Overview) -> None:
             '  If ids are unique within a place only, set ids_within = "place" for the feed in '
             "your feeds file\n  (CHARGING_FEEDS), then `charging-assets load`."
         )
+    if any(ids.entity == "evse" for ids in found.contested):
+        print('  If EVSE ids are unique at their station only, set ids_within = "parent".')

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from charging_assets.acquisition.feeds import Feed
-from charging_assets.checks.evaluate import findings
 from charging_assets.checks.registry import RULES
 from charging_assets.checks.rules import Finding
 from charging_assets.storage.lake import Lake
@@ -23,6 +22,7 @@ from charging_assets.storage.publish import publish
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
+from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR
 

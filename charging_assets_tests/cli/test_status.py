@@ -102,7 +102,9 @@ def test_status__warns_of_ids_that_stand_for_two_things(capsys: pytest.CaptureFi
         found = overview(lake, warehouse)
         assert len(found.contested) == count
         _tell(found, STOPPED_AT)
-        assert ('set ids_within = "place"' in capsys.readouterr().out) is bool(count)
+        printed = capsys.readouterr().out
+        assert ('set ids_within = "place"' in printed) is bool(count)
+        assert ('set ids_within = "parent"' in printed) is bool(count)
         if count:
             place, hour = ("adorf", "bdorf"), hours.hour_after(1)
             assert found.contested == (

@@ -12,7 +12,6 @@ import pytest
 from charging_assets.acquisition.archive import archive, hour_keys, hours_archived, read
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.poll import poll
-from charging_assets.checks.evaluate import findings
 from charging_assets.checks.registry import RULES
 from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake
@@ -20,6 +19,7 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.loopback import Loopback, reply
+from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.automation.pending import CONTESTED, pending_hours, staleness
 from charging_assets.automation.rebuild import rebuild, work
-from charging_assets.checks.evaluate import findings
 from charging_assets.checks.registry import HOURLY
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
@@ -26,6 +25,7 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
+from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, hour_after, lake_of, rows, station
 

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charging_assets.acquisition.archive import hours_archived
-from charging_assets.checks.evaluate import findings
 from charging_assets.checks.registry import RULES
 from charging_assets.partitions import Hour
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, lake_of, rows, station
 
