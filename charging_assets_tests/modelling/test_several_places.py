@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.checks.registry import RULES
-from charging_assets.partitions import Hour
+from charging_assets.partitions import Hour, naive
 from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.sql_files import sql
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.modelling import hours
@@ -193,6 +194,10 @@ def test_moved__an_evse_is_taken_from_where_it_is_alive(
     assert rows(warehouse, seconds) == [(new, charging_s, 3600)]
     of_station = "SELECT SUM(charging_s) FROM mart.mart_station_hour WHERE place = :place"
     assert rows(warehouse, of_station, place=new) == [(charging_s,)]
+    saturation = "SELECT station_operable_s, saturated_s FROM mart.mart_station_hour"
+    assert rows(warehouse, saturation + " WHERE place = :place", place=new) == [
+        (charging_s, charging_s)
+    ]
     sessions = rows(warehouse, "SELECT place FROM warehouse.fact_charging_session")
     assert sessions == ([(new,)] if live == "CHARGING" else [])
 
@@ -212,3 +217,27 @@ def test_moved__an_evse_that_comes_alive_again_is_taken_from_the_first_place() -
         hours.load(warehouse, lake, hour)
     versions = "SELECT place, station_id, valid_from FROM warehouse.dim_evse ORDER BY valid_from"
     assert rows(warehouse, versions) == [("b", "new", 0), ("a", "old", 60)]
+
+
+@pytest.mark.parametrize("places", [("a", "b"), ("b", "a")])
+def test_station_runs__are_those_of_one_place_an_hour(places: tuple[str, str]) -> None:
+    """The other place's runs begin when they begin: they may not stand between its own."""
+    old, new = places
+    lake = lake_of(
+        {
+            minute: {
+                old: [station([evse(status="REMOVED" if minute else "PLANNED")], "s1")],
+                new: [station([evse(status="CHARGING" if minute < 30 else "AVAILABLE")], "s1")],
+            }
+            for minute in range(0, 60, 10)
+        }
+    )
+    warehouse = DuckDBWarehouse(None)
+    hours.load(warehouse, lake)
+    asked = {
+        "station_key": hours.key_of("station", "s1"),
+        "window_start": naive(hours.HOUR.start),
+        "window_end": naive(hours.HOUR.end),
+    }
+    runs = [row[1:4] for row in rows(warehouse, sql("dashboard/station_runs"), **asked)]
+    assert runs == [("CHARGING", 0, 20), ("AVAILABLE", 30, 50)]

@@ -8,6 +8,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from charging_assets.preprocessing.duplicates import liveness
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.catalog import table as table_of
 from charging_assets.storage.dialect import bound, rendered
@@ -260,3 +261,44 @@ def test_file__runs_on_an_empty_warehouse(warehouse: DuckDBWarehouse, name: str)
     assert found.column_names == outputs(name)
     is_total = "-- Grain: one row:" in sql(name)
     assert found.num_rows == is_total
+
+
+def _orders_of_dormancy(name: str) -> list[str]:
+    """The expressions by which a file ranks statuses that are REMOVED."""
+    statement = sqlglot.parse_one(sql(name), read="redshift")
+    for column in statement.find_all(exp.Column):
+        column.set("table", None)
+    cases = {case.sql("redshift") for case in statement.find_all(exp.Case)}
+    return [case for case in cases if "'REMOVED'" in case]
+
+
+# Which place counts, of those that publish an EVSE, is decided in all of them, and nowhere else.
+CHOOSES_A_PLACE = [
+    "dashboard/now_stations", "dashboard/station_runs", "dimensions/entity_sighting",
+    "facts/fact_charging_session", "marts/mart_evse_hour", "marts/mart_station_hour",
+]  # fmt: skip
+
+
+def test_places__are_chosen_by_one_expression_that_agrees_with_flattening() -> None:
+    assert [name for name in FILES if _orders_of_dormancy(name)] == CHOOSES_A_PLACE
+    dormancy = {s: liveness(None) - liveness(s) for s in ("REMOVED", "PLANNED")}
+    whens = " ".join(f"WHEN '{status}' THEN {rank}" for status, rank in dormancy.items())
+    for name in CHOOSES_A_PLACE:
+        assert _orders_of_dormancy(name) == [f"CASE status {whens} ELSE 0 END"], name
+
+
+def test_places__no_other_statement_ranks_the_places_of_statuses() -> None:
+    """A choice among places that is by name alone takes an EVSE from where it is REMOVED."""
+    ranking = []
+    for name in FILES:
+        statement = sqlglot.parse_one(sql(name), read="redshift")
+        tables = {table.name for table in statement.find_all(exp.Table)}
+        orders = [
+            order.expressions[0].this
+            for window in statement.find_all(exp.Window)
+            if (order := window.args.get("order"))
+        ]
+        by_place = any(isinstance(by, exp.Column) and by.name == "place" for by in orders)
+        if by_place and tables & {"fact_status", "flat_status"}:
+            ranking.append(name)
+    assert ranking == []

@@ -21,6 +21,7 @@ runs AS (
         place,
         evse_key,
         status,
+        CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS dormancy,
         first_slot_at,
         last_slot_at,
         DATE_TRUNC('hour', slot_at) AS hour_at
@@ -38,10 +39,7 @@ states AS (
         latest.slot_at,
         ROW_NUMBER() OVER (
             PARTITION BY runs.evse_key
-            ORDER BY
-                latest.slot_at DESC,
-                CASE runs.status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END ASC,
-                runs.place ASC
+            ORDER BY latest.slot_at DESC, runs.dormancy ASC, runs.place ASC
         ) AS place_rank
     FROM latest
     INNER JOIN runs

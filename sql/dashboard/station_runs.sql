@@ -1,5 +1,6 @@
 -- Grain: one row per EVSE that ever stood at station :station_key and run of equal status, as it
--- was polled: runs of neighbouring hours are one, a gap of over 2.5 cadences ends a run.
+-- was polled: runs of neighbouring hours are one, a gap of over 2.5 cadences ends a run. Of places and
+-- feeds that publish an EVSE one is taken hour by hour, as in fact_charging_session.
 -- Scope: slots in [:window_start, :window_end).
 WITH evses AS (
     SELECT DISTINCT evse_key
@@ -7,17 +8,22 @@ WITH evses AS (
     WHERE station_key = :station_key
 ),
 
-ranked AS (
+chosen AS (
     SELECT
         runs.evse_key,
+        runs.feed,
+        runs.place,
         COALESCE(runs.status, 'UNKNOWN') AS status,
         runs.first_slot_at,
         runs.last_slot_at,
         runs.poll_count,
         polls.cadence_s,
-        ROW_NUMBER() OVER (
-            PARTITION BY runs.evse_key, runs.first_slot_at ORDER BY runs.place
-        ) AS place_rank
+        MIN(
+            CAST(
+                CASE runs.status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END
+                AS VARCHAR(1)
+            ) || ' ' || runs.place || ' ' || runs.feed
+        ) OVER (PARTITION BY runs.evse_key, DATE_TRUNC('hour', runs.slot_at)) AS first_choice
     FROM warehouse.fact_status AS runs
     INNER JOIN evses
         ON runs.evse_key = evses.evse_key
@@ -35,11 +41,13 @@ ranked AS (
 
 neighbours AS (
     SELECT
-        ranked.*,
+        chosen.*,
         LAG(status) OVER (PARTITION BY evse_key ORDER BY first_slot_at) AS status_before,
         LAG(last_slot_at) OVER (PARTITION BY evse_key ORDER BY first_slot_at) AS last_before
-    FROM ranked
-    WHERE place_rank = 1
+    FROM chosen
+    WHERE
+        place = SPLIT_PART(first_choice, ' ', 2)
+        AND feed = SPLIT_PART(first_choice, ' ', 3)
 ),
 
 marked AS (

@@ -52,7 +52,7 @@ dormant AS (
         feed,
         place,
         DATE_TRUNC('hour', slot_at) AS hour_at,
-        MIN(CASE status WHEN 'REMOVED' THEN '2' WHEN 'PLANNED' THEN '1' ELSE '0' END) AS dormancy
+        MIN(CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END) AS dormancy
     FROM staging.flat_status
     WHERE
         slot_at >= :window_start
@@ -95,7 +95,8 @@ in_scope AS (
 ordered AS (
     SELECT
         in_scope.*,
-        COALESCE(dormant.dormancy, '0') || ' ' || in_scope.place || ' ' || in_scope.feed AS choice
+        CAST(COALESCE(dormant.dormancy, 0) AS VARCHAR(1))
+        || ' ' || in_scope.place || ' ' || in_scope.feed AS choice
     FROM in_scope
     LEFT JOIN dormant
         ON

@@ -83,7 +83,7 @@ told AS (
             ELSE 3
         END AS state,
         MIN(
-            CASE status WHEN 'REMOVED' THEN '2' WHEN 'PLANNED' THEN '1' ELSE '0' END
+            CAST(CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS VARCHAR(1))
             || ' ' || place || ' ' || feed
         ) OVER (PARTITION BY evse_key, DATE_TRUNC('hour', slot_at)) AS first_choice
     FROM warehouse.fact_status

@@ -43,7 +43,7 @@ runs AS (
         place,
         evse_key,
         status,
-        CASE status WHEN 'REMOVED' THEN 0 WHEN 'PLANNED' THEN 1 ELSE 2 END AS liveness,
+        CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS dormancy,
         first_slot_at,
         last_slot_at,
         DATE_TRUNC('hour', slot_at) AS hour_at
@@ -65,12 +65,12 @@ seen AS (
         LEAD(polls.slot_at) OVER (
             PARTITION BY runs.evse_key, polls.hour_at
             ORDER BY
-                polls.slot_at ASC, runs.liveness ASC, runs.place DESC, runs.feed DESC
+                polls.slot_at ASC, runs.dormancy DESC, runs.place DESC, runs.feed DESC
         ) AS next_slot_at,
         MIN(polls.slot_at) OVER (
             PARTITION BY runs.evse_key, polls.hour_at
             ORDER BY
-                polls.slot_at ASC, runs.liveness ASC, runs.place DESC, runs.feed DESC
+                polls.slot_at ASC, runs.dormancy DESC, runs.place DESC, runs.feed DESC
             ROWS UNBOUNDED PRECEDING
         ) AS first_slot_at
     FROM runs

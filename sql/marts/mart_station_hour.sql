@@ -1,6 +1,7 @@
 -- Grain: one row per feed, station and UTC hour in which one of its EVSEs was seen.
 -- Saturation needs what its EVSEs were at the same time, hence the polls once more; they stand as
--- in mart_evse_hour, here until the next poll that any EVSE of the station is in.
+-- in mart_evse_hour, here until the next poll that any EVSE of the station is in. Of places that
+-- publish an EVSE the same one is taken as there.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH polls AS (
     SELECT
@@ -38,6 +39,7 @@ runs AS (
         place,
         evse_key,
         status,
+        CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS dormancy,
         first_slot_at,
         last_slot_at,
         DATE_TRUNC('hour', slot_at) AS hour_at
@@ -57,7 +59,8 @@ seen AS (
         polls.hour_at,
         polls.stands_s,
         ROW_NUMBER() OVER (
-            PARTITION BY runs.evse_key, polls.slot_at ORDER BY runs.place
+            PARTITION BY runs.evse_key, polls.slot_at
+            ORDER BY runs.dormancy, runs.place, runs.feed
         ) AS place_rank
     FROM runs
     INNER JOIN polls
