@@ -227,13 +227,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _refuse_shared_networks(feeds: Mapping[str, Feed]) -> None:
-    """Two feeds that publish the same EVSEs would each state what they are and do."""
+    """Two feeds that poll the same EVSEs would each state what they are and do.
+
+    Feeds that are disabled poll nothing: a renamed feed has its former name's network.
+    """
     by_network: dict[str, str] = {}
     for name, feed in feeds.items():
+        if not feed.enabled:
+            continue
         other = by_network.setdefault(feed.network or name, name)
         if other != name:
             owner, other = (name, other) if feed.network else (other, name)
-            remedy = f"it is that of feed {other!r}, and a network has one feed; give another"
+            remedy = (
+                f"feed {other!r} has it and is enabled, and a network has one enabled feed; set "
+                f"enabled = false in [feeds.{other}], or give another network"
+            )
             raise _refusal(owner, "network", feeds[owner].network, remedy)
 
 

@@ -78,7 +78,7 @@ def test_digest__is_of_identities_of_its_own_feeds_alone() -> None:
         ('[feeds.chargecloud]\nnetwork = ""\n', ("network", "''")),
         (
             NEW.format(name="new") + 'network = "chargecloud"\n',
-            ("'new'", "network", "'chargecloud'", "one feed"),
+            ("'new'", "'chargecloud'", "one enabled feed", "enabled = false in [feeds.chargecloud]"),
         ),
         (
             NEW.format(name="one") + 'network = "n"\n' + NEW.format(name="n"),
@@ -97,3 +97,12 @@ def test_load_feeds__refuses_identities_that_cannot_be(
     with pytest.raises(FeedError) as refusal:
         load_feeds()
     assert [word for word in (str(feeds_file), *named) if word not in str(refusal.value)] == []
+
+
+def test_load_feeds__a_disabled_feed_leaves_its_network_to_its_successor(feeds_file: Path) -> None:
+    renamed = "[feeds.chargecloud]\nenabled = false\n" + NEW.format(name="mine")
+    feeds_file.write_text(f'{renamed}network = "chargecloud"\n', "utf-8")
+    assert load_feeds()["mine"].network == "chargecloud"
+    both_off = NEW.format(name="a") + 'network = "n"\nenabled = false\n' + NEW.format(name="n")
+    feeds_file.write_text(both_off, "utf-8")
+    assert load_feeds()["a"].network == "n"
