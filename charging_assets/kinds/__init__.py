@@ -10,7 +10,9 @@ which field of a record is which column. All cleaning is common to every kind.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import pkgutil
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -125,6 +127,42 @@ def kind(name: str) -> Kind:
                 f"give one of {', '.join(allowed)}"
             )
     return found
+
+
+def maps_version(kind: Kind) -> str:
+    """The hash of what a kind's maps state: flat rows and entity keys depend on it."""
+    parts = [
+        repr(
+            (
+                part,
+                sorted(of.columns.items()),
+                of.children,
+                sorted(of.ignored),
+                of.within,
+            )
+        )
+        for part, of in (
+            ("station", kind.STATION),
+            ("evse", kind.EVSE),
+            ("connector", kind.CONNECTOR),
+        )
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def is_packaged(name: str) -> bool:
+    """Whether a kind comes with this package; others are named by a dotted path."""
+    return "." not in name
+
+
+def packaged_kinds() -> list[str]:
+    """The names of the kinds that come with this package, sorted."""
+    modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return [
+        name
+        for name in modules
+        if hasattr(importlib.import_module(f"{__name__}.{name}"), "STATION")
+    ]
 
 
 def _check_units(name: str, record_map: RecordMap) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 
+from charging_assets.kinds import kind, maps_version, packaged_kinds
 from charging_assets.schemas.flat import FLAT_TABLES, SCHEMA_VERSION
 from charging_assets.schemas.render import declared
 
@@ -17,7 +18,11 @@ _FLATTEN_VERSION = 5
 
 @cache
 def flat_version() -> str:
-    """The hash of the schema and of what flattening does."""
+    """The hash of the schema, of the packaged kinds' maps and of what flattening does.
+
+    The maps of other kinds are part of the digest of the hours that use them (`identities`).
+    """
     tables = [declared(table) for table in FLAT_TABLES]
-    said = "\n".join([str(SCHEMA_VERSION), str(_FLATTEN_VERSION), *tables])
+    maps = [maps_version(kind(name)) for name in packaged_kinds()]
+    said = "\n".join([str(SCHEMA_VERSION), str(_FLATTEN_VERSION), *tables, *maps])
     return hashlib.sha256(said.encode()).hexdigest()[:12]

@@ -46,8 +46,18 @@ def create_table(table: Table, *, dialect: str) -> str:
 
 
 def declared(table: Table) -> str:
-    """What a table's rows are made to: columns and key, without how an engine stores them."""
-    return f"{create_table(table, dialect='duckdb')}\nKEY ({', '.join(table.key)})"
+    """What a table's rows are made to: columns with units and plausible ranges, and the key.
+
+    Without how an engine stores them. Values are converted to a column's unit and nulled outside
+    of its range, so rows depend on both.
+    """
+    measures = [
+        f"{column.name} [{column.unit or ''}] {column.minimum} to {column.maximum}"
+        for column in table.columns
+        if (column.unit, column.minimum, column.maximum) != (None, None, None)
+    ]
+    key = f"KEY ({', '.join(table.key)})"
+    return "\n".join([create_table(table, dialect="duckdb"), key, *measures])
 
 
 def create_view(name: str, select: str, *, dialect: str) -> list[str]:

@@ -53,6 +53,18 @@ def test_create_table__has_physical_attributes_on_redshift_alone(each: Table) ->
 
 
 @each_table
+def test_declared__changes_with_units_and_plausible_ranges(each: Table) -> None:
+    for number, column in enumerate(each.columns):
+        for changed in (
+            replace(column, unit="furlong"),
+            replace(column, minimum=-7.5),
+            replace(column, maximum=7e9),
+        ):
+            columns = (*each.columns[:number], changed, *each.columns[number + 1 :])
+            assert declared(replace(each, columns=columns)) != declared(each), column.name
+
+
+@each_table
 def test_declared__changes_with_columns_and_key_alone(each: Table) -> None:
     moved = replace(each, distribution="EVEN", sort_key=())
     assert declared(moved) == declared(each)
