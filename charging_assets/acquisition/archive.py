@@ -81,18 +81,22 @@ def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
     )
 
 
+def feeds_of(keys: Iterable[str]) -> set[str]:
+    """The feeds that raw objects are of."""
+    return {key.removeprefix(f"{RAW}feed=").split("/", 1)[0] for key in keys}
+
+
 def digest(keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDENTITIES) -> str:
     """What an hour's archive is: keys carry their content's hash, so their hash is the hour's.
 
     With `identities`, what its flat files are made from: identities of the hour's feeds that
-    differ from the default are part of it, since entity keys depend on them.
+    differ from the default are part of it, since entity keys depend on them. So are the maps of
+    kinds that do not come with the package.
     """
     parts = sorted(keys)
-    feeds = {key.removeprefix(f"{RAW}feed=").split("/", 1)[0] for key in parts}
-    parts += [
-        f"{feed} network={identities[feed].network} ids_within={identities[feed].ids_within}"
-        for feed in sorted(feeds & identities.keys())
-    ]
+    for feed in sorted(feeds_of(parts) & identities.keys()):
+        maps = identities[feed].kind_maps
+        parts.append(f"{feed} {identities[feed]}" + (f" maps={maps}" if maps else ""))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

@@ -107,6 +107,11 @@ def load_feeds(path: Path | None = None) -> dict[str, Feed]:
         raise FeedError(f"{own or _PACKAGED}: {error}") from error
 
 
+def user_defined(path: Path) -> frozenset[str]:
+    """The names of the feeds that a feeds file has a table of; FeedError if it cannot be read."""
+    return frozenset(_read(path))
+
+
 def user_file() -> Path | None:
     """The feeds file that `CHARGING_FEEDS` names, if any."""
     named = os.environ.get("CHARGING_FEEDS", "").strip()

@@ -1,31 +1,45 @@
 """Feed identities: what a feed's settings add to the keys of its stations, EVSEs and connectors.
 
 Flat files depend on these settings as they depend on the raw objects, so they are part of the
-digest of each hour that holds polls of the feed (`archive.digest`).
+digest of each hour that holds polls of the feed (`archive.digest`). The identity that a feed's
+hours were flattened with is recorded in the lake: a process whose feeds file does not define the
+feed, or that has no such file, goes on with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from charging_assets.acquisition.feeds import load_feeds, user_file
+from charging_assets import kinds
+from charging_assets.acquisition.feeds import FeedError, load_feeds, user_defined, user_file
+from charging_assets.storage.lake import Lake, LakeError
 
 NO_IDENTITIES: Final[Mapping[str, FeedIdentity]] = {}
+# Next to the flat files, which are made with them.
+_RECORDS = "flat/identities/"
 
 
 @dataclass(frozen=True)
 class FeedIdentity:
     """The network whose ids a feed publishes, and where an id is unique.
 
-    `ids_within` is "network", "place" or "parent"; None leaves it to the feed's kind.
+    `ids_within` is "network", "place" or "parent"; None leaves it to the feed's kind. `kind` is the
+    feed's kind where it does not come with this package, and `kind_maps` the version of its maps.
     """
 
     network: str
     ids_within: str | None = None
+    kind: str | None = None
+    kind_maps: str | None = None
+
+    def __str__(self) -> str:
+        settings = f"network={self.network} ids_within={self.ids_within}"
+        return settings if self.kind is None else f"{settings} kind={self.kind}"
 
 
 def identity_of(feed: str, identities: Mapping[str, FeedIdentity]) -> FeedIdentity:
@@ -39,6 +53,90 @@ def configured_identities() -> Mapping[str, FeedIdentity]:
     Raises:
         FeedError: the feeds file is not usable.
     """
+    return _configured()[0]
+
+
+def effective_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
+    """The identities that hours are flattened with, by feed, without those that are the default.
+
+    They are those of the user's feeds file and, for feeds that it does not define, those that the
+    lake has a record of. So no process changes the keys of a feed that it does not know.
+
+    Raises:
+        FeedError: the feeds file is not usable, or a recorded kind cannot be imported.
+        LakeError: a record cannot be read.
+    """
+    configured, defined = _configured()
+    recorded = recorded_identities(lake)
+    kept = {feed: recorded[feed] for feed in recorded.keys() - defined}
+    merged = {**configured, **kept}
+    return {name: merged[name] for name in sorted(merged) if merged[name] != FeedIdentity(name)}
+
+
+def recorded_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
+    """The identities that the hours of feeds were last flattened with, where they ever differed
+    from the default.
+
+    Raises:
+        FeedError: a recorded kind cannot be imported.
+        LakeError: a record cannot be read.
+    """
+    records = {}
+    for key in lake.keys(_RECORDS):
+        feed = key.removeprefix(f"{_RECORDS}feed=").removesuffix(".json")
+        try:
+            record = json.loads(lake.get(key))
+            network, within, kind = record["network"], record["ids_within"], record["kind"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise LakeError(
+                f"{key} is damaged ({error}); state the settings of feed {feed!r} in the feeds "
+                "file (CHARGING_FEEDS) and delete the object"
+            ) from error
+        records[feed] = FeedIdentity(network, within, kind, _maps_of(feed, kind))
+    return records
+
+
+def record_identities(
+    lake: Lake, feeds: Iterable[str], identities: Mapping[str, FeedIdentity]
+) -> None:
+    """Record what hours of these feeds are flattened with, unless it always was the default."""
+    recorded = recorded_identities(lake)
+    for feed in sorted(set(feeds)):
+        identity = identity_of(feed, identities)
+        if identity != recorded.get(feed, FeedIdentity(feed)):
+            record = {
+                "network": identity.network,
+                "ids_within": identity.ids_within,
+                "kind": identity.kind,
+            }
+            lake.put(f"{_RECORDS}feed={feed}.json", json.dumps(record).encode())
+
+
+def changed_identities(lake: Lake) -> dict[str, tuple[FeedIdentity, FeedIdentity]]:
+    """Feeds whose hours were last flattened with another identity: recorded and effective one."""
+    effective = effective_identities(lake)
+    return {
+        feed: (recorded, identity_of(feed, effective))
+        for feed, recorded in recorded_identities(lake).items()
+        if recorded != identity_of(feed, effective)
+    }
+
+
+def _maps_of(feed: str, kind: str | None) -> str | None:
+    if kind is None:
+        return None
+    try:
+        return kinds.maps_version(kinds.kind(kind))
+    except (ValueError, ImportError) as error:
+        raise FeedError(
+            f"feed {feed!r}: hours were loaded with kind {kind!r}, which cannot be imported here "
+            f"({error}); make it importable (PYTHONPATH), or define [feeds.{feed}] in the file "
+            "that CHARGING_FEEDS names"
+        ) from error
+
+
+def _configured() -> tuple[Mapping[str, FeedIdentity], frozenset[str]]:
+    """The configured identities, and the feeds that the user's file defines."""
     path = user_file()
     if path is None:
         return _read(None, None)
@@ -50,9 +148,17 @@ def configured_identities() -> Mapping[str, FeedIdentity]:
 
 
 @lru_cache(maxsize=4)
-def _read(path: Path | None, _version: tuple[int, ...] | None) -> Mapping[str, FeedIdentity]:
-    found = {
-        name: FeedIdentity(feed.network or name, feed.ids_within)
-        for name, feed in load_feeds(path).items()
+def _read(
+    path: Path | None, _version: tuple[int, ...] | None
+) -> tuple[Mapping[str, FeedIdentity], frozenset[str]]:
+    identities = {}
+    for name, feed in load_feeds(path).items():
+        kind = None if kinds.is_packaged(feed.kind) else feed.kind
+        network = feed.network or name
+        identities[name] = FeedIdentity(network, feed.ids_within, kind, _maps_of(name, kind))
+    changed = {
+        name: identities[name]
+        for name in sorted(identities)
+        if identities[name] != FeedIdentity(name)
     }
-    return {name: found[name] for name in sorted(found) if found[name] != FeedIdentity(name)}
+    return changed, user_defined(path) if path else frozenset()

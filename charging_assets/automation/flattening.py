@@ -15,8 +15,12 @@ from multiprocessing import get_context, resource_tracker
 from multiprocessing.pool import Pool
 
 from charging_assets import interrupts
-from charging_assets.acquisition.archive import digest, read_places
-from charging_assets.acquisition.identities import configured_identities
+from charging_assets.acquisition.archive import digest, feeds_of, read_places
+from charging_assets.acquisition.identities import (
+    FeedIdentity,
+    effective_identities,
+    record_identities,
+)
 from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.partitions import Hour
 from charging_assets.preprocessing.flatten import flatten
@@ -74,24 +78,34 @@ def _flattened(asked: tuple[Lake, Hour, tuple[str, ...]]) -> Flattened:
     lake, hour, keys = asked
     began = time.monotonic()
     try:
-        rows = _status_rows(_current(lake, hour, keys) or _made(lake, hour, keys))
+        rows = _flat_rows(lake, hour, keys)
     except (CorruptArchive, LakeError, StaleFlatFile) as error:
         return Flattened(hour, 0, time.monotonic() - began, f"{type(error).__name__}: {error}")
     return Flattened(hour, rows, time.monotonic() - began)
 
 
-def _current(lake: Lake, hour: Hour, keys: Sequence[str]) -> list[FlatFile] | None:
+def _flat_rows(lake: Lake, hour: Hour, keys: Sequence[str]) -> int:
+    identities = effective_identities(lake)
+    files = _current(lake, hour, keys, identities) or _made(lake, hour, keys, identities)
+    return _status_rows(files)
+
+
+def _current(
+    lake: Lake, hour: Hour, keys: Sequence[str], identities: Mapping[str, FeedIdentity]
+) -> list[FlatFile] | None:
     """The hour's flat files, if they are what flattening it now would give."""
     try:
         files = [open_flat(lake, table, hour) for table in FLAT_TABLES]
     except StaleFlatFile:
         return None
-    wanted = {(digest(keys, configured_identities()), flat_version())}
+    wanted = {(digest(keys, identities), flat_version())}
     return files if {(file.archive_digest, file.code_version) for file in files} == wanted else None
 
 
-def _made(lake: Lake, hour: Hour, keys: Sequence[str]) -> list[FlatFile]:
-    identities = configured_identities()
+def _made(
+    lake: Lake, hour: Hour, keys: Sequence[str], identities: Mapping[str, FeedIdentity]
+) -> list[FlatFile]:
+    record_identities(lake, feeds_of(keys), identities)
     rows = flatten(read_places(lake, keys), identities)
     broken = [told for table in FLAT_TABLES for told in violations(table, rows[table.name])]
     if broken:

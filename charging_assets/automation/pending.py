@@ -19,7 +19,7 @@ from functools import cache
 
 from charging_assets.acquisition.archive import digest
 from charging_assets.acquisition.hour import hours_known
-from charging_assets.acquisition.identities import configured_identities
+from charging_assets.acquisition.identities import effective_identities
 from charging_assets.modelling import marts, plans
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ASSET as STAGED
@@ -100,7 +100,7 @@ def pending_hours(lake: Lake, warehouse: Warehouse) -> list[Pending]:
     except NoWarehouse:
         # Nothing was ever loaded. A warehouse that is locked is not taken for an empty one.
         ledger, counts = {}, {}
-    return _compared(known, ledger, counts)
+    return _compared(lake, known, ledger, counts)
 
 
 def stale_hours(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[Pending]:
@@ -115,7 +115,7 @@ def stale_hours(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[
         ledger = _ledger(warehouse, min(known), max(known))
     except NoWarehouse:
         ledger = {}
-    return _compared(known, ledger, None)
+    return _compared(lake, known, ledger, None)
 
 
 def staleness(lake: Lake, warehouse: Warehouse) -> Staleness:
@@ -126,7 +126,7 @@ def staleness(lake: Lake, warehouse: Warehouse) -> Staleness:
     except NoWarehouse:
         ledger, counts = {}, {}
     stale: dict[str, set[Hour]] = {asset: set() for asset in expected_versions()}
-    identities = configured_identities()
+    identities = effective_identities(lake)
     for hour, keys in known.items():
         for asset, _ in _reasons(
             hour, digest(keys, identities), expected_versions(), ledger, counts
@@ -147,13 +147,14 @@ def staleness(lake: Lake, warehouse: Warehouse) -> Staleness:
 
 
 def _compared(
+    lake: Lake,
     known: Mapping[Hour, Sequence[str]],
     ledger: Mapping[tuple[str, Hour], _Row],
     counts: Counts | None,
 ) -> list[Pending]:
     versions = expected_versions()
     code = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:8]
-    identities = configured_identities()
+    identities = effective_identities(lake)
     digests = {hour: digest(keys, identities) for hour, keys in known.items()}
     return [
         Pending(hour, reason, f"{archive_digest}#{code}")

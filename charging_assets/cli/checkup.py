@@ -91,6 +91,8 @@ def _feeds() -> tuple[State, str, str]:
     from charging_assets.acquisition.feeds import load_feeds
 
     feeds = load_feeds()
+    if changed := _changed_identities():
+        return changed
     told = ", ".join(
         f"{feed.name} ({counted(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
         for feed in feeds.values()
@@ -98,6 +100,24 @@ def _feeds() -> tuple[State, str, str]:
     if not any(feed.enabled for feed in feeds.values()):
         return "warning", told, "no feed is enabled, so that nothing can be polled"
     return "ok", told, ""
+
+
+def _changed_identities() -> tuple[State, str, str] | None:
+    """Feeds whose loaded hours have other keys than their settings make now."""
+    from charging_assets import deployments
+    from charging_assets.acquisition.identities import changed_identities
+
+    changed = changed_identities(deployments.storage().lake)
+    if not changed:
+        return None
+    feed, (recorded, effective) = next(iter(changed.items()))
+    return (
+        "warning",
+        f"hours of feed {feed!r} were loaded with {recorded}; the feeds file states {effective}",
+        "`charging-assets load` loads all hours of the feed again with the new keys; to keep the "
+        f"keys, restore the settings of [feeds.{feed}], or set CHARGING_FEEDS to the file that has "
+        "them",
+    )
 
 
 def _archive() -> tuple[State, str, str]:

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from charging_assets.acquisition.archive import digest, feeds_archived, hour_keys, read_places
-from charging_assets.acquisition.identities import configured_identities
+from charging_assets.acquisition.identities import effective_identities
 from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, Span, naive
@@ -146,7 +146,7 @@ def _loads(
 def _flattened(files: Sequence[FlatFile], rejected: Set[Identity]) -> FlatHour:
     """An hour's flat tables without rejected ids, from the archive that its files were made of."""
     lake, hour = files[0].lake, files[0].hour
-    identities = configured_identities()
+    identities = effective_identities(lake)
     try:
         keys = hour_keys(lake, feeds_archived(lake), hour)
         if digest(keys, identities) != files[0].archive_digest:

@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.archive import digest, read_places
+from charging_assets.acquisition.archive import digest, feeds_of, read_places
 from charging_assets.acquisition.hour import HourArchive
-from charging_assets.acquisition.identities import configured_identities
+from charging_assets.acquisition.identities import effective_identities, record_identities
 from charging_assets.partitions import backfill_policy, hourly_partitions
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations
@@ -74,7 +74,9 @@ def flat_tables(
     lake: dg.ResourceParam[Lake],
 ) -> Iterator[dg.Output[dict[str, FlatRows]]]:
     """The hour's answers, cleaned into flat tables; what is bad is set aside with its reason."""
-    flat_hours, identities = {}, configured_identities()
+    flat_hours, identities = {}, effective_identities(lake)
+    archived = feeds_of(key for found in raw_api_snapshots.values() for key in found.keys)
+    record_identities(lake, archived, identities)
     for number, (key, found) in enumerate(raw_api_snapshots.items(), 1):
         flat_hours[key] = flatten(read_places(lake, found.keys), identities)
         if len(raw_api_snapshots) > 1:

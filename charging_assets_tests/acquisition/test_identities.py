@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,10 +14,17 @@ from charging_assets.acquisition.archive import digest
 from charging_assets.acquisition.feeds import FeedError, load_feeds
 from charging_assets.acquisition.identities import (
     FeedIdentity,
+    changed_identities,
     configured_identities,
+    effective_identities,
     identity_of,
+    record_identities,
 )
+from charging_assets.kinds import chargecloud
+from charging_assets.storage.lake import LakeError
+from charging_assets.storage.memory import MemoryLake
 
+PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "open")
 KEYS = ["raw/feed=a/date=2022-01-11/hour=20/x", "raw/feed=b/date=2022-01-11/hour=20/y"]
 NEW = '[feeds.{name}]\nkind = "chargecloud"\nbase_url = "https://example.org"\nplaces = ["a"]\n'
 
@@ -78,7 +88,12 @@ def test_digest__is_of_identities_of_its_own_feeds_alone() -> None:
         ('[feeds.chargecloud]\nnetwork = ""\n', ("network", "''")),
         (
             NEW.format(name="new") + 'network = "chargecloud"\n',
-            ("'new'", "'chargecloud'", "one enabled feed", "enabled = false in [feeds.chargecloud]"),
+            (
+                "'new'",
+                "'chargecloud'",
+                "one enabled feed",
+                "enabled = false in [feeds.chargecloud]",
+            ),
         ),
         (
             NEW.format(name="one") + 'network = "n"\n' + NEW.format(name="n"),
@@ -106,3 +121,84 @@ def test_load_feeds__a_disabled_feed_leaves_its_network_to_its_successor(feeds_f
     both_off = NEW.format(name="a") + 'network = "n"\nenabled = false\n' + NEW.format(name="n")
     feeds_file.write_text(both_off, "utf-8")
     assert load_feeds()["a"].network == "n"
+
+
+OF_PLACE = '[feeds.chargecloud]\nids_within = "place"\n'
+
+
+def test_effective_identities__without_the_feeds_file_are_those_recorded(
+    feeds_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes, one of which lacks the file, make the same keys."""
+    lake = MemoryLake()
+    feeds_file.write_text(OF_PLACE + NEW.format(name="new") + 'network = "old"\n', "utf-8")
+    of_daemon = effective_identities(lake)
+    record_identities(lake, ["chargecloud", "new"], of_daemon)
+    monkeypatch.delenv("CHARGING_FEEDS")
+    assert configured_identities() == {}
+    assert effective_identities(lake) == of_daemon
+    assert changed_identities(lake) == {}
+    monkeypatch.setenv("CHARGING_FEEDS", str(feeds_file))
+    feeds_file.write_text(NEW.format(name="another"), "utf-8")
+    assert effective_identities(lake) == of_daemon
+
+
+def test_effective_identities__of_a_feed_that_the_file_defines_are_the_files(
+    feeds_file: Path,
+) -> None:
+    lake = MemoryLake()
+    feeds_file.write_text(OF_PLACE, "utf-8")
+    record_identities(lake, ["chargecloud"], effective_identities(lake))
+    feeds_file.write_text("[feeds.chargecloud]\nattempts = 2\n", "utf-8")
+    assert effective_identities(lake) == {}
+    recorded = FeedIdentity("chargecloud", "place")
+    assert changed_identities(lake) == {"chargecloud": (recorded, FeedIdentity("chargecloud"))}
+    record_identities(lake, ["chargecloud"], {})
+    assert changed_identities(lake) == {}
+
+
+def test_record_identities__of_feeds_with_the_default_write_nothing() -> None:
+    lake = MemoryLake()
+    record_identities(lake, ["a", "b"], {"c": FeedIdentity("c", "place")})
+    assert lake.keys("flat/") == []
+
+
+def test_recorded_identities__that_are_damaged_are_refused_by_name() -> None:
+    lake = MemoryLake()
+    lake.put("flat/identities/feed=a.json", b"{")
+    with pytest.raises(LakeError, match=r"flat/identities/feed=a\.json.*delete"):
+        effective_identities(lake)
+
+
+def test_digest__depends_on_the_maps_of_a_kind_of_the_user(
+    feeds_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another scope, column, unit or field of a map makes the hours of its feeds stale."""
+    monkeypatch.setitem(sys.modules, "users.kind", made := ModuleType("users.kind"))
+    vars(made).update({part: getattr(chargecloud, part) for part in PARTS})
+    feeds_file.write_text(NEW.format(name="a").replace("chargecloud", "users.kind"), "utf-8")
+    lake, digests = MemoryLake(), []
+    record_identities(lake, ["a"], configured_identities())
+    evse = chargecloud.EVSE
+    for number, changed in enumerate(
+        (
+            evse,
+            replace(evse, within="place"),
+            replace(evse, ignored=evse.ignored | {"colour"}),
+            replace(evse, columns={**evse.columns, "physical_reference": "elsewhere"}),
+        )
+    ):
+        monkeypatch.setattr(made, "EVSE", changed)
+        os.utime(feeds_file, ns=(number, number))
+        digests.append(digest(KEYS, effective_identities(lake)))
+        with monkeypatch.context() as without_file:
+            without_file.delenv("CHARGING_FEEDS")
+            assert digest(KEYS, effective_identities(lake)) == digests[-1]
+    assert len({digest(KEYS), *digests}) == 5
+
+
+def test_recorded_identities__of_a_kind_that_is_not_there_name_feed_and_remedy() -> None:
+    lake = MemoryLake()
+    record_identities(lake, ["a"], {"a": FeedIdentity("a", kind="gone.kind", kind_maps="0")})
+    with pytest.raises(FeedError, match=r"'a'.*'gone\.kind'.*CHARGING_FEEDS"):
+        effective_identities(lake)

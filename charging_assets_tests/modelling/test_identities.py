@@ -105,6 +105,10 @@ def test_ids_within__a_change_makes_the_feeds_hours_stale(
     assert not rebuild(lake, storage.warehouse, asked, lambda _: None).failed
     assert pending_hours(lake, storage.warehouse) == []
     assert not any(staleness(lake, storage.warehouse).stale.values())
+    # A process without the feeds file goes on with the recorded settings.
+    monkeypatch.delenv("CHARGING_FEEDS")
+    assert pending_hours(lake, storage.warehouse) == []
+    monkeypatch.setenv("CHARGING_FEEDS", str(path))
     found = rows(storage.warehouse, "SELECT place FROM warehouse.dim_evse ORDER BY place")
     assert found == [("adorf",), ("bdorf",), ("koeln",)]
     counted = "SELECT COUNT(*) FROM warehouse.evse_attributes"
