@@ -31,6 +31,9 @@ MAX_FILE_BYTES = 256 * 1024**2
 # Polls of one form after the other shrink to a hundredth; a bomb shrinks to a thousandth.
 _MOST_INFLATION, _FREE_INFLATION = 300, 1024**3
 _PIECE = 1024**2
+# gzip adds some bytes per part of a file, and content adds more: what is read beyond the content so
+# far is the read-ahead of some pieces, or parts that are empty.
+_GZ_PIECE, _MOST_EMPTY = 64 * 1024, 512 * 1024
 # Zips in zips in zips would be a bomb, or one that holds itself.
 _MOST_ZIPS = 2
 
@@ -41,6 +44,55 @@ _Inside = tuple[str, Callable[[], IO[bytes]]]
 
 class _Refused(Exception):
     """A file is not read; the message says why."""
+
+
+class _Budget:
+    """What may be inflated of a path that is imported: some bytes, and more by each file's size.
+
+    Whatever is inside a file of the disk spends what that file has added, at any depth: zips within
+    a zip would each inflate to a multiple of another multiple.
+    """
+
+    def __init__(self) -> None:
+        self._left = _FREE_INFLATION
+
+    def add(self, compressed_bytes: int) -> None:
+        """Allow what a file of the disk may inflate to."""
+        self._left += _MOST_INFLATION * compressed_bytes
+
+    def spend(self, inflated_bytes: int) -> None:
+        """Count what is inflated; refused, and not counted, where it is more than what is left."""
+        if inflated_bytes > self._left:
+            raise _Refused(
+                f"inflates to {inflated_bytes:,} bytes or more, and what is imported with it to "
+                f"over {_MOST_INFLATION} times its size; unpack it and import the folder"
+            )
+        self._left -= inflated_bytes
+
+
+class _GzSource:
+    """A gzip file as `GzipFile` reads it; refused where it has next to no content.
+
+    A part of 20 bytes may be empty, and `GzipFile` skips any number of them before it returns.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._left = _MOST_EMPTY
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._left -= len(piece)
+        if self._left < 0:
+            raise _Refused("is gzip of empty parts; unpack it and import the file")
+        return piece
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def count(self, inflated_bytes: int) -> None:
+        """Allow as many bytes more to be read as were inflated."""
+        self._left += inflated_bytes
 
 
 class Found(NamedTuple):
@@ -89,9 +141,14 @@ def found_in(path: Path, max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[Found
         yield Found(str(error.filename), problem=f"cannot be read: {error}")
 
 
+class _Member(BytesIO):
+    """A member of a zip, whose size counts already as what the zip inflates to."""
+
+
 class _Reader:
     def __init__(self, max_file_bytes: int) -> None:
         self._max = max_file_bytes
+        self._budget = _Budget()
 
     def members(
         self, path: str, files: Sequence[_Inside], zips: int, whole: str
@@ -113,14 +170,13 @@ class _Reader:
                 if _is_zip(path):
                     yield from self._unzip(path, file, zips + 1)
                 elif path.lower().endswith(_GZ):
+                    if not isinstance(file, _Member):
+                        self._budget.add(file.seek(0, os.SEEK_END))
                     # Twice, so that a bomb is only counted.
-                    for keep in (False, True):
-                        file.seek(0)
-                        with gzip.GzipFile(fileobj=file) as inflated:
-                            content = self._bounded(inflated, "inflates to", keep=keep)
-                    yield Found(path, content)
+                    self._inflate(file, keep=False)
+                    yield Found(path, self._inflate(file, keep=True))
                 else:
-                    yield Found(path, self._bounded(file, "is", keep=True))
+                    yield Found(path, self._bounded(file, "is", _PIECE, keep=True))
         except _Refused as refused:
             yield Found(path, problem=str(refused))
         except Exception as error:  # damage makes readers of zips raise errors of a dozen types
@@ -145,13 +201,11 @@ class _Reader:
     def _unzip(self, path: str, file: IO[bytes], zips: int) -> Iterator[Found]:
         with zipfile.ZipFile(file) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
-            size = sum(member.compress_size for member in members)
-            inflated = sum(member.file_size for member in members)
-            if inflated > _FREE_INFLATION + _MOST_INFLATION * min(size, file.seek(0, os.SEEK_END)):
-                raise _Refused(
-                    f"inflates to {inflated:,} bytes, over {_MOST_INFLATION} times its size; "
-                    "unpack it and import the folder"
-                )
+            if not isinstance(file, _Member):
+                size = sum(member.compress_size for member in members)
+                self._budget.add(min(size, file.seek(0, os.SEEK_END)))
+            # A member never inflates to more than its header says: that is an error of the zip.
+            self._budget.spend(sum(member.file_size for member in members))
             # Windows' own archiver once wrote its own separators.
             inside = [
                 (member.filename.replace("\\", "/"), partial(self._open_member, opened, member))
@@ -160,16 +214,37 @@ class _Reader:
             yield from self.members(path, inside, zips, "zip")
 
     def _open_member(self, opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
-        # A member never inflates to more than its header says: that is an error of the zip.
         if member.file_size > self._max:
             raise self._too_large("inflates to")
-        return BytesIO(opened.read(member))
+        return _Member(opened.read(member))
 
-    def _bounded(self, file: IO[bytes] | gzip.GzipFile, what: str, *, keep: bool) -> bytes:
+    def _inflate(self, file: IO[bytes], *, keep: bool) -> bytes:
+        file.seek(0)
+        source = _GzSource(file)
+        with gzip.GzipFile(fileobj=source, mode="rb") as inflated:
+
+            def count(size: int) -> None:
+                source.count(size)
+                if not keep:
+                    self._budget.spend(size)
+
+            return self._bounded(inflated, "inflates to", _GZ_PIECE, keep=keep, count=count)
+
+    def _bounded(
+        self,
+        file: IO[bytes] | gzip.GzipFile,
+        what: str,
+        piece_bytes: int,
+        *,
+        keep: bool,
+        count: Callable[[int], None] | None = None,
+    ) -> bytes:
         """A file's content, or nothing where it is only counted; refused beyond the limit."""
         pieces, size = [], 0
-        while piece := file.read(_PIECE):
+        while piece := file.read(piece_bytes):
             size += len(piece)
+            if count is not None:
+                count(len(piece))
             if size > self._max:
                 raise self._too_large(what)
             if keep:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import random
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from charging_assets.acquisition import import_files
 from charging_assets.acquisition.import_files import Found, found_in
 
 LIMIT = 1000
@@ -70,6 +73,71 @@ def test_found_in__zip_that_inflates_too_far_is_refused_as_a_whole(tmp_path: Pat
     content[place : place + 4] = (0xFFFFFFF0).to_bytes(4, "little")
     path.write_bytes(content)
     assert "over 300 times its size" in problems(path)["bomb.zip"]
+
+
+def zipped_bytes(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in members.items():
+            made.writestr(name, content)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+@pytest.mark.parametrize("form", ["zip", "gz"])
+def test_found_in__files_in_a_zip_share_what_the_zip_may_inflate_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str, is_folder: bool
+) -> None:
+    monkeypatch.setattr(import_files, "_FREE_INFLATION", 1024**2)
+    size, count = 400_000, 200
+    if form == "zip":
+        inner = {"a.zip": zipped_bytes({NAME: bytes(size)})}
+    else:
+        inner = {f"{NAME}.gz": gzip.compress(bytes(size))}
+    ((name, content),) = inner.items()
+    bomb = zipped(tmp_path / "bomb.zip", {f"{n:03}/{name}": content for n in range(count)})
+    allowed = 1024**2 + 300 * bomb.stat().st_size
+    assert allowed < size * count / 2
+    found = list(found_in(tmp_path if is_folder else bomb, size))
+    inflated = sum(len(each.content) for each in found if each.content is not None)
+    refused = [each for each in found if each.problem is not None]
+    assert 0 < inflated <= allowed
+    assert all("over 300 times its size" in str(each.problem) for each in refused)
+    assert len(refused) + sum(each.content is not None for each in found) == count
+
+
+def test_found_in__bombs_leave_the_other_files_of_a_folder_what_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_files, "_FREE_INFLATION", 0)
+    bomb = zipped_bytes({NAME: bytes(500_000)})
+    zipped(tmp_path / "a_bomb.zip", {f"{n}.zip": bomb for n in range(20)})
+    (tmp_path / "b_bomb.json.gz").write_bytes(gzip.compress(bytes(900_000)))
+    content = b"[" + b",".join(b"%d" % number for number in range(20_000)) + b"]"
+    zipped(tmp_path / "c.zip", {f"c_{NAME}": content})
+    (tmp_path / f"d_{NAME}.gz").write_bytes(gzip.compress(content))
+    found = {each.name: each for each in found_in(tmp_path, 1024**2)}
+    assert found[f"c_{NAME}"].content == found[f"d_{NAME}"].content == content
+    assert "over 300 times" in str(found["b_bomb.json"].problem)
+
+
+def test_found_in__gzip_of_empty_parts_is_refused_at_once(tmp_path: Path) -> None:
+    empty = gzip.compress(b"")
+    (tmp_path / f"{NAME}.gz").write_bytes(empty * 200_000)
+    (tmp_path / f"b_{NAME}.gz").write_bytes((gzip.compress(b"1") + empty) * 100_000)
+    began = time.process_time()
+    found = list(found_in(tmp_path))
+    assert time.process_time() - began < 1.5
+    assert len(found) == 2
+    assert all("is gzip of empty parts" in str(each.problem) for each in found)
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 3 * 1024**2])
+def test_found_in__gzip_of_what_cannot_be_compressed_is_read(tmp_path: Path, size: int) -> None:
+    content = random.Random(7).randbytes(size)
+    parts = [content[start : start + 50_000] for start in range(0, size, 50_000)] or [b""]
+    (tmp_path / f"{NAME}.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+    assert [each.content for each in found_in(tmp_path)] == [content]
 
 
 @pytest.mark.parametrize("is_inside", [False, True])
