@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,12 @@ def test_web_server__is_for_this_machine_alone() -> None:
 
 
 def audited(
-    folder: Path, answer: str, code: int, required: str = "0", accepted: str = ""
+    folder: Path,
+    answer: str,
+    code: int,
+    required: str = "0",
+    accepted: str = "",
+    **environment: str,
 ) -> tuple[int, str]:
     """The audit's exit code and output where its tool gives an answer."""
     (folder / ".ci").mkdir()
@@ -65,7 +71,7 @@ def audited(
     )
     done = subprocess.run(
         ["bash", str(folder / ".ci" / "audit")],
-        env={**os.environ, "AUDIT_REQUIRED": required},
+        env={**os.environ, "AUDIT_REQUIRED": required, **environment},
         capture_output=True,
         text=True,
     )
@@ -83,6 +89,27 @@ def test_audit__that_can_ask_nobody_says_so_and_fails_where_it_is_required(
     found, said = audited(tmp_path, answer, 0, required)
     assert found == code
     assert said.splitlines()[-1].startswith("SKIPPED: no vulnerability service")
+
+
+@pytest.mark.parametrize(("required", "code"), [("0", 0), ("1", 1)])
+@pytest.mark.parametrize("python", ["older", "absent"])
+def test_audit__python_that_is_too_old_is_a_skip(
+    tmp_path: Path, python: str, required: str, code: int
+) -> None:
+    older = tmp_path / "older"
+    older.mkdir()
+    # An interpreter that takes itself for 3.10, and lacks what 3.10 lacks.
+    (older / "sitecustomize.py").write_text(
+        "import sys\nsys.version_info = (3, 10, 0)\nsys.modules['tomllib'] = None\n"
+    )
+    environment = {"PYTHON": sys.executable, "PYTHONPATH": str(older)}
+    if python == "absent":
+        environment["PYTHON"] = str(tmp_path / "absent")
+    found, said = audited(tmp_path, "", 0, required, **environment)
+    assert found == code
+    assert said.splitlines()[-1].startswith("SKIPPED: ")
+    assert "make audit PYTHON=" in said
+    assert "Traceback" not in said
 
 
 def test_audit__tells_what_it_finds(tmp_path: Path) -> None:
