@@ -62,11 +62,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _note_other_generation(storage: Storage) -> None:
-    """Pages read published files, which are those of the former warehouse until it is reloaded."""
+    """Pages read published files, which are those of the former warehouse until it is reloaded.
+
+    Of a warehouse in a file alone: a query would wake Redshift Serverless, which is billed, and
+    the start would wait for it. `status` and `doctor` report its generation.
+    """
     from charging_assets.cli.overview import other_generation
     from charging_assets.storage.warehouse import WarehouseError
-    from charging_assets.storage.warehouse_duckdb import impatient
+    from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, impatient
 
+    if not isinstance(storage.warehouse, DuckDBWarehouse):
+        return
     with suppress(WarehouseError):  # locked, or not there: pages do not need it
         if note := other_generation(impatient(storage.warehouse, _WAIT_S)):
             print(f"note: {note}; until then pages show what was published before", flush=True)

@@ -15,7 +15,9 @@ from charging_assets.storage.generation import FILE_NAME, FORMER_FILE_NAMES
 from charging_assets.storage.moved_aside import moved_aside
 from charging_assets.storage.warehouse import OtherGeneration
 from charging_assets_tests.cli.shell import Shell, in_home
+from charging_assets_tests.cli.test_ports import free_port
 from charging_assets_tests.modelling.hours import digests
+from charging_assets_tests.test_deployments import AWS
 
 DERIVED = [table for table in TABLES if table.name != "ledger"]
 FORMER = FORMER_FILE_NAMES[0]
@@ -58,6 +60,26 @@ def test_dashboard__notes_another_generation(older: Shell, monkeypatch: pytest.M
     assert older.run("dashboard", "--port", str(port)) == 0
     assert "generation 1" in older.out
     assert "until then pages show what was published before" in older.out
+
+
+def test_dashboard__does_not_connect_to_redshift_when_it_starts(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[object] = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda *_args, **_settings: served.append(1))
+    with socket.create_server(("127.0.0.1", 0)) as redshift:
+        for name, value in {
+            **AWS,
+            "CHARGING_REDSHIFT_HOST": "127.0.0.1",
+            "CHARGING_REDSHIFT_PORT": str(redshift.getsockname()[1]),
+        }.items():
+            monkeypatch.setenv(name, value)
+        assert empty.run("dashboard", "--port", str(free_port())) == 0
+        assert "Redshift" in empty.out or "s3://" in empty.out
+        redshift.settimeout(1)
+        with pytest.raises(TimeoutError):
+            redshift.accept()
+    assert served == [1]
 
 
 def test_load__moves_it_aside_and_the_archive_gives_the_same_rows(
