@@ -15,6 +15,7 @@ from pathlib import Path
 
 from charging_assets.dagster_errors import DagsterHomeError, require_room, unusable_path
 from charging_assets.deployments import DeploymentError, home
+from charging_assets.text import is_address
 
 SETTINGS = "dagster.yaml"
 _STORAGE = re.compile(r"^(run_|event_log_|schedule_)?storage:", re.MULTILINE)
@@ -76,9 +77,15 @@ _FORMER_SETTINGS = {"36022cb3200cd91d58b57ecf82b89241163339844e9f84ea7b66c259002
 
 
 def dagster_home(environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder: DAGSTER_HOME, or `dagster` in CHARGING_HOME."""
-    own = environment.get("DAGSTER_HOME")
-    return Path(own).expanduser().resolve() if own else home(environment) / "dagster"
+    """The folder: DAGSTER_HOME, or `dagster` in CHARGING_HOME.
+
+    Raises:
+        DeploymentError: DAGSTER_HOME is an address.
+    """
+    chosen = environment.get("DAGSTER_HOME")
+    if chosen and is_address(chosen):
+        raise DeploymentError("DAGSTER_HOME is an address; give the path of a folder")
+    return Path(chosen).expanduser().resolve() if chosen else home(environment) / "dagster"
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
@@ -117,6 +124,8 @@ def require_usable(folder: Path) -> None:
         DagsterHomeError: its SQLite files cannot be under this path, or there is no room.
     """
     files = _storage_folder(folder)
+    if files is None:
+        return
     if (reason := unusable_path(files)) is not None:
         raise DagsterHomeError(
             f"Dagster's home {folder} cannot be used: {reason}; set DAGSTER_HOME to another folder"
@@ -124,10 +133,10 @@ def require_usable(folder: Path) -> None:
     require_room(files)
 
 
-def _storage_folder(folder: Path) -> Path:
+def _storage_folder(folder: Path) -> Path | None:
     """Where the files of runs and events are: in the home unless its settings name another place.
 
-    Of storage that is not in files any usable path will do.
+    None where they are in no files, as with PostgreSQL, or in a place that only Dagster can tell.
     """
     try:
         settings = (folder / SETTINGS).read_text(encoding="utf-8")
@@ -139,10 +148,10 @@ def _storage_folder(folder: Path) -> Path:
 
     try:
         chosen = yaml.safe_load(settings)["storage"]
-        return Path(chosen["sqlite"]["base_dir"]) if "sqlite" in chosen else Path("/")
+        return Path(chosen["sqlite"]["base_dir"]) if "sqlite" in chosen else None
     except (yaml.YAMLError, KeyError, TypeError):
         # Settings that Dagster refuses with an error of its own.
-        return Path("/")
+        return None
 
 
 def _refused(folder: Path, error: OSError) -> str:

@@ -78,6 +78,25 @@ def test_require_usable__storage_of_the_settings_is_what_counts(
         dagster_home.require_usable(home)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "storage:\n  postgres:\n    postgres_url: postgresql://x/y\n",
+        "run_storage:\n  module: a\n  class: B\n",
+        "storage:\n  sqlite:\n    base_dir: {env: SOMEWHERE}\n",
+    ],
+)
+def test_require_usable__disk_that_holds_no_storage_is_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str
+) -> None:
+    (tmp_path / "dagster.yaml").write_text(settings)
+    monkeypatch.setattr(dagster_errors, "_LEAST_FREE_BYTES", 1 << 62)
+    dagster_home.require_usable(tmp_path)
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    with pytest.raises(DagsterHomeError, match="no room on the disk"):
+        dagster_home.require_usable(tmp_path)
+
+
 def test_prepare__home_in_a_file_is_refused(empty: Shell) -> None:
     (empty.home / "dagster").write_text("")
     with pytest.raises(DagsterHomeError, match="File exists; set DAGSTER_HOME"):
