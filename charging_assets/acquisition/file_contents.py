@@ -1,7 +1,7 @@
 """The answers in an archived file: one, or one for each place, byte for byte.
 
-Two forms are read: an object of all places (slug → answer) and one place's answer. Fields next to
-the places of an object are told from places by what they hold.
+Two forms are read: an object of all places (slug → answer) and one place's answer. Members of an
+object that are no answers are places whose request failed, or fields such as `timestamp`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -31,17 +31,68 @@ class CannotImport(Exception):
     """A file is not an archive that can be read; the message says why."""
 
 
+class Doubt(CannotImport):
+    """What a file is cannot be decided without a guess; the message names the remedy."""
+
+
+MemberKind = Literal["answer", "failed", "field", "unknown"]
+MemberChoice = Literal["place", "field"]
+
+# What the collectors of archives write next to the places: names without `_`, `-` and capitals.
+_FIELD_NAMES = frozenset(
+    """
+    attribution city cities code comment config copyright count created createdat data date datetime
+    detail details duration elapsed endedat error errors feed feeds fetchedat format generatedat
+    header headers http id info interval kind lastupdate lastupdated length licence license limit
+    link links message messages meta metadata msg n name next note notes observedat offset ok page
+    pages params place places polledat prev previous program publishedat query request requestid
+    result results schema settings size slugs source sources startedat stations stats status
+    statuscode statusmessage success time timeout timestamp timestamps timezone total type tz
+    updated updatedat uri url useragent uuid version warning warnings
+    """.split()  # noqa: SIM905
+)
+# A field that one of these is in reports that a request failed, or how.
+_FAILURE_FIELDS = frozenset(
+    """
+    code data detail details err error errorcode errormessage errors exception fault http httpstatus
+    message msg ok reason status statuscode statusmessage success timeout timestamp title
+    """.split()  # noqa: SIM905
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of a file of all places.
+
+    `answer` is beyond doubt (sound, damaged, or an error that the API reports), `failed` looks like
+    what a collector writes for a place whose request failed, `field` has the name of a field.
+    """
+
+    name: str
+    kind: MemberKind
+    is_object: bool
+
+
 @dataclass(frozen=True)
 class Contents:
     """What a file holds.
 
     `slugs` are its places, None for a single answer, whose place only its path can name. `fields`
     are members next to the places that are no answers. `published` are the answers' own times.
+    `members` are those of a file of all places, for `choose_places`, which sets `slugs` and
+    `fields`; of the names in `repeated` there are several with different values.
     """
 
     slugs: tuple[str, ...] | None
     fields: tuple[str, ...]
     published: tuple[datetime, ...]
+    members: tuple[Member, ...] = ()
+    repeated: frozenset[str] = frozenset()
+
+    @property
+    def answered(self) -> set[str]:
+        """Members that are places beyond doubt."""
+        return {member.name for member in self.members if member.kind == "answer"}
 
 
 def read_contents(feed: Feed, content: bytes) -> Contents:
@@ -64,21 +115,80 @@ def read_contents(feed: Feed, content: bytes) -> Contents:
         whole = _open(feed, content)
         if isinstance(whole, Envelope) or "data" in members:
             return Contents(None, (), _times(feed, [whole]))
-    slugs = [slug for slug, body in members.items() if _is_place(feed, slug, body, answers[slug])]
-    if not any(members[slug].startswith(b"{") or slug in good for slug in slugs):
+    return Contents(
+        slugs=(),
+        fields=(),
+        published=_times(feed, list(answers.values())),
+        members=tuple(
+            Member(name, _member_kind(name, body, answers[name]), body.startswith(b"{"))
+            for name, body in members.items()
+        ),
+        repeated=frozenset(repeated),
+    )
+
+
+def choose_places(
+    contents: Contents,
+    feed: Feed,
+    answered: Collection[str],
+    choices: Mapping[str, MemberChoice],
+) -> Contents:
+    """The contents with places and fields decided.
+
+    The result is the same with any configuration of the feed's places, so that an import after
+    a change of it archives nothing a second time. The configuration only decides what is refused.
+
+    Args:
+        answered: places with an answer in any file of the import.
+        choices: members by name, as the user states them.
+
+    Raises:
+        Doubt: a member may be a place whose request failed, or a field.
+        CannotImport: the file holds no answer, or a member cannot be a place.
+    """
+    places, fields, doubts = [], [], []
+    for member in contents.members:
+        choice = choices.get(member.name) or _choice(member, feed, answered)
+        target = places if choice == "place" else fields if choice == "field" else doubts
+        target.append(member)
+    if not any(
+        member.kind == "answer" or member.name in answered or member.name in feed.places
+        for member in places
+    ) or not any(member.is_object or member.kind == "answer" for member in places):
         raise CannotImport("the file holds no answer")
-    strange = [printable(slug)[:200] for slug in slugs if names.PLACE.problem(slug)]
+    strange = [printable(member.name)[:200] for member in places
+               if names.PLACE.problem(member.name)]  # fmt: skip
     if strange:
         raise CannotImport(
             f"{strange[:3]} cannot be places (up to {names.PLACE.max_bytes} of "
             f"{names.PLACE.characters})"
         )
-    _refuse_repeated(repeated.intersection(slugs))
-    fields = tuple(printable(name)[:200] for name in members if name not in slugs)
-    return Contents(tuple(slugs), fields, _times(feed, [answers[slug] for slug in slugs]))
+    slugs = tuple(member.name for member in places)
+    _refuse_repeated(contents.repeated.intersection(slugs))
+    if doubts:
+        doubtful = [printable(member.name)[:200] for member in doubts]
+        raise Doubt(
+            f"{doubtful[:3]} next to the places may be places whose request failed, or fields: use "
+            f"--member {doubtful[0]}=place or --member {doubtful[0]}=field"
+        )
+    return replace(
+        contents, slugs=slugs, fields=tuple(printable(field.name)[:200] for field in fields)
+    )
 
 
-def _refuse_repeated(slugs: set[str]) -> None:
+def _choice(member: Member, feed: Feed, answered: Collection[str]) -> MemberChoice | None:
+    """Whether a member is a place or a field; None where this is a guess."""
+    if member.kind in ("answer", "failed") or member.name in answered:
+        return "place"
+    is_configured = member.name in feed.places
+    if member.kind == "field":
+        return None if is_configured else "field"
+    if member.name.startswith(("@", "$")):  # JSON-LD and JSON Schema
+        return "field"
+    return "place" if is_configured else None
+
+
+def _refuse_repeated(slugs: Set[str]) -> None:
     if slugs:
         raise CannotImport(
             f"{sorted(slugs)[:3]} are in the file twice, with different answers; only one of them "
@@ -136,19 +246,31 @@ def _open(feed: Feed, body: bytes) -> Envelope | BadBody:
         return bad
 
 
-def _is_place(feed: Feed, slug: str, body: bytes, answer: Envelope | BadBody) -> bool:
-    """Whether a member is a place's answer, good or bad, and not a field such as `timestamp`.
-
-    A damaged body and an error of the API are answers; sound JSON of another form is one only under
-    the name of a place that the feed has.
-    """
-    if isinstance(answer, Envelope) or slug in feed.places or answer.code == "api_status":
-        return True
+def _member_kind(name: str, body: bytes, answer: Envelope | BadBody) -> MemberKind:
+    if isinstance(answer, Envelope):
+        return "answer"
+    if _plain(name) in _FIELD_NAMES:
+        return "field"
+    if answer.code == "api_status":
+        return "answer"
     try:
-        msgspec.json.decode(body)
+        value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return True
-    return False
+        return "answer"
+    return "failed" if _is_failure(value) else "unknown"
+
+
+def _is_failure(value: Any) -> bool:
+    """Whether sound JSON looks like a failed answer, or an answer of another form."""
+    if isinstance(value, dict):
+        return not value or any(_plain(field) in _FAILURE_FIELDS for field in value)
+    if isinstance(value, list):
+        return all(isinstance(item, dict) for item in value)
+    return value is None
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
 
 
 def _refuse_two_forms(feed: Feed, members: dict[str, bytes], good: list[str]) -> None:

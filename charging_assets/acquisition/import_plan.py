@@ -11,7 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,9 @@ from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.file_contents import (
     CannotImport,
     Contents,
+    Doubt,
+    MemberChoice,
+    choose_places,
     instants_of,
     read_contents,
 )
@@ -43,10 +46,6 @@ _NEAR = timedelta(minutes=15)
 # The two readings of an hour that is there twice are an hour apart.
 _DECISIVE = timedelta(minutes=30)
 _DAYS_APART = timedelta(days=2)
-
-
-class Doubt(CannotImport):
-    """What a file is cannot be said without a guess; the message says what settles it."""
 
 
 @dataclass
@@ -111,18 +110,22 @@ def plan_import(
     names_in: str | None = None,
     place_from: PlaceFrom | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    members: Mapping[str, MemberChoice] | None = None,
 ) -> ImportPlan:
     """Read all files once, and decide the place and time of each; no body is kept.
 
     Args:
         names_in: time zone of the times in names, by default the feed's own.
         place_from: where the place of a single answer stands; by default what is beyond doubt.
+        members: names next to the places of a file that are places or fields, where this is in
+            doubt.
     """
     plan = ImportPlan(feed, tuple(paths))
     for root, found in files_of(plan):
         progress(printable(found.name))
         plan.files.append(_read(feed, root, found))
-    decide(plan.files, feed, names_in, place_from)
+    decide(plan.files, feed, names_in, place_from, members=members)
     return plan
 
 
@@ -135,9 +138,15 @@ def files_of(plan: ImportPlan) -> Iterator[tuple[Path, Found]]:
 
 
 def decide(
-    files: Sequence[PlannedFile], feed: Feed, names_in: str | None, place_from: PlaceFrom | None
+    files: Sequence[PlannedFile],
+    feed: Feed,
+    names_in: str | None,
+    place_from: PlaceFrom | None,
+    *,
+    members: Mapping[str, MemberChoice] | None = None,
 ) -> None:
-    """Set the place and time of files that were read, or what is wrong with them."""
+    """Set the places and time of files that were read, or what is wrong with them."""
+    _decide_members(files, feed, members or {})
     _decide_times(files, feed, names_in)
     _decide_places(files, feed, place_from)
 
@@ -181,6 +190,30 @@ def _position(root: Path, path: str) -> tuple[str, list[str]]:
     return path[len(str(root)) + 1 :], outer
 
 
+# Members of files of all places
+
+
+def _decide_members(
+    files: Sequence[PlannedFile], feed: Feed, members: Mapping[str, MemberChoice]
+) -> None:
+    """Over all files: a member that is a place in one of them is a place in all."""
+    answered = {
+        name
+        for file in files
+        if file.contents is not None and not file.problem
+        for name in file.contents.answered
+    }
+    for file in files:
+        if file.contents is None or file.contents.slugs is None or file.problem:
+            continue
+        try:
+            file.contents = choose_places(file.contents, feed, answered, members)
+        except Doubt as doubt:
+            file.doubt = str(doubt)
+        except CannotImport as error:
+            file.problem = str(error)
+
+
 # Times
 
 
@@ -193,9 +226,9 @@ def _decide_times(files: Sequence[PlannedFile], feed: Feed, names_in: str | None
         try:
             file.slot_at = _slot_of(file.reading, file.contents.published, feed, names_in, settled)
         except Doubt as doubt:
-            file.doubt = str(doubt)
+            file.doubt = file.doubt or str(doubt)
         except CannotImport as error:
-            file.problem = str(error)
+            file.problem, file.doubt = str(error), None
 
 
 def _proven_orders(file: PlannedFile) -> set[str]:

@@ -7,14 +7,14 @@ archiving what was planned. In between no body is held. Bodies are kept byte for
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from charging_assets.acquisition.archive import archive
 from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.file_contents import CannotImport, bodies_of
+from charging_assets.acquisition.file_contents import CannotImport, MemberChoice, bodies_of
 from charging_assets.acquisition.import_plan import (
     ImportPlan,
     PlaceFrom,
@@ -74,12 +74,13 @@ def import_paths(
     progress: Callable[[str], None] = lambda _: None,
     *,
     place_from: PlaceFrom | None = None,
+    members: Mapping[str, MemberChoice] | None = None,
 ) -> ImportReport:
     """Import files, folders of files and zips. Importing the same again changes nothing.
 
     Where anything would have to be guessed nothing is archived: `refused` of the report says why.
     """
-    plan = plan_import(feed, paths, names_in, place_from)
+    plan = plan_import(feed, paths, names_in, place_from, members=members)
     return execute_import(lake, plan, progress)
 
 

@@ -45,9 +45,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time zone of the times in files' names, if not the feed's own: UTC, …",
     )
     parser.add_argument(
+        "--member",
+        action="append",
+        default=[],
+        type=_member,
+        metavar="NAME=place|field",
+        help="whether a member next to the places of a file is a place whose request failed, or a "
+        "field that is left out; repeatable (default: refuse what is not clear)",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="print the places and hours, import nothing"
     )
     add_json(parser)
+
+
+def _member(text: str) -> tuple[str, str]:
+    name, _, choice = text.rpartition("=")
+    if not name or choice not in ("place", "field"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=place or NAME=field")
+    return name, choice
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,7 +74,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     feed = _feed(arguments.feed, load_feeds())
     with show.count("reading") as step:
-        plan = plan_import(feed, arguments.paths, arguments.names_in, arguments.place_from, step)
+        plan = plan_import(
+            feed,
+            arguments.paths,
+            arguments.names_in,
+            arguments.place_from,
+            step,
+            members=dict(arguments.member),
+        )
     if arguments.dry_run or plan.doubts:
         report = report_of(plan)
     else:

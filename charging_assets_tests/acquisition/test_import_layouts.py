@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from charging_assets.acquisition.archive import read
 from charging_assets.acquisition.feeds import Feed, load_feeds
 from charging_assets.acquisition.file_names import NotATime, read_path
-from charging_assets.acquisition.import_plan import plan_import
+from charging_assets.acquisition.import_plan import decide, plan_import, read_one
 from charging_assets.acquisition.imports import ImportReport, import_paths
 from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.acquisition.archived_files import BODY, cities, zipped
@@ -311,6 +312,94 @@ def test_import_paths__fields_next_to_the_places_are_named_and_no_places(
     assert [slug for slug, _ in polls(lake)] == ["altstadt", "bonn", "neustadt"]
     assert list(report.fields.values()) == [("timestamp", "meta", "n")]
     assert list(report.places) == ["altstadt", "bonn", "neustadt"]
+
+
+FAILED = [
+    b'{"error": "timeout"}', b"null", b"{}", b"[]", b'{"status": 503, "message": "x"}',
+    b'{"data": null}', b'{"ok": false}', b'[{"id": "1"}]', b'{"statusCode":"E"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("failed", FAILED)
+def test_import_paths__a_failed_answer_is_archived_whatever_is_configured(
+    tmp_path: Path, feed: Feed, failed: bytes
+) -> None:
+    content = cities(koeln=KOELN, bergheim=failed, timestamp=b'"2022"', status=b"{}")
+    folder = written(tmp_path / "in", {"20220112_062003_cities.json": content})
+    lake, report = imported(folder, feed)
+    bodies = {a.place.slug: a.place.body for key in lake.objects for a in read(lake, key)}
+    assert bodies == {"koeln": KOELN, "bergheim": failed}
+    assert list(report.fields.values()) == [("timestamp", "status")]
+    configured = dataclasses.replace(feed, places=("bergheim", "aachen"))
+    assert len(import_paths(lake, configured, [folder]).known) == 1
+
+
+@pytest.mark.parametrize("failed", [b'"timeout"', b"503", b"false", b"[1]", b'{"x": 1}'])
+def test_import_paths__a_place_in_one_file_is_a_place_in_all(
+    tmp_path: Path, feed: Feed, failed: bytes
+) -> None:
+    first = {"20220112_062003_a.json": cities(koeln=KOELN, bergheim=failed)}
+    folder = written(tmp_path / "in", first)
+    lake, report = imported(folder, feed)
+    assert ["--member bergheim=place" in why for why in report.refused.values()] == [True]
+    _, report = imported(folder, feed, members={"bergheim": "field"})
+    assert (list(report.places), list(report.fields.values())) == (["koeln"], [("bergheim",)])
+    _, report = imported(folder, feed, members={"bergheim": "place"})
+    assert list(report.places) == ["bergheim", "koeln"]
+    written(folder, {"20220112_063003_a.json": cities(koeln=KOELN, bergheim=BONN)})
+    lake, report = imported(folder, feed)
+    assert (report.refused, report.problems, report.fields) == ({}, {}, {})
+    bodies = [a.place.body for k in lake.objects for a in read(lake, k) if
+              a.place.slug == "bergheim"]  # fmt: skip
+    assert sorted(map(str, bodies)) == sorted(map(str, [failed, BONN]))
+
+
+def test_import_paths__a_configured_place_with_the_name_of_a_field_is_refused(
+    tmp_path: Path, feed: Feed
+) -> None:
+    content = cities(koeln=KOELN, info=b"null")
+    folder = written(tmp_path / "in", {"20220112_062003_a.json": content})
+    _, report = imported(folder, feed)
+    assert list(report.fields.values()) == [("info",)]
+    _, report = imported(folder, dataclasses.replace(feed, places=("info",)))
+    assert ["--member info=field" in why for why in report.refused.values()] == [True]
+
+
+def test_import_paths__a_place_that_cannot_be_named_is_a_problem_not_a_field(
+    tmp_path: Path, feed: Feed
+) -> None:
+    content = cities(koeln=KOELN, **{"köln": b'{"error": "timeout"}'})
+    folder = written(tmp_path / "in", {"20220112_062003_a.json": content})
+    lake, report = imported(folder, feed)
+    assert (lake.objects, len(report.problems)) == ({}, 1)
+
+
+MEMBERS = st.sampled_from([*FAILED, KOELN, b"1", b'"x"', b'{"v": 1}', b'{"data": undefined}'])
+NAMES = st.sampled_from(["koeln", "bonn", "bergheim", "aachen", "meta", "timestamp", "x"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.dictionaries(NAMES, MEMBERS, max_size=4), min_size=1, max_size=3),
+    st.lists(st.lists(NAMES, unique=True, min_size=1), min_size=2, max_size=2),
+)
+def test_decide__archived_places_do_not_depend_on_the_configuration(
+    files: list[dict[str, bytes]], configurations: list[list[str]]
+) -> None:
+    archived = []
+    for places in configurations:
+        feed = dataclasses.replace(load_feeds()["chargecloud"], places=tuple(places))
+        planned = [
+            read_one(feed, f"20220112_06{at}000.json", "x", cities(**members), ())
+            for at, members in enumerate(files)
+        ]
+        decide(planned, feed, None, None)
+        archived.append(planned)
+    for one, other in zip(*archived, strict=True):
+        if one.is_importable and other.is_importable:
+            assert one.contents == other.contents
+            assert one.contents
+            assert {*one.slugs, *one.contents.fields} == {m.name for m in one.contents.members}
 
 
 def test_import_paths__a_file_that_changes_meanwhile_is_not_archived_as_what_it_was(

@@ -97,6 +97,19 @@ def test_import__fields_and_names_of_other_encodings_are_shown(empty: Shell) -> 
     assert "1 field next to the places left out, in 1 file: version" in empty.out
 
 
+def test_import__a_member_is_what_the_option_states(empty: Shell) -> None:
+    body = builders.envelope(builders.station()).decode()
+    path = empty.home / "20220111_210005_a.json"
+    path.write_text(f'{{"koeln": {body}, "aachen": "timeout"}}')
+    assert empty.run("import", str(path)) == 1
+    assert "use --member aachen=place or --member aachen=field" in empty.err
+    with pytest.raises(SystemExit):
+        empty.run("import", str(path), "--member", "aachen")
+    assert list(empty.json("import", str(path), "--member", "aachen=place")["places"]) == [
+        "aachen", "koeln",
+    ]  # fmt: skip
+
+
 def test_import__unknown_feed_names_the_feeds(empty: Shell) -> None:
     assert empty.run("import", "x.json", "--feed", "nobody") == 2
     assert empty.err == "error: there is no feed 'nobody'; there are: chargecloud\n"
