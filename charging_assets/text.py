@@ -41,6 +41,11 @@ def printable(text: str) -> str:
     return escape_control(decoded.replace("\t", "\\t").replace("\n", "\\n"))
 
 
+def is_address(path: str) -> bool:
+    """Whether a path is a URL, which messages may not show: it may hold a password."""
+    return "://" in path
+
+
 def redact_url(url: str) -> str:
     """An address as errors may show it: without user, password, query and fragment."""
     start = url.find("//") + 2 if "//" in url else 0

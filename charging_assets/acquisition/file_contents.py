@@ -146,7 +146,9 @@ def choose_places(
         Doubt: a member may be a place whose request failed, or a field.
         CannotImport: the file holds no answer, or a member cannot be a place.
     """
-    places, fields, doubts = [], [], []
+    places: list[Member] = []
+    fields: list[Member] = []
+    doubts: list[Member] = []
     for member in contents.members:
         choice = choices.get(member.name) or _choice(member, feed, answered)
         target = places if choice == "place" else fields if choice == "field" else doubts
