@@ -55,11 +55,40 @@ _DMY_COMPACT = r"(?P<a4>\d{2})(?P<b4>\d{2})(?P<y4>(?:19|20)\d\d)"
 # Behind it neither a digit, unless it is a time that is written without a separator.
 _DATE_END = r"(?=\d{4}(?:\d{2}(?:\d{3})?)?(?!\d)|(?!\d))"
 _DATE = re.compile(rf"(?<!\d)(?:{_YMD}|{_DMY}|{_DMY_COMPACT}){_DATE_END}")
-_CLOCK = r"(?P<h>\d{2})(?P<t>[-_:.h/]?)(?P<n>\d{2})(?:(?P=t)(?P<c>\d{2})(?:[.,]?\d{3,9}(?!\d))?)?"
-_ZONE = r"(?:\s*(?P<z>(?:Z|UTC|GMT)(?![A-Za-z])|\+\d{2}:?\d{2}(?!\d)))?"
-_AFTER = re.compile(rf"(?:[T_\-./, ]|_-_|\s-\s|at|um){{0,2}}{_CLOCK}{_ZONE}(?!\d)", re.IGNORECASE)
-_BEFORE = re.compile(rf"(?<![0-9A-Za-z]){_CLOCK}{_ZONE}[_\-./, ]{{1,3}}$")
-_ALONE = re.compile(rf"(?<![0-9A-Za-z]){_CLOCK}{_ZONE}(?![0-9A-Za-z])")
+_CLOCK = (
+    r"(?P<h>\d{2})(?P<t>[-_:.h/]?)(?P<n>\d{2})(?:(?:(?P=t)|m)(?P<c>\d{2})(?:[.,]?\d{3,9}(?!\d))?)?"
+)
+_CLOCK_12 = (
+    r"(?P<h>\d{1,2})(?:(?P<t>[-_:.h]?)(?P<n>\d{2})(?:(?P=t)(?P<c>\d{2}))?)?"
+    r"(?P<half>[\s_.-]?(?i:[ap]\.?m\.?))(?![^\W\d_])"
+)
+# Offsets that are in use: -0001 behind a time is a counter. CET is winter time also in July.
+_OFFSET = (
+    r"(?:[+\u2212](?:0\d|1[0-4]):?(?:00|15|30|45)|[-\u2212](?:00:?00|(?:0[1-9]|1[0-2]):?[03]0)"
+    r"|\+(?:0\d|1[0-4]))(?![0-9A-Za-z:])"
+)
+_ZONE = (
+    r"(?:(?P<z>(?i:Z)(?![^\W\d_]))"
+    rf"|\s*(?P<o>{_OFFSET})"
+    rf"|[\s_-]*(?P<w>(?i:UTC|GMT)[\s_]?(?:{_OFFSET}|[-+\u2212]\d{{1,2}}(?![\d:]))"
+    r"|(?i:UTC|GMT|CET|CEST|MEZ|MESZ)(?![^\W\d_])))?"
+)
+_WORD_OFFSETS = {"CET": "+1", "MEZ": "+1", "CEST": "+2", "MESZ": "+2"}
+_LEAD = r"(?i:[T_\-./, ]|_-_|\s-\s|at|um){0,2}"
+_BEFORE_START, _BEFORE_END = r"(?<![0-9A-Za-z])", r"[_\-./, ]{1,3}$"
+_AFTER, _AFTER_12 = (re.compile(rf"{_LEAD}{form}{_ZONE}(?!\d)") for form in (_CLOCK, _CLOCK_12))
+_BEFORE, _BEFORE_12 = (
+    re.compile(rf"{_BEFORE_START}{form}{_ZONE}{_BEFORE_END}") for form in (_CLOCK, _CLOCK_12)
+)
+_ALONE, _ALONE_12 = (
+    re.compile(rf"(?<![0-9A-Za-z]){form}{_ZONE}(?![0-9A-Za-z])") for form in (_CLOCK, _CLOCK_12)
+)
+# Letters behind a time that may be a zone: directly behind it any, else zones by their names.
+_LETTERS = re.compile(r"(?!(?i:h|hrs|hours|uhr|s|sec)(?![^\W\d_]))[^\W\d_]+")
+_OTHER_ZONE = re.compile(
+    r"[\s_-]*(?:A[CEKW]?[SD]T|[CEMP][SD]?T|HST|MSK|WES?T|EES?T|NZ[SD]T|[BIJKS]ST)(?![^\W\d_])"
+)
+_TWO_DIGITS = re.compile(r"-(?:0\d|1[0-2])(?![0-9A-Za-z])")
 _NO_TIME = re.compile(r"(?<!\d)\d{8}[T_-]?\d{4}(?:\d{2})?(?!\d)")
 _EPOCH = re.compile(r"(?<![0-9A-Za-z])(1\d{9})(\d{3})?(?![0-9A-Za-z])")
 # How the original project's files begin; such a name holds whatever its answers' clocks say.
@@ -67,7 +96,14 @@ _ORIGINAL = re.compile(r"^\d{8}_\d{6}(?!\d)")
 
 
 class NotATime(ValueError):
-    """A path holds what is written like a time and is none; the message quotes it."""
+    """A path holds what is written like a time and is none; the message quotes it.
+
+    `rest` is the path without it.
+    """
+
+    def __init__(self, message: str, rest: str):
+        super().__init__(message)
+        self.rest = rest
 
 
 @dataclass(frozen=True)
@@ -76,6 +112,11 @@ class NamedTime:
 
     Readings are naive and local to whatever zone the names are in, unless `is_utc`.
     `order` of a reading: `dmy` or `mdy`, None where the year comes first.
+
+    `doubt` states why it may be another time, or none: only answers that agree prove it. `letters`
+    stand directly behind it and are its doubt, unless they begin the name of a place.
+    `number` are its digits where it is written as a number of four or six (`0620`), which may be a
+    counter, or with `is_apart` (from the date) a postcode; `shape` is the path without both.
     """
 
     text: str
@@ -83,6 +124,11 @@ class NamedTime:
     orders: tuple[str | None, ...]
     is_utc: bool = False
     is_original: bool = False
+    doubt: str | None = None
+    letters: str = ""
+    number: str | None = None
+    shape: str = ""
+    is_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,12 +158,13 @@ class PathReading:
     places: NamedPlaces
 
 
-def read_path(inside: str, outer: Sequence[str] = ()) -> PathReading:
+def read_path(inside: str, outer: Sequence[str] = (), *, is_time_read: bool = True) -> PathReading:
     """What the path of a file says.
 
     Args:
         inside: the path below the folder or zip that is imported, with the file's name.
         outer: names of the folders above it, outermost first.
+        is_time_read: if not, what is written like a time and is none is skipped.
 
     Raises:
         NotATime: it holds what is written like a time and is none.
@@ -130,7 +177,13 @@ def read_path(inside: str, outer: Sequence[str] = ()) -> PathReading:
              for folder, (label, value) in zip(folders, labels, strict=True)]  # fmt: skip
     stem = _FORMS.sub("", name)
     whole = "/".join([*plain, stem])
-    named, day, rest = _read_time(whole, len(whole) - len(stem))
+    is_labelled = [label in _TIME_LABELS for label, _ in labels]
+    try:
+        named, day, rest = _read_time(whole, len(whole) - len(stem), is_labelled)
+    except NotATime as error:
+        if is_time_read:
+            raise
+        named, day, rest = None, None, error.rest
     *rest_folders, rest_stem = rest.split("/")
     candidates, doubtful = _candidates(rest_stem)
     labelled = [value for label, value in labels if label in _PLACE_LABELS]
@@ -166,8 +219,8 @@ def _folders(parts: Sequence[str]) -> Iterator[str]:
 def _without_times(part: str) -> str:
     try:
         return _read_time(unicodedata.normalize("NFC", part), 0)[2]
-    except NotATime:
-        return part
+    except NotATime as error:
+        return error.rest
 
 
 def _candidates(text: str) -> tuple[list[str], str | None]:
@@ -207,8 +260,13 @@ def _trimmed(piece: str) -> str:
             return name
 
 
-def _read_time(whole: str, stem_at: int) -> tuple[NamedTime | None, date | None, str]:
-    """The time of a path, the day of its stem if it has no time, and the path without both."""
+def _read_time(
+    whole: str, stem_at: int, is_labelled: Sequence[bool] = ()
+) -> tuple[NamedTime | None, date | None, str]:
+    """The time of a path, the day of its stem if it has no time, and the path without both.
+
+    `is_labelled` states by folder whether it is explicitly a time (`time=0620`).
+    """
     dates = list(_dates(whole))
     rest = whole
     for start, end, _, _ in dates:
@@ -216,38 +274,97 @@ def _read_time(whole: str, stem_at: int) -> tuple[NamedTime | None, date | None,
     if not dates:
         return _read_epoch(whole, stem_at)
     start, end, days, orders = dates[-1]
-    clock_match = _AFTER.match(whole, end)
-    if clock_match is None:
-        clock_match = next((m for m in _BEFORE.finditer(rest[:start])), None)
-    if clock_match is None:
-        alone = [match for match in _ALONE.finditer(rest, stem_at) if match["t"] != "/"]
-        clock_match = alone[0] if len(alone) == 1 else None
-    if clock_match is None:
+    match = _find_clock(whole, rest, start, end, stem_at)
+    if match is None:
         return None, days[0] if start >= stem_at and len(days) == 1 else None, rest
-    offset = _time_of_day(clock_match)
-    if offset is None and clock_match.re is _ALONE:  # a number that is not next to the date
+    offset = _time_of_day(match)
+    if offset is None and match.re is _ALONE:  # a number that is not next to the date
         return None, None, rest
-    first, last = min(start, clock_match.start()), max(end, clock_match.end())
-    text = whole[first:last] if last - first < 40 else f"{whole[start:end]} {clock_match[0]}"
+    first, last = min(start, match.start()), max(end, match.end())
+    text = whole[first:last] if last - first < 40 else f"{whole[start:end]} {match[0]}"
+    text = text.strip(_ENDS)
+    rest = _blank(rest, match.start(), match.end())
     if offset is None:
-        raise NotATime(f"{text.strip(_ENDS)} in the file's path is not a time")
-    rest = _blank(rest, clock_match.start(), clock_match.end())
-    zone = clock_match["z"] or ""
+        raise NotATime(f"{text} in the file's path is not a time", rest)
+    zone = match["z"] or match["o"] or match["w"] or ""
     try:
         readings = [datetime.combine(day, time()) + offset - _utc_offset(zone) for day in days]
     except OverflowError:
-        raise NotATime(f"{text.strip(_ENDS)} in the file's path is out of range") from None
+        raise NotATime(f"{text} in the file's path is out of range", rest) from None
+    doubt, letters, rest = _doubt_behind(whole, rest, match, text)
+    hour_at = match.start("h")
+    is_marked = "T" in match[0][: hour_at - match.start()].upper()
+    is_number = match["t"] == "" and "half" not in match.groupdict() and not is_marked
+    folder = whole.count("/", 0, hour_at)
+    is_apart = is_number and (
+        match.re is _ALONE
+        or (
+            hour_at < stem_at
+            and "/" in whole[min(end, match.end("n")) : max(start, hour_at)]
+            and not (folder < len(is_labelled) and is_labelled[folder])
+        )
+    )
+    if match["o"] and match["o"][0] in "-\u2212" and match["c"] is None and not is_marked:
+        doubt = doubt or f"{match['o']} in {text} may be an offset or the end of a time span"
     return (
         NamedTime(
-            text.strip(_ENDS),
+            text,
             tuple(readings),
             orders,
             is_utc=bool(zone),
             is_original=bool(_ORIGINAL.match(whole[stem_at:])) and start == stem_at,
+            doubt=doubt,
+            letters=letters,
+            number=f"{match['h']}{match['n']}{match['c'] or ''}" if is_number else None,
+            shape=re.sub(f"{_BLANK}+", "#", rest),
+            is_apart=is_apart,
         ),
         None,
         rest,
     )
+
+
+def _find_clock(whole: str, rest: str, start: int, end: int, stem_at: int) -> re.Match[str] | None:
+    """The time of day behind the date, before it, or alone in the stem."""
+    for after, before, alone in (
+        (_AFTER_12, _BEFORE_12, _ALONE_12),
+        (_AFTER, _BEFORE, _ALONE),
+    ):
+        match = after.match(whole, end) or next(before.finditer(rest[:start]), None)
+        if match is None:
+            matches = [match for match in alone.finditer(rest, stem_at) if match["t"] != "/"]
+            match = matches[0] if len(matches) == 1 else None
+        # `1330_am_markt` is no time before noon.
+        if match is not None and not (
+            after is _AFTER_12 and _is_word(match["half"]) and _time_of_day(match) is None
+        ):
+            return match
+    return None
+
+
+def _is_word(half: str) -> bool:
+    """Whether `am` may be a German word: it is apart from the time, and in lower case."""
+    return half[0] in " _.-" and half[1:] == "am"
+
+
+def _doubt_behind(
+    whole: str, rest: str, match: re.Match[str], text: str
+) -> tuple[str | None, str, str]:
+    """Why what stands behind a time makes it doubtful, letters directly behind, and the rest."""
+    half = match.groupdict().get("half")
+    if half and _is_word(half):
+        return f"{half.strip(_ENDS)!r} behind {text} may be a half of the day or a word", "", rest
+    if match.re in (_BEFORE, _BEFORE_12) or match["z"] or match["o"] or match["w"]:
+        return None, "", rest
+    if zone := _OTHER_ZONE.match(whole, match.end()):
+        rest = _blank(rest, zone.start(), zone.end())
+        return f"{zone[0].strip(_ENDS)!r} behind {text} may be a time zone", "", rest
+    if letters := _LETTERS.match(whole, match.end()):
+        behind = re.split(r"[/\s.]", whole[match.end() :])[0]
+        return f"{letters[0]!r} directly behind {text} may be a time zone", behind, rest
+    if match["c"] and (two_digits := _TWO_DIGITS.match(whole, match.end())):
+        return f"{two_digits[0]!r} behind {text} may be an offset or a number", "", rest
+    return None, "", rest
 
 
 def _dates(whole: str) -> Iterator[tuple[int, int, tuple[date, ...], tuple[str | None, ...]]]:
@@ -257,6 +374,10 @@ def _dates(whole: str) -> Iterator[tuple[int, int, tuple[date, ...], tuple[str |
         if days:
             yield match.start(), match.end(), tuple(days.values()), tuple(days)
             position = match.end()
+            # 190001-12 behind a date is a time and an offset, not January 1900.
+            behind = _AFTER.match(whole, position)
+            if behind and behind["c"] and behind["t"] == "" and _time_of_day(behind) is not None:
+                position = behind.end("c")
         else:
             position = match.start() + 1
 
@@ -287,16 +408,26 @@ def _day(year: str, month: str, day: str) -> date | None:
 
 def _time_of_day(match: re.Match[str]) -> timedelta | None:
     """Time since midnight; 24:00 is the next day's, a leap second the next minute's."""
-    hour, minute, second = int(match["h"]), int(match["n"]), int(match["c"] or 0)
+    hour, minute, second = int(match["h"]), int(match["n"] or 0), int(match["c"] or 0)
+    if half := match.groupdict().get("half"):
+        is_afternoon = "p" in half.lower()
+        if hour > 23 or (hour > 12 and not is_afternoon) or (hour == 0 and is_afternoon):
+            return None
+        if hour <= 12:
+            hour = hour % 12 + 12 * is_afternoon
     if minute > 59 or second > 60 or hour > 24 or (hour == 24 and minute + second > 0):
         return None
     return timedelta(hours=hour, minutes=minute, seconds=second)
 
 
 def _utc_offset(zone: str) -> timedelta:
-    if not zone.startswith("+"):
+    """The offset of `Z`, `+01:00`, `-0500`, `UTC+1`, `CET`."""
+    zone = zone.upper().replace("\u2212", "-")
+    match = re.search(r"([-+])(\d{1,2}):?(\d{2})?$", _WORD_OFFSETS.get(zone, zone))
+    if match is None:
         return timedelta()
-    return timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
+    return -offset if match[1] == "-" else offset
 
 
 def _read_epoch(whole: str, stem_at: int) -> tuple[NamedTime | None, None, str]:
@@ -308,7 +439,8 @@ def _read_epoch(whole: str, stem_at: int) -> tuple[NamedTime | None, None, str]:
             return named, None, _blank(whole, match.start(), match.end())
     bad = _NO_TIME.search(whole, stem_at)
     if bad:
-        raise NotATime(f"{bad[0]} in the file's name is not a time")
+        rest = _blank(whole, bad.start(), bad.end())
+        raise NotATime(f"{bad[0]} in the file's name is not a time", rest)
     return None, None, whole
 
 

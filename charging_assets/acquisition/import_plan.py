@@ -13,9 +13,11 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from charging_assets import clock, names
 from charging_assets.acquisition.feeds import Feed
@@ -40,12 +42,15 @@ from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.text import printable
 
 PlaceFrom = Literal["folder", "name"]
+TimesFrom = Literal["answers", "names"]
 
 # Clocks are that near each other; the check `flat_polls__clock_agrees` says so too.
 _NEAR = timedelta(minutes=15)
 # The two readings of an hour that is there twice are an hour apart.
 _DECISIVE = timedelta(minutes=30)
 _DAYS_APART = timedelta(days=2)
+# How much of a difference a zone may explain: whole quarter hours, but for the clocks' drift.
+_QUARTER, _MAX_OFFSET, _DRIFT = timedelta(minutes=15), timedelta(hours=14), timedelta(minutes=5)
 
 
 @dataclass
@@ -112,6 +117,7 @@ def plan_import(
     progress: Callable[[str], None] = lambda _: None,
     *,
     members: Mapping[str, MemberChoice] | None = None,
+    times_from: TimesFrom | None = None,
 ) -> ImportPlan:
     """Read all files once, and decide the place and time of each; no body is kept.
 
@@ -120,12 +126,14 @@ def plan_import(
         place_from: where the place of a single answer stands; by default what is beyond doubt.
         members: names next to the places of a file that are places or fields, where this is in
             doubt.
+        times_from: `answers` takes the time of every file from its answers, `names` that of its
+            path without comparing it with the answers; by default what is beyond doubt.
     """
     plan = ImportPlan(feed, tuple(paths))
     for root, found in files_of(plan):
         progress(printable(found.name))
-        plan.files.append(_read(feed, root, found))
-    decide(plan.files, feed, names_in, place_from, members=members)
+        plan.files.append(_read(feed, root, found, times_from))
+    decide(plan.files, feed, names_in, place_from, members=members, times_from=times_from)
     return plan
 
 
@@ -144,34 +152,44 @@ def decide(
     place_from: PlaceFrom | None,
     *,
     members: Mapping[str, MemberChoice] | None = None,
+    times_from: TimesFrom | None = None,
 ) -> None:
     """Set the places and time of files that were read, or what is wrong with them."""
     _decide_members(files, feed, members or {})
-    _decide_times(files, feed, names_in)
+    _decide_times(files, feed, names_in, times_from)
     _decide_places(files, feed, place_from)
 
 
-def read_one(feed: Feed, path: str, name: str, content: bytes, outer: Sequence[str]) -> PlannedFile:
+def read_one(
+    feed: Feed,
+    path: str,
+    name: str,
+    content: bytes,
+    outer: Sequence[str],
+    times_from: TimesFrom | None = None,
+) -> PlannedFile:
     """A file's contents and what its path says; `path` is the one below what is imported."""
     shown = unicodedata.normalize("NFC", printable(name))
     file = PlannedFile(path, shown, hashlib.sha256(content).digest())
     try:
         file.contents = read_contents(feed, content)
         # Windows' separators first: escaped bytes have backslashes too.
-        file.reading = read_path(printable(path.replace("\\", "/")), outer)
+        file.reading = read_path(
+            printable(path.replace("\\", "/")), outer, is_time_read=times_from != "answers"
+        )
     except (CannotImport, NotATime) as error:
         file.problem = str(error)
     return file
 
 
-def _read(feed: Feed, root: Path, found: Found) -> PlannedFile:
+def _read(feed: Feed, root: Path, found: Found, times_from: TimesFrom | None) -> PlannedFile:
     path = printable(found.path)
     if found.problem is not None:
         return PlannedFile(path, found.name, problem=printable(found.problem))
     if found.content is None:
         return PlannedFile(path, found.name, is_passed_over=True)
     inside, outer = _position(root, found.path)
-    file = read_one(feed, inside, found.name, found.content, outer)
+    file = read_one(feed, inside, found.name, found.content, outer, times_from)
     file.path = path
     return file
 
@@ -217,18 +235,114 @@ def _decide_members(
 # Times
 
 
-def _decide_times(files: Sequence[PlannedFile], feed: Feed, names_in: str | None) -> None:
+def _decide_times(
+    files: Sequence[PlannedFile], feed: Feed, names_in: str | None, times_from: TimesFrom | None
+) -> None:
     orders = {order for file in files for order in _proven_orders(file)}
     settled = next(iter(orders)) if len(orders) == 1 else None
+    doubts = {} if times_from else _doubtful_numbers(files, feed, names_in)
     for file in files:
         if file.contents is None or file.reading is None or file.problem:
             continue
+        published = file.contents.published
         try:
-            file.slot_at = _slot_of(file.reading, file.contents.published, feed, names_in, settled)
+            if file.reading.time is None or times_from == "answers":
+                slot_at = _answered_at(file.reading, published, times_from)
+            elif times_from == "names":
+                slot_at = _named_at(file.reading.time, published, feed, names_in, settled)
+            else:
+                slot_at = _compared_at(
+                    file.reading.time, published, feed, names_in, settled, doubts.get(file.path)
+                )
+            file.slot_at = _checked(slot_at)
         except Doubt as doubt:
             file.doubt = file.doubt or str(doubt)
         except CannotImport as error:
             file.problem, file.doubt = str(error), None
+
+
+def _doubtful_numbers(
+    files: Sequence[PlannedFile], feed: Feed, names_in: str | None
+) -> dict[str, str]:
+    """Why numbers of four or six digits may be no times, by the path of the file.
+
+    They may be counters if they are consecutive, and postcodes if they are apart from the date.
+    Answers prove that those of one shape are times where all that have a time agree.
+    """
+    shapes: dict[str, list[tuple[PlannedFile, NamedTime]]] = defaultdict(list)
+    for file in files:
+        if file.contents and file.reading and file.reading.time and file.reading.time.number:
+            shapes[file.reading.time.shape].append((file, file.reading.time))
+    doubts: dict[str, str] = {}
+    unproven = []
+    for group in shapes.values():
+        agreements = {
+            _agrees(named, file.contents.published, feed, names_in)
+            for file, named in group
+            if file.contents
+        }
+        if True in agreements and False not in agreements:
+            continue
+        unproven += group
+        consecutive = _consecutive([named for _, named in group])
+        for file, named in group:
+            if named.is_apart:
+                doubts[file.path] = (
+                    f"{named.number} may be a time or another number, such as a postcode: it is "
+                    "apart from the date"
+                )
+            elif named.number in consecutive:
+                doubts[file.path] = _COUNTER.format(number=named.number)
+    values = sorted({int(named.number or 0) for _, named in unproven})
+    if values and values[0] <= 1 <= values[-1] and values[-1] - values[0] == len(values) - 1:
+        for file, named in unproven:
+            doubts.setdefault(file.path, _COUNTER.format(number=named.number))
+    return doubts
+
+
+_COUNTER = (
+    "{number} may be a time or a counter: the import's numbers are consecutive, and no answer's "
+    "time agrees"
+)
+
+
+def _consecutive(times: Sequence[NamedTime]) -> set[str]:
+    """Numbers next to another one of the same day, or of all days where they never fall."""
+    days: dict[date, set[int]] = defaultdict(set)
+    for named in times:
+        days[named.readings[0].date()].add(int(named.number or 0))
+    runs = list(days.values())
+    ordered = [sorted(days[day]) for day in sorted(days)]
+    if all(before[-1] < after[0] for before, after in pairwise(ordered)):
+        runs.append({value for run in runs for value in run})
+    return {
+        named.number
+        for named in times
+        if named.number
+        for run in runs
+        if int(named.number) in run and {int(named.number) - 1, int(named.number) + 1} & run
+    }
+
+
+def _agrees(
+    named: NamedTime, published: Sequence[datetime], feed: Feed, names_in: str | None
+) -> bool | None:
+    """Whether a named time is near the answers' in one of its readings; None without answers."""
+    if not published:
+        return None
+    answered, zone = _middle(published), _zone(named, feed, names_in)
+    try:
+        return any(
+            abs(instant - answered) <= _NEAR
+            for local in named.readings
+            for instant in instants_of(local, zone)
+        )
+    except OverflowError:
+        return False
+
+
+def _zone(named: NamedTime, feed: Feed, names_in: str | None) -> str:
+    return "UTC" if named.is_utc else names_in or feed.time_zone
 
 
 def _proven_orders(file: PlannedFile) -> set[str]:
@@ -251,42 +365,108 @@ def _by_answers(
     return near if len(near) == 1 else readings
 
 
-def _slot_of(
-    reading: PathReading,
-    published: Sequence[datetime],
-    feed: Feed,
-    names_in: str | None,
-    settled: str | None,
-) -> datetime:
-    """The file's own time in UTC, unfloored: by its path, else by its earliest answer."""
-    slot_at = (
-        _answered_at(reading, published)
-        if reading.time is None
-        else _named_at(reading.time, published, feed, names_in, settled)
-    )
+def _checked(slot_at: datetime) -> datetime:
+    """A file's time, if there are partitions for it."""
     now = clock.utc_now()
     if slot_at < FIRST_HOUR:
         raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
     if Hour.of(slot_at) > Hour.of(now) or slot_at > now + _NEAR:
         raise CannotImport(
-            f"its time is {slot_at}, which is yet to come: this machine's clock says "
+            f"its time is {slot_at}, which is in the future: this machine's clock is at "
             f"{now:%Y-%m-%d %H:%M} UTC"
         )
     return slot_at
 
 
-def _answered_at(reading: PathReading, published: Sequence[datetime]) -> datetime:
-    """The time of the earliest answer; a clock that is far from the others' says nothing."""
+def _answered_at(
+    reading: PathReading, published: Sequence[datetime], times_from: TimesFrom | None
+) -> datetime:
+    """The time of the earliest answer; a clock that is far from the others' is ignored."""
     if not published:
-        raise CannotImport("neither the file's name nor any answer in it says the time")
+        raise CannotImport(
+            "no answer in it has a time, and --times-from answers ignores its path's"
+            if times_from == "answers"
+            else "neither the file's name nor any answer in it has a time"
+        )
     usual = _middle(published)
     slot_at = min(instant for instant in published if abs(instant - usual) <= _NEAR)
-    if reading.day is not None and abs((slot_at.date() - reading.day).days) > 1:
+    day = reading.day if times_from != "answers" else None
+    if day is not None and abs((slot_at.date() - day).days) > 1:
         raise CannotImport(
-            f"its name says {reading.day}, its answers are of {slot_at:%Y-%m-%d}; rename it if the "
-            "answers are right"
+            f"its name is of {day}, its answers are of {slot_at:%Y-%m-%d}; use --times-from "
+            "answers, or rename it, if the answers are right"
         )
     return slot_at
+
+
+def _compared_at(
+    named: NamedTime,
+    published: Sequence[datetime],
+    feed: Feed,
+    names_in: str | None,
+    settled: str | None,
+    doubt: str | None,
+) -> datetime:
+    """The time of a path, if its answers do not contradict it.
+
+    Args:
+        doubt: why it may be no time; only answers that agree settle it.
+    """
+    slot_at = _named_at(named, published, feed, names_in, settled)
+    answered = _middle(published) if published else None
+    if answered is not None and abs(slot_at - answered) <= _NEAR:
+        return slot_at
+    if doubt is None and not _begins_with_place(named.letters, feed):
+        doubt = named.doubt
+    if answered is None:
+        if doubt is None:
+            return slot_at
+        raise Doubt(
+            f"{doubt}. Use --times-from names if {named.text} is {slot_at:%Y-%m-%d %H:%M} UTC, or "
+            "rename the file"
+        )
+    local = _one_reading(named, published, settled)
+    utc = local.replace(tzinfo=UTC)
+    if names_in is None and doubt is None and abs(utc - answered) <= _NEAR:
+        raise Doubt(
+            f"{named.text} in the file's name is not local time: its answers are of that time "
+            f"in UTC. Use --names-in UTC, or --names-in {feed.time_zone} if they are wrong"
+        )
+    zone = _zone(named, feed, names_in)
+    if doubt is None and (
+        _is_excused(slot_at, answered, zone, is_named=names_in is not None and not named.is_utc)
+        # Names of the original project's form were checked against answers; others may be numbers.
+        or (named.is_original and slot_at in instants_of(local, _zone(named, feed, None)))
+        or slot_at < FIRST_HOUR
+    ):
+        return slot_at
+    is_zone_possible = doubt is None and not named.is_utc and _is_of_quarters(utc - answered)
+    raise Doubt(
+        f"{named.text} in the file's path is {slot_at:%Y-%m-%d %H:%M} UTC, but its answers "
+        f"are of {answered:%Y-%m-%d %H:%M} UTC{f' ({doubt})' if doubt else ''}. Use "
+        f"{'--names-in with the zone of the names, ' if is_zone_possible else ''}"
+        "--times-from answers, or --times-from names if the answers are wrong"
+    )
+
+
+def _is_excused(slot_at: datetime, answered: datetime, zone: str, *, is_named: bool) -> bool:
+    """Whether the answers are off by the offset of the zone that the user named.
+
+    A source that publishes local times as UTC, or UTC as local times, is off by just that.
+    """
+    offset = slot_at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
+    difference = abs(slot_at - answered)
+    return is_named and _is_of_quarters(difference) and abs(difference - abs(offset)) <= _DRIFT
+
+
+def _is_of_quarters(difference: timedelta) -> bool:
+    """Whether a difference is one of whole quarter hours, as offsets are."""
+    rest = abs(difference) % _QUARTER
+    return abs(difference) <= _MAX_OFFSET + _DRIFT and min(rest, _QUARTER - rest) <= _DRIFT
+
+
+def _begins_with_place(letters: str, feed: Feed) -> bool:
+    return any(re.match(rf"{re.escape(place)}(?![^\W_])", letters) for place in feed.places)
 
 
 def _named_at(
@@ -296,7 +476,8 @@ def _named_at(
     names_in: str | None,
     settled: str | None,
 ) -> datetime:
-    zone = "UTC" if named.is_utc else names_in or feed.time_zone
+    """The time of a path in UTC; of a local time that was twice, the one nearer the answers."""
+    zone = _zone(named, feed, names_in)
     local = _one_reading(named, published, settled)
     try:
         instants = instants_of(local, zone)
@@ -307,35 +488,19 @@ def _named_at(
     if not instants:
         raise Doubt(
             f"{named.text} does not exist in {zone}, where the clocks went forward over it: the "
-            "times in names are not of that zone. Say --names-in UTC, or the zone they are in"
+            "times in names are not of that zone. Use --names-in UTC, or the zone they are in"
         )
-    answered = _middle(published) if published else None
-    if answered is None:
-        nearest = instants[0] if len(instants) == 1 else None
-    else:
+    if len(instants) == 1:
+        return instants[0]
+    if published:
+        answered = _middle(published)
         nearest = min(instants, key=lambda instant: abs(instant - answered))
-        utc = local.replace(tzinfo=UTC)
-        is_far = abs(nearest - answered) > _NEAR
-        if is_far and names_in is None and abs(utc - answered) <= _NEAR:
-            raise Doubt(
-                f"{named.text} in the file's name is not local time: its answers are of that time "
-                f"in UTC. Say --names-in UTC, or --names-in {feed.time_zone} if they are wrong"
-            )
-        # Names of the original project's form were checked against answers; others may be numbers.
-        if is_far and names_in is None and not named.is_original and nearest >= FIRST_HOUR:
-            raise Doubt(
-                f"{named.text} in the file's path is {nearest:%Y-%m-%d %H:%M} UTC, but its answers "
-                f"are of {answered:%Y-%m-%d %H:%M} UTC. Say --names-in with the zone of the names "
-                f"(--names-in {zone} if the answers are wrong)"
-            )
-        if len(instants) > 1 and abs(nearest - answered) >= _DECISIVE:
-            nearest = None
-    if nearest is None:
-        raise CannotImport(
-            f"{named.text} in the file's name is ambiguous (the clocks changed), and no answer in "
-            "it says the offset"
-        )
-    return nearest
+        if abs(nearest - answered) < _DECISIVE:
+            return nearest
+    raise CannotImport(
+        f"{named.text} in the file's name is ambiguous (the clocks changed), and no answer in "
+        "it has a time that settles it"
+    )
 
 
 def _one_reading(named: NamedTime, published: Sequence[datetime], settled: str | None) -> datetime:

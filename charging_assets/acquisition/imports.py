@@ -19,6 +19,7 @@ from charging_assets.acquisition.import_plan import (
     ImportPlan,
     PlaceFrom,
     PlannedFile,
+    TimesFrom,
     decide,
     files_of,
     plan_import,
@@ -75,12 +76,13 @@ def import_paths(
     *,
     place_from: PlaceFrom | None = None,
     members: Mapping[str, MemberChoice] | None = None,
+    times_from: TimesFrom | None = None,
 ) -> ImportReport:
     """Import files, folders of files and zips. Importing the same again changes nothing.
 
     Where anything would have to be guessed nothing is archived: `refused` of the report says why.
     """
-    plan = plan_import(feed, paths, names_in, place_from, members=members)
+    plan = plan_import(feed, paths, names_in, place_from, members=members, times_from=times_from)
     return execute_import(lake, plan, progress)
 
 

@@ -45,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="time zone of the times in files' names, if not the feed's own: UTC, …",
     )
     parser.add_argument(
+        "--times-from",
+        choices=("answers", "names"),
+        help="where the time of a file is: in its answers, or in its path, which is then not "
+        "compared with the answers (default: the path, if nothing contradicts it)",
+    )
+    parser.add_argument(
         "--member",
         action="append",
         default=[],
@@ -81,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.place_from,
             step,
             members=dict(arguments.member),
+            times_from=arguments.times_from,
         )
     if arguments.dry_run or plan.doubts:
         report = report_of(plan)

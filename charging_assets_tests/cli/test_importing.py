@@ -110,6 +110,19 @@ def test_import__a_member_is_what_the_option_states(empty: Shell) -> None:
     ]  # fmt: skip
 
 
+def test_import__a_counter_is_settled_by_times_from(empty: Shell) -> None:
+    folder = empty.home / "archive"
+    folder.mkdir()
+    for number in ("0001", "0002"):
+        path = folder / f"koeln_2022-01-11_{number}.json"
+        path.write_bytes(builders.envelope(builders.station(number), at="2022-01-11T20:58:22Z"))
+    assert empty.run("import", str(folder), "--names-in", "Europe/Berlin") == 1
+    assert "--times-from answers, or --times-from names if the answers are wrong" in empty.err
+    assert hours_archived(empty.storage.lake) == {}
+    assert empty.run("import", str(folder), "--times-from", "answers") == 0
+    assert [hour.key for hour in hours_archived(empty.storage.lake)] == ["2022-01-11T20"]
+
+
 def test_import__unknown_feed_names_the_feeds(empty: Shell) -> None:
     assert empty.run("import", "x.json", "--feed", "nobody") == 2
     assert empty.err == "error: there is no feed 'nobody'; there are: chargecloud\n"
