@@ -28,7 +28,7 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class CannotImport(Exception):
-    """A file is not an archive that can be read; the message says why."""
+    """A file is not an archive that can be read; the message states why."""
 
 
 class Doubt(CannotImport):
@@ -75,10 +75,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file holds.
+    """The places and times in a file.
 
     `slugs` are its places, None for a single answer, whose place only its path can name. `fields`
-    are members next to the places that are no answers. `published` are the answers' own times.
+    are members next to the places that are no answers. `published` are the answers' times.
     `members` are those of a file of all places, for `choose_places`, which sets `slugs` and
     `fields`; of the names in `repeated` there are several with different values.
     """
@@ -144,7 +144,7 @@ def choose_places(
 
     Raises:
         Doubt: a member may be a place whose request failed, or a field.
-        CannotImport: the file holds no answer, or a member cannot be a place.
+        CannotImport: the file has no answer, or a member cannot be a place.
     """
     places: list[Member] = []
     fields: list[Member] = []
@@ -157,7 +157,7 @@ def choose_places(
         member.kind == "answer" or member.name in answered or member.name in feed.places
         for member in places
     ) or not any(member.is_object or member.kind == "answer" for member in places):
-        raise CannotImport("the file holds no answer")
+        raise CannotImport("the file contains no answer")
     strange = [printable(member.name)[:200] for member in places
                if names.PLACE.problem(member.name)]  # fmt: skip
     if strange:
@@ -278,7 +278,8 @@ def _plain(name: str) -> str:
 def _refuse_two_forms(feed: Feed, members: dict[str, bytes], good: list[str]) -> None:
     if good:
         raise CannotImport(
-            f"the file is an answer ('data') and holds answers of places too ({good[:3]}); split it"
+            f"the file is an answer ('data') and contains answers of places too ({good[:3]}); "
+            "split it"
         )
     try:
         inner = msgspec.json.decode(members["data"], type=dict[str, msgspec.Raw])
@@ -289,16 +290,16 @@ def _refuse_two_forms(feed: Feed, members: dict[str, bytes], good: list[str]) ->
 
 
 def _times(feed: Feed, answers: list[Envelope | BadBody]) -> tuple[datetime, ...]:
-    found = [
+    times = [
         published_at(answer.observed_at, feed.time_zone)
         for answer in answers
         if isinstance(answer, Envelope)
     ]
-    return tuple(instant for instant in found if instant is not None)
+    return tuple(instant for instant in times if instant is not None)
 
 
 def published_at(published: Any, time_zone: str) -> datetime | None:
-    """An answer's own time in UTC, if it is one: without an offset it may be two, or none."""
+    """An answer's published time in UTC; None if it is no time, or ambiguous without an offset."""
     try:
         instant = datetime.fromisoformat(published)
         if instant.tzinfo is not None:
@@ -341,7 +342,7 @@ def _split(content: bytes) -> Iterator[tuple[str, bytes]]:
         try:
             _, position = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            yield from _told_apart(slug, text[start:].encode("utf-8", "surrogateescape"))
+            yield from _split_damaged(slug, text[start:].encode("utf-8", "surrogateescape"))
             return
         yield slug, text[start:position].encode("utf-8", "surrogateescape")
         position = _skip(text, position)
@@ -351,8 +352,8 @@ def _split(content: bytes) -> Iterator[tuple[str, bytes]]:
         raise CannotImport(f"the file is damaged before {text[position : position + 20]!r}")
 
 
-def _told_apart(slug: str, rest: bytes) -> Iterator[tuple[str, bytes]]:
-    """A damaged answer and those behind it, where brackets tell them apart; else all as its own."""
+def _split_damaged(slug: str, rest: bytes) -> Iterator[tuple[str, bytes]]:
+    """A damaged answer and those behind it, if its brackets match; else one answer of the rest."""
     try:
         members = list(tolerant.named_members(b'{"": ' + rest))
     except BadBody:

@@ -1,4 +1,4 @@
-"""What the path of an archived file says: when it was polled, and which place it may be of.
+"""The time and the places that the path of an archived file names.
 
 Only names are read here. Which of several candidates is the place, and in which zone a time is, is
 decided over all files of an import (`import_plan`).
@@ -91,12 +91,12 @@ _OTHER_ZONE = re.compile(
 _TWO_DIGITS = re.compile(r"-(?:0\d|1[0-2])(?![0-9A-Za-z])")
 _NO_TIME = re.compile(r"(?<!\d)\d{8}[T_-]?\d{4}(?:\d{2})?(?!\d)")
 _EPOCH = re.compile(r"(?<![0-9A-Za-z])(1\d{9})(\d{3})?(?![0-9A-Za-z])")
-# How the original project's files begin; such a name holds whatever its answers' clocks say.
+# How the original project's files begin; such a name counts whatever the answers' clocks show.
 _ORIGINAL = re.compile(r"^\d{8}_\d{6}(?!\d)")
 
 
 class NotATime(ValueError):
-    """A path holds what is written like a time and is none; the message quotes it.
+    """A path contains what is written like a time and is none; the message quotes it.
 
     `rest` is the path without it.
     """
@@ -108,7 +108,7 @@ class NotATime(ValueError):
 
 @dataclass(frozen=True)
 class NamedTime:
-    """The time that a path says: one reading, or two where day and month may be either.
+    """The time that a path names: one reading, or two where day and month may be either.
 
     Readings are naive and local to whatever zone the names are in, unless `is_utc`.
     `order` of a reading: `dmy` or `mdy`, None where the year comes first.
@@ -133,7 +133,7 @@ class NamedTime:
 
 @dataclass(frozen=True)
 class NamedPlaces:
-    """The places that a path may name: by the file's own name, and by its folders, nearest first.
+    """The places that a path may name: by the file's name, and by its folders, nearest first.
 
     `outer` is the imported folder itself (of a file that is imported by name, the folder it is
     in), if it may be a place; `above` are the folders above it, which are never evidence: they
@@ -151,7 +151,7 @@ class NamedPlaces:
 
 @dataclass(frozen=True)
 class PathReading:
-    """What a path says. `day` is a date in the file's own name that comes without a time."""
+    """What a path names. `day` is a date in the file's name without a time."""
 
     time: NamedTime | None
     day: date | None
@@ -159,7 +159,7 @@ class PathReading:
 
 
 def read_path(inside: str, outer: Sequence[str] = (), *, is_time_read: bool = True) -> PathReading:
-    """What the path of a file says.
+    """Read the time and the places in the path of a file.
 
     Args:
         inside: the path below the folder or zip that is imported, with the file's name.
@@ -167,7 +167,7 @@ def read_path(inside: str, outer: Sequence[str] = (), *, is_time_read: bool = Tr
         is_time_read: if not, what is written like a time and is none is skipped.
 
     Raises:
-        NotATime: it holds what is written like a time and is none.
+        NotATime: it contains what is written like a time and is none.
     """
     path = unicodedata.normalize("NFC", inside)
     *folders, name = [part for part in path.split("/") if part not in ("", ".", "..")] or [""]
@@ -228,7 +228,7 @@ def _candidates(text: str) -> tuple[list[str], str | None]:
 
     Words such as `status` and `data` at its ends belong to no place.
     """
-    found, doubtful = [], None
+    names, doubtful = [], None
     for piece in text.split(_BLANK):
         name = _trimmed(piece)
         if not name or name.isdecimal() or _HASH.fullmatch(name):
@@ -237,9 +237,9 @@ def _candidates(text: str) -> tuple[list[str], str | None]:
         is_numbered = any(word and word[0].isdecimal() for word in (first, last))
         if is_numbered:
             doubtful = name
-        elif name not in found:
-            found.append(name)
-    return found, doubtful
+        elif name not in names:
+            names.append(name)
+    return names, doubtful
 
 
 def _trimmed(piece: str) -> str:
@@ -390,8 +390,8 @@ def _days(match: re.Match[str]) -> dict[str | None, date]:
         match["d"] or match["d2"],
     )
     if year is not None:
-        found = _day(year, month, day)
-        return {None: found} if found else {}
+        found_day = _day(year, month, day)
+        return {None: found_day} if found_day else {}
     first, second, year = (match["a"] or match["a4"], match["b"] or match["b4"],
                            match["y3"] or match["y4"])  # fmt: skip
     read = {"dmy": _day(year, second, first), "mdy": _day(year, first, second)}

@@ -26,7 +26,7 @@ from typing import IO, NamedTuple
 _FORMS = (".json", ".json.gz", ".zip")
 _GZ = ".gz"
 # A file of the original project's 38 cities is 2 MB; the largest national file known is 542 MB, and
-# its feed's `max_body_bytes` says so.
+# its feed sets `max_body_bytes`.
 MAX_FILE_BYTES = 256 * 1024**2
 # Polls of one form after the other shrink to a hundredth; a bomb shrinks to a thousandth.
 _MOST_INFLATION, _FREE_INFLATION = 300, 1024**3
@@ -34,7 +34,7 @@ _PIECE = 1024**2
 # gzip adds some bytes per part of a file, and content adds more: what is read beyond the content so
 # far is the read-ahead of some pieces, or parts that are empty.
 _GZ_PIECE, _MOST_EMPTY = 64 * 1024, 512 * 1024
-# Zips in zips in zips would be a bomb, or one that holds itself.
+# Zips in zips in zips would be a bomb, or one that contains itself.
 _MOST_ZIPS = 2
 
 
@@ -43,7 +43,7 @@ _Inside = tuple[str, Callable[[], IO[bytes]]]
 
 
 class _Refused(Exception):
-    """A file is not read; the message says why."""
+    """A file is not read; the message states why."""
 
 
 class _Budget:
@@ -107,7 +107,7 @@ class Found(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's own name, as it is when unpacked."""
+        """The file's name, as it is when unpacked."""
         name = PurePath(self.path.replace("\\", "/")).name
         return name[: -len(_GZ)] if name.lower().endswith(_GZ) else name
 
@@ -164,7 +164,7 @@ class _Reader:
             yield Found(path, problem=f"the {whole} has no file of {', '.join(_FORMS)}")
 
     def read(self, path: str, opened: Callable[[], IO[bytes]], zips: int) -> Iterator[Found]:
-        """A file, or the files of a zip; what is wrong with it is a problem of its own."""
+        """A file, or the files of a zip; what is wrong with it is yielded as a problem."""
         try:
             with opened() as file:
                 if _is_zip(path):

@@ -2,7 +2,7 @@
 
 A raw object is never moved, so nothing is guessed. What an option has to settle (is the place the
 folder or the file's name, in which zone are the names) is a doubt, and refuses the whole import. A
-file that is damaged or of no form is a problem of its own: it is named, the others are imported.
+file that is damaged or of no form is a problem of that file alone; the others are imported.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from charging_assets.text import printable
 PlaceFrom = Literal["folder", "name"]
 TimesFrom = Literal["answers", "names"]
 
-# Clocks are that near each other; the check `flat_polls__clock_agrees` says so too.
+# The tolerance of the check `flat_polls__clock_agrees` too.
 _NEAR = timedelta(minutes=15)
 # The two readings of an hour that is there twice are an hour apart.
 _DECISIVE = timedelta(minutes=30)
@@ -122,7 +122,7 @@ def plan_import(
     """Read all files once, and decide the place and time of each; no body is kept.
 
     Args:
-        names_in: time zone of the times in names, by default the feed's own.
+        names_in: time zone of the times in names, by default the feed's.
         place_from: where the place of a single answer stands; by default what is beyond doubt.
         members: names next to the places of a file that are places or fields, where this is in
             doubt.
@@ -168,7 +168,7 @@ def read_one(
     outer: Sequence[str],
     times_from: TimesFrom | None = None,
 ) -> PlannedFile:
-    """A file's contents and what its path says; `path` is the one below what is imported."""
+    """A file's contents and what its path names; `path` is the one below what is imported."""
     shown = unicodedata.normalize("NFC", printable(name))
     file = PlannedFile(path, shown, hashlib.sha256(content).digest())
     try:
@@ -349,8 +349,8 @@ def _proven_orders(file: PlannedFile) -> set[str]:
     """The order of day and month in a file's path, where the date or the answers leave but one."""
     if file.contents is None or file.reading is None or file.reading.time is None:
         return set()
-    told = _by_answers(file.reading.time, file.contents.published)
-    return {order for _, order in told if order} if len(told) == 1 else set()
+    readings = _by_answers(file.reading.time, file.contents.published)
+    return {order for _, order in readings if order} if len(readings) == 1 else set()
 
 
 def _by_answers(
@@ -506,11 +506,11 @@ def _named_at(
 def _one_reading(named: NamedTime, published: Sequence[datetime], settled: str | None) -> datetime:
     readings = _by_answers(named, published)
     if len(readings) > 1:
-        readings = [found for found in readings if found[1] == settled] or readings
+        readings = [reading for reading in readings if reading[1] == settled] or readings
     if len(readings) > 1:
         days = " or ".join(f"{local:%Y-%m-%d}" for local, _ in readings)
         raise Doubt(
-            f"{named.text} may be {days}: nothing in the import says whether the day or the month "
+            f"{named.text} may be {days}: nothing in the import shows whether the day or the month "
             "comes first. Name files by year, month and day"
         )
     return readings[0][0]
@@ -545,12 +545,14 @@ def _place_of(
     if place_from is None:
         place = _beyond_doubt(file.name, reading, feed)
     else:
-        found = _explicit(reading, place_from, feed)
-        if found is None:
+        named = _explicit(reading, place_from, feed)
+        if named is None:
             raise CannotImport(
-                f"its {'folders name' if place_from == 'folder' else 'name names'} no place"
+                "no folder in its path can be a place"
+                if place_from == "folder"
+                else "its name contains no place"
             )
-        place = found
+        place = named
     if problem := names.PLACE.problem(place):
         raise CannotImport(
             f"{place[:200]!r} cannot be a place: {problem}. A single answer is named after its "
@@ -645,9 +647,9 @@ def _doubt_one_name_of_several_folders(files: Sequence[PlannedFile], feed: Feed)
     for file in files:
         place, around = str(file.place), folders[str(file.place)]
         if len(around) > 1 and (place not in feed.places or around & set(feed.places)):
-            told = ", ".join(sorted(around)[:5]) or "the top"
+            parents = ", ".join(sorted(around)[:5]) or "the top"
             file.doubt = file.doubt or (
-                f"{place!r} comes from several folders ({told}): it may be one place or several"
+                f"{place!r} comes from several folders ({parents}): it may be one place or several"
             )
 
 
@@ -666,7 +668,7 @@ def _folder_around(file: PlannedFile) -> str:
 def _doubt_places_that_differ_in_case(
     files: Sequence[PlannedFile], decided: Sequence[PlannedFile], feed: Feed
 ) -> None:
-    """Names from paths only: file systems of Windows and macOS do not tell `Koeln` from `koeln`."""
+    """Names from paths only: file systems of Windows and macOS do not distinguish them."""
     spellings: dict[str, set[str]] = defaultdict(set)
     for place in {*feed.places, *(slug for file in files if not file.doubt for slug in file.slugs)}:
         spellings[place.casefold()].add(place)

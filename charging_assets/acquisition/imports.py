@@ -1,7 +1,7 @@
-"""Archives of before: files of the original project, and single answers, as raw objects.
+"""Import archives of other collectors, as the original project's, as raw objects.
 
 Files are read twice: for a plan (`import_plan`), which decides the place and time of each, and for
-archiving what was planned. In between no body is held. Bodies are kept byte for byte.
+archiving what was planned. No body is kept in memory in between. Bodies are archived byte for byte.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class PlaceSpan:
 class ImportReport:
     """What an import did: new objects by file, files that were there already, and problems.
 
-    `passed_over` are files beside them that are of no form that is read. `fields` are members of
-    files that are no places' answers, and were left out. `refused` says by file why nothing at all
-    was imported. `places` are those of all files that are imported or were there already.
+    `passed_over` are other files, of forms that are not read. `fields` are members of
+    files that are no places' answers, and were left out. `refused` states by file why nothing was
+    imported. `places` are those of all files that are imported or were there already.
     """
 
     imported: dict[str, str] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def import_paths(
 ) -> ImportReport:
     """Import files, folders of files and zips. Importing the same again changes nothing.
 
-    Where anything would have to be guessed nothing is archived: `refused` of the report says why.
+    Where anything would have to be guessed nothing is archived: `refused` of the report states why.
     """
     plan = plan_import(feed, paths, names_in, place_from, members=members, times_from=times_from)
     return execute_import(lake, plan, progress)
@@ -131,7 +131,7 @@ def read_file(
 ) -> tuple[Poll, list[Place]]:
     """A file by itself as a poll at its own time; CannotImport if it is of no form that is read.
 
-    `names_in` is the time zone of times in names, by default the feed's own.
+    `names_in` is the time zone of times in names, by default the feed's.
     """
     file = read_one(feed, name, name, content, ())
     decide([file], feed, names_in, None)

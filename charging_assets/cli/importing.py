@@ -1,6 +1,6 @@
-"""`import`: archives of before, into the raw archive.
+"""`import`: archives of other collectors, into the raw archive.
 
-Belongs here: choosing the feed and telling what came of it. Does not belong here: how files are
+Belongs here: choosing the feed and printing the result. Does not belong here: how files are
 read (`acquisition.imports`).
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from charging_assets.acquisition.imports import ImportReport, PlaceSpan
 
 NAME = "import"
-HELP = "Import archived answers (.json, .json.gz, .zip, folders) as raw objects at their own time."
+HELP = "Import archived answers (.json, .json.gz, .zip, folders) as raw objects at their time."
 _SHOWN = 20
 _PLACES_SHOWN = 100
 
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--names-in",
         type=time_zone,
         metavar="ZONE",
-        help="time zone of the times in files' names, if not the feed's own: UTC, …",
+        help="time zone of the times in files' names, if not the feed's: UTC, …",
     )
     parser.add_argument(
         "--times-from",

@@ -230,7 +230,7 @@ def test_import_paths__with_the_option_a_file_without_a_place_is_its_own_problem
     assert imported(folder, feed)[1].refused
     lake, report = imported(folder, feed, place_from="name")
     assert polls(lake) == [("koeln", "2022-01-12T05:20")]
-    assert list(report.problems.values()) == ["its name names no place"]
+    assert list(report.problems.values()) == ["its name contains no place"]
 
 
 def test_import_paths__one_date_tells_the_order_of_them_all(tmp_path: Path, feed: Feed) -> None:

@@ -230,7 +230,7 @@ def test_read_file__a_field_twice_within_an_answer_is_archived_verbatim(feed: Fe
         ("3f2a9c1d8e.json", BODY, "names a place"),
         ("koeln_1.json", BODY, "a place and a number"),
         (NAME, b'{"data": {"koeln": %s}}' % BODY, "within 'data'"),
-        (NAME, b'{"data": [], "koeln": %s}' % BODY, "holds answers of places too"),
+        (NAME, b'{"data": [], "koeln": %s}' % BODY, "contains answers of places too"),
         (NAME, b'{"timestamp": "2022-01-11T21:58:22+01:00", "meta": {"a": 1}}', "no answer"),
         ("koeln.json", envelope(at="2021-10-31T02:29:58"), "has a time"),
         ("20211031_023000_x.json", cities(koeln=envelope(at="2021-10-31T02:29:58")), "ambiguous"),
