@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from charging_assets.deployments import DeploymentError
 from charging_assets.extras import MissingExtra, require_extra
-from charging_assets.text import redact_url
 
 if TYPE_CHECKING:
     from charging_assets.storage.lake_s3 import S3Lake
@@ -24,11 +23,19 @@ if TYPE_CHECKING:
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9._=/-]*")
 _LAKE = re.compile(r"s3://([^/]+)/?(.*)")
+# Hosts, databases, clusters and workgroups. What holds none of `:/@;=?` is no connection string.
+_NAME = re.compile(r"[\w.$-]{1,255}")
+_ENDPOINT = re.compile(r"https?://[\w.:\[\]-]+(/[\w./-]*)?")
+_MOST_DIGITS = 9
 _YES, _NO = {"1", "true", "yes"}, {"", "0", "false", "no"}
 
 
 class _Reader:
-    """Reads variables and gathers what is wrong, so that all of it is told at once."""
+    """Reads variables and gathers what is wrong, so that all of it is told at once.
+
+    Problems name the variable and the form, never the value: a variable that is mixed up with
+    another, or a whole connection string in one, would end in logs with its password.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -45,21 +52,26 @@ class _Reader:
 
     def number(self, name: str, default: int) -> int:
         value = self.text(name, str(default))
-        if value.isdecimal() and int(value) > 0:
+        if value.isdecimal() and len(value) <= _MOST_DIGITS and int(value) > 0:
             return int(value)
-        self.problems.append(f"{name} is {value!r}: give a whole number above 0")
+        self.problems.append(f"{name} is not a whole number above 0 of up to {_MOST_DIGITS} digits")
         return default
 
     def flag(self, name: str) -> bool:
         value = self.text(name).lower()
         if value not in _YES | _NO:
-            self.problems.append(f"{name} is {value!r}: give true or false")
+            self.problems.append(f"{name} is neither true nor false")
         return value in _YES
 
     def matching(self, name: str, value: str, pattern: re.Pattern[str], form: str) -> str:
+        """The value, which is empty or has the form; what has not is a problem."""
         if value and not pattern.fullmatch(value):
-            self.problems.append(f"{name} is {redact_url(value)!r}: {form}")
+            self.problems.append(f"{name} cannot be used: {form}")
         return value
+
+    def name(self, variable: str, value: str) -> str:
+        """A name of AWS or Redshift, which messages may show."""
+        return self.matching(variable, value, _NAME, "give a name alone, no address or options")
 
     def check(self) -> None:
         if self.problems:
@@ -72,8 +84,22 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
     """The lake and the warehouse; DeploymentError names every variable that is missing or wrong."""
     reader = _Reader(environment)
     bucket, prefix = _bucket(reader)
-    region = reader.text("AWS_REGION") or reader.text("AWS_DEFAULT_REGION")
-    endpoint = reader.text("AWS_ENDPOINT_URL_S3") or reader.text("AWS_ENDPOINT_URL")
+    region = next(
+        (
+            reader.name(name, value)
+            for name in ("AWS_REGION", "AWS_DEFAULT_REGION")
+            if (value := reader.text(name))
+        ),
+        "",
+    )
+    endpoint = next(
+        (
+            reader.matching(name, value, _ENDPOINT, "give https://host, without user and options")
+            for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+            if (value := reader.text(name))
+        ),
+        "",
+    )
     role = reader.needed(
         "CHARGING_REDSHIFT_IAM_ROLE", "the role by which Redshift reads the bucket, or default"
     )
@@ -105,20 +131,23 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
 
 def _bucket(reader: _Reader) -> tuple[str, str]:
     """CHARGING_LAKE=s3://bucket/prefix, or CHARGING_S3_BUCKET and CHARGING_S3_PREFIX."""
-    said = reader.text("CHARGING_LAKE")
-    if said:
-        found = _LAKE.fullmatch(said)
-        if not found:
+    if lake := reader.text("CHARGING_LAKE"):
+        address = _LAKE.fullmatch(lake)
+        if not address:
             reader.problems.append(
-                f"CHARGING_LAKE is {redact_url(said)!r}: give s3://bucket or with a prefix"
+                "CHARGING_LAKE cannot be used: give s3://bucket or s3://bucket/prefix"
             )
             return "", ""
-        name, bucket, prefix = "CHARGING_LAKE", found[1], found[2]
+        name, bucket = "CHARGING_LAKE", address[1]
+        prefix_name, prefix = "the prefix in CHARGING_LAKE", address[2]
     else:
-        name, prefix = "CHARGING_S3_BUCKET", reader.text("CHARGING_S3_PREFIX")
+        name, prefix_name = "CHARGING_S3_BUCKET", "CHARGING_S3_PREFIX"
+        prefix = reader.text(prefix_name)
         bucket = reader.needed(name, "the bucket of the lake (or CHARGING_LAKE=s3://bucket/prefix)")
-    reader.matching(name, bucket, _BUCKET, "no bucket can be called so")
-    reader.matching("the lake's prefix", prefix, _PREFIX, "use letters, digits, . _ = - and /")
+    reader.matching(
+        name, bucket, _BUCKET, "a bucket has 3 to 63 lower-case letters, digits, dots and hyphens"
+    )
+    reader.matching(prefix_name, prefix, _PREFIX, "use letters, digits, . _ = - and /")
     return bucket, prefix
 
 
@@ -126,8 +155,11 @@ def _redshift(reader: _Reader, region: str) -> RedshiftResource:
     from charging_assets.storage.redshift_connection import RedshiftResource
 
     iam, host = reader.flag("CHARGING_REDSHIFT_IAM"), reader.text("CHARGING_REDSHIFT_HOST")
-    cluster = reader.text("CHARGING_REDSHIFT_CLUSTER")
-    workgroup = reader.text("CHARGING_REDSHIFT_WORKGROUP")
+    reader.name("CHARGING_REDSHIFT_HOST", host)
+    cluster, workgroup = (
+        reader.name(name, reader.text(name))
+        for name in ("CHARGING_REDSHIFT_CLUSTER", "CHARGING_REDSHIFT_WORKGROUP")
+    )
     user, password = reader.text("CHARGING_REDSHIFT_USER"), ""
     if iam:
         if not (cluster or workgroup):
@@ -146,7 +178,10 @@ def _redshift(reader: _Reader, region: str) -> RedshiftResource:
     return RedshiftResource(
         host=host,
         port=reader.number("CHARGING_REDSHIFT_PORT", 5439),
-        database=reader.needed("CHARGING_REDSHIFT_DATABASE", "the database"),
+        database=reader.name(
+            "CHARGING_REDSHIFT_DATABASE",
+            reader.needed("CHARGING_REDSHIFT_DATABASE", "the database"),
+        ),
         user=user,
         password=password,
         iam=iam,

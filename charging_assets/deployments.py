@@ -23,6 +23,7 @@ from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.text import is_address
 
 DEPLOYMENTS = ("local", "aws")
 
@@ -48,10 +49,15 @@ def home(environment: Mapping[str, str] = os.environ) -> Path:
     """The folder of the local deployment: CHARGING_HOME, or `.charging`.
 
     That is in the project where this is a checkout, and in the current folder where it is not.
+
+    Raises:
+        HomeError: CHARGING_HOME is an address.
     """
     checkout = Path(__file__).resolve().parent.parent
     default = checkout if (checkout / "workspace.yaml").is_file() else Path()
     chosen = environment.get("CHARGING_HOME")
+    if chosen and is_address(chosen):
+        raise HomeError("CHARGING_HOME is an address; give the path of a folder")
     return (Path(chosen).expanduser() if chosen else default / ".charging").resolve()
 
 
@@ -60,7 +66,7 @@ def deployment(environment: Mapping[str, str] = os.environ) -> str:
     name = environment.get("CHARGING_DEPLOYMENT") or "local"
     if name not in DEPLOYMENTS:
         raise DeploymentError(
-            f"CHARGING_DEPLOYMENT is {name!r}; this version has: {', '.join(DEPLOYMENTS)}"
+            f"CHARGING_DEPLOYMENT names no deployment; this version has: {', '.join(DEPLOYMENTS)}"
         )
     return name
 

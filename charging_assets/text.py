@@ -42,7 +42,7 @@ def printable(text: str) -> str:
 
 
 def is_address(path: str) -> bool:
-    """Whether a path is a URL, which messages may not show: it may hold a password."""
+    """Whether what should be a path is a URL, whose password messages must not show."""
     return "://" in path
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from charging_assets.deployments import DeploymentError, home, resources, storage
+from charging_assets.acquisition.feeds import load_feeds
+from charging_assets.alerts.addresses import alert_addresses, heartbeat_address
+from charging_assets.automation.switch import compacts, heal_every_s
+from charging_assets.dagster_home import dagster_home
+from charging_assets.deployments import DeploymentError, HomeError, home, resources, storage
+from charging_assets.storage.redshift_connection import RedshiftResource
 from charging_assets.storage.warehouse import WarehouseError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +36,10 @@ def test_home__is_what_the_environment_says(
 
 
 def test_storage__names_the_deployments_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(DeploymentError, match="'mars'; this version has: local, aws"):
+    with pytest.raises(
+        DeploymentError,
+        match="CHARGING_DEPLOYMENT names no deployment; this version has: local, aws",
+    ):
         storage({"CHARGING_DEPLOYMENT": "mars", "CHARGING_HOME": str(tmp_path)})
 
 
@@ -81,23 +90,106 @@ def test_aws__all_that_is_missing_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("CHARGING_LAKE", "a-bucket/prefix", "CHARGING_LAKE is 'a-bucket/prefix': give s3://"),
-        ("CHARGING_LAKE", "s3://KEY:s3ntinel@b/p", "CHARGING_LAKE is '…@b': no bucket"),
-        ("CHARGING_LAKE", "https://K:s3ntinel@b/p", "CHARGING_LAKE is 'https://…@b/p': give"),
-        ("CHARGING_LAKE", "s3://No_Bucket", "no bucket can be called so"),
-        ("CHARGING_LAKE", "s3://a-bucket/a b", "prefix is 'a b': use letters"),
-        ("CHARGING_REDSHIFT_PORT", "many", "CHARGING_REDSHIFT_PORT is 'many': give a whole num"),
-        ("CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S", "0", "STATEMENT_TIMEOUT_S is '0': give a whole"),
-        ("CHARGING_REDSHIFT_IAM", "maybe", "CHARGING_REDSHIFT_IAM is 'maybe': give true or false"),
+        ("CHARGING_LAKE", "a-bucket/prefix", "CHARGING_LAKE cannot be used: give s3://"),
+        ("CHARGING_LAKE", "s3://No_Bucket", "CHARGING_LAKE cannot be used: a bucket has"),
+        ("CHARGING_LAKE", "s3://a-bucket/a b", "prefix in CHARGING_LAKE cannot be used: use"),
+        ("CHARGING_REDSHIFT_PORT", "many", "CHARGING_REDSHIFT_PORT is not a whole number above 0"),
+        ("CHARGING_REDSHIFT_PORT", "9" * 5000, "CHARGING_REDSHIFT_PORT is not a whole number"),
+        ("CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S", "0", "STATEMENT_TIMEOUT_S is not a whole number"),
+        ("CHARGING_REDSHIFT_IAM", "maybe", "CHARGING_REDSHIFT_IAM is neither true nor false"),
         ("CHARGING_REDSHIFT_IAM", "true", "CHARGING_REDSHIFT_CLUSTER is not set: with IAM"),
-        ("CHARGING_REDSHIFT_IAM_ROLE", "admin", "IAM_ROLE: 'admin' is not a role: give arn:aws"),
-        ("CHARGING_REDSHIFT_READER_GROUP", "a; DROP", "READER_GROUP: 'a; DROP' is not the name"),
+        ("CHARGING_REDSHIFT_IAM_ROLE", "admin", "IAM_ROLE: this is not a role: give arn:aws"),
+        ("CHARGING_REDSHIFT_READER_GROUP", "a; DROP", "READER_GROUP: this is not the name"),
     ],
 )
 def test_aws__what_is_wrong_is_named_with_what_to_give(name: str, value: str, told: str) -> None:
     with pytest.raises(DeploymentError, match=re.escape(told)) as caught:
         storage({**AWS, name: value})
     assert PASSWORD not in str(caught.value)
+
+
+SECRETS = [
+    f"https://ops:{PASSWORD}@host.example.org/{PASSWORD}?key={PASSWORD}",
+    f"postgresql://loader:{PASSWORD}@host:5439/db",
+    f"s3://KEY:{PASSWORD}@bucket/prefix",
+    f"x;password={PASSWORD}",
+    f"host={PASSWORD} {PASSWORD}",
+]
+# Messages name a file or folder by its path; a URL is none.
+PATHS = {"CHARGING_HOME", "CHARGING_FEEDS", "DAGSTER_HOME"}
+VARIABLES = sorted(
+    {
+        name
+        for path in (ROOT / "charging_assets").rglob("*.py")
+        for name in re.findall(
+            r'"(CHARGING_[A-Z0-9_]+|DAGSTER_HOME|AWS_[A-Z0-9_]+)"', path.read_text("utf-8")
+        )
+    }
+)
+READERS: list[Callable[[Mapping[str, str]], object]] = [
+    lambda environment: storage(environment).warehouse.describe(),
+    lambda environment: storage({**environment, "CHARGING_REDSHIFT_IAM": "1"}).lake.uri("raw"),
+    dagster_home,
+    alert_addresses,
+    heartbeat_address,
+    heal_every_s,
+    compacts,
+    lambda _: load_feeds(),
+]
+
+
+@pytest.mark.parametrize("deployment", ["aws", "local"])
+@pytest.mark.parametrize("name", VARIABLES)
+def test_environment__no_message_shows_what_is_in_a_variable(
+    name: str, deployment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    messages = []
+    for value in (each for each in SECRETS if name not in PATHS or "://" in each):
+        environment = {
+            **{key: given for key, given in AWS.items() if given != PASSWORD},
+            "CHARGING_REDSHIFT_PASSWORD": "another",
+            "CHARGING_DEPLOYMENT": deployment,
+            name: value,
+        }
+        if name == "CHARGING_S3_BUCKET" or name == "CHARGING_S3_PREFIX":
+            del environment["CHARGING_LAKE"]
+        for key, given in environment.items():
+            monkeypatch.setenv(key, given)
+        for read in READERS:
+            try:
+                messages.append(str(read(environment)))
+            except (ValueError, HomeError) as error:
+                messages.append(str(error))
+    # These two readers return the address itself, to be called.
+    if name not in {"CHARGING_ALERTS", "CHARGING_HEARTBEAT_URL"}:
+        assert [message for message in messages if PASSWORD in message] == []
+
+
+def test_environment__variables_of_the_test_are_those_of_the_code() -> None:
+    assert len(VARIABLES) > 20
+    assert {"CHARGING_REDSHIFT_PORT", "CHARGING_FEEDS", "AWS_ENDPOINT_URL_S3"} <= set(VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        *((name, storage) for name in VARIABLES if "REDSHIFT" in name or "LAKE" in name
+          if name not in {"CHARGING_REDSHIFT_USER", "CHARGING_REDSHIFT_PASSWORD"}),
+        ("AWS_REGION", storage), ("AWS_ENDPOINT_URL_S3", storage), ("CHARGING_HOME", home),
+        ("CHARGING_DEPLOYMENT", storage), ("DAGSTER_HOME", dagster_home),
+        ("CHARGING_HEAL_EVERY_S", heal_every_s), ("CHARGING_ALERTS", alert_addresses),
+    ],
+)  # fmt: skip
+def test_environment__connection_string_in_another_variable_is_refused_by_name(
+    name: str, read: Callable[[Mapping[str, str]], object]
+) -> None:
+    with pytest.raises((ValueError, HomeError), match=name):
+        read({**AWS, name: SECRETS[1]})
+
+
+def test_redshift__connection_string_in_a_name_is_not_described() -> None:
+    resource = RedshiftResource(host=SECRETS[1], database=SECRETS[3], user="x")
+    assert resource.describe() == "Redshift database … at …:5439"
 
 
 def test_aws__no_secret_is_in_what_is_shown() -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import reprlib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from charging_assets import __version__, kinds, names
-from charging_assets.text import redact_url
+from charging_assets.text import is_address
 
 SIMULATED = "simulated"
 _PACKAGED = Path(__file__).with_name("feeds.toml")
@@ -29,7 +28,11 @@ _MAX_WORKERS, _MAX_ATTEMPTS = 32, 10
 
 
 class FeedError(ValueError):
-    """A feed is not usable as written; the message names the setting, its value and the remedy."""
+    """A feed is not usable as written; the message names the setting and the remedy.
+
+    It shows values that are numbers, truth values or names, and no others: an address or a text may
+    hold a password or a key, and errors end in logs and alerts.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +83,9 @@ class Feed:
             raise _refusal(self.name, "kind", self.kind, str(error)) from error
 
     def _refuse_bad_places(self) -> None:
+        _refuse_bad_names(self.name, "places", self.places)
         seen = set()
         for slug in self.places:
-            if problem := names.PLACE.problem(slug):
-                raise _refusal(self.name, "places", slug, f"a place's name: {problem}")
             if slug in seen:
                 raise _refusal(self.name, "places", slug, "the place is there twice; remove one")
             seen.add(slug)
@@ -113,8 +115,10 @@ def user_defined(path: Path) -> frozenset[str]:
 
 
 def user_file() -> Path | None:
-    """The feeds file that `CHARGING_FEEDS` names, if any."""
+    """The feeds file that `CHARGING_FEEDS` names, if any; FeedError if it is an address."""
     named = os.environ.get("CHARGING_FEEDS", "").strip()
+    if is_address(named):
+        raise FeedError("CHARGING_FEEDS is an address; give the path of a TOML file")
     return Path(named).expanduser() if named else None
 
 
@@ -166,9 +170,17 @@ def _is_base_url(value: object) -> bool:
     return is_plain and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
-# A value of a thousand characters would hide what is wrong with it.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 100
+# Settings whose texts are names or codes, and texts that can be one: a message may show these.
+_NAMES = {"name", "kind", "network", "places", "add_places", "country", "ids_within"}
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# Of these even a number is not shown: it may be a part of a key.
+_NEVER_SHOWN = {"base_url", "user_agent"}
+# The messages of tomllib that quote keys, which may be anything.
+_QUOTED_KEYS = re.compile(
+    r"^(Cannot declare|Cannot \w+(?: immutable)? namespace|Duplicate inline table key) "
+    r".*(?= \(at )",
+    re.DOTALL,
+)
 
 _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "base_url": (
@@ -209,9 +221,34 @@ _NEEDED = [f.name for f in fields(Feed) if f.default is MISSING and f.name != "n
 
 
 def _refusal(feed: object, setting: str, value: object, remedy: str) -> FeedError:
-    # Errors end in logs and alerts, and an address may hold a password or a key.
-    shown = _SHORT.repr(redact_url(value) if isinstance(value, str) else value)
-    return FeedError(f"feed {_SHORT.repr(feed)}: {setting} cannot be {shown}: {remedy}")
+    return FeedError(f"{_feed_named(feed)}: {setting} cannot be {_shown(setting, value)}: {remedy}")
+
+
+def _feed_named(name: object) -> str:
+    return f"feed {_shown('name', name)}"
+
+
+def _shown(setting: str, value: object) -> str:
+    """A value as messages may show it: what it is, where it could hold a secret."""
+    if setting not in _NEVER_SHOWN:
+        if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1e15):
+            return str(value)
+        if isinstance(value, timedelta):
+            return f"{value.total_seconds():g} s"
+        if setting in _NAMES and isinstance(value, str) and _NAME.fullmatch(value):
+            return repr(value)
+    if isinstance(value, str):
+        return f"a text of {len(value):,} characters" if value else "empty"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value):,}" if value else "an empty list"
+    return "a table" if isinstance(value, dict) else f"of type {type(value).__name__}"
+
+
+def _refuse_bad_names(feed: object, setting: str, slugs: Iterable[object]) -> None:
+    for number, slug in enumerate(slugs, 1):
+        if problem := names.PLACE.problem(slug):
+            remedy = f"a place's name, number {number} of the list: {problem}"
+            raise _refusal(feed, setting, slug, remedy)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -223,11 +260,12 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: cannot be read ({error.strerror}); correct or unset CHARGING_FEEDS"
         ) from error
     except ValueError as error:
-        raise FeedError(f"{path}: is not TOML: {error}") from error
+        reason = _QUOTED_KEYS.sub(r"\1 …", str(error))
+        raise FeedError(f"{path}: is not TOML: {reason}") from error
     feeds = content.pop("feeds", {})
     if content or not isinstance(feeds, dict):
-        found = ", ".join(map(repr, content)) or "a value for 'feeds'"
-        raise FeedError(f"{path}: {found}: put all settings in tables named [feeds.<name>]")
+        keys = ", ".join(_shown("name", key) for key in content) or "a value for 'feeds'"
+        raise FeedError(f"{path}: {keys}: put all settings in tables named [feeds.<name>]")
     return feeds
 
 
@@ -257,12 +295,14 @@ def _merged(packaged: dict[str, Any], own: object) -> object:
 def _feed(name: str, table: object) -> Feed:
     """A feed from its table in TOML; FeedError names the setting, its caller the file."""
     if not isinstance(table, dict):
-        raise FeedError(f"feed {name!r}: {table!r} is not a table; write [feeds.{name}]")
+        raise FeedError(
+            f"{_feed_named(name)}: is {_shown('', table)} and not a table; write [feeds.<name>]"
+        )
     if name == SIMULATED:
         raise FeedError(f"feed {name!r}: the name is the simulator's alone; choose another")
     _refuse_unknown(name, table)
     if missing := [setting for setting in _NEEDED if setting not in table]:
-        raise FeedError(f"feed {name!r}: lacks {', '.join(missing)}; a new feed must say them")
+        raise FeedError(f"{_feed_named(name)}: lacks {', '.join(missing)}; a new feed needs them")
     settings = dict(table)
     settings["places"] = _places(name, settings["places"], settings.pop("add_places", []))
     if (seconds := settings.pop("cadence_s", None)) is not None:
@@ -277,13 +317,15 @@ def _refuse_unknown(name: str, table: Mapping[str, Any]) -> None:
             hint = (
                 f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(_SETTINGS))}"
             )
-            raise FeedError(f"feed {name!r}: there is no setting {setting!r}; {hint}")
+            unknown = _shown("name", setting)
+            raise FeedError(f"{_feed_named(name)}: there is no setting {unknown}; {hint}")
 
 
 def _places(name: str, places: object, added: object) -> tuple[Any, ...]:
     for setting, value in (("places", places), ("add_places", added)):
         if not isinstance(value, list):
             raise _refusal(name, setting, value, 'give a list such as ["koeln"]')
+        _refuse_bad_names(name, setting, value)
     return (*places, *added)  # type: ignore[misc]
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+_MOST_DIGITS = 9
+
 
 def is_live(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether schedules and sensors run unasked: CHARGING_LIVE=1, as `charging-assets live` sets.
@@ -36,11 +38,18 @@ def heal_every_s(environment: Mapping[str, str] = os.environ) -> int:
     """Seconds between two looks for stale hours: CHARGING_HEAL_EVERY_S, or 30.
 
     Each look asks the warehouse, which wakes one that sleeps and is paid by the minute.
+
+    Raises:
+        DeploymentError: it is no number of seconds.
     """
-    said = environment.get("CHARGING_HEAL_EVERY_S") or "30"
-    if not said.isdecimal() or int(said) < 1:
-        raise ValueError(f"CHARGING_HEAL_EVERY_S is {said!r}; give a whole number of seconds")
-    return int(said)
+    seconds = environment.get("CHARGING_HEAL_EVERY_S") or "30"
+    if not seconds.isdecimal() or len(seconds) > _MOST_DIGITS or int(seconds) < 1:
+        from charging_assets.deployments import DeploymentError
+
+        raise DeploymentError(
+            "CHARGING_HEAL_EVERY_S is not a whole number above 0; give seconds, or unset it"
+        )
+    return int(seconds)
 
 
 def alerts_are_on(environment: Mapping[str, str] = os.environ) -> bool:

@@ -6,6 +6,7 @@ over tables (`warehouse_redshift`), or which errors are worth another try (`reds
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,7 @@ from charging_assets.storage.warehouse import WarehouseError
 APPLICATION = "charging_assets"
 # What the client waits for beyond the server's own limit, so that the server is the one to say it.
 _GRACE_S = 60
+_NAME = re.compile(r"[\w.$-]{1,255}")
 
 
 class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -67,7 +69,9 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def describe(self) -> str:
         """Where it is, without secrets."""
         at = self.host or self.workgroup or self.cluster
-        return f"Redshift database {self.database} at {at}:{self.port}"
+        # A whole connection string in one of these would be shown with its password.
+        database, at = (name if _NAME.fullmatch(name) else "…" for name in (self.database, at))
+        return f"Redshift database {database} at {at}:{self.port}"
 
     def _arguments(self) -> dict[str, Any]:
         arguments: dict[str, Any] = {

@@ -90,9 +90,7 @@ def copy_statement(staged: StagedRows, iam_role: str) -> str:
 def checked_role(iam_role: str) -> str:
     """The role itself, or ValueError for what is neither an ARN nor `default`."""
     if not _ROLE.fullmatch(iam_role):
-        raise ValueError(
-            f"{iam_role!r} is not a role: give arn:aws:iam::<account>:role/<name>, or default"
-        )
+        raise ValueError("this is not a role: give arn:aws:iam::<account>:role/<name>, or default")
     return iam_role
 
 

@@ -18,7 +18,7 @@ def reader_grants(group: str) -> list[str]:
     if not group:
         return []
     if not _NAME.fullmatch(group):
-        raise ValueError(f"{group!r} is not the name of a group: use letters, digits and _")
+        raise ValueError("this is not the name of a group: use letters, digits and _")
     granted = []
     for schema in READABLE:
         granted += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -78,24 +79,30 @@ def test_load_feeds__environment_names_the_file(
         ('[feeds.chargecloud]\nplace = ["a"]', ["'place'", "did you mean 'places'"]),
         ("[feeds.chargecloud]\nzzz = 1", ["'zzz'", "known: ", "cadence_s"]),
         ('[feeds.chargecloud]\nname = "other"', ["'name'", "no setting"]),
-        ('[feeds.chargecloud]\nadd_places = ["../x"]', ["places", "'../x'", "A-Z"]),
+        (
+            '[feeds.chargecloud]\nadd_places = ["../x"]',
+            ["add_places", "number 1 of the list", "A-Z"],
+        ),
         ('[feeds.chargecloud]\nadd_places = ["koeln"]', ["places", "'koeln'", "twice"]),
         ('[feeds.chargecloud]\nadd_places = "kiel"', ["add_places", "'kiel'", "a list"]),
         ("[feeds.chargecloud]\nplaces = [1]", ["places", "cannot be 1"]),
-        ("[feeds.chargecloud]\nplaces = []", ["places", "()"]),
+        ("[feeds.chargecloud]\nplaces = []", ["places", "an empty list"]),
         ('[feeds.chargecloud]\nbase_url = "http://example.org"', ["base_url", "https://"]),
         ('[feeds.chargecloud]\nkind = "no_such"', ["kind", "'no_such'", "dotted path"]),
         ("[feeds.chargecloud]\ncadence_s = 420", ["cadence", "divide an hour"]),
-        ('[feeds.chargecloud]\ncadence_s = "10"', ["cadence_s", "'10'"]),
+        ('[feeds.chargecloud]\ncadence_s = "10"', ["cadence_s", "a text of 2 characters"]),
         ("[feeds.chargecloud]\ncadence_s = 60", ["poll_budget_s", "240", "less than the cadence"]),
         ("[feeds.chargecloud]\npoll_budget_s = nan", ["poll_budget_s", "nan"]),
         ("[feeds.chargecloud]\nattempts = true", ["attempts", "True"]),
-        ('[feeds.chargecloud]\nenabled = "no"', ["enabled", "'no'", "true or false"]),
+        (
+            '[feeds.chargecloud]\nenabled = "no"',
+            ["enabled", "a text of 2 characters", "true or false"],
+        ),
         ('[feeds.new]\nkind = "chargecloud"', ["'new'", "lacks base_url, places"]),
         (NEW.replace("new", "simulated"), ["'simulated'", "simulator's alone"]),
         (NEW.replace("feeds.new", "feeds.New"), ["name", "'New'", "a-z"]),
         ("feeds = 1", ["[feeds.<name>]"]),
-        ("[feeds]\nchargecloud = 1", ["'chargecloud'", "not a table", "[feeds.chargecloud]"]),
+        ("[feeds]\nchargecloud = 1", ["'chargecloud'", "is 1 and not a table", "[feeds.<name>]"]),
         ('[chargecloud]\nplaces = ["a"]', ["'chargecloud'", "[feeds.<name>]"]),
         ("[feeds.x]\nplaces == 2", ["not TOML", "line 2"]),
     ],
@@ -150,19 +157,68 @@ def test_feed__setting_that_cannot_be_is_refused(setting: str, values: list[Any]
             a_feed(**{setting: value})
 
 
+SECRETS = [
+    "https://ops:s3ntinel@poi.example.org",
+    "https://poi.example.org/?key=s3ntinel",
+    "http://poi.example.org/v1/s3ntinel/poi",
+    "ops:s3ntinel@poi.example.org",
+    "x;password=s3ntinel",
+]
+SETTINGS = sorted({field.name for field in fields(Feed)} | {"cadence_s", "add_places", "unknown"})
+FORMS = ['"{}"', '["{}"]', '["a", ["{}"]]', '{{"{}" = 1}}', '{{key = "{}"}}']
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_load_feeds__refusal_shows_no_secret_of_any_setting(
+    tmp_path: Path, setting: str, secret: str
+) -> None:
+    needed = {"kind": '"chargecloud"', "base_url": '"https://example.org"', "places": '["a"]'}
+    refusals = []
+    for form in FORMS:
+        table = {**needed, setting: form.format(secret)}
+        lines = "\n".join(f"{name} = {value}" for name, value in table.items())
+        try:
+            load_feeds(written(tmp_path, f"[feeds.mine]\n{lines}\n"))
+        except FeedError as error:
+            refusals.append(str(error))
+    assert len(refusals) >= len(FORMS) - 1  # a text may be a user agent
+    assert all("s3ntinel" not in refusal for refusal in refusals)
+    assert all(setting in refusal for refusal in refusals)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize(
-    "base_url",
+    "text",
     [
-        "https://ops:sentinel@poi.example.org",
-        "https://poi.example.org/?key=sentinel",
-        "https://poi.example.org/#sentinel",
-        "ops:sentinel@poi.example.org",
+        '[feeds]\nmine = "{}"',
+        '[feeds]\nmine = ["{}"]',
+        '[feeds."{}"]\nkind = "chargecloud"',
+        '[feeds."{}"]\nkind = "chargecloud"\nbase_url = "https://a"\nplaces = ["a"]',
+        '[feeds]\n"{}" = 1',
+        '[feeds.mine]\n"{}" = 1',
+        '["{}"]\na = 1',
+        '"{}" = 1',
+        '[feeds."{0}"]\n[feeds."{0}"]',
+        '[feeds.mine]\na = {{"{0}" = 1, "{0}" = 2}}',
+        '[feeds]\nmine = {{"{0}" = 1}}\n[feeds.mine."{0}"]',
+        'feeds = "{}"',
+        'feeds = ["{}"',
     ],
 )
-def test_feed__refusal_shows_no_secret(base_url: str) -> None:
+def test_load_feeds__refusal_shows_no_secret_wherever_it_stands(
+    tmp_path: Path, text: str, secret: str
+) -> None:
+    with pytest.raises(FeedError) as refused:
+        load_feeds(written(tmp_path, text.format(secret)))
+    assert "s3ntinel" not in str(refused.value)
+
+
+@pytest.mark.parametrize("base_url", [["https://ops:s3ntinel@a"], *SECRETS, b"s3ntinel"])
+def test_feed__refusal_shows_no_secret(base_url: object) -> None:
     with pytest.raises(FeedError, match="base_url cannot be ") as refused:
         a_feed(base_url=base_url)
-    assert "sentinel" not in str(refused.value)
+    assert "s3ntinel" not in str(refused.value)
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:8000", "http://localhost", "https://a/b"])

@@ -53,7 +53,10 @@ def test_main__unknown_deployment_is_told_in_a_line(
 ) -> None:
     monkeypatch.setenv("CHARGING_DEPLOYMENT", "moon")
     assert empty.run("status") == 2
-    assert empty.err == "error: CHARGING_DEPLOYMENT is 'moon'; this version has: local, aws\n"
+    assert (
+        empty.err
+        == "error: CHARGING_DEPLOYMENT names no deployment; this version has: local, aws\n"
+    )
 
 
 def test_main__debug_raises_what_is_otherwise_told(
