@@ -3,13 +3,16 @@
 A record that is REMOVED gives way to one that is PLANNED, and both to any other. Among equals the
 attributes decide, so that the choice depends neither on the order within the answer nor, as long as
 attributes stay, on the poll. Of records that are equal byte for byte the first counts.
+
+Candidates of one key are compared in stages: what is costly to compare is made of those alone that
+no stage before has separated. The cost grows with the size of the answer, whatever is repeated.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -23,8 +26,23 @@ NONE: Losers = frozenset()
 _LIVENESS = {"REMOVED": 0, "PLANNED": 1}
 _LIVE = 2
 
-# What is compared, best first; at the end where the record stands: station number and pointer.
-_Candidate = tuple[Any, ...]
+
+class _Candidate(NamedTuple):
+    """A record that has its key in common with others.
+
+    `number` and `pointer` are where it stands: the station record, and the place in it. `parts` are
+    the connectors of an EVSE.
+    """
+
+    number: int
+    pointer: str
+    state: State
+    liveness: int
+    parts: Sequence[State] = ()
+
+
+# The candidates of one key, in the order of the answer.
+_Group = list[_Candidate]
 
 
 def liveness(status: str | None) -> int:
@@ -42,87 +60,126 @@ def duplicates(
     that does not count are kept under its key, unless its id is another one (two ids whose hashes
     are equal): then the pointer of its list of EVSEs is among them. Of such ids the smaller counts.
     """
-    losers: list[set[str]] = [set() for _ in stations]
-    records = _Records(fragments)
-    for winner, other in _beaten(_stations(stations, records)):
-        losers[other[-2]].add("")
-        if winner[0] != other[0]:
-            losers[other[-2]].add(f"/{evses}")
+    losers: dict[int, set[str]] = {}
+    for winner, loser in _beaten(_stations(stations), fragments):
+        losers.setdefault(loser.number, set()).add("")
+        if _identity(winner) != _identity(loser):
+            losers[loser.number].add(f"/{evses}")
     kept = [
         (number, station)
         for number, station in enumerate(stations)
-        if f"/{evses}" not in losers[number]
+        if f"/{evses}" not in losers.get(number, NONE)
     ]
-    for _, other in _beaten(_evses(kept, records)):
-        losers[other[-2]].add(other[-1])
-    for _, other in _beaten(_connectors(kept, losers, records, f"/{connectors}/")):
-        losers[other[-2]].add(other[-1])
-    return [frozenset(pointers) for pointers in losers]
+    for _, loser in _beaten(_evses(kept, f"/{connectors}/"), fragments):
+        losers.setdefault(loser.number, set()).add(loser.pointer)
+    for _, loser in _beaten(_connectors(kept, losers, f"/{connectors}/"), fragments):
+        losers.setdefault(loser.number, set()).add(loser.pointer)
+    return [
+        frozenset(losers[number]) if number in losers else NONE for number in range(len(stations))
+    ]
 
 
 def _beaten(
-    candidates: Iterable[tuple[int, _Candidate]],
-) -> Iterable[tuple[_Candidate, _Candidate]]:
-    """Of the candidates of each key, the first in order with each of the others."""
-    by_key: dict[int, list[_Candidate]] = defaultdict(list)
-    for key, candidate in candidates:
-        by_key[key].append(candidate)
-    for of_key in by_key.values():
-        if len(of_key) > 1:
-            winner, *others = sorted(of_key, key=lambda candidate: candidate[:-2])
-            for other in others:
-                yield winner, other
+    groups: Iterable[_Group], fragments: Sequence[bytes]
+) -> Iterator[tuple[_Candidate, _Candidate]]:
+    """Of the candidates of each key, the one that counts with each of the others."""
+    groups = list(groups)
+    tied = [_equals(group) for group in groups]
+    for group, winner in zip(groups, _first(tied, fragments), strict=True):
+        for candidate in group:
+            if candidate is not winner:
+                yield winner, candidate
 
 
-def _stations(
-    stations: Sequence[FlatStation], records: _Records
-) -> Iterable[tuple[int, _Candidate]]:
+def _equals(group: _Group) -> _Group:
+    """The best candidates of a key; several where only their JSON can tell which one counts."""
+    for rank in _STAGES:
+        if len(group) == 1:
+            break
+        ranks = [rank(candidate) for candidate in group]
+        best = min(ranks)
+        group = [candidate for candidate, own in zip(group, ranks, strict=True) if own == best]
+    return group
+
+
+def _first(groups: Sequence[_Group], fragments: Sequence[bytes]) -> list[_Candidate]:
+    """Of each group, the first one of those whose JSON comes first.
+
+    Records of all groups are parsed in the order of the answer, each once and one at a time.
+    """
+    same: dict[bytes, int] = {}
+    firsts = [group[0] for group in groups]
+    open_: list[tuple[int, int, _Candidate]] = []
+    for index, group in enumerate(groups):
+        if len(group) > 1:
+            # What stands at the same place of equal bytes is equal, and need not be parsed.
+            distinct: dict[tuple[int, str], _Candidate] = {}
+            for candidate in group:
+                number = same.setdefault(fragments[candidate.number], candidate.number)
+                distinct.setdefault((number, candidate.pointer), candidate)
+            if len(distinct) > 1:
+                open_ += [(each.number, index, each) for each in distinct.values()]
+    records, best = _Records(fragments), dict[int, bytes]()
+    for number, index, candidate in sorted(open_, key=lambda each: each[0]):
+        published = records.canonical(number, candidate.pointer)
+        if index not in best or published < best[index]:
+            best[index], firsts[index] = published, candidate
+    return firsts
+
+
+def _stations(stations: Sequence[FlatStation]) -> Iterable[_Group]:
     repeated = _repeated(station.station.key for station in stations if station.station)
+    groups: dict[int, _Group] = defaultdict(list)
     for number, station in enumerate(stations):
-        if station.station is not None and station.station.key in repeated:
+        state = station.station
+        if state is not None and state.key in repeated:
             lives = max([liveness(status.status) for status in station.statuses], default=-1)
-            attributes = _comparable(station.station)
-            identity = _identity(station.station)
-            order = (identity, -lives, attributes, records.canonical(number, ""))
-            yield station.station.key, (*order, number, "")
+            groups[state.key].append(_Candidate(number, "", state, lives))
+    return groups.values()
 
 
-def _evses(
-    stations: Sequence[tuple[int, FlatStation]], records: _Records
-) -> Iterable[tuple[int, _Candidate]]:
+def _evses(stations: Sequence[tuple[int, FlatStation]], level: str) -> Iterable[_Group]:
     repeated = _repeated(evse.key for _, station in stations for evse in station.evses)
+    groups: dict[int, _Group] = defaultdict(list)
     for number, station in stations:
-        for place, evse in enumerate(station.evses):
+        if repeated.isdisjoint([evse.key for evse in station.evses]):
+            continue
+        connectors = _connectors_by_evse(station, level)
+        for evse, status, pointer in zip(
+            station.evses, station.statuses, station.evse_pointers, strict=True
+        ):
             if evse.key in repeated:
-                status, pointer = station.statuses[place], station.evse_pointers[place]
-                attributes = _comparable(evse)
-                below = [
-                    [connector.published_id, *_comparable(connector)]
-                    for connector, (where, _) in zip(
-                        station.connectors, station.connector_sources, strict=True
+                groups[evse.key].append(
+                    _Candidate(
+                        number, pointer, evse, liveness(status.status), connectors.get(pointer, ())
                     )
-                    if where.startswith(f"{pointer}/")
-                ]
-                order = (_identity(evse), -liveness(status.status), attributes, sorted(below))
-                yield evse.key, (*order, records.canonical(number, pointer), number, pointer)
+                )
+    return groups.values()
+
+
+def _connectors_by_evse(station: FlatStation, level: str) -> dict[str, list[State]]:
+    """The connectors of a record by the pointer of their EVSE."""
+    grouped: dict[str, list[State]] = defaultdict(list)
+    for connector, (pointer, _) in zip(station.connectors, station.connector_sources, strict=True):
+        grouped[pointer.rpartition(level)[0]].append(connector)
+    return grouped
 
 
 def _connectors(
-    stations: Sequence[tuple[int, FlatStation]],
-    losers: Sequence[set[str]],
-    records: _Records,
-    level: str,
-) -> Iterable[tuple[int, _Candidate]]:
+    stations: Sequence[tuple[int, FlatStation]], losers: dict[int, set[str]], level: str
+) -> Iterable[_Group]:
     repeated = _repeated(state.key for _, station in stations for state in station.connectors)
+    groups: dict[int, _Group] = defaultdict(list)
     for number, station in stations:
         for connector, (pointer, status) in zip(
             station.connectors, station.connector_sources, strict=True
         ):
-            evse = pointer.rpartition(level)[0]
-            if connector.key in repeated and evse not in losers[number]:
-                attributes = _comparable(connector)
-                order = (_identity(connector), -liveness(status), attributes)
-                yield connector.key, (*order, records.canonical(number, pointer), number, pointer)
+            if connector.key in repeated:
+                evse = pointer.rpartition(level)[0]
+                if evse not in losers.get(number, NONE):
+                    candidate = _Candidate(number, pointer, connector, liveness(status))
+                    groups[connector.key].append(candidate)
+    return groups.values()
 
 
 def _repeated(keys: Iterable[int]) -> set[int]:
@@ -130,11 +187,6 @@ def _repeated(keys: Iterable[int]) -> set[int]:
     for key in keys:
         (repeated if key in seen else seen).add(key)
     return repeated
-
-
-def _identity(state: State) -> tuple[str, int]:
-    """What differs between ids that have one key."""
-    return state.published_id, state.identity_hash
 
 
 def _comparable(state: State) -> list[str]:
@@ -147,21 +199,47 @@ def _comparable(state: State) -> list[str]:
     ]
 
 
+def _identity(candidate: _Candidate) -> tuple[str, int]:
+    """What differs between ids that have one key."""
+    return candidate.state.published_id, candidate.state.identity_hash
+
+
+def _inverse_liveness(candidate: _Candidate) -> int:
+    return -candidate.liveness
+
+
+def _attributes(candidate: _Candidate) -> list[str]:
+    return _comparable(candidate.state)
+
+
+def _parts(candidate: _Candidate) -> list[list[str]]:
+    return sorted([part.published_id, *_comparable(part)] for part in candidate.parts)
+
+
+# The first ones cost next to nothing, and decide nearly always. The least rank counts.
+_STAGES: tuple[Callable[[_Candidate], Any], ...] = (
+    _identity,
+    _inverse_liveness,
+    _attributes,
+    _parts,
+)
+
+
 class _Records:
-    """The records of an answer, parsed again where attributes do not decide."""
+    """The records of an answer in its order, parsed again where attributes do not decide."""
 
     def __init__(self, fragments: Sequence[bytes]) -> None:
         self._fragments = fragments
-        self._parsed: dict[int, Any] = {}
+        self._number, self._parsed = -1, None
 
     def canonical(self, number: int, pointer: str) -> bytes:
         """The record at a pointer as JSON whose bytes do not depend on the order of its fields."""
-        if number not in self._parsed:
+        if number != self._number:
             try:
-                self._parsed[number] = tolerant.record(self._fragments[number])[0]
+                self._parsed, self._number = tolerant.record(self._fragments[number])[0], number
             except BadBody:
                 return b""
-        value = self._parsed[number]
+        value: Any = self._parsed
         for name in pointer.split("/")[1:]:
             value = value[int(name)] if isinstance(value, list) else value[name]
         try:

@@ -86,7 +86,8 @@ class _PlaceHour:
     """One place's hour: read as a whole before any row of it is written.
 
     `records` holds each distinct record with the slots that it came in, `polls` each poll with its
-    records.
+    records. `before` is the answer before: its fragments, and the records as read alone.
+    `resolved` holds them without duplicates, None where no key is repeated.
     """
 
     reader: StationReader
@@ -96,6 +97,7 @@ class _PlaceHour:
     records: dict[tuple[bytes, Losers], _Record] = field(default_factory=dict)
     before: tuple[Sequence[bytes], list[_Record]] = field(default=((), []))
     polls: list[tuple[Opened, list[FlatStation]]] = field(default_factory=list)
+    resolved: list[_Record] | None = None
     ordinal: int = 0
     last_good: datetime | None = None
 
@@ -139,12 +141,17 @@ class _PlaceHour:
         self._write_poll(opened, observed_at, stations, rejections)
 
     def _stations(self, envelope: Envelope, slot_at: datetime) -> list[FlatStation]:
-        records, has_new_keys = self._known(envelope.stations)
+        records, is_changed, has_new_keys = self._known(envelope.stations)
         self.before = (envelope.stations, records)
-        if has_new_keys and repeats_a_key([record[0] for record in records]):
-            # Which record counts depends on statuses too, so the next answer is looked at anew.
-            self.before = ((), [])
-            records = self._without_duplicates(envelope.stations, records)
+        repeats = self.resolved is not None
+        if has_new_keys:
+            repeats = repeats_a_key([record[0] for record in records])
+        if not repeats:
+            self.resolved = None
+        elif self.resolved is None or is_changed:  # which record counts depends on statuses too
+            self.resolved = self._without_duplicates(envelope.stations, records)
+        if self.resolved is not None:
+            records = self.resolved
         for _, slots in records:
             slots.append(slot_at)
         return [record[0] for record in records]
@@ -160,21 +167,21 @@ class _PlaceHour:
             for fragment, of_record, record in zip(fragments, losers, records, strict=True)
         ]
 
-    def _known(self, fragments: Sequence[bytes]) -> tuple[list[_Record], bool]:
-        """The records of an answer, and whether their keys are others than those before.
+    def _known(self, fragments: Sequence[bytes]) -> tuple[list[_Record], bool, bool]:
+        """The records of an answer; whether any differs from the answer before, and in its keys.
 
         Where the answer before had the same bytes in the same place, there is nothing to look up.
         """
         was, records = self.before
         if len(was) != len(fragments):
-            return [self._record(fragment) for fragment in fragments], True
-        records, has_new_keys = records.copy(), False
+            return [self._record(fragment) for fragment in fragments], True, True
+        records, is_changed, has_new_keys = records.copy(), False, False
         for index, is_equal in enumerate(map(eq, was, fragments)):
             if not is_equal:
                 found = self._record(fragments[index])
                 has_new_keys = has_new_keys or found[0].keys != records[index][0].keys
-                records[index] = found
-        return records, has_new_keys
+                records[index], is_changed = found, True
+        return records, is_changed, has_new_keys
 
     def _record(self, fragment: bytes, losers: Losers = NONE) -> _Record:
         known = self.records.get((fragment, losers))
