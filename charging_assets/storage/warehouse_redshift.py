@@ -18,10 +18,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from charging_assets import clock
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.storage.course import (
     already_loaded,
@@ -285,7 +287,7 @@ class RedshiftWarehouse:
                 f"{self.describe()} holds a warehouse of generation {other.generation} "
                 f"({other.reason}), which is never changed in place. Name an empty database in "
                 "CHARGING_REDSHIFT_DATABASE, or rename its schemas "
-                f"({_rename(other.generation)}); `charging-assets load` then loads every archived "
+                f"({_rename(other.generation, clock.utc_now())}); `charging-assets load` then loads every archived "
                 "hour again"
             )
 
@@ -298,8 +300,12 @@ class RedshiftWarehouse:
             raise cannot_connect(self._redshift, error) from error
 
 
-def _rename(generation: int) -> str:
-    """Statements that keep all schemas of a generation under other names."""
+def _rename(generation: int, now: datetime) -> str:
+    """Statements that keep all schemas of a generation under other names.
+
+    Names have the time too: those of the generation alone may be taken since an earlier rename.
+    """
     return "; ".join(
-        f"ALTER SCHEMA {schema} RENAME TO {schema}_{generation}" for schema in DATABASE_SCHEMAS
+        f"ALTER SCHEMA {schema} RENAME TO {schema}_{generation}_{now:%Y%m%dt%H%M%Sz}"
+        for schema in DATABASE_SCHEMAS
     )

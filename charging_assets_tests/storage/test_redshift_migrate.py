@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -98,7 +99,9 @@ def test_migrate__a_column_that_may_not_be_null_is_refused_and_nothing_changed(
 ) -> None:
     kept = tuple(c for c in DIM_STATION.columns if c.name != "station_id")
     _of_before(owner, replace(DIM_STATION, columns=kept))
-    with pytest.raises(WarehouseError, match=r"lacks the column station_id.*RENAME TO mart_2"):
+    with pytest.raises(
+        WarehouseError, match=r"lacks the column station_id.*RENAME TO mart_2_\d{8}t\d{6}z"
+    ):
         warehouse_of(redshift, s3_lake).execute()
     schemas = "SELECT nspname FROM pg_namespace WHERE nspname IN ('staging', 'mart', 'original')"
     assert run(owner, schemas) == []
@@ -118,7 +121,23 @@ def test_migrate__an_older_generation_is_refused_until_its_schemas_are_renamed(
         run(owner, statement)
     warehouse_of(redshift, s3_lake).execute()
     assert warehouse_of(redshift, s3_lake).query("SELECT asset FROM ops.ledger").num_rows == 0
-    assert run(owner, "SELECT asset FROM ops_1.ledger") == []
+    (renamed,) = re.findall(r"RENAME TO (ops_1_\w+)", str(caught.value))
+    assert run(owner, f"SELECT asset FROM {renamed}.ledger") == []
+
+
+def test_migrate__the_remedy_names_schemas_that_are_free_the_second_time_too(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for day in (1, 2):
+        now = datetime(2026, 1, day, tzinfo=UTC)
+        monkeypatch.setattr("charging_assets.clock.utc_now", lambda now=now: now)
+        warehouse_of(redshift, s3_lake).execute()
+        run(owner, "UPDATE ops.generation SET generation = 1")
+        run(owner, "UPDATE ops.schema_digest SET digest = 'older'")
+        with pytest.raises(WarehouseError, match=f"RENAME TO staging_1_2026010{day}t") as caught:
+            warehouse_of(redshift, s3_lake).execute()
+        for statement in re.findall(r"ALTER SCHEMA \w+ RENAME TO \w+", str(caught.value)):
+            run(owner, statement)
 
 
 def test_migrate__a_newer_generation_is_refused(
