@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -169,8 +169,9 @@ class DuckDBWarehouse:
     def _connected_to_current(self, row_group: int) -> duckdb.DuckDBPyConnection:
         """A connection for writing; files of older generations are moved aside before."""
         assert self.path is not None
-        for former in self._former_files():
-            self._move_former_aside(former)
+        if not self.path.exists():
+            for former in self._former_files():
+                self._move_former_aside(former)
         is_seen_twice = False
         while True:
             connection = self._connected(read_only=False, row_group=row_group)
@@ -205,24 +206,19 @@ class DuckDBWarehouse:
         return other
 
     def _former_files(self) -> list[Path]:
-        """Files of the names that the warehouse has had before."""
+        """Files of the names that the warehouse has had before; whose they are is not looked at."""
         if self.path is None or self.path.name != FILE_NAME:
             return []
         former = (self.path.with_name(name) for name in FORMER_FILE_NAMES)
         return [path for path in former if path.exists()]
 
     def _move_former_aside(self, former: Path) -> None:
-        try:
-            connection = self._connected(read_only=False, path=former)
-        except WarehouseError as error:
-            if isinstance(error.__cause__, duckdb.Error) and is_locked(error.__cause__):
-                raise
-            # It is in nobody's way.
-            _log.warning("%s is left where it is: %s", former, error)
+        if _former_generation(former) is None or not former.exists():
             return
+        connection = self._connected(read_only=False, path=former)
         try:
             generation = generation_of(DuckDBSession(connection))
-            if generation is not None:  # else it is somebody's own
+            if generation is not None:  # else another process has put another file there meanwhile
                 self._move_aside(former, connection, generation, f"the name is now {FILE_NAME}")
         finally:
             connection.close()
@@ -260,7 +256,10 @@ class DuckDBWarehouse:
         if self.path is None or self.path.exists():
             return
         for former in self._former_files():
-            raise _other_generation(former, 1, f"this version needs generation {GENERATION}")
+            generation = _former_generation(former)
+            if generation is not None:
+                reason = f"this version needs generation {GENERATION}"
+                raise _other_generation(former, generation, reason)
         raise NoWarehouse(
             f"there is no warehouse at {self.path} yet; load some hours first "
             "(`charging-assets load`)"
@@ -330,6 +329,24 @@ class _Reader:
     def close(self) -> None:
         self._connection = None
         self._held.close()
+
+
+def _former_generation(former: Path) -> int | None:
+    """The generation of a file of a former name; None where it is no warehouse of this project.
+
+    A file that cannot be opened now is left as well, without waiting: it is in nobody's way, and
+    may be anybody's, open in another program.
+    """
+    try:
+        with closing(opened(former, read_only=True)) as connection:
+            return generation_of(DuckDBSession(connection))
+    except duckdb.Error as error:
+        _log.warning(
+            "%s is left where it is, for it cannot be opened: %s. If it is a warehouse of an "
+            "earlier version, delete it when you do not need it",
+            former, error,
+        )  # fmt: skip
+        return None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
