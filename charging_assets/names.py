@@ -11,6 +11,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from charging_assets.text import printable
+
 _HASH_LENGTH = 12
 
 
@@ -52,12 +54,14 @@ TIME_ZONE_MAX_BYTES = 64
 def fit(name: str, rule: NameRule) -> str:
     """A name that its column can hold: one that is too long is cut, and ends in a hash of it all.
 
-    Archives of earlier versions may hold longer names than can be configured now. `~` is in no
-    valid name, so the result equals no other name.
+    So does one with control characters, which are escaped. Archives of earlier versions may hold
+    other names than can be configured now. `~` is in no valid name, so the result equals no other
+    name.
     """
     encoded = name.encode("utf-8", "surrogatepass")
-    if len(encoded) <= rule.max_bytes:
+    if len(encoded) <= rule.max_bytes and name.isprintable():
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_HASH_LENGTH]
-    kept = encoded[: rule.max_bytes - _HASH_LENGTH - 1].decode("utf-8", "ignore")
+    shown = printable(name).encode()
+    kept = shown[: rule.max_bytes - _HASH_LENGTH - 1].decode("utf-8", "ignore")
     return f"{kept}~{digest}"

@@ -81,6 +81,10 @@ def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
     )
 
 
+# Ends the digest of flat files that lack answers, because their feed's kind was not installed.
+UNKNOWN_KIND = "-unknown-kind"
+
+
 def feeds_of(keys: Iterable[str]) -> set[str]:
     """The feeds that raw objects are of."""
     return {key.removeprefix(f"{RAW}feed=").split("/", 1)[0] for key in keys}

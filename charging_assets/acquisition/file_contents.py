@@ -19,7 +19,7 @@ import msgspec
 
 from charging_assets import names
 from charging_assets.acquisition.feeds import Feed
-from charging_assets.kinds import BadBody, Envelope, kind, tolerant
+from charging_assets.kinds import BadBody, Envelope, kind, open_body, tolerant
 from charging_assets.text import printable
 
 _DECODER = json.JSONDecoder()
@@ -243,7 +243,7 @@ def _repeated(pairs: Sequence[tuple[str, bytes]]) -> set[str]:
 
 def _open(feed: Feed, body: bytes) -> Envelope | BadBody:
     try:
-        return kind(feed.kind).open(body)
+        return open_body(kind(feed.kind), body)
     except BadBody as bad:
         return bad
 

@@ -128,6 +128,7 @@ def answers_in(key: str, blob: bytes) -> Iterator[Answer]:
     lines = raw_lines(key, blob)
     try:
         header = msgspec.json.decode(next(lines), type=_Header)
+        header.poll = _with_utc(header.poll)
         if header.format != FORMAT:
             raise CorruptArchive(f"{key} has format {header.format}; this program reads {FORMAT}")
         if not key.startswith(_folder(header.poll)):
@@ -183,11 +184,23 @@ def _place(line: _Line) -> Place:
         slug=line.slug,
         outcome=line.outcome,
         body=body,
-        requested_at=line.requested_at,
+        requested_at=line.requested_at and _utc(line.requested_at),
         elapsed_ms=line.elapsed_ms,
         http_status=line.http_status,
         detail=line.detail,
     )
+
+
+def _with_utc(poll: Poll) -> Poll:
+    """The poll with aware times: others could not be compared with those of other objects."""
+    times = {name: getattr(poll, name) for name in ("slot_at", "started_at", "ended_at")}
+    if all(time.tzinfo is not None for time in times.values()):
+        return poll
+    return msgspec.structs.replace(poll, **{name: _utc(time) for name, time in times.items()})
+
+
+def _utc(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def raw_lines(key: str, blob: bytes) -> Iterator[bytes]:

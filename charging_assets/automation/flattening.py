@@ -116,7 +116,7 @@ def _made(
             table,
             hour,
             rows[table.name],
-            archive_digest=digest(keys, identities),
+            archive_digest=rows.archive_digest(keys, identities),
             code_version=flat_version(),
         )
         for table in FLAT_TABLES

@@ -10,16 +10,18 @@ tables; `stale_hours` leaves it out, so that days can be looked at every half mi
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
 
-from charging_assets.acquisition.archive import digest
+from charging_assets.acquisition.archive import UNKNOWN_KIND, digest
 from charging_assets.acquisition.hour import hours_known
 from charging_assets.acquisition.identities import effective_identities
+from charging_assets.kinds import UnusableKind, kind
 from charging_assets.modelling import marts, plans
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ASSET as STAGED
@@ -190,6 +192,8 @@ def _reasons(
             yield asset, CONTESTED if is_derived else "not yet staged"
         elif row is None:
             yield asset, f"{asset} not yet loaded"
+        elif row.archive_digest == archive_digest + UNKNOWN_KIND:
+            yield asset, f"a feed kind is installed that was missing when {asset} was loaded"
         elif row.archive_digest != archive_digest:
             yield (
                 asset,
@@ -231,16 +235,49 @@ def _ledger(
         "FROM ops.ledger WHERE slot_at >= :first_at AND slot_at <= :last_at",
         {"first_at": naive(first.start), "last_at": naive(last.start)},
     ).to_pylist()
+    lacking = {
+        _hour(row["slot_at"])
+        for row in rows
+        if (row["archive_digest"] or "").endswith(UNKNOWN_KIND)
+    }
+    still_lacking = lacking - _with_kinds_again(warehouse, lacking)
     return {
-        (row["asset"], _hour(row["slot_at"])): _Row(
-            row["archive_digest"],
+        (row["asset"], hour): _Row(
+            # A kind that is still missing is no reason to load the hour again.
+            row["archive_digest"].removesuffix(UNKNOWN_KIND)
+            if hour in still_lacking and row["archive_digest"]
+            else row["archive_digest"],
             row["input_digest"],
             row["code_version"],
             json.loads(row["row_counts"]),
             row["is_staged"],
         )
         for row in rows
+        for hour in [_hour(row["slot_at"])]
     }
+
+
+def _with_kinds_again(warehouse: Warehouse, hours: Collection[Hour]) -> set[Hour]:
+    """Those of the hours of which a kind that was missing when they were loaded can be used now."""
+    if not hours:
+        return set()
+    rows = warehouse.query(
+        "SELECT DISTINCT feed_kind, DATE_TRUNC('hour', slot_at) AS hour_at "
+        "FROM warehouse.fact_poll WHERE outcome = 'unknown_kind' "
+        "AND slot_at >= :first_at AND slot_at < :last_at",
+        {"first_at": naive(min(hours).start), "last_at": naive(max(hours).end)},
+    ).to_pylist()
+    importlib.invalidate_caches()
+    usable = {name for name in {row["feed_kind"] for row in rows} if _is_usable(name)}
+    return {_hour(row["hour_at"]) for row in rows if row["feed_kind"] in usable}
+
+
+def _is_usable(kind_name: str) -> bool:
+    try:
+        kind(kind_name)
+    except UnusableKind:
+        return False
+    return True
 
 
 def _row_counts(warehouse: Warehouse) -> Counts:

@@ -13,7 +13,7 @@ from typing import Any
 from charging_assets.acquisition.archive import feeds_archived, hour_keys, read_places
 from charging_assets.checks.keys import scope_of
 from charging_assets.checks.rules import Rule, Scene, Severity, flat, warehouse, warehouse_text
-from charging_assets.kinds import BadBody, RecordMap, kind, tolerant
+from charging_assets.kinds import BadBody, RecordMap, UnusableKind, kind, open_body, tolerant
 from charging_assets.schemas import marts
 from charging_assets.schemas.table import Table
 
@@ -31,14 +31,17 @@ def _untidy_texts(scene: Scene) -> list[dict[str, Any]]:
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     keys = hour_keys(scene.lake, feeds_archived(scene.lake), scene.hour)
     for feed, place, answers in read_places(scene.lake, keys):
-        told = kind(answers[0].poll.kind)
+        try:
+            told = kind(answers[0].poll.kind)
+        except UnusableKind:
+            continue  # recorded by preprocessing, as `unknown_kind`
         records: set[bytes] = set()
         for answer in answers:
             if answer.place.outcome == "ok" and answer.place.body is not None:
                 try:
-                    records.update(told.open(answer.place.body).stations)
+                    records.update(open_body(told, answer.place.body).stations)
                 except BadBody:
-                    continue  # set aside by preprocessing, with its reason
+                    continue  # rejected by preprocessing, with its reason
         for record in sorted(records):
             for column, published, station_id in _untidy(record, told.STATION):
                 row = {"feed": feed, "place": place, "station_id": station_id,

@@ -17,8 +17,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any, Protocol, cast
 
+from charging_assets import names
 from charging_assets.schemas import flat, units
 
 _UNIT = re.compile(r"\[([^\[\]]*)\]$")
@@ -30,6 +32,10 @@ class BadBody(Exception):
     def __init__(self, code: str, message: str, fragment: bytes | str = "", pointer: str = ""):
         super().__init__(message)
         self.code, self.fragment, self.pointer = code, fragment, pointer
+
+
+class UnusableKind(ValueError):
+    """A kind cannot be used: there is no such module, or it is no kind. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -99,30 +105,80 @@ _PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "open")
 
 
 def kind(name: str) -> Kind:
-    """The kind of a name: a module of this package, or of any package as `package.module`."""
+    """The kind of a name: a module of this package, or of any package as `package.module`.
+
+    Raises:
+        UnusableKind: there is no such module, it cannot be imported, or it is no kind.
+    """
+    # An archive of an earlier version may have longer names than can be configured now.
+    if not names.KIND.pattern.fullmatch(name):
+        raise UnusableKind(
+            f"{name!r} is no name of a feed kind: it is made of {names.KIND.characters}"
+        )
+    try:
+        return _checked(name, _imported(name))
+    except UnusableKind:
+        raise
+    except Exception as error:  # maps may be anything
+        raise UnusableKind(f"feed kind {name!r}: {type(error).__name__}: {error}") from error
+
+
+def open_body(feed_kind: Kind, body: bytes) -> Envelope:
+    """What a kind makes of a body.
+
+    Raises:
+        BadBody: it is not an answer of this kind, or the kind's code fails (`kind_failed`), which
+            is one place's problem and no other's.
+    """
+    try:
+        envelope = feed_kind.open(body)
+        stations = list(envelope.stations)
+        if not all(isinstance(station, bytes) for station in stations):
+            raise TypeError("a station record of the envelope is not bytes")
+        pointer, unknown = str(envelope.pointer), [str(name) for name in envelope.unknown]
+        return Envelope(envelope.observed_at, stations, pointer, unknown)
+    except (BadBody, MemoryError):
+        raise
+    except Exception as error:
+        message = f"kind {feed_kind.NAME}: {type(error).__name__}: {error}"
+        raise BadBody("kind_failed", message, message) from error
+
+
+def _imported(name: str) -> ModuleType:
     path = name if "." in name else f"{__name__}.{name}"
     try:
-        module = importlib.import_module(path)
+        return importlib.import_module(path)
     except ModuleNotFoundError as error:
-        if error.name and not path.startswith(error.name):
-            raise
-        raise ValueError(
-            f"no feed kind {name!r}: give 'chargecloud', or the dotted path of a module that "
-            "defines NAME, STATION, EVSE, CONNECTOR, url and open"
-        ) from None
+        if error.name and (path == error.name or path.startswith(f"{error.name}.")):
+            raise UnusableKind(
+                f"no feed kind {name!r}: give 'chargecloud', or the dotted path of a module that "
+                "defines NAME, STATION, EVSE, CONNECTOR, url and open"
+            ) from None
+        raise UnusableKind(
+            f"feed kind {name!r} cannot be imported: {error}; install what it needs"
+        ) from error
+    except (Exception, SystemExit) as error:  # it runs whatever is in the module
+        raise UnusableKind(
+            f"feed kind {name!r} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _checked(name: str, module: ModuleType) -> Kind:
     missing = [part for part in _PARTS if not hasattr(module, part)]
     if missing:
-        raise ValueError(f"feed kind {name!r} lacks {', '.join(missing)}")
+        raise UnusableKind(f"feed kind {name!r} lacks {', '.join(missing)}")
     found = cast(Kind, module)
+    if "status" not in found.EVSE.columns:
+        raise UnusableKind(f"feed kind {name!r}: EVSE.columns lacks status")
     for record_map in (found.STATION, found.EVSE, found.CONNECTOR):
         deep = [path for path in record_map.paths.values() if path.count(".") > 1]
         if deep:
-            raise ValueError(f"feed kind {name!r}: paths of over two names are not read: {deep}")
+            raise UnusableKind(f"feed kind {name!r}: paths of over two names are not read: {deep}")
         _check_units(name, record_map)
     for part, allowed in (("STATION", SCOPES[:2]), ("EVSE", SCOPES), ("CONNECTOR", SCOPES)):
         within = getattr(found, part).within
         if within not in allowed:
-            raise ValueError(
+            raise UnusableKind(
                 f"feed kind {name!r}: {part}.within cannot be {within!r}: "
                 f"give one of {', '.join(allowed)}"
             )
@@ -170,11 +226,11 @@ def _check_units(name: str, record_map: RecordMap) -> None:
         where = f"feed kind {name!r}: {record_map.columns[column]!r} of column {column!r}"
         target = _COLUMN_UNITS.get(column)
         if target is None:
-            raise ValueError(f"{where}: the column has no unit; leave out [{unit}]")
+            raise UnusableKind(f"{where}: the column has no unit; leave out [{unit}]")
         try:
             units.factor(unit, target)
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
+            raise UnusableKind(f"{where}: {error}") from None
 
 
 _COLUMN_UNITS = {

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.archive import digest, feeds_of, read_places
+from charging_assets.acquisition.archive import feeds_of, read_places
 from charging_assets.acquisition.hour import HourArchive
 from charging_assets.acquisition.identities import effective_identities, record_identities
 from charging_assets.partitions import backfill_policy, hourly_partitions
@@ -88,7 +88,7 @@ def flat_tables(
             rows = {
                 key: FlatRows(
                     flat_hour[table.name],
-                    digest(raw_api_snapshots[key].keys, identities),
+                    flat_hour.archive_digest(raw_api_snapshots[key].keys, identities),
                     flat_version(),
                 )
                 for key, flat_hour in flat_hours.items()

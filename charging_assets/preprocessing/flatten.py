@@ -14,25 +14,26 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import chain, groupby
 from operator import eq
 
 import pyarrow as pa
-from msgspec.structs import replace
 
-from charging_assets import names
+from charging_assets.acquisition import archive
+from charging_assets.acquisition.archive import digest
 from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity, identity_of
 from charging_assets.acquisition.raw_objects import Answer, Poll
-from charging_assets.kinds import Envelope, Kind, kind
+from charging_assets.kinds import Envelope, Kind, UnusableKind, kind
 from charging_assets.partitions import naive
 from charging_assets.preprocessing import collector
-from charging_assets.preprocessing.answers import Opened, published_time, that_counts
+from charging_assets.preprocessing.answers import UNKNOWN_KIND, Opened, published_time, that_counts
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
 from charging_assets.preprocessing.conflicts import conflicts
 from charging_assets.preprocessing.duplicates import NONE, Losers, duplicates
 from charging_assets.preprocessing.flat_station import FlatStation, repeats_a_key
+from charging_assets.preprocessing.headers import fit_header
 from charging_assets.preprocessing.identity import Identity, names_hash
 from charging_assets.preprocessing.rejects import Rejection, cut
 from charging_assets.preprocessing.states import merged
@@ -55,6 +56,14 @@ class FlatHour:
     def __getitem__(self, name: str) -> pa.Table:
         return self.tables[name]
 
+    def archive_digest(
+        self, keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDENTITIES
+    ) -> str:
+        """What the tables were made from: raw objects, identities, and kinds that were missing."""
+        outcomes = self.tables[flat.FLAT_POLLS.name].column("outcome")
+        lacks_kind = UNKNOWN_KIND in outcomes.unique().to_pylist()
+        return digest(keys, identities) + (archive.UNKNOWN_KIND if lacks_kind else "")
+
 
 def flatten(
     places: Places,
@@ -68,17 +77,40 @@ def flatten(
     """
     rows = {table.name: Rows(table) for table in flat.FLAT_TABLES}
     with collector.paused():
+        kinds = _Kinds()
         for feed, place, answers in places:
-            name = answers[0].poll.kind
-            identity, fitting = identity_of(feed, identities), _with_names_that_fit(answers)
+            identity = identity_of(feed, identities)
             of_place, found = frozenset(rejected), None
             while found is None or found:
-                place_hour = _PlaceHour(_reader(identity, name, of_place), place, kind(name), rows)
-                place_hour.read(fitting)
+                reader = kinds.reader(identity, answers, of_place)
+                place_hour = _PlaceHour(reader, place, kinds, rows)
+                place_hour.read(answers)
                 found = place_hour.conflicts()
                 of_place |= found
-            place_hour.write(fitting[0])
+            place_hour.write(answers[0])
         return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
+
+
+class _Kinds:
+    """The kinds of an hour, each looked for once: one that is missing takes long to look for."""
+
+    def __init__(self) -> None:
+        self.of = cache(self._of)
+
+    def reader(
+        self, identity: FeedIdentity, answers: list[Answer], rejected: Set[Identity]
+    ) -> StationReader | None:
+        """What reads a place's records; None if all its answers are of kinds that are missing."""
+        for name in dict.fromkeys(answer.poll.kind for answer in answers):
+            if not isinstance(self.of(name), UnusableKind):
+                return _reader(identity, name, frozenset(rejected))
+        return None
+
+    def _of(self, name: str) -> Kind | UnusableKind:
+        try:
+            return kind(name)
+        except UnusableKind as error:
+            return error
 
 
 @dataclass
@@ -90,9 +122,9 @@ class _PlaceHour:
     `resolved` holds them without duplicates, None where no key is repeated.
     """
 
-    reader: StationReader
+    own_reader: StationReader | None
     place: str
-    kind: Kind
+    kinds: _Kinds
     rows: dict[str, Rows]
     records: dict[tuple[bytes, Losers], _Record] = field(default_factory=dict)
     before: tuple[Sequence[bytes], list[_Record]] = field(default=((), []))
@@ -101,9 +133,15 @@ class _PlaceHour:
     ordinal: int = 0
     last_good: datetime | None = None
 
+    @property
+    def reader(self) -> StationReader:
+        """What reads the records; there are none where no kind can open an answer."""
+        assert self.own_reader is not None
+        return self.own_reader
+
     def read(self, answers: list[Answer]) -> None:
         for _slot, group in groupby(answers, key=lambda answer: answer.poll.slot_at):
-            self._read_slot(that_counts(list(group), self.kind))
+            self._read_slot(that_counts(list(group), self._kind_of))
 
     def conflicts(self) -> Set[Identity]:
         """The ids to reject since their keys stand for others of this place's hour."""
@@ -113,22 +151,32 @@ class _PlaceHour:
         """Add the rows of what was read; `answer` is any of the place's."""
         for opened, stations in self.polls:
             self._write_slot(opened, stations)
-        self._write_states(answer)
+        self._write_states(fit_header(answer)[0])
 
     def _read_slot(self, opened: Opened) -> None:
         envelope, stations = opened.envelope, list[FlatStation]()
         if envelope is not None:
-            stations = self._stations(envelope, naive(opened.answer.poll.slot_at))
+            stations = self._stations(envelope, naive(fit_header(opened.answer)[0].poll.slot_at))
             # The records' bytes are as large as the answer: one poll's at a time are enough.
             opened = replaced(opened, envelope=replaced(envelope, stations=()))
         self.polls.append((opened, stations))
 
+    def _kind_of(self, answer: Answer) -> Kind:
+        found = self.kinds.of(answer.poll.kind)
+        if isinstance(found, UnusableKind):
+            raise found
+        return self.reader.kind
+
     def _write_slot(self, opened: Opened, stations: list[FlatStation]) -> None:
-        answer, envelope = opened.answer, opened.envelope
-        rejections = [opened.failure] if opened.failure else []
+        published, envelope = opened.answer, opened.envelope
+        answer, bad_header = fit_header(published)
+        opened.answer = answer
+        if opened.outcome == published.place.outcome:
+            opened.outcome = answer.place.outcome
+        rejections = [found for found in (opened.failure, bad_header) if found]
         observed_at = None
         if envelope is not None:
-            observed_at, bad = published_time(envelope.observed_at, answer.poll)
+            observed_at, bad = published_time(envelope.observed_at, published.poll)
             rejections += [bad] if bad else []
             self._count_poll(answer.poll)
             self._write_statuses(answer, observed_at, stations)
@@ -295,28 +343,6 @@ class _PlaceHour:
         ):
             rows = merged(zip(states, (slots for _, slots in records), strict=True))
             self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in rows])
-
-
-def _with_names_that_fit(answers: list[Answer]) -> list[Answer]:
-    """The answers under names that the tables can hold.
-
-    An object of an earlier version may have longer ones; refusing them would stop the hour of every
-    feed, and its rows lead to the full name by their `raw_key`.
-    """
-    return [_with_fitting_names(answer) for answer in answers]
-
-
-def _with_fitting_names(answer: Answer) -> Answer:
-    feed = names.fit(answer.poll.feed, names.FEED)
-    kind_name = names.fit(answer.poll.kind, names.KIND)
-    slug = names.fit(answer.place.slug, names.PLACE)
-    if (feed, kind_name, slug) == (answer.poll.feed, answer.poll.kind, answer.place.slug):
-        return answer
-    return replace(
-        answer,
-        poll=replace(answer.poll, feed=feed, kind=kind_name),
-        place=replace(answer.place, slug=slug),
-    )
 
 
 def _each_once(rejections: list[Rejection]) -> list[Rejection]:

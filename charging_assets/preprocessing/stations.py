@@ -48,7 +48,7 @@ class StationReader:
     ) -> None:
         self._network, self._rejected = identity.network, rejected
         self._station_within, self._evse_within = scopes(kind, identity.ids_within)
-        self._kind = kind
+        self.kind = kind
         self.evses = kind.STATION.children or "evses"
         self.connectors = kind.EVSE.children or "connectors"
         evse_level = f"/*/{self.evses}/*"
@@ -135,7 +135,7 @@ class StationReader:
             _reject_duplicate(out, identity, uid, pointer, _without(record, self.connectors))
             self._reject_connectors(children, out, place)
             return
-        where = f"{pointer}/{self._kind.EVSE.paths['status']}"
+        where = f"{pointer}/{self.kind.EVSE.paths['status']}"
         if status is None and not _is_rejected(out, where):
             out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
         known = (*identity, uid, station.key, station.id, attributes[0], content.published)
@@ -176,7 +176,7 @@ class StationReader:
         attributes = [evse.key, evse.id, *attributes, content.extra]
         out.connectors.append(self._state(known, connector_id, _CONNECTOR_NAMES, attributes))
         out.connector_sources.append((pointer, status))
-        where = f"{pointer}/{self._kind.CONNECTOR.paths.get('status')}"
+        where = f"{pointer}/{self.kind.CONNECTOR.paths.get('status')}"
         if status is None and not _is_rejected(out, where):
             return None
         return connector_id, status

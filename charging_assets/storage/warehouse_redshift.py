@@ -287,8 +287,8 @@ class RedshiftWarehouse:
                 f"{self.describe()} holds a warehouse of generation {other.generation} "
                 f"({other.reason}), which is never changed in place. Name an empty database in "
                 "CHARGING_REDSHIFT_DATABASE, or rename its schemas "
-                f"({_rename(other.generation, clock.utc_now())}); `charging-assets load` then loads every archived "
-                "hour again"
+                f"({_rename(other.generation, clock.utc_now())}); `charging-assets load` then "
+                "loads every archived hour again"
             )
 
     def _connected(self) -> Any:
