@@ -283,12 +283,12 @@ class RedshiftWarehouse:
         """Refuse a warehouse of another generation: others may use its schemas and grants."""
         other = mismatch(session)
         if other is not None:
+            rename = _rename(other.generation, clock.utc_now())
             raise WarehouseError(
                 f"{self.describe()} holds a warehouse of generation {other.generation} "
                 f"({other.reason}), which is never changed in place. Name an empty database in "
                 "CHARGING_REDSHIFT_DATABASE, or rename its schemas "
-                f"({_rename(other.generation, clock.utc_now())}); `charging-assets load` then "
-                "loads every archived hour again"
+                f"({rename}); `charging-assets load` then loads every archived hour again"
             )
 
     def _connected(self) -> Any:
