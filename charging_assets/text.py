@@ -11,6 +11,12 @@ _CONTROL = re.compile(
 )
 
 
+_BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_STRIPPED = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " ") | dict.fromkeys(
+    map(ord, _BIDIRECTIONAL)
+)
+
+
 def escape_control(text: str) -> str:
     """Show control and bidirectional characters as `\\x1b` or `\\u202e`; tab and newline stay.
 
@@ -22,6 +28,20 @@ def escape_control(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def strip_control(text: str) -> str:
+    """A text without bidirectional characters, and with a space for each control character.
+
+    The controls are C0 (tab and newline too), DEL, C1 and the separators of lines and paragraphs.
+    """
+    return text if text.isprintable() else text.translate(_STRIPPED)
+
+
+def escape_json_control(text: str, *, lines: bool = True) -> str:
+    """`escape_control` in the spelling of JSON, `\\u001b`; without `lines`, tab and newline too."""
+    text = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text if lines else text.replace("\t", "\\t").replace("\n", "\\n")
 
 
 def shorten(text: str, length: int) -> str:

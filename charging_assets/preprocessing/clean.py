@@ -17,6 +17,7 @@ import msgspec
 
 from charging_assets.schemas import units
 from charging_assets.schemas.table import Column, Type
+from charging_assets.text import strip_control
 
 Cleaner = Callable[[Any], Any]
 
@@ -55,7 +56,10 @@ _WITH_UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\W\d_]+|°)", re.DOT
 
 
 def text(length: int, *, upper: bool = False) -> Cleaner:
-    """Trimmed, white space collapsed, empty is null; numbers are taken as they are written."""
+    """Trimmed, white space collapsed, empty is null; numbers are taken as they are written.
+
+    Control characters count as white space, and bidirectional ones are left out.
+    """
     cleaned: dict[str, str | None] = {}
 
     def clean(value: Any) -> str | None:
@@ -67,7 +71,7 @@ def text(length: int, *, upper: bool = False) -> Cleaner:
             return cleaned[value]
         except KeyError:
             pass
-        tidy = " ".join(value.replace("\x00", " ").split()) or None
+        tidy = _collapsed(value) or None
         if tidy is not None:
             tidy = tidy.upper() if upper else tidy
             if len(tidy) * 4 > length and len(tidy.encode()) > length:
@@ -120,7 +124,7 @@ def number(value: Any) -> float | None:
     """
     if not isinstance(value, str):
         return _finite(value)
-    text = value.strip()
+    text = _trimmed(value)
     return _number_of(text) if text else None
 
 
@@ -146,7 +150,7 @@ def quantity(
     def clean(value: Any) -> float | None:
         factor = usual
         if isinstance(value, str):
-            text, spelling = _split_unit(value.strip())
+            text, spelling = _split_unit(_trimmed(value))
             if spelling:
                 factor = _factor_of(spelling, unit)
             elif not text:
@@ -169,9 +173,9 @@ def boolean(value: Any) -> bool | None:
     """A truth, also as 0, 1 or their texts."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and not value.strip():
+    if isinstance(value, str) and not _trimmed(value):
         return None
-    known = _TRUTHS.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    known = _TRUTHS.get(_trimmed(str(value)).lower()) if isinstance(value, str | int) else None
     if known is None:
         raise BadValue("not_a_boolean")
     return known
@@ -215,6 +219,21 @@ def opening_hours(length: int) -> Cleaner:
         return canonical(periods, length)
 
     return clean
+
+
+def tidy_json(value: Any) -> Any:
+    """A JSON value in which texts and names hold no control and no bidirectional characters.
+
+    Texts without such characters are as published. Of names that are equal then, the last one in
+    the order of what was published stays.
+    """
+    if isinstance(value, str):
+        return value if value.isprintable() or strip_control(value) == value else _collapsed(value)
+    if isinstance(value, list):
+        return [tidy_json(member) for member in value]
+    if isinstance(value, dict):
+        return {tidy_json(name): tidy_json(value[name]) for name in sorted(value)}
+    return value
 
 
 def canonical(value: Any, length: int = 65535) -> str:
@@ -274,6 +293,14 @@ _BY_TYPE: dict[Type, Callable[[Column], Cleaner]] = {
 }
 
 
+def _collapsed(text: str) -> str:
+    return " ".join(strip_control(text).split())
+
+
+def _trimmed(text: str) -> str:
+    return strip_control(text).strip()
+
+
 # 6 decimals of a degree are 0.1 m.
 _DECIMALS = {units.DEGREES: 6}
 
@@ -328,16 +355,18 @@ def _period(member: Any) -> dict[str, Any]:
 
 
 def _weekday(value: Any) -> int | str:
-    if isinstance(value, str) and value.strip().lower() == "holiday":
+    if isinstance(value, str) and _trimmed(value).lower() == "holiday":
         return "holiday"
-    day = str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    day = (
+        _trimmed(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    )
     if day not in {"1", "2", "3", "4", "5", "6", "7"}:
         raise BadValue("not_opening_hours")
     return int(day)
 
 
 def _time(value: Any) -> str:
-    match = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = _TIME.fullmatch(_trimmed(value)) if isinstance(value, str) else None
     if match is None:
         raise BadValue("not_opening_hours")
     return f"{int(match[1]):02d}:{match[2]}"

@@ -35,7 +35,7 @@ from charging_assets.preprocessing.duplicates import NONE, Losers, duplicates
 from charging_assets.preprocessing.flat_station import FlatStation, repeats_a_key
 from charging_assets.preprocessing.headers import fit_header
 from charging_assets.preprocessing.identity import Identity, names_hash
-from charging_assets.preprocessing.rejects import Rejection, cut
+from charging_assets.preprocessing.rejects import Rejection, cut, plain_pointer
 from charging_assets.preprocessing.states import merged
 from charging_assets.preprocessing.stations import StationReader
 from charging_assets.schemas import flat
@@ -353,7 +353,7 @@ def _each_once(rejections: list[Rejection]) -> list[Rejection]:
 
 def _drift(unknown: set[str]) -> str | None:
     """The unknown fields as JSON, cut: how many they are and how long is not ours to say."""
-    names = [cut(name, 256) for name in sorted(unknown)[:200]]
+    names = [cut(plain_pointer(name), 256) for name in sorted(unknown)[:200]]
     while names:
         try:
             return canonical(names)

@@ -12,7 +12,7 @@ from typing import Any
 
 from charging_assets.kinds import RecordMap
 from charging_assets.kinds.tolerant import pointer_token
-from charging_assets.preprocessing.clean import BadValue, Cleaner, canonical, cleaner
+from charging_assets.preprocessing.clean import BadValue, Cleaner, canonical, cleaner, tidy_json
 from charging_assets.schemas.table import Column
 
 Report = Callable[[str, str, Any], None]
@@ -111,7 +111,7 @@ class RecordReader:
         if not held:
             return None
         try:
-            return canonical(held)
+            return canonical(tidy_json(held))
         except BadValue as bad:
             report("", f"extra_{bad.code}", None)
             return None

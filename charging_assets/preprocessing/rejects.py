@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from charging_assets.text import escape_json_control
+
 FRAGMENT_BYTES = 1024
 POINTER_BYTES = 1024
 ID_BYTES = 128
@@ -32,7 +34,7 @@ class Rejection(NamedTuple):
 
     def under(self, pointer: str) -> Rejection:
         """The same rejection, seen from further out."""
-        return self._replace(pointer=cut(_plain(pointer + self.pointer), POINTER_BYTES))
+        return self._replace(pointer=cut(plain_pointer(pointer + self.pointer), POINTER_BYTES))
 
 
 def rejection(
@@ -54,7 +56,7 @@ def fragment(value: Any) -> str | None:
             text = msgspec.json.encode(value).decode()
         except (TypeError, ValueError, OverflowError, RecursionError):
             text = f"<{type(value).__name__} that is not JSON>"
-    return cut(_plain(text), FRAGMENT_BYTES)
+    return cut(escape_json_control(text), FRAGMENT_BYTES)
 
 
 def cut(text: str, length: int) -> str:
@@ -63,6 +65,9 @@ def cut(text: str, length: int) -> str:
     return encoded[:length].decode("utf-8", "ignore")
 
 
-def _plain(text: str) -> str:
-    """NUL as JSON spells it, for no warehouse takes it."""
-    return text.replace("\x00", "\\u0000")
+def plain_pointer(pointer: str) -> str:
+    """A pointer with control and bidirectional characters as JSON spells them.
+
+    No warehouse takes NUL, and a terminal obeys the others.
+    """
+    return escape_json_control(pointer, lines=False)

@@ -16,6 +16,7 @@ from charging_assets_tests.builders import SLOT, place, poll
 TEXTS = st.one_of(
     st.sampled_from(["", " ", "x", "a  b", "-", "\x00", "ß", "\ud800", "\u2028", "a/b", "a~b"]),
     st.text(max_size=8),
+    st.text(st.sampled_from("aB1 \t\n\x00\x1b\x85\x9b\u061c\u200e\u2028\u202e\u2066"), max_size=8),
 )
 SCALARS = st.one_of(
     st.none(),

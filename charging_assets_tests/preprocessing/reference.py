@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +19,7 @@ import msgspec
 
 from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.kinds import RecordMap, chargecloud
-from charging_assets.preprocessing.clean import BadValue, canonical, cleaner
+from charging_assets.preprocessing.clean import BadValue, canonical, cleaner, tidy_json
 from charging_assets.preprocessing.identity import (
     attribute_hash,
     entity_key,
@@ -342,7 +343,7 @@ class _Reading:
                             extra.setdefault(name, {})[inner] = inner_value
         extra = {name: value for name, value in extra.items() if value is not None}
         try:
-            return canonical(extra) if extra else None
+            return canonical(tidy_json(extra)) if extra else None
         except BadValue as error:
             bad.append(("", f"extra_{error.code}"))
             return None
@@ -380,7 +381,7 @@ class _Reading:
             "severity": severity,
             "entity": entity,
             "entity_id": entity_id,
-            "pointer": pointer.replace("\x00", "\\u0000"),
+            "pointer": _shown(pointer),
             "code": code,
             "entity_key": identity[0],
             "identity_hash": identity[1],
@@ -407,7 +408,9 @@ class _Reading:
             "answer_count": answer_count,
             "field_rejected_count": len([s for s, _ in severities if s == "field"]),
             "schema_fingerprint": names_hash(self.names) if self.counts["station"] else None,
-            "unknown_fields": canonical(sorted(self.unknown)[:200]) if self.unknown else None,
+            "unknown_fields": canonical([_shown(name) for name in sorted(self.unknown)[:200]])
+            if self.unknown
+            else None,
         }
         for entity, count in self.counts.items():
             row[f"{entity}_count"] = count
@@ -440,6 +443,22 @@ _COLUMNS: dict[str, tuple[Column, tuple[Column, ...], tuple[Column, ...]]] = {
 
 def _token(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def _shown(pointer: str) -> str:
+    """A pointer with control and bidirectional characters as JSON spells them."""
+    is_unsafe = {"Cc", "Zl", "Zp"}
+    return "".join(
+        {"\t": "\\t", "\n": "\\n"}.get(character, f"\\u{ord(character):04x}")
+        if unicodedata.category(character) in is_unsafe
+        or unicodedata.bidirectional(character) in _BIDIRECTIONAL
+        or character in "\u061c\u200e\u200f"
+        else character
+        for character in pointer
+    )
+
+
+_BIDIRECTIONAL = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
 
 
 def _naive(instant: datetime) -> datetime:
