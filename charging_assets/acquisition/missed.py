@@ -70,6 +70,11 @@ def missed_slots(lake: Lake) -> list[dict[str, str]]:
     return list(_read(lake, lake.keys(_MISSED)))
 
 
+def has_missed_slots(lake: Lake, feed: str) -> bool:
+    """Whether a slot of the feed was ever noted as missed: it was to be polled."""
+    return bool(lake.folders(f"{_MISSED}feed={feed}/"))
+
+
 def still_missed(lake: Lake, archived: Mapping[Hour, Collection[str]]) -> list[dict[str, str]]:
     """The slots noted as missed that the archive lacks: a spooled poll or an import may come."""
     return [note for note in missed_slots(lake) if not _has(archived, note)]

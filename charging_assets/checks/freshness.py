@@ -9,17 +9,22 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import feeds_archived, read
+from charging_assets.acquisition.archive import feeds_archived
 from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.raw_objects import RAW, SUFFIX, slot_of_key
+from charging_assets.acquisition.missed import has_missed_slots
+from charging_assets.acquisition.recent_polls import (
+    RecentPolls,
+    has_own_poll,
+    newest_slot,
+    recent_polls,
+)
 from charging_assets.checks.rules import Rule, Scene, Severity
 from charging_assets.partitions import ONE_HOUR, Hour
-from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import window
 from charging_assets.storage.warehouse import NoWarehouse
 
-# Imported polls older than this were imported once; newer ones may be imported regularly.
-LIVE = timedelta(days=7)
+# Older hours that are not loaded are the sensor's, and no sign that loading has stopped.
+RECENT = timedelta(days=7)
 # Loading an hour begins some minutes after its end.
 GRACE = timedelta(minutes=20)
 # How long a feed may be silent in addition to its cadence, or to an hour if that is longer.
@@ -27,18 +32,18 @@ SILENCE = timedelta(minutes=30)
 
 
 def _unarchived(scene: Scene) -> list[dict[str, Any]]:
-    return [row for feed in feeds_archived(scene.lake) if (row := _overdue(scene, feed))]
+    return [row for feed in _feeds(scene) if (row := _overdue(scene, feed))]
 
 
 def _unloaded(scene: Scene) -> list[dict[str, Any]]:
     due = latest_due(scene.now)
     rows = []
-    for feed in feeds_archived(scene.lake):
+    for feed in _feeds(scene):
         newest = newest_slot(scene.lake, feed, due.end)
-        if newest is not None and newest >= due.end - LIVE:
+        if newest is not None and newest >= due.end - RECENT:
             hour = Hour.of(newest)
             if not _has_polls(scene, feed, hour):
-                rows.append(_row(feed, newest, hour))
+                rows.append(_row(feed, "not loaded", newest, hour))
                 continue
         # What is not archived cannot be loaded: readers of the fact have no new rows either.
         if row := _overdue(scene, feed):
@@ -46,60 +51,78 @@ def _unloaded(scene: Scene) -> list[dict[str, Any]]:
     return rows
 
 
+def _feeds(scene: Scene) -> list[str]:
+    """The feeds that are archived, and those that are to be polled."""
+    enabled = {name for name, feed in scene.feeds.items() if feed.enabled}
+    return sorted(enabled.union(feeds_archived(scene.lake)))
+
+
 def _overdue(scene: Scene, feed: str) -> dict[str, Any] | None:
-    """The newest poll of a feed that is expected to be polled, if it is too old; else None."""
+    """A row about a feed that is expected to be polled, if no recent poll is good; else None."""
     configured = scene.feeds.get(feed)
     if configured is None or not configured.enabled:
         return None
-    newest = newest_poll(scene.lake, feed, scene.now + configured.cadence)
-    if newest is None:
+    polls = recent_polls(scene.lake, feed, scene.now + configured.cadence)
+    limit = scene.now - allowed_age(configured)
+    # Until the first good answer, silence is counted from the first poll.
+    since = polls.good_at or (polls.oldest_read_at if polls.is_all else None)
+    if since is not None and since >= limit:
         return None
-    slot_at = slot_of_key(newest)
-    if scene.now - slot_at <= allowed_age(configured):
+    if not _is_expected(scene, feed, limit):
         return None
-    if scene.now - slot_at > LIVE and _is_imported(scene.lake, newest):
-        return None
-    return _row(feed, slot_at, Hour.of(slot_at + configured.cadence))
+    return _row(
+        feed,
+        _describe(polls),
+        polls.newest_at,
+        Hour.of(polls.good_at + configured.cadence) if polls.good_at else None,
+    )
 
 
-def _row(feed: str, newest: datetime, missing: Hour) -> dict[str, Any]:
-    return {"feed": feed, "newest_slot_at": newest.isoformat(), "missing": missing.key}
+def _is_expected(scene: Scene, feed: str, limit: datetime) -> bool:
+    """Whether this deployment polls the feed, or was to.
+
+    Where all polls are imported, or none is archived, other enabled feeds count: whatever polls
+    them polls each enabled feed. Nobody misses polls where files are only imported.
+    """
+    if has_own_poll(scene.lake, feed, scene.now + scene.feeds[feed].cadence):
+        return True
+    if has_missed_slots(scene.lake, feed):
+        return True
+    return any(
+        other.enabled and name != feed and has_own_poll(scene.lake, name, limit)
+        for name, other in scene.feeds.items()
+    )
+
+
+def _describe(polls: RecentPolls) -> str:
+    if polls.newest_at is None:
+        return "enabled, but never polled"
+    if polls.good_at is None:
+        since = f"since {polls.oldest_read_at:%Y-%m-%dT%H:%MZ}, or longer"
+        return f"polled, but no good answer {'at all' if polls.is_all else since}"
+    if polls.good_at == polls.newest_at:
+        return f"not polled since {polls.good_at:%Y-%m-%dT%H:%MZ}"
+    return f"polled, but no good answer since {polls.good_at:%Y-%m-%dT%H:%MZ}"
+
+
+def _row(feed: str, reason: str, newest: datetime | None, missing: Hour | None) -> dict[str, Any]:
+    """Columns of a finding: newest poll of any outcome, first hour without a good poll."""
+    return {
+        "feed": feed,
+        "reason": reason,
+        "newest_slot_at": newest.isoformat() if newest else None,
+        "missing": missing.key if missing else None,
+    }
 
 
 def allowed_age(feed: Feed) -> timedelta:
-    """How old the newest poll of a feed may be."""
+    """How old the newest good poll of a feed may be."""
     return max(ONE_HOUR, feed.cadence) + SILENCE
 
 
 def latest_due(now: datetime) -> Hour:
     """The latest hour that must be loaded by now."""
     return Hour.of(now - GRACE - ONE_HOUR)
-
-
-def newest_slot(lake: Lake, feed: str, before: datetime) -> datetime | None:
-    """The newest archived slot of a feed before an instant; None if there is none."""
-    newest = newest_poll(lake, feed, before)
-    return slot_of_key(newest) if newest else None
-
-
-def newest_poll(lake: Lake, feed: str, before: datetime) -> str | None:
-    """The key of the raw object of a feed's newest poll before an instant; None if there is none.
-
-    A feed whose clock was wrong once has polls of the future; they are not the newest.
-    """
-    folder, last_day = f"{RAW}feed={feed}/", f"date={before:%Y-%m-%d}"
-    for day in sorted(lake.folders(folder), reverse=True):
-        if day > last_day:
-            continue
-        keys = [key for key in lake.keys(f"{folder}{day}/") if key.endswith(SUFFIX)]
-        if earlier := [key for key in keys if slot_of_key(key) < before]:
-            return max(earlier, key=slot_of_key)
-    return None
-
-
-def _is_imported(lake: Lake, key: str) -> bool:
-    answer = next(read(lake, key), None)
-    return answer is not None and answer.poll.is_imported
 
 
 def _has_polls(scene: Scene, feed: str, hour: Hour) -> bool:
@@ -117,9 +140,11 @@ def _has_polls(scene: Scene, feed: str, hour: Hour) -> bool:
 RULES = (
     Rule(
         "raw_api_snapshots", "latest_hour_is_archived",
-        "Each enabled feed that was ever polled has a poll of the past hour and a half.",
+        "Each enabled feed has a poll of the past hour and a half that at least one place answered "
+        "(not where files are only imported).",
         "see that the daemon runs and the schedule `poll_feeds` is on; `charging-assets status`; "
-        "a feed that is to be polled no longer: `enabled = false` in your feeds file",
+        "where polls have no good answer: the outcomes in `flat_polls`, the feed's address and the "
+        "network; a feed that is no longer to be polled: `enabled = false` in your feeds file",
         _unarchived, Severity.ERROR,
     ),
     Rule(

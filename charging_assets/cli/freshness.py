@@ -1,4 +1,4 @@
-"""Freshness: whether every feed was polled lately, by the archive alone.
+"""Freshness: whether every feed had a good poll lately, by the archive alone.
 
 Belongs here: the outside check, `status --max-age`, which needs neither Dagster nor a warehouse,
 and so turns red when both are dead. Does not belong here: the rest of `status`.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from charging_assets import clock
@@ -16,6 +16,7 @@ from charging_assets.cli import show
 from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
+    from charging_assets.acquisition.feeds import Feed
     from charging_assets.deployments import Storage
     from charging_assets.storage.lake import Lake
 
@@ -25,29 +26,38 @@ CRITICAL = 2
 
 @dataclass(frozen=True)
 class FeedAge:
-    """When a feed was last polled, by the slot; None if never."""
+    """When a feed was last polled, and when last with a good answer, by the slot; None if never.
+
+    `last_good_slot_at` is also None where none of the newest polls, as far as they are read, is
+    good.
+    """
 
     feed: str
     last_slot_at: datetime | None
+    last_good_slot_at: datetime | None
 
     def is_older(self, allowed: timedelta, now: datetime) -> bool:
-        return self.last_slot_at is None or now - self.last_slot_at > allowed
+        return self.last_good_slot_at is None or now - self.last_good_slot_at > allowed
 
     def told(self, now: datetime) -> str:
         if self.last_slot_at is None:
             return f"{self.feed} was never polled"
-        when = f"{self.last_slot_at:%Y-%m-%d %H:%M} UTC"
-        return f"{self.feed} was last polled {show.age(self.last_slot_at, now)} ({when})"
+        polled = f"{self.feed} was last polled {_ago(self.last_slot_at, now)}"
+        if self.last_good_slot_at == self.last_slot_at:
+            return polled
+        if self.last_good_slot_at is None:
+            return f"{polled}, but none of its newest polls has a good answer"
+        return f"{polled}, but had its last good answer {_ago(self.last_good_slot_at, now)}"
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell in a line; 0 if every enabled feed was polled within the age, else CRITICAL."""
+    """Tell in a line; 0 if every enabled feed has a good poll within the age, else CRITICAL."""
     from charging_assets import deployments
     from charging_assets.acquisition.feeds import load_feeds
 
     storage, now = deployments.storage(), clock.utc_now()
     allowed: timedelta = arguments.max_age
-    ages = [_age(storage.lake, feed.name) for feed in load_feeds().values() if feed.enabled]
+    ages = [_age(storage.lake, feed, now) for feed in load_feeds().values() if feed.enabled]
     late = [age for age in ages if age.is_older(allowed, now)]
     is_good = bool(ages) and not late
     waiting = _waiting(storage)
@@ -62,19 +72,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if is_good else CRITICAL
 
 
-def _age(lake: Lake, feed: str) -> FeedAge:
-    from charging_assets.acquisition.archive import slots_archived
-    from charging_assets.acquisition.raw_objects import RAW
+def _age(lake: Lake, feed: Feed, now: datetime) -> FeedAge:
+    from charging_assets.acquisition.recent_polls import recent_polls
 
-    days = lake.folders(f"{RAW}feed={feed}/")
-    for name in reversed(days):
-        if slots := slots_archived(lake, feed, _day(name)):
-            return FeedAge(feed, max(slots))
-    return FeedAge(feed, None)
+    polls = recent_polls(lake, feed.name, now + feed.cadence)
+    return FeedAge(feed.name, polls.newest_at, polls.good_at)
 
 
-def _day(folder: str) -> date:
-    return date.fromisoformat(folder.removeprefix("date="))
+def _ago(instant: datetime, now: datetime) -> str:
+    return f"{show.age(instant, now)} ({instant:%Y-%m-%d %H:%M} UTC)"
 
 
 def _waiting(storage: Storage) -> int:
@@ -84,6 +90,13 @@ def _waiting(storage: Storage) -> int:
 def _as_json(ages: list[FeedAge], is_good: bool, waiting: int) -> dict[str, Any]:
     return {
         "ok": is_good,
-        "feeds": [{"feed": a.feed, "last_slot_at": a.last_slot_at} for a in ages],
+        "feeds": [
+            {
+                "feed": age.feed,
+                "last_slot_at": age.last_slot_at,
+                "last_good_slot_at": age.last_good_slot_at,
+            }
+            for age in ages
+        ],
         "spooled": waiting,
     }

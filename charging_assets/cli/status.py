@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-age",
         type=duration,
         metavar="30m",
-        help="only look whether every enabled feed was polled within this time; 2 if not",
+        help="only check that every enabled feed has a good poll within this time; 2 if not",
     )
     add_json(parser)
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charging_assets.acquisition import missed, recent_polls
+from charging_assets.acquisition.archive import hours_archived
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.raw_objects import hour_prefix
 from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.checks import test_keys, test_values
 from charging_assets_tests.checks.worlds import (
@@ -32,6 +34,27 @@ from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR
 
 Damage = Callable[[World], World]
+ARCHIVED = "raw_api_snapshots__latest_hour_is_archived"
+
+
+class CountingLake(MemoryLake):
+    """A lake that counts the objects it is read for."""
+
+    read_count = 0
+
+    def get_many(self, keys: Iterable[str]) -> list[bytes]:
+        wanted = list(keys)
+        self.read_count += len(wanted)
+        return super().get_many(wanted)
+
+
+def polled_warehouse(lake: MemoryLake) -> DuckDBWarehouse:
+    """A warehouse in which every archived poll is loaded."""
+    warehouse = DuckDBWarehouse(None)
+    for hour in hours_archived(lake):
+        hours.flat_files(lake, hour)
+        hours.load(warehouse, lake, hour, "fact_poll")
+    return warehouse
 
 
 def sql(*statements: str) -> Damage:
@@ -192,13 +215,134 @@ def test_latest_hour__of_an_enabled_feed_stays_missed(world: World, name: str) -
         assert not world.find(name, NOW + late).passed
 
 
+def put_polls(
+    lake: MemoryLake,
+    *slots: datetime,
+    feed: str = "test",
+    outcome: str = "ok",
+    is_imported: bool = False,
+) -> None:
+    """One poll per slot, whose only place has the outcome."""
+    for slot_at in slots:
+        header = builders.poll(feed=feed, slot_at=slot_at, is_imported=is_imported)
+        body = b"{}" if outcome == "ok" else None
+        builders.archived(lake, header, {"koeln": builders.place("koeln", body, outcome)})
+
+
+def every_ten_minutes(start: datetime, count: int) -> list[datetime]:
+    return [start + timedelta(minutes=10 * n) for n in range(count)]
+
+
 @pytest.mark.parametrize("name", LATE)
-def test_latest_hour__of_files_imported_once_is_missed_for_a_week_at_most(name: str) -> None:
+@pytest.mark.parametrize("outcome", ["timeout", "http_error"])
+def test_latest_hour__without_a_good_answer_is_missed_though_polled(
+    name: str, outcome: str
+) -> None:
     lake = MemoryLake()
-    imported = msgspec.structs.replace(builders.poll(slot_at=HOUR.start), is_imported=True)
-    builders.archived(lake, imported, {"koeln": b"{}"})
-    assert not find(name, lake, now=HOUR.start + timedelta(days=6)).passed
-    assert find(name, lake, now=HOUR.start + timedelta(days=9)).passed
+    put_polls(lake, HOUR.start)
+    put_polls(lake, *every_ten_minutes(HOUR.start + timedelta(minutes=10), 12), outcome=outcome)
+    now = HOUR.start + timedelta(minutes=125)
+    finding = find(name, lake, polled_warehouse(lake), now=now)
+    assert finding.count == 1
+    assert "polled, but no good answer since 2022-01-11T20:00Z" in told(finding)
+
+
+def test_latest_hour__with_one_good_place_among_failures_is_not_missed() -> None:
+    lake = MemoryLake()
+    places = {
+        "bonn": builders.place("bonn", None, "timeout"),
+        "koeln": builders.place("koeln", b"{}"),
+    }
+    builders.archived(lake, builders.poll(slot_at=HOUR.start), places)
+    assert find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=80)).passed
+
+
+def test_latest_hour__a_feed_that_never_answered_is_missed_after_its_allowed_age() -> None:
+    lake = MemoryLake()
+    put_polls(lake, *every_ten_minutes(HOUR.start, 12), outcome="timeout")
+    assert find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=85)).passed
+    finding = find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=115))
+    assert "no good answer at all" in told(finding)
+
+
+def test_latest_hour__reads_a_bounded_number_of_polls_and_one_where_it_is_good() -> None:
+    lake = CountingLake()
+    put_polls(lake, *every_ten_minutes(HOUR.start - timedelta(days=3), 400), outcome="timeout")
+    now = HOUR.start - timedelta(days=3) + timedelta(minutes=4000)
+    finding = find(ARCHIVED, lake, now=now)
+    assert "no good answer since" in told(finding) and "or longer" in told(finding)
+    assert lake.read_count <= recent_polls.MAX_POLLS_READ + 3
+    put_polls(lake, now)
+    lake.read_count = 0
+    assert find(ARCHIVED, lake, now=now).passed
+    assert lake.read_count == 1
+
+
+def test_latest_hour__a_damaged_poll_is_not_a_good_one() -> None:
+    lake = MemoryLake()
+    put_polls(lake, HOUR.start)
+    late = HOUR.start + timedelta(minutes=110)
+    key = builders.archived(lake, builders.poll(slot_at=late), {"koeln": b"{}"})
+    lake.put(key, b"damaged")
+    assert "no good answer since 2022-01-11T20:00Z" in told(
+        find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=115))
+    )
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_latest_hour__of_files_that_are_only_imported_is_never_missed(name: str) -> None:
+    lake = MemoryLake()
+    put_polls(lake, *every_ten_minutes(HOUR.start, 5), is_imported=True)
+    warehouse = polled_warehouse(lake)
+    for late in (timedelta(hours=3), timedelta(days=6), timedelta(days=400)):
+        assert find(name, lake, warehouse, now=HOUR.start + late).passed
+
+
+@given(own=st.integers(0, 30), imported=st.integers(31, 90), days=st.floats(0.1, 400))
+def test_latest_hour__an_import_does_not_excuse_a_feed_that_was_polled(
+    own: int, imported: int, days: float
+) -> None:
+    lake = MemoryLake()
+    put_polls(lake, HOUR.start + timedelta(days=own))
+    put_polls(lake, HOUR.start + timedelta(days=imported), is_imported=True)
+    now = HOUR.start + timedelta(days=imported + days)
+    assert not find(ARCHIVED, lake, now=now).passed
+
+
+@pytest.mark.parametrize("name", LATE)
+@pytest.mark.parametrize("is_archived", [False, True], ids=["never polled", "only imported"])
+def test_latest_hour__of_an_enabled_feed_is_missed_once_another_feed_is_polled(
+    name: str, is_archived: bool
+) -> None:
+    lake = MemoryLake()
+    if is_archived:
+        put_polls(lake, HOUR.start - timedelta(days=2), feed="new", is_imported=True)
+    feeds = {**FEEDS, "new": replace(FEEDS["test"], name="new")}
+    now = HOUR.start + timedelta(hours=3)
+    assert find(name, lake, polled_warehouse(lake), now=now, feeds=feeds).passed
+    put_polls(lake, now - timedelta(minutes=20))
+    # The polls have only begun: the feed may be due later.
+    assert find(name, lake, polled_warehouse(lake), now=now, feeds=feeds).passed
+    put_polls(lake, now - timedelta(minutes=100))
+    finding = find(name, lake, polled_warehouse(lake), now=now, feeds=feeds)
+    assert [row["feed"] for row in finding.sample] == ["new"]
+    disabled = {**feeds, "new": replace(feeds["new"], enabled=False)}
+    assert find(name, lake, polled_warehouse(lake), now=now, feeds=disabled).passed
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_latest_hour__of_a_feed_none_of_whose_polls_could_be_archived_is_missed(name: str) -> None:
+    lake = MemoryLake()
+    missed.record_missed(lake, "test", HOUR.start, "a test")
+    assert "enabled, but never polled" in told(find(name, lake))
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_latest_hour__of_a_simulated_home_is_not_missed(name: str) -> None:
+    lake = MemoryLake()
+    put_polls(lake, HOUR.start, feed="simulated")
+    for late in (timedelta(hours=3), timedelta(days=30)):
+        assert find(name, lake, polled_warehouse(lake), now=HOUR.start + late).passed
 
 
 @given(minutes=st.integers(0, 400), cadence_min=st.sampled_from([1, 5, 10, 15, 60]))

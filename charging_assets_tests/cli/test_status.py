@@ -69,6 +69,18 @@ def test_status__max_age_turns_red_without_dagster_or_warehouse(
     assert [path.name for path in empty.home.iterdir()] == ["lake"]
 
 
+@pytest.mark.usefixtures("stopped_clock")
+def test_status__max_age_counts_polls_with_a_good_answer(empty: Shell) -> None:
+    for age_min, outcome in (50, "ok"), (20, "timeout"), (10, "timeout"):
+        header = builders.poll(feed="chargecloud", slot_at=STOPPED_AT - timedelta(minutes=age_min))
+        place = builders.place("koeln", b"{}" if outcome == "ok" else None, outcome)
+        builders.archived(empty.storage.lake, header, {"koeln": place})
+    assert empty.run("status", "--max-age", "30m") == 2
+    assert "last polled 10 min ago" in empty.out
+    assert "but had its last good answer 50 min ago" in empty.out
+    assert empty.run("status", "--max-age", "1h") == 0
+
+
 def test_status__max_age_of_a_feed_that_was_never_polled_is_red(empty: Shell) -> None:
     assert empty.run("status", "--max-age", "1d") == 2
     assert empty.out == "CRITICAL: chargecloud was never polled, allowed are 1440 min\n"
