@@ -30,11 +30,15 @@ _NO_RETRIES = {"dagster/max_retries": "0"}
 
 @dataclass(frozen=True)
 class HourLoaded:
-    """How one hour's run ended; `error` names the step and what went wrong."""
+    """How one hour's run ended; `error` names the step and what went wrong.
+
+    `unchecked` is why some check of a loaded hour could not be evaluated.
+    """
 
     hour: Hour
     run_id: str
     error: str | None = None
+    unchecked: str | None = None
 
 
 def load_hours(
@@ -50,7 +54,8 @@ def load_hours(
 
     Neighbours share a run of `load_hour`, checks included, or of `rebuild` (no checks) where they
     are more than fit one; those that fail in it are loaded one by one, so that the one at fault is
-    known. The last hour always has a run of its own. `progress` hears of what a run has
+    known. An hour whose checks could not be evaluated is loaded: it is not loaded again for that.
+    The last hour always has a run of its own. `progress` hears of what a run has
     loaded, `working` of each step of a rebuild, and how many of its hours that comes to.
     `log_level` is what Dagster says on the console; the instance records everything in any case.
 
@@ -91,8 +96,12 @@ class _Runner:
             result = self._rebuilt(hours) if len(hours) > HOURS_A_RUN else self._in_a_range(hours)
         except DagsterError:
             return []
-        failed = set() if result.success else _failed(result, hours)
-        return [HourLoaded(hour, result.run_id) for hour in hours if hour not in failed]
+        failed, unchecked = _failed(result, hours), _unchecked(result, hours)
+        return [
+            HourLoaded(hour, result.run_id, unchecked=unchecked.get(hour))
+            for hour in hours
+            if hour not in failed
+        ]
 
     def _in_a_range(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
         return self._run("load_hour", tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key})
@@ -114,10 +123,11 @@ class _Runner:
             result = self._run("load_hour", partition_key=hour.key)
         except DagsterError as refusal:  # such as an hour that has no partition
             return HourLoaded(hour, "", f"{type(refusal).__name__}: {refusal}")
-        if result.success:
-            return HourLoaded(hour, result.run_id)
-        failures = [event for event in result.all_events if event.is_step_failure]
-        error = "; ".join(told_failure(event) for event in failures) or "the run failed"
+        if not _failed(result, [hour]):
+            unchecked = _unchecked(result, [hour]).get(hour)
+            return HourLoaded(hour, result.run_id, unchecked=unchecked)
+        loads, _ = _step_failures(result)
+        error = "; ".join(told_failure(event) for event in loads) or "the run failed"
         return HourLoaded(hour, result.run_id, error)
 
     def _run(
@@ -209,13 +219,51 @@ def _neighbours(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
 
 
 def _failed(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> set[Hour]:
-    """The hours that a failed run has not loaded: all of them, unless it says which."""
-    for event in result.all_events:
-        told = event.step_failure_data.user_failure_data if event.is_step_failure else None
-        if told and FAILED_HOURS in told.metadata:
-            keys: Any = told.metadata[FAILED_HOURS].value
-            return {Hour.parse(key) for key in keys}
+    """The hours that a run has not loaded: all of them, unless it names which.
+
+    Where only checks could not be evaluated, every hour is loaded.
+    """
+    loads, checks = _step_failures(result)
+    if result.success or (checks and not loads):
+        return set()
+    for event in loads:
+        if (named := _named_hours(event, FAILED_HOURS)) is not None:
+            return set(named)
     return set(hours)
+
+
+def _unchecked(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> dict[Hour, str]:
+    """The hours some of whose checks could not be evaluated, and why."""
+    from charging_assets.checks.assets import UNCHECKED_HOURS
+
+    unchecked: dict[Hour, str] = {}
+    for event in _step_failures(result)[1]:
+        reasons = _named_hours(event, UNCHECKED_HOURS)
+        if reasons is None:
+            reasons = dict.fromkeys(hours, told_failure(event))
+        unchecked = reasons | unchecked
+    return unchecked
+
+
+def _step_failures(result: ExecuteInProcessResult) -> tuple[list[Any], list[Any]]:
+    """The failures of steps that load, and of steps that check what is loaded."""
+    from charging_assets.checks.assets import CHECK_STEPS
+
+    loads: list[Any] = []
+    checks: list[Any] = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            (checks if event.step_key in CHECK_STEPS else loads).append(event)
+    return loads, checks
+
+
+def _named_hours(event: Any, name: str) -> dict[Hour, str] | None:
+    """The hours that a failure's metadata names with a reason each; None if it names none."""
+    failure = event.step_failure_data.user_failure_data
+    if not failure or name not in failure.metadata:
+        return None
+    reasons: Any = failure.metadata[name].value
+    return {Hour.parse(key): str(reason) for key, reason in reasons.items()}
 
 
 def told_failure(event: Any) -> str:

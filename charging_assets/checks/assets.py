@@ -30,6 +30,8 @@ _SEVERITY = {
 }
 # Greater numbers do not survive JSON in a browser.
 _GREATEST = 2**53
+# Metadata of a step that could not evaluate some checks: why, by hour.
+UNCHECKED_HOURS = "unchecked_hours"
 # A failure names so many checks: a range of hours can have hundreds.
 _MOST_ERRORS = 10
 
@@ -106,6 +108,7 @@ def evaluate_hours(
             both. All other results are yielded before.
     """
     errors: list[str] = []
+    unchecked: dict[str, str] = {}
     for hour in hours:
         results, failures = _evaluate_hour(rules, hour, lake, warehouse)
         for finding in results:
@@ -113,8 +116,10 @@ def evaluate_hours(
             # hours, and be an output too: an event more for each check.
             yield evaluation(finding, hour)
         errors += [f"{name} of {hour}: {error}" for name, error in failures.items()]
+        if failures:
+            unchecked[hour.key] = next(iter(failures.values()))
     if errors:
-        raise dg.Failure(_cannot_evaluate(errors))
+        raise dg.Failure(_cannot_evaluate(errors), metadata={UNCHECKED_HOURS: unchecked})
 
 
 def _evaluate_hour(
@@ -188,3 +193,5 @@ CHECKS = [
     *(_hourly_checks(step, rules) for step, rules in hourly_by_step().items()),
     freshness_checks,
 ]
+# Steps that only look at what is loaded: their failure undoes nothing.
+CHECK_STEPS = frozenset(check.node_def.name for check in CHECKS)

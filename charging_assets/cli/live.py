@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         show.err().print(f"error: {feed}: {reason}", style="red", markup=False, soft_wrap=True)
     if lock is None:
         silent = [h.feed for h, answers in polled if all(a.outcome != "ok" for a in answers)]
-        return FAILED if failed_feeds or loaded.failed or silent else 0
+        return FAILED if failed_feeds or loaded.failed or loaded.unchecked or silent else 0
     # Also after a failure: an API that is away now may be back in ten minutes.
     return serve(lock, arguments.port, live=True)
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
+import pytest
 
 from charging_assets import deployments
 from charging_assets.automation.load import HourLoaded, load_hours
 from charging_assets.automation.pending import pending_hours
 from charging_assets.definitions import build
 from charging_assets.partitions import HOURS_A_RUN, Hour
+from charging_assets.storage.warehouse import Reader, WarehouseError
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import lake_of, stand
 
@@ -48,6 +54,40 @@ def test_load_hours__a_damaged_hour_costs_itself_alone() -> None:
     assert [found.hour for found in pending_hours(storage.lake, storage.warehouse)] == [
         hours.hour_after(1)
     ]
+
+
+class LockedWarehouse(DuckDBWarehouse):
+    """A warehouse that another program holds when checks open it for the nth time."""
+
+    def __init__(self, locked_at: int) -> None:
+        super().__init__(None)
+        self.locked_at, self.opened = locked_at, 0
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        self.opened += 1
+        if self.opened == self.locked_at:
+            raise WarehouseError("locked by DBeaver; close it")
+        with super().reading() as reader:
+            yield reader
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_load_hours__an_hour_that_cannot_be_checked_is_loaded_and_not_loaded_again(
+    count: int,
+) -> None:
+    lake = lake_of({60 * n: stand() for n in range(count)})
+    storage = deployments.Storage(lake, LockedWarehouse(locked_at=1))
+    wanted = [hours.hour_after(n) for n in range(count)]
+    outcomes = loaded(storage, wanted)
+    assert [outcome.hour for outcome in outcomes] == wanted
+    assert [outcome.error for outcome in outcomes] == [None] * count
+    unchecked = {outcome.hour: outcome.unchecked for outcome in outcomes if outcome.unchecked}
+    assert list(unchecked) == wanted[:1]
+    assert "locked by DBeaver" in unchecked[wanted[0]]
+    # The range's run and that of the newest hour: nothing is tried again.
+    assert len({outcome.run_id for outcome in outcomes}) == min(count, 2)
+    assert pending_hours(storage.lake, storage.warehouse) == []
 
 
 def test_load_hours__an_hour_without_partition_is_told_and_the_others_load() -> None:
