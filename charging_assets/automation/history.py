@@ -9,10 +9,11 @@ no later run has repeated are recorded again, without a run, before it is delete
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,31 @@ def forget_runs(
 
     A successful run all of whose materializations were repeated (a poll's, a refresh's) goes after
     `superseded_after`, every other one after `all_after`.
+
+    Results of checks go before their runs do: if this is cut short in between, the runs are still
+    there, and the next time deletes what is left.
     """
-    done, deleted = Forgotten(), list[str]()
+    done = Forgotten()
+    superseded = _superseded(instance, now, superseded_after, all_after, most)
+    while batch := list(islice(superseded, _RUNS_A_STATEMENT)):
+        _delete_check_results(instance, [run_id for run_id, _ in batch])
+        for run_id, latest in batch:
+            for found in latest:
+                instance.report_runless_asset_event(_without_run(found, run_id))
+            _delete(instance, run_id)
+            done.runs += 1
+            done.kept_materializations += len(latest)
+    return done
+
+
+def _superseded(
+    instance: dg.DagsterInstance,
+    now: datetime,
+    superseded_after: timedelta,
+    all_after: timedelta,
+    most: int,
+) -> Iterator[tuple[str, list[dg.AssetMaterialization]]]:
+    """The runs to delete, oldest first, with the materializations that only they recorded."""
     for record in _old_runs(instance, now - superseded_after, most):
         run = record.dagster_run
         latest = [
@@ -63,16 +87,8 @@ def forget_runs(
         ]
         is_old = record.update_timestamp <= now - all_after
         is_superseded = run.status == dg.DagsterRunStatus.SUCCESS and not latest
-        if not (is_old or is_superseded):
-            continue
-        for found in latest:
-            instance.report_runless_asset_event(_without_run(found, run.run_id))
-        _delete(instance, run.run_id)
-        deleted.append(run.run_id)
-        done.runs += 1
-        done.kept_materializations += len(latest)
-    _delete_check_results(instance, deleted)
-    return done
+        if is_old or is_superseded:
+            yield run.run_id, latest
 
 
 def _old_runs(instance: dg.DagsterInstance, before: datetime, most: int) -> list[Any]:
@@ -117,7 +133,7 @@ def _without_run(found: dg.AssetMaterialization, run_id: str) -> dg.AssetMateria
 
 
 def _delete_check_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
-    """Delete what checks found in deleted runs, except the newest result of each partition.
+    """Delete what checks found in some runs, except the newest result of each partition.
 
     Dagster itself keeps a row for each check and run, also when the run is deleted: a million rows
     in four months of refreshing the current hour.
@@ -126,15 +142,18 @@ def _delete_check_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) 
     if not isinstance(storage, SqlEventLogStorage):
         return
     results = AssetCheckExecutionsTable.c
-    newest = sqlalchemy.select(sqlalchemy.func.max(results.id)).group_by(
-        results.asset_key, results.check_name, results.partition
+    # GROUP BY takes NULLs (checks without partitions) for equal. NOT EXISTS is a join by hash in
+    # PostgreSQL, where NOT IN compares each row with all others once they outgrow its work_mem.
+    newest = (
+        sqlalchemy.select(sqlalchemy.func.max(results.id).label("id"))
+        .group_by(results.asset_key, results.check_name, results.partition)
+        .subquery("newest")
     )
-    for at in range(0, len(run_ids), _RUNS_A_STATEMENT):
-        of_runs = results.run_id.in_(run_ids[at : at + _RUNS_A_STATEMENT])
-        with storage.index_connection() as connection:
-            connection.execute(
-                AssetCheckExecutionsTable.delete().where(of_runs, results.id.not_in(newest))
-            )
+    is_newest = sqlalchemy.exists().where(newest.c.id == results.id)
+    with storage.index_connection() as connection:
+        connection.execute(
+            AssetCheckExecutionsTable.delete().where(results.run_id.in_(run_ids), ~is_newest)
+        )
 
 
 def _delete(instance: dg.DagsterInstance, run_id: str) -> None:

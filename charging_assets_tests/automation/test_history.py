@@ -3,11 +3,17 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from charging_assets.automation.history import forget_runs
+from charging_assets_tests.deploy.postgres import postgres
+from charging_assets_tests.deploy.services import free_port
 
 HOURS = dg.StaticPartitionsDefinition(["a", "b"])
 CONSOLE = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -24,7 +30,6 @@ JOB = dg.Definitions(
     assets=[table], jobs=[dg.define_asset_job("job")], executor=dg.in_process_executor
 ).resolve_job_def("job")
 KEY = dg.AssetKey("table")
-CHECKED = dg.AssetCheckKey(KEY, "is_fresh")
 
 
 @dg.asset_check(asset=KEY)
@@ -39,10 +44,56 @@ CHECK = dg.Definitions(
 ).resolve_job_def("check")
 
 
+@dg.multi_asset_check(
+    specs=[dg.AssetCheckSpec("is_whole", asset=KEY, partitions_def=HOURS)], can_subset=True
+)
+def hourly(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+    for partition in context.partition_keys:
+        yield dg.AssetCheckEvaluation(
+            asset_key=KEY, check_name="is_whole", passed=True, partition=partition
+        )
+
+
+HOURLY_CHECK = dg.Definitions(
+    assets=[table],
+    asset_checks=[hourly],
+    jobs=[dg.define_asset_job("hourly_check", selection=dg.AssetSelection.all())],
+    executor=dg.in_process_executor,
+).resolve_job_def("hourly_check")
+
+
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[dict[str, str]]:
+    with postgres(free_port()) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance whose runs and events are in SQLite files, or in PostgreSQL."""
+    overrides: dict[str, Any] = {}
+    if request.param == "postgres":
+        found = request.getfixturevalue("database")
+        overrides["storage"] = {
+            "postgres": {
+                "postgres_db": {
+                    "scheme": "postgresql+psycopg2",
+                    "hostname": found["DAGSTER_POSTGRES_HOST"],
+                    "port": int(found["DAGSTER_POSTGRES_PORT"]),
+                    "db_name": found["DAGSTER_POSTGRES_DB"],
+                    "username": found["DAGSTER_POSTGRES_USER"],
+                    "password": found["DAGSTER_POSTGRES_PASSWORD"],
+                }
+            }
+        }
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:
+        yield instance
 
 
 def run(instance: dg.DagsterInstance, partition: str, **tags: str) -> str:
@@ -103,19 +154,54 @@ def test_forget__is_bounded_a_day(instance: dg.DagsterInstance) -> None:
     assert len(left(instance)) == 2
 
 
-def test_forget__results_of_checks_go_with_their_runs_and_the_newest_stays(
-    instance: dg.DagsterInstance,
+def check_once(instance: dg.DagsterInstance, partition: str | None) -> str:
+    """A run of a check, of a partition or of none; its id."""
+    job = CHECK if partition is None else HOURLY_CHECK
+    return job.execute_in_process(
+        instance=instance, run_config=CONSOLE, partition_key=partition
+    ).run_id
+
+
+def results(instance: dg.DagsterInstance) -> list[str]:
+    """The runs of the results that are stored, in order."""
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)
+    rows = AssetCheckExecutionsTable.c
+    with storage.index_connection() as connection:
+        found = connection.execute(sqlalchemy.select(rows.run_id).order_by(rows.id))
+        return [row[0] for row in found]
+
+
+def test_forget__results_of_checks_go_with_their_runs_and_the_newest_of_each_partition_stay(
+    any_instance: dg.DagsterInstance,
 ) -> None:
-    # As freshness is checked: runs that materialize nothing, every ten minutes.
-    runs = [CHECK.execute_in_process(instance=instance, run_config=CONSOLE) for _ in range(3)]
+    # Freshness is checked so: runs that materialize nothing, every ten minutes.
+    runs = [check_once(any_instance, partition) for partition in (None, "a", "b", "a", None, None)]
+    assert results(any_instance) == runs
+    assert forget(any_instance, days_later=1) == (0, 0)
+    assert results(any_instance) == runs
+    assert forget(any_instance, days_later=91) == (6, 2)
+    assert left(any_instance) == set()
+    assert results(any_instance) == [runs[2], runs[3], runs[5]]
 
-    def recorded() -> list[str]:
-        history = instance.event_log_storage.get_asset_check_execution_history(CHECKED, limit=9)
-        return [record.run_id for record in history]
 
-    assert recorded() == [done.run_id for done in reversed(runs)]
-    assert forget(instance, days_later=1) == (0, 0)
-    assert len(recorded()) == 3
+def test_forget__what_is_cut_short_is_finished_by_the_next(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [check_once(instance, None) for _ in range(4)]
+    deleted: list[str] = []
+
+    def delete_run(run_id: str) -> None:
+        if len(deleted) == 1:
+            raise KeyboardInterrupt
+        deleted.append(run_id)
+        dg.DagsterInstance.delete_run(instance, run_id)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(instance, "delete_run", delete_run)
+        with pytest.raises(KeyboardInterrupt):
+            forget(instance, days_later=3)
+    # No result is left whose run is gone, apart from the newest.
+    assert set(results(instance)) <= left(instance)
     assert forget(instance, days_later=3) == (3, 0)
-    assert left(instance) == set()
-    assert recorded() == [runs[-1].run_id]
+    assert results(instance) == [runs[-1]]
