@@ -108,7 +108,7 @@ def raw_api_snapshots(
     archives, missing = _find_hours(lake, hours)
     if missing:
         # A returned output would mark the missing hours as materialized too.
-        for hour, found in archives.items() if len(hours) > 1 else ():
+        for hour, found in archives.items():
             context.log_event(
                 dg.AssetMaterialization(
                     context.asset_key, partition=hour.key, metadata=_metadata(lake, found)
@@ -138,7 +138,14 @@ def _report_missing(
     (first, error), *others = missing.items()
     if not archives and not others:
         return str(error)
-    polled = f"; polls are archived for {spans(archives)}: materialize these" if archives else ""
+    # Dagster skips what follows a failed step: their polls are recorded, and nothing is loaded.
+    polled = (
+        f"; polls are archived for {spans(archives)}: materialize these, of which this run loaded "
+        "none (the sensor `heal_hours` does so within minutes where it is on; or "
+        f"`charging-assets load --from {min(archives)} --to {max(archives)}`)"
+        if archives
+        else ""
+    )
     nothing = f"{counted(len(missing), 'hour')} without archived polls: {spans(missing)}{polled}. "
     return f"{nothing}{first}: {error}"
 

@@ -177,4 +177,5 @@ def test_raw__a_range_records_the_hours_that_have_polls_and_names_those_that_hav
     told = told_failure(done)
     assert f"2 hours without archived polls: {wanted[2]} to {wanted[3]}" in told
     assert f"archived for {wanted[0]} to {wanted[1]}, {wanted[4]}: materialize these" in told
+    assert f"charging-assets load --from {wanted[0]} --to {wanted[4]}" in told
     assert "charging-assets import" in told
