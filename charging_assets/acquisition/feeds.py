@@ -238,7 +238,7 @@ def _shown(setting: str, value: object) -> str:
         if setting in _NAMES and isinstance(value, str) and _NAME.fullmatch(value):
             return repr(value)
     if isinstance(value, str):
-        return f"a text of {len(value):,} characters" if value else "empty"
+        return f"a text of {len(value):,} characters" if value else "''"
     if isinstance(value, list | tuple):
         return f"a list of {len(value):,}" if value else "an empty list"
     return "a table" if isinstance(value, dict) else f"of type {type(value).__name__}"
