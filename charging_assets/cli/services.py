@@ -41,6 +41,10 @@ _START_TIMEOUT_S, _STOP_TIMEOUT_S = 180.0, 60.0
 # them in the middle of their shutdown.
 _GRACE_S = 3.0
 _RESTART_INTERVAL_S = 10.0
+# Of a Unix socket's address, without the zero at its end.
+_MAX_SOCKET_PATH_BYTES = 107
+# tempfile adds eight random characters to the prefix.
+_FOLDER_PREFIX, _RANDOM_LENGTH = "charging-", 8
 # How long a service may take to end once its supervisor is gone; the next start waits 20 s for it
 # (`dagster_lock`).
 _ORPHAN_GRACE_S = 10.0
@@ -78,7 +82,7 @@ class Supervisor:
             # `nohup` has hang-ups ignored, and that is to stay so.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
-        with tempfile.TemporaryDirectory(prefix="charging-assets-") as folder:
+        with tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX) as folder:
             try:
                 self._start(Path(folder))
                 while self._stopped_by is None:
@@ -212,8 +216,22 @@ def _end_with_supervisor(lifeline: int) -> None:
     os._exit(128 + signal.SIGTERM)
 
 
+def require_short_temporary_folder() -> None:
+    """Raises UsageError if sockets of services cannot be in the folder for temporary files.
+
+    The supervisor's own has the longest path; those of Dagster are in the same folder.
+    """
+    folder = tempfile.gettempdir()
+    longest = _code_server_address(Path(folder) / f"{_FOLDER_PREFIX}{'x' * _RANDOM_LENGTH}")
+    if (excess := len(os.fsencode(longest)) - _MAX_SOCKET_PATH_BYTES) > 0:
+        raise UsageError(
+            f"the folder for temporary files, {folder}, has a path that is {excess} bytes too long "
+            "for the sockets of Dagster's services; set TMPDIR to a shorter one, such as /tmp"
+        )
+
+
 def _code_server_address(folder: Path) -> Path:
-    return folder / "code-server"
+    return folder / "code"
 
 
 def _accepts(address: Path) -> bool:

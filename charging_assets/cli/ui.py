@@ -16,6 +16,7 @@ from typing import NoReturn
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import UsageError
 from charging_assets.cli.ports import require_free
+from charging_assets.cli.services import require_short_temporary_folder
 from charging_assets.extras import require_extra
 from charging_assets.plurals import counted
 
@@ -42,12 +43,13 @@ def reserve(port: int, name: str) -> int:
 
     Raises:
         MissingExtra: the web UI is not installed.
-        UsageError: the port cannot be used.
+        UsageError: the port or TMPDIR cannot be used.
         DagsterRunning: another Dagster has the home.
     """
     from charging_assets import dagster_home, dagster_lock, deployments
 
     require_extra("ui", "the web UI")
+    require_short_temporary_folder()
     deployments.storage()
     folder = dagster_home.prepare()
     # The home first: of two on one home and port, the second learns the process of the first.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
+import tempfile
 from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance
 
 from charging_assets import dagster_home, deployments
+from charging_assets.cli import live
 from charging_assets_tests.cli.shell import Shell
+from charging_assets_tests.cli.test_ports import free_port
 
 
 def test_ui__starts_dagster_on_this_machine_alone_and_polls_nothing(
@@ -51,3 +55,34 @@ def test_dagster_home__that_the_user_chose_is_left_as_it_is(
     own.mkdir()
     assert dagster_home.prepare() == own
     assert list(own.iterdir()) == []
+
+
+@pytest.mark.parametrize("length", [84, 85, 97, 200])
+@pytest.mark.parametrize("command", ["ui", "live"])
+def test_ui__temporary_folder_with_a_path_too_long_for_sockets_is_refused(
+    empty: Shell,
+    became: list[list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    length: int,
+) -> None:
+    monkeypatch.setattr(live, "_poll", lambda *_: ([], {}))
+    with tempfile.TemporaryDirectory() as short:
+        folder = Path(short) / ("x" * (length - len(short) - 1))
+        folder.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        code = empty.run(command, "--port", str(free_port()))
+        with (
+            tempfile.TemporaryDirectory(prefix="charging-") as made,
+            socket.socket(socket.AF_UNIX) as server,
+        ):
+            if length > 84:
+                assert code == 2
+                assert f"{folder}, has a path that is {length - 84} bytes too long" in empty.err
+                assert "set TMPDIR to a shorter one" in empty.err
+                assert became == []
+                with pytest.raises(OSError, match="too long"):
+                    server.bind(f"{made}/code")
+            else:
+                assert len(became) == 1
+                server.bind(f"{made}/code")
