@@ -76,6 +76,11 @@ def serve(lock: int, port: int, *, live: bool) -> NoReturn:
     command += ["supervise", "--host", _HOST, "--port", str(port), "--lock", str(lock)]
     polls = "polls every ten minutes" if live else "polls nothing; `make live` does"
     print(f"http://{_HOST}:{port}  (data in {deployments.home()}, Dagster in {folder}; {polls})")
+    if names := unserved_workspaces(folder):
+        print(
+            f"note: code locations of {', '.join(names)} are not served by `charging-assets`; "
+            "for these, run `python -m charging_assets.webserver` and `dagster-daemon run` with -w"
+        )
     _end_lost_runs(folder)
     sys.stdout.flush()
     os.set_inheritable(lock, True)
@@ -84,6 +89,22 @@ def serve(lock: int, port: int, *, live: bool) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606 - no shell, and nothing of it comes from outside
+
+
+def unserved_workspaces(folder: Path) -> list[str]:
+    """Workspace files of the checkout and of a home that name more than this project's location."""
+    import yaml
+
+    checkout = Path(__file__).resolve().parents[2]
+    names = []
+    for file in (checkout / "workspace.yaml", folder / "workspace.yaml"):
+        try:
+            locations = yaml.safe_load(file.read_text(encoding="utf-8"))["load_from"]
+        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            continue
+        if any("charging_assets.definitions" not in str(location) for location in locations):
+            names.append(str(file))
+    return names
 
 
 def _end_lost_runs(folder: Path) -> None:

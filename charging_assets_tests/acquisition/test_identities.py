@@ -84,7 +84,10 @@ def test_digest__is_of_identities_of_its_own_feeds_alone() -> None:
         ('[feeds.chargecloud]\nids_within = "city"\n', ("ids_within", "'city'", '"place"')),
         ("[feeds.chargecloud]\nids_within = true\n", ("ids_within", "True", '"network"')),
         ('[feeds.chargecloud]\nids_in = "place"\n', ("ids_in", "ids_within")),
-        ('[feeds.chargecloud]\nnetwork = "A B"\n', ("network", "a text of 3 characters", "a-z 0-9")),
+        (
+            '[feeds.chargecloud]\nnetwork = "A B"\n',
+            ("network", "a text of 3 characters", "a-z 0-9"),
+        ),
         ('[feeds.chargecloud]\nnetwork = ""\n', ("network", "''")),
         (
             NEW.format(name="new") + 'network = "chargecloud"\n',

@@ -12,6 +12,7 @@ from dagster import DagsterInstance
 
 from charging_assets import dagster_home, deployments
 from charging_assets.cli import live
+from charging_assets.cli.ui import unserved_workspaces
 from charging_assets_tests.cli.shell import Shell
 from charging_assets_tests.cli.test_ports import free_port
 
@@ -55,6 +56,20 @@ def test_dagster_home__that_the_user_chose_is_left_as_it_is(
     own.mkdir()
     assert dagster_home.prepare() == own
     assert list(own.iterdir()) == []
+
+
+def test_unserved_workspaces__are_those_that_name_other_locations(tmp_path: Path) -> None:
+    file = tmp_path / "workspace.yaml"
+    own = (Path(__file__).parents[2] / "workspace.yaml").read_text("utf-8")
+    for text, names in (
+        (own, []),
+        ("load_from: [", []),
+        ("", []),
+        (f"{own}  - python_module: theirs\n", [str(file)]),
+        ("load_from:\n  - python_file: theirs.py\n", [str(file)]),
+    ):
+        file.write_text(text, encoding="utf-8")
+        assert unserved_workspaces(tmp_path) == names
 
 
 @pytest.mark.parametrize("length", [84, 85, 97, 200])
