@@ -15,6 +15,7 @@ from pathlib import Path
 
 from charging_assets.dagster_errors import DagsterHomeError, require_room, unusable_path
 from charging_assets.deployments import DeploymentError, home
+from charging_assets.storage.folders import make_private
 from charging_assets.text import is_address
 
 SETTINGS = "dagster.yaml"
@@ -107,7 +108,7 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
             )
     else:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private(folder)
             settings = folder / SETTINGS
             if not settings.exists() or not is_own(settings):
                 settings.write_text(_DEFAULT_SETTINGS, encoding="utf-8")

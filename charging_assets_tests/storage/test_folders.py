@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from charging_assets.dagster_home import prepare
 from charging_assets.storage.folders import create_hidden, make_private
 
 _WRITE = """
@@ -62,3 +63,15 @@ def test_home__is_private_and_its_files_are_as_the_umask_has_them(tmp_path: Path
     assert mode(home / "lake" / "raw" / "a") == 0o750
     assert mode(home / "lake" / "raw" / "a" / "b.txt") == 0o640
     assert mode(home / "lake" / "flat" / "a" / "b.txt") == 0o640
+
+
+@pytest.mark.parametrize("home", ["home", "far/home"])
+def test_dagster_home__is_made_private_with_the_folders_above_it(tmp_path: Path, home: str) -> None:
+    environment = {"CHARGING_HOME": str(tmp_path / home)}
+    before = os.umask(0)
+    try:
+        folder = prepare(environment)
+    finally:
+        os.umask(before)
+    made = [folder, *folder.parents]
+    assert {mode(each) for each in made[: made.index(tmp_path)]} == {0o700}
