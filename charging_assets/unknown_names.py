@@ -56,13 +56,13 @@ def explain(query: str, error: str, names: Names) -> str | None:
     from sqlglot import exp
 
     tree = sqlglot.parse_one(query, read="redshift")
-    own = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    cte_names = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     tables = [
         table
         for table in tree.find_all(exp.Table)
         if isinstance(table.this, exp.Identifier)
         and table.db.lower() not in _OF_THE_ENGINE
-        and (table.db or table.name.lower() not in own)
+        and (table.db or table.name.lower() not in cte_names)
     ]
     problems = [problem for table in tables if (problem := table_problem(_written(table), names))]
     if problems:
@@ -110,7 +110,7 @@ def _column_problem(column: str, written: Sequence[str], names: Names) -> str | 
     of = f" in {_either(tables)}" if tables else ""
     if likely := get_close_matches(column.lower(), columns, _MOST):
         return f"there is no column {column}{of}; did you mean {_either(likely)}?"
-    elsewhere = [table for table, held in names.items() if column.lower() in held]
+    elsewhere = [table for table, listed in names.items() if column.lower() in listed]
     # Staging is a window of some days: of little use to a reader.
     elsewhere.sort(key=lambda table: table.startswith("staging."))
     if elsewhere:

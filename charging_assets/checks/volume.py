@@ -85,12 +85,12 @@ RULES = (
     ),
     Rule(
         "staged_tables", "no_new_reject_code",
-        "Nothing is set aside for a reason that four weeks before did not have.",
+        "Nothing is rejected for a reason that four weeks before did not have.",
         _QUARANTINE, warehouse("staged_tables__no_new_reject_code"),
     ),
     Rule(
         "staged_tables", "no_place_is_set_aside_whole",
-        "No place has all its bodies, or all records of a sort, set aside.",
+        "No place has all its bodies, or all records of a sort, rejected.",
         _QUARANTINE, warehouse("staged_tables__no_place_is_set_aside_whole"), Severity.ERROR,
         reads_staging=True,
     ),

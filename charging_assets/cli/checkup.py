@@ -151,17 +151,17 @@ def _opens() -> tuple[State, str, str]:
     except OtherGeneration as other:
         return "warning", str(other), "`charging-assets load`"
     except NoWarehouse:
-        return "ok", f"{warehouse.describe()}: nothing was loaded yet{_moved_aside()}", ""
-    said = f"{warehouse.describe()}: opens, {held[0]['row_count']:,} ledger rows{_moved_aside()}"
+        return "ok", f"{warehouse.describe()}: nothing was loaded yet{_old_files_note()}", ""
+    said = f"{warehouse.describe()}: opens, {held[0]['row_count']:,} ledger rows{_old_files_note()}"
     return "ok", said, ""
 
 
-def _moved_aside() -> str:
+def _old_files_note() -> str:
     """Warehouses of other generations, which nothing reads and nothing deletes."""
     from charging_assets.deployments import home
-    from charging_assets.storage.moved_aside import moved_aside
+    from charging_assets.storage.old_warehouses import list_old_files
 
-    files = moved_aside(home())
+    files = list_old_files(home())
     if not files:
         return ""
     size = sum(path.stat().st_size for path in files) / 1000**2

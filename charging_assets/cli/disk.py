@@ -40,7 +40,7 @@ def disk_use(home: Path, today: date) -> DiskUse:
     """
     # Late: it brings the engines with it, which `--help` need not wait for.
     from charging_assets.storage.generation import FILE_NAME
-    from charging_assets.storage.moved_aside import moved_aside
+    from charging_assets.storage.old_warehouses import list_old_files
 
     nearest = next(path for path in (home, *home.parents) if path.exists())
     by_day: dict[date, int] = defaultdict(int)
@@ -55,7 +55,7 @@ def disk_use(home: Path, today: date) -> DiskUse:
             ("spool", "spool"),
         )
     }
-    parts["moved_aside"] = sum(path.stat().st_size for path in moved_aside(home))
+    parts["moved_aside"] = sum(path.stat().st_size for path in list_old_files(home))
     whole = {day: size for day, size in by_day.items() if day != today}
     a_day = None
     if whole:

@@ -98,7 +98,7 @@ def _equals(group: _Group) -> _Group:
             break
         ranks = [rank(candidate) for candidate in group]
         best = min(ranks)
-        group = [candidate for candidate, own in zip(group, ranks, strict=True) if own == best]
+        group = [candidate for candidate, value in zip(group, ranks, strict=True) if value == best]
     return group
 
 

@@ -1,7 +1,7 @@
 """Generations of the warehouse: whether its tables can be kept by this version of the code.
 
 Belongs here: the generation, the file's name, and the comparison with a database. Does not belong
-here: additive changes within a generation (`migrate`), or moving files (`duckdb_upgrade`).
+here: additive changes within a generation (`migrate`), or renaming files (`old_warehouses`).
 
 Until the first release a warehouse of another generation is never converted. It is moved aside
 (DuckDB) or refused (Redshift), and loaded again from the archive, which is never migrated.
@@ -39,10 +39,10 @@ class Session(Protocol):
 
 def generation_of(session: Session) -> int | None:
     """The generation of a database; None for one that this project has loaded nothing into."""
-    found = session.fetch(
+    rows = session.fetch(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'ops'", {}
     )
-    tables = {str(name) for (name,) in found}
+    tables = {str(name) for (name,) in rows}
     if GENERATION_TABLE in tables:
         rows = session.fetch(f"SELECT MAX(generation) FROM ops.{GENERATION_TABLE}", {})
         return int(rows[0][0] or 1)
@@ -91,20 +91,20 @@ def _difference(session: Session) -> str | None:
 
 
 def _differs(table: Table, columns: dict[tuple[str, str, str], tuple[str, bool]]) -> str | None:
-    held = {
+    existing = {
         name: kind
         for (schema, of_table, name), kind in columns.items()
         if (schema, of_table) == (table.schema, table.name)
     }
-    if not held:
+    if not existing:
         return None
     for column in table.columns:
-        if column.name not in held:
+        if column.name not in existing:
             if not column.nullable:
                 return f"{table.full_name} lacks the column {column.name}, which is required"
-        elif not held[column.name][0].lower().startswith(_TYPE_NAMES[column.type]):
-            return f"{table.full_name}.{column.name} is of type {held[column.name][0].lower()}"
-    for name, (_, nullable) in held.items():
+        elif not existing[column.name][0].lower().startswith(_TYPE_NAMES[column.type]):
+            return f"{table.full_name}.{column.name} is of type {existing[column.name][0].lower()}"
+    for name, (_, nullable) in existing.items():
         if name not in table.names and not nullable:
             return f"{table.full_name} has a required column {name}, which is not known"
     return None

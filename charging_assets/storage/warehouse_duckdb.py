@@ -45,7 +45,7 @@ from charging_assets.storage.generation import (
     mismatch,
 )
 from charging_assets.storage.migrate import is_current, migrate, schema_digest
-from charging_assets.storage.moved_aside import move_aside
+from charging_assets.storage.old_warehouses import rename_old_file
 from charging_assets.storage.plan import (
     Loaded,
     LoadError,
@@ -182,7 +182,7 @@ class DuckDBWarehouse:
                 # Not at first sight: another process may have moved the file after it was opened
                 # here, and what is at the path by now is its new one.
                 if is_seen_twice:
-                    self._move_aside(self.path, connection, other.generation, other.reason)
+                    self._rename_old_file(self.path, connection, other.generation, other.reason)
             except BaseException:
                 connection.close()
                 raise
@@ -219,14 +219,16 @@ class DuckDBWarehouse:
         try:
             generation = generation_of(DuckDBSession(connection))
             if generation is not None:  # else another process has put another file there meanwhile
-                self._move_aside(former, connection, generation, f"the name is now {FILE_NAME}")
+                self._rename_old_file(
+                    former, connection, generation, f"the name is now {FILE_NAME}"
+                )
         finally:
             connection.close()
 
-    def _move_aside(
+    def _rename_old_file(
         self, path: Path, connection: duckdb.DuckDBPyConnection, generation: int, reason: str
     ) -> None:
-        target = move_aside(path, connection, generation, clock.utc_now())
+        target = rename_old_file(path, connection, generation, clock.utc_now())
         self._compared, self._is_migrated = None, False
         _log.warning(
             "%s is of generation %s (%s): moved aside to %s. Every archived hour is loaded again; "

@@ -12,7 +12,7 @@ import pytest
 import charging_assets
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.storage.generation import FILE_NAME, FORMER_FILE_NAMES
-from charging_assets.storage.moved_aside import moved_aside
+from charging_assets.storage.old_warehouses import list_old_files
 from charging_assets.storage.warehouse import OtherGeneration
 from charging_assets_tests.cli.shell import Shell, in_home
 from charging_assets_tests.cli.test_ports import free_port
@@ -89,7 +89,7 @@ def test_load__moves_it_aside_and_the_archive_gives_the_same_rows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert older.run("load") == 0
-    (aside,) = moved_aside(older.home)
+    (aside,) = list_old_files(older.home)
     assert aside.name in caplog.text
     assert not (older.home / FORMER).exists()
     found = older.json("status")
@@ -106,4 +106,4 @@ def test_load__without_an_archive_moves_nothing(older: Shell) -> None:
     shutil.rmtree(older.home / "lake" / "raw")
     assert older.run("load") == 0
     assert (older.home / FORMER).exists()
-    assert moved_aside(older.home) == []
+    assert list_old_files(older.home) == []

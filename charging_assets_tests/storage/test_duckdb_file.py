@@ -18,7 +18,7 @@ from charging_assets import deployments
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.storage.duckdb_connection import STORAGE_VERSION, opened
 from charging_assets.storage.generation import FILE_NAME
-from charging_assets.storage.moved_aside import moved_aside
+from charging_assets.storage.old_warehouses import list_old_files
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
@@ -107,7 +107,7 @@ def test_file__its_stem_is_no_schema_and_no_name_of_duckdbs_own(tmp_path: Path) 
     path = tmp_path / FILE_NAME
     DuckDBWarehouse(path).execute(("UPDATE ops.generation SET generation = 1", {}))
     DuckDBWarehouse(path).execute()
-    (aside,) = moved_aside(tmp_path)
+    (aside,) = list_old_files(tmp_path)
     with closing(duckdb.connect(str(aside))) as connection:
         ((name,),) = connection.execute("SELECT current_database()").fetchall()
         assert re.fullmatch(r"charging_1_\w+", name)

@@ -14,9 +14,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from charging_assets.storage import moved_aside as moving
+from charging_assets.storage import old_warehouses
 from charging_assets.storage.generation import FILE_NAME, FORMER_FILE_NAMES, GENERATION
-from charging_assets.storage.moved_aside import moved_aside
+from charging_assets.storage.old_warehouses import list_old_files
 from charging_assets.storage.warehouse import NoWarehouse, OtherGeneration, WarehouseError
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
@@ -60,7 +60,7 @@ def test_writing__moves_an_older_file_aside_with_its_rows_and_begins_with_none(
     warehouse = DuckDBWarehouse(tmp_path / FILE_NAME)
     with caplog.at_level(logging.WARNING):
         warehouse.execute()
-    (aside,) = moved_aside(tmp_path)
+    (aside,) = list_old_files(tmp_path)
     assert aside.name.startswith("charging_1_")
     assert files(tmp_path) == [FILE_NAME, aside.name]
     assert (count(aside), count(tmp_path / FILE_NAME)) == (1, 0)
@@ -136,7 +136,7 @@ def test_writing__an_older_mark_is_moved_aside(tmp_path: Path, number: int) -> N
     path = tmp_path / FILE_NAME
     with_a_row(path).execute((f"UPDATE ops.generation SET generation = {number}", {}))
     DuckDBWarehouse(path).execute()
-    assert [count(aside) for aside in moved_aside(tmp_path)] == [1]
+    assert [count(aside) for aside in list_old_files(tmp_path)] == [1]
     assert count(path) == 0
 
 
@@ -171,7 +171,7 @@ def test_writing__tables_that_cannot_take_the_rows_are_another_generation(
     with pytest.raises(OtherGeneration, match=reason):
         DuckDBWarehouse(path).query(COUNT)
     DuckDBWarehouse(path).execute()
-    assert len(moved_aside(tmp_path)) == 1
+    assert len(list_old_files(tmp_path)) == 1
     assert count(path) == 0
 
 
@@ -186,7 +186,7 @@ def test_writing__what_stands_in_the_log_only_is_moved_with_the_file(tmp_path: P
     subprocess.run([sys.executable, "-c", killed, str(path)], check=True)
     assert path.with_name(f"{FILE_NAME}.wal").exists()
     DuckDBWarehouse(path).execute()
-    (aside,) = moved_aside(tmp_path)
+    (aside,) = list_old_files(tmp_path)
     assert files(tmp_path) == [FILE_NAME, aside.name]
     shutil.move(aside, tmp_path / "elsewhere.duckdb")  # whole by itself
     assert count(tmp_path / "elsewhere.duckdb") == 2
@@ -224,7 +224,7 @@ def test_writing__without_room_for_a_second_warehouse_nothing_is_moved(
 ) -> None:
     of_generation_1(tmp_path / FILE_NAME)
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(moving.shutil, "disk_usage", lambda _path: usage(10, 9, 1))
+    monkeypatch.setattr(old_warehouses.shutil, "disk_usage", lambda _path: usage(10, 9, 1))
     with pytest.raises(WarehouseError, match="Make room, or move the file"):
         DuckDBWarehouse(tmp_path / FILE_NAME).execute()
     assert files(tmp_path) == [FILE_NAME]
@@ -238,5 +238,5 @@ def test_writing__of_many_at_once_one_moves_it_and_all_write(tmp_path: Path) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    assert [count(path) for path in moved_aside(tmp_path)] == [1]
+    assert [count(path) for path in list_old_files(tmp_path)] == [1]
     assert count(tmp_path / FILE_NAME) == len(writers)

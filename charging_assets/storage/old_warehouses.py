@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 _STEM, _SUFFIX = f"{Path(FILE_NAME).stem}_", f"{Path(FILE_NAME).suffix}.old"
 
 
-def moved_aside(folder: Path) -> list[Path]:
+def list_old_files(folder: Path) -> list[Path]:
     """The files of other generations in a folder, the oldest generation first."""
     return sorted(folder.glob(f"{_STEM}*{_SUFFIX}"))
 
 
-def move_aside(
+def rename_old_file(
     path: Path, connection: duckdb.DuckDBPyConnection, generation: int, now: datetime
 ) -> Path:
     """Rename a file that `connection` has open for writing; the caller closes the connection.
