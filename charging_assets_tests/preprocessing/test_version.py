@@ -31,7 +31,7 @@ def test_packaged_kinds__are_those_that_feeds_can_name() -> None:
         {"within": "place"},
         {"children": "parts"},
         {"ignored": frozenset({"colour"})},
-        {"columns": {"name": "label"}},
+        {"columns": {"name": "label", "status": "state"}},
     ],
 )
 def test_flat_version__changes_with_the_maps_of_packaged_kinds(
