@@ -35,19 +35,16 @@ def unusable_path(folder: Path) -> str | None:
     file = folder / "runs.db"
     if make_url(f"sqlite:///{file}").database == str(file):
         return None
-    found = re.search(r"\?|%[0-9A-Fa-f]{2}", str(folder))
-    what = found[0] if found else "characters that mean something else in a URL"
+    character = re.search(r"\?|%[0-9A-Fa-f]{2}", str(folder))
+    what = character[0] if character else "characters that mean something else in a URL"
     return f"its path holds {what}"
 
 
 def require_room(folder: Path) -> None:
-    """Nothing if the disk of a home has room for a run or two; the home need not be there yet.
+    """Raises DagsterHomeError if the disk of a home has no room for a run or two.
 
-    A disk that is full already is found before a run has begun, in which Dagster would report every
-    event that it cannot write.
-
-    Raises:
-        DagsterHomeError: there is no room.
+    The home need not be there yet. A disk that is full already is noticed before a run has begun,
+    in which Dagster would report every event that it cannot write.
     """
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if (free := shutil.disk_usage(nearest).free) < _LEAST_FREE_BYTES:
@@ -58,11 +55,7 @@ def require_room(folder: Path) -> None:
 
 
 def require_whole(folder: Path) -> None:
-    """Nothing if the SQLite files of a home are whole, or not there yet.
-
-    Raises:
-        DagsterHomeError: one of them is damaged.
-    """
+    """Raises DagsterHomeError if an SQLite file of a home is damaged; it may be absent."""
     if (file := _damaged_file([folder / name for name in _FILES])) is not None:
         raise DagsterHomeError(_damaged(folder, file))
 

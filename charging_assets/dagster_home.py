@@ -110,7 +110,7 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
         try:
             make_private(folder)
             settings = folder / SETTINGS
-            if not settings.exists() or not is_own(settings):
+            if not settings.exists() or not is_changed(settings):
                 settings.write_text(_DEFAULT_SETTINGS, encoding="utf-8")
         except OSError as error:
             raise DagsterHomeError(_refused(folder, error)) from error
@@ -119,10 +119,9 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
 
 
 def require_usable(folder: Path) -> None:
-    """Nothing if Dagster can keep its files in a folder, whether it is there yet or not.
+    """Raises DagsterHomeError if Dagster cannot keep its files in a folder, which may be absent.
 
-    Raises:
-        DagsterHomeError: its SQLite files cannot be under this path, or there is no room.
+    Either its SQLite files cannot be under this path, or there is no room.
     """
     files = _storage_folder(folder)
     if files is None:
@@ -164,8 +163,8 @@ def _refused(folder: Path, error: OSError) -> str:
     )
 
 
-def is_own(settings: Path) -> bool:
-    """Whether settings are the user's: neither those of this release nor of one before."""
-    said = hashlib.sha256(settings.read_bytes()).hexdigest()
+def is_changed(settings: Path) -> bool:
+    """Whether the user has changed settings: they are those of no release, this one or earlier."""
+    digest = hashlib.sha256(settings.read_bytes()).hexdigest()
     current = hashlib.sha256(_DEFAULT_SETTINGS.encode()).hexdigest()
-    return said not in {current, *_FORMER_SETTINGS}
+    return digest not in {current, *_FORMER_SETTINGS}

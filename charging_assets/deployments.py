@@ -92,13 +92,10 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
 
 
 def _require_usable_path(folder: Path) -> None:
-    """Nothing if DuckDB finds a folder under the path by which Python finds it.
+    """Raises HomeError if DuckDB does not find a folder under the path by which Python finds it.
 
     DuckDB takes paths as UTF-8, a backslash as a folder separator, and what follows a `?` as
     options: the warehouse would be in another folder than the archive, or nowhere.
-
-    Raises:
-        HomeError: it does not.
     """
     path, encoding = str(folder), sys.getfilesystemencoding()
     remedy = "set CHARGING_HOME to another folder"

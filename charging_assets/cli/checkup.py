@@ -33,7 +33,7 @@ _CLOCK_TOLERANCE = timedelta(minutes=2)
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check saw; `remedy` says what to do, where there is something to do."""
+    """What a check saw; `remedy` says what to do, unless `said` is an error that does."""
 
     check: str
     state: State
@@ -52,8 +52,8 @@ def _made(name: str, check: Callable[[], tuple[State, str, str]]) -> Finding:
     except Exception as error:
         if exit_code(error) is None:
             return Finding(name, "failed", f"{type(error).__name__}: {error}", "report it as a bug")
-        said, _, remedy = message(error).rpartition("; ")
-        return Finding(name, "failed", said or remedy, remedy if said else "see the message")
+        # The message is its author's: it holds the remedy, in whatever sentence.
+        return Finding(name, "failed", message(error))
 
 
 def _python() -> tuple[State, str, str]:
@@ -73,10 +73,10 @@ def _home() -> tuple[State, str, str]:
             free = shutil.disk_usage(nearest).free
     except OSError as error:
         return "failed", f"cannot write to {nearest}: {error.strerror}", "set CHARGING_HOME"
-    said = f"{folder}, {free / 1000**3:,.1f} GB free"
+    summary = f"{folder}, {free / 1000**3:,.1f} GB free"
     if free < _FEW_BYTES:
-        return "failed" if free < _LEAST_BYTES else "warning", said, "make room on the disk"
-    return "ok", said, ""
+        return "failed" if free < _LEAST_BYTES else "warning", summary, "make room on the disk"
+    return "ok", summary, ""
 
 
 def _deployment() -> tuple[State, str, str]:
@@ -93,13 +93,13 @@ def _feeds() -> tuple[State, str, str]:
     feeds = load_feeds()
     if changed := _changed_identities():
         return changed
-    told = ", ".join(
+    names = ", ".join(
         f"{feed.name} ({counted(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
         for feed in feeds.values()
     )
     if not any(feed.enabled for feed in feeds.values()):
-        return "warning", told, "no feed is enabled, so that nothing can be polled"
-    return "ok", told, ""
+        return "warning", names, "no feed is enabled, so that nothing can be polled"
+    return "ok", names, ""
 
 
 def _changed_identities() -> tuple[State, str, str] | None:
@@ -147,13 +147,15 @@ def _opens() -> tuple[State, str, str]:
 
     warehouse = _warehouse()
     try:
-        held = warehouse.query("SELECT COUNT(*) AS row_count FROM ops.ledger").to_pylist()
+        counts = warehouse.query("SELECT COUNT(*) AS row_count FROM ops.ledger").to_pylist()
     except OtherGeneration as other:
         return "warning", str(other), "`charging-assets load`"
     except NoWarehouse:
         return "ok", f"{warehouse.describe()}: nothing was loaded yet{_old_files_note()}", ""
-    said = f"{warehouse.describe()}: opens, {held[0]['row_count']:,} ledger rows{_old_files_note()}"
-    return "ok", said, ""
+    summary = (
+        f"{warehouse.describe()}: opens, {counts[0]['row_count']:,} ledger rows{_old_files_note()}"
+    )
+    return "ok", summary, ""
 
 
 def _old_files_note() -> str:
@@ -176,21 +178,21 @@ def _rights() -> tuple[State, str, str]:
     warehouse = deployments.storage().warehouse
     if not hasattr(warehouse, "rights"):
         return "ok", f"{warehouse.describe()}: a file, which has no users of its own", ""
-    found = warehouse.rights()
-    if found.reads_ops is False:
+    rights = warehouse.rights()
+    if rights.reads_ops is False:
         return (
             "failed",
-            f"the database user {found.user} may not read the ledger (ops.ledger)",
+            f"the database user {rights.user} may not read the ledger (ops.ledger)",
             f"an administrator runs {BOOTSTRAP} and sets CHARGING_REDSHIFT_READER_GROUP for the "
             'runs; other readers: ALTER GROUP charging_readers ADD USER "…"',
         )
-    if found.may_create:
-        return "ok", f"the database user {found.user} may load", ""
-    if found.reads_ops:
-        return "ok", f"the database user {found.user} may read; loads need another user", ""
+    if rights.may_create:
+        return "ok", f"the database user {rights.user} may load", ""
+    if rights.reads_ops:
+        return "ok", f"the database user {rights.user} may read; loads need another user", ""
     return (
         "failed",
-        f"the database user {found.user} may not create schemas in the database, and nothing was "
+        f"the database user {rights.user} may not create schemas in the database, and nothing was "
         "loaded yet",
         f"an administrator runs {BOOTSTRAP}; then load as the user that it gives CREATE",
     )
@@ -201,13 +203,13 @@ def _ledger() -> tuple[State, str, str]:
     from charging_assets.automation.pending import MISCOUNTED, pending_hours
 
     pending = pending_hours(deployments.storage().lake, _warehouse())
-    lost = [found for found in pending if MISCOUNTED in found.reason]
+    lost = [hour for hour in pending if MISCOUNTED in hour.reason]
     if lost:
-        said = f"{counted(len(lost), 'hour')} lost rows: {lost[0].hour}, {lost[0].reason}"
-        return "failed", said, "`charging-assets load` restores them from the archive"
+        summary = f"{counted(len(lost), 'hour')} lost rows: {lost[0].hour}, {lost[0].reason}"
+        return "failed", summary, "`charging-assets load` restores them from the archive"
     if pending:
-        said = f"{counted(len(pending), 'hour')} to load (reason: {pending[0].reason})"
-        return "warning", said, "`charging-assets load`"
+        summary = f"{counted(len(pending), 'hour')} to load (reason: {pending[0].reason})"
+        return "warning", summary, "`charging-assets load`"
     return "ok", "the warehouse has all rows of every archived hour", ""
 
 
@@ -225,8 +227,8 @@ def _dagster() -> tuple[State, str, str]:
     if not os.access(folder, os.W_OK):
         return "failed", f"cannot write to {folder}", "set DAGSTER_HOME to a folder of yours"
     if not (folder / dagster_home.SETTINGS).exists():
-        said = f"{folder} has no {dagster_home.SETTINGS}"
-        return "warning", said, "unset DAGSTER_HOME once to see the settings this project uses"
+        summary = f"{folder} has no {dagster_home.SETTINGS}"
+        return "warning", summary, "unset DAGSTER_HOME once to see the settings this project uses"
     return _instance(folder)
 
 
@@ -258,16 +260,20 @@ def _clock() -> tuple[State, str, str]:
     from charging_assets.acquisition.archive import feeds_archived, hours_archived, read
 
     now, lake = clock.utc_now(), deployments.storage().lake
-    said = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    summary = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     if now < FIRST_HOUR:
-        return "failed", f"{said} is before the first partition", "set the clock"
+        return "failed", f"{summary} is before the first partition", "set the clock"
     polled = [key for keys in hours_archived(lake).values() for key in keys]
     for feed in set(feeds_archived(lake)) - {"simulated"}:
         last = max(key for key in polled if f"/feed={feed}/" in key)
         at = next(read(lake, last)).poll.started_at
         if at > now + _CLOCK_TOLERANCE:
-            return "failed", f"{said}, but {feed} was last polled at {at:%Y-%m-%d %H:%M}", "set it"
-    return "ok", said, ""
+            return (
+                "failed",
+                f"{summary}, but {feed} was last polled at {at:%Y-%m-%d %H:%M}",
+                "set it",
+            )
+    return "ok", summary, ""
 
 
 _CHECKS: dict[str, Callable[[], tuple[State, str, str]]] = {

@@ -31,16 +31,12 @@ def listen(host: str, port: int) -> socket.socket:
                 "choose one from 1024 (--port)"
             )
         else:
-            told = os.strerror(error.errno) if error.errno else str(error)
-            reason = f"cannot listen on port {port} of {host} ({told}); choose another (--port)"
+            cause = os.strerror(error.errno) if error.errno else str(error)
+            reason = f"cannot listen on port {port} of {host} ({cause}); choose another (--port)"
         raise UsageError(reason) from error
     return server
 
 
 def require_free(host: str, port: int) -> None:
-    """Nothing if a server can listen on the port.
-
-    Raises:
-        UsageError: it cannot.
-    """
+    """Raises UsageError if a server cannot listen on the port."""
     listen(host, port).close()
