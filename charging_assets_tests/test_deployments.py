@@ -198,10 +198,12 @@ def test_aws__no_secret_is_in_what_is_shown() -> None:
     assert PASSWORD not in "".join(shown)
 
 
-def test_aws__without_the_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charging_assets.extras.missing_modules", lambda extra: ["dagster_aws"])
-    message = r"CHARGING_DEPLOYMENT=aws needs the extra `aws` \(dagster_aws is missing\): "
-    with pytest.raises(DeploymentError, match=message):
+@pytest.mark.parametrize("module", ["dagster_aws", "redshift_connector"])
+def test_aws__without_the_packages_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(DeploymentError, match=rf"extra `aws` \({module} is missing\): .+ install"):
         storage(AWS)
 
 
