@@ -4,7 +4,9 @@ WITH places AS (
     SELECT
         feed,
         place,
-        SUM(CASE WHEN outcome IN ('ok', 'bad_body', 'unknown_kind') THEN 1 ELSE 0 END) AS answer_count,
+        SUM(
+            CASE WHEN outcome IN ('ok', 'bad_body', 'unknown_kind') THEN 1 ELSE 0 END
+        ) AS answer_count,
         SUM(CASE WHEN outcome IN ('bad_body', 'unknown_kind') THEN 1 ELSE 0 END) AS bad_body_count,
         SUM(station_count) AS station_count,
         SUM(station_rejected_count) AS station_rejected_count,
