@@ -163,5 +163,7 @@ def test_code_location__loads_without_pandas(tmp_path: Path) -> None:
 
 
 def test_code_location__says_which_deployment_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(deployments.DeploymentError, match="CHARGING_DEPLOYMENT names no deployment"):
+    with pytest.raises(
+        deployments.DeploymentError, match="CHARGING_DEPLOYMENT names no deployment"
+    ):
         deployments.storage({"CHARGING_DEPLOYMENT": "moon"})

@@ -96,6 +96,8 @@ def test_files__are_searched_for_images():
     named = {
         str(path.relative_to(DEPLOY))
         for path in DEPLOY.rglob("*")
-        if path.is_file() and re.search(r"\bimage\"?: ", path.read_text(encoding="utf-8"))
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and re.search(r"\bimage\"?: ", path.read_text(encoding="utf-8"))
     }
     assert named == {"compose.yaml", "ecs/task-definition.json", "kubernetes/charging-assets.yaml"}
