@@ -19,6 +19,8 @@ from typing import Any
 import duckdb
 import psutil
 
+from charging_assets.storage.generation import FILE_NAME
+
 Rows = dict[str, list[tuple[Any, ...]]]
 MESSAGE = "interrupted; what was done so far stays"
 # Differs between two loads of the same hour.
@@ -129,7 +131,7 @@ def run_whole(home: Path, *arguments: str) -> str:
 def tables(home: Path) -> Rows:
     """All rows of all tables, sorted, without the columns that are of a load and not of data."""
     with duckdb.connect() as connection:
-        connection.execute(f"ATTACH '{home / 'warehouse.duckdb'}' AS charging (READ_ONLY)")
+        connection.execute(f"ATTACH '{home / FILE_NAME}' AS charging (READ_ONLY)")
         columns = connection.execute(
             "SELECT schema_name || '.' || table_name, LIST(column_name ORDER BY column_index) "
             "FROM duckdb_columns() JOIN duckdb_tables() USING (database_name, schema_name, "

@@ -14,6 +14,7 @@ import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
 from charging_assets.automation.lost_runs import end_lost_runs
+from charging_assets.storage.generation import FILE_NAME
 from charging_assets_tests.cli.demo_interrupted import compare
 from charging_assets_tests.cli.interrupting import (
     MESSAGE,
@@ -131,7 +132,7 @@ def test_simulate__that_gets_a_signal__ends_and_the_next_one_goes_on(
 def test_load__of_a_warehouse_that_another_process_has_open__ends(home: Path) -> None:
     code = "import duckdb, sys; duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(home / "warehouse.duckdb")],
+        [sys.executable, "-c", code, str(home / FILE_NAME)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as holder:
