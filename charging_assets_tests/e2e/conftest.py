@@ -77,7 +77,9 @@ def address(home: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    with browser.opened(tmp_path_factory.mktemp("profile")) as opened:
+    """A browser for which evil.example is this machine, as after DNS rebinding."""
+    rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
+    with browser.opened(tmp_path_factory.mktemp("profile"), arguments=[rules]) as opened:
         yield opened
 
 

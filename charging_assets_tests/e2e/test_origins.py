@@ -96,14 +96,6 @@ def dagster(folder: Path, module: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def visitor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    """A browser for which evil.example is this machine, as after DNS rebinding."""
-    rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
-    with browser.opened(tmp_path_factory.mktemp("visitor"), arguments=[rules]) as context:
-        yield context
-
-
-@pytest.fixture(scope="module")
 def attacker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with served_page(tmp_path_factory.mktemp("attacker")) as port:
         yield port
@@ -115,9 +107,9 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def attack(visitor: BrowserContext, page_at: str, target: str) -> dict[str, str]:
+def attack(context: BrowserContext, page_at: str, target: str) -> dict[str, str]:
     """What each attack of a page got from a server."""
-    page = visitor.new_page()
+    page = context.new_page()
     try:
         page.goto(f"{page_at}/index.html?target={target}")
         page.wait_for_function("document.title == 'done'", timeout=60_000)
@@ -133,36 +125,36 @@ def is_unchanged(address: str) -> bool:
 
 
 def test_attacks__succeed_against_the_server_without_guard(
-    visitor: BrowserContext, attacker: int, tmp_path: Path
+    context: BrowserContext, attacker: int, tmp_path: Path
 ) -> None:
     """What the guard is for; a browser that stops these by itself makes the others meaningless."""
     with dagster(tmp_path / "home", "dagster_webserver") as address:
         assert is_unchanged(address)
-        results = attack(visitor, f"http://localhost:{attacker}", address)
+        results = attack(context, f"http://localhost:{attacker}", address)
         assert results["socket"] == "open"
         assert not is_unchanged(address)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "evil.example"])
 def test_ui__other_origin_changes_and_reads_nothing(
-    visitor: BrowserContext, attacker: int, ui: str, host: str
+    context: BrowserContext, attacker: int, ui: str, host: str
 ) -> None:
-    results = attack(visitor, f"http://{host}:{attacker}", ui)
+    results = attack(context, f"http://{host}:{attacker}", ui)
     for name in ("socket", "json", "page", "info"):
         assert results[name] == "refused", (name, results)
     assert is_unchanged(ui)
 
 
-def test_ui__name_that_was_rebound_is_refused(visitor: BrowserContext, ui: str) -> None:
-    page = visitor.new_page()
+def test_ui__name_that_was_rebound_is_refused(context: BrowserContext, ui: str) -> None:
+    page = context.new_page()
     response = page.goto(ui.replace("127.0.0.1", "evil.example"))
     assert response is not None
     assert response.status == 403
     page.close()
 
 
-def test_ui__works_for_itself(visitor: BrowserContext, ui: str) -> None:
-    page, log = visitor.new_page(), browser.Log()
+def test_ui__works_for_itself(context: BrowserContext, ui: str) -> None:
+    page, log = context.new_page(), browser.Log()
     log.watch(page)
     sockets: list[str] = []
     page.on("websocket", lambda socket: sockets.append(socket.url))
@@ -180,11 +172,11 @@ def test_ui__works_for_itself(visitor: BrowserContext, ui: str) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "evil.example"])
 def test_dashboard__other_origin_reads_nothing(
-    visitor: BrowserContext, attacker: int, address: str, host: str
+    context: BrowserContext, attacker: int, address: str, host: str
 ) -> None:
-    results = attack(visitor, f"http://{host}:{attacker}", address)
+    results = attack(context, f"http://{host}:{attacker}", address)
     assert results["now"] == results["page"] == "refused"
-    page = visitor.new_page()
+    page = context.new_page()
     response = page.goto(f"{address.replace('127.0.0.1', 'evil.example')}/now")
     assert response is not None
     assert response.status == 403
