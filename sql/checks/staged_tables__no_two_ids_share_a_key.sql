@@ -40,4 +40,8 @@ WHERE
     conflicts.is_rejected
     AND conflicts.slot_at >= :window_start
     AND conflicts.slot_at < :window_end
-ORDER BY conflicts.entity_type ASC, conflicts.entity_id ASC, conflicts.slot_at ASC;
+ORDER BY
+    conflicts.entity_type ASC,
+    conflicts.entity_id ASC,
+    conflicts.slot_at ASC,
+    conflicts.entity_key ASC;
