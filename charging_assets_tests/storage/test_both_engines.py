@@ -17,6 +17,8 @@ from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan, staging_span_plan
 from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas.facts import FACT_POLL
+from charging_assets.schemas.flat import FLAT_EVSES, FLAT_STATIONS
+from charging_assets.schemas.table import Table
 from charging_assets.simulator import Life, Network, Polling, write_history
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.lake_s3 import S3Lake
@@ -59,6 +61,16 @@ def _polls_of(days_ago: int) -> str:
     )
 
 
+def _elsewhere(table: Table, **changes: str) -> str:
+    """The last hour's rows of places with b once more, as another place publishes them."""
+    changes = {"place": "'zz'", **changes}
+    values = ", ".join(changes.get(name, name) for name in table.names)
+    return (
+        f"INSERT INTO {table.full_name} ({', '.join(table.names)}) SELECT {values} "
+        f"FROM {table.full_name} WHERE place LIKE 'b%' AND {_LAST_HOUR}"
+    )
+
+
 # For checks to find: a sound warehouse gives most of them nothing.
 DEFECTS = (
     "DELETE FROM warehouse.dim_time",
@@ -83,6 +95,8 @@ DEFECTS = (
     "INSERT INTO ops.key_conflict SELECT slot_at, 'evse', evse_key, 2, 'z', TRUE "
     f"FROM staging.flat_evses WHERE {_LAST_HOUR}",
     f"UPDATE ops.flat_rejects SET code = 'unheard_of' WHERE {_LAST_HOUR}",
+    _elsewhere(FLAT_STATIONS, latitude="latitude + 5"),
+    _elsewhere(FLAT_EVSES, evse_id="'y'"),
 )
 
 
