@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from charging_assets.cause_chain import cause_chain
 
 # A run's events and SQLite's journals take less; below the second bound no journal can grow.
 _LEAST_FREE_BYTES, _NO_ROOM_BYTES = 10 * 1000**2, 1000**2
@@ -62,7 +64,7 @@ def require_whole(folder: Path) -> None:
 
 def explain(error: BaseException, folder: Path) -> str | None:
     """The message for an error of Dagster's SQLite files in a folder; None for any other error."""
-    for cause in _chain(error):
+    for cause in cause_chain(error):
         if _is_of_newer_schema(cause):
             return (
                 f"Dagster's home {folder} was written by another release of Dagster ({cause}); "
@@ -90,15 +92,6 @@ def explain(error: BaseException, folder: Path) -> str | None:
 def _is_of_postgres(error: BaseException) -> bool:
     """Whether PostgreSQL could not be reached or refused the login; the driver is an extra."""
     return f"{type(error).__module__}.{type(error).__name__}" == "psycopg2.OperationalError"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
 
 
 def _is_of_newer_schema(error: BaseException) -> bool:

@@ -7,12 +7,12 @@ import importlib.util
 import json
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from charging_assets import __version__
+from charging_assets.cause_chain import cause_chain
 
 DISTRIBUTION = "charging-assets"
 # Modules that the code imports, by extra, as in pyproject.toml. `starlette` comes with both
@@ -63,7 +63,7 @@ def missing_message(extra: str, part: str, module: str) -> str:
 
 def explain(error: BaseException) -> str | None:
     """The message for an import that failed for want of an extra; None for any other error."""
-    for cause in _chain(error):
+    for cause in cause_chain(error):
         if isinstance(cause, ModuleNotFoundError) and cause.name:
             module = cause.name.partition(".")[0]
             for extra, modules in MODULES.items():
@@ -128,12 +128,3 @@ def _make_install(checkout: Path) -> str:
     always = "--always-make " if is_own and (checkout / ".venv/.installed").exists() else ""
     folder = "" if Path.cwd() == checkout else f"-C {shlex.quote(str(checkout))} "
     return f"make {folder}{always}install"
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__

@@ -1,0 +1,15 @@
+"""An exception with what caused it, outermost first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+def cause_chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, then its cause or context, and so on; ends also where the chain is a circle."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
