@@ -51,7 +51,7 @@ test: lint ## lint, then all tests but those that take long (slow, faults, e2e)
 	$(BIN)/python -m pytest -n 2 -m "not slow and not faults and not e2e and not redshift" $(PYTEST_ARGS)
 
 slow: $(INSTALLED) ## the tests that load many times: any order of hours, rebuilds
-	$(BIN)/python -m pytest -n 2 -m "slow and not redshift" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not redshift" $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, sqlfluff
 	$(BIN)/ruff check .

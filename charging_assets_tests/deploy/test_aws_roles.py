@@ -46,6 +46,8 @@ from charging_assets_tests.deploy.roles import (
 )
 from charging_assets_tests.testbed.bed import S3, Bed, running_bed
 
+# One deployment takes half a minute to load: one process makes it.
+pytestmark = pytest.mark.xdist_group("aws_roles")
 BOOTSTRAP = (DEPLOY / "aws/bootstrap.sql").read_text(encoding="utf-8")
 RUN, SERVICES, READER, ARCHIVIST = (
     f"charging-assets-{name}" for name in ("run", "services", "reader", "archivist")
@@ -188,11 +190,43 @@ def bootstrapped(deployment: Deployment, before: Any) -> Deployment:
 
 @pytest.fixture(scope="module")
 def loaded(bootstrapped: Deployment) -> Deployment:
-    """Everything that runs do has been done once, as the role of runs."""
+    """Everything that runs do has been done once, as the role of runs.
+
+    The hour's job with all its checks, a poll, the nightly upkeep, a report and the commands: what
+    the other roles read is there whichever test runs first.
+    """
     with bootstrapped.acting_as(RUN):
         bootstrapped.transcript.append("### after bootstrap.sql, as charging-assets-run")
         assert bootstrapped.run("doctor")[0] == 0
         assert bootstrapped.run("load")[0] == 0
+    with bootstrapped.acting_as(RUN), dg.DagsterInstance.ephemeral() as instance:
+        storage = deployments.storage()
+        definitions = build(storage)
+        job = definitions.resolve_job_def("load_hour")
+        done = job.execute_in_process(partition_key=FIRST.key, instance=instance)
+        assert done.success
+        assert len(done.get_asset_check_evaluations()) > 50
+        now = Hour.of(clock.utc_now())
+        poll = definitions.resolve_job_def("poll")
+        poll.execute_in_process(partition_key=now.key, instance=instance, raise_on_error=False)
+        record_missed(storage.lake, "mine", now.start - timedelta(hours=2), "a test")
+        maintain = definitions.resolve_job_def("maintain")
+        # As CHARGING_COMPACT is by default on AWS, where a process starts with the variables.
+        config = {"ops": {"compact_archive": {"config": {"compact": False}}}}
+        assert maintain.execute_in_process(run_config=config, instance=instance).success
+        report = dg.materialize(
+            [utilisation_report], instance=instance,
+            partition_key=f"{FIRST.start:%Y-%m-%d}",
+            resources=deployments.resources(storage),
+        )  # fmt: skip
+        assert report.success
+        told = bootstrapped.run(
+            "accept-gap", "2026-01-12T05", "2026-01-12T06", "--reason", "a test"
+        )
+        assert told[0] == 0, told
+        for command in ("load", "status", "doctor", "drain"):
+            assert bootstrapped.run(command)[0] == 0, command
+        assert bootstrapped.run("rebuild")[0] == 0
     return bootstrapped
 
 
@@ -272,35 +306,8 @@ def test_bootstrap__the_user_of_the_runs_makes_what_the_others_read(
 
 
 @pytest.mark.slow
-def test_run__loads_checks_and_keeps_house(loaded: Deployment) -> None:
-    """The hour's job with all its checks, a poll, the nightly upkeep, a report."""
-    with loaded.acting_as(RUN) as acting, dg.DagsterInstance.ephemeral() as instance:
-        storage = deployments.storage()
-        definitions = build(storage)
-        job = definitions.resolve_job_def("load_hour")
-        done = job.execute_in_process(partition_key=FIRST.key, instance=instance)
-        assert done.success
-        assert len(done.get_asset_check_evaluations()) > 50
-        now = Hour.of(clock.utc_now())
-        poll = definitions.resolve_job_def("poll")
-        poll.execute_in_process(partition_key=now.key, instance=instance, raise_on_error=False)
-        record_missed(storage.lake, "mine", now.start - timedelta(hours=2), "a test")
-        maintain = definitions.resolve_job_def("maintain")
-        # As CHARGING_COMPACT is by default on AWS, where a process starts with the variables.
-        config = {"ops": {"compact_archive": {"config": {"compact": False}}}}
-        assert maintain.execute_in_process(run_config=config, instance=instance).success
-        report = dg.materialize(
-            [utilisation_report], instance=instance,
-            partition_key=f"{FIRST.start:%Y-%m-%d}",
-            resources=deployments.resources(storage),
-        )  # fmt: skip
-        assert report.success
-        told = loaded.run("accept-gap", "2026-01-12T05", "2026-01-12T06", "--reason", "a test")
-        assert told[0] == 0, told
-        for command in ("load", "status", "doctor", "drain"):
-            assert loaded.run(command)[0] == 0, command
-        assert loaded.run("rebuild")[0] == 0
-    assert acting.refused == []
+def test_run__is_refused_nothing_by_its_policies(loaded: Deployment) -> None:
+    assert loaded.roles[RUN].refused == []
     assert loaded.roles["charging-assets-redshift-copy"].refused == []
 
 
