@@ -22,10 +22,10 @@ import requests
 import urllib3
 from msgspec.structs import replace
 
+from charging_assets import clock
 from charging_assets.acquisition.bodies import Outcome, read_body, reason
 from charging_assets.acquisition.connections import Session, Watchdog
 from charging_assets.acquisition.raw_objects import Place
-from charging_assets.clock import utc_now
 from charging_assets.text import printable
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -44,7 +44,7 @@ def fetch(
     max_body_bytes: int,
     attempts: int,
     deadline: float,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] = lambda: clock.utc_now(),
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Place:

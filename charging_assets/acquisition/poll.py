@@ -14,12 +14,11 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from charging_assets import __version__, kinds
+from charging_assets import __version__, clock, kinds
 from charging_assets.acquisition.client import fetch
 from charging_assets.acquisition.connections import Session
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.raw_objects import Place, Poll
-from charging_assets.clock import utc_now
 from charging_assets.partitions import slot_of
 
 PROGRAM = f"charging_assets {__version__}"
@@ -31,7 +30,7 @@ _GRACE_S = 0.5
 def poll(
     feed: Feed,
     *,
-    now: Callable[[], datetime] = utc_now,
+    now: Callable[[], datetime] = lambda: clock.utc_now(),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[Poll, list[Place]]:
     """Ask every place of a feed once; the poll's header, and one answer a place by slug.

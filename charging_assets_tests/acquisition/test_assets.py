@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,6 +19,7 @@ from charging_assets.acquisition.missed import missed_slots
 from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
 from charging_assets.partitions import Hour
 from charging_assets_tests import builders
+from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.graphs import run, told_failure
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, stand
@@ -39,8 +38,8 @@ class Api:
             kind="chargecloud",
             base_url=f"http://127.0.0.1:{self.port}",
             places=("bonn", "koeln"),
-            place_timeout_s=5,
-            poll_budget_s=20,
+            place_timeout_s=30,
+            poll_budget_s=60,
             attempts=1,
         )
 
@@ -52,7 +51,7 @@ def api() -> Iterator[Api]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             told.asked.append(self.path)
-            body = builders.envelope(*stand(), at=datetime.now(UTC).isoformat())
+            body = builders.envelope(*stand(), at=STOPPED_AT.isoformat())
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -69,22 +68,15 @@ def api() -> Iterator[Api]:
     server.server_close()
 
 
-def running_hour() -> Hour:
-    """The running hour, with time enough left in it for a poll."""
-    left = Hour.of(datetime.now(UTC)).end - datetime.now(UTC)
-    if left < timedelta(seconds=20):
-        time.sleep(left.total_seconds() + 0.1)
-    return Hour.of(datetime.now(UTC))
-
-
 def live(is_live: bool) -> dict[str, Any]:
     return {"ops": {"raw_api_snapshots": {"config": {"live": is_live}}}}
 
 
+@pytest.mark.usefixtures("stopped_clock")
 def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
     storage = deployments.memory_storage()
     defs = definitions.build(storage, feeds={"test": api.feed()})
-    hour = running_hour()
+    hour = Hour.of(STOPPED_AT)
     result = run(defs, hour, "poll")
     assert result.success
     assert sorted(api.asked) == ["/bonn", "/koeln"]
