@@ -13,6 +13,9 @@ from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.asking import LATE_S, SLACK_S, ask
 from charging_assets_tests.acquisition.loopback import Loopback, reply
 
+# A good answer comes within this, on a machine that does other things too.
+QUICK_S = 3.0
+
 
 @pytest.mark.fault(
     "An answer that drips, a byte at a time",
@@ -45,15 +48,15 @@ def test_fetch__slow_answer_on_a_reused_connection_is_cut_off(server: Loopback) 
                 session,
                 f"{server.url}/{path}",
                 slug=path,
-                place_timeout_s=LATE_S,
+                place_timeout_s=QUICK_S,
                 max_body_bytes=1000,
                 attempts=1,
-                deadline=began + 10,
+                deadline=began + 60,
             ).outcome
             for path in ("quick", "slow", "quick")
         ]
     assert outcomes == ["ok", "timeout", "ok"]
-    assert time.monotonic() - began < LATE_S + SLACK_S
+    assert time.monotonic() - began < QUICK_S + SLACK_S
 
 
 @pytest.mark.fault(

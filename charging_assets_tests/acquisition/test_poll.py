@@ -25,6 +25,10 @@ from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.loopback import OK, Loopback, reply
 
 GOOD = tuple(f"good{number}" for number in range(6))
+# Good places answer at once, and have this long on a machine that does other things too.
+LATE_S = 3
+# What is not cut off takes longer than this.
+SOON_S = 20
 
 FAULTS = {
     "html_error": (reply(loopback.HTML, 500), "http_error"),
@@ -46,7 +50,7 @@ FAULTS = {
 
 
 def feed(server: Loopback, *places: str, **settings: Any) -> Feed:
-    limits = {"place_timeout_s": 1, "poll_budget_s": 5, "attempts": 1, "max_body_bytes": 10**7}
+    limits = {"place_timeout_s": 30, "poll_budget_s": 60, "attempts": 1, "max_body_bytes": 10**7}
     defaults = {"name": "test", "kind": "chargecloud", "base_url": server.url, **limits}
     return Feed(places=places, **{**defaults, **settings})
 
@@ -72,11 +76,15 @@ def test_poll__header_says_what_was_asked_and_when(server: Loopback) -> None:
 
 def test_poll__that_crosses_the_hour_belongs_to_its_first_request(server: Loopback) -> None:
     first = datetime(2024, 5, 1, 12, 59, 59, tzinfo=UTC)
-    began = time.monotonic()
+    began: list[float] = []
 
     def now() -> datetime:
-        """A clock that runs 50 × faster, so that the poll takes more than 10 of its seconds."""
-        return first + 50 * timedelta(seconds=time.monotonic() - began)
+        """A clock that runs 50 × faster, so that the poll takes more than 10 of its seconds.
+
+        It starts when it is first read, however long the test took to get there.
+        """
+        began.append(time.monotonic())
+        return first + 50 * timedelta(seconds=began[-1] - began[0])
 
     server.behaviours["late"] = reply(OK, delay_s=0.25)
     header, places = poll(feed(server, "quick", "late"), now=now)
@@ -95,8 +103,8 @@ def test_poll__that_crosses_the_hour_belongs_to_its_first_request(server: Loopba
 def test_poll__fault_costs_its_own_place_alone(server: Loopback, fault: str) -> None:
     server.behaviours[fault], outcome = FAULTS[fault]
     began = time.monotonic()
-    _, places = poll(feed(server, *GOOD[:3], fault, *GOOD[3:]))
-    assert time.monotonic() - began < 2.5
+    _, places = poll(feed(server, *GOOD[:3], fault, *GOOD[3:], place_timeout_s=LATE_S))
+    assert time.monotonic() - began < SOON_S
     assert outcomes(places) == {**dict.fromkeys(GOOD, "ok"), fault: outcome}
     assert degraded(places) == [(fault, outcome)]
 
@@ -109,8 +117,8 @@ def test_poll__fault_costs_its_own_place_alone(server: Loopback, fault: str) -> 
 def test_poll__all_faults_at_once_leave_the_good_places(server: Loopback) -> None:
     server.behaviours.update({slug: behaviour for slug, (behaviour, _) in FAULTS.items()})
     began = time.monotonic()
-    header, places = poll(feed(server, *FAULTS, *GOOD, place_timeout_s=2))
-    assert time.monotonic() - began < 5
+    header, places = poll(feed(server, *FAULTS, *GOOD, place_timeout_s=2 * LATE_S))
+    assert time.monotonic() - began < SOON_S
     expected = {slug: outcome for slug, (_, outcome) in FAULTS.items()}
     assert outcomes(places) == {**expected, **dict.fromkeys(GOOD, "ok")}
     lake = MemoryLake()
@@ -123,7 +131,7 @@ def test_poll__places_beyond_the_budget_are_said_and_not_awaited(server: Loopbac
     slow = feed(server, "a", "b", *GOOD, max_workers=2, place_timeout_s=30, poll_budget_s=0.6)
     began = time.monotonic()
     _, places = poll(slow)
-    assert time.monotonic() - began < 1.6
+    assert time.monotonic() - began < SOON_S
     assert set(outcomes(places).values()) == {"over_budget"} and len(places) == 2 + len(GOOD)
     details = {place.slug: place.detail for place in places}
     assert (details["a"], details["good0"]) == ("cut off in attempt 1", "not asked")
@@ -144,15 +152,15 @@ def test_poll__thread_that_hangs_is_left_behind(
 
     def url(base_url: str, slug: str) -> str:
         if slug.startswith("hang"):
-            is_over.wait(30)
+            is_over.wait(60)
         return f"{base_url}/{slug}"
 
     monkeypatch.setitem(sys.modules, "tests_of.a_kind", _kind_that(url))
-    limits = {"kind": "tests_of.a_kind", "max_workers": 2, "place_timeout_s": 0.1}
+    limits = {"kind": "tests_of.a_kind", "max_workers": 2, "place_timeout_s": LATE_S}
     hanging = feed(server, "hang1", "hang2", *GOOD, **limits)
     began = time.monotonic()
     _, places = poll(hanging)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < SOON_S
     expected = {"hang1": "timeout", "hang2": "timeout", **dict.fromkeys(GOOD, "ok")}
     assert outcomes(places) == expected
     is_over.set()
@@ -178,9 +186,9 @@ print(time.monotonic() - began, *(place.outcome for place in places))
 )
 def test_poll__budget_holds_and_the_program_ends_though_every_thread_hangs() -> None:
     program = [sys.executable, "-c", _HANGING]
-    answer = subprocess.run(program, capture_output=True, text=True, check=True, timeout=20)
+    answer = subprocess.run(program, capture_output=True, text=True, check=True, timeout=50)
     took_s, *found = answer.stdout.split()
-    assert 0.4 <= float(took_s) < 1.4
+    assert 0.4 <= float(took_s) < SOON_S
     assert found == ["over_budget", "over_budget"]
 
 
@@ -198,7 +206,7 @@ def test_poll__error_of_the_program_costs_one_place(
 
 def test_poll__never_asks_more_places_at_a_time_than_workers(server: Loopback) -> None:
     lock, running, most = threading.Lock(), 0, 0
-    three = threading.Barrier(3, timeout=10)
+    three = threading.Barrier(3, timeout=25)
 
     def count(handler: loopback.Handler) -> None:
         nonlocal running, most

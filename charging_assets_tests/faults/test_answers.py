@@ -93,8 +93,8 @@ def test_hostile_answers__cost_themselves_alone(saw: Callable[[str], None]) -> N
             kind="chargecloud",
             base_url=server.url,
             places=(*HOSTILE, *GOOD),
-            place_timeout_s=2,
-            poll_budget_s=30,
+            place_timeout_s=8,
+            poll_budget_s=60,
             attempts=1,
             max_body_bytes=10**7,
         )

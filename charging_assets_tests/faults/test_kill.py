@@ -197,7 +197,7 @@ def child() -> Iterator[subprocess.Popen[str]]:
     yield started
     assert started.stdin is not None
     started.stdin.close()
-    assert started.wait(timeout=20) == 0
+    assert started.wait(timeout=60) == 0
 
 
 @pytest.fixture(scope="module", params=ASSETS)

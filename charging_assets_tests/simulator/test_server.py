@@ -32,7 +32,7 @@ def server(network: Network) -> Iterator[ApiServer]:
 
 
 def ask(server: ApiServer, slug: str = "bonn", **options: object) -> requests.Response:
-    return requests.get(f"{server.url}/{slug}", timeout=5, **options)
+    return requests.get(f"{server.url}/{slug}", timeout=30, **options)
 
 
 def test_server__for_a_place__answers_as_the_network(server: ApiServer, network: Network) -> None:
@@ -140,7 +140,7 @@ def test_fault__slow_drip__keeps_the_line_open_and_the_end_away(server: ApiServe
     response = ask(server, stream=True)
     began = time.monotonic()
     parts = [next(response.iter_content(1)) for _ in range(4)]
-    assert 0.2 < time.monotonic() - began < 3
+    assert 0.2 < time.monotonic() - began < 15
     assert b"".join(parts) == b'{"da'
     response.close()
 
@@ -180,11 +180,11 @@ def test_fault__for_some_requests__goes_off_by_itself(server: ApiServer) -> None
 
 def test_fault__over_http__is_switched_on_and_off(server: ApiServer) -> None:
     control = f"{server.url}/_faults/bonn"
-    put = requests.put(control, json={"kind": "status_500", "times": 5}, timeout=5)
+    put = requests.put(control, json={"kind": "status_500", "times": 5}, timeout=30)
     assert put.status_code == 200
     assert ask(server).status_code == 500
-    assert requests.get(f"{server.url}/_faults", timeout=5).json()["bonn"]["times"] == 4
-    assert requests.delete(control, timeout=5).status_code == 200
+    assert requests.get(f"{server.url}/_faults", timeout=30).json()["bonn"]["times"] == 4
+    assert requests.delete(control, timeout=30).status_code == 200
     assert ask(server).status_code == 200
 
 
@@ -192,7 +192,7 @@ def test_fault__over_http__is_switched_on_and_off(server: ApiServer) -> None:
 def test_fault__over_http_that_is_none__is_refused_with_the_kinds(
     server: ApiServer, body: str
 ) -> None:
-    response = requests.put(f"{server.url}/_faults/bonn", data=body, timeout=5)
+    response = requests.put(f"{server.url}/_faults/bonn", data=body, timeout=30)
     assert response.status_code == 400
     assert "status_503" in response.json()["error"]
 
@@ -211,7 +211,7 @@ def test_close__while_a_drip_goes_on__does_not_wait_for_it(network: Network) -> 
         running.faults.set("bonn", Fault(FaultKind.SLOW_DRIP, seconds=60))
         response = ask(running, stream=True)
         began = time.monotonic()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     response.close()
 
 
@@ -221,7 +221,7 @@ def test_main__as_a_program__prints_its_url_and_serves() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             url = process.stdout.readline().split()[0]
-            stamp = requests.get(f"{url}/hof", timeout=5).json()["timestamp"]
+            stamp = requests.get(f"{url}/hof", timeout=30).json()["timestamp"]
         finally:
             process.terminate()
             try:

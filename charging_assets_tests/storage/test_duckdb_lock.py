@@ -59,7 +59,7 @@ def test_locked_file__is_waited_for_and_then_an_error_that_names_the_holder(
         began = time.monotonic()
         with pytest.raises(WarehouseError, match=rf"locked by process {child.pid} .*close the pr"):
             tries[what]()
-        assert 0.3 < time.monotonic() - began < 5
+        assert 0.3 < time.monotonic() - began < 15
     assert state(in_file) == before
 
 

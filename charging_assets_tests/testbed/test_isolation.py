@@ -64,7 +64,7 @@ def waits_for(connection: Any, statement: str, release: Any) -> list[str]:
     thread.join(0.3)
     assert thread.is_alive()
     release()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     return failed
 
