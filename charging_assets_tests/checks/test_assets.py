@@ -214,8 +214,12 @@ def test_evaluate_hours__records_all_that_can_be_evaluated_and_names_the_rest(
 
 
 def test_check__that_cannot_be_evaluated_costs_no_other(
-    defs: dg.Definitions, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+    defs: dg.Definitions,
+    instance: dg.DagsterInstance,
+    run: dg.ExecuteInProcessResult,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert run.success  # the hour has flat files
     whole = defs.resolve_job_def("load_hour")
     of_flat = [rule for rule in HOURLY if rule.asset == "flat_status"]
     keys = {dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) for rule in of_flat}
