@@ -5,6 +5,7 @@ Belongs here: that the score holds, and that it sees what is wrong.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,17 @@ WEEKS = Weeks(days=3, scale=0.15, seed=90, dwell_min=120.0, gaps=((30, 8),))
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
-    return loaded(WEEKS, Path(tmp_path_factory.mktemp("lake")), workers=0)
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three days in a file, of which each test opens a copy."""
+    folder = tmp_path_factory.mktemp("truth")
+    path = folder / "charging.duckdb"
+    loaded(WEEKS, folder / "lake", workers=0, path=path)
+    return path
+
+
+@pytest.fixture
+def warehouse(file: Path, tmp_path: Path) -> DuckDBWarehouse:
+    return DuckDBWarehouse(Path(shutil.copy(file, tmp_path)))
 
 
 def test_scored__of_three_days__holds(warehouse: DuckDBWarehouse) -> None:

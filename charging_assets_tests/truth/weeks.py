@@ -94,8 +94,12 @@ def loaded(
     folder: Path,
     progress: Callable[[str], None] = lambda told: None,
     workers: int = 2,
+    path: Path | None = None,
 ) -> DuckDBWarehouse:
-    """The weeks in a warehouse in memory, by way of raw objects in a folder and a rebuild."""
+    """The weeks in a warehouse, by way of raw objects in a folder and a rebuild.
+
+    The warehouse is in the file `path`, or in memory.
+    """
     asked = [(weeks, hour, folder) for hour in weeks.hours]
     if workers:
         with get_context("spawn").Pool(workers) as pool:
@@ -105,7 +109,7 @@ def loaded(
     else:
         for each in asked:
             _simulated(each)
-    lake, warehouse = LocalLake(folder), DuckDBWarehouse(None)
+    lake, warehouse = LocalLake(folder), DuckDBWarehouse(path)
 
     def told(done: Done) -> None:
         if len(done.hours) > 1 or done.hours[0].start.hour == 0:
