@@ -24,9 +24,9 @@ def first_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def loaded_home(first_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Such a home for a module's tests; what one takes away its next `load` brings back."""
+    """A copy of it for one test, which may change it."""
     return shutil.copytree(first_home, tmp_path_factory.mktemp("copied") / "home")
 
 
