@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ LENGTH = DIM_STATION.column("name").length
 FOUR_BYTES = "🔌"
 
 
-@pytest.fixture(scope="module")
-def redshift(testbed: Bed, bucket: S3) -> EmptyRedshift:
-    return of_the_bed(testbed, bucket, "snapshot")
+@pytest.fixture
+def redshift(testbed: Bed, bucket: S3) -> Iterator[EmptyRedshift]:
+    made = of_the_bed(testbed, bucket, "snapshot")
+    yield made
+    made.end()
 
 
 def named(name: str, number: int) -> dict[str, Any]:
