@@ -21,7 +21,7 @@ from typing import Any
 from charging_assets_tests.deploy.files import DEPLOY, program, read_yaml
 
 COMPOSE = read_yaml("compose.yaml")
-_PATIENCE_S = 120.0
+_PATIENCE_S = 300.0
 
 
 def free_port() -> int:

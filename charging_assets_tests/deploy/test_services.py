@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -55,14 +56,19 @@ def services(tmp_path_factory):
             _simulate(running)
             for name in ("code-location", "webserver", "daemon"):
                 running.start(name)
-                if name == "code-location":
-                    eventually("the code location", lambda: running.is_healthy("code-location"))
+                eventually(name, partial(running.is_healthy, name))
             yield running
         except Exception:
             print(running.logs())
             raise
         finally:
             running.close()
+
+
+@pytest.fixture(scope="module")
+def ended(services) -> str:
+    """The status with which a run through queue and code location ended."""
+    return _ended(services, _launch_when_there(services))
 
 
 def _simulate(services: Services) -> None:
@@ -110,8 +116,8 @@ def test_services__daemon_is_alive(services):
     eventually("the daemon", lambda: services.is_healthy("daemon"))
 
 
-def test_services__a_run_completes_through_queue_and_code_location(services):
-    assert _ended(services, _launch(services, "load_hour")) == "SUCCESS", services.logs()
+def test_services__a_run_completes_through_queue_and_code_location(services, ended):
+    assert ended == "SUCCESS", services.logs()
     said = subprocess.run(
         [program("charging-assets"), "status"],
         env=services.environment, capture_output=True, text=True, check=True,
@@ -119,7 +125,8 @@ def test_services__a_run_completes_through_queue_and_code_location(services):
     assert _HOUR[:10] in said
 
 
-def test_services__runs_events_and_schedules_are_in_postgres(services):
+def test_services__runs_events_and_schedules_are_in_postgres(services, ended):
+    assert ended == "SUCCESS", services.logs()
     with closing(connected(services.environment)) as connection, connection.cursor() as cursor:
         for table in ("runs", "event_logs"):
             cursor.execute(f"SELECT COUNT(*) FROM {table}")
@@ -128,7 +135,8 @@ def test_services__runs_events_and_schedules_are_in_postgres(services):
         assert cursor.fetchone()[0] is not None
 
 
-def test_services__nothing_is_written_to_dagster_home(services):
+def test_services__nothing_is_written_to_dagster_home(services, ended):
+    assert ended == "SUCCESS", services.logs()
     # In the image it cannot be written to. Two empty folders are of Dagster's telemetry, which is
     # off, and which goes on without them.
     written = [path for path in services.home.rglob("*") if path.is_file()]
@@ -143,7 +151,7 @@ def test_services__nothing_is_written_to_dagster_home(services):
 def test_services__a_code_location_that_was_killed_comes_back_and_runs_again(services):
     services.kill("code-location")
     assert not services.is_healthy("code-location")
-    assert services.is_healthy("webserver")
+    eventually("the web server", lambda: services.is_healthy("webserver"))
     run_id = _launch_without_code(services)
     services.start("code-location")
     eventually("the code location", lambda: services.is_healthy("code-location"))
