@@ -64,13 +64,22 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def equal_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def fresh_readers() -> Iterator[None]:
+    """Readers that remember no station of another test; what they remember ends with this one.
+
+    For tests that change how stations are read: readers are kept from hour to hour, and would be
+    from test to test.
+    """
+    _reader.cache_clear()
+    yield
+    _reader.cache_clear()
+
+
+@pytest.fixture
+def equal_keys(fresh_readers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids have equal keys where they are equal up to a tilde: `s1~a` and `s1~b`."""
 
     def equal(network: str, entity: str, *ids: str) -> int:
         return entity_key(network, entity, *(each.split("~")[0] for each in ids))
 
     monkeypatch.setattr(stations, "entity_key", equal)
-    _reader.cache_clear()
-    yield
-    _reader.cache_clear()

@@ -28,6 +28,7 @@ def _network(status: str) -> list[dict[str, Any]]:
     "it is set aside with its raw key, pointer, value and code; the hour again brings it back",
     area="answers",
 )
+@pytest.mark.usefixtures("fresh_readers")
 def test_reject__comes_back_when_its_hour_is_materialized_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,7 +19,6 @@ from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
 from charging_assets.partitions import Hour, Span
 from charging_assets.preprocessing import stations
-from charging_assets.preprocessing.flatten import _reader
 from charging_assets.preprocessing.identity import entity_key, identity_hash
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.ops import LEDGER
@@ -267,19 +266,18 @@ def test_conflict__that_is_over_leaves_no_trace() -> None:
     assert hours.digests(warehouse) == hours.digests(expected)
 
 
+@pytest.mark.usefixtures("fresh_readers")
 def test_attribute_states__with_equal_hashes_stop_no_hour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Attributes can be chosen so that their hashes are equal, as ids can."""
     monkeypatch.setattr(stations, "attribute_hash", lambda _attributes: 1)
-    _reader.cache_clear()
     polls = {
         60.0 * hour: {place: one("s1", "e1", name=f"{place} {hour}") for place in ("bonn", "koeln")}
         for hour in (0, 1)
     }
     lake, warehouse = lake_of(polls), DuckDBWarehouse(None)
     load(warehouse, lake, 0, 1, 0)
-    _reader.cache_clear()
     assert rows(warehouse, "SELECT name FROM warehouse.dim_station") == [("bonn 0",)]
 
 

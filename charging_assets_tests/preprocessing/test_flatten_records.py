@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.preprocessing import stations
-from charging_assets.preprocessing.flatten import _reader, flatten
+from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.identity import entity_key
 from charging_assets_tests.builders import (
     MISSING,
@@ -417,16 +416,13 @@ def test_flatten__zero_is_what_a_source_does_not_know() -> None:
 
 
 @pytest.fixture
-def weak_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def weak_keys(fresh_readers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of two bits, as an operator could choose ids whose 64 bits are the same."""
 
     def weak(network: str, entity: str, *ids: str) -> int:
         return entity_key(network, entity, *ids) % 4
 
     monkeypatch.setattr(stations, "entity_key", weak)
-    _reader.cache_clear()
-    yield
-    _reader.cache_clear()
 
 
 @pytest.mark.usefixtures("weak_keys")

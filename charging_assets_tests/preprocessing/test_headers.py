@@ -49,7 +49,7 @@ _FAULTS = {
 
 
 @pytest.fixture
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_readers: None) -> Iterator[Path]:
     """A package `kinds_of_test`, whose modules are files in the folder."""
     folder = tmp_path / "kinds_of_test"
     folder.mkdir()
