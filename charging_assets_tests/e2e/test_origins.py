@@ -153,7 +153,13 @@ def test_ui__name_that_was_rebound_is_refused(context: BrowserContext, ui: str) 
     page.close()
 
 
-def test_ui__works_for_itself(context: BrowserContext, ui: str) -> None:
+def test_ui__works_for_itself(context: BrowserContext, tmp_path: Path) -> None:
+    # A server of its own, for what this changes the other tests expect to be unchanged.
+    with dagster(tmp_path / "home", "charging_assets.webserver") as ui:
+        use_ui(context, ui)
+
+
+def use_ui(context: BrowserContext, ui: str) -> None:
     page, log = context.new_page(), browser.Log()
     log.watch(page)
     sockets: list[str] = []
