@@ -51,7 +51,7 @@ def serving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     finally:
         server.terminate()
         try:
-            server.wait(30)
+            server.wait(60)
         finally:
             server.kill()
 
@@ -61,7 +61,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < end and server.poll() is None:
         try:
             requests.get(f"{address}/server_info", timeout=5)
-        except requests.ConnectionError:
+        except requests.RequestException:
             time.sleep(0.2)
         else:
             return

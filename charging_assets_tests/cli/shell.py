@@ -68,7 +68,7 @@ def in_a_process(home: Path, code: str) -> str:
         env={"CHARGING_HOME": str(home), "PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     return done.stdout

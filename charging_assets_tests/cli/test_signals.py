@@ -34,7 +34,9 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 HOURS = "16"
 # A step of that load, and the hours after it are still to come.
 FLATTENING, STAGING, MODELLING = r"flat_tables", r"staged_tables", r"fact_status|dim_station"
-SECONDS = 15.0
+# A load that is not interrupted takes longer, and so does a program that sleeps for LONG_S.
+SECONDS = 30.0
+LONG_S = 170
 
 
 @pytest.fixture(scope="session")
@@ -188,7 +190,7 @@ def outcome(work: str, signum: str = "SIGTERM", then: str = "pass") -> tuple[int
         env=command_environment(Path("/nowhere")),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONG_S + 60,
     )
     assert done.stderr == MESSAGE + "\n", done.stderr
     return done.returncode, done.stdout, time.monotonic() - began
@@ -222,21 +224,21 @@ def test_handle_signals__handlers_of_others__are_told_of_all_the_same() -> None:
 
 
 def test_handle_signals__what_does_not_end__is_ended_after_a_last_act() -> None:
-    work = "signal.signal(signal.SIGINT, lambda *_: None); time.sleep(40)"
+    work = f"signal.signal(signal.SIGINT, lambda *_: None); time.sleep({LONG_S})"
     code, out, seconds = outcome(work, "SIGINT")
     assert (code, out) == (130, "last act\n")
-    assert seconds < 20
+    assert seconds < LONG_S / 2
 
 
 def test_handle_signals__a_second_signal__ends_at_once() -> None:
-    then = "time.sleep(1.5); os.kill(os.getpid(), signal.SIGINT); time.sleep(40)"
+    then = f"time.sleep(1.5); os.kill(os.getpid(), signal.SIGINT); time.sleep({LONG_S})"
     code, out, seconds = outcome("time.sleep(30)", "SIGINT", then)
     assert (code, out) == (130, "seen 2\nlast act\n")
-    assert seconds < 15
+    assert seconds < LONG_S / 2
 
 
 def test_handle_signals__a_thread_that_is_not_a_daemon__does_not_hold_the_process() -> None:
-    work = "threading.Thread(target=time.sleep, args=(40,)).start(); time.sleep(30)"
+    work = f"threading.Thread(target=time.sleep, args=({LONG_S},)).start(); time.sleep(30)"
     code, _, seconds = outcome(work)
     assert code == 143
-    assert seconds < 20
+    assert seconds < LONG_S / 2

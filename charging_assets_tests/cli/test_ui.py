@@ -20,11 +20,12 @@ from charging_assets_tests.cli.test_ports import free_port
 def test_ui__starts_dagster_on_this_machine_alone_and_polls_nothing(
     empty: Shell, became: list[list[str]]
 ) -> None:
-    empty.run("ui", "--port", "3999")
+    free = str(free_port())
+    empty.run("ui", "--port", free)
     ((_, *options, supervise, host_option, host, port_option, port, _, _),) = became
     assert "-P" in options
     assert (supervise, host_option, host, port_option, port) == (
-        "supervise", "--host", "127.0.0.1", "--port", "3999",
+        "supervise", "--host", "127.0.0.1", "--port", free,
     )  # fmt: skip
     assert os.environ["CHARGING_LIVE"] == ""
     assert os.environ["DAGSTER_HOME"] == str(empty.home / "dagster")

@@ -112,7 +112,10 @@ class Services:
         assert kind == "CMD"
         command = [self._here(word) for word in command]
         command[0] = program(command[0])
-        checked = subprocess.run(command, env=self.environment, capture_output=True, timeout=60)
+        try:
+            checked = subprocess.run(command, env=self.environment, capture_output=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            return False
         return checked.returncode == 0
 
     def ask(self, query: str, **variables: Any) -> Any:
