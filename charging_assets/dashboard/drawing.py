@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from charging_assets.dashboard.palette import GRID, INK, QUIET
+from charging_assets.storage.cancellation import raise_if_cancelled
 
 # Locale, and how a day is told on an axis (`%x`), where its year would be too much.
 _LOCALES: dict[str, tuple[Any, str]] = {"en": ("en-GB", "%-d %b"), "de": ("de-DE", "%-d.%-m.")}
@@ -46,6 +47,7 @@ _ROLES = re.compile(r' (role|aria-[a-z]+)="[^"]*"')
 
 def svg(chart: Any, language: str, description: str) -> str:
     """An inline SVG that scales with the page and is one image to assistive technology."""
+    raise_if_cancelled()
     spec = _spec(chart)
     drawn = _svg(spec, language)
     # Several charts share a page, and an id is of the page.

@@ -1,17 +1,69 @@
-"""How many pages are made at a time, so that many readers wait instead of filling the memory."""
+"""How many pages are made at a time and for how long, so that readers cannot use up the machine."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+
+from charging_assets.storage.cancellation import Cancellation, Cancelled
 
 _RUNNING, _WAITING = 2, 40
 _LOOK_EVERY_S = 0.5
+# A page that takes longer is cancelled. On a large warehouse pages take some seconds; Redshift
+# Serverless may take half a minute to wake up.
+PAGE_TIMEOUT_S = 60.0
+# A request that has waited longer for its turn is refused.
+WAIT_TIMEOUT_S = 30.0
+
+Result = TypeVar("Result")
 
 
 class Busy(Exception):
-    """Too many requests wait already, or the client of this one has left."""
+    """Too many requests wait already, or this one has waited too long."""
+
+
+class ClientLeft(Exception):
+    """The client has closed the connection: nobody waits for the page."""
+
+
+class PageTimeout(Exception):
+    """The page took longer than `PAGE_TIMEOUT_S`."""
+
+
+async def run_page(make: Callable[[], Result], has_left: Callable[[], Awaitable[bool]]) -> Result:
+    """The result of `make`, in a thread, which is cancelled if it is not wanted any more.
+
+    It ends with the thread, and not before: until then the page uses a processor.
+
+    Raises:
+        ClientLeft: the client has left; the page was cancelled.
+        PageTimeout: the page took longer than `PAGE_TIMEOUT_S`, and was cancelled.
+    """
+    page = Cancellation()
+    task = asyncio.ensure_future(run_in_threadpool(page.run, make))
+    deadline = asyncio.get_running_loop().time() + PAGE_TIMEOUT_S
+    reason: type[Exception] = ClientLeft
+    try:
+        while not (await asyncio.wait({task}, timeout=_LOOK_EVERY_S))[0]:
+            if not page.is_cancelled and asyncio.get_running_loop().time() > deadline:
+                reason = PageTimeout
+            elif not page.is_cancelled and not await has_left():
+                continue
+            # In a thread: Redshift takes a connection of its own for it.
+            await run_in_threadpool(page.cancel)
+    except BaseException:  # the server stops, and does not wait
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        threading.Thread(target=page.cancel, daemon=True).start()
+        raise
+    try:
+        return task.result()
+    except Cancelled:
+        raise reason from None
 
 
 class Limit:
@@ -26,7 +78,12 @@ class Limit:
 
     @asynccontextmanager
     async def place(self, has_left: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
-        """Wait for a place and hold it; Busy if there is none, or if the client has left."""
+        """Wait for a place and hold it.
+
+        Raises:
+            Busy: too many wait, or there was no place within `WAIT_TIMEOUT_S`.
+            ClientLeft: the client has left while it waited.
+        """
         if self._waiting >= self._most_waiting:
             raise Busy
         self._waiting += 1
@@ -41,9 +98,12 @@ class Limit:
 
     async def _acquire(self, has_left: Callable[[], Awaitable[bool]]) -> None:
         place = asyncio.ensure_future(self._running.acquire())
+        deadline = asyncio.get_running_loop().time() + WAIT_TIMEOUT_S
         try:
             while not (await asyncio.wait({place}, timeout=_LOOK_EVERY_S))[0]:
                 if await has_left():
+                    raise ClientLeft
+                if asyncio.get_running_loop().time() > deadline:
                     raise Busy
         except BaseException:
             # A place that was taken in the same moment is given back.

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from charging_assets.deployments import Storage
 from charging_assets.schemas.table import Table
+from charging_assets.storage.cancellation import interruptible
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.lake import LakeError
 from charging_assets.storage.publish import PUBLISHED
@@ -72,15 +73,15 @@ class PublishedReader:
     def reading(self, start: datetime = _EVER[0], end: datetime = _EVER[1]) -> Iterator[Rows]:
         try:
             with self._engine.connect() as connection:
+                engine: Any = connection.connection.driver_connection
                 attached: set[Table] = set()
 
                 def rows(name: str, **params: Any) -> list[Row]:
-                    for table in _tables(name) - attached:
-                        self._files.attach(
-                            connection.connection.driver_connection, table, start, end
-                        )
-                        attached.add(table)
-                    return _fetched(connection, sql(name), params)
+                    with interruptible(engine.interrupt):
+                        for table in _tables(name) - attached:
+                            self._files.attach(engine, table, start, end)
+                            attached.add(table)
+                        return _fetched(connection, sql(name), params)
 
                 yield rows
         # Files are attached beside SQLAlchemy, which would wrap DuckDB's own errors.

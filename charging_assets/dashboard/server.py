@@ -16,22 +16,22 @@ from typing import Any
 
 import jinja2
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from charging_assets import __version__
 from charging_assets.clock import utc_now
+from charging_assets.dashboard import limits
 from charging_assets.dashboard.asked import Asked, language_of
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.feeds import feed_names, feed_of
-from charging_assets.dashboard.limits import Busy, Limit
+from charging_assets.dashboard.limits import Busy, ClientLeft, Limit, PageTimeout, run_page
 from charging_assets.dashboard.pages import city, definitions, now, quality, reliability, station
 from charging_assets.dashboard.reader import Reader, Unreadable
 from charging_assets.dashboard.wording import LANGUAGES, Wording
@@ -58,6 +58,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+# Nobody reads it; nginx writes the same into its log.
+_CLIENT_LEFT = 499
 _log = logging.getLogger(__name__)
 
 
@@ -123,11 +125,19 @@ class _Site:
         async def answer(request: Request) -> Response:
             try:
                 async with self._limit.place(request.is_disconnected):
-                    return await run_in_threadpool(self._answered, request, lambda: make(request))
+                    return await run_page(
+                        lambda: self._answered(request, make), request.is_disconnected
+                    )
+            except ClientLeft:
+                return Response(status_code=_CLIENT_LEFT)
             except Busy:
                 response = self._told(request, "busy", 503)
                 response.headers["Retry-After"] = "10"
                 return response
+            except PageTimeout:
+                _log.warning("%s was cancelled after %.0f s", printable(str(request.url)),
+                             limits.PAGE_TIMEOUT_S)  # fmt: skip
+                return self._told(request, "slow", 504)
 
         return answer
 
@@ -139,9 +149,9 @@ class _Site:
         _log.error("%s could not be made", printable(str(request.url)), exc_info=error)
         return self._told(request, "broken", 500)
 
-    def _answered(self, request: Request, make: Callable[[], Response]) -> Response:
+    def _answered(self, request: Request, make: Callable[[Request], Response]) -> Response:
         try:
-            return make()
+            return make(request)
         except NoWarehouse:
             return self._told(request, "empty", 200)
         except Unreadable as error:
@@ -180,8 +190,11 @@ class _Site:
         return Response(table.csv(), media_type="text/csv", headers=headers)
 
     def _told(self, request: Request, what: str, status: int, detail: str = "") -> Response:
-        """A page that says what is the matter."""
+        """A page that states what is wrong and what to do; plain text in place of a table."""
         words = Wording(self._language(request))
+        if request.url.path.endswith(".csv"):
+            lines = [words(f"{what}_title"), words(f"{what}_text"), *([detail] if detail else [])]
+            return PlainTextResponse("".join(f"{line}\n" for line in lines), status)
         return self._rendered(
             "told.html", words, request, what=what, detail=detail, name="", status=status
         )

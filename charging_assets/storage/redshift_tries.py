@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from charging_assets.storage.cancellation import sleep
 from charging_assets.storage.plan import LoadError, PlanChanged
 from charging_assets.storage.redshift_errors import PASSES, Kind, kind_of, told
 from charging_assets.storage.warehouse import WarehouseError
@@ -52,4 +52,4 @@ def tried(
 
 def _wait(attempt: int) -> None:
     longest = min(_FIRST_WAIT_S * 2 ** (attempt - 1), _LONGEST_WAIT_S)
-    time.sleep(random.uniform(longest / 2, longest))
+    sleep(random.uniform(longest / 2, longest))

@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 
 from charging_assets import clock
+from charging_assets.storage.cancellation import interruptible
 from charging_assets.storage.course import new_load_id, read_rows, run, with_shown
 from charging_assets.storage.dialect import bound
 from charging_assets.storage.duckdb_connection import (
@@ -314,7 +315,8 @@ class _Reader:
         if self._connection is None:
             self._connection = self._held.enter_context(self._warehouse._reading())
         try:
-            return self._connection.sql(statement, params=values).to_arrow_table()
+            with interruptible(self._connection.interrupt):
+                return self._connection.sql(statement, params=values).to_arrow_table()
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             if not self._warehouse._is_migrated:
                 # Tables and columns were added since the file was last written.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -25,6 +25,13 @@ import pyarrow as pa
 
 from charging_assets import clock
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
+from charging_assets.storage.cancellation import (
+    Cancelled,
+    hold,
+    interruptible,
+    is_cancellable,
+    raise_if_cancelled,
+)
 from charging_assets.storage.course import (
     already_loaded,
     committed_before,
@@ -85,7 +92,9 @@ class RedshiftWarehouse:
         self._grants = reader_grants(reader_group)
         self._is_migrated = False
         self._loading, self._reading = threading.RLock(), threading.RLock()
-        self._reader = Link(self._connected)
+        self._reader = Link(self._connect_reader)
+        # The server's process of that connection, which a cancel request names.
+        self._reader_process: int | None = None
         self._is_generation_read = False
         self._read_at = 0.0
 
@@ -149,15 +158,21 @@ class RedshiftWarehouse:
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         values = bound(sql, params or {})
-        with self._reading:
+        with hold(self._reading):
             if time.monotonic() - self._read_at > _IDLE_S:
                 self._reader.cut()
-            found = tried(
-                "reading",
-                lambda: self._read(sql, values),
-                after_error=self._reader.cut,
-                failed=self._cannot_read,
-            )
+            try:
+                with interruptible(self._cancel_reading):
+                    found = tried(
+                        "reading",
+                        lambda: self._read(sql, values),
+                        after_error=self._reader.cut,
+                        failed=self._cannot_read,
+                    )
+            except Cancelled:
+                # The server may yet receive a cancel request, which would end the next statement.
+                self._reader.cut()
+                raise
             self._read_at = time.monotonic()
             return found
 
@@ -170,9 +185,25 @@ class RedshiftWarehouse:
             self._require_generation(RedshiftSession(self._reader))
             self._is_generation_read = True
         cursor = self._reader.connection.cursor()
+        if is_cancellable() and self._reader_process is None:
+            cursor.execute("SELECT pg_backend_pid()")
+            self._reader_process = cursor.fetchone()[0]
+        raise_if_cancelled()
         cursor.paramstyle = "named"
         cursor.execute(sql, values)
         return arrow_rows(cursor.description, cursor.fetchall())
+
+    def _connect_reader(self) -> Any:
+        self._reader_process = None
+        return self._connected()
+
+    def _cancel_reading(self) -> None:
+        """End the statement that the reader's connection runs, over a connection of its own."""
+        if self._reader_process is None:
+            return
+        with closing(self._redshift.connect()) as connection:
+            statement = f"SELECT pg_cancel_backend({int(self._reader_process)})"
+            connection.cursor().execute(statement)
 
     def _cannot_read(self, kind: Kind, error: Exception) -> Exception:
         if kind in PASSES:
