@@ -9,6 +9,7 @@ Belongs here: what a notebook needs. Does not belong here: engines (`storage`) o
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -24,6 +25,10 @@ from charging_assets.unknown_names import explain, names_of, table_problem
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# What a SELECT begins with.
+_QUERY_WORDS = frozenset({"", "SELECT", "WITH", "FROM", "TABLE"})
 
 
 class QueryError(ValueError):
@@ -112,7 +117,7 @@ def _checked(query: str) -> set[str]:
     """The parameters of one SELECT; QueryError for anything else.
 
     What a SELECT may reach is for the engine to decide: DuckDB is opened without access to other
-    files, in Redshift the user's rights hold.
+    files and checks the type of the statement again, in Redshift the user's rights hold.
     """
     import sqlglot
     from sqlglot import exp
@@ -120,6 +125,8 @@ def _checked(query: str) -> set[str]:
     try:
         statements = [each for each in sqlglot.parse(query, read="redshift") if each is not None]
     except sqlglot.errors.SqlglotError as error:
+        if (word := _first_word(query)) not in _QUERY_WORDS:
+            raise QueryError(_not_a_query(word)) from error
         raise QueryError(f"not SQL of the Redshift dialect: {error}") from error
     if len(statements) != 1:
         raise QueryError(f"{len(statements)} statements; give one SELECT a call")
@@ -128,11 +135,22 @@ def _checked(query: str) -> set[str]:
     # A SELECT is itself of sqlglot's DML and DDL.
     inner = [each for each in tree.find_all(*changing) if not isinstance(each, exp.Query)]
     if not isinstance(tree, exp.Query) or inner:
-        raise QueryError(f"{(inner or [tree])[0].key.upper()} is not read only; give one SELECT")
+        word = _first_word(query)
+        raise QueryError(_not_a_query(inner[0].key.upper() if word in _QUERY_WORDS else word))
     for source in tree.find_all(exp.Table):
         if not source.name.replace("_", "").isalnum() and not isinstance(source.this, exp.Func):
             raise QueryError(f"{source.name!r} is not a table; see .tables()")
     return {str(each.this) for each in tree.find_all(exp.Placeholder)}
+
+
+def _first_word(query: str) -> str:
+    """What a person would call the statement: COPY, EXPLAIN; empty where it has no words."""
+    words = re.search(r"[A-Za-z_]+", re.sub(r"/\*.*?\*/|--[^\n]*", " ", query, flags=re.DOTALL))
+    return words[0].upper() if words else ""
+
+
+def _not_a_query(statement: str) -> str:
+    return f"{statement} is not a SELECT, and this connection only reads; give one SELECT"
 
 
 def _table(name: str) -> Table:

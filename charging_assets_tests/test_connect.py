@@ -3,7 +3,9 @@
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,7 +14,9 @@ import charging_assets
 from charging_assets import deployments
 from charging_assets.connect import Connection, QueryError, connect
 from charging_assets.storage import warehouse_duckdb
-from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.storage.duckdb_connection import opened, require_select
+from charging_assets.storage.generation import FILE_NAME
+from charging_assets.storage.warehouse import NoWarehouse, QueryRefused
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets.unknown_names import names_of
 from charging_assets_tests.modelling import hours
@@ -89,6 +93,116 @@ def test_sql__no_other_file_is_read_by_any_function(environment, tmp_path, query
     assert "sentinel" not in str(refused.value)
     setting = "SELECT current_setting('enable_external_access') AS is_allowed"
     assert not connect(environment).sql(setting)["is_allowed"][0]
+
+
+# Each would write a file, read one, or reopen a lock, if it were run.
+_NOT_A_SELECT = [
+    ("COPY (SELECT 1 AS a) TO '{home}/x'", "COPY"),
+    ("COPY (SELECT 1 AS a) TO '{home}/charging.duckdb'", "COPY"),
+    ("COPY (SELECT 1 AS a) TO '{home}/charging.duckdb.wal'", "COPY"),
+    ("COPY (SELECT 1 AS a) TO '{home}/charging.duckdb.tmp/x'", "COPY"),
+    ("COPY FROM DATABASE charging TO memory", "PRAGMA"),
+    ("EXPORT DATABASE '{home}/x'", "EXPORT"),
+    ("EXPORT DATABASE '{home}/charging.duckdb.tmp/x'", "EXPORT"),
+    ("IMPORT DATABASE '{home}/x'", "PRAGMA"),
+    ("ATTACH '{home}/x' AS x", "ATTACH"),
+    ("ATTACH ':memory:' AS x", "ATTACH"),
+    ("DETACH charging", "DETACH"),
+    ("INSTALL httpfs", "LOAD"),
+    ("LOAD '{home}/x'", "LOAD"),
+    ("PRAGMA enable_external_access = true", "SET"),
+    ("PRAGMA profiling_output = '{home}/x'", "SET"),
+    ("PRAGMA database_list", "PRAGMA"),
+    ("SET enable_external_access = true", "SET"),
+    ("SET lock_configuration = false", "SET"),
+    ("RESET lock_configuration", "SET"),
+    ("SET allowed_directories = ['/']", "SET"),
+    ("SET temp_directory = '{home}/x'", "SET"),
+    ("SET VARIABLE a = 1", "SET"),
+    ("USE memory", "SET"),
+    ("CALL enable_logging('QueryLog', storage = 'file')", "CALL"),
+    ("CALL pragma_version()", "CALL"),
+    ("CHECKPOINT", "CALL"),
+    ("FORCE CHECKPOINT", "CALL"),
+    ("VACUUM", "VACUUM"),
+    ("PREPARE a AS COPY (SELECT 1 AS a) TO '{home}/charging.duckdb.wal'", "PREPARE"),
+    ("PREPARE a AS SELECT 1", "PREPARE"),
+    ("EXECUTE a", "EXECUTE"),
+    ("EXPLAIN ANALYZE COPY (SELECT 1 AS a) TO '{home}/charging.duckdb.wal'", "EXPLAIN"),
+    ("CREATE TEMP TABLE x AS SELECT 1 AS a", "CREATE"),
+    ("CREATE SECRET x (TYPE s3)", "CREATE"),
+    ("BEGIN", "TRANSACTION"),
+    ("INSERT INTO ops.ledger SELECT * FROM ops.ledger", "INSERT"),
+]
+_MORE_THAN_ONE = [
+    "SELECT 1 AS a; COPY (SELECT 1 AS a) TO '{home}/charging.duckdb.wal'",
+    "/* SELECT */ SELECT 1 AS a; -- ' \n COPY (SELECT 1 AS a) TO '{home}/x'",
+]
+
+
+def _files(home):
+    """Every file but those of rendered statements, which any query may add."""
+    files = (path for path in home.rglob("*") if path.is_file() and "cache" not in path.parts)
+    return {path: path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("query", [*(query for query, _ in _NOT_A_SELECT), *_MORE_THAN_ONE])
+def test_sql__what_is_not_one_select_is_named_and_writes_nothing(environment, query):
+    home = Path(environment["CHARGING_HOME"])
+    connect(environment).sql("SELECT 1 AS a")
+    before = _files(home)
+    with pytest.raises(QueryError, match="give one SELECT") as refused:
+        connect(environment).sql(query.format(home=home))
+    word = query.split(maxsplit=1)[0]
+    assert word in {"SELECT", "/*"} or str(refused.value).startswith(f"{word} is not a SELECT")
+    assert _files(home) == before
+
+
+@pytest.mark.parametrize(("query", "kind"), _NOT_A_SELECT)
+def test_require_select__decides_by_the_engine_s_own_parser(environment, query, kind):
+    """Whatever a translation into DuckDB's dialect may come to."""
+    home = Path(environment["CHARGING_HOME"])
+    with (
+        closing(opened(home / FILE_NAME, read_only=True)) as connection,
+        pytest.raises(QueryRefused, match=rf"only one SELECT .*not .*{kind}"),
+    ):
+        require_select(connection, query.format(home=home))
+
+
+@pytest.mark.parametrize("query", _MORE_THAN_ONE)
+def test_require_select__counts_statements(environment, query):
+    home = Path(environment["CHARGING_HOME"])
+    with closing(opened(home / FILE_NAME, read_only=True)) as connection:
+        with pytest.raises(QueryRefused, match="not SELECT, COPY"):
+            require_select(connection, query.format(home=home))
+        with pytest.raises(QueryRefused, match="not no statement"):
+            require_select(connection, "")
+
+
+def test_warehouse__reads_by_select_alone(environment):
+    """Not only `connect`: checks and the command line read over the same connections."""
+    home = Path(environment["CHARGING_HOME"])
+    before = _files(home)
+    warehouse = DuckDBWarehouse(home / FILE_NAME)
+    with pytest.raises(QueryRefused, match="COPY"):
+        warehouse.query(f"COPY (SELECT 1 AS a) TO '{home}/charging.duckdb.wal'")
+    assert _files(home) == before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 'a; COPY x' AS a",
+        'SELECT 1 AS "a; COPY x"',
+        "SELECT 1 AS a -- */; COPY (SELECT 1) TO 'x'",
+        "SELECT 'a\\'; COPY (SELECT 1) TO ''x'' --' AS a",
+        "WITH a AS (SELECT 1 AS a) SELECT a FROM a;",
+        "(SELECT 1 AS a) UNION ALL (SELECT 2 AS a) ORDER BY a",
+        "FROM ops.ledger",
+    ],
+)
+def test_sql__one_select_with_words_of_others_in_it_is_run(environment, query):
+    assert len(connect(environment).sql(query)) > 0
 
 
 def test_sql__a_missing_parameter_is_named(environment):

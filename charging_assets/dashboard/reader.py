@@ -23,6 +23,7 @@ from charging_assets.deployments import Storage
 from charging_assets.schemas.table import Table
 from charging_assets.storage.cancellation import interruptible
 from charging_assets.storage.dialect import bound
+from charging_assets.storage.duckdb_connection import restrict_reading
 from charging_assets.storage.lake import LakeError
 from charging_assets.storage.publish import PUBLISHED
 from charging_assets.storage.published import PublishedFiles
@@ -74,6 +75,8 @@ class PublishedReader:
         try:
             with self._engine.connect() as connection:
                 engine: Any = connection.connection.driver_connection
+                # What statements read is chosen by addresses of others.
+                restrict_reading(engine, self._files.folder)
                 attached: set[Table] = set()
 
                 def rows(name: str, **params: Any) -> list[Row]:

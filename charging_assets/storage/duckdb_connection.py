@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from charging_assets import interrupts
+from charging_assets.storage.warehouse import QueryRefused
 
 # By another process, or by another warehouse object of this one.
 _LOCKED = re.compile(r"could not set lock on file|unique file handle conflict", re.IGNORECASE)
@@ -109,6 +110,26 @@ def opened(
         connection.close()
         raise
     return connection
+
+
+def require_select(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
+    """Raise QueryRefused for anything but one SELECT.
+
+    The locks of a read-only connection are not enough: DuckDB counts the log and the temporary
+    files of an attached database as its own, and COPY may write them, which damages the warehouse.
+    """
+    types = [each.type.name for each in connection.extract_statements(statement)]
+    if types != [duckdb.StatementType.SELECT.name]:
+        shown = ", ".join(types) or "no statement"
+        raise QueryRefused(f"only one SELECT can be run on a connection that reads, not {shown}")
+
+
+def restrict_reading(connection: duckdb.DuckDBPyConnection, folder: str) -> None:
+    """Let a connection reach the files of one folder and no others, for as long as it lasts."""
+    quoted = folder.replace("'", "''")
+    connection.execute(f"SET allowed_directories = ['{quoted}']")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _without(connection: duckdb.DuckDBPyConnection, optimizer: str) -> None:

@@ -29,6 +29,11 @@ class PublishedFiles:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
+    @property
+    def folder(self) -> str:
+        """Where the files are: whoever reads them needs nothing else."""
+        return self._lake.uri("published")
+
     def exist(self) -> bool:
         """Whether anything was published."""
         return bool(self._lake.folders("published/"))

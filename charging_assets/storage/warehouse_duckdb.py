@@ -34,6 +34,7 @@ from charging_assets.storage.duckdb_connection import (
     is_newer_format,
     opened,
     raise_interrupts,
+    require_select,
 )
 from charging_assets.storage.duckdb_session import DuckDBSession
 from charging_assets.storage.folders import make_private
@@ -315,6 +316,7 @@ class _Reader:
         if self._connection is None:
             self._connection = self._held.enter_context(self._warehouse._reading())
         try:
+            require_select(self._connection, statement)
             with interruptible(self._connection.interrupt):
                 return self._connection.sql(statement, params=values).to_arrow_table()
         except (duckdb.CatalogException, duckdb.BinderException) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.reader import PublishedReader
+from charging_assets.dashboard import reader as reader_module
+from charging_assets.dashboard.reader import PublishedReader, Unreadable
 from charging_assets.dashboard.server import PAGES, application
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.publish import publish
@@ -133,6 +135,28 @@ def test_answer__has_the_security_headers(client: TestClient, path: str) -> None
     response = client.get(path, follow_redirects=False)
     expected = HEADERS[:-1] if path.startswith("/static") else HEADERS
     assert set(expected) <= set(response.headers)
+
+
+def test_reader__reaches_published_files_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, secret = LocalLake(tmp_path / "lake"), tmp_path / "secret.txt"
+    secret.write_text("sentinel", "utf-8")
+    statements = {
+        "read": f"SELECT content FROM read_text('{secret}')",
+        "list": f"SELECT content FROM read_text('{tmp_path}/*')",
+        "write": f"COPY (SELECT 1 AS a) TO '{tmp_path}/x'",
+        "reopen": "SET enable_external_access = true",
+        "unlock": "SET lock_configuration = false",
+    }
+    monkeypatch.setattr(reader_module, "sql", statements.__getitem__)
+    for name in statements:
+        with (
+            pytest.raises(Unreadable, match=r"disabled by configuration|has been locked"),
+            PublishedReader(PublishedFiles(lake), "a test").reading() as rows,
+        ):
+            rows(name)
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["secret.txt"]
 
 
 def test_page__other_host_is_refused(client: TestClient) -> None:
