@@ -110,7 +110,7 @@ def evaluate_hours(
     errors: list[str] = []
     unchecked: dict[str, str] = {}
     for hour in hours:
-        results, failures = _evaluate_hour(rules, hour, lake, warehouse)
+        results, failures = _evaluated(rules, hour, lake, warehouse)
         for finding in results:
             # As an AssetCheckResult it would be recorded under no partition in a run of several
             # hours, and be an output too: an event more for each check.
@@ -122,7 +122,7 @@ def evaluate_hours(
         raise dg.Failure(_cannot_evaluate(errors), metadata={UNCHECKED_HOURS: unchecked})
 
 
-def _evaluate_hour(
+def _evaluated(
     rules: Sequence[Rule], hour: Hour, lake: Lake, warehouse: Warehouse
 ) -> tuple[list[Finding], dict[str, str]]:
     """What the rules find, and why some could not be evaluated: one must not cost the others."""
