@@ -6,7 +6,8 @@ machine: by `<img>`, forms and WebSockets of another origin, and by names that r
 login of a proxy does not help, since browsers send it along.
 
 What the guard does not replace is a login: whoever can reach the port with a program of their own
-can use the server.
+can use the server. Nor does it replace TLS: on plain http everybody on the way can read passwords,
+cookies and pages, and change requests.
 """
 
 from __future__ import annotations
@@ -20,37 +21,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ALLOWED_HOSTS = "CHARGING_ALLOWED_HOSTS"
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+from charging_assets.allowed_hosts import ALLOWED_HOSTS, LOOPBACK, allowed_hosts
+
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
-_HOST = re.compile(r"(?P<name>[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(:(?P<port>\d{1,5}))?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
-class AllowedHostError(ValueError):
-    """`CHARGING_ALLOWED_HOSTS` cannot be used; the message names the variable and the form."""
-
-
-def allowed_hosts(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
-    """Host names of `CHARGING_ALLOWED_HOSTS`, each with the port of its pages if one is given.
-
-    The variable holds `name` or `name:port`, separated by commas or spaces. Loopback names are
-    always served, and another port of this machine stays another origin whatever it holds.
-
-    Raises:
-        AllowedHostError: an entry is not of this form.
-    """
-    hosts: dict[str, str | None] = {}
-    for number, entry in enumerate(environment.get(ALLOWED_HOSTS, "").replace(",", " ").split(), 1):
-        match = _HOST.fullmatch(entry.lower())
-        if match is None:
-            raise AllowedHostError(
-                f"{ALLOWED_HOSTS}: entry {number} is not a host name; give names such as "
-                "charging.example.org or charging.example.org:8443, without https:// and without *"
-            )
-        if (name := match["name"].strip("[]")) not in _LOOPBACK:
-            hosts[name] = match["port"]
-    return hosts
 
 
 class Guard:
@@ -119,7 +93,7 @@ class Guard:
 
     def _is_served(self, host: str) -> bool:
         name = _split(f"//{host}")[0]
-        return name in _LOOPBACK or name in self._hosts
+        return name in LOOPBACK or name in self._hosts
 
     def _is_own(self, origin: str, host: str) -> bool:
         """Whether an Origin is the server's own, by its address or by its public name."""

@@ -10,6 +10,7 @@ import functools
 import sys
 from typing import Any, NoReturn
 
+from charging_assets.allowed_hosts import AllowedHostError, allowed_hosts
 from charging_assets.extras import MissingExtra, require_extra
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     """
     try:
         require_extra("ui", "the web UI")
-        from charging_assets.guard import AllowedHostError, Guard, allowed_hosts
+        from charging_assets.guard import Guard
     except MissingExtra as error:
         _exit(error)
     try:

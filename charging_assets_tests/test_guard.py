@@ -10,7 +10,8 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from charging_assets.guard import ALLOWED_HOSTS, AllowedHostError, Guard
+from charging_assets.allowed_hosts import ALLOWED_HOSTS, AllowedHostError, host_warnings
+from charging_assets.guard import Guard
 
 HOST = "127.0.0.1:3000"
 JSON = {"content-type": "application/json"}
@@ -153,6 +154,48 @@ def test_guard__loopback_name_in_the_variable_opens_no_other_port() -> None:
 def test_guard__entry_that_is_no_host_name_is_refused(entry: str) -> None:
     with pytest.raises(AllowedHostError, match=f"{ALLOWED_HOSTS}: entry . is not a host name"):
         client(**{ALLOWED_HOSTS: entry})
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ("charging.town.de:0", "entry 1 has no valid port"),
+        ("a.town.de charging.town.de:65536", "entry 2 has no valid port"),
+        ("charging.town.de:8443 charging.town.de:8444", "entry 2 names a host again"),
+        ("charging.town.de,CHARGING.town.de.:8443", "entry 2 names a host again"),
+    ],
+)
+def test_guard__port_that_cannot_be_is_refused(entries: str, problem: str) -> None:
+    with pytest.raises(AllowedHostError, match=f"{ALLOWED_HOSTS}: {problem}"):
+        client(**{ALLOWED_HOSTS: entries})
+
+
+@pytest.mark.parametrize(
+    ("entry", "warning"),
+    [
+        ("localhost:3000", "localhost has no effect"),
+        ("[::1]", "::1 has no effect"),
+        ("0.0.0.0", "is an address"),
+        ("192.168.1.5:3000", "is an address"),
+        ("[fe80::1]", "is an address"),
+        ("127.1", "is an address"),
+        ("0x7f.1", "is an address"),
+        ("2130706433", "is an address"),
+        ("charging.example.org", "is a name of examples"),
+        ("charging.test", "is a name of examples"),
+        ("charging", "has no domain"),
+        ("nas.local", "has no domain"),
+        ("charging.town.de:443", "browsers leave out"),
+    ],
+)
+def test_host_warnings__name_each_risky_entry(entry: str, warning: str) -> None:
+    (found,) = host_warnings({ALLOWED_HOSTS: f"ui.town.de:8443 {entry}"})
+    assert warning in found
+
+
+def test_host_warnings__none_for_names_of_proxies() -> None:
+    assert not host_warnings({})
+    assert not host_warnings({ALLOWED_HOSTS: "charging.town.de, ui.town.de:8443 my-example.de"})
 
 
 def test_guard__final_dot_of_a_name_does_not_count() -> None:

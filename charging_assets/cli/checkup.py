@@ -213,6 +213,24 @@ def _ledger() -> tuple[State, str, str]:
     return "ok", "the warehouse has all rows of every archived hour", ""
 
 
+def _hosts() -> tuple[State, str, str]:
+    from charging_assets.allowed_hosts import (
+        ALLOWED_HOSTS,
+        AllowedHostError,
+        allowed_hosts,
+        host_warnings,
+    )
+
+    try:
+        names, warnings = ", ".join(allowed_hosts()), host_warnings()
+    except AllowedHostError as error:
+        return "failed", str(error), ""
+    served = f"the web servers are served as 127.0.0.1 and localhost{names and f', and as {names}'}"
+    if warnings:
+        return "warning", f"{ALLOWED_HOSTS}: {'; '.join(warnings)}", f"set {ALLOWED_HOSTS}"
+    return "ok", served, ""
+
+
 def _dagster() -> tuple[State, str, str]:
     from charging_assets import dagster_home
 
@@ -286,6 +304,7 @@ _CHECKS: dict[str, Callable[[], tuple[State, str, str]]] = {
     "rights": _rights,
     "ledger": _ledger,
     "dagster": _dagster,
+    "hosts": _hosts,
     "packages": _packages,
     "clock": _clock,
 }

@@ -36,10 +36,10 @@ def run(arguments: argparse.Namespace) -> int:
     import uvicorn
 
     from charging_assets import deployments
+    from charging_assets.allowed_hosts import AllowedHostError
     from charging_assets.dashboard.drawing import warm_up
     from charging_assets.dashboard.reader import reader_of
     from charging_assets.dashboard.server import application
-    from charging_assets.guard import AllowedHostError
 
     storage = deployments.storage()
     reader = reader_of(storage)

@@ -50,6 +50,27 @@ def test_doctor__names_who_holds_the_warehouse(loaded: Shell) -> None:
         holder.communicate(b"\n")
 
 
+@pytest.mark.parametrize(
+    ("hosts", "state", "words"),
+    [
+        ("", "ok", "127.0.0.1 and localhost"),
+        ("charging.town.de", "ok", "and as charging.town.de"),
+        ("https://charging.town.de", "failed", "CHARGING_ALLOWED_HOSTS: entry 1 is not a host"),
+        ("*", "failed", "without *"),
+        ("charging.town.de:0", "failed", "no valid port"),
+        ("charging.town.de, 0.0.0.0", "warning", "0.0.0.0 is an address"),
+        ("charging.example.org", "warning", "charging.example.org is a name of examples"),
+    ],
+)
+def test_doctor__reports_host_names_that_are_wrong_or_risky(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch, hosts: str, state: str, words: str
+) -> None:
+    monkeypatch.setenv("CHARGING_ALLOWED_HOSTS", hosts)
+    found = {each["check"]: each for each in empty.json("doctor")}["hosts"]
+    assert found["state"] == state
+    assert words in found["said"]
+
+
 @pytest.mark.slow
 def test_doctor__rows_that_the_ledger_counts_and_the_table_lacks_fail(loaded: Shell) -> None:
     gone = "DELETE FROM warehouse.fact_poll WHERE slot_at < :start"

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets_tests.deploy.files import DEPLOY, ROOT, VARIANTS, read_yaml, variables
+from charging_assets.allowed_hosts import host_warnings
+from charging_assets_tests.deploy.files import (
+    DEPLOY,
+    ROOT,
+    VARIANTS,
+    read_documents,
+    read_json,
+    read_yaml,
+    variables,
+)
 
 PAGE = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
 NAME = re.compile(r"(?:AWS|CHARGING|DAGSTER|REDSHIFT)_[A-Z0-9_]+")
@@ -56,6 +65,67 @@ def test_reference__has_no_variable_that_the_code_does_not_read():
 
 def test_reference__has_what_dagster_yaml_and_workspace_take():
     assert _table("Of the settings") == _read_by_settings()
+
+
+def _hosts_by_service() -> dict[str, str | None]:
+    """What each service of each deployment gets as CHARGING_ALLOWED_HOSTS; None for nothing."""
+    (example,) = re.findall(r"^CHARGING_ALLOWED_HOSTS=(.*)$", _text("environment.example"), re.M)
+    found: dict[str, str | None] = {}
+    for name, service in read_yaml("compose.yaml")["services"].items():
+        if name != "postgres":
+            found[f"compose {name}"] = example if service.get("env_file") == [".env"] else None
+    for unit in sorted((DEPLOY / "systemd").glob("*.service")):
+        reads = "EnvironmentFile=/etc/charging-assets/environment\n" in unit.read_text("utf-8")
+        found[f"systemd {unit.stem}"] = example if reads else None
+    for container in read_json("ecs/task-definition.json")["containerDefinitions"]:
+        given = {each["name"]: each["value"] for each in container["environment"]}
+        found[f"ecs {container['name']}"] = given.get("CHARGING_ALLOWED_HOSTS")
+    manifests = read_documents("kubernetes/charging-assets.yaml")
+    maps = {each["metadata"]["name"]: each["data"] for each in manifests if "data" in each}
+    for manifest in manifests:
+        if manifest["kind"] != "Deployment":
+            continue
+        (container,) = manifest["spec"]["template"]["spec"]["containers"]
+        names = (each.get("configMapRef", {}).get("name") for each in container["envFrom"])
+        given = {key: value for name in names if name for key, value in maps[name].items()}
+        found[f"kubernetes {container['name']}"] = given.get("CHARGING_ALLOWED_HOSTS")
+    return found
+
+
+def _text(name: str) -> str:
+    return (DEPLOY / name).read_text(encoding="utf-8")
+
+
+def test_deployments__every_service_is_given_the_host_names_of_the_web_server():
+    """Those of `doctor` too, which reports them and runs in any container."""
+    hosts = _hosts_by_service()
+    assert len(hosts) == 12
+    assert {name for name, value in hosts.items() if value is None} == set()
+
+
+def test_deployments__host_names_that_they_set_are_the_example_that_doctor_reports():
+    for value in filter(None, _hosts_by_service().values()):
+        (warning,) = host_warnings({"CHARGING_ALLOWED_HOSTS": value})
+        assert "is a name of examples" in warning
+
+
+@pytest.mark.parametrize(
+    ("page", "heading"),
+    [
+        ("deployment.md", "## One host: Compose"),
+        ("deployment.md", "## One host: systemd"),
+        ("deployment.md", "## AWS"),
+        ("deployment.md", "## Kubernetes"),
+        ("operations.md", "## Security"),
+        ("dashboard.md", "# Dashboard"),
+        ("access.md", "# Giving a colleague access"),
+    ],
+)
+def test_docs__sections_about_host_names_name_the_variable(page: str, heading: str):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    level = heading.partition(" ")[0]
+    section = re.split(rf"^{level} ", text.split(f"{heading}\n", 1)[1], flags=re.MULTILINE)[0]
+    assert "CHARGING_ALLOWED_HOSTS" in section
 
 
 @pytest.mark.parametrize(
