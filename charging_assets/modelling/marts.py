@@ -5,7 +5,8 @@ Belongs here: scopes. Does not belong here: what a metric is (`sql/marts`, `docs
 An hour's mart rows depend on the hour alone. Sums over days also hold sessions: a neighbouring
 hour can move a session's beginning or end, and an hour that is loaded late can move the beginning
 of sessions that end up to a week later. So the days from just before the hour until eight days
-after it are summed anew; days for which nothing is loaded cost nothing.
+after it are summed again; days for which nothing is loaded cost nothing. A month's window ends with
+the feed's newest poll, so the month of the poll before the hour is summed again, too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.table import Table
-from charging_assets.storage.plan import Plan, Replace, Scope, hour_scope, window
+from charging_assets.storage.plan import Bind, Plan, Replace, Scope, Step, hour_scope, window
 from charging_assets.storage.sql_files import sql
 
 _LONGEST_DAY = timedelta(hours=25)
@@ -32,12 +33,13 @@ _MADE_FROM: dict[str, tuple[str, ...]] = {
     "mart_evse_hour": ("fact_status", "fact_poll", "dim_evse", "dim_connector"),
     "mart_station_hour": ("mart_evse_hour", "fact_status", "fact_poll"),
     "mart_station_day": (
-        "mart_station_hour", "mart_evse_hour", "fact_charging_session", "dim_station",
+        "mart_station_hour", "mart_evse_hour", "fact_charging_session", "fact_poll", "dim_station",
     ),
-    "mart_city_day": ("mart_evse_hour", "fact_charging_session"),
-    "mart_operator_month": ("mart_station_day",),
+    "mart_city_day": ("mart_evse_hour", "fact_charging_session", "fact_poll", "mart_station_day"),
+    "mart_operator_month": ("mart_station_day", "fact_poll"),
 }  # fmt: skip
 TABLES: tuple[Table, ...] = (dimensions.DIM_TIME, *marts.MART_TABLES)
+_MONTH_TO_SUM = "marts/month_to_sum"
 _BY_NAME = {table.name: table for table in TABLES}
 
 
@@ -48,7 +50,7 @@ def made_from(table: Table) -> tuple[str, ...]:
 
 def mart_version(table: Table) -> str:
     """The code version of a mart; it changes with that of what it is made from."""
-    return code_version([_statement(table)], [table], map(_version, made_from(table)))
+    return code_version(_statements(table), [table], map(_version, made_from(table)))
 
 
 @cache
@@ -65,14 +67,24 @@ def _version(name: str) -> str:
 
 def mart_plan(table: Table, hour: Hour | Span) -> Plan:
     """Replace what the hour touches of a mart, or of `dim_time`."""
-    scope, asked = _scope(table, hour)
+    scope, params = _scope(table, hour)
+    bind: tuple[Step, ...] = ()
+    if table is marts.MART_OPERATOR_MONTH:
+        # The first month is bound: that of the poll before the hour may be long ago.
+        first_month = {"months_from": params.pop("months_from"), **window(hour)}
+        bind = (Bind(("months_from",), sql(_MONTH_TO_SUM), first_month),)
     return Plan(
         asset=table.name,
         hour=hour,
         code_version=mart_version(table),
         input_from=made_from(table)[0],
-        steps=(Replace(table, scope, sql(_statement(table)), asked),),
+        steps=(*bind, Replace(table, scope, sql(_statement(table)), params)),
     )
+
+
+def _statements(table: Table) -> list[str]:
+    own = [_statement(table)]
+    return [*own, _MONTH_TO_SUM] if table is marts.MART_OPERATOR_MONTH else own
 
 
 def _statement(table: Table) -> str:
@@ -80,6 +92,7 @@ def _statement(table: Table) -> str:
 
 
 def _scope(table: Table, hour: Hour | Span) -> tuple[Scope, dict[str, datetime]]:
+    """The scope, and the parameters of the SELECT, which are those of the scope as well."""
     if table.hour_column is not None:
         return hour_scope(table, hour), window(hour)
     days_from, days_to = hour.start - NEAR - _LONGEST_DAY, hour.end + _LATER
@@ -89,5 +102,5 @@ def _scope(table: Table, hour: Hour | Span) -> tuple[Scope, dict[str, datetime]]
 
 
 def _began_in(what: str, start: datetime, end: datetime) -> tuple[Scope, dict[str, datetime]]:
-    asked = {f"{what}_from": naive(start), f"{what}_to": naive(end)}
-    return Scope(f"slot_at >= :{what}_from AND slot_at < :{what}_to", asked), asked
+    params = {f"{what}_from": naive(start), f"{what}_to": naive(end)}
+    return Scope(f"slot_at >= :{what}_from AND slot_at < :{what}_to", params), params

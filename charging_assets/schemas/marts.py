@@ -23,7 +23,8 @@ LOCAL_DATE = Column(
     "local_date", Type.TIMESTAMP, "day in the feed's time zone (its midnight, local time)",
     nullable=False,
 )  # fmt: skip
-DAY_FROM = at("slot_at", "UTC hour in which the local day begins")
+DAY_FROM = at("slot_at", "UTC instant at which the local day begins")
+DAY_TO = at("ends_at", "UTC instant at which the local day ends")
 POWER_CLASS = text(
     "power_class",
     16,
@@ -42,18 +43,40 @@ STATUS_SECONDS: tuple[Column, ...] = (
     _seconds("unknown_s", "of it UNKNOWN, or any other status, or none that was understood"),
 )
 
-WINDOW_S = _seconds("window_s", "EVSE time that there was to observe: EVSEs seen × length")
+WINDOW_S = _seconds(
+    "window_s",
+    "EVSE time that there was to observe: of an EVSE the hour; or the local day, less what lies "
+    "before it appeared or after it disappeared; of a month also days without any row",
+)
 
 METRICS: tuple[Column, ...] = (
     number("coverage", "observed / window, at most 1", "share of 1"),
     _share("utilisation", "CHARGING / operable"),
     _share("occupancy", "(CHARGING + RESERVED + BLOCKED) / operable"),
     _share("availability", "operable / observed"),
-    _share("reliability", "1 - (INOPERATIVE + OUTOFORDER) / observed"),
+    number(
+        "reliability",
+        "1 - (INOPERATIVE + OUTOFORDER) / observed; null where coverage is below 0.8, or less than "
+        "a fifth of the observed time is known",
+        "share of 1",
+    ),
 )
 
+SESSION_EXPOSURE_S = _seconds(
+    "session_exposure_s", "EVSE time in which the start of a session would have been observed"
+)
+
+SATURATION: tuple[Column, ...] = (
+    _seconds("station_operable_s", "time in which at least one EVSE was operable"),
+    _seconds("saturated_s", "of it, time in which every operable EVSE was occupied and none "
+             "unknown: certainly full"),
+    _seconds("saturated_or_unknown_s", "of it, time in which every operable EVSE was occupied, "
+             "whatever unknown ones were: possibly full"),
+)  # fmt: skip
+
 SESSION_COUNTS: tuple[Column, ...] = (
-    count("session_count", "charging sessions that began", "sessions"),
+    count("session_count", "charging sessions whose start was observed", "sessions"),
+    SESSION_EXPOSURE_S,
     count("ended_session_count", "sessions that ended, both ends seen", "sessions"),
     _seconds("dwell_s", "their time charging, added up"),
 )
@@ -73,9 +96,12 @@ MART_EVSE_HOUR = Table(
         POWER_CLASS,
         number("max_power_kw", "greatest published power of its connectors", "kW"),
         count("poll_count", "good polls that it was seen in", "polls"),
+        at("first_slot_at", "first slot of the hour in which it was seen"),
+        at("last_slot_at", "last slot of the hour in which it was seen"),
         *STATUS_SECONDS,
         WINDOW_S,
         *METRICS,
+        SESSION_EXPOSURE_S,
     ),
     distribution="evse_key",
     references=(references.EVSE, references.STATION,),
@@ -89,14 +115,15 @@ MART_STATION_HOUR = Table(
     key=("feed", "station_key", "slot_at"),
     columns=(
         HOUR_AT,
+        LOCAL_DATE,
         flat.FEED,
         flat.PLACE,
         flat.STATION_KEY,
         count("evse_count", "EVSEs seen", "EVSEs"),
         *STATUS_SECONDS,
-        _seconds("station_operable_s", "time in which at least one EVSE was operable"),
-        _seconds("saturated_s", "of it, time in which every operable EVSE was occupied"),
+        *SATURATION,
         WINDOW_S,
+        SESSION_EXPOSURE_S,
     ),
     references=(references.STATION,),
     sort_key=("slot_at",),
@@ -110,6 +137,7 @@ MART_STATION_DAY = Table(
     columns=(
         DAY_FROM,
         LOCAL_DATE,
+        DAY_TO,
         flat.FEED,
         flat.PLACE,
         flat.STATION_KEY,
@@ -117,8 +145,7 @@ MART_STATION_DAY = Table(
         text("operator_name", 256, "operator's name, as it was last that day"),
         count("evse_count", "EVSEs seen", "EVSEs"),
         *STATUS_SECONDS,
-        _seconds("station_operable_s", "time in which at least one EVSE was operable"),
-        _seconds("saturated_s", "of it, time in which every operable EVSE was occupied"),
+        *SATURATION,
         WINDOW_S,
         *METRICS,
         _share("saturation", "saturated / station_operable"),
@@ -132,11 +159,12 @@ MART_STATION_DAY = Table(
 MART_CITY_DAY = Table(
     schema="mart",
     name="mart_city_day",
-    grain="one row per feed, place (the city asked for), power class and local day",
+    grain="one row per feed, place (that of the station's local day), power class and local day",
     key=("feed", "place", "power_class", "local_date"),
     columns=(
         DAY_FROM,
         LOCAL_DATE,
+        DAY_TO,
         flat.FEED,
         flat.PLACE,
         POWER_CLASS,
@@ -157,11 +185,13 @@ MART_OPERATOR_MONTH = Table(
     grain="one row per feed, operator and local month",
     key=("feed", "operator_name", "local_month"),
     columns=(
-        at("slot_at", "UTC hour in which the local month begins"),
+        at("slot_at", "UTC instant at which the local month begins"),
         Column(
             "local_month", Type.TIMESTAMP, "first day of the month in the feed's time zone",
             nullable=False,
         ),
+        at("ends_at", "UTC instant at which the window ends: that of the month, or of the feed's "
+           "newest good poll if that is sooner"),
         flat.FEED,
         text("operator_name", 256, "operator's name; (not told) where it is not", nullable=False),
         count("station_count", "stations seen", "stations"),
@@ -180,7 +210,7 @@ MART_OPERATOR_MONTH = Table(
 CITY_HOUR = Table(
     schema="mart",
     name="city_hour",
-    grain="one row per feed, place, operator (of today's stations) and UTC hour",
+    grain="one row per feed, place, operator (those of the station's local day) and UTC hour",
     key=("feed", "place", "operator_name", "slot_at"),
     columns=(
         HOUR_AT,

@@ -28,9 +28,11 @@ DIMENSIONS = (
     bridges.BRIDGE_EVSE_ALIAS,
 )  # fmt: skip
 BY_DAY = (
-    marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, marts.CITY_HOUR, facts.FACT_POLL,
-    facts.FACT_STATUS, flat.FLAT_REJECTS,
+    marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, facts.FACT_POLL, facts.FACT_STATUS,
+    flat.FLAT_REJECTS,
 )  # fmt: skip
+# Its place and operator are those of the local day, which reaches into a UTC day next to the hour's.
+BY_LOCAL_DAY = marts.CITY_HOUR
 # A session lasts seven days at most: an hour can change those that began so long before it.
 SESSIONS = facts.FACT_CHARGING_SESSION
 _SESSION_DAYS = 8
@@ -42,7 +44,7 @@ BY_MONTH = {
 }
 # An hour's files are read over one connection; a month's must let loads in between.
 _FILES_A_READING = 32
-PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, SESSIONS, *BY_MONTH)
+PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, BY_LOCAL_DAY, SESSIONS, *BY_MONTH)
 # Local time is behind UTC by up to 12 hours and ahead by up to 14; an hour that comes late can
 # change sessions, and so the days, until eight days after it.
 _BEHIND, _AHEAD = timedelta(hours=12 + 31), timedelta(days=8, hours=14)
@@ -105,6 +107,8 @@ def _files(hour: Hour) -> Iterator[_File]:
     day = naive(hour.start).replace(hour=0)
     for table in BY_DAY:
         yield _of_day(table, day)
+    for days in (-1, 0, 1):
+        yield _of_day(BY_LOCAL_DAY, day + timedelta(days=days))
     for before in range(_SESSION_DAYS, -2, -1):
         yield _of_day(SESSIONS, day - timedelta(days=before))
     at = naive(hour.start)

@@ -68,18 +68,22 @@ def seconds_by_hour(polls: list[Any]) -> dict[tuple[str, int], Counter[str]]:
     return found
 
 
-def saturated_by_hour(polls: list[Any]) -> dict[int, tuple[int, int]]:
-    """Station seconds with an operable EVSE, and with no operable EVSE free, of each hour."""
-    found: dict[int, tuple[int, int]] = {}
-    for number, told in enumerate(polls):
-        if told is None:
+def saturated_by_hour(polls: list[Any]) -> dict[int, tuple[int, int, int]]:
+    """Station seconds of each hour: with an operable EVSE, certainly full, and possibly full."""
+    seconds: dict[int, tuple[int, int, int]] = {}
+    for number, statuses in enumerate(polls):
+        if statuses is None:
             continue
-        operable, full = found.get(number // 6, (0, 0))
-        free = [status for status in told.values() if status in OPERABLE]
-        operable += CADENCE_S * bool(free)
-        full += CADENCE_S * (bool(free) and set(free) <= OCCUPIED)
-        found[number // 6] = (operable, full)
-    return found
+        operable_s, full_s, possibly_full_s = seconds.get(number // 6, (0, 0, 0))
+        operable = [status for status in statuses.values() if status in OPERABLE]
+        is_possibly_full = bool(operable) and set(operable) <= OCCUPIED
+        is_full = is_possibly_full and not {"UNKNOWN", None} & set(statuses.values())
+        seconds[number // 6] = (
+            operable_s + CADENCE_S * bool(operable),
+            full_s + CADENCE_S * is_full,
+            possibly_full_s + CADENCE_S * is_possibly_full,
+        )
+    return seconds
 
 
 @pytest.mark.slow
@@ -97,7 +101,11 @@ def test_marts__add_up_to_what_was_polled(polls: list[Any]) -> None:
     }
     assert found == seconds_by_hour(polls)
     saturated = {
-        _hour_number(row["slot_at"]): (row["station_operable_s"], row["saturated_s"])
+        _hour_number(row["slot_at"]): (
+            row["station_operable_s"],
+            row["saturated_s"],
+            row["saturated_or_unknown_s"],
+        )
         for row in _rows(warehouse, "mart_station_hour")
     }
     assert saturated == saturated_by_hour(polls)
@@ -252,9 +260,12 @@ def test_sessions__count_on_the_local_day_on_which_they_began_and_ended() -> Non
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_mart_plan__reads_and_replaces_the_same_bounded_time(table: Any) -> None:
     plan = mart_plan(table, Hour(HOUR.start))
-    (step,) = plan.steps
-    assert set(step.scope.params.values()) == set(step.params.values())
-    times = sorted(step.scope.params.values())
+    *binds, step = plan.steps
+    bound = {name: bind.params[name] for bind in binds for name in bind.names}
+    scope, params = {**bound, **step.scope.params}, {**bound, **step.params}
+    assert scope == params or table.hour_column
+    assert set(scope.values()) == set(params.values())
+    times = sorted(scope.values())
     assert times[-1] - times[0] < timedelta(days=42)
 
 

@@ -16,8 +16,8 @@ COLUMNS = Path(__file__).resolve().parents[1] / "schemas/published_columns.json"
 def _station_hour(warehouse, station_key):
     warehouse.execute(
         (
-            "INSERT INTO mart.mart_station_hour SELECT TIMESTAMP '2022-01-11 20:00:00', 'test', "
-            f"'koeln', {station_key}, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0",
+            "INSERT INTO mart.mart_station_hour SELECT TIMESTAMP '2022-01-11 20:00:00', "
+            f"TIMESTAMP '2022-01-11', 'test', 'koeln', {station_key}, 1" + 13 * ", 0",
             {},
         )
     )

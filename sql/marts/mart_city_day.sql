@@ -1,30 +1,267 @@
--- Grain: one row per feed, place (the city asked for), power class and local day.
--- A session counts on the day of its first slot, and as ended on the day of its last.
+-- Grain: one row per feed, place, power class and local day.
+-- A station counts in one place a day: that of mart_station_day.
+-- A session counts on the day of its first slot where its start was observed, and as ended on the
+-- day of its last.
+-- The window of an EVSE is the local day. Where polls of its place on that day lie before its first
+-- slot in the group, the window begins when the last of them no longer stands; where polls lie
+-- after its last slot, it ends with the first of them. An absence in between stays in the window.
+-- In time zones of half hours an hour, and the window, belongs to the day in which the hour begins.
 -- Scope: local days that begin in [:days_from, :days_to), as UTC instants.
-WITH zones AS (
+WITH local_hours AS (
     SELECT
         feed,
-        MAX(time_zone) AS time_zone
-    FROM warehouse.fact_poll
+        hour_at,
+        time_zone,
+        DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', time_zone, hour_at)) AS local_date
+    FROM (
+        SELECT
+            feed,
+            DATE_TRUNC('hour', slot_at) AS hour_at,
+            MAX(time_zone) AS time_zone
+        FROM warehouse.fact_poll
+        WHERE
+            slot_at >= :days_from
+            AND slot_at < DATEADD('hour', 26, CAST(:days_to AS TIMESTAMP))
+        GROUP BY feed, DATE_TRUNC('hour', slot_at)
+    ) AS polled_hours
+),
+
+days AS (
+    SELECT
+        feed,
+        local_date,
+        CONVERT_TIMEZONE(time_zone, 'UTC', local_date) AS day_from,
+        CONVERT_TIMEZONE(time_zone, 'UTC', DATEADD('day', 1, local_date)) AS day_to
+    FROM (
+        SELECT
+            feed,
+            local_date,
+            MAX(time_zone) AS time_zone
+        FROM local_hours
+        GROUP BY feed, local_date
+    ) AS local_days
+),
+
+good_polls AS (
+    SELECT
+        polls.feed,
+        polls.place,
+        polls.slot_at,
+        local_hours.local_date,
+        LEAST(
+            DATEADD('second', polls.cadence_s, polls.slot_at),
+            COALESCE(
+                LEAD(polls.slot_at) OVER (
+                    PARTITION BY polls.feed, polls.place ORDER BY polls.slot_at
+                ),
+                TIMESTAMP '9999-12-31'
+            )
+        ) AS stands_to
+    FROM warehouse.fact_poll AS polls
+    INNER JOIN local_hours
+        ON
+            polls.feed = local_hours.feed
+            AND DATE_TRUNC('hour', polls.slot_at) = local_hours.hour_at
     WHERE
-        slot_at >= :days_from
-        AND slot_at < DATEADD('hour', 26, CAST(:days_to AS TIMESTAMP))
-    GROUP BY feed
+        polls.outcome = 'ok'
+        AND polls.slot_at >= :days_from
+        AND polls.slot_at < DATEADD('hour', 26, CAST(:days_to AS TIMESTAMP))
 ),
 
 hours AS (
     SELECT
-        evse_hours.*,
-        zones.time_zone,
-        DATE_TRUNC(
-            'day', CONVERT_TIMEZONE('UTC', zones.time_zone, evse_hours.slot_at)
-        ) AS local_date
+        evse_hours.slot_at,
+        evse_hours.feed,
+        COALESCE(station_days.place, evse_hours.place) AS place,
+        evse_hours.place AS evse_place,
+        evse_hours.evse_key,
+        evse_hours.station_key,
+        evse_hours.power_class,
+        evse_hours.first_slot_at,
+        evse_hours.last_slot_at,
+        evse_hours.observed_s,
+        evse_hours.available_s,
+        evse_hours.charging_s,
+        evse_hours.reserved_s,
+        evse_hours.blocked_s,
+        evse_hours.inoperative_s,
+        evse_hours.out_of_order_s,
+        evse_hours.unknown_s,
+        evse_hours.session_exposure_s,
+        local_hours.local_date
     FROM mart.mart_evse_hour AS evse_hours
-    INNER JOIN zones
-        ON evse_hours.feed = zones.feed
+    INNER JOIN local_hours
+        ON
+            evse_hours.feed = local_hours.feed
+            AND evse_hours.slot_at = local_hours.hour_at
+    LEFT JOIN mart.mart_station_day AS station_days
+        ON
+            evse_hours.feed = station_days.feed
+            AND evse_hours.station_key = station_days.station_key
+            AND local_hours.local_date = station_days.local_date
     WHERE
         evse_hours.slot_at >= :days_from
         AND evse_hours.slot_at < DATEADD('hour', 26, CAST(:days_to AS TIMESTAMP))
+),
+
+-- An EVSE in a group on a day, by the place that it was taken from.
+parts AS (
+    SELECT
+        feed,
+        place,
+        power_class,
+        station_key,
+        evse_key,
+        local_date,
+        evse_place,
+        MIN(first_slot_at) AS first_slot_at,
+        MAX(last_slot_at) AS last_slot_at,
+        MAX(slot_at) AS last_hour_at,
+        SUM(observed_s) AS observed_s,
+        SUM(available_s) AS available_s,
+        SUM(charging_s) AS charging_s,
+        SUM(reserved_s) AS reserved_s,
+        SUM(blocked_s) AS blocked_s,
+        SUM(inoperative_s) AS inoperative_s,
+        SUM(out_of_order_s) AS out_of_order_s,
+        SUM(unknown_s) AS unknown_s,
+        SUM(session_exposure_s) AS session_exposure_s
+    FROM hours
+    GROUP BY feed, place, power_class, station_key, evse_key, local_date, evse_place
+),
+
+ordered_parts AS (
+    SELECT
+        parts.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY feed, place, power_class, evse_key, local_date ORDER BY first_slot_at
+        ) AS first_rank,
+        ROW_NUMBER() OVER (
+            PARTITION BY feed, place, power_class, evse_key, local_date ORDER BY last_slot_at DESC
+        ) AS last_rank
+    FROM parts
+),
+
+-- How far a day is over before polls that lack an EVSE end, for the few distinct first slots.
+late_starts AS (
+    SELECT
+        starts.feed,
+        starts.evse_place,
+        starts.local_date,
+        starts.first_slot_at,
+        MAX(good_polls.stands_to) AS window_from
+    FROM (
+        SELECT DISTINCT
+            feed,
+            evse_place,
+            local_date,
+            first_slot_at
+        FROM ordered_parts
+        WHERE first_rank = 1
+    ) AS starts
+    INNER JOIN good_polls
+        ON
+            starts.feed = good_polls.feed
+            AND starts.evse_place = good_polls.place
+            AND starts.local_date = good_polls.local_date
+            AND starts.first_slot_at > good_polls.slot_at
+    GROUP BY starts.feed, starts.evse_place, starts.local_date, starts.first_slot_at
+),
+
+early_ends AS (
+    SELECT
+        ends.feed,
+        ends.evse_place,
+        ends.local_date,
+        ends.last_slot_at,
+        MIN(good_polls.slot_at) AS window_to
+    FROM (
+        SELECT DISTINCT
+            feed,
+            evse_place,
+            local_date,
+            last_slot_at
+        FROM ordered_parts
+        WHERE last_rank = 1
+    ) AS ends
+    INNER JOIN good_polls
+        ON
+            ends.feed = good_polls.feed
+            AND ends.evse_place = good_polls.place
+            AND ends.local_date = good_polls.local_date
+            AND ends.last_slot_at < good_polls.slot_at
+    GROUP BY ends.feed, ends.evse_place, ends.local_date, ends.last_slot_at
+),
+
+windows AS (
+    SELECT
+        ordered_parts.*,
+        days.day_from,
+        days.day_to,
+        CASE
+            WHEN ordered_parts.first_rank = 1
+                THEN DATEDIFF('second', days.day_from, days.day_to)
+            ELSE 0
+        END AS day_s,
+        CASE
+            WHEN ordered_parts.first_rank = 1 AND late_starts.window_from IS NOT NULL
+                THEN DATEDIFF(
+                    'second',
+                    DATE_TRUNC('hour', DATEADD('second', 3599, days.day_from)),
+                    LEAST(late_starts.window_from, ordered_parts.first_slot_at)
+                )
+            ELSE 0
+        END AS late_s,
+        CASE
+            WHEN ordered_parts.last_rank = 1 AND early_ends.window_to IS NOT NULL
+                THEN DATEDIFF(
+                    'second',
+                    early_ends.window_to,
+                    DATE_TRUNC('hour', DATEADD('second', 3599, days.day_to))
+                )
+            ELSE 0
+        END AS early_s
+    FROM ordered_parts
+    INNER JOIN days
+        ON
+            ordered_parts.feed = days.feed
+            AND ordered_parts.local_date = days.local_date
+    LEFT JOIN late_starts
+        ON
+            ordered_parts.feed = late_starts.feed
+            AND ordered_parts.evse_place = late_starts.evse_place
+            AND ordered_parts.local_date = late_starts.local_date
+            AND ordered_parts.first_slot_at = late_starts.first_slot_at
+    LEFT JOIN early_ends
+        ON
+            ordered_parts.feed = early_ends.feed
+            AND ordered_parts.evse_place = early_ends.evse_place
+            AND ordered_parts.local_date = early_ends.local_date
+            AND ordered_parts.last_slot_at = early_ends.last_slot_at
+),
+
+summed AS (
+    SELECT
+        feed,
+        place,
+        power_class,
+        local_date,
+        MAX(day_from) AS day_from,
+        MAX(day_to) AS ends_at,
+        COUNT(DISTINCT station_key) AS station_count,
+        SUM(CASE WHEN first_rank = 1 THEN 1 ELSE 0 END) AS evse_count,
+        SUM(day_s - late_s - early_s) AS window_s,
+        SUM(observed_s) AS observed_s,
+        SUM(available_s) AS available_s,
+        SUM(charging_s) AS charging_s,
+        SUM(reserved_s) AS reserved_s,
+        SUM(blocked_s) AS blocked_s,
+        SUM(inoperative_s) AS inoperative_s,
+        SUM(out_of_order_s) AS out_of_order_s,
+        SUM(unknown_s) AS unknown_s,
+        SUM(session_exposure_s) AS session_exposure_s
+    FROM windows
+    GROUP BY feed, place, power_class, local_date
 ),
 
 begun AS (
@@ -41,7 +278,8 @@ begun AS (
             AND sessions.evse_key = hours.evse_key
             AND DATE_TRUNC('hour', sessions.slot_at) = hours.slot_at
     WHERE
-        sessions.slot_at >= :days_from
+        NOT sessions.is_start_censored
+        AND sessions.slot_at >= :days_from
         AND sessions.slot_at < DATEADD('hour', 26, CAST(:days_to AS TIMESTAMP))
     GROUP BY hours.feed, hours.place, hours.power_class, hours.local_date
 ),
@@ -67,55 +305,26 @@ ended AS (
     GROUP BY hours.feed, hours.place, hours.power_class, hours.local_date
 ),
 
-summed AS (
-    SELECT
-        feed,
-        place,
-        power_class,
-        local_date,
-        MAX(time_zone) AS time_zone,
-        COUNT(DISTINCT station_key) AS station_count,
-        COUNT(DISTINCT evse_key) AS evse_count,
-        SUM(observed_s) AS observed_s,
-        SUM(available_s) AS available_s,
-        SUM(charging_s) AS charging_s,
-        SUM(reserved_s) AS reserved_s,
-        SUM(blocked_s) AS blocked_s,
-        SUM(inoperative_s) AS inoperative_s,
-        SUM(out_of_order_s) AS out_of_order_s,
-        SUM(unknown_s) AS unknown_s
-    FROM hours
-    GROUP BY feed, place, power_class, local_date
-),
-
-dated AS (
-    SELECT
-        summed.*,
-        CONVERT_TIMEZONE(time_zone, 'UTC', local_date) AS day_from,
-        summed.evse_count * DATEDIFF(
-            'second',
-            CONVERT_TIMEZONE(time_zone, 'UTC', local_date),
-            CONVERT_TIMEZONE(time_zone, 'UTC', DATEADD('day', 1, local_date))
-        ) AS window_s
-    FROM summed
-),
-
 measured AS (
     SELECT
-        dated.*,
+        summed.*,
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
         -- Null where too little was seen: it makes null of every share that it is multiplied with.
         CASE
             WHEN observed_s * 5 >= window_s * 4 THEN CAST(1 AS DOUBLE PRECISION)
-        END AS counted
-    FROM dated
+        END AS counted,
+        CASE
+            WHEN (observed_s - unknown_s) * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION)
+        END AS known
+    FROM summed
 )
 
 SELECT
     measured.day_from AS slot_at,
     measured.local_date,
+    measured.ends_at,
     measured.feed,
     measured.place,
     measured.power_class,
@@ -149,11 +358,13 @@ SELECT
         / NULLIF(measured.observed_s, 0)
     ) AS availability,
     measured.counted
+    * measured.known
     * (
         CAST(measured.working_s AS DOUBLE PRECISION)
         / NULLIF(measured.observed_s, 0)
     ) AS reliability,
     CAST(COALESCE(begun.session_count, 0) AS INTEGER) AS session_count,
+    CAST(measured.session_exposure_s AS BIGINT) AS session_exposure_s,
     CAST(COALESCE(ended.ended_session_count, 0) AS INTEGER) AS ended_session_count,
     CAST(ROUND(COALESCE(ended.dwell_s, 0)) AS BIGINT) AS dwell_s
 FROM measured

@@ -6,35 +6,39 @@
 -- What stands beyond the hour's end is counted in place of the time before the hour's first poll,
 -- for which none of its polls stands: after the last poll of an hour comes its first, an hour
 -- later. So an hour holds 3,600 seconds at most, and depends on no other.
+-- The start of a session is observed between two consecutive polls of the EVSE that are at most
+-- 2.5 cadences apart, with no good poll of the first one's place between them, and of which neither
+-- is in a run of two or more polls of unknown status. A single unknown poll is bridged.
 -- Scope: slots in [:window_start, :window_end), whole hours.
-WITH polls AS (
+WITH followed_polls AS (
     SELECT
         feed,
         place,
         slot_at,
+        cadence_s,
         DATE_TRUNC('hour', slot_at) AS hour_at,
-        LEAST(
-            cadence_s,
-            DATEDIFF(
-                'second',
-                slot_at,
-                COALESCE(
-                    LEAD(slot_at) OVER (
-                        PARTITION BY feed, place, DATE_TRUNC('hour', slot_at) ORDER BY slot_at
-                    ),
-                    DATEADD(
-                        'hour',
-                        1,
-                        MIN(slot_at) OVER (PARTITION BY feed, place, DATE_TRUNC('hour', slot_at))
-                    )
-                )
+        COALESCE(
+            LEAD(slot_at) OVER (
+                PARTITION BY feed, place, DATE_TRUNC('hour', slot_at) ORDER BY slot_at
+            ),
+            DATEADD(
+                'hour',
+                1,
+                MIN(slot_at) OVER (PARTITION BY feed, place, DATE_TRUNC('hour', slot_at))
             )
-        ) AS stands_s
+        ) AS next_poll_at
     FROM warehouse.fact_poll
     WHERE
         outcome = 'ok'
         AND slot_at >= :window_start
         AND slot_at < :window_end
+),
+
+polls AS (
+    SELECT
+        followed_polls.*,
+        LEAST(cadence_s, DATEDIFF('second', slot_at, next_poll_at)) AS stands_s
+    FROM followed_polls
 ),
 
 runs AS (
@@ -61,6 +65,8 @@ seen AS (
         runs.status,
         polls.slot_at,
         polls.hour_at,
+        polls.cadence_s,
+        polls.next_poll_at,
         polls.stands_s,
         LEAD(polls.slot_at) OVER (
             PARTITION BY runs.evse_key, polls.hour_at
@@ -84,7 +90,7 @@ seen AS (
 ),
 
 -- Of the places of one slot the one to take comes last, and is followed by another slot.
-exposures AS (
+followed AS (
     SELECT
         feed,
         place,
@@ -92,14 +98,31 @@ exposures AS (
         status,
         slot_at,
         hour_at,
-        LEAST(
-            stands_s,
-            DATEDIFF(
-                'second', slot_at, COALESCE(next_slot_at, DATEADD('hour', 1, first_slot_at))
-            )
-        ) AS stands_s
+        first_slot_at,
+        next_slot_at,
+        cadence_s,
+        next_poll_at,
+        stands_s AS poll_stands_s,
+        DATEDIFF(
+            'second', slot_at, COALESCE(next_slot_at, DATEADD('hour', 1, first_slot_at))
+        ) AS until_next_s,
+        CASE WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 1 ELSE 0 END AS is_unknown
     FROM seen
     WHERE next_slot_at IS NULL OR next_slot_at > slot_at
+),
+
+exposures AS (
+    SELECT
+        followed.*,
+        LEAST(poll_stands_s, until_next_s) AS stands_s,
+        CASE
+            WHEN
+                until_next_s * 2 <= cadence_s * 5
+                AND DATEDIFF('second', slot_at, next_poll_at) >= until_next_s
+                THEN until_next_s
+            ELSE 0
+        END AS linked_s
+    FROM followed
 ),
 
 summed AS (
@@ -108,8 +131,11 @@ summed AS (
         evse_key,
         hour_at,
         MIN(place) AS place,
+        MIN(slot_at) AS first_slot_at,
         MAX(slot_at) AS last_slot_at,
         COUNT(*) AS poll_count,
+        SUM(is_unknown) AS unknown_poll_count,
+        SUM(linked_s) AS linked_s,
         SUM(stands_s) AS observed_s,
         SUM(CASE WHEN status = 'AVAILABLE' THEN stands_s ELSE 0 END) AS available_s,
         SUM(CASE WHEN status = 'CHARGING' THEN stands_s ELSE 0 END) AS charging_s,
@@ -131,6 +157,101 @@ summed AS (
     GROUP BY feed, evse_key, hour_at
 ),
 
+-- Only hours with two unknown polls, or with one poll that follows itself, have a run of them.
+unknown_hours AS (
+    SELECT
+        evse_key,
+        hour_at
+    FROM summed
+    GROUP BY evse_key, hour_at
+    HAVING SUM(unknown_poll_count) >= LEAST(2, SUM(poll_count))
+),
+
+with_neighbours AS (
+    SELECT
+        exposures.feed,
+        exposures.evse_key,
+        exposures.hour_at,
+        exposures.slot_at,
+        exposures.first_slot_at,
+        exposures.linked_s,
+        exposures.is_unknown,
+        COALESCE(
+            LAG(exposures.is_unknown) OVER (
+                PARTITION BY exposures.evse_key, exposures.hour_at ORDER BY exposures.slot_at
+            ),
+            MAX(CASE WHEN exposures.next_slot_at IS NULL THEN exposures.is_unknown END) OVER (
+                PARTITION BY exposures.evse_key, exposures.hour_at
+            )
+        ) AS is_unknown_before,
+        COALESCE(
+            LEAD(exposures.is_unknown) OVER (
+                PARTITION BY exposures.evse_key, exposures.hour_at ORDER BY exposures.slot_at
+            ),
+            MAX(
+                CASE
+                    WHEN exposures.slot_at = exposures.first_slot_at THEN exposures.is_unknown
+                END
+            ) OVER (PARTITION BY exposures.evse_key, exposures.hour_at)
+        ) AS is_unknown_after
+    FROM exposures
+    INNER JOIN unknown_hours
+        ON
+            exposures.evse_key = unknown_hours.evse_key
+            AND exposures.hour_at = unknown_hours.hour_at
+),
+
+in_unknown_runs AS (
+    SELECT
+        with_neighbours.*,
+        is_unknown * GREATEST(is_unknown_before, is_unknown_after) AS is_in_run
+    FROM with_neighbours
+),
+
+before_unknown_runs AS (
+    SELECT
+        in_unknown_runs.*,
+        COALESCE(
+            LEAD(is_in_run) OVER (PARTITION BY evse_key, hour_at ORDER BY slot_at),
+            MAX(CASE WHEN slot_at = first_slot_at THEN is_in_run END) OVER (
+                PARTITION BY evse_key, hour_at
+            )
+        ) AS is_in_run_after
+    FROM in_unknown_runs
+),
+
+hidden AS (
+    SELECT
+        feed,
+        evse_key,
+        hour_at,
+        SUM(linked_s * GREATEST(is_in_run, is_in_run_after)) AS hidden_s
+    FROM before_unknown_runs
+    GROUP BY feed, evse_key, hour_at
+),
+
+-- The connectors that were published at the EVSE's last poll of the hour: whether one that was not
+-- has gone is known later, and an hour depends on no other.
+connectors AS (
+    SELECT
+        states.evse_key,
+        states.power_type,
+        states.max_power_kw,
+        states.ampere,
+        states.voltage,
+        sightings.last_slot_at,
+        DATE_TRUNC('hour', sightings.slot_at) AS hour_at
+    FROM warehouse.entity_sighting AS sightings
+    INNER JOIN warehouse.connector_attributes AS states
+        ON
+            sightings.entity_key = states.connector_key
+            AND sightings.attribute_hash = states.attribute_hash
+    WHERE
+        sightings.entity_type = 'connector'
+        AND sightings.slot_at >= :window_start
+        AND sightings.slot_at < :window_end
+),
+
 power AS (
     SELECT
         summed.evse_key,
@@ -150,17 +271,18 @@ power AS (
             END
         ) AS power_rank
     FROM summed
-    INNER JOIN warehouse.dim_connector AS connectors
+    INNER JOIN connectors
         ON
             summed.evse_key = connectors.evse_key
-            AND summed.last_slot_at >= connectors.valid_from
-            AND summed.last_slot_at < COALESCE(connectors.valid_to, TIMESTAMP '9999-12-31')
+            AND summed.hour_at = connectors.hour_at
+            AND summed.last_slot_at <= connectors.last_slot_at
     GROUP BY summed.evse_key, summed.hour_at
 ),
 
 described AS (
     SELECT
         summed.*,
+        summed.linked_s - COALESCE(hidden.hidden_s, 0) AS session_exposure_s,
         evses.station_key,
         power.max_power_kw,
         CASE power.power_rank
@@ -175,6 +297,11 @@ described AS (
             summed.evse_key = evses.evse_key
             AND summed.last_slot_at >= evses.valid_from
             AND summed.last_slot_at < COALESCE(evses.valid_to, TIMESTAMP '9999-12-31')
+    LEFT JOIN hidden
+        ON
+            summed.feed = hidden.feed
+            AND summed.evse_key = hidden.evse_key
+            AND summed.hour_at = hidden.hour_at
     LEFT JOIN power
         ON
             summed.evse_key = power.evse_key
@@ -187,6 +314,7 @@ measured AS (
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
+        observed_s - unknown_s AS known_s,
         -- Null where too little was seen: it makes null of every share that it is multiplied with.
         CASE
             WHEN observed_s * 5 >= 3600 * 4 THEN CAST(1 AS DOUBLE PRECISION)
@@ -203,6 +331,8 @@ SELECT
     CAST(power_class AS VARCHAR(16)) AS power_class,
     max_power_kw,
     CAST(poll_count AS INTEGER) AS poll_count,
+    first_slot_at,
+    last_slot_at,
     CAST(observed_s AS BIGINT) AS observed_s,
     CAST(available_s AS BIGINT) AS available_s,
     CAST(charging_s AS BIGINT) AS charging_s,
@@ -231,8 +361,10 @@ SELECT
         / NULLIF(observed_s, 0)
     ) AS availability,
     counted
+    * CASE WHEN known_s * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION) END
     * (
         CAST(working_s AS DOUBLE PRECISION)
         / NULLIF(observed_s, 0)
-    ) AS reliability
+    ) AS reliability,
+    CAST(session_exposure_s AS BIGINT) AS session_exposure_s
 FROM measured;

@@ -1,7 +1,8 @@
 -- Grain: one row per feed, station and UTC hour in which one of its EVSEs was seen.
 -- Saturation needs what its EVSEs were at the same time, hence the polls once more; they stand as
 -- in mart_evse_hour, here until the next poll that any EVSE of the station is in. Of places that
--- publish an EVSE the same one is taken as there.
+-- publish an EVSE the same one is taken as there. A station is certainly full where every operable
+-- EVSE is occupied and none is unknown; nobody can charge where one is REMOVED or PLANNED.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH polls AS (
     SELECT
@@ -93,7 +94,18 @@ by_slot AS (
         ) AS operable_count,
         SUM(
             CASE WHEN seen.status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END
-        ) AS occupied_count
+        ) AS occupied_count,
+        SUM(
+            CASE
+                WHEN
+                    seen.status IN (
+                        'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER',
+                        'REMOVED', 'PLANNED'
+                    )
+                    THEN 0
+                ELSE 1
+            END
+        ) AS unknown_count
     FROM seen
     INNER JOIN mart.mart_evse_hour AS hours
         ON
@@ -115,6 +127,7 @@ exposures AS (
         hour_at,
         operable_count,
         occupied_count,
+        unknown_count,
         LEAST(
             stands_s,
             DATEDIFF(
@@ -132,10 +145,18 @@ saturation AS (
         SUM(CASE WHEN operable_count > 0 THEN stands_s ELSE 0 END) AS station_operable_s,
         SUM(
             CASE
+                WHEN
+                    operable_count > 0 AND operable_count = occupied_count AND unknown_count = 0
+                    THEN stands_s
+                ELSE 0
+            END
+        ) AS saturated_s,
+        SUM(
+            CASE
                 WHEN operable_count > 0 AND operable_count = occupied_count THEN stands_s
                 ELSE 0
             END
-        ) AS saturated_s
+        ) AS saturated_or_unknown_s
     FROM exposures
     GROUP BY feed, station_key, hour_at
 ),
@@ -155,17 +176,33 @@ summed AS (
         SUM(inoperative_s) AS inoperative_s,
         SUM(out_of_order_s) AS out_of_order_s,
         SUM(unknown_s) AS unknown_s,
-        SUM(window_s) AS window_s
+        SUM(window_s) AS window_s,
+        SUM(session_exposure_s) AS session_exposure_s
     FROM mart.mart_evse_hour
     WHERE
         slot_at >= :window_start
         AND slot_at < :window_end
         AND station_key IS NOT NULL
     GROUP BY feed, station_key, slot_at
+),
+
+local_hours AS (
+    SELECT
+        feed,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        MAX(time_zone) AS time_zone
+    FROM warehouse.fact_poll
+    WHERE
+        slot_at >= :window_start
+        AND slot_at < :window_end
+    GROUP BY feed, DATE_TRUNC('hour', slot_at)
 )
 
 SELECT
     summed.slot_at,
+    DATE_TRUNC(
+        'day', CONVERT_TIMEZONE('UTC', local_hours.time_zone, summed.slot_at)
+    ) AS local_date,
     summed.feed,
     summed.place,
     summed.station_key,
@@ -180,8 +217,14 @@ SELECT
     CAST(summed.unknown_s AS BIGINT) AS unknown_s,
     CAST(COALESCE(saturation.station_operable_s, 0) AS BIGINT) AS station_operable_s,
     CAST(COALESCE(saturation.saturated_s, 0) AS BIGINT) AS saturated_s,
-    CAST(summed.window_s AS BIGINT) AS window_s
+    CAST(COALESCE(saturation.saturated_or_unknown_s, 0) AS BIGINT) AS saturated_or_unknown_s,
+    CAST(summed.window_s AS BIGINT) AS window_s,
+    CAST(summed.session_exposure_s AS BIGINT) AS session_exposure_s
 FROM summed
+INNER JOIN local_hours
+    ON
+        summed.feed = local_hours.feed
+        AND summed.slot_at = local_hours.hour_at
 LEFT JOIN saturation
     ON
         summed.feed = saturation.feed

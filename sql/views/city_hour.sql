@@ -1,11 +1,12 @@
 -- Grain: one row per feed, place, operator and UTC hour in which one of its EVSEs was seen.
--- Operators are those that stations have today, (not told) where one names none or is gone.
+-- Place and operator of a station are those of its local day in mart_station_day; an operator that
+-- names none is (not told).
 -- Scope: everything; readers narrow it down by slot_at.
 SELECT
     station_hours.slot_at,
     station_hours.feed,
-    station_hours.place,
-    COALESCE(stations.operator_name, '(not told)') AS operator_name,
+    COALESCE(station_days.place, station_hours.place) AS place,
+    COALESCE(station_days.operator_name, '(not told)') AS operator_name,
     CAST(SUM(station_hours.evse_count) AS INTEGER) AS evse_count,
     CAST(SUM(station_hours.observed_s) AS BIGINT) AS observed_s,
     CAST(
@@ -17,12 +18,13 @@ SELECT
     CAST(SUM(station_hours.charging_s) AS BIGINT) AS charging_s,
     CAST(SUM(station_hours.window_s) AS BIGINT) AS window_s
 FROM mart.mart_station_hour AS station_hours
-LEFT JOIN warehouse.dim_station AS stations
+LEFT JOIN mart.mart_station_day AS station_days
     ON
-        station_hours.station_key = stations.station_key
-        AND stations.is_current
+        station_hours.feed = station_days.feed
+        AND station_hours.station_key = station_days.station_key
+        AND station_hours.local_date = station_days.local_date
 GROUP BY
     station_hours.slot_at,
     station_hours.feed,
-    station_hours.place,
-    COALESCE(stations.operator_name, '(not told)');
+    COALESCE(station_days.place, station_hours.place),
+    COALESCE(station_days.operator_name, '(not told)');

@@ -1,0 +1,68 @@
+-- Grain: one row: the instant from which on months are summed, :months_from at the latest.
+-- The window of a feed's last month ends with its newest poll: when later polls are loaded, or they
+-- are gone, the month of the poll before them is summed again, however long ago that was.
+-- Scope: the newest good poll of each feed before :window_start, and whether one follows.
+WITH last_polls AS (
+    SELECT
+        feed,
+        MAX(slot_at) AS slot_at
+    FROM warehouse.fact_poll
+    WHERE
+        outcome = 'ok'
+        AND slot_at < :window_start
+    GROUP BY feed
+),
+
+polls_before AS (
+    SELECT
+        polls.feed,
+        polls.slot_at,
+        MAX(DATEADD('second', polls.cadence_s, polls.slot_at)) AS known_to
+    FROM warehouse.fact_poll AS polls
+    INNER JOIN last_polls
+        ON
+            polls.feed = last_polls.feed
+            AND polls.slot_at = last_polls.slot_at
+    WHERE
+        polls.outcome = 'ok'
+        AND polls.slot_at < :window_start
+    GROUP BY polls.feed, polls.slot_at
+),
+
+polled_feeds AS (
+    SELECT DISTINCT feed
+    FROM warehouse.fact_poll
+    WHERE
+        outcome = 'ok'
+        AND slot_at >= :window_start
+),
+
+last_months AS (
+    SELECT
+        months.feed,
+        MAX(months.slot_at) AS slot_at,
+        MAX(polls_before.known_to) AS known_to
+    FROM mart.mart_operator_month AS months
+    INNER JOIN polls_before
+        ON
+            months.feed = polls_before.feed
+            AND months.slot_at <= polls_before.slot_at
+    GROUP BY months.feed
+)
+
+SELECT
+    LEAST(
+        COALESCE(MIN(months.slot_at), CAST(:months_from AS TIMESTAMP)),
+        CAST(:months_from AS TIMESTAMP)
+    ) AS months_from
+FROM mart.mart_operator_month AS months
+INNER JOIN last_months
+    ON
+        months.feed = last_months.feed
+        AND months.slot_at = last_months.slot_at
+LEFT JOIN polled_feeds
+    ON months.feed = polled_feeds.feed
+WHERE
+    -- The window ends with that poll although later ones are loaded, or after it although none is.
+    (polled_feeds.feed IS NOT NULL AND months.ends_at <= last_months.known_to)
+    OR (polled_feeds.feed IS NULL AND months.ends_at > last_months.known_to);
