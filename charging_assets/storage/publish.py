@@ -31,7 +31,7 @@ BY_DAY = (
     marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, facts.FACT_POLL, facts.FACT_STATUS,
     flat.FLAT_REJECTS,
 )  # fmt: skip
-# Its place and operator are those of the local day, which reaches into a UTC day next to the hour's.
+# Its place and operator are those of the local day, which reaches into the UTC day before or after.
 BY_LOCAL_DAY = marts.CITY_HOUR
 # A session lasts seven days at most: an hour can change those that began so long before it.
 SESSIONS = facts.FACT_CHARGING_SESSION
@@ -73,7 +73,10 @@ def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
     files = list(dict.fromkeys(file for hour in hours for file in _files(hour)))
     for at in range(0, len(files), _FILES_A_READING):
         with warehouse.reading() as reader:
-            for file in files[at : at + _FILES_A_READING]:
+            batch = files[at : at + _FILES_A_READING]
+            if at + _FILES_A_READING >= len(files):
+                batch += [file for file in _last_months(reader, *hours) if file not in files]
+            for file in batch:
                 rows = _rows(reader, file)
                 held = _held(lake, file.key)
                 if held is None and not rows.num_rows:
@@ -87,7 +90,7 @@ def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
 
 def published_counts(lake: Lake, warehouse: Reader, hour: Hour) -> dict[str, tuple[int, int]]:
     """The files that an hour touches: rows that each holds, and rows that the warehouse has."""
-    files = list(_files(hour))
+    files = list(dict.fromkeys([*_files(hour), *_last_months(warehouse, hour)]))
     held = [_held(lake, file.key) for file in files]
     rows = [pq.read_metadata(pa.BufferReader(body)).num_rows if body else 0 for body in held]
     selects, params = [], dict[str, datetime | None]()
@@ -115,12 +118,32 @@ def _files(hour: Hour) -> Iterator[_File]:
     months = sorted({_month(at - _BEHIND), _month(at + _AHEAD)})
     for table, column in BY_MONTH.items():
         for month in months:
-            end = _month(month + timedelta(days=32))
-            yield _File(table, f"month={month:%Y-%m}/", column, month, end)
+            yield _of_month(table, column, month)
+
+
+def _last_months(warehouse: Reader, *hours: Hour) -> list[_File]:
+    """Each feed's last month before some hours: its window can have ended with its last poll."""
+    table, column = marts.MART_OPERATOR_MONTH, "local_month"
+    last_months = (
+        f"SELECT MAX({column}) AS {column} FROM {table.full_name} "
+        f"WHERE {column} < :month GROUP BY feed"
+    )
+    months = set[datetime]()
+    for month in {_month(naive(hour.start) - _BEHIND) for hour in hours}:
+        found = warehouse.query(
+            f"SELECT DISTINCT {column} FROM ({last_months}) AS last_months", {"month": month}
+        )
+        months.update(found.column(column).to_pylist())
+    return [_of_month(table, column, month) for month in sorted(months)]
 
 
 def _of_day(table: Table, day: datetime) -> _File:
     return _File(table, f"date={day:%Y-%m-%d}/", "slot_at", day, day + timedelta(days=1))
+
+
+def _of_month(table: Table, column: str, month: datetime) -> _File:
+    end = _month(month + timedelta(days=32))
+    return _File(table, f"month={month:%Y-%m}/", column, month, end)
 
 
 def _month(at: datetime) -> datetime:

@@ -14,8 +14,8 @@ from typing import Any
 from charging_assets.acquisition.archive import digest, hours_archived, read_places
 from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity
 from charging_assets.modelling import hour_plans
-from charging_assets.modelling.staging import staging_plan
-from charging_assets.partitions import Hour
+from charging_assets.modelling.staging import staging_plan, staging_span_plan
+from charging_assets.partitions import Hour, Span
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.identity import entity_key
 from charging_assets.preprocessing.version import flat_version
@@ -131,6 +131,15 @@ def loaded(
     lake, warehouse = lake_of(polls), DuckDBWarehouse(None)
     for hour in hours_archived(lake):
         load(warehouse, lake, hour, only)
+    return warehouse
+
+
+def span_loaded(lake: Lake) -> DuckDBWarehouse:
+    """A warehouse in memory with every hour of a lake, loaded as one span."""
+    warehouse = DuckDBWarehouse(None)
+    files = {hour: flat_files(lake, hour) for hour in hours_archived(lake)}
+    plans = hour_plans.derived_plans(Span(tuple(files)))
+    warehouse.apply_all([staging_span_plan(files), *plans])
     return warehouse
 
 

@@ -28,7 +28,12 @@ CADENCE_S, HOUR_S = 600, 3600
 SECONDS = tuple(column.name for column in marts.STATUS_SECONDS[1:])
 MADE = ("dim_", "fact_poll", "fact_status", "mart_evse_hour", "mart_station_hour")
 KEYS = {hours.key_of("evse", uid): uid for uid in ("e1", "e2")}
-COLUMN = {"AVAILABLE": "available_s", "CHARGING": "charging_s", "OUTOFORDER": "out_of_order_s"}
+COLUMN = {
+    "AVAILABLE": "available_s",
+    "CHARGING": "charging_s",
+    "OUTOFORDER": "out_of_order_s",
+    "UNKNOWN": "unknown_s",
+}
 
 # Polls by second: what each place that answered then says of the EVSEs that it tells of.
 TOLD = st.dictionaries(st.sampled_from(["e1", "e2"]), st.sampled_from(sorted(COLUMN)))
@@ -115,6 +120,27 @@ def painted(polls: Polls, cadence_s: Cadence) -> dict[tuple[str, int], Counter[s
     return found
 
 
+def exposures(polls: Polls, cadence_s: Cadence) -> dict[tuple[str, int], int]:
+    """Each EVSE-hour's seconds in which the start of a session would have been observed."""
+    seconds: dict[tuple[str, int], int] = {}
+    for (uid, hour), told in _told(polls).items():
+        slots = sorted(told)
+        unknown = [told[slot][1] == "UNKNOWN" for slot in slots]
+        in_run = [
+            here and (unknown[n - 1] or unknown[(n + 1) % len(slots)])
+            for n, here in enumerate(unknown)
+        ]
+        seconds[uid, hour] = 0
+        for n, (start, end) in enumerate(zip(slots, [*slots[1:], slots[0] + HOUR_S], strict=True)):
+            place = told[start][0]
+            of_place = {at % HOUR_S for at in polls if at // HOUR_S == hour and place in polls[at]}
+            is_linked = (end - start) * 2 <= cadence_s(HOUR_S * hour + start) * 5
+            is_complete = not any(at % HOUR_S in of_place for at in range(start + 1, end))
+            if is_linked and is_complete and not (in_run[n] or in_run[(n + 1) % len(slots)]):
+                seconds[uid, hour] += end - start
+    return seconds
+
+
 def _told(polls: Polls) -> dict[tuple[str, int], dict[int, tuple[str, str]]]:
     """By EVSE and hour: which place said what at which second of it, the first one by name."""
     found: dict[tuple[str, int], dict[int, tuple[str, str]]] = defaultdict(dict)
@@ -130,15 +156,18 @@ def _told(polls: Polls) -> dict[tuple[str, int], dict[int, tuple[str, str]]]:
 @given(polls=ANYWHERE | OVERLAPPING | jittered(), cadence_s=st.sampled_from([even, mixed]))
 def test_marts__no_instant_of_an_hour_counts_twice(polls: Polls, cadence_s: Cadence) -> None:
     warehouse = loaded(lake_of(polls, cadence_s))
-    found = {}
+    found, exposed = {}, {}
     for row in rows(warehouse, "mart_evse_hour"):
+        exposed[KEYS[row["evse_key"]], hour_number(row)] = row["session_exposure_s"]
         seconds = Counter({name: row[name] for name in SECONDS if row[name]})
         assert row["observed_s"] == seconds.total() <= HOUR_S
         found[KEYS[row["evse_key"]], hour_number(row)] = seconds
     assert found == painted(polls, cadence_s)
+    assert exposed == exposures(polls, cadence_s)
     for row in rows(warehouse, "mart_station_hour"):
         assert row["observed_s"] == sum(row[name] for name in SECONDS) <= row["window_s"]
-        assert row["saturated_s"] <= row["station_operable_s"] <= HOUR_S
+        assert row["saturated_s"] <= row["saturated_or_unknown_s"] <= row["station_operable_s"]
+        assert row["station_operable_s"] <= HOUR_S
 
 
 @settings(max_examples=EXAMPLES // 2)
@@ -198,6 +227,44 @@ def test_mart_evse_hour__polls_closer_than_the_cadence_stand_until_the_next() ->
     first, second = rows(loaded(lake_of(every(598, count=13))), "mart_evse_hour")
     assert (first["observed_s"], first["poll_count"]) == (HOUR_S, 7)
     assert (second["observed_s"], second["poll_count"]) == (5 * 598 + CADENCE_S, 6)
+
+
+REGULAR = ["AVAILABLE"] * 6
+
+
+@pytest.mark.parametrize(
+    ("statuses", "exposure_s"),
+    [
+        (REGULAR, 3600),
+        # One missing poll: the gap of 20 minutes is within 2.5 cadences.
+        ([*REGULAR[:3], None, *REGULAR[:2]], 3600),
+        # Two missing polls: half an hour between two polls.
+        ([*REGULAR[:2], None, None, *REGULAR[:2]], 1800),
+        # A single unknown poll is bridged, of two neither they nor what is next to them count.
+        ([*REGULAR[:3], "UNKNOWN", *REGULAR[:2]], 3600),
+        ([*REGULAR[:2], "UNKNOWN", "UNKNOWN", *REGULAR[:2]], 1800),
+        # After the last poll of the hour comes the first.
+        (["UNKNOWN", *REGULAR[:4], "UNKNOWN"], 1800),
+        (["UNKNOWN"] * 6, 0),
+        # The place answered without the EVSE.
+        ([*REGULAR[:3], "", *REGULAR[:2]], 2400),
+        ([None, None, None, "AVAILABLE", None, None], 0),
+    ],
+)
+def test_session_exposure__is_time_in_which_a_start_would_have_been_observed(
+    statuses: list[str | None], exposure_s: int
+) -> None:
+    """None is a missing poll, no word an absence."""
+    polls: Polls = {
+        600 * n: {"koeln": {"e2": "AVAILABLE"} | ({"e1": status} if status else {})}
+        for n, status in enumerate(statuses)
+        if status is not None
+    }
+    seconds = {
+        KEYS[row["evse_key"]]: row["session_exposure_s"]
+        for row in rows(loaded(lake_of(polls)), "mart_evse_hour")
+    }
+    assert seconds["e1"] == exposure_s == exposures(polls, even)["e1", 0]
 
 
 def test_fact_charging_session__idle_time_of_two_collectors_is_counted_once() -> None:

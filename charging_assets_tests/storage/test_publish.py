@@ -2,12 +2,15 @@
 
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from charging_assets.acquisition.archive import hours_archived
 from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.publish import PUBLISHED, publish
+from charging_assets.storage.publish import PUBLISHED, publish, published_counts
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 COLUMNS = Path(__file__).resolve().parents[1] / "schemas/published_columns.json"
@@ -45,6 +48,33 @@ def test_publish__a_day_is_sorted_by_key_and_emptied_when_its_rows_go():
     assert held.column("station_key").to_pylist() == [1, 2, 3]
     warehouse.execute(("DELETE FROM mart.mart_station_hour", {}))
     assert publish(lake, warehouse, hours.HOUR) == {file: 0, by_city: 0}
+
+
+def test_publish__of_polls_after_a_gap_brings_the_month_of_the_poll_before_up_to_date():
+    """The window of the month in which polling stopped ends with the month, once it goes on."""
+    polls, after = {0: hours.stand(), 60 * 24 * 50: hours.stand()}, hours.hour_after(24 * 50)
+    source, lake, warehouse = hours.lake_of(polls), MemoryLake(), DuckDBWarehouse(None)
+    for hour in (hours.HOUR, after):
+        hours.load(warehouse, source, hour)
+        publish(lake, warehouse, hour)
+    body = lake.get("published/mart_operator_month/month=2022-01/mart_operator_month.parquet")
+    (row,) = pq.read_table(io.BytesIO(body)).to_pylist()
+    assert row["ends_at"] == datetime(2022, 1, 31, 23)
+    assert all(held == there for held, there in published_counts(lake, warehouse, after).values())
+
+
+def test_publish__an_operator_that_changes_at_noon_is_published_for_all_hours_of_the_local_day():
+    """The local day begins at 23:00 UTC the day before, whose file is another one."""
+    minutes = {60.0 * hour: "A" if hour < 15 else "B" for hour in (3, 4, 15, 16)}
+    polls = {minute: [hours.station(operator={"name": name})] for minute, name in minutes.items()}
+    source, lake, warehouse = hours.lake_of(polls), MemoryLake(), DuckDBWarehouse(None)
+    for hour in hours_archived(source):
+        hours.load(warehouse, source, hour)
+        publish(lake, warehouse, hour)
+    for date in ("2022-01-11", "2022-01-12"):
+        body = lake.get(f"published/city_hour/date={date}/city_hour.parquet")
+        names = set(pq.read_table(io.BytesIO(body)).column("operator_name").to_pylist())
+        assert names == {"B"}
 
 
 def test_published_columns__change_only_with_a_major_version():
