@@ -79,7 +79,7 @@ FACT_CHARGING_SESSION = Table(
         at("ended_at", "middle of these two; null where the end is censored", nullable=True),
         flag("is_start_censored", "its start was not seen", nullable=False),
         flag("is_end_censored", "its end was not seen, or not yet", nullable=False),
-        flag("is_stuck", "CHARGING for over 7 days; the row ends there, censored", nullable=False),
+        flag("is_stuck", "CHARGING for 7 days or more; the row ends there, censored", nullable=False),
         count("poll_count", "good polls that were CHARGING", "polls"),
         count("bridged_poll_count", "single polls of unknown status within it", "polls"),
         number("duration_min_s", "time charging that is certain", "seconds"),

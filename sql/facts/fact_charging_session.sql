@@ -1,8 +1,9 @@
 -- Grain: one row per feed, EVSE and maximal run of CHARGING, across hours.
 -- Two runs are linked where no good poll of their place lies between them and the time between is
 -- at most 2.5 cadences. A single poll of unknown status between linked runs is looked through.
--- A session is cut after 7 days (is_stuck); what follows is no session, since a session begins
--- only where no CHARGING is linked before. An EVSE that several places publish is taken, hour by
+-- A session of 7 days or more is cut (is_stuck): at the first run that begins 7 days or more after
+-- its first slot; what follows is no session, since a session begins only where no CHARGING is
+-- linked before. An EVSE that several places publish is taken, hour by
 -- hour, from the first of them by name (of feeds of one network, from the first by name too); a
 -- place where it is REMOVED all hour gives way to one where it is PLANNED, and both to any other.
 -- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
