@@ -190,6 +190,43 @@ def test_power_class__is_that_of_the_strongest_direct_current(plugs: Any, expect
     assert row["power_class"] == expected
 
 
+# Hours between which what disappears is closed, and the connectors of each one's two polls.
+PLUGS = st.dictionaries(st.sampled_from(["c1", "c2"]), st.sampled_from([22, 50, 150]))
+PLUGGED = st.dictionaries(
+    st.sampled_from([0, 1, 26, 27, 52]), st.tuples(PLUGS, PLUGS), min_size=2, max_size=4
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=EXAMPLES)
+@given(plugged=PLUGGED, data=st.data())
+@example(plugged={0: ({"c1": 150}, {"c1": 150, "c2": 22}), 1: ({"c2": 22}, {"c2": 22})}, data=None)
+def test_max_power__is_that_of_the_connectors_at_the_last_poll_in_any_order(
+    plugged: dict[int, tuple[dict[str, int], ...]], data: st.DataObject | None
+) -> None:
+    def answer(plugs: dict[str, int]) -> list[Any]:
+        connectors = [builders.connector(name, max_power=power) for name, power in plugs.items()]
+        return [station([evse("e1", connectors=connectors)])]
+
+    polls = {
+        60.0 * hour + 30 * number: answer(plugs)
+        for hour, both in plugged.items()
+        for number, plugs in enumerate(both)
+    }
+    lake, warehouse = hours.lake_of(polls), DuckDBWarehouse(None)
+    order = sorted(hours_archived(lake), reverse=True)
+    for hour in data.draw(st.permutations(order)) if data else order:
+        hours.load(warehouse, lake, hour)
+    found = {
+        _hour_number(row["slot_at"]): row["max_power_kw"]
+        for row in _rows(warehouse, "mart_evse_hour")
+    }
+    assert found == {
+        hour: max(plugs.values(), default=None) for hour, (_, plugs) in plugged.items()
+    }
+    assert hours.digests(warehouse) == hours.digests(hours.span_loaded(lake))
+
+
 def test_mart_evse_hour__an_evse_of_two_places_counts_once() -> None:
     told = [_station({"e1": "CHARGING"})]
     lake = hours.lake_of({10.0 * n: {"koeln": told, "bonn": told} for n in range(6)})
