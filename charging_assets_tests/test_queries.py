@@ -41,20 +41,25 @@ def charging():
         "observed_s, available_s, charging_s, reserved_s, blocked_s, inoperative_s, "
         "out_of_order_s, unknown_s, window_s"
     )
-    day = "TIMESTAMP '2022-01-10 23:00:00', TIMESTAMP '2022-01-11 00:00:00'"
+    day = (
+        "TIMESTAMP '2022-01-10 23:00:00', TIMESTAMP '2022-01-11 00:00:00', "
+        "TIMESTAMP '2022-01-11 23:00:00'"
+    )
     warehouse.execute(
         (
-            "INSERT INTO mart.mart_station_day (slot_at, local_date, feed, place, station_key, "
-            "station_name, operator_name, evse_count, station_operable_s, saturated_s, "
+            "INSERT INTO mart.mart_station_day (slot_at, local_date, ends_at, feed, place, "
+            "station_key, station_name, operator_name, evse_count, station_operable_s, "
+            "saturated_s, saturated_or_unknown_s, session_exposure_s, "
             f"session_count, ended_session_count, dwell_s, {seconds}) "
-            f"SELECT {day}, 'test', 'koeln', 1, 'Bad', 'Werke', 1, 0, 0, 0, 0, 0, "
+            f"SELECT {day}, 'test', 'koeln', 1, 'Bad', 'Werke', 1, 0, 0, 0, 0, 0, 0, 0, "
             "1000, 600, 0, 0, 0, 100, 50, 250, 2000",
             {},
         ),
         (
-            "INSERT INTO mart.mart_city_day (slot_at, local_date, feed, place, power_class, "
-            "station_count, evse_count, session_count, ended_session_count, dwell_s, "
-            f"{seconds}) SELECT {day}, 'test', 'koeln', 'ac', 1, 1, 0, 0, 0, "
+            "INSERT INTO mart.mart_city_day (slot_at, local_date, ends_at, feed, place, "
+            "power_class, station_count, evse_count, session_count, session_exposure_s, "
+            f"ended_session_count, dwell_s, {seconds}) "
+            f"SELECT {day}, 'test', 'koeln', 'ac', 1, 1, 0, 0, 0, 0, "
             "1000, 600, 0, 0, 0, 100, 50, 250, 2000",
             {},
         ),

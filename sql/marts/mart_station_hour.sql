@@ -56,6 +56,7 @@ seen AS (
         runs.place,
         runs.evse_key,
         runs.status,
+        runs.dormancy,
         polls.slot_at,
         polls.hour_at,
         polls.stands_s,
@@ -98,9 +99,9 @@ by_slot AS (
         SUM(
             CASE
                 WHEN
-                    seen.status IN (
-                        'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER',
-                        'REMOVED', 'PLANNED'
+                    seen.dormancy > 0
+                    OR seen.status IN (
+                        'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER'
                     )
                     THEN 0
                 ELSE 1
