@@ -20,6 +20,7 @@ pytest_plugins = [
     "charging_assets_tests.faults.report",
     "charging_assets_tests.loaded_home",
     "charging_assets_tests.testbed.fixtures",
+    "charging_assets_tests.uneven_home",
 ]
 
 # What these assert is told as what tests assert is: with what differs.

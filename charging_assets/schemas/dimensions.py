@@ -27,7 +27,12 @@ VALID_TO = at(
     "without the entity; null while it is current",
     nullable=True,
 )
-IS_CURRENT = flag("is_current", "the version is the latest", nullable=False)
+IS_CURRENT = flag(
+    "is_current",
+    "the version is the latest, and the entity has not disappeared: false for every version of one "
+    "that has",
+    nullable=False,
+)
 CLOSE_REASON = text(
     "close_reason",
     32,

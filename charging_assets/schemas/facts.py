@@ -69,25 +69,30 @@ FACT_CHARGING_SESSION = Table(
         flat.PLACE,
         flat.EVSE_KEY,
         flat.EVSE_UID,
-        at("started_after", "no earlier than: the request before, that was not CHARGING; null "
-           "where that was not seen", nullable=True),
+        at("started_after", "no earlier than: the request before, that was not CHARGING (a single "
+           "poll of unknown status is looked through); null where that was not seen. Bounds are "
+           "by this program's clock; those of imported polls by the answer's, if it is within 15 "
+           "minutes of the slot, else the slot", nullable=True),
         at("started_before", "no later than: the first answer that was CHARGING"),
         at("started_at", "middle of these two; null where the start is censored", nullable=True),
         at("ended_after", "no earlier than: the last request that was CHARGING"),
-        at("ended_before", "no later than: the answer after, that was not CHARGING; null where "
-           "that was not seen", nullable=True),
+        at("ended_before", "no later than: the answer after, that was not CHARGING (REMOVED and "
+           "PLANNED are not; a single poll of unknown status is looked through); null where that "
+           "was not seen", nullable=True),
         at("ended_at", "middle of these two; null where the end is censored", nullable=True),
         flag("is_start_censored", "its start was not seen", nullable=False),
         flag("is_end_censored", "its end was not seen, or not yet", nullable=False),
         flag("is_stuck", "CHARGING for 7 days or more; the row ends there, censored",
              nullable=False),
         count("poll_count", "good polls that were CHARGING", "polls"),
-        count("bridged_poll_count", "single polls of unknown status within it", "polls"),
+        count("bridged_poll_count", "single polls of unknown status within it, not "
+              "those directly before or after", "polls"),
         number("duration_min_s", "time charging that is certain", "seconds"),
         number("duration_s", "from started_at to ended_at; null where one is", "seconds"),
         number("duration_max_s", "the longest that it can have been; null where censored",
                "seconds"),
-        number("idle_after_s", "time BLOCKED directly after, within 24 hours", "seconds"),
+        number("idle_after_s", "time BLOCKED directly after, within 24 hours; null where the end "
+               "is censored", "seconds"),
         number("max_power_kw", "greatest published power of the EVSE's connectors at its start",
                "kW"),
         number("energy_min_kwh", "least energy: always 0, for a status does not show whether "

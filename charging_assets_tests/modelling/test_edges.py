@@ -1,0 +1,171 @@
+"""The rules of docs/metrics.md, "Rules at the edges", one by one.
+
+Belongs here: what a rule says about sessions, marts and versions at once. Does not belong here: the
+rules away from the edges (`test_sessions`, `test_marts`, `test_closing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from charging_assets.acquisition.archive import hours_archived
+from charging_assets.modelling.hour_plans import derived_plans
+from charging_assets.modelling.staging import staging_span_plan
+from charging_assets.partitions import Span
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests import builders
+from charging_assets_tests.modelling import hours
+from charging_assets_tests.modelling.hours import evse, station
+
+BOUNDS = """
+SELECT started_after, started_before, ended_after, ended_before, bridged_poll_count, idle_after_s
+FROM warehouse.fact_charging_session WHERE evse_uid = 'e1' ORDER BY slot_at
+"""
+
+
+def loaded(
+    polls: Mapping[float, Mapping[str, str | None]], *, clock_s: float = 0, **header: Any
+) -> DuckDBWarehouse:
+    """A warehouse of polls by minute: what each place publishes of e1, None for not at all.
+
+    No request has a time, as in imports; the answers' clock is so many seconds late.
+    """
+    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    for minute, statuses in polls.items():
+        poll = builders.poll(minute, **header)
+        at = (poll.slot_at + timedelta(seconds=clock_s)).isoformat()
+        bodies = {
+            place: builders.envelope(
+                *([station([evse("e1", status)])] if status else []),
+                station([evse("e2")], "s2"),
+                at=at,
+            )
+            for place, status in statuses.items()
+        }
+        builders.archived(lake, poll, bodies)
+    there = tuple(sorted(hours_archived(lake)))
+    files = {hour: hours.flat_files(lake, hour) for hour in there}
+    warehouse.apply_all([staging_span_plan(files), *derived_plans(Span(there))])
+    return warehouse
+
+
+def koeln(*statuses: str | None) -> dict[float, dict[str, str | None]]:
+    """A poll every ten minutes."""
+    return {10.0 * number: {"koeln": status} for number, status in enumerate(statuses)}
+
+
+A, C, B, U = "AVAILABLE", "CHARGING", "BLOCKED", "UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        # Before the start, within, and after the end: the bound is the known poll beyond.
+        ((A, U, C, A, A), (0, 20, 20, 30, 0, 0)),
+        ((A, C, U, C, A), (0, 10, 30, 40, 1, 0)),
+        ((A, C, U, A, A), (0, 10, 10, 30, 0, 0)),
+        # Two in a row censor the end that they are at.
+        ((A, U, U, C, A), (None, 30, 30, 40, 0, 0)),
+        ((A, C, U, U, A), (0, 10, 10, None, 0, None)),
+    ],
+)
+def test_sessions__look_through_one_unknown_poll_also_at_their_ends(
+    statuses: tuple[str, ...], expected: tuple[Any, ...]
+) -> None:
+    assert hours.rows(loaded(koeln(*statuses)), BOUNDS) == [expected]
+
+
+@pytest.mark.parametrize("status", ["REMOVED", "PLANNED"])
+def test_removed_and_planned__are_unknown_time_and_end_a_session(status: str) -> None:
+    warehouse = loaded(koeln(A, C, status, A, A, A))
+    assert hours.rows(warehouse, BOUNDS) == [(0, 10, 10, 20, 0, 0)]
+    seconds = (
+        "SELECT unknown_s, charging_s, inoperative_s + out_of_order_s FROM mart.mart_evse_hour"
+    )
+    assert (600, 600, 0) in hours.rows(warehouse, seconds)
+
+
+def test_places__are_chosen_by_slot_in_marts_and_by_hour_in_sessions() -> None:
+    """bonn, the first by name, publishes it in two slots, koeln says CHARGING in all."""
+    polls: dict[float, dict[str, str | None]] = {
+        10.0 * number: {"koeln": C, **({"bonn": A} if number in (0, 5) else {})}
+        for number in range(6)
+    }
+    polls |= {60.0: {"koeln": A, "bonn": A}}
+    warehouse = loaded(polls)
+    seconds = (
+        "SELECT available_s, charging_s FROM mart.mart_evse_hour "
+        f"WHERE evse_key = {hours.key_of('evse', 'e1')} ORDER BY slot_at"
+    )
+    assert hours.rows(warehouse, seconds) == [(1200, 2400), (600, 0)]
+    assert hours.rows(warehouse, BOUNDS) == []
+
+
+@pytest.mark.parametrize(("clock_s", "late_min"), [(180, 3), (900, 15), (-900, -15), (901, 0)])
+def test_bounds__of_imports_are_by_the_answers_clock(clock_s: int, late_min: int) -> None:
+    warehouse = loaded(koeln(A, C, A), clock_s=clock_s)
+    expected = tuple(at + late_min for at in (0, 10, 10, 20))
+    assert hours.rows(warehouse, BOUNDS) == [(*expected, 0, 0)]
+
+
+def test_is_current__is_false_for_every_version_of_what_disappeared() -> None:
+    polls = koeln(A, A) | {minute: {"koeln": None} for minute in (20.0, 30.0, 1480.0)}
+    warehouse = loaded(polls)
+    versions = "SELECT valid_from, valid_to, is_current, close_reason FROM warehouse.dim_evse "
+    e1 = f"{versions} WHERE evse_uid = 'e1' ORDER BY valid_from"
+    assert hours.rows(warehouse, e1) == [(0, 20, False, "disappeared")]
+    e2 = f"{versions} WHERE evse_uid = 'e2' ORDER BY valid_from"
+    assert hours.rows(warehouse, e2) == [(0, None, True, None)]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ((A, C, B, B, A), 1200),
+        ((A, C, A, B, A), 0),
+        ((A, C, U, U, B), None),  # whether it was blocked directly after was not observed
+        ((A, C, U, B, A), 600),
+        ((A, C), None),
+    ],
+)
+def test_idle_after_s__is_null_where_the_end_is_censored(
+    statuses: tuple[str, ...], expected: int | None
+) -> None:
+    ((*_, idle_s),) = hours.rows(loaded(koeln(*statuses)), BOUNDS)
+    assert idle_s == expected
+
+
+def test_idle_after_s__ends_at_a_gap() -> None:
+    polls = koeln(A, C, B) | {50.0: {"koeln": B}, 60.0: {"koeln": A}}
+    ((*_, idle_s),) = hours.rows(loaded(polls), BOUNDS)
+    assert idle_s == 600
+
+
+@pytest.mark.parametrize(("hour", "local_day"), [(18, 11), (19, 12)])
+def test_days__of_half_hour_zones_begin_with_the_first_whole_utc_hour(
+    hour: int, local_day: int
+) -> None:
+    """Midnight in Kolkata is 18:30 UTC: a session of 18:40, 00:10 local, is of the day before."""
+    begins = 60.0 * (hour - 20) + 30
+    polls: dict[float, dict[str, str | None]] = {
+        begins: {"koeln": A}, begins + 10: {"koeln": C}, begins + 20: {"koeln": A}
+    }  # fmt: skip
+    warehouse = loaded(polls, time_zone="Asia/Kolkata")
+    days = warehouse.query(
+        "SELECT slot_at, local_date, session_count, observed_s FROM mart.mart_station_day "
+        "WHERE charging_s > 0"
+    ).to_pylist()
+    midnight = datetime(2022, 1, local_day)
+    assert days == [
+        {
+            "slot_at": midnight - timedelta(hours=5, minutes=30),
+            "local_date": midnight,
+            "session_count": 1,
+            "observed_s": 1800,
+        }
+    ]
