@@ -74,6 +74,10 @@ score: $(INSTALLED) ## weeks of simulated life against what the warehouse says o
 	@mkdir -p build
 	$(BIN)/python -m charging_assets_tests.truth $(SCORE_ARGS)
 
+.PHONY: recompute
+recompute: $(INSTALLED) ## every figure again from raw objects, by other code; what differs in the warehouse
+	@$(BIN)/python -m charging_assets_tests.recompute
+
 faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json
 	@mkdir -p build
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or fault" --fault-report=build/faults.json $(PYTEST_ARGS)
