@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from charging_assets.cli import show
+from charging_assets.measures import add_gaps, measured, share, summed
 from charging_assets.partitions import Hour, naive
 from charging_assets.plurals import counted
 
@@ -24,6 +26,8 @@ Rows = Sequence[Mapping[str, Any]]
 _CHART_ROWS = 6
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _BAR = 20
+_NEVER = datetime(2200, 1, 1)
+_TOO_LITTLE = "less than four fifths of the period was observed"
 
 
 def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last: Hour) -> None:
@@ -36,15 +40,29 @@ def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last:
         "window_end": naive(last.end),
     }
 
-    def rows(name: str) -> Rows:
-        found: Rows = warehouse.query(sql(f"reports/{name}"), scope).to_pylist()
+    def query(name: str, **params: Any) -> Rows:
+        found: Rows = warehouse.query(sql(name), {**scope, **params}).to_pylist()
         return found
 
+    (newest,) = query("dashboard/newest_poll", window_end=_NEVER)
+    now_at = scope["window_end"]
+    if newest["newest_at"] is not None:
+        now_at = newest["newest_at"] + timedelta(seconds=newest["cadence_s"])
+    zone = ZoneInfo(newest["time_zone"] or "UTC")
+
+    def local_hour(at: datetime) -> dict[str, int]:
+        return {"local_hour": at.replace(tzinfo=UTC).astimezone(zone).hour}
+
+    def rows(name: str) -> Rows:
+        return query(f"reports/{name}")
+
+    gaps = query("dashboard/city_hour_gaps", now_at=now_at, place="", operator_name="")
+    by_hour = add_gaps(query("reports/occupancy_by_hour", now_at=now_at), gaps, local_hour)
     console.rule(f"[bold]feed {feed}, {first} to {last} UTC")
     _network(console, rows("network_size")[0])
-    _occupancy(console, rows("occupancy_by_hour"))
-    _busiest(console, rows("busiest_stations"))
-    _statuses(console, rows("status_share"))
+    _occupancy(console, by_hour)
+    _busiest(console, query("reports/busiest_stations", now_at=now_at))
+    _statuses(console, rows("status_share"), summed(by_hour, ("observed_s", "window_s")))
     _quality(console, rows("poll_outcomes"), rows("rejects_by_code"), rows("schema_drift"))
 
 
@@ -57,11 +75,12 @@ def _network(console: Console, size: Mapping[str, Any]) -> None:
 
 
 def _occupancy(console: Console, rows: Rows) -> None:
-    """A column for each local hour; an hour without observation stays empty."""
+    """A column for each local hour; one of which too little was observed stays empty."""
     console.print("[bold]Occupancy by local hour[/] (charging, reserved or blocked, of operable)")
-    known = {row["local_hour"]: row["occupancy"] for row in rows if row["occupancy"] is not None}
+    shares = {row["local_hour"]: measured(row)["occupancy"] for row in rows}
+    known = {hour: value for hour, value in shares.items() if value is not None}
     if not known:
-        console.print("  nothing was observed\n")
+        console.print(f"  {_TOO_LITTLE}\n")
         return
     top = max(known.values()) or 1.0
     for line in range(_CHART_ROWS, 0, -1):
@@ -95,20 +114,23 @@ def _busiest(console: Console, rows: Rows) -> None:
             escape(row["city"] or "–"),
             f"{row['evse_count']:,}",
             f"{charging:,.1f} h",
-            show.percent(row["utilisation"]),
+            show.percent(measured(row)["utilisation"]),
         )
     console.print(table if rows else "  no station was seen for long enough")
     console.print()
 
 
-def _statuses(console: Console, rows: Rows) -> None:
+def _statuses(console: Console, rows: Rows, totals: Mapping[str, Any]) -> None:
+    """Hours by status, with their shares where enough of `totals` was observed."""
     console.print("[bold]Status[/] (share of the EVSE time observed)")
     for row in rows:
-        share = row["observed_share"] or 0.0
-        bar = "█" * round(_BAR * share) or "▏"
+        part = share(totals, row["observed_s"], totals["observed_s"])
+        bar = "" if part is None else "█" * round(_BAR * part) or "▏"
         hours = timedelta(seconds=row["observed_s"]) / timedelta(hours=1)
-        told = f"{row['status']:<14} {show.percent(share):>8}  {hours:>12,.1f} h"
+        told = f"{row['status']:<14} {show.percent(part):>8}  {hours:>12,.1f} h"
         console.print(f"  {told}  [cyan]{bar}[/]")
+    if rows and share(totals, 1, 1) is None:
+        console.print(f"  {_TOO_LITTLE}: no shares")
     console.print("" if rows else "  nothing was observed\n")
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from charging_assets.dashboard.measures import is_enough
 from charging_assets.dashboard.wording import LANGUAGES, Wording
+from charging_assets.measures import is_enough
 from charging_assets.partitions import naive
 
 DAYS, MOST_DAYS = 30, 366
@@ -34,6 +34,11 @@ class Feed:
     @property
     def cadence(self) -> timedelta:
         return timedelta(seconds=self.cadence_s)
+
+    @property
+    def observed_until(self) -> datetime:
+        """The end of the newest good poll: what lies after it is not missing."""
+        return self.newest_at + self.cadence
 
 
 @dataclass
@@ -61,6 +66,10 @@ class Asked:
         if asked and asked not in values:
             self.faults.append(self.words("fault_choice", value=asked[:40]))
         return asked if asked in values else default
+
+    def option(self, name: str, value: str) -> bool:
+        """Whether an option is set, which has one value besides its default."""
+        return self.one_of(name, [value]) == value
 
     def key(self, name: str) -> int | None:
         """The value of a name as an entity's key, a signed 64-bit integer; None if it is none."""

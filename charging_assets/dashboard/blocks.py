@@ -135,7 +135,7 @@ class Definition:
 
 @dataclass
 class Page:
-    """One page, ready to be shown."""
+    """One page, ready to be shown; `options` are those that are set, as file names have them."""
 
     name: str
     title: str
@@ -146,6 +146,7 @@ class Page:
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
 
     def table(self, name: str) -> Table | None:
         return next((table for table in self.tables if table.id == name), None)
@@ -163,8 +164,3 @@ def _plain(value: Any) -> Any:
 def total(rows: Iterable[Row], name: str) -> int:
     """The sum of a column; null counts as nothing."""
     return sum(row[name] or 0 for row in rows)
-
-
-def share(part: float, whole: float) -> float | None:
-    """A part of a whole; None of nothing."""
-    return part / whole if whole else None

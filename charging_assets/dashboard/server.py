@@ -182,10 +182,11 @@ class _Site:
 
     def _csv(self, request: Request, name: str) -> Response:
         asked = self._asked(request, draws=False)
-        table = PAGES[name](asked, self._reader).table(request.path_params["table"])
+        page = PAGES[name](asked, self._reader)
+        table = page.table(request.path_params["table"])
         if table is None:
             return self._told(request, "missing", 404)
-        file = f"{asked.feed.name}-{name}-{table.id}.csv"
+        file = f"{'-'.join([asked.feed.name, name, table.id, *page.options])}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{file}"'}
         return Response(table.csv(), media_type="text/csv", headers=headers)
 

@@ -32,7 +32,7 @@ class ReportConfig(dg.Config):
     partitions_def=dg.DailyPartitionsDefinition(FIRST_HOUR.strftime("%Y-%m-%d"), end_offset=1),
     group_name="reports",
     kinds={"html"},
-    code_version="1",
+    code_version="2",
 )
 def utilisation_report(
     context: dg.AssetExecutionContext,

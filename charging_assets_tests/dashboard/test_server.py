@@ -95,8 +95,8 @@ _VALUES = st.one_of(
     st.sampled_from(["", "9" * 5000, "nan", "inf", "1e999"]),
 )
 _NAMES = [
-    "at", "evse", "feed", "from", "lang", "operator", "page_evses", "page_stations", "place",
-    "state", "station", "to",
+    "access", "at", "evse", "feed", "from", "lang", "operator", "page_evses", "page_stations",
+    "place", "power", "state", "station", "to", "unknown",
 ]  # fmt: skip
 
 
@@ -180,3 +180,31 @@ def test_error__is_logged_in_one_line(
 
 def test_page__control_characters_in_an_address_are_refused(client: TestClient) -> None:
     assert client.get("/city/x%0aERROR%20forged.csv").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("address", "file"),
+    [
+        ("reliability/operators.csv?access=open&power=50", "operators-opening-hours-50-kw"),
+        ("reliability/days.csv?access=always&power=51", "days"),
+        ("city/days.csv?unknown=ignored", "days-possibly-full"),
+        ("city/days.csv", "days"),
+    ],
+)
+def test_csv__is_named_after_the_options_that_are_set(
+    client: TestClient, address: str, file: str
+) -> None:
+    response = client.get(f"/{address}")
+    assert response.headers["content-disposition"].endswith(f'-{file}.csv"')
+
+
+def test_option__is_kept_in_the_form_and_named_in_captions(client: TestClient) -> None:
+    text = client.get("/reliability?access=open&power=50&lang=en").text
+    assert '<option value="open" selected>' in text
+    assert '<option value="50" selected>' in text
+    assert text.count("only EVSEs with a connector of 50 kW or more") >= 3
+    german = client.get("/city?unknown=ignored&lang=de").text
+    assert '<option value="ignored" selected>' in german
+    assert "möglicherweise voll" in german
+    fault = client.get("/city?unknown=maybe&lang=en").text
+    assert "“maybe” is not among the choices" in fault

@@ -9,9 +9,9 @@ import pytest
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.dashboard.asked import Asked, Feed
 from charging_assets.dashboard.blocks import Page
-from charging_assets.dashboard.measures import SECONDS
 from charging_assets.dashboard.pages import station
-from charging_assets.dashboard.reader import PublishedReader, Reader
+from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
+from charging_assets.measures import SECONDS, SESSIONS
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.publish import publish
 from charging_assets.storage.published import PublishedFiles
@@ -31,11 +31,9 @@ POLLS = {
     ]
     for minute in range(150, 240, 10)
 }
-# Of a session each end is the middle between two polls.
-DWELL_S = 50 * 60
 FEED = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 10, 23), datetime(2022, 1, 11, 23, 50))
 FIRST, LAST = "2022-01-11", "2022-01-12"
-SUMS = (*SECONDS, "session_count", "ended_session_count", "dwell_s")
+SUMS = (*SECONDS, *SESSIONS, "period_window_s")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,6 @@ def figures(page: Page) -> dict[str, float | int | None]:
 def test_station__figures_follow_the_evse_that_is_chosen(reader: Reader) -> None:
     whole, busy, idle = (station.page(asked(evse), reader) for evse in ("", "busy", "idle"))
     assert [figures(page)["sessions"] for page in (whole, busy, idle)] == [1, 1, 0]
-    assert [figures(page)["dwell"] for page in (whole, busy, idle)] == [DWELL_S, DWELL_S, None]
     for page, name in ((busy, "DE*TST*Ebusy"), (idle, "DE*TST*Eidle")):
         assert {figure.period for figure in page.figures} == {
             f"{name}, 11 Jan 2022\u00a0– 12 Jan 2022"
@@ -88,23 +85,49 @@ def test_station__days_follow_the_evse_that_is_chosen(reader: Reader) -> None:
     assert counts == {"": [(2, 0), (2, 1)], "busy": [(1, 0), (1, 1)], "idle": [(1, 0), (1, 0)]}
 
 
-def test_station__a_session_that_began_before_the_period_counts_as_ended_in_it(
-    reader: Reader,
-) -> None:
-    second = station.page(asked("busy", **{"from": LAST}), reader)
-    assert (figures(second)["sessions"], figures(second)["dwell"]) == (0, DWELL_S)
+def test_station__dwell_is_that_of_the_evse_that_is_chosen() -> None:
+    """`busy` charges for ten minutes six times; `idle` once, which is not enough for a mean."""
+    polls = {
+        minute: [
+            hours.station(
+                [
+                    hours.evse("busy", "CHARGING" if minute % 20 == 10 else "AVAILABLE"),
+                    hours.evse("idle", "CHARGING" if minute == 200 else "AVAILABLE"),
+                ]
+            )
+        ]
+        for minute in range(180, 310, 10)
+    }
+    held = WarehouseReader(hours.loaded(polls))
+    newest = datetime(2022, 1, 12, 1)
+    feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 11, 23), newest)
+    found = {}
+    for name in ("", "busy", "idle"):
+        page = asked(name, **{"from": LAST})
+        page.feed = feed
+        shown = figures(station.page(page, held))
+        found[name] = (shown["sessions"], shown["dwell"])
+    assert found == {"": (7, 600), "busy": (6, 600), "idle": (1, None)}
 
 
 def test_station__days_of_its_evses_add_up_to_its_own(reader: Reader) -> None:
     key = hours.key_of("station", "s1")
-    window = {"window_start": datetime(2022, 1, 10, 23), "window_end": datetime(2022, 1, 12, 23)}
+    window = {
+        "window_start": datetime(2022, 1, 10, 23), "window_end": datetime(2022, 1, 12, 23),
+        "from_date": datetime(2022, 1, 11), "to_date": datetime(2022, 1, 12),
+        "now_at": FEED.observed_until,
+    }  # fmt: skip
     with reader.reading() as rows:
         whole = rows(
             "dashboard/station_days",
-            station_key=key, from_date=datetime(2022, 1, 11), to_date=datetime(2022, 1, 12),
+            feed="test", station_key=key, **window,
         )  # fmt: skip
         each = rows(
-            "dashboard/station_evse_days", station_key=key, time_zone="Europe/Berlin", **window
+            "dashboard/station_evse_days",
+            feed="test",
+            station_key=key,
+            **window,
+            time_zone="Europe/Berlin",
         )
     assert len(whole) == 2
     assert len(each) == 4

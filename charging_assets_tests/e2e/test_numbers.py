@@ -101,6 +101,7 @@ def test_station__sessions_and_shares_equal_the_facts(
         "INNER JOIN warehouse.dim_evse AS evses "
         "ON evses.is_current AND sessions.evse_key = evses.evse_key "
         "WHERE sessions.slot_at >= :day_from AND sessions.slot_at < :day_to "
+        "AND NOT sessions.is_start_censored "
         "GROUP BY evses.station_key ORDER BY COUNT(*) DESC, evses.station_key LIMIT 1",
         DAYS,
     ).to_pylist()
@@ -127,7 +128,8 @@ def test_station__figures_of_one_evse_equal_the_facts(
     assert figure(page, "availability") == pytest.approx(found["operable"] / found["observed"])
     (begun,) = warehouse.query(
         "SELECT COUNT(*) AS sessions FROM warehouse.fact_charging_session "
-        f"WHERE evse_key = {evse} AND slot_at >= :day_from AND slot_at < :day_to", DAYS,
+        f"WHERE evse_key = {evse} AND slot_at >= :day_from AND slot_at < :day_to "
+        "AND NOT is_start_censored", DAYS,
     ).to_pylist()  # fmt: skip
     assert figure(page, "sessions") == begun["sessions"] > 0
     assert chosen.locator("option:checked").inner_text() in page.locator(".figures").inner_text()

@@ -224,10 +224,13 @@ def _parameters(
     hour = {
         **parameters(last, last.end), "feed": feed, "time_zone": "Europe/Berlin",
         "entity_type": "station", "from_date": DAY, "to_date": DAY, **busiest,
-        "place": "", "operator_name": "",
+        "place": "", "operator_name": "", "station_key": 0, "evse_key": 0,
+        "is_open_only": 1, "min_power_kw": 0,
     }  # fmt: skip
     whole = {
-        **hour, **busiest, "entity_type": "evse", "window_start": naive(first.start),
+        **hour, **busiest, "entity_type": "evse",
+        # Two hours of these were not polled.
+        "window_start": naive(first.start) - timedelta(hours=2),
         "from_date": datetime(2022, 1, 1), "to_date": datetime(2025, 12, 31),
     }  # fmt: skip
     return hour, whole

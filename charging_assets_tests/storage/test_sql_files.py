@@ -243,7 +243,7 @@ PARAMS = {
     "window_end": "2022-01-11 21:00:00",
     **dict.fromkeys(("now_at", "from_date", "to_date"), AT),
     **dict.fromkeys(("place", "operator_name", "time_zone"), ""),
-    **dict.fromkeys(("station_key", "evse_key"), 1),
+    **dict.fromkeys(("station_key", "evse_key", "is_open_only", "min_power_kw"), 1),
     **dict.fromkeys(("underived_from", "underived_to"), AT),
     **dict.fromkeys(("newest_at", "reach_from", "reach_to", "gaps_from", "gaps_to"), AT),
     **dict.fromkeys(("near_start", "near_end", "oldest_start", "idle_start", "starts_from"), AT),

@@ -1,29 +1,91 @@
 -- Grain: one row per power class of :feed; :place narrows it down where it is not empty.
--- Scope: local days from :from_date to :to_date, both included.
-WITH by_day AS (
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
     SELECT
-        power_class,
+        place,
         local_date,
-        SUM(evse_count) AS evse_count,
-        SUM(observed_s) AS observed_s,
-        SUM(available_s) AS available_s,
-        SUM(charging_s) AS charging_s,
-        SUM(reserved_s) AS reserved_s,
-        SUM(blocked_s) AS blocked_s,
-        SUM(inoperative_s) AS inoperative_s,
-        SUM(out_of_order_s) AS out_of_order_s,
-        SUM(unknown_s) AS unknown_s,
-        SUM(window_s) AS window_s,
-        SUM(session_count) AS session_count,
-        SUM(ended_session_count) AS ended_session_count,
-        SUM(dwell_s) AS dwell_s
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
     FROM mart.mart_city_day
     WHERE
         feed = :feed
         AND local_date >= :from_date
         AND local_date <= :to_date
-        AND (:place = '' OR place = :place)
-    GROUP BY power_class, local_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+),
+
+by_day AS (
+    SELECT
+        days.power_class,
+        days.local_date,
+        SUM(days.evse_count) AS evse_count,
+        SUM(days.observed_s) AS observed_s,
+        SUM(days.available_s) AS available_s,
+        SUM(days.charging_s) AS charging_s,
+        SUM(days.reserved_s) AS reserved_s,
+        SUM(days.blocked_s) AS blocked_s,
+        SUM(days.inoperative_s) AS inoperative_s,
+        SUM(days.out_of_order_s) AS out_of_order_s,
+        SUM(days.unknown_s) AS unknown_s,
+        SUM(days.session_count) AS session_count,
+        SUM(days.session_exposure_s) AS session_exposure_s,
+        SUM(
+            GREATEST(
+                days.observed_s,
+                days.window_s - days.evse_count * COALESCE(windows.future_s, 0)
+            )
+            + days.evse_count * COALESCE(windows.missing_s, 0)
+        ) AS window_s
+    FROM mart.mart_city_day AS days
+    LEFT JOIN windows
+        ON
+            days.place = windows.place
+            AND days.local_date = windows.local_date
+    WHERE
+        days.feed = :feed
+        AND days.local_date >= :from_date
+        AND days.local_date <= :to_date
+        AND (:place = '' OR days.place = :place)
+    GROUP BY days.power_class, days.local_date
 )
 
 SELECT
@@ -39,8 +101,7 @@ SELECT
     CAST(SUM(unknown_s) AS BIGINT) AS unknown_s,
     CAST(SUM(window_s) AS BIGINT) AS window_s,
     CAST(SUM(session_count) AS BIGINT) AS session_count,
-    CAST(SUM(ended_session_count) AS BIGINT) AS ended_session_count,
-    CAST(SUM(dwell_s) AS BIGINT) AS dwell_s
+    CAST(SUM(session_exposure_s) AS BIGINT) AS session_exposure_s
 FROM by_day
 GROUP BY power_class
 ORDER BY power_class;

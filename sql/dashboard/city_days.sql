@@ -1,31 +1,101 @@
 -- Grain: one row per place and local day of :feed, summed over stations; :place and :operator_name
 -- narrow them down where they are not empty.
--- Scope: local days from :from_date to :to_date, both included.
+-- window_s is that of the day; period_window_s adds up to that of the period.
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
+    SELECT
+        place,
+        local_date,
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+)
+
 SELECT
-    place,
-    local_date,
+    days.place,
+    days.local_date,
     COUNT(*) AS station_count,
-    CAST(SUM(evse_count) AS INTEGER) AS evse_count,
-    CAST(SUM(observed_s) AS BIGINT) AS observed_s,
-    CAST(SUM(available_s) AS BIGINT) AS available_s,
-    CAST(SUM(charging_s) AS BIGINT) AS charging_s,
-    CAST(SUM(reserved_s) AS BIGINT) AS reserved_s,
-    CAST(SUM(blocked_s) AS BIGINT) AS blocked_s,
-    CAST(SUM(inoperative_s) AS BIGINT) AS inoperative_s,
-    CAST(SUM(out_of_order_s) AS BIGINT) AS out_of_order_s,
-    CAST(SUM(unknown_s) AS BIGINT) AS unknown_s,
-    CAST(SUM(window_s) AS BIGINT) AS window_s,
-    CAST(SUM(station_operable_s) AS BIGINT) AS station_operable_s,
-    CAST(SUM(saturated_s) AS BIGINT) AS saturated_s,
-    CAST(SUM(session_count) AS BIGINT) AS session_count,
-    CAST(SUM(ended_session_count) AS BIGINT) AS ended_session_count,
-    CAST(SUM(dwell_s) AS BIGINT) AS dwell_s
-FROM mart.mart_station_day
+    CAST(SUM(days.evse_count) AS INTEGER) AS evse_count,
+    CAST(SUM(days.observed_s) AS BIGINT) AS observed_s,
+    CAST(SUM(days.available_s) AS BIGINT) AS available_s,
+    CAST(SUM(days.charging_s) AS BIGINT) AS charging_s,
+    CAST(SUM(days.reserved_s) AS BIGINT) AS reserved_s,
+    CAST(SUM(days.blocked_s) AS BIGINT) AS blocked_s,
+    CAST(SUM(days.inoperative_s) AS BIGINT) AS inoperative_s,
+    CAST(SUM(days.out_of_order_s) AS BIGINT) AS out_of_order_s,
+    CAST(SUM(days.unknown_s) AS BIGINT) AS unknown_s,
+    CAST(SUM(days.window_s) AS BIGINT) AS window_s,
+    CAST(SUM(days.station_operable_s) AS BIGINT) AS station_operable_s,
+    CAST(SUM(days.saturated_s) AS BIGINT) AS saturated_s,
+    CAST(SUM(days.saturated_or_unknown_s) AS BIGINT) AS saturated_or_unknown_s,
+    CAST(SUM(days.session_count) AS BIGINT) AS session_count,
+    CAST(SUM(days.session_exposure_s) AS BIGINT) AS session_exposure_s,
+    CAST(
+        SUM(
+            GREATEST(
+                days.observed_s,
+                days.window_s - days.evse_count * COALESCE(windows.future_s, 0)
+            )
+            + days.evse_count * COALESCE(windows.missing_s, 0)
+        ) AS BIGINT
+    ) AS period_window_s
+FROM mart.mart_station_day AS days
+LEFT JOIN windows
+    ON
+        days.place = windows.place
+        AND days.local_date = windows.local_date
 WHERE
-    feed = :feed
-    AND local_date >= :from_date
-    AND local_date <= :to_date
-    AND (:place = '' OR place = :place)
-    AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
-GROUP BY place, local_date
-ORDER BY local_date, place;
+    days.feed = :feed
+    AND days.local_date >= :from_date
+    AND days.local_date <= :to_date
+    AND (:place = '' OR days.place = :place)
+    AND (
+        :operator_name = ''
+        OR COALESCE(days.operator_name, '(not told)') = :operator_name
+    )
+GROUP BY days.place, days.local_date
+ORDER BY days.local_date, days.place;

@@ -1,13 +1,24 @@
 -- Grain: one row per local weekday (1 Monday to 7 Sunday) and hour of day of :feed, by the clock
--- of :time_zone; :place and :operator_name (of today's stations) narrow it down where not empty.
--- Scope: hours in [:window_start, :window_end).
+-- of :time_zone; :place and :operator_name narrow it down where they are not empty.
+-- Hours in which a place was not observed are in city_hour_gaps.
+-- Scope: hours in [:window_start, :window_end); now is :now_at, the end of the newest good poll.
 WITH hours AS (
     SELECT
         slot_at,
         SUM(observed_s) AS observed_s,
         SUM(operable_s) AS operable_s,
         SUM(charging_s) AS charging_s,
-        SUM(window_s) AS window_s
+        SUM(
+            GREATEST(
+                observed_s,
+                window_s - evse_count * GREATEST(
+                    0,
+                    DATEDIFF(
+                        'second', CAST(:now_at AS TIMESTAMP), DATEADD('hour', 1, slot_at)
+                    )
+                )
+            )
+        ) AS window_s
     FROM mart.city_hour
     WHERE
         feed = :feed

@@ -1,12 +1,92 @@
--- Grain: one row per station of :feed, summed over days, the thousand most used; :place and
--- :operator_name narrow them down where they are not empty.
--- Scope: local days from :from_date to :to_date, both included.
-WITH summed AS (
+-- Grain: one row per station of :feed, summed over days: the thousand most used, those that were
+-- observed for less than 0.8 of the period last; :place and :operator_name narrow them down where
+-- they are not empty. Name, place and operator are those of its last day.
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
+    SELECT
+        place,
+        local_date,
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+),
+
+days AS (
+    SELECT
+        station_days.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY station_days.station_key ORDER BY station_days.local_date DESC
+        ) AS day_rank,
+        GREATEST(
+            station_days.observed_s,
+            station_days.window_s - station_days.evse_count * COALESCE(windows.future_s, 0)
+        ) + station_days.evse_count * COALESCE(windows.missing_s, 0) AS period_window_s
+    FROM mart.mart_station_day AS station_days
+    LEFT JOIN windows
+        ON
+            station_days.place = windows.place
+            AND station_days.local_date = windows.local_date
+    WHERE
+        station_days.feed = :feed
+        AND station_days.local_date >= :from_date
+        AND station_days.local_date <= :to_date
+        AND (:place = '' OR station_days.place = :place)
+        AND (
+            :operator_name = ''
+            OR COALESCE(station_days.operator_name, '(not told)') = :operator_name
+        )
+),
+
+summed AS (
     SELECT
         station_key,
-        MAX(station_name) AS station_name,
-        MAX(place) AS place,
-        MAX(operator_name) AS operator_name,
+        MAX(CASE WHEN day_rank = 1 THEN station_name END) AS station_name,
+        MAX(CASE WHEN day_rank = 1 THEN place END) AS place,
+        MAX(CASE WHEN day_rank = 1 THEN operator_name END) AS operator_name,
         MAX(evse_count) AS evse_count,
         COUNT(*) AS day_count,
         CAST(SUM(observed_s) AS BIGINT) AS observed_s,
@@ -17,29 +97,14 @@ WITH summed AS (
         CAST(SUM(inoperative_s) AS BIGINT) AS inoperative_s,
         CAST(SUM(out_of_order_s) AS BIGINT) AS out_of_order_s,
         CAST(SUM(unknown_s) AS BIGINT) AS unknown_s,
-        CAST(SUM(window_s) AS BIGINT) AS window_s,
         CAST(SUM(station_operable_s) AS BIGINT) AS station_operable_s,
         CAST(SUM(saturated_s) AS BIGINT) AS saturated_s,
-        CAST(SUM(session_count) AS BIGINT) AS session_count
-    FROM mart.mart_station_day
-    WHERE
-        feed = :feed
-        AND local_date >= :from_date
-        AND local_date <= :to_date
-        AND (:place = '' OR place = :place)
-        AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
+        CAST(SUM(saturated_or_unknown_s) AS BIGINT) AS saturated_or_unknown_s,
+        CAST(SUM(session_count) AS BIGINT) AS session_count,
+        CAST(SUM(session_exposure_s) AS BIGINT) AS session_exposure_s,
+        CAST(SUM(period_window_s) AS BIGINT) AS window_s
+    FROM days
     GROUP BY station_key
-),
-
-measured AS (
-    SELECT
-        summed.*,
-        CAST(charging_s AS DOUBLE PRECISION)
-        / NULLIF(available_s + charging_s + reserved_s + blocked_s, 0) AS utilisation,
-        CAST(saturated_s AS DOUBLE PRECISION) / NULLIF(station_operable_s, 0) AS saturation,
-        CAST(observed_s AS DOUBLE PRECISION) / NULLIF(window_s, 0) AS coverage
-    FROM summed
-    WHERE observed_s * 5 >= window_s * 4
 )
 
 SELECT
@@ -49,15 +114,24 @@ SELECT
     operator_name,
     evse_count,
     day_count,
-    utilisation,
-    saturation,
-    session_count,
     observed_s,
+    available_s,
     charging_s,
+    reserved_s,
+    blocked_s,
+    inoperative_s,
+    out_of_order_s,
+    unknown_s,
+    window_s,
     station_operable_s,
     saturated_s,
-    coverage
-FROM measured
-WHERE utilisation IS NOT NULL
-ORDER BY utilisation DESC, station_key ASC
+    saturated_or_unknown_s,
+    session_count,
+    session_exposure_s
+FROM summed
+ORDER BY
+    CASE WHEN observed_s * 5 >= window_s * 4 THEN 0 ELSE 1 END ASC,
+    CAST(charging_s AS DOUBLE PRECISION)
+    / GREATEST(1, available_s + charging_s + reserved_s + blocked_s) DESC,
+    station_key ASC
 LIMIT 1000;

@@ -1,11 +1,15 @@
 -- Grain: one row per operator of :feed; (not told) where a station names none.
--- Scope: stations that are current.
-SELECT
-    COALESCE(operator_name, '(not told)') AS operator_name,
-    COUNT(*) AS station_count
+-- Scope: stations that are current, and days from :from_date to :to_date, both included.
+SELECT COALESCE(operator_name, '(not told)') AS operator_name
 FROM warehouse.dim_station
 WHERE
     feed = :feed
     AND is_current
-GROUP BY COALESCE(operator_name, '(not told)')
-ORDER BY COALESCE(operator_name, '(not told)');
+UNION
+SELECT COALESCE(operator_name, '(not told)') AS operator_name
+FROM mart.mart_station_day
+WHERE
+    feed = :feed
+    AND local_date >= :from_date
+    AND local_date <= :to_date
+ORDER BY operator_name;

@@ -1,5 +1,6 @@
 -- Grain: one row per place of :feed that has stations, with the city that most of them are in.
--- Scope: stations that are current.
+-- Scope: stations that are current, and days from :from_date to :to_date, both included: a place
+-- that has no current station has the name that is polled.
 WITH counted AS (
     SELECT
         place,
@@ -10,6 +11,17 @@ WITH counted AS (
         feed = :feed
         AND is_current
     GROUP BY place, city
+    UNION ALL
+    SELECT
+        place,
+        place AS city,
+        0 AS station_count
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place
 ),
 
 ranked AS (

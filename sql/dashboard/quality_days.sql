@@ -1,16 +1,82 @@
 -- Grain: one row per place and local day of :feed on which something was seen.
--- Scope: local days from :from_date to :to_date, both included.
+-- window_s is that of the day; period_window_s adds up to that of the period.
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
+    SELECT
+        place,
+        local_date,
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+)
+
 SELECT
-    place,
-    local_date,
-    CAST(SUM(evse_count) AS INTEGER) AS evse_count,
-    CAST(SUM(observed_s) AS BIGINT) AS observed_s,
-    CAST(SUM(window_s) AS BIGINT) AS window_s,
-    CAST(SUM(observed_s) AS DOUBLE PRECISION) / NULLIF(SUM(window_s), 0) AS coverage
-FROM mart.mart_city_day
+    days.place,
+    days.local_date,
+    CAST(SUM(days.evse_count) AS INTEGER) AS evse_count,
+    CAST(SUM(days.observed_s) AS BIGINT) AS observed_s,
+    CAST(SUM(days.window_s) AS BIGINT) AS window_s,
+    CAST(
+        SUM(
+            GREATEST(
+                days.observed_s,
+                days.window_s - days.evse_count * COALESCE(windows.future_s, 0)
+            )
+            + days.evse_count * COALESCE(windows.missing_s, 0)
+        ) AS BIGINT
+    ) AS period_window_s
+FROM mart.mart_city_day AS days
+LEFT JOIN windows
+    ON
+        days.place = windows.place
+        AND days.local_date = windows.local_date
 WHERE
-    feed = :feed
-    AND local_date >= :from_date
-    AND local_date <= :to_date
-GROUP BY place, local_date
-ORDER BY place, local_date;
+    days.feed = :feed
+    AND days.local_date >= :from_date
+    AND days.local_date <= :to_date
+GROUP BY days.place, days.local_date
+ORDER BY days.place, days.local_date;

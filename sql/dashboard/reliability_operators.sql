@@ -1,25 +1,93 @@
 -- Grain: one row per operator of :feed, summed over stations and days; :place and :operator_name
 -- narrow them down where they are not empty.
--- Scope: local days from :from_date to :to_date, both included.
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
+    SELECT
+        place,
+        local_date,
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+)
+
 SELECT
-    COALESCE(operator_name, '(not told)') AS operator_name,
-    COUNT(DISTINCT station_key) AS station_count,
-    COUNT(DISTINCT local_date) AS day_count,
-    CAST(SUM(observed_s) AS BIGINT) AS observed_s,
-    CAST(SUM(available_s) AS BIGINT) AS available_s,
-    CAST(SUM(charging_s) AS BIGINT) AS charging_s,
-    CAST(SUM(reserved_s) AS BIGINT) AS reserved_s,
-    CAST(SUM(blocked_s) AS BIGINT) AS blocked_s,
-    CAST(SUM(inoperative_s) AS BIGINT) AS inoperative_s,
-    CAST(SUM(out_of_order_s) AS BIGINT) AS out_of_order_s,
-    CAST(SUM(unknown_s) AS BIGINT) AS unknown_s,
-    CAST(SUM(window_s) AS BIGINT) AS window_s
-FROM mart.mart_station_day
+    COALESCE(days.operator_name, '(not told)') AS operator_name,
+    COUNT(DISTINCT days.station_key) AS station_count,
+    COUNT(DISTINCT days.local_date) AS day_count,
+    CAST(SUM(days.observed_s) AS BIGINT) AS observed_s,
+    CAST(SUM(days.available_s) AS BIGINT) AS available_s,
+    CAST(SUM(days.charging_s) AS BIGINT) AS charging_s,
+    CAST(SUM(days.reserved_s) AS BIGINT) AS reserved_s,
+    CAST(SUM(days.blocked_s) AS BIGINT) AS blocked_s,
+    CAST(SUM(days.inoperative_s) AS BIGINT) AS inoperative_s,
+    CAST(SUM(days.out_of_order_s) AS BIGINT) AS out_of_order_s,
+    CAST(SUM(days.unknown_s) AS BIGINT) AS unknown_s,
+    CAST(
+        SUM(
+            GREATEST(
+                days.observed_s,
+                days.window_s - days.evse_count * COALESCE(windows.future_s, 0)
+            )
+            + days.evse_count * COALESCE(windows.missing_s, 0)
+        ) AS BIGINT
+    ) AS window_s
+FROM mart.mart_station_day AS days
+LEFT JOIN windows
+    ON
+        days.place = windows.place
+        AND days.local_date = windows.local_date
 WHERE
-    feed = :feed
-    AND local_date >= :from_date
-    AND local_date <= :to_date
-    AND (:place = '' OR place = :place)
-    AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
-GROUP BY COALESCE(operator_name, '(not told)')
-ORDER BY COALESCE(operator_name, '(not told)');
+    days.feed = :feed
+    AND days.local_date >= :from_date
+    AND days.local_date <= :to_date
+    AND (:place = '' OR days.place = :place)
+    AND (
+        :operator_name = ''
+        OR COALESCE(days.operator_name, '(not told)') = :operator_name
+    )
+GROUP BY COALESCE(days.operator_name, '(not told)')
+ORDER BY COALESCE(days.operator_name, '(not told)');

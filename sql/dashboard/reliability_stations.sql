@@ -1,13 +1,95 @@
--- Grain: one row per station of :feed whose reliability is below 99 %, the thousand worst; :place
--- and :operator_name narrow them down where they are not empty.
--- Scope: local days from :from_date to :to_date, both included.
-WITH summed AS (
+-- Grain: one row per station of :feed whose reliability is below 99 %, the thousand worst, of those
+-- that were observed for at least 0.8 of the period, and known for a fifth of that; :place and
+-- :operator_name narrow them down where they are not empty. Name, place and operator are those of
+-- its last day.
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
+    SELECT
+        place,
+        local_date,
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+),
+
+days AS (
+    SELECT
+        station_days.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY station_days.station_key ORDER BY station_days.local_date DESC
+        ) AS day_rank,
+        GREATEST(
+            station_days.observed_s,
+            station_days.window_s - station_days.evse_count * COALESCE(windows.future_s, 0)
+        ) + station_days.evse_count * COALESCE(windows.missing_s, 0) AS period_window_s
+    FROM mart.mart_station_day AS station_days
+    LEFT JOIN windows
+        ON
+            station_days.place = windows.place
+            AND station_days.local_date = windows.local_date
+    WHERE
+        station_days.feed = :feed
+        AND station_days.local_date >= :from_date
+        AND station_days.local_date <= :to_date
+        AND (:place = '' OR station_days.place = :place)
+        AND (
+            :operator_name = ''
+            OR COALESCE(station_days.operator_name, '(not told)') = :operator_name
+        )
+),
+
+summed AS (
     SELECT
         station_key,
-        MAX(station_name) AS station_name,
-        MAX(place) AS place,
-        MAX(operator_name) AS operator_name,
+        MAX(CASE WHEN day_rank = 1 THEN station_name END) AS station_name,
+        MAX(CASE WHEN day_rank = 1 THEN place END) AS place,
+        MAX(CASE WHEN day_rank = 1 THEN operator_name END) AS operator_name,
         MAX(evse_count) AS evse_count,
+        COUNT(*) AS day_count,
         CAST(SUM(observed_s) AS BIGINT) AS observed_s,
         CAST(SUM(available_s) AS BIGINT) AS available_s,
         CAST(SUM(charging_s) AS BIGINT) AS charging_s,
@@ -16,14 +98,8 @@ WITH summed AS (
         CAST(SUM(inoperative_s) AS BIGINT) AS inoperative_s,
         CAST(SUM(out_of_order_s) AS BIGINT) AS out_of_order_s,
         CAST(SUM(unknown_s) AS BIGINT) AS unknown_s,
-        CAST(SUM(window_s) AS BIGINT) AS window_s
-    FROM mart.mart_station_day
-    WHERE
-        feed = :feed
-        AND local_date >= :from_date
-        AND local_date <= :to_date
-        AND (:place = '' OR place = :place)
-        AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
+        CAST(SUM(period_window_s) AS BIGINT) AS window_s
+    FROM days
     GROUP BY station_key
 )
 
@@ -33,16 +109,22 @@ SELECT
     place,
     operator_name,
     evse_count,
+    day_count,
     observed_s,
+    available_s,
+    charging_s,
+    reserved_s,
+    blocked_s,
     inoperative_s,
     out_of_order_s,
     unknown_s,
-    1 - CAST(inoperative_s + out_of_order_s AS DOUBLE PRECISION) / observed_s AS reliability,
-    CAST(observed_s AS DOUBLE PRECISION) / NULLIF(window_s, 0) AS coverage
+    window_s
 FROM summed
 WHERE
     observed_s * 5 >= window_s * 4
-    AND observed_s > 0
+    AND (observed_s - unknown_s) * 5 >= observed_s
     AND (inoperative_s + out_of_order_s) * 100 > observed_s
-ORDER BY reliability, station_key
+ORDER BY
+    CAST(inoperative_s + out_of_order_s AS DOUBLE PRECISION) / GREATEST(1, observed_s) DESC,
+    station_key ASC
 LIMIT 1000;

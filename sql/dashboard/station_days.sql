@@ -1,30 +1,89 @@
--- Grain: one row per local day of station :station_key.
--- Scope: local days from :from_date to :to_date, both included.
+-- Grain: one row per local day of station :station_key of :feed.
+-- window_s is that of the day; period_window_s adds up to that of the period.
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
+    SELECT
+        place,
+        local_date,
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+)
+
 SELECT
-    local_date,
-    evse_count,
-    observed_s,
-    available_s,
-    charging_s,
-    reserved_s,
-    blocked_s,
-    inoperative_s,
-    out_of_order_s,
-    unknown_s,
-    window_s,
-    station_operable_s,
-    saturated_s,
-    session_count,
-    ended_session_count,
-    dwell_s,
-    coverage,
-    utilisation,
-    occupancy,
-    availability,
-    reliability
-FROM mart.mart_station_day
+    days.local_date,
+    days.evse_count,
+    days.observed_s,
+    days.available_s,
+    days.charging_s,
+    days.reserved_s,
+    days.blocked_s,
+    days.inoperative_s,
+    days.out_of_order_s,
+    days.unknown_s,
+    days.window_s,
+    days.station_operable_s,
+    days.saturated_s,
+    days.saturated_or_unknown_s,
+    days.session_count,
+    days.session_exposure_s,
+    CAST(
+        GREATEST(
+            days.observed_s, days.window_s - days.evse_count * COALESCE(windows.future_s, 0)
+        ) + days.evse_count * COALESCE(windows.missing_s, 0) AS BIGINT
+    ) AS period_window_s
+FROM mart.mart_station_day AS days
+LEFT JOIN windows
+    ON
+        days.place = windows.place
+        AND days.local_date = windows.local_date
 WHERE
-    station_key = :station_key
-    AND local_date >= :from_date
-    AND local_date <= :to_date
-ORDER BY local_date;
+    days.feed = :feed
+    AND days.station_key = :station_key
+    AND days.local_date >= :from_date
+    AND days.local_date <= :to_date
+ORDER BY days.local_date;

@@ -1,15 +1,147 @@
--- Grain: one row per EVSE that was seen at station :station_key and local day by :time_zone.
--- A session counts on the day of its first slot, and as ended on the day of its last.
--- Scope: hours in [:window_start, :window_end), whole local days.
-WITH hours AS (
+-- Grain: one row per EVSE of :feed that was seen at station :station_key and local day by
+-- :time_zone.
+-- The window of the day begins with the day, or where the EVSE appears: good polls of its place
+-- before did not have it; it ends likewise. window_s is that of the day; period_window_s adds up to
+-- that of the period. Counted are sessions whose start was observed, by their first poll.
+-- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
+-- :window_end); now is :now_at, the end of the newest good poll.
+WITH place_days AS (
+    SELECT
+        place,
+        local_date,
+        MIN(slot_at) AS begins_at,
+        MAX(ends_at) AS ends_at
+    FROM mart.mart_city_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+    GROUP BY place, local_date
+),
+
+neighbours AS (
+    SELECT
+        place_days.*,
+        LAG(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS previous_at,
+        LEAD(begins_at) OVER (PARTITION BY place ORDER BY local_date) AS next_at
+    FROM place_days
+),
+
+-- Days of a place without data count with the day before them, those before the first with it.
+-- What lies after :now_at could not be observed yet.
+windows AS (
+    SELECT
+        place,
+        local_date,
+        begins_at,
+        ends_at,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), begins_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(
+            0,
+            DATEDIFF('second', GREATEST(begins_at, CAST(:now_at AS TIMESTAMP)), ends_at)
+        ) AS future_s
+    FROM neighbours
+),
+
+hours AS (
     SELECT
         mart_evse_hour.*,
         DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', :time_zone, slot_at)) AS local_date
     FROM mart.mart_evse_hour
     WHERE
-        station_key = :station_key
+        feed = :feed
+        AND station_key = :station_key
         AND slot_at >= :window_start
         AND slot_at < :window_end
+),
+
+ranked AS (
+    SELECT
+        hours.*,
+        ROW_NUMBER() OVER (PARTITION BY evse_key, local_date ORDER BY slot_at ASC) AS hour_rank,
+        ROW_NUMBER() OVER (PARTITION BY evse_key, local_date ORDER BY slot_at DESC) AS last_rank
+    FROM hours
+),
+
+summed AS (
+    SELECT
+        evse_key,
+        local_date,
+        CONVERT_TIMEZONE(:time_zone, 'UTC', local_date) AS day_from,
+        CONVERT_TIMEZONE(:time_zone, 'UTC', DATEADD('day', 1, local_date)) AS day_to,
+        MAX(CASE WHEN hour_rank = 1 THEN place END) AS first_place,
+        MAX(CASE WHEN last_rank = 1 THEN place END) AS last_place,
+        MIN(first_slot_at) AS first_slot_at,
+        MAX(last_slot_at) AS last_slot_at,
+        SUM(observed_s) AS observed_s,
+        SUM(available_s) AS available_s,
+        SUM(charging_s) AS charging_s,
+        SUM(reserved_s) AS reserved_s,
+        SUM(blocked_s) AS blocked_s,
+        SUM(inoperative_s) AS inoperative_s,
+        SUM(out_of_order_s) AS out_of_order_s,
+        SUM(unknown_s) AS unknown_s,
+        SUM(session_exposure_s) AS session_exposure_s
+    FROM ranked
+    GROUP BY evse_key, local_date
+),
+
+polls AS (
+    SELECT
+        place,
+        slot_at,
+        DATEADD('second', cadence_s, slot_at) AS stands_until,
+        DATE_TRUNC(
+            'day', CONVERT_TIMEZONE('UTC', :time_zone, DATE_TRUNC('hour', slot_at))
+        ) AS local_date
+    FROM warehouse.fact_poll
+    WHERE
+        feed = :feed
+        AND outcome = 'ok'
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+),
+
+polls_before AS (
+    SELECT
+        summed.evse_key,
+        summed.local_date,
+        MAX(polls.stands_until) AS lacked_until
+    FROM summed
+    INNER JOIN polls
+        ON
+            summed.first_place = polls.place
+            AND summed.local_date = polls.local_date
+            AND summed.first_slot_at > polls.slot_at
+    GROUP BY summed.evse_key, summed.local_date
+),
+
+polls_after AS (
+    SELECT
+        summed.evse_key,
+        summed.local_date,
+        MIN(polls.slot_at) AS lacked_from
+    FROM summed
+    INNER JOIN polls
+        ON
+            summed.last_place = polls.place
+            AND summed.local_date = polls.local_date
+            AND summed.last_slot_at < polls.slot_at
+    GROUP BY summed.evse_key, summed.local_date
 ),
 
 begun AS (
@@ -23,75 +155,68 @@ begun AS (
             sessions.evse_key = hours.evse_key
             AND DATE_TRUNC('hour', sessions.slot_at) = hours.slot_at
     WHERE
-        sessions.slot_at >= :window_start
+        sessions.feed = :feed
+        AND sessions.slot_at >= :window_start
         AND sessions.slot_at < :window_end
+        AND NOT sessions.is_start_censored
     GROUP BY hours.evse_key, hours.local_date
 ),
 
-ended AS (
+days AS (
     SELECT
-        hours.evse_key,
-        hours.local_date,
-        COUNT(*) AS ended_session_count,
-        SUM(sessions.duration_s) AS dwell_s
-    FROM warehouse.fact_charging_session AS sessions
-    INNER JOIN hours
+        summed.*,
+        station_days.place,
+        COALESCE(begun.session_count, 0) AS session_count,
+        DATEDIFF(
+            'second',
+            CASE
+                WHEN polls_before.lacked_until IS NULL THEN summed.day_from
+                ELSE LEAST(summed.first_slot_at, polls_before.lacked_until)
+            END,
+            COALESCE(polls_after.lacked_from, summed.day_to)
+        ) AS window_s
+    FROM summed
+    INNER JOIN mart.mart_station_day AS station_days
         ON
-            sessions.evse_key = hours.evse_key
-            AND DATE_TRUNC('hour', sessions.last_slot_at) = hours.slot_at
-    WHERE
-        sessions.duration_s IS NOT NULL
-        AND sessions.slot_at >= DATEADD('day', -8, CAST(:window_start AS TIMESTAMP))
-        AND sessions.slot_at < :window_end
-    GROUP BY hours.evse_key, hours.local_date
-),
-
-summed AS (
-    SELECT
-        evse_key,
-        local_date,
-        SUM(observed_s) AS observed_s,
-        SUM(available_s) AS available_s,
-        SUM(charging_s) AS charging_s,
-        SUM(reserved_s) AS reserved_s,
-        SUM(blocked_s) AS blocked_s,
-        SUM(inoperative_s) AS inoperative_s,
-        SUM(out_of_order_s) AS out_of_order_s,
-        SUM(unknown_s) AS unknown_s
-    FROM hours
-    GROUP BY evse_key, local_date
+            summed.local_date = station_days.local_date
+            AND station_days.feed = :feed
+            AND station_days.station_key = :station_key
+    LEFT JOIN polls_before
+        ON
+            summed.evse_key = polls_before.evse_key
+            AND summed.local_date = polls_before.local_date
+    LEFT JOIN polls_after
+        ON
+            summed.evse_key = polls_after.evse_key
+            AND summed.local_date = polls_after.local_date
+    LEFT JOIN begun
+        ON
+            summed.evse_key = begun.evse_key
+            AND summed.local_date = begun.local_date
 )
 
 SELECT
-    summed.evse_key,
-    summed.local_date,
+    days.evse_key,
+    days.local_date,
     CAST(1 AS INTEGER) AS evse_count,
-    CAST(summed.observed_s AS BIGINT) AS observed_s,
-    CAST(summed.available_s AS BIGINT) AS available_s,
-    CAST(summed.charging_s AS BIGINT) AS charging_s,
-    CAST(summed.reserved_s AS BIGINT) AS reserved_s,
-    CAST(summed.blocked_s AS BIGINT) AS blocked_s,
-    CAST(summed.inoperative_s AS BIGINT) AS inoperative_s,
-    CAST(summed.out_of_order_s AS BIGINT) AS out_of_order_s,
-    CAST(summed.unknown_s AS BIGINT) AS unknown_s,
-    -- A day of 23 to 25 hours.
+    CAST(days.observed_s AS BIGINT) AS observed_s,
+    CAST(days.available_s AS BIGINT) AS available_s,
+    CAST(days.charging_s AS BIGINT) AS charging_s,
+    CAST(days.reserved_s AS BIGINT) AS reserved_s,
+    CAST(days.blocked_s AS BIGINT) AS blocked_s,
+    CAST(days.inoperative_s AS BIGINT) AS inoperative_s,
+    CAST(days.out_of_order_s AS BIGINT) AS out_of_order_s,
+    CAST(days.unknown_s AS BIGINT) AS unknown_s,
+    CAST(days.window_s AS BIGINT) AS window_s,
     CAST(
-        DATEDIFF(
-            'second',
-            CONVERT_TIMEZONE(:time_zone, 'UTC', summed.local_date),
-            CONVERT_TIMEZONE(:time_zone, 'UTC', DATEADD('day', 1, summed.local_date))
-        ) AS BIGINT
-    ) AS window_s,
-    CAST(COALESCE(begun.session_count, 0) AS INTEGER) AS session_count,
-    CAST(COALESCE(ended.ended_session_count, 0) AS INTEGER) AS ended_session_count,
-    CAST(ROUND(COALESCE(ended.dwell_s, 0)) AS BIGINT) AS dwell_s
-FROM summed
-LEFT JOIN begun
+        GREATEST(days.observed_s, days.window_s - COALESCE(windows.future_s, 0))
+        + COALESCE(windows.missing_s, 0) AS BIGINT
+    ) AS period_window_s,
+    CAST(days.session_count AS INTEGER) AS session_count,
+    CAST(days.session_exposure_s AS BIGINT) AS session_exposure_s
+FROM days
+LEFT JOIN windows
     ON
-        summed.evse_key = begun.evse_key
-        AND summed.local_date = begun.local_date
-LEFT JOIN ended
-    ON
-        summed.evse_key = ended.evse_key
-        AND summed.local_date = ended.local_date
-ORDER BY summed.evse_key, summed.local_date;
+        days.place = windows.place
+        AND days.local_date = windows.local_date
+ORDER BY days.evse_key, days.local_date;

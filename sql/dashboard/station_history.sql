@@ -1,6 +1,7 @@
 -- Grain: one row per version of station :station_key.
 -- Scope: all of its history.
 SELECT
+    feed,
     station_id,
     place,
     name,

@@ -1,8 +1,10 @@
 -- Grain: one row per station, the ten with the highest utilisation (CHARGING / operable).
 -- Sums of mart_evse_hour, hence EVSEs belong to the station of that hour; name and city are the
--- latest. Left out is a station that was seen in less than 0.8 of what was seen of its place, or
--- operable in less than 0.8 of what was seen.
--- Scope: slots in [:window_start, :window_end), whole hours, of :feed.
+-- latest. Left out is a station that was seen in less than 0.8 of its window or of what was seen of
+-- its place, or operable in less than 0.8 of what was seen. Hours in which its place was not
+-- observed count with the EVSEs of the hour before them, those before the first with its own.
+-- Scope: slots in [:window_start, :window_end), whole hours, of :feed; now is :now_at, the end of
+-- the newest good poll.
 WITH place_hours AS (
     SELECT
         place,
@@ -16,6 +18,39 @@ WITH place_hours AS (
     GROUP BY place, slot_at
 ),
 
+neighbours AS (
+    SELECT
+        place_hours.*,
+        DATEADD('hour', 1, slot_at) AS ends_at,
+        LAG(slot_at) OVER (PARTITION BY place ORDER BY slot_at) AS previous_at,
+        LEAD(slot_at) OVER (PARTITION BY place ORDER BY slot_at) AS next_at
+    FROM place_hours
+),
+
+windows AS (
+    SELECT
+        place,
+        slot_at,
+        polled_s,
+        GREATEST(
+            0,
+            DATEDIFF(
+                'second',
+                ends_at,
+                LEAST(
+                    COALESCE(next_at, CAST(:window_end AS TIMESTAMP)),
+                    CAST(:now_at AS TIMESTAMP)
+                )
+            )
+        ) + CASE
+            WHEN previous_at IS NULL
+                THEN DATEDIFF('second', CAST(:window_start AS TIMESTAMP), slot_at)
+            ELSE 0
+        END AS missing_s,
+        GREATEST(0, DATEDIFF('second', CAST(:now_at AS TIMESTAMP), ends_at)) AS future_s
+    FROM neighbours
+),
+
 place_time AS (
     SELECT
         place,
@@ -26,19 +61,28 @@ place_time AS (
 
 summed AS (
     SELECT
-        station_key,
-        MIN(place) AS place,
-        COUNT(DISTINCT evse_key) AS evse_count,
-        SUM(observed_s) AS observed_s,
-        SUM(available_s + charging_s + reserved_s + blocked_s) AS operable_s,
-        SUM(charging_s) AS charging_s
-    FROM mart.mart_evse_hour
+        hours.station_key,
+        MIN(hours.place) AS place,
+        COUNT(DISTINCT hours.evse_key) AS evse_count,
+        SUM(hours.observed_s) AS observed_s,
+        SUM(
+            GREATEST(hours.observed_s, hours.window_s - windows.future_s) + windows.missing_s
+        ) AS window_s,
+        SUM(
+            hours.available_s + hours.charging_s + hours.reserved_s + hours.blocked_s
+        ) AS operable_s,
+        SUM(hours.charging_s) AS charging_s
+    FROM mart.mart_evse_hour AS hours
+    INNER JOIN windows
+        ON
+            hours.place = windows.place
+            AND hours.slot_at = windows.slot_at
     WHERE
-        feed = :feed
-        AND slot_at >= :window_start
-        AND slot_at < :window_end
-        AND station_key IS NOT NULL
-    GROUP BY station_key
+        hours.feed = :feed
+        AND hours.slot_at >= :window_start
+        AND hours.slot_at < :window_end
+        AND hours.station_key IS NOT NULL
+    GROUP BY hours.station_key
 ),
 
 named AS (
@@ -57,8 +101,10 @@ SELECT
     named.city,
     summed.place,
     summed.evse_count,
-    CAST(summed.charging_s AS BIGINT) AS charging_s,
-    CAST(summed.charging_s AS DOUBLE PRECISION) / NULLIF(summed.operable_s, 0) AS utilisation
+    CAST(summed.observed_s AS BIGINT) AS observed_s,
+    CAST(summed.window_s AS BIGINT) AS window_s,
+    CAST(summed.operable_s AS BIGINT) AS operable_s,
+    CAST(summed.charging_s AS BIGINT) AS charging_s
 FROM summed
 INNER JOIN place_time
     ON summed.place = place_time.place
@@ -67,8 +113,11 @@ LEFT JOIN named
         summed.station_key = named.station_key
         AND named.version_rank = 1
 WHERE
-    CAST(summed.observed_s AS DOUBLE PRECISION)
-    >= 0.8 * summed.evse_count * place_time.polled_s
-    AND CAST(summed.operable_s AS DOUBLE PRECISION) >= 0.8 * summed.observed_s
-ORDER BY utilisation DESC, summed.station_key ASC
+    summed.observed_s * 5 >= summed.window_s * 4
+    AND summed.observed_s * 5 >= 4 * summed.evse_count * place_time.polled_s
+    AND summed.operable_s * 5 >= 4 * summed.observed_s
+    AND summed.operable_s > 0
+ORDER BY
+    CAST(summed.charging_s AS DOUBLE PRECISION) / NULLIF(summed.operable_s, 0) DESC,
+    summed.station_key ASC
 LIMIT 10;

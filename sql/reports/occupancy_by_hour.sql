@@ -1,6 +1,8 @@
--- Grain: one row per local hour of day of the feed: observed, operable and occupied EVSE time.
--- Sums of mart_evse_hour, which says what operable and occupied are.
--- Scope: slots in [:window_start, :window_end), whole hours, of :feed.
+-- Grain: one row per local hour of day of the feed: EVSE time that there was to observe, observed,
+-- operable and occupied. Sums of mart_evse_hour. Hours in which nothing was observed are in
+-- dashboard/city_hour_gaps.
+-- Scope: slots in [:window_start, :window_end), whole hours, of :feed; now is :now_at, the end of
+-- the newest good poll.
 WITH zones AS (
     SELECT
         feed,
@@ -26,23 +28,26 @@ hours AS (
     WHERE
         evse_hours.slot_at >= :window_start
         AND evse_hours.slot_at < :window_end
-),
-
-summed AS (
-    SELECT
-        local_hour,
-        SUM(observed_s) AS observed_s,
-        SUM(available_s + charging_s + reserved_s + blocked_s) AS operable_s,
-        SUM(charging_s + reserved_s + blocked_s) AS occupied_s
-    FROM hours
-    GROUP BY local_hour
 )
 
 SELECT
     local_hour,
-    CAST(observed_s AS BIGINT) AS observed_s,
-    CAST(operable_s AS BIGINT) AS operable_s,
-    CAST(occupied_s AS BIGINT) AS occupied_s,
-    CAST(occupied_s AS DOUBLE PRECISION) / NULLIF(operable_s, 0) AS occupancy
-FROM summed
+    CAST(SUM(observed_s) AS BIGINT) AS observed_s,
+    CAST(SUM(available_s + charging_s + reserved_s + blocked_s) AS BIGINT) AS operable_s,
+    CAST(SUM(available_s) AS BIGINT) AS available_s,
+    CAST(
+        SUM(
+            GREATEST(
+                observed_s,
+                window_s - GREATEST(
+                    0,
+                    DATEDIFF(
+                        'second', CAST(:now_at AS TIMESTAMP), DATEADD('hour', 1, slot_at)
+                    )
+                )
+            )
+        ) AS BIGINT
+    ) AS window_s
+FROM hours
+GROUP BY local_hour
 ORDER BY local_hour;

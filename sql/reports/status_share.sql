@@ -56,8 +56,7 @@ summed AS (
 
 SELECT
     status,
-    CAST(observed_s AS BIGINT) AS observed_s,
-    CAST(observed_s AS DOUBLE PRECISION) / NULLIF(SUM(observed_s) OVER (), 0) AS observed_share
+    CAST(observed_s AS BIGINT) AS observed_s
 FROM summed
 WHERE observed_s > 0
 ORDER BY observed_s DESC, status ASC;

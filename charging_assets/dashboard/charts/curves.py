@@ -96,7 +96,7 @@ def ranking(rows: Sequence[dict[str, Any]], *, unit: str, height_a_row: int = 21
 
 
 def statuses(rows: Sequence[dict[str, Any]], names: Mapping[str, str], *, unit: str) -> Any:
-    """Shares of statuses as stacked bars: `name`, `status`, `value`, `told`."""
+    """Shares of statuses as stacked bars: `name`, `status`, `value` (of 1), `told`."""
     order = [names[status] for status in STATUS]
     values = [
         {**row, "status": names[row["status"]], "rank": list(STATUS).index(row["status"])}
@@ -107,7 +107,7 @@ def statuses(rows: Sequence[dict[str, Any]], names: Mapping[str, str], *, unit: 
     return chart.encode(
         y=alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=200, domain=False,
                 ticks=False, labelColor=INK)),
-        x=alt.X("value:Q", stack="normalize", title=unit,
+        x=alt.X("value:Q", stack="zero", title=unit, scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(format=".0%", tickCount=5, grid=False)),
         color=alt.Color("status:N", title=None,
                         scale=alt.Scale(domain=order, range=list(STATUS.values()))),

@@ -70,7 +70,7 @@ def station_map(rows: Sequence[dict[str, Any]], names: dict[str, str], legend: s
 
 
 def city_states(rows: Sequence[dict[str, Any]], names: dict[str, str], unit: str) -> Any:
-    """EVSEs by state as stacked bars: `name`, `state`, `value`, `is_old`, `told`."""
+    """EVSEs by state as stacked bars: `name`, `state`, `value` (of 1), `is_old`, `told`."""
     import altair as alt
 
     order = list(names)
@@ -85,7 +85,7 @@ def city_states(rows: Sequence[dict[str, Any]], names: dict[str, str], unit: str
     base = alt.Chart(alt.InlineData(values=values)).encode(
         y=alt.Y("name:N", sort=cities, title=None,
                 axis=alt.Axis(domain=False, ticks=False, labelColor=INK)),
-        x=alt.X("value:Q", stack="normalize", title=unit,
+        x=alt.X("value:Q", stack="zero", title=unit, scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(format=".0%", tickCount=5, grid=False)),
         color=colour, order="rank:Q", description="told:N",
         opacity=alt.condition("datum.is_old", alt.value(0.25), alt.value(1)),

@@ -12,7 +12,6 @@ from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Chart
 from charging_assets.dashboard.charts.curves import heat, ranking, trend
 from charging_assets.dashboard.drawing import svg
-from charging_assets.dashboard.measures import hour_utilisation
 from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
 
@@ -27,7 +26,7 @@ def heat_chart(asked: Asked, hours: list[Row], about: str) -> Chart:
     for weekday in range(1, 8):
         for hour in range(24):
             row = held.get((weekday, hour))
-            value = hour_utilisation(row)
+            value = row["utilisation"] if row else None
             told = f"{weekdays[weekday - 1]} {hour:02}:00: {words.percent(value)}"
             cells.append({"weekday": weekday, "local_hour": hour, "value": value, "told": told})
     seen = [cell for cell in cells if cell["value"] is not None]

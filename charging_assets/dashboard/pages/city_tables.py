@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Column, Table, share
-from charging_assets.dashboard.measures import hour_utilisation, measured
+from charging_assets.dashboard.blocks import Column, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Narrowed, Period
 from charging_assets.dashboard.reader import Row
@@ -63,14 +62,6 @@ def stations_table(asked: Asked, stations: list[Row], about: str) -> Table:
 
 
 def classes_table(asked: Asked, classes: list[Row], about: str) -> Table:
-    rows = [
-        {
-            **row,
-            **measured(row),
-            "dwell_mean_s": share(row["dwell_s"], row["ended_session_count"]),
-        }
-        for row in classes
-    ]
     return Table(
         "classes", asked.words("city_classes"),
         [
@@ -81,10 +72,11 @@ def classes_table(asked: Asked, classes: list[Row], about: str) -> Table:
             columns.share(asked, "occupancy"),
             columns.share(asked, "availability"),
             columns.count(asked, "session_count"),
+            columns.decimal(asked, "sessions_per_evse", 2),
             columns.duration(asked, "dwell_mean_s"),
             columns.share(asked, "coverage"),
         ],
-        rows, about,
+        classes, about,
     )  # fmt: skip
 
 
@@ -103,14 +95,6 @@ def days_table(asked: Asked, period: Period, by_day: dict[Any, Row], about: str)
 
 def hours_table(asked: Asked, hours: list[Row], about: str) -> Table:
     weekdays = asked.words("weekdays").split()
-    rows = [
-        {
-            **row,
-            "utilisation": hour_utilisation(row),
-            "coverage": share(row["observed_s"], row["window_s"]),
-        }
-        for row in hours
-    ]
     return Table(
         "hours", asked.words("city_hours"),
         [
@@ -120,5 +104,5 @@ def hours_table(asked: Asked, hours: list[Row], about: str) -> Table:
             columns.share(asked, "utilisation"),
             columns.share(asked, "coverage"),
         ],
-        rows, about,
+        hours, about,
     )  # fmt: skip

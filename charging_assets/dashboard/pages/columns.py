@@ -9,7 +9,7 @@ from typing import Any
 
 from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Column
-from charging_assets.dashboard.measures import STATUS_COLUMNS
+from charging_assets.measures import STATUS_COLUMNS
 
 
 def key(asked: Asked, name: str = "station_key") -> Column:

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Choice, Column, Figure, Note, Page, Table, share
+from charging_assets.dashboard.blocks import Choice, Column, Figure, Note, Page, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.states import COUNTS, STATES, judged
 from charging_assets.dashboard.reader import Reader, Row
+from charging_assets.measures import count_share, observed_share
 
 # What was last said longer ago than this is not told of at all.
 _WINDOW = timedelta(hours=24)
@@ -21,7 +22,9 @@ def page(asked: Asked, reader: Reader) -> Page:
     # What was last said is shown however old it is; whether it is old is judged from `at`.
     until = min(at, asked.feed.newest_at)
     with reader.reading(until - _WINDOW, until + timedelta(seconds=1)) as rows:
-        places = rows("dashboard/places", feed=asked.feed.name)
+        places = rows(
+            "dashboard/places", feed=asked.feed.name, from_date=until - _WINDOW, to_date=until
+        )
         stations = rows(
             "dashboard/now_stations",
             feed=asked.feed.name,
@@ -80,10 +83,11 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
     fresh = [row for row in stations if row["is_fresh"]]
     pool = fresh or stations
     is_old = not fresh
-    evses = sum(row["evse_count"] for row in pool)
     every = sum(row["evse_count"] for row in stations)
     seen = [row["seen_at"] for row in pool if row["seen_at"] is not None]
     told_of = sum(row["evse_count"] - row["absent_count"] for row in fresh)
+    # What is only last known is a share of what was seen then.
+    observed = sum(row["evse_count"] - row["absent_count"] for row in pool)
     period = (
         words("polled", time=words.time(max(seen)), age=words.age(max(seen), at))
         if seen
@@ -94,7 +98,7 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
     coverage = words.counting(
         "now_coverage",
         every,
-        share=words.percent(share(told_of, every), 1),
+        share=words.percent(observed_share(told_of, every), 1),
         seen=words.number(told_of),
         all=words.number(every),
     )
@@ -104,7 +108,9 @@ def _figures(asked: Asked, stations: list[Row], at: datetime) -> list[Figure]:
             id=name,
             label=words(f"figure_{name}"),
             value=words.number(count),
-            unit=words.counting("of_evses", count, share=words.percent(share(count, evses))),
+            unit=words.counting(
+                "of_evses", count, share=words.percent(count_share(count, observed, every))
+            ),
             period=period, coverage=coverage, definition="status", raw=count, is_old=is_old,
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ from charging_assets.dashboard.charts.places import city_states, station_map
 from charging_assets.dashboard.drawing import svg
 from charging_assets.dashboard.pages.states import COUNTS, STATES
 from charging_assets.dashboard.reader import Row
+from charging_assets.measures import count_share
 
 
 def map_chart(asked: Asked, stations: list[Row], at: datetime) -> Chart:
@@ -47,7 +48,9 @@ def cities_chart(asked: Asked, rows: Sequence[Row], at: datetime) -> Chart:
         {
             "name": row["city"],
             "state": name,
-            "value": row[column],
+            "value": count_share(
+                row[column], row["evse_count"] - row["absent_count"], row["evse_count"]
+            ),
             "is_old": not row["is_fresh"],
             "told": f"{row['city']}, {names[name]}: {row[column]}",
         }

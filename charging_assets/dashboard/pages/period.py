@@ -39,6 +39,16 @@ class Period:
     def window(self) -> dict[str, datetime]:
         return {"window_start": self.start, "window_end": self.end}
 
+    def scope(self, asked: Asked) -> dict[str, datetime]:
+        """Days and instants, and now: what is after the end of the newest poll is not missing."""
+        return {**self.dates(), **self.window(), "now_at": asked.feed.observed_until}
+
+    def begun_day_count(self, asked: Asked) -> int:
+        """How many of the days have begun, by the newest poll; all where none has."""
+        newest = asked.words.local(asked.feed.newest_at)
+        days = (min(self.last, newest) - self.first).days + 1
+        return days if days > 0 else self.day_count
+
 
 def period_of(
     asked: Asked, default: int = DAYS, first_at: datetime | None = None, *, whole: bool = True
@@ -86,11 +96,11 @@ class Narrowed:
         return f"{city}, {self.operator}" if self.operator else city
 
 
-def narrowed(asked: Asked, rows: Rows) -> Narrowed:
-    """The city and operator that are asked for, of those that there are."""
-    found = rows("dashboard/places", feed=asked.feed.name)
+def narrowed(asked: Asked, rows: Rows, period: Period) -> Narrowed:
+    """The city and operator that are asked for, of those that there are or were in the period."""
+    found = rows("dashboard/places", feed=asked.feed.name, **period.dates())
     cities = {row["place"]: row["city"] for row in found}
-    found = rows("dashboard/operators", feed=asked.feed.name)
+    found = rows("dashboard/operators", feed=asked.feed.name, **period.dates())
     operators = [row["operator_name"] for row in found]
     return Narrowed(
         asked.one_of("place", list(cities)), asked.one_of("operator", operators), cities, operators
@@ -120,3 +130,15 @@ def dates(asked: Asked, period: Period) -> list[Choice]:
         Choice("from", words("from"), f"{period.first:%Y-%m-%d}", kind="date", **ends),
         Choice("to", words("to"), f"{period.last:%Y-%m-%d}", kind="date", **ends),
     ]
+
+
+def coverage_text(asked: Asked, period: Period, share: float | None, observed_days: int) -> str:
+    """Coverage, and how many of the period's days have data."""
+    words, days = asked.words, period.begun_day_count(asked)
+    return words.counting(
+        "coverage_told",
+        days,
+        share=words.percent(share),
+        days=words.number(observed_days),
+        all=words.number(days),
+    )

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from charging_assets.dashboard.asked import Asked, utc
-from charging_assets.dashboard.blocks import Chart, Figure, Page, Table, share, total
-from charging_assets.dashboard.measures import summed
+from charging_assets.dashboard.blocks import Chart, Figure, Page, Table, total
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period, dates, period_of
 from charging_assets.dashboard.reader import Reader, Row
+from charging_assets.measures import coverage as coverage_of
+from charging_assets.measures import in_period, summed
 
 
 def page(asked: Asked, reader: Reader) -> Page:
@@ -18,8 +19,10 @@ def page(asked: Asked, reader: Reader) -> Page:
     period = period_of(asked, whole=False)  # the newest polls matter most here
     feed = {"feed": asked.feed.name}
     with reader.reading(period.start, period.end) as rows:
-        cities = {row["place"]: row["city"] for row in rows("dashboard/places", **feed)}
-        days = rows("dashboard/quality_days", **feed, **period.dates())
+        cities = {
+            row["place"]: row["city"] for row in rows("dashboard/places", **feed, **period.dates())
+        }
+        days = rows("dashboard/quality_days", **feed, **period.scope(asked))
         polls = rows(
             "dashboard/quality_polls", **feed, **period.window(), time_zone=asked.feed.time_zone
         )
@@ -27,6 +30,8 @@ def page(asked: Asked, reader: Reader) -> Page:
         rejects = rows("dashboard/quality_rejects", **feed, **period.window())
         drift = rows("dashboard/quality_drift", **feed, **period.window())
     words = asked.words
+    for row in days:
+        row["coverage"] = coverage_of(row)
     for row in (*days, *outcomes):
         row["city"] = cities.get(row["place"], row["place"])
     polls = _with_missed(asked, period, polls)
@@ -56,8 +61,8 @@ def _with_missed(asked: Asked, period: Period, polls: list[Row]) -> list[Row]:
         row = held.get(day, {"poll_count": 0, "answer_count": 0, "ok_count": 0, "failed_count": 0})
         if start <= asked.feed.first_at < end and day in held:
             start = row["first_at"]  # polling began on this day
-        seconds = (min(end, newest) - max(start, asked.feed.first_at)).total_seconds()
-        expected = max(0, round(seconds / asked.feed.cadence_s))
+        length = min(end, newest) - max(start, asked.feed.first_at)
+        expected = max(0, round(length / asked.feed.cadence))
         missed = max(0, expected - row["poll_count"])
         rows.append({**row, "local_date": day, "expected_count": expected, "missed_count": missed})
     return rows
@@ -72,14 +77,13 @@ def _figures(
     drift: list[Row],
 ) -> list[Figure]:
     words = asked.words
-    totals = summed(days, ("observed_s", "window_s"))
-    seen = share(totals["observed_s"], totals["window_s"])
+    seen = coverage_of(summed(in_period(days), ("observed_s", "window_s")))
     told_days = len({row["local_date"] for row in days})
     coverage = words.counting(
         "days_told",
-        period.day_count,
+        period.begun_day_count(asked),
         days=words.number(told_days),
-        all=words.number(period.day_count),
+        all=words.number(period.begun_day_count(asked)),
     )
     about = words.days(period.first, period.last)
     expected, missed = total(polls, "expected_count"), total(polls, "missed_count")
@@ -113,7 +117,7 @@ def _calendar(
     for place, city in cities.items():
         for day in period.all_days:
             value = held.get((place, day))
-            seen = words("gap") if value is None else words.percent(min(1.0, value))
+            seen = words("gap") if value is None else words.percent(value)
             cells.append(
                 {
                     "city": city if len(set(cities.values())) == len(cities) else place,

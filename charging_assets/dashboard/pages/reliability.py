@@ -5,44 +5,55 @@ from __future__ import annotations
 from typing import Any
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Chart, Column, Figure, Note, Page, Table
-from charging_assets.dashboard.measures import measured, summed
+from charging_assets.dashboard.blocks import Chart, Choice, Column, Figure, Note, Page, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import (
+    Narrowed,
     Period,
     choices,
+    coverage_text,
     first_seen,
     narrowed,
     period_of,
 )
-from charging_assets.dashboard.reader import Reader, Row
+from charging_assets.dashboard.reader import Reader, Row, Rows
+from charging_assets.measures import measured, summed
 
 UK_RULE, NEVI_RULE = 0.99, 0.97
+# The 99 % of the UK's regulations hold for charge points from this power on.
+RAPID_KW = 50
+_MOST_STATIONS = 1000
 
 
 def page(asked: Asked, reader: Reader) -> Page:
     """Availability and reliability by operator and day, and the stations below the rule."""
     period = period_of(asked, whole=False)
     with reader.reading(period.start, period.end) as rows:
-        chosen = narrowed(asked, rows)
+        chosen = narrowed(asked, rows, period)
         period = period_of(asked, first_at=first_seen(asked, rows, chosen.place, chosen.operator))
-        asking = {**chosen.params(asked), **period.dates()}
-        operators = rows("dashboard/reliability_operators", **asking)
-        stations = rows("dashboard/reliability_stations", **asking)
-        days = rows("dashboard/city_days", **asking)
+        operators, stations, days = _read(asked, rows, chosen, period)
     operators = [{**row, **measured(row)} for row in operators]
     operators.sort(key=lambda row: (row["reliability"] is None, row["reliability"] or 0))
+    stations = [{**row, **measured(row)} for row in stations]
+    stations.sort(key=lambda row: (row["reliability"] is None, row["reliability"] or 0))
     for row in stations:
         row["city"] = chosen.cities.get(row["place"], row["place"])
     by_day: dict[Any, Row] = {}
     for day in sorted({row["local_date"] for row in days}):
-        by_day[day] = measured(summed(row for row in days if row["local_date"] == day))
+        sums = summed(row for row in days if row["local_date"] == day)
+        by_day[day] = {**sums, **measured(sums)}
     words = asked.words
-    about = f"{chosen.told(asked)}; {words.days(period.first, period.last)}"
+    about = "; ".join(
+        [chosen.told(asked), words.days(period.first, period.last), *_option_texts(asked)]
+    )
     found = Page("reliability", words("reliability_title"), words("reliability_lead"))
     found.notes = [Note(words("reliability_rule"), asked.href("/definitions") + "#reliability",
                         words("definition"))]  # fmt: skip
-    found.choices = choices(asked, chosen, period)
+    found.choices = [*choices(asked, chosen, period), *_option_choices(asked)]
+    found.options = [
+        *(["opening-hours"] if _is_open_only(asked) else []),
+        *([f"{RAPID_KW}-kw"] if _is_rapid_only(asked) else []),
+    ]
     found.figures = _figures(asked, period, operators, by_day)
     found.tables = [
         _operators(asked, operators, about),
@@ -57,18 +68,64 @@ def page(asked: Asked, reader: Reader) -> Page:
     return found
 
 
+def _is_open_only(asked: Asked) -> bool:
+    return asked.option("access", "open")
+
+
+def _is_rapid_only(asked: Asked) -> bool:
+    return asked.option("power", str(RAPID_KW))
+
+
+def _option_texts(asked: Asked) -> list[str]:
+    """The options that are set, in words, for captions."""
+    return [
+        *([asked.words("access_open_told")] if _is_open_only(asked) else []),
+        *([asked.words("power_rapid_told")] if _is_rapid_only(asked) else []),
+    ]
+
+
+def _option_choices(asked: Asked) -> list[Choice]:
+    words = asked.words
+    return [
+        Choice(
+            "access", words("access"), "open" if _is_open_only(asked) else "",
+            options=[("", words("access_all")), ("open", words("access_open"))],
+        ),
+        Choice(
+            "power", words("power"), str(RAPID_KW) if _is_rapid_only(asked) else "",
+            options=[("", words("all_evses")), (str(RAPID_KW), words("power_rapid"))],
+        ),
+    ]  # fmt: skip
+
+
+def _read(
+    asked: Asked, rows: Rows, chosen: Narrowed, period: Period
+) -> tuple[list[Row], list[Row], list[Row]]:
+    """Sums by operator, by station below the rule, and by day."""
+    scope = {**chosen.params(asked), **period.scope(asked)}
+    is_open_only, is_rapid_only = _is_open_only(asked), _is_rapid_only(asked)
+    if not is_open_only and not is_rapid_only:
+        return (
+            rows("dashboard/reliability_operators", **scope),
+            rows("dashboard/reliability_stations", **scope),
+            rows("dashboard/city_days", **scope),
+        )
+    found = rows(
+        "dashboard/reliability_hours", **scope, time_zone=asked.feed.time_zone,
+        is_open_only=int(is_open_only), min_power_kw=RAPID_KW if is_rapid_only else 0,
+    )  # fmt: skip
+    groups: dict[str, list[Row]] = {"operator": [], "station": [], "day": []}
+    for row in found:
+        groups[row["grouped_by"]].append(row)
+    return groups["operator"], groups["station"][:_MOST_STATIONS], groups["day"]
+
+
 def _figures(
     asked: Asked, period: Period, operators: list[Row], by_day: dict[Any, Row]
 ) -> list[Figure]:
     words = asked.words
     shares = measured(summed(operators))
-    coverage = words.counting(
-        "coverage_told",
-        period.day_count,
-        share=words.percent(shares["coverage"]),
-        days=words.number(len(by_day)),
-        all=words.number(period.day_count),
-    )
+    coverage = coverage_text(asked, period, shares["coverage"], len(by_day))
     about = words.days(period.first, period.last)
     below = [row for row in operators if row["reliability"] is not None
              and row["reliability"] < UK_RULE]  # fmt: skip
@@ -82,7 +139,7 @@ def _figures(
         Figure(
             "below", words("operators_below"),
             words("of", count=words.number(len(below)), all=words.number(len(known))),
-            about, coverage, "reliability", len(below),
+            about, coverage, "reliability", len(below), "SI 2023/1168",
         ),
     ]  # fmt: skip
 

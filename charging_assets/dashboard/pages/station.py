@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from itertools import islice
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Choice, Figure, Note, Page, share
-from charging_assets.dashboard.measures import SECONDS, measured, summed
+from charging_assets.dashboard.blocks import Choice, Figure, Note, Page
 from charging_assets.dashboard.pages import station_tables as tables
-from charging_assets.dashboard.pages.period import Period, dates, first_seen, period_of
+from charging_assets.dashboard.pages.period import (
+    Period,
+    coverage_text,
+    dates,
+    first_seen,
+    period_of,
+)
 from charging_assets.dashboard.reader import Reader, Row, Rows
+from charging_assets.measures import (
+    SECONDS,
+    SESSIONS,
+    coverage,
+    in_period,
+    measured,
+    status_shares,
+    summed,
+)
 
 DAYS = 7
-_LONGEST = timedelta(days=8)
 # What a list to choose from holds; the table below it links to all.
 _LISTED_EVSES = 500
-_SUMS = (*SECONDS, "session_count", "ended_session_count", "dwell_s")
+_SUMS = (*SECONDS, *SESSIONS)
 
 
 def page(asked: Asked, reader: Reader) -> Page:
     """A station's states as a band, their shares, sessions, and the history of its attributes."""
     words, period = asked.words, period_of(asked, DAYS, whole=False)
     with reader.reading(period.start, period.end) as rows:
-        places = rows("dashboard/places", feed=asked.feed.name)
+        places = rows("dashboard/places", feed=asked.feed.name, **period.dates())
         key, place, stations = _chosen(asked, rows, [row["place"] for row in places])
         if key is not None:
             period = period_of(asked, DAYS, first_seen(asked, rows, station_key=key))
@@ -35,15 +47,26 @@ def page(asked: Asked, reader: Reader) -> Page:
         names = _names(evses)
         evse = _evse(asked, found, names)
         window = {"station_key": key, **period.window()}
-        shares = rows("dashboard/station_shares", **window)
+        station = {"feed": _feed(asked, history), "station_key": key}
+        clock = {"time_zone": asked.feed.time_zone}
+        evse_days = rows("dashboard/station_evse_days", **station, **clock, **period.scope(asked))
         runs = rows("dashboard/station_runs", **window)
         sessions = rows("dashboard/station_sessions", **window)
-        if evse is None:
-            days = rows("dashboard/station_days", station_key=key, **period.dates())
+        dwell = rows(
+            "dashboard/dwell", **station, **clock, **period.dates(), **period.window(),
+            place="", operator_name="", evse_key=evse or 0,
+        )  # fmt: skip
+        days = (
+            rows("dashboard/station_days", **station, **period.scope(asked))
+            if evse is None
+            else [row for row in evse_days if row["evse_key"] == evse]
+        )
+    days = [{**row, **measured(row)} for row in days]
+    means = {row["grouped_by"]: row["dwell_mean_s"] for row in dwell}
+    shares = _shares(evse_days)
     about = asked.words.days(period.first, period.last)
     shares.sort(key=lambda row: names.get(row["evse_key"], ""))
     if evse is not None:
-        days = _evse_days(asked, reader, period, key, evse)
         about = f"{names[evse]}, {about}"
         runs, shares, sessions = (
             [row for row in held if row["evse_key"] == evse] for held in (runs, shares, sessions)
@@ -51,7 +74,7 @@ def page(asked: Asked, reader: Reader) -> Page:
     if history:
         found.title = history[0]["name"] or asked.words("unnamed")
         found.lead = _lead(asked, history[0], names)
-    found.figures = _figures(asked, period, days, about)
+    found.figures = _figures(asked, period, days, means.get("total"), about)
     found.tables = [
         tables.shares_table(asked, shares, names, about),
         tables.sessions_table(asked, sessions, names, about),
@@ -136,15 +159,19 @@ def _evse(asked: Asked, found: Page, names: dict[int, str]) -> int | None:
     return chosen
 
 
-def _evse_days(asked: Asked, reader: Reader, period: Period, key: int, evse: int) -> list[Row]:
-    """One EVSE's days, with the columns that a station's have."""
-    # A session may have begun long before the day on which it ends and counts.
-    with reader.reading(period.start - _LONGEST, period.end) as rows:
-        found = rows(
-            "dashboard/station_evse_days",
-            station_key=key, time_zone=asked.feed.time_zone, **period.window(),
-        )  # fmt: skip
-    return [{**row, **measured(row)} for row in found if row["evse_key"] == evse]
+def _feed(asked: Asked, history: list[Row]) -> str:
+    """The feed that is chosen; without a choice the station's own."""
+    chosen = asked.feed.name
+    return chosen if asked.text("feed") or not history else str(history[0]["feed"])
+
+
+def _shares(evse_days: list[Row]) -> list[Row]:
+    """Of each EVSE, the share of each status in the period."""
+    evses: dict[int, list[Row]] = {}
+    for row in in_period(evse_days):
+        evses.setdefault(row["evse_key"], []).append(row)
+    totals = [{"evse_key": key, **summed(rows)} for key, rows in evses.items()]
+    return [{**row, "coverage": coverage(row), **status_shares(row)} for row in totals]
 
 
 def _lead(asked: Asked, station: Row, names: dict[int, str]) -> str:
@@ -157,17 +184,15 @@ def _lead(asked: Asked, station: Row, names: dict[int, str]) -> str:
     )
 
 
-def _figures(asked: Asked, period: Period, days: list[Row], about: str) -> list[Figure]:
+def _figures(
+    asked: Asked, period: Period, days: list[Row], dwell_mean_s: float | None, about: str
+) -> list[Figure]:
     words = asked.words
-    totals = summed(days, _SUMS)
+    totals = {**summed(in_period(days), _SUMS), "dwell_mean_s": dwell_mean_s}
     shares = measured(totals)
-    coverage = words.counting(
-        "coverage_told", period.day_count, share=words.percent(shares["coverage"]),
-        days=words.number(len(days)), all=words.number(period.day_count),
-    )  # fmt: skip
-    evse_days = sum(row["evse_count"] for row in days)
-    dwell = share(totals["dwell_s"], totals["ended_session_count"])
-    rate = words.number(share(totals["session_count"], evse_days), 2)
+    coverage = coverage_text(asked, period, shares["coverage"], len(days))
+    rate = words("sessions_told", rate=words.number(shares["sessions_per_evse"], 2))
+    dwell = shares["dwell_mean_s"]
     return [
         *(
             Figure(name, words(name), words.percent(shares[name]), about, coverage, name,
@@ -175,7 +200,6 @@ def _figures(asked: Asked, period: Period, days: list[Row], about: str) -> list[
             for name in ("utilisation", "occupancy", "availability", "reliability")
         ),
         Figure("sessions", words("sessions"), words.number(totals["session_count"]), about,
-               coverage,
-               "sessions", totals["session_count"], words("sessions_told", rate=rate)),
+               coverage, "sessions", totals["session_count"], rate),
         Figure("dwell", words("dwell"), words.duration(dwell), about, coverage, "dwell", dwell),
     ]  # fmt: skip

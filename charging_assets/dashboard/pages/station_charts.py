@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Chart, share
+from charging_assets.dashboard.blocks import Chart
 from charging_assets.dashboard.charts.bands import timeline
 from charging_assets.dashboard.charts.curves import statuses, trend
 from charging_assets.dashboard.drawing import svg
-from charging_assets.dashboard.measures import STATUS_COLUMNS
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
+from charging_assets.measures import STATUS_COLUMNS
 
 # More lines than these are no picture, and thousands stop the program that draws them.
 _DRAWN_EVSES = 40
@@ -69,8 +69,7 @@ def shares_chart(asked: Asked, shares: list[Row], names: dict[int, str], about: 
             "name": names[row["evse_key"]],
             "status": status,
             "value": row[column],
-            "told": f"{names[row['evse_key']]}, {told[status]}: "
-            f"{words.percent(share(row[column], row['observed_s']))}",
+            "told": f"{names[row['evse_key']]}, {told[status]}: {words.percent(row[column])}",
         }
         for row in shares
         if row["evse_key"] in names

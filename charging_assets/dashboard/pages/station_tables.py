@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Column, Table, share
-from charging_assets.dashboard.measures import STATUS_COLUMNS
+from charging_assets.dashboard.blocks import Column, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
+from charging_assets.measures import STATUS_COLUMNS
 
 
 def shares_table(asked: Asked, shares: list[Row], names: dict[int, str], about: str) -> Table:
@@ -21,8 +21,7 @@ def shares_table(asked: Asked, shares: list[Row], names: dict[int, str], about: 
         {
             "evse": names.get(row["evse_key"], "?"),
             "evse_key": row["evse_key"],
-            "observed_s": row["observed_s"],
-            **{column: share(row[column], row["observed_s"]) for column in STATUS_COLUMNS.values()},
+            **{name: row[name] for name in ("observed_s", "coverage", *STATUS_COLUMNS.values())},
         }
         for row in shares
     ]
@@ -36,6 +35,7 @@ def shares_table(asked: Asked, shares: list[Row], names: dict[int, str], about: 
                 Column(column, words(f"status_{status}"), words.percent, is_number=True)
                 for status, column in STATUS_COLUMNS.items()
             ),
+            columns.share(asked, "coverage"),
         ],
         rows, f"{about}; {words('share_observed')}",
     )  # fmt: skip

@@ -1,0 +1,159 @@
+"""Coverage, shares and rates of summed seconds, as `docs/metrics.md` defines them.
+
+Every share of the dashboard, the report and the command line is computed here and nowhere else.
+All follow one rule: they are null where less than four fifths of the window was observed. Sums are
+added up and shares computed from the sums; a share is never averaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+SECONDS = (
+    "observed_s", "available_s", "charging_s", "reserved_s", "blocked_s", "inoperative_s",
+    "out_of_order_s", "unknown_s", "window_s",
+)  # fmt: skip
+SESSIONS = ("session_count", "session_exposure_s")
+STATUS_COLUMNS = {
+    "AVAILABLE": "available_s",
+    "CHARGING": "charging_s",
+    "RESERVED": "reserved_s",
+    "BLOCKED": "blocked_s",
+    "INOPERATIVE": "inoperative_s",
+    "OUTOFORDER": "out_of_order_s",
+    "UNKNOWN": "unknown_s",
+}
+# Columns that count as full: certainly, and possibly where the status of some EVSEs is unknown.
+CERTAINLY_FULL, POSSIBLY_FULL = "saturated_s", "saturated_or_unknown_s"
+_DAY_S = 24 * 60 * 60
+
+
+def summed(rows: Iterable[Mapping[str, Any]], names: Sequence[str] = SECONDS) -> dict[str, int]:
+    """Column sums; null counts as nothing."""
+    totals = dict.fromkeys(names, 0)
+    for row in rows:
+        for name in names:
+            totals[name] += row[name] or 0
+    return totals
+
+
+def in_period(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of days whose window is the one they have within a period.
+
+    That is `period_window_s`: the day, up to the newest poll, and the days without data after it.
+    """
+    return [{**row, "window_s": row["period_window_s"]} for row in rows]
+
+
+def is_enough(observed_s: float, window_s: float) -> bool:
+    """Whether coverage is at least 0.8."""
+    return bool(observed_s * 5 >= window_s * 4)
+
+
+def is_known(observed_s: float, unknown_s: float) -> bool:
+    """Whether the status is known for at least a fifth of the observed time."""
+    return bool((observed_s - unknown_s) * 5 >= observed_s)
+
+
+def coverage(row: Mapping[str, Any]) -> float | None:
+    """Observed of the window, at most 1; None without a window."""
+    return observed_share(row["observed_s"], row["window_s"])
+
+
+def share(row: Mapping[str, Any], part: float | None, whole: float | None) -> float | None:
+    """A part of a whole; None of nothing, and where less than four fifths of `row` was observed."""
+    if part is None or not whole or not is_enough(row["observed_s"], row["window_s"]):
+        return None
+    return part / whole
+
+
+def observed_share(observed: float, whole: float) -> float | None:
+    """What was seen of a whole, at most 1; None of nothing."""
+    return min(1.0, observed / whole) if whole else None
+
+
+def count_share(count: int, observed: int, every: int) -> float | None:
+    """A count of EVSEs of all; None where the status of less than four fifths of them was seen."""
+    return share({"observed_s": observed, "window_s": every}, count, every)
+
+
+def measured(row: Mapping[str, Any], full: str = CERTAINLY_FULL) -> dict[str, float | None]:
+    """Every share, rate and mean of a row of sums; None for those whose columns it lacks.
+
+    Args:
+        row: `observed_s` and `window_s`, and the columns of the shares that are wanted. Operable
+            time is `operable_s` or the sum of its statuses. `dwell_mean_s` was estimated before.
+        full: the column of the time in which stations were full.
+    """
+    observed = row["observed_s"]
+    operable = _operable(row)
+    occupied = _less(operable, row.get("available_s"))
+    working = _less(_less(observed, row.get("inoperative_s")), row.get("out_of_order_s"))
+    unknown = row.get("unknown_s")
+    if unknown is not None and not is_known(observed, unknown):
+        working = None
+    sessions = row.get("session_count")
+    return {
+        "coverage": coverage(row),
+        "utilisation": share(row, row.get("charging_s"), operable),
+        "occupancy": share(row, occupied, operable),
+        "availability": share(row, operable, observed),
+        "reliability": share(row, working, observed),
+        "unknown": share(row, unknown, observed),
+        "saturation": share(row, row.get(full), row.get("station_operable_s")),
+        "sessions_per_evse": share(
+            row, None if sessions is None else sessions * _DAY_S, row.get("session_exposure_s")
+        ),
+        "dwell_mean_s": share(row, row.get("dwell_mean_s"), 1),
+    }
+
+
+def status_shares(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """The share of each status in the observed time, by its column."""
+    return {name: share(row, row[name], row["observed_s"]) for name in STATUS_COLUMNS.values()}
+
+
+def _operable(row: Mapping[str, Any]) -> float | None:
+    if "operable_s" in row:
+        operable: float | None = row["operable_s"]
+        return operable
+    names = ("available_s", "charging_s", "reserved_s", "blocked_s")
+    return sum(row[name] for name in names) if all(name in row for name in names) else None
+
+
+def _less(whole: float | None, part: float | None) -> float | None:
+    return None if whole is None or part is None else whole - part
+
+
+def add_gaps(
+    rows: Iterable[Mapping[str, Any]],
+    gaps: Iterable[Mapping[str, Any]],
+    cell_of: Callable[[datetime], Mapping[str, int]],
+) -> list[dict[str, Any]]:
+    """Rows by a cell of the clock, with the hours that were not observed in their windows.
+
+    Args:
+        rows: sums of the hours that were observed, with the columns of their cell.
+        gaps: `[gap_from, gap_to)`, naive UTC, and the `evse_count` that was not observed in it.
+        cell_of: the columns of the cell in which an hour lies.
+
+    Returns:
+        The rows sorted by cell; a cell without an observed hour has sums of 0.
+    """
+    cells: dict[tuple[int, ...], dict[str, Any]] = {}
+    names = list(cell_of(datetime(2000, 1, 1)))
+    for row in rows:
+        cells[tuple(row[name] for name in names)] = dict(row)
+    empty = dict.fromkeys(("hour_count", "observed_s", "operable_s", "available_s", "charging_s",
+                           "window_s"), 0)  # fmt: skip
+    for gap in gaps:
+        at = gap["gap_from"]
+        while at < gap["gap_to"]:
+            until = min(at + timedelta(hours=1), gap["gap_to"])
+            cell = cell_of(at)
+            held = cells.setdefault(tuple(cell.values()), {**cell, **empty})
+            held["window_s"] += gap["evse_count"] * int((until - at).total_seconds())
+            at = until
+    return [cells[key] for key in sorted(cells)]

@@ -1,0 +1,189 @@
+-- Grain: one row per group of charging sessions: all of them, and those of each place, power class
+-- and local day. Mean duration as the Kaplan-Meier mean restricted to 24 hours. An end that was
+-- not observed is a censored duration, at events of the same second counted as longer. After the
+-- last duration the curve falls to 0 if it is at 0.05 or below, or lasted 24 hours; else there is
+-- no mean, as with fewer than five observed ends.
+-- Scope: sessions of :feed whose start was observed, on local days from :from_date to :to_date by
+-- :time_zone, both included, which are [:window_start, :window_end). :place, :operator_name,
+-- :station_key and :evse_key (0 for all) narrow them down where they are not empty.
+WITH station_days AS (
+    SELECT
+        station_key,
+        local_date,
+        place
+    FROM mart.mart_station_day
+    WHERE
+        feed = :feed
+        AND local_date >= :from_date
+        AND local_date <= :to_date
+        AND (:place = '' OR place = :place)
+        AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
+        AND (:station_key = 0 OR station_key = :station_key)
+),
+
+begun AS (
+    SELECT
+        evse_key,
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        CASE WHEN duration_s IS NULL THEN 0 ELSE 1 END AS is_end,
+        CAST(
+            ROUND(
+                COALESCE(
+                    duration_s,
+                    GREATEST(
+                        0,
+                        CAST(
+                            DATEDIFF('millisecond', started_at, ended_after) AS DOUBLE PRECISION
+                        ) / 1000
+                    )
+                )
+            ) AS BIGINT
+        ) AS lasted_s
+    FROM warehouse.fact_charging_session
+    WHERE
+        feed = :feed
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+        AND NOT is_start_censored
+        AND (:evse_key = 0 OR evse_key = :evse_key)
+),
+
+hours AS (
+    SELECT
+        evse_key,
+        station_key,
+        power_class,
+        slot_at,
+        DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', :time_zone, slot_at)) AS local_date
+    FROM mart.mart_evse_hour
+    WHERE
+        feed = :feed
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+        AND (:station_key = 0 OR station_key = :station_key)
+        AND (:evse_key = 0 OR evse_key = :evse_key)
+),
+
+sessions AS (
+    SELECT
+        station_days.place,
+        hours.power_class,
+        hours.local_date,
+        begun.lasted_s,
+        begun.is_end
+    FROM begun
+    INNER JOIN hours
+        ON
+            begun.evse_key = hours.evse_key
+            AND begun.hour_at = hours.slot_at
+    INNER JOIN station_days
+        ON
+            hours.station_key = station_days.station_key
+            AND hours.local_date = station_days.local_date
+),
+
+groups AS (
+    SELECT CAST('total' AS VARCHAR(16)) AS grouped_by
+    UNION ALL
+    SELECT CAST('place' AS VARCHAR(16)) AS grouped_by
+    UNION ALL
+    SELECT CAST('power_class' AS VARCHAR(16)) AS grouped_by
+    UNION ALL
+    SELECT CAST('local_date' AS VARCHAR(16)) AS grouped_by
+),
+
+grouped AS (
+    SELECT
+        groups.grouped_by,
+        CASE WHEN groups.grouped_by = 'place' THEN sessions.place END AS place,
+        CASE WHEN groups.grouped_by = 'power_class' THEN sessions.power_class END AS power_class,
+        CASE WHEN groups.grouped_by = 'local_date' THEN sessions.local_date END AS local_date,
+        sessions.lasted_s,
+        sessions.is_end
+    FROM sessions
+    CROSS JOIN groups
+),
+
+counted AS (
+    SELECT
+        grouped_by,
+        place,
+        power_class,
+        local_date,
+        lasted_s,
+        SUM(is_end) AS end_count,
+        COUNT(*) AS session_count
+    FROM grouped
+    GROUP BY grouped_by, place, power_class, local_date, lasted_s
+),
+
+at_risk AS (
+    SELECT
+        counted.*,
+        SUM(session_count) OVER (
+            PARTITION BY grouped_by, place, power_class, local_date
+            ORDER BY lasted_s DESC ROWS UNBOUNDED PRECEDING
+        ) AS risk_count,
+        LAG(lasted_s) OVER (
+            PARTITION BY grouped_by, place, power_class, local_date ORDER BY lasted_s
+        ) AS previous_s,
+        LEAD(lasted_s) OVER (
+            PARTITION BY grouped_by, place, power_class, local_date ORDER BY lasted_s
+        ) AS next_s
+    FROM counted
+),
+
+-- All that are left can end at the last duration only, after which nothing is added up.
+curve AS (
+    SELECT
+        at_risk.*,
+        CASE
+            WHEN end_count = risk_count THEN 0
+            ELSE EXP(
+                SUM(
+                    CASE
+                        WHEN end_count = risk_count THEN 0
+                        ELSE LN(1 - CAST(end_count AS DOUBLE PRECISION) / risk_count)
+                    END
+                ) OVER (
+                    PARTITION BY grouped_by, place, power_class, local_date
+                    ORDER BY lasted_s ROWS UNBOUNDED PRECEDING
+                )
+            )
+        END AS survival
+    FROM at_risk
+),
+
+summed AS (
+    SELECT
+        grouped_by,
+        place,
+        power_class,
+        local_date,
+        SUM(session_count) AS session_count,
+        SUM(end_count) AS end_count,
+        MAX(lasted_s) AS last_s,
+        MIN(survival) AS last_survival,
+        SUM(
+            CASE WHEN previous_s IS NULL THEN LEAST(lasted_s, 86400) ELSE 0 END
+            + survival * (
+                LEAST(COALESCE(next_s, lasted_s), 86400) - LEAST(lasted_s, 86400)
+            )
+        ) AS mean_s
+    FROM curve
+    GROUP BY grouped_by, place, power_class, local_date
+)
+
+SELECT
+    grouped_by,
+    place,
+    power_class,
+    local_date,
+    CAST(session_count AS BIGINT) AS session_count,
+    CAST(end_count AS BIGINT) AS end_count,
+    CASE
+        WHEN end_count >= 5 AND (last_s >= 86400 OR last_survival <= 0.05 + 0.000000001)
+            THEN ROUND(CAST(mean_s AS DOUBLE PRECISION), 3)
+    END AS dwell_mean_s
+FROM summed
+ORDER BY grouped_by, place, power_class, local_date;
