@@ -17,6 +17,8 @@ from charging_assets.kinds import BadBody, RecordMap, UnusableKind, kind, open_b
 from charging_assets.schemas import marts
 from charging_assets.schemas.table import Table
 
+# Characters of a published text that are shown: it may be as long as the answer.
+_SHOWN = 200
 # Where lines and paragraphs are meant.
 _PROSE = frozenset({"directions", "comment"})
 _WITHIN = 'if the two are different things, set `ids_within = "place"` for the feed in your feeds '
@@ -52,16 +54,16 @@ def _untidy_texts(scene: Scene) -> list[dict[str, Any]]:
 
 def _untidy(record: bytes, told: RecordMap) -> Iterator[tuple[str, str, str]]:
     try:
-        station, _ = tolerant.record(record)
+        station = tolerant.record(record)
     except BadBody:
         return
     if not isinstance(station, dict):
         return
-    station_id = str(_at(station, told.paths["station_id"]))
+    station_id = str(_at(station, told.paths["station_id"]))[:_SHOWN]
     for column, path in told.paths.items():
         value = None if column in _PROSE else _at(station, path)
         if isinstance(value, str) and value != " ".join(value.split()):
-            yield column, value, station_id
+            yield column, value[:_SHOWN], station_id
 
 
 def _at(record: dict[str, Any], path: str) -> Any:

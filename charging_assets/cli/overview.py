@@ -129,8 +129,9 @@ def rejects(warehouse: Warehouse) -> list[Rejects]:
 
     try:
         rows = warehouse.query(
-            "SELECT feed, code, severity, COUNT(*) AS row_count FROM ops.flat_rejects "
-            "GROUP BY feed, code, severity ORDER BY feed, row_count DESC, code, severity"
+            "SELECT feed, code, severity, CAST(SUM(reject_count) AS BIGINT) AS row_count "
+            "FROM ops.flat_rejects GROUP BY feed, code, severity "
+            "ORDER BY feed, row_count DESC, code, severity"
         ).to_pylist()
     except NoWarehouse:
         return []

@@ -7,12 +7,13 @@ Belongs here: what is particular to chargecloud's public JSON. Sources: its answ
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from charging_assets.kinds import BadBody, Envelope, RecordMap, tolerant
-from charging_assets.kinds.tolerant import pointer_token
+from charging_assets.kinds.tolerant import MAX_NAME, pointer_token
 
 NAME = "chargecloud"
 
@@ -80,6 +81,8 @@ CONNECTOR = RecordMap(
 
 _KNOWN = {"data", "status_code", "status_message", "timestamp"}
 _SUCCESS = 1000
+_MAX_UNKNOWN = 1000
+_LONGEST_SHOWN = 64
 
 
 class _Envelope(msgspec.Struct):
@@ -110,7 +113,10 @@ def open(body: bytes) -> Envelope:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _open_tolerantly(body)
     _refuse_failure(envelope.status_code, body)
-    stations = [bytes(raw) for raw in envelope.data]
+    stations: list[Any] = envelope.data
+    for number, raw in enumerate(stations):
+        # One by one in their place: there may be millions of them.
+        stations[number] = bytes(raw)
     return Envelope(envelope.timestamp, stations, unknown=_unknown(names))
 
 
@@ -146,11 +152,16 @@ def _value(text: bytes | None) -> Any:
 
 
 def _unknown(names: Iterable[str]) -> list[str]:
-    return [f"/{pointer_token(name)}" for name in names if name not in _KNOWN]
+    """The pointers of the first fields that are not known; of long names, their beginning."""
+    unknown = (name for name in names if name not in _KNOWN)
+    return [f"/{pointer_token(name[:MAX_NAME])}" for name in islice(unknown, _MAX_UNKNOWN)]
 
 
 def _refuse_failure(status_code: Any, body: bytes) -> None:
     if status_code not in (None, _SUCCESS, str(_SUCCESS)):
-        raise BadBody(
-            "api_status", f"the API answered status_code {status_code!r}", body, "/status_code"
+        # It may be as large as the answer, and nested too deeply for repr.
+        is_short = isinstance(status_code, float) or (
+            isinstance(status_code, str | int) and len(str(status_code)) <= _LONGEST_SHOWN
         )
+        shown = repr(status_code) if is_short else f"a {type(status_code).__name__}"
+        raise BadBody("api_status", f"the API answered status_code {shown}", body, "/status_code")

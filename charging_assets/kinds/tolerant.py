@@ -10,40 +10,51 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from charging_assets.kinds import BadBody
 
-Repairs = list[tuple[str, str]]
+# A repair's code, and what renders its pointer, which is not rendered for what nobody lists.
+Report = Callable[[str, Callable[[], str]], None]
+# Where a value is: its name or index, and where the value that holds it is; None is the record.
+_Path = tuple[Any, "_Path"] | None
 
 # Far more than any record has, and far from the end of Python's stack wherever it is read.
 MAX_DEPTH = 320
+# Of longer names of fields, the beginning is kept.
+MAX_NAME = 256
+# Longer pointers are cut by whoever stores them; rendering more of them would only cost memory.
+_POINTER_CHARACTERS = 1024
 # Python itself refuses to parse more.
 _MAX_DIGITS = 4300
 _BOM = b"\xef\xbb\xbf"
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},:]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},:]', re.DOTALL)
 _CLOSED_BY = {b"[": b"]", b"{": b"}"}
 
 
-def parse(text: bytes) -> tuple[Any, Repairs]:
-    """The JSON value of a text, as far as there is one; BadBody if there is none."""
-    repairs: Repairs = []
+def parse(text: bytes) -> tuple[Any, list[str]]:
+    """The JSON value of a text, as far as there is one, and the codes of repairs to the text.
+
+    BadBody if there is none.
+    """
+    repairs: list[str] = []
     text = text.removeprefix(_BOM)
     try:
         decoded = text.decode()
     except UnicodeDecodeError:
         decoded = text.decode("utf-8", "replace")
-        repairs.append(("", "invalid_utf8"))
+        repairs.append("invalid_utf8")
     try:
         try:
             return _loads(decoded, strict=True), repairs
         except ValueError as error:
-            refusal = error
+            # Its text alone: the error holds this frame, and would be in memory as long as it.
+            refusal = str(error)
         # Refused again unless bare control characters were all that was wrong.
-        return _loads(decoded, strict=False), [*repairs, ("", "control_character")]
+        return _loads(decoded, strict=False), [*repairs, "control_character"]
     except RecursionError:
         raise BadBody("too_deep", "the answer is nested too deeply", text) from None
     except ValueError:
@@ -98,18 +109,24 @@ def named_members(text: bytes) -> Iterator[tuple[str, bytes]]:
         parsed = parse(name)[0] if name else None
         if not isinstance(parsed, str):
             raise BadBody("not_json", "the answer is not JSON: a field has no name", text)
-        yield _clean_text(parsed, "", []), value
+        yield _clean_text(parsed, None, ignore), value
 
 
-def record(fragment: bytes) -> tuple[Any, Repairs]:
-    """One record's value; its repairs' pointers are relative to the record."""
+def ignore(_code: str, _pointer: Callable[[], str]) -> None:
+    """Report of repairs that nobody wants to know."""
+
+
+def record(fragment: bytes, report: Report = ignore) -> Any:
+    """One record's value; pointers of its repairs are relative to the record."""
     if _is_too_deep(fragment):
         raise BadBody("too_deep", f"the record is nested over {MAX_DEPTH} levels", fragment)
     try:
-        return msgspec.json.decode(fragment), []
+        return msgspec.json.decode(fragment)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        value, repairs = parse(fragment)
-    return _strict(value, "", repairs), repairs
+        value, codes = parse(fragment)
+    for code in codes:
+        report(code, str)
+    return _strict(value, None, report)
 
 
 def pointer_token(name: str) -> str:
@@ -139,28 +156,40 @@ def _is_too_deep(fragment: bytes) -> bool:
     return False
 
 
-def _strict(value: Any, pointer: str, repairs: Repairs) -> Any:
-    """The value without what strict JSON cannot say; each repair is named by pointer."""
+def _strict(value: Any, path: _Path, report: Report) -> Any:
+    """The value without what strict JSON cannot say; each repair is reported."""
     if isinstance(value, dict):
         strict = {}
         for published, member in value.items():
-            name = _clean_text(published, pointer, repairs)
-            strict[name] = _strict(member, f"{pointer}/{pointer_token(name)}", repairs)
+            name = _clean_text(published, path, report)
+            strict[name] = _strict(member, (name, path), report)
         return strict
     if isinstance(value, list):
-        return [_strict(member, f"{pointer}/{i}", repairs) for i, member in enumerate(value)]
+        return [_strict(member, (index, path), report) for index, member in enumerate(value)]
     if isinstance(value, str):
-        return _clean_text(value, pointer, repairs)
+        return _clean_text(value, path, report)
     if isinstance(value, float) and not math.isfinite(value):
-        repairs.append((pointer, "not_finite"))
+        report("not_finite", lambda: _pointer(path))
         return None
     return value
 
 
-def _clean_text(value: str, pointer: str, repairs: Repairs) -> str:
+def _clean_text(value: str, path: _Path, report: Report) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        repairs.append((pointer, "invalid_utf8"))
+        report("invalid_utf8", lambda: _pointer(path))
         return value.encode("utf-8", "replace").decode()
     return value
+
+
+def _pointer(path: _Path) -> str:
+    """The JSON pointer of a path, cut: names may be as long as the answer."""
+    names: list[str | int] = []
+    while path is not None:
+        name, path = path
+        names.append(name)
+    pointer = ""
+    while names and len(pointer) < _POINTER_CHARACTERS:
+        pointer += "/" + pointer_token(str(names.pop())[:_POINTER_CHARACTERS])
+    return pointer[:_POINTER_CHARACTERS]

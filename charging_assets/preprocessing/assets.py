@@ -107,7 +107,9 @@ def _summary(name: str, flat_hour: FlatHour) -> dict[str, Any]:
     if name == "flat_status":
         return {"statuses": dg.MetadataValue.json(_counted(rows, "status"))}
     if name == "flat_rejects":
-        return {"codes": dg.MetadataValue.json(_counted(rows, "code"))}
+        by_code = rows.group_by("code").aggregate([("reject_count", "sum")]).to_pylist()
+        counts = {row["code"]: row["reject_count_sum"] for row in by_code}
+        return {"codes": dg.MetadataValue.json(counts)}
     key = name.removeprefix("flat_").removesuffix("s") + "_key"
     return {"entities": pc.count_distinct(rows.column(key)).as_py()}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from charging_assets.preprocessing.caches import Cache
 from charging_assets.schemas import units
 from charging_assets.schemas.table import Column, Type
 from charging_assets.text import strip_control
@@ -45,7 +46,7 @@ _ALPHA_2 = {
 
 _TIME = re.compile(r"([01]?\d|2[0-3]|24(?=:00)):([0-5]\d)(:[0-5]\d)?", re.ASCII)
 _TRUTHS = {"true": True, "false": False, "1": True, "0": False}
-_KEEP_CLEANED = 200_000
+_SHORTEST_PERIOD = len('{"period_begin":"00:00","period_end":"00:00","weekday":1}')
 # Longer texts are no numbers, and would only cost time.
 _LONGEST_NUMBER = 64
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -60,7 +61,8 @@ def text(length: int, *, upper: bool = False) -> Cleaner:
 
     Control characters count as white space, and bidirectional ones are left out.
     """
-    cleaned: dict[str, str | None] = {}
+    cache = Cache()
+    cleaned = cache.entries
 
     def clean(value: Any) -> str | None:
         if type(value) is not str:
@@ -68,7 +70,8 @@ def text(length: int, *, upper: bool = False) -> Cleaner:
                 raise BadValue("not_text")
             value = str(value)
         try:
-            return cleaned[value]
+            known: str | None = cleaned[value]
+            return known
         except KeyError:
             pass
         tidy = _collapsed(value) or None
@@ -76,9 +79,7 @@ def text(length: int, *, upper: bool = False) -> Cleaner:
             tidy = tidy.upper() if upper else tidy
             if len(tidy) * 4 > length and len(tidy.encode()) > length:
                 raise BadValue("too_long")
-        if len(cleaned) > _KEEP_CLEANED:
-            cleaned.clear()
-        cleaned[value] = tidy
+        cache.add(value, tidy, 300 + 8 * len(value))
         return tidy
 
     return clean
@@ -203,8 +204,14 @@ def texts(length: int) -> Cleaner:
     def clean(value: Any) -> str:
         if not isinstance(value, list):
             raise BadValue("not_a_list")
-        members = {tidy(member) for member in value if member is not None} - {None}
-        return canonical(sorted(members), length)
+        members: set[str | None] = set()
+        for member in value:
+            if member is not None:
+                members.add(tidy(member))
+                # Each takes 3 bytes and more, with its quotes: gather no more than fit.
+                if len(members) * 3 > length + 3:
+                    raise BadValue("too_long")
+        return canonical(sorted(members - {None}), length)
 
     return clean
 
@@ -215,6 +222,8 @@ def opening_hours(length: int) -> Cleaner:
     def clean(value: Any) -> str:
         if not isinstance(value, list):
             raise BadValue("not_a_list")
+        if len(value) * _SHORTEST_PERIOD > length:
+            raise BadValue("too_long")
         periods = sorted((_period(member) for member in value), key=_period_order)
         return canonical(periods, length)
 

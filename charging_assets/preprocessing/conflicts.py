@@ -8,7 +8,7 @@ same rule.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, MutableSequence, Set
 from datetime import datetime
 
 from charging_assets.preprocessing.flat_station import FlatStation
@@ -19,7 +19,7 @@ from charging_assets.preprocessing.states import State
 _Claim = tuple[datetime, str, int]
 
 
-def conflicts(records: Iterable[tuple[FlatStation, list[datetime]]]) -> Set[Identity]:
+def conflicts(records: Iterable[tuple[FlatStation, MutableSequence[datetime]]]) -> Set[Identity]:
     """The ids that do not count, of the highest level that has any.
 
     Rejecting a station rejects its EVSEs, which then compete with no others: levels are resolved

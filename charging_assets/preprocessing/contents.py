@@ -16,20 +16,21 @@ from typing import Any, NamedTuple
 import msgspec
 
 from charging_assets.kinds import RecordMap
+from charging_assets.preprocessing.caches import LARGEST_BYTES, Cache
 from charging_assets.preprocessing.clean import BadValue, cleaner
 from charging_assets.preprocessing.records import RecordReader, Shape
 from charging_assets.schemas.table import Column
 
 Problem = tuple[str, str, Any]
 
-KEEP = 50_000
 _ABSENT = object()
 
 
 class Content(NamedTuple):
     """The clean values of a content, in the order of the columns; own columns are None in it.
 
-    `published` is the content as JSON, by which it is known. None cannot be known again.
+    `published` is the content as JSON, by which it is known. None cannot be known again: it is no
+    JSON, or too large to remember.
     """
 
     values: tuple[Any, ...]
@@ -63,7 +64,7 @@ class ContentReader:
         )
         children = (record_map.children,) if record_map.children else ()
         self._apart = (*(name for _, name, _ in self._own), *children)
-        self._contents: dict[bytes, Content] = {}
+        self._contents = Cache()
         self._pointers: dict[tuple[str, ...], frozenset[str]] = {}
 
     def read(self, record: dict[str, Any]) -> Reading:
@@ -86,11 +87,13 @@ class ContentReader:
             published = msgspec.json.encode(rest)
         except (TypeError, ValueError, OverflowError, RecursionError):
             return self._cleaned(rest, None)
-        found = self._contents.get(published)
+        found: Content | None = self._contents.entries.get(published)
         if found is None:
-            if len(self._contents) >= KEEP:
-                self._contents.clear()
-            found = self._contents[published] = self._cleaned(rest, published)
+            weight = 1000 + 3 * len(published)
+            if weight > LARGEST_BYTES:
+                return self._cleaned(rest, None)
+            found = self._cleaned(rest, published)
+            self._contents.add(published, found, weight)
         return found
 
     def _cleaned(self, rest: dict[str, Any], published: bytes | None) -> Content:

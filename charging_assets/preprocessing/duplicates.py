@@ -22,6 +22,8 @@ from charging_assets.preprocessing.states import State
 
 Losers = frozenset[str]
 NONE: Losers = frozenset()
+# Behind the pointer of a record whose key stands for another id. No pointer of a record ends so.
+OTHER_ID = "#"
 
 _LIVENESS = {"REMOVED": 0, "PLANNED": 1}
 _LIVE = 2
@@ -59,24 +61,32 @@ def duplicates(
     fields that hold their parts. The pointer of a station record is "". EVSEs of a station record
     that does not count are kept under its key, unless its id is another one (two ids whose hashes
     are equal): then the pointer of its list of EVSEs is among them. Of such ids the smaller counts.
+    The pointer of an EVSE or connector of another id is among them with `OTHER_ID` behind it too.
     """
-    losers: dict[int, set[str]] = {}
+    # One object for all stations that lose in the same way: there may be millions of them.
+    alone, with_parts = frozenset({""}), frozenset({"", f"/{evses}"})
+    of_station = [NONE] * len(stations)
     for winner, loser in _beaten(_stations(stations), fragments):
-        losers.setdefault(loser.number, set()).add("")
-        if _identity(winner) != _identity(loser):
-            losers[loser.number].add(f"/{evses}")
+        is_same_id = _identity(winner) == _identity(loser)
+        of_station[loser.number] = alone if is_same_id else with_parts
     kept = [
         (number, station)
         for number, station in enumerate(stations)
-        if f"/{evses}" not in losers.get(number, NONE)
+        if of_station[number] is not with_parts
     ]
-    for _, loser in _beaten(_evses(kept, f"/{connectors}/"), fragments):
-        losers.setdefault(loser.number, set()).add(loser.pointer)
-    for _, loser in _beaten(_connectors(kept, losers, f"/{connectors}/"), fragments):
-        losers.setdefault(loser.number, set()).add(loser.pointer)
-    return [
-        frozenset(losers[number]) if number in losers else NONE for number in range(len(stations))
-    ]
+    losers: dict[int, set[str]] = {}
+    for winner, loser in _beaten(_evses(kept, f"/{connectors}/"), fragments):
+        losers.setdefault(loser.number, set()).update(_pointers(winner, loser))
+    for winner, loser in _beaten(_connectors(kept, losers, f"/{connectors}/"), fragments):
+        losers.setdefault(loser.number, set()).update(_pointers(winner, loser))
+    for number, of_record in losers.items():
+        of_station[number] |= of_record
+    return of_station
+
+
+def _pointers(winner: _Candidate, loser: _Candidate) -> tuple[str, ...]:
+    is_same_id = _identity(winner) == _identity(loser)
+    return (loser.pointer,) if is_same_id else (loser.pointer, loser.pointer + OTHER_ID)
 
 
 def _beaten(
@@ -236,7 +246,7 @@ class _Records:
         """The record at a pointer as JSON whose bytes do not depend on the order of its fields."""
         if number != self._number:
             try:
-                self._parsed, self._number = tolerant.record(self._fragments[number])[0], number
+                self._parsed, self._number = tolerant.record(self._fragments[number]), number
             except BadBody:
                 return b""
         value: Any = self._parsed

@@ -5,17 +5,21 @@ slot counts (`answers`), records (`stations`), Arrow (`columns`), files.
 
 Answers come place by place. A station record that is byte for byte the one of the poll before is
 not read again: nearly all of them are, so that an hour costs little more than one poll.
+
+Memory is bounded by the good records of a place's hour. Rejected ones are read again in every poll
+and leave nothing but counts and the first of their rejects.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections import deque
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence, Set
+from copy import copy
 from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import datetime
 from functools import cache, lru_cache
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import eq
 
 import pyarrow as pa
@@ -32,10 +36,18 @@ from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
 from charging_assets.preprocessing.conflicts import conflicts
 from charging_assets.preprocessing.duplicates import NONE, Losers, duplicates
-from charging_assets.preprocessing.flat_station import FlatStation, repeats_a_key
+from charging_assets.preprocessing.flat_station import (
+    MAX_NAMES,
+    NO_REJECTS,
+    NO_SHAPE,
+    FlatStation,
+    Shapes,
+    names_in,
+    repeats_a_key,
+)
 from charging_assets.preprocessing.headers import fit_header
 from charging_assets.preprocessing.identity import Identity, names_hash
-from charging_assets.preprocessing.rejects import Rejection, cut, plain_pointer
+from charging_assets.preprocessing.rejects import Rejects, cut, plain_pointer
 from charging_assets.preprocessing.states import merged
 from charging_assets.preprocessing.stations import StationReader
 from charging_assets.schemas import flat
@@ -44,7 +56,11 @@ GAP_CADENCES = 2.5
 
 Places = Iterable[tuple[str, str, list[Answer]]]
 # A record as read, and the slots that it came in.
-_Record = tuple[FlatStation, list[datetime]]
+_Record = tuple[FlatStation, MutableSequence[datetime]]
+# What stands for a rejected record, which is not kept, nor in which slots it came.
+_REJECTED: _Record = (FlatStation().finish(), deque(maxlen=0))
+# Rows of states that are made at once.
+_CHUNK = 50_000
 
 
 @dataclass
@@ -114,12 +130,38 @@ class _Kinds:
 
 
 @dataclass
+class _Rejected:
+    """What the rejected station records of one answer came to, under the pointer of its records.
+
+    `numbers` are those of the records that the listed ones of `rejects` were found in.
+    """
+
+    pointer: str = ""
+    rejects: Rejects = field(default_factory=Rejects)
+    numbers: list[int] = field(default_factory=list)
+    evse_count: int = 0
+    connector_count: int = 0
+    shapes: set[Shapes] = field(default_factory=set)
+    unknown: set[tuple[str, ...]] = field(default_factory=set)
+
+    def add(self, station: FlatStation, number: int) -> None:
+        """Add the record of that number."""
+        self.evse_count += station.evse_count
+        self.connector_count += station.connector_count
+        self.shapes.add(station.shape)
+        self.unknown.update(station.unknown)
+        self.rejects.include(station.rejects, f"{self.pointer}/{number}")
+        self.numbers.extend([number] * (len(self.rejects.listed) - len(self.numbers)))
+
+
+@dataclass
 class _PlaceHour:
     """One place's hour: read as a whole before any row of it is written.
 
-    `records` holds each distinct record with the slots that it came in, `polls` each poll with its
-    records. `before` is the answer before: its fragments, and the records as read alone.
-    `resolved` holds them without duplicates, None where no key is repeated.
+    `records` holds each distinct good record with the slots that it came in, `polls` each poll with
+    its records. `before` is the answer before: its fragments, None for those of rejected records,
+    and the records as read alone. `resolved` holds them without duplicates, None where no key is
+    repeated, with what was rejected then.
     """
 
     own_reader: StationReader | None
@@ -127,9 +169,11 @@ class _PlaceHour:
     kinds: _Kinds
     rows: dict[str, Rows]
     records: dict[tuple[bytes, Losers], _Record] = field(default_factory=dict)
-    before: tuple[Sequence[bytes], list[_Record]] = field(default=((), []))
-    polls: list[tuple[Opened, list[FlatStation]]] = field(default_factory=list)
-    resolved: list[_Record] | None = None
+    before: tuple[Sequence[bytes | None], list[_Record]] = field(default=((), []))
+    polls: list[tuple[Opened, list[FlatStation], _Rejected]] = field(default_factory=list)
+    resolved: tuple[list[_Record], _Rejected] | None = None
+    shapes: set[Shapes] = field(default_factory=set)
+    name_count: int = 0
     ordinal: int = 0
     last_good: datetime | None = None
 
@@ -149,17 +193,18 @@ class _PlaceHour:
 
     def write(self, answer: Answer) -> None:
         """Add the rows of what was read; `answer` is any of the place's."""
-        for opened, stations in self.polls:
-            self._write_slot(opened, stations)
+        for opened, stations, rejected in self.polls:
+            self._write_slot(opened, stations, rejected)
         self._write_states(fit_header(answer)[0])
 
     def _read_slot(self, opened: Opened) -> None:
-        envelope, stations = opened.envelope, list[FlatStation]()
+        envelope, stations, rejected = opened.envelope, list[FlatStation](), _Rejected()
         if envelope is not None:
-            stations = self._stations(envelope, naive(fit_header(opened.answer)[0].poll.slot_at))
+            slot_at = naive(fit_header(opened.answer)[0].poll.slot_at)
+            stations, rejected = self._stations(envelope, slot_at)
             # The records' bytes are as large as the answer: one poll's at a time are enough.
             opened = replaced(opened, envelope=replaced(envelope, stations=()))
-        self.polls.append((opened, stations))
+        self.polls.append((opened, stations, rejected))
 
     def _kind_of(self, answer: Answer) -> Kind:
         found = self.kinds.of(answer.poll.kind)
@@ -167,80 +212,117 @@ class _PlaceHour:
             raise found
         return self.reader.kind
 
-    def _write_slot(self, opened: Opened, stations: list[FlatStation]) -> None:
+    def _write_slot(self, opened: Opened, stations: list[FlatStation], rejected: _Rejected) -> None:
         published, envelope = opened.answer, opened.envelope
         answer, bad_header = fit_header(published)
         opened.answer = answer
         if opened.outcome == published.place.outcome:
             opened.outcome = answer.place.outcome
-        rejections = [found for found in (opened.failure, bad_header) if found]
+        rejects = Rejects()
+        rejects.extend([found for found in (opened.failure, bad_header) if found])
         observed_at = None
         if envelope is not None:
             observed_at, bad = published_time(envelope.observed_at, published.poll)
-            rejections += [bad] if bad else []
+            rejects.extend([bad] if bad else [])
             self._count_poll(answer.poll)
             self._write_statuses(answer, observed_at, stations)
-        for index, station in enumerate(stations):
-            if station.rejections and envelope is not None:
-                where = f"{envelope.pointer}/{index}"
-                rejections += [found.under(where) for found in station.rejections]
-        rejections = _each_once(rejections)
-        self._write_rejects(answer, rejections)
-        self._write_poll(opened, observed_at, stations, rejections)
+            _gather_rejects(rejects, stations, rejected, envelope.pointer)
+        self._write_rejects(answer, rejects, envelope.pointer if envelope else "")
+        self._write_poll(opened, observed_at, stations, rejects, rejected)
 
-    def _stations(self, envelope: Envelope, slot_at: datetime) -> list[FlatStation]:
-        records, is_changed, has_new_keys = self._known(envelope.stations)
-        self.before = (envelope.stations, records)
+    def _stations(
+        self, envelope: Envelope, slot_at: datetime
+    ) -> tuple[list[FlatStation], _Rejected]:
+        """The stations of an answer in its order, empty ones in place of rejected records."""
+        fragments, rejected = envelope.stations, _Rejected(envelope.pointer)
+        records, is_changed, has_new_keys = self._known(fragments, rejected)
+        self.before = (fragments, records)
+        if rejected.shapes:
+            kept = [
+                None if record is _REJECTED else fragment
+                for fragment, record in zip(fragments, records, strict=True)
+            ]
+            self.before = (kept, records)
         repeats = self.resolved is not None
         if has_new_keys:
             repeats = repeats_a_key([record[0] for record in records])
         if not repeats:
             self.resolved = None
         elif self.resolved is None or is_changed:  # which record counts depends on statuses too
-            self.resolved = self._without_duplicates(envelope.stations, records)
+            self.resolved = self._without_duplicates(envelope, records)
         if self.resolved is not None:
-            records = self.resolved
+            records, rejected = self.resolved
         for _, slots in records:
             slots.append(slot_at)
-        return [record[0] for record in records]
+        return [record[0] for record in records], rejected
 
     def _without_duplicates(
-        self, fragments: Sequence[bytes], records: list[_Record]
-    ) -> list[_Record]:
-        """The records, those that hold duplicates read again without them."""
+        self, envelope: Envelope, records: list[_Record]
+    ) -> tuple[list[_Record], _Rejected]:
+        """The records, those that hold duplicates read again without them, and what is rejected."""
+        fragments, rejected = envelope.stations, _Rejected(envelope.pointer)
         stations = [record[0] for record in records]
         losers = duplicates(stations, fragments, self.reader.evses, self.reader.connectors)
-        return [
-            self._record(fragment, of_record) if of_record else record
-            for fragment, of_record, record in zip(fragments, losers, records, strict=True)
+        without = [
+            self._record(fragment, number, rejected, of_record)
+            if of_record or record is _REJECTED
+            else record
+            for number, (fragment, of_record, record) in enumerate(
+                zip(fragments, losers, records, strict=True)
+            )
         ]
+        return without, rejected
 
-    def _known(self, fragments: Sequence[bytes]) -> tuple[list[_Record], bool, bool]:
+    def _known(
+        self, fragments: Sequence[bytes], rejected: _Rejected
+    ) -> tuple[list[_Record], bool, bool]:
         """The records of an answer; whether any differs from the answer before, and in its keys.
 
         Where the answer before had the same bytes in the same place, there is nothing to look up.
         """
         was, records = self.before
         if len(was) != len(fragments):
-            return [self._record(fragment) for fragment in fragments], True, True
+            return (
+                [
+                    self._record(fragment, number, rejected)
+                    for number, fragment in enumerate(fragments)
+                ],
+                True,
+                True,
+            )
         records, is_changed, has_new_keys = records.copy(), False, False
         for index, is_equal in enumerate(map(eq, was, fragments)):
             if not is_equal:
-                found = self._record(fragments[index])
+                found = self._record(fragments[index], index, rejected)
                 has_new_keys = has_new_keys or found[0].keys != records[index][0].keys
                 records[index], is_changed = found, True
         return records, is_changed, has_new_keys
 
-    def _record(self, fragment: bytes, losers: Losers = NONE) -> _Record:
+    def _record(
+        self, fragment: bytes, number: int, rejected: _Rejected, losers: Losers = NONE
+    ) -> _Record:
+        """The record of that number, added to those `rejected` if it is."""
         known = self.records.get((fragment, losers))
         if known is None:
-            station = (
-                self.reader.read(fragment, self.place, losers)
-                if losers
-                else self.reader.read_alone(fragment, self.place)
-            )
+            station = self._read(fragment, losers)
+            if station.is_rejected:
+                rejected.add(station, number)
+                return _REJECTED
             known = self.records[fragment, losers] = (station, [])
         return known
+
+    def _read(self, fragment: bytes, losers: Losers) -> FlatStation:
+        """The rows of a record; without the names of its fields if the hour has had too many."""
+        station = self.reader.read_alone(fragment, self.place, losers)
+        if station.shape not in self.shapes:
+            name_count = self.name_count + names_in(station.shape)
+            if name_count > MAX_NAMES:
+                station = copy(station)
+                station.shape, station.unknown = NO_SHAPE, ()
+                return station
+            self.shapes.add(station.shape)
+            self.name_count = name_count
+        return station
 
     def _count_poll(self, poll: Poll) -> None:
         gap = poll.cadence_s * GAP_CADENCES
@@ -270,10 +352,11 @@ class _PlaceHour:
             poll_ordinal=self.ordinal,
         )
 
-    def _write_rejects(self, answer: Answer, rejections: list[Rejection]) -> None:
-        if not rejections:
+    def _write_rejects(self, answer: Answer, rejects: Rejects, pointer: str) -> None:
+        if not rejects:
             return
-        severity, entity, entity_id, pointer, code, fragment, key, second_hash = zip(
+        rejections, counts = zip(*rejects.rows(pointer), strict=True)
+        severity, entity, entity_id, pointers, code, fragment, key, second_hash = zip(
             *rejections, strict=True
         )
         self.rows["flat_rejects"].extend(
@@ -286,8 +369,9 @@ class _PlaceHour:
             severity=severity,
             entity=entity,
             entity_id=entity_id,
-            pointer=pointer,
+            pointer=pointers,
             code=code,
+            reject_count=counts,
             fragment=fragment,
             entity_key=key,
             identity_hash=second_hash,
@@ -298,13 +382,15 @@ class _PlaceHour:
         opened: Opened,
         observed_at: datetime | None,
         stations: list[FlatStation],
-        rejections: list[Rejection],
+        rejects: Rejects,
+        rejected: _Rejected,
     ) -> None:
         answer, poll, place = opened.answer, opened.answer.poll, opened.answer.place
-        rejected = Counter(found.entity for found in rejections if found.severity == "record")
+        counts = rejects.counts()
         unknown = set(opened.envelope.unknown if opened.envelope else ())
-        unknown.update(*[station.unknown for station in stations if station.unknown])
-        shapes = frozenset[frozenset[str]]().union(*{station.shape for station in stations})
+        names = [station.unknown for station in stations if station.unknown]
+        unknown.update(*rejected.unknown.union(*names))
+        shapes = NO_SHAPE.union(*{station.shape for station in stations}, *rejected.shapes)
         self.rows["flat_polls"].extend(
             1,
             slot_at=naive(poll.slot_at),
@@ -323,12 +409,15 @@ class _PlaceHour:
             raw_key=answer.raw_key,
             answer_count=opened.answer_count,
             station_count=len(stations),
-            station_rejected_count=rejected["station"],
-            evse_count=sum(station.evse_count for station in stations),
-            evse_rejected_count=rejected["evse"],
-            connector_count=sum(station.connector_count for station in stations),
-            connector_rejected_count=rejected["connector"],
-            field_rejected_count=sum(found.severity == "field" for found in rejections),
+            station_rejected_count=counts["record", "station"],
+            evse_count=sum(station.evse_count for station in stations) + rejected.evse_count,
+            evse_rejected_count=counts["record", "evse"],
+            connector_count=sum(station.connector_count for station in stations)
+            + rejected.connector_count,
+            connector_rejected_count=counts["record", "connector"],
+            field_rejected_count=sum(
+                count for (severity, _), count in counts.items() if severity == "field"
+            ),
             schema_fingerprint=_fingerprint(shapes) if stations else None,
             unknown_fields=_drift(unknown),
         )
@@ -342,13 +431,24 @@ class _PlaceHour:
             ("flat_connectors", [r.connectors for r, _ in records]),
         ):
             rows = merged(zip(states, (slots for _, slots in records), strict=True))
-            self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in rows])
+            while chunk := list(islice(rows, _CHUNK)):
+                self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in chunk])
 
 
-def _each_once(rejections: list[Rejection]) -> list[Rejection]:
-    """In the order of the table, without what one place in an answer has twice."""
-    found = {(each.pointer, each.entity, each.code): each for each in reversed(rejections)}
-    return [found[where] for where in sorted(found)]
+def _gather_rejects(
+    rejects: Rejects, stations: list[FlatStation], rejected: _Rejected, pointer: str
+) -> None:
+    """Add those of all records of an answer, in its order."""
+    of_rejected = list(zip(rejected.numbers, rejected.rejects.listed, strict=True))
+    claims, added = rejected.rejects.claims, 0
+    for number, station in enumerate(stations):
+        if station.rejects is not NO_REJECTS:
+            while added < len(of_rejected) and of_rejected[added][0] < number:
+                rejects.extend([of_rejected[added][1]], claims)
+                added += 1
+            rejects.include(station.rejects, f"{pointer}/{number}")
+    rejects.extend([each for _, each in of_rejected[added:]], claims)
+    rejects.include_unlisted(rejected.rejects)
 
 
 def _drift(unknown: set[str]) -> str | None:
@@ -362,9 +462,18 @@ def _drift(unknown: set[str]) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1024)
-def _fingerprint(shapes: frozenset[frozenset[str]]) -> int:
+# Names in the shapes of an answer, up to which its fingerprint is remembered.
+_USUAL_NAMES = 5_000
+
+
+@lru_cache(maxsize=256)
+def _known_fingerprint(shapes: Shapes) -> int:
     return names_hash(frozenset[str]().union(*shapes))
+
+
+def _fingerprint(shapes: Shapes) -> int:
+    is_usual = names_in(shapes) <= _USUAL_NAMES
+    return (_known_fingerprint if is_usual else _known_fingerprint.__wrapped__)(shapes)
 
 
 @lru_cache(maxsize=16)

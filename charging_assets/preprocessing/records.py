@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from charging_assets.kinds import RecordMap
-from charging_assets.kinds.tolerant import pointer_token
+from charging_assets.kinds.tolerant import MAX_NAME, pointer_token
+from charging_assets.preprocessing.caches import Cache
 from charging_assets.preprocessing.clean import BadValue, Cleaner, canonical, cleaner, tidy_json
 from charging_assets.schemas.table import Column
 
 Report = Callable[[str, str, Any], None]
 _Name = str | tuple[str, str]
 
-_KEEP_SHAPES = 10_000
+# A record with more fields than this has too many for `extra`; those after them are no part of its
+# shape. (In 64 KiB there is room for 9,000.)
+MAX_FIELDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class RecordReader:
         children = {record_map.children} if record_map.children else set()
         mapped = {path.split(".")[0] for path in paths.values()}
         self._known = frozenset(mapped | record_map.ignored | children)
-        self._shapes: dict[tuple[_Name, ...], Shape] = {}
+        self._shapes = Cache()
 
     def read(self, record: dict[str, Any], report: Report) -> list[Any]:
         """The clean values; a bad one is None and reported with pointer, code and value."""
@@ -87,21 +91,25 @@ class RecordReader:
 
     def shape(self, record: dict[str, Any]) -> Shape:
         """The record's field names, looked up once for each set of names."""
-        names: tuple[_Name, ...] = tuple(record)
+        names: tuple[_Name, ...] = tuple(islice(record, MAX_FIELDS))
         for group in self._groups:
             inner = record.get(group.parent)
             if isinstance(inner, dict):
-                names = (*names, *((group.parent, name) for name in inner))
-        found = self._shapes.get(names)
+                names = (*names, *((group.parent, name) for name in islice(inner, MAX_FIELDS)))
+        found: Shape | None = self._shapes.entries.get(names)
         if found is None:
-            if len(self._shapes) > _KEEP_SHAPES:
-                self._shapes.clear()
-            found = self._shapes[names] = self._shape(names)
+            found = self._shape(names)
+            characters = sum(len(name) if isinstance(name, str) else len(name[1]) for name in names)
+            self._shapes.add(names, found, 1000 + 300 * len(names) + 2 * characters)
         return found
 
     def extra(self, record: dict[str, Any], shape: Shape, report: Report) -> str | None:
         """The unknown fields that hold something, as canonical JSON."""
         held: dict[str, Any] = {}
+        inner = [record.get(group.parent) for group in self._groups]
+        if any(isinstance(each, dict) and len(each) > MAX_FIELDS for each in (record, *inner)):
+            report("", "extra_too_long", None)
+            return None
         for name in shape.unknown:
             if isinstance(name, str):
                 if record[name] is not None:
@@ -128,7 +136,7 @@ class RecordReader:
 
     def _pointer(self, name: _Name) -> str:
         path = (name,) if isinstance(name, str) else name
-        return "/".join((self._level, *(pointer_token(part) for part in path)))
+        return "/".join((self._level, *(pointer_token(part[:MAX_NAME]) for part in path)))
 
 
 def _read_group(group: _Group, inner: dict[str, Any], values: list[Any], report: Report) -> None:

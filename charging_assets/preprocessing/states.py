@@ -6,9 +6,9 @@ is read (`stations`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, MutableSequence
 from datetime import datetime
-from operator import itemgetter
+from itertools import chain
 from typing import Any, NamedTuple
 
 
@@ -29,30 +29,42 @@ class State(NamedTuple):
         return int(self.row[3])
 
 
-def merged(states: Iterable[tuple[Iterable[State], list[datetime]]]) -> list[Any]:
+# First slot, last slot, polls, row.
+_Row = tuple[datetime, datetime, int, tuple[Any, ...]]
+# A state, and the slots that it was seen in.
+_Seen = tuple[State, MutableSequence[datetime]]
+
+
+def merged(states: Iterable[tuple[Iterable[State], MutableSequence[datetime]]]) -> Iterator[_Row]:
     """Each distinct state with its first slot, last slot and number of polls, in key order."""
     # Equal states are the same object, nearly always: told apart by identity first, which is quick.
-    by_identity: dict[int, tuple[State, list[list[datetime]]]] = {}
+    by_identity: dict[int, _Seen] = {}
+    again: dict[int, list[MutableSequence[datetime]]] = {}
     for of_record, slots in states:
         if slots:
             for state in of_record:
-                known = by_identity.get(id(state))
-                if known is None:
-                    by_identity[id(state)] = (state, [slots])
+                identity = id(state)
+                if identity in by_identity:
+                    again.setdefault(identity, []).append(slots)
                 else:
-                    known[1].append(slots)
+                    by_identity[identity] = (state, slots)
+    for identity, more in again.items():
+        state, slots = by_identity[identity]
+        by_identity[identity] = (state, sorted(chain(slots, *more)))
+    seen = _with_equal_ones_as_one(list(by_identity.values()))
+    del by_identity
+    seen.sort(key=lambda each: (each[0].key, each[1][0], each[0].hash))
+    for state, slots in seen:
+        yield slots[0], slots[-1], len(slots), state.row
+
+
+def _with_equal_ones_as_one(seen: list[_Seen]) -> list[_Seen]:
+    keys = {state.key for state, _ in seen}
+    if len(keys) == len(seen):  # nearly always
+        return seen
     # Keys of an hour's place are of one id each (`conflicts`), so key and hash are enough.
-    found: dict[tuple[int, int], tuple[State, list[list[datetime]]]] = {}
-    for state, seen in by_identity.values():
-        found.setdefault((state.key, state.hash), (state, []))[1].extend(seen)
-    rows = []
-    for (key, hashed), (state, seen) in found.items():
-        if len(seen) == 1:  # nearly always
-            (slots,) = seen
-            first, last, count = slots[0], slots[-1], len(slots)
-        else:
-            first, last = min([s[0] for s in seen]), max([s[-1] for s in seen])
-            count = sum(map(len, seen))
-        rows.append((key, first, hashed, (first, last, count, state.row)))
-    rows.sort(key=itemgetter(0, 1, 2))
-    return [row for *_, row in rows]
+    found: dict[tuple[int, int], _Seen] = {}
+    for state, slots in seen:
+        known = found.get(state[:2])
+        found[state[:2]] = (state, slots if known is None else sorted(chain(known[1], slots)))
+    return list(found.values())

@@ -6,16 +6,16 @@ belong here: which of two records of one key counts (`duplicates`), polls, hours
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from functools import lru_cache
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, NamedTuple
 
 from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.kinds import BadBody, Kind, tolerant
+from charging_assets.preprocessing.caches import Cache, RecentCache
 from charging_assets.preprocessing.clean import BadValue, canonical
-from charging_assets.preprocessing.contents import KEEP, Content, ContentReader
+from charging_assets.preprocessing.contents import Content, ContentReader, Problem
 from charging_assets.preprocessing.duplicates import NONE as NO_LOSERS
-from charging_assets.preprocessing.duplicates import Losers
+from charging_assets.preprocessing.duplicates import OTHER_ID, Losers
 from charging_assets.preprocessing.flat_station import FlatStation, Status
 from charging_assets.preprocessing.identity import (
     Identity,
@@ -24,7 +24,6 @@ from charging_assets.preprocessing.identity import (
     identity_hash,
     scopes,
 )
-from charging_assets.preprocessing.rejects import rejection
 from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
 
@@ -56,13 +55,17 @@ class StationReader:
         self._station = ContentReader(kind.STATION, _STATION_COLUMNS, "/*", _OWN)
         self._evse = ContentReader(kind.EVSE, _EVSE_COLUMNS, evse_level, _OWN)
         self._connector = ContentReader(kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _OWN)
-        self._states: dict[tuple[Any, ...], State] = {}
-        self._read_known = lru_cache(_KEEP_STATIONS)(self.read)
+        self._states = Cache()
+        self._is_of_place = "place" in (self._station_within, self._evse_within)
 
-    def read_alone(self, fragment: bytes, place: str) -> FlatStation:
-        """The rows of a record, whatever else is in its answer; not to be changed."""
-        is_of_place = "place" in (self._station_within, self._evse_within)
-        return self._read_known(fragment, place if is_of_place else "")
+    def read_alone(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
+        """What `read` gives, which may be given to others too: not to be changed."""
+        known = self, fragment, place if self._is_of_place else "", losers
+        station: FlatStation | None = _STATIONS.get(known)
+        if station is None:
+            station = self.read(fragment, place, losers)
+            _STATIONS.add(known, station, _weight(fragment, station, losers))
+        return station
 
     def read(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
         """The rows of a record of a place's answer. Never raises for what the record holds.
@@ -71,24 +74,26 @@ class StationReader:
         """
         flat_station = FlatStation()
         try:
-            record, repairs = tolerant.record(fragment)
-        except BadBody as bad:
-            flat_station.rejections.append(
-                rejection("record", "station", None, "", bad.code, fragment)
+            record = tolerant.record(
+                fragment,
+                lambda code, pointer: flat_station.rejects.add(
+                    "field", "station", None, pointer, code
+                ),
             )
-            return flat_station
-        flat_station.rejections += [
-            rejection("field", "station", None, pointer, code, None) for pointer, code in repairs
-        ]
-        self._read_station(record, flat_station, place, losers)
-        return flat_station
+        except BadBody as bad:
+            flat_station.rejects.add("record", "station", None, "", bad.code, fragment)
+        else:
+            if flat_station.rejects:
+                flat_station.repaired = frozenset(each.pointer for each in flat_station.rejections)
+            self._read_station(record, flat_station, place, losers)
+        return flat_station.finish()
 
     def _read_station(self, record: Any, out: FlatStation, place: str, losers: Losers) -> None:
         if not isinstance(record, dict):
             _reject(out, "station", None, "", "not_an_object", record)
             return
         children, where = record.get(self.evses), f"/{self.evses}"
-        values, content = self._values(self._station, "station", "", record, out)
+        values, content, _ = self._values(self._station, "station", "", record, out)
         station_id, attributes = values[0], (*values[1:], content.extra)
         if station_id is None:
             _reject(out, "station", None, "", "missing_key", _without(record, self.evses))
@@ -98,7 +103,8 @@ class StationReader:
         identity = self._identity("station", ids)
         is_other_id = where in losers or identity in self._rejected
         if is_other_id or "" in losers:
-            _reject_duplicate(out, identity, station_id, "", _without(record, self.evses))
+            rest = _without(record, self.evses)
+            _reject_duplicate(out, identity, station_id, "", rest, is_other_id)
             if is_other_id:
                 self._reject_children(children, out, where)
                 return
@@ -122,7 +128,7 @@ class StationReader:
             _reject(out, "evse", None, pointer, "not_an_object", record)
             return
         children = record.get(self.connectors)
-        values, content = self._values(self._evse, "evse", pointer, record, out)
+        values, content, problems = self._values(self._evse, "evse", pointer, record, out)
         uid, status, parking_status, *attributes = values
         place = f"{pointer}/{self.connectors}"
         if uid is None:
@@ -132,12 +138,14 @@ class StationReader:
         ids = (*station.ids, uid)
         identity = self._identity("evse", ids)
         if pointer in losers or identity in self._rejected:
-            _reject_duplicate(out, identity, uid, pointer, _without(record, self.connectors))
+            is_other_id = pointer + OTHER_ID in losers or identity in self._rejected
+            rest = _without(record, self.connectors)
+            _reject_duplicate(out, identity, uid, pointer, rest, is_other_id)
             self._reject_connectors(children, out, place)
             return
-        where = f"{pointer}/{self.kind.EVSE.paths['status']}"
-        if status is None and not _is_rejected(out, where):
-            out.rejections.append(rejection("field", "evse", uid, where, "missing_status", None))
+        where = f"/{self.kind.EVSE.paths['status']}"
+        if status is None and not _is_rejected(out, problems, pointer, where):
+            out.rejects.add("field", "evse", uid, pointer + where, "missing_status")
         known = (*identity, uid, station.key, station.id, attributes[0], content.published)
         attributes = [station.key, station.id, *attributes, content.extra]
         out.evses.append(self._state(known, uid, _EVSE_NAMES, attributes))
@@ -152,7 +160,7 @@ class StationReader:
             told = canonical(overrides) if overrides else None
         except BadValue as bad:
             told = None
-            out.rejections.append(rejection("field", "evse", uid, place, bad.code, None))
+            out.rejects.add("field", "evse", uid, place, bad.code)
         out.statuses.append(Status(identity.key, uid, status, parking_status, told))
 
     def _read_connector(
@@ -163,21 +171,22 @@ class StationReader:
         if not isinstance(record, dict):
             _reject(out, "connector", None, pointer, "not_an_object", record)
             return None
-        values, content = self._values(self._connector, "connector", pointer, record, out)
+        values, content, problems = self._values(self._connector, "connector", pointer, record, out)
         connector_id, status, *attributes = values
         if connector_id is None:
             _reject(out, "connector", None, pointer, "missing_key", record)
             return None
         identity = self._identity("connector", (*evse.ids, connector_id))
         if pointer in losers or identity in self._rejected:
-            _reject_duplicate(out, identity, connector_id, pointer, record)
+            is_other_id = pointer + OTHER_ID in losers or identity in self._rejected
+            _reject_duplicate(out, identity, connector_id, pointer, record, is_other_id)
             return None
         known = (*identity, connector_id, evse.key, evse.id, content.published)
         attributes = [evse.key, evse.id, *attributes, content.extra]
         out.connectors.append(self._state(known, connector_id, _CONNECTOR_NAMES, attributes))
         out.connector_sources.append((pointer, status))
-        where = f"{pointer}/{self.kind.CONNECTOR.paths.get('status')}"
-        if status is None and not _is_rejected(out, where):
+        where = f"/{self.kind.CONNECTOR.paths.get('status')}"
+        if status is None and not _is_rejected(out, problems, pointer, where):
             return None
         return connector_id, status
 
@@ -196,14 +205,14 @@ class StationReader:
         attributes: Sequence[Any],
     ) -> State:
         """The state of an entity; `known` is its identity and all else that it is made of."""
-        found = self._states.get(known)
-        if found is None or known[-1] is None:
+        content = known[-1]
+        found: State | None = None if content is None else self._states.entries.get(known)
+        if found is None:
             _, key, second_hash, *_ = known
             hashed = attribute_hash(dict(zip(names, attributes, strict=True)))
             found = State(key, hashed, (key, hashed, published, second_hash, *attributes))
-            if len(self._states) >= KEEP:
-                self._states.clear()
-            self._states[known] = found
+            if content is not None:
+                self._states.add(known, found, 1000 + 2 * len(content))
         return found
 
     def _values(
@@ -213,16 +222,12 @@ class StationReader:
         pointer: str,
         record: dict[str, Any],
         out: FlatStation,
-    ) -> tuple[list[Any], Content]:
+    ) -> tuple[list[Any], Content, tuple[Problem, ...]]:
         values, content, pointers, problems = reader.read(record)
-        out.shapes.update(pointers)
-        if content.shape.unknown:
-            out.unknown.update(content.shape.unknown_pointers)
+        out.add_shapes(pointers, content.shape.unknown_pointers)
         for where, code, value in problems:
-            out.rejections.append(
-                rejection("field", entity, values[0], pointer + where, code, value)
-            )
-        return values, content
+            out.rejects.add("field", entity, values[0], pointer + where, code, value)
+        return values, content, problems
 
     def _reject_children(self, children: Any, out: FlatStation, pointer: str) -> None:
         for index, evse in enumerate(children if isinstance(children, list) else ()):
@@ -240,7 +245,7 @@ class StationReader:
 
 
 # A station is most often what it was some polls ago, byte for byte.
-_KEEP_STATIONS = 4096
+_STATIONS = RecentCache(64 << 20)
 
 # What differs from record to record, or from poll to poll.
 _OWN = frozenset({"station_id", "evse_uid", "evse_id", "connector_id", "status", "parking_status"})
@@ -254,32 +259,43 @@ _CONNECTOR_NAMES = tuple(column.name for column in flat.CONNECTOR_ATTRIBUTES)
 
 def _listed(
     children: Any, out: FlatStation, entity: str, entity_id: str, pointer: str
-) -> list[tuple[int, Any]]:
+) -> Iterable[tuple[int, Any]]:
     if isinstance(children, list):
-        return list(enumerate(children))
+        return enumerate(children)
     if children is not None:
-        out.rejections.append(
-            rejection("field", entity, entity_id, pointer, "not_a_list", children)
-        )
+        out.rejects.add("field", entity, entity_id, pointer, "not_a_list", children)
     return []
 
 
-def _is_rejected(out: FlatStation, pointer: str) -> bool:
-    return any(found.pointer == pointer for found in out.rejections)
+def _is_rejected(out: FlatStation, problems: tuple[Problem, ...], pointer: str, field: str) -> bool:
+    """Whether a field of the record at a pointer was rejected: for itself, or when repaired."""
+    return any(where == field for where, _, _ in problems) or (
+        bool(out.repaired) and pointer + field in out.repaired
+    )
+
+
+def _weight(fragment: bytes, station: FlatStation, losers: Losers) -> int:
+    """About how many bytes of memory a record takes, with what it came to."""
+    parts = len(station.evses) + len(station.connectors)
+    texts = len(station.rejections) * 500 + len(losers) * 100
+    return 1500 + 2 * len(fragment) + 300 * parts + texts
 
 
 def _reject(
     out: FlatStation, entity: str, entity_id: str | None, pointer: str, code: str, value: Any
 ) -> None:
-    out.rejections.append(rejection("record", entity, entity_id, pointer, code, value))
+    out.rejects.add("record", entity, entity_id, pointer, code, value)
 
 
 def _reject_duplicate(
-    out: FlatStation, identity: Identity, entity_id: str, pointer: str, value: Any
+    out: FlatStation,
+    identity: Identity,
+    entity_id: str,
+    pointer: str,
+    value: Any,
+    is_other_id: bool,
 ) -> None:
-    entity, key, second_hash = identity
-    found = rejection("record", entity, entity_id, pointer, "duplicate_key", value)
-    out.rejections.append(found._replace(entity_key=key, identity_hash=second_hash))
+    out.rejects.add_duplicate(identity, entity_id, pointer, value, is_other_id=is_other_id)
 
 
 def _without(record: dict[str, Any], children: str) -> dict[str, Any]:

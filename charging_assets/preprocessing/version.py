@@ -13,7 +13,7 @@ from charging_assets.schemas.flat import FLAT_TABLES, SCHEMA_VERSION
 from charging_assets.schemas.render import declared
 
 # Raised when flattening changes what rows say without changing the schema.
-_FLATTEN_VERSION = 6
+_FLATTEN_VERSION = 7
 
 
 @cache

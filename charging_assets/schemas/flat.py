@@ -24,7 +24,7 @@ from charging_assets.schemas.table import (
 from charging_assets.schemas.units import DEGREES
 
 # Part of every flat file; a file of another version is flattened again, never loaded.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 SLOT_AT = at(
     "slot_at", "first slot, by our own clock, that the row speaks of; its UTC hour is the partition"
@@ -253,7 +253,8 @@ FLAT_STATUS = Table(
 FLAT_REJECTS = Table(
     schema="ops",
     name="flat_rejects",
-    grain="one row per bad body, record or field of a poll",
+    grain="one row per bad body, record or field of a poll: the first 1,000 records and 1,000 "
+    "fields; and one per severity, entity and code of those that are not listed",
     key=("feed", "place", "slot_at", "entity", "pointer", "code"),
     columns=(
         SLOT_AT,
@@ -264,8 +265,18 @@ FLAT_REJECTS = Table(
         text("severity", 16, "body, record or field: how much was set aside", nullable=False),
         text("entity", 16, "poll, station, evse or connector", nullable=False),
         text("entity_id", 128, "published id, where it is known"),
-        text("pointer", 1024, "JSON pointer into the answer", nullable=False),
+        text(
+            "pointer",
+            1024,
+            "JSON pointer into the answer; it ends in /unlisted/ and the severity in a row that "
+            "counts what is not listed",
+            nullable=False,
+        ),
         text("code", 32, "what is wrong", nullable=False),
+        count(
+            "reject_count",
+            "bodies, records or fields that the row stands for; their sum is the number rejected",
+        ),
         text("fragment", 1024, "the value, cut to 1,024 bytes"),
         key("entity_key", "key of the record, of code duplicate_key only", nullable=True),
         Column(

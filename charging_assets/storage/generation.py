@@ -21,7 +21,8 @@ from charging_assets.storage.warehouse import WarehouseError
 # something else, a column is required, renamed or of another type, the file has another format.
 #   1  warehouse.duckdb, in the newest storage format of the DuckDB that made it; no ops.generation
 #   2  charging.duckdb, in the storage format of DuckDB 1.4
-GENERATION = 2
+#   3  ops.flat_rejects.reject_count is required
+GENERATION = 3
 GENERATION_TABLE = "generation"
 DIGEST_TABLE = "schema_digest"
 

@@ -18,7 +18,7 @@ from charging_assets.checks.registry import HOURLY
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
 from charging_assets.partitions import Hour, Span
-from charging_assets.preprocessing import stations
+from charging_assets.preprocessing import rejects, stations
 from charging_assets.preprocessing.identity import entity_key, identity_hash
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.ops import LEDGER
@@ -106,6 +106,23 @@ def test_conflict__the_id_that_came_second_is_rejected_and_nothing_else_is() -> 
     counts = "SELECT station_count, station_rejected_count, evse_count, evse_rejected_count"
     counts += " FROM staging.flat_polls WHERE place = 'koeln' ORDER BY slot_at"
     assert rows(warehouse, counts) == [(1, 0, 1, 0), (1, 1, 1, 1), (2, 1, 2, 1)]
+
+
+@pytest.mark.usefixtures("equal_keys")
+def test_conflict__is_settled_the_same_where_its_rejects_are_past_the_listed_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rejects, "LISTED", 1)
+    flooded = {
+        at: {**places, "koeln": [*[{"name": "no id"}] * 5, *places["koeln"]]}
+        for at, places in THREE_HOURS.items()
+    }
+    lake, warehouse = lake_of(flooded), DuckDBWarehouse(None)
+    load(warehouse, lake, 0, 1, 2)
+    assert stale(warehouse, lake) == []
+    assert stations_of(warehouse) == [("s1~b", 0), ("s7", 0), ("s8", 60)]
+    listed = "SELECT slot_at, entity_id FROM ops.flat_rejects WHERE code = 'duplicate_key'"
+    assert sorted(rows(warehouse, listed)) == [(60, "s1~a"), (120, "s1~a")]
 
 
 def test_conflict__of_real_ids_costs_neither_places_nor_feeds_their_hour() -> None:

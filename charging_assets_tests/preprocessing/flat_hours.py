@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pyarrow.compute as pc
+
 from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations
+from charging_assets.preprocessing.rejects import LISTED
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets_tests.preprocessing import reference
 
@@ -46,8 +49,11 @@ def assert_balanced(hour: FlatHour) -> None:
     polls = rows(hour, "flat_polls")
     statuses = Counter((r["place"], r["slot_at"]) for r in rows(hour, "flat_status"))
     rejects = rows(hour, "flat_rejects")
-    rejected = Counter((r["place"], r["slot_at"], r["severity"], r["entity"]) for r in rejects)
-    fields = Counter((r["place"], r["slot_at"], r["severity"]) for r in rejects)
+    rejected: Counter[tuple[Any, ...]] = Counter()
+    fields: Counter[tuple[Any, ...]] = Counter()
+    for r in rejects:
+        rejected[r["place"], r["slot_at"], r["severity"], r["entity"]] += r["reject_count"]
+        fields[r["place"], r["slot_at"], r["severity"]] += r["reject_count"]
     for row in polls:
         where = row["place"], row["slot_at"]
         assert row["evse_count"] - row["evse_rejected_count"] == statuses.pop(where, 0)
@@ -63,6 +69,28 @@ def assert_balanced(hour: FlatHour) -> None:
         for row in polls:
             kept[row["place"]] += row[f"{entity}_count"] - row[f"{entity}_rejected_count"]
         assert +loaded == +kept, entity
+
+
+def assert_adds_up(hour: FlatHour) -> None:
+    """Of one place: records received are loaded or rejected, computed on Arrow for huge hours."""
+    polls, rejects = hour["flat_polls"], hour["flat_rejects"]
+
+    def total(table: Any, column: str) -> int:
+        return pc.sum(table.column(column)).as_py() or 0
+
+    for entity in ("station", "evse", "connector"):
+        received, rejected = (
+            total(polls, f"{entity}_{kind}") for kind in ("count", "rejected_count")
+        )
+        assert total(hour[f"flat_{entity}s"], "poll_count") == received - rejected, entity
+        is_of = pc.and_(
+            pc.equal(rejects["severity"], "record"), pc.equal(rejects["entity"], entity)
+        )
+        assert total(rejects.filter(is_of), "reject_count") == rejected, entity
+    fields = rejects.filter(pc.equal(rejects["severity"], "field"))
+    assert total(fields, "reject_count") == total(polls, "field_rejected_count")
+    listed = rejects.filter(pc.invert(pc.match_substring(rejects["pointer"], "/unlisted/")))
+    assert listed.num_rows <= 2 * LISTED * polls.num_rows + polls.num_rows
 
 
 def assert_like_the_reference(found: list[Any], ids_within: str | None = None) -> FlatHour:

@@ -19,6 +19,7 @@ import msgspec
 
 from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.kinds import RecordMap, chargecloud
+from charging_assets.preprocessing import rejects as limits
 from charging_assets.preprocessing.clean import BadValue, canonical, cleaner, tidy_json
 from charging_assets.preprocessing.identity import (
     attribute_hash,
@@ -79,7 +80,7 @@ def _read_place(answers: list[Answer], tables: Tables, ids_within: str | None) -
                 tables["flat_status"].append({**row, "poll_ordinal": ordinal})
             for entity, rows in reading.states.items():
                 states[entity] += [(reading.slot_at, row) for row in rows]
-        tables["flat_rejects"] += reading.rejects.values()
+        tables["flat_rejects"] += reading.reject_rows()
         tables["flat_polls"].append(reading.poll_row(outcome, len(tried)))
     for entity, seen in states.items():
         tables[f"flat_{entity}s"] += _merged(entity, seen)
@@ -166,7 +167,8 @@ class _Reading:
         self.states: dict[str, list[Row]] = {"station": [], "evse": [], "connector": []}
         self.counts = {"station": 0, "evse": 0, "connector": 0}
         self.statuses: list[Row] = []
-        self.rejects: dict[tuple[str, str, str], Row] = {}
+        self.rejects: list[Row] = []
+        self.repaired: list[str] = []
         self.names: set[str] = set()
         self.unknown: set[str] = set()
 
@@ -175,6 +177,7 @@ class _Reading:
         self._read_timestamp(body.get("timestamp"))
         for index, record in enumerate(body["data"]):
             pointer = f"/data/{index}"
+            self.repaired = []
             self._read_station(self._repaired(record, pointer), pointer)
 
     def _read_timestamp(self, published: Any) -> None:
@@ -204,12 +207,17 @@ class _Reading:
         if isinstance(value, list):
             return [self._repaired(v, f"{pointer}/{index}") for index, v in enumerate(value)]
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
-            self.reject("field", "station", None, pointer, "invalid_utf8")
+            self._repair(pointer, "invalid_utf8")
             return "".join("?" if "\ud800" <= c <= "\udfff" else c for c in value)
         if isinstance(value, float) and not math.isfinite(value):
-            self.reject("field", "station", None, pointer, "not_finite")
+            self._repair(pointer, "not_finite")
             return None
         return value
+
+    def _repair(self, pointer: str, code: str) -> None:
+        if len(self.repaired) < limits.LISTED:
+            self.repaired.append(pointer)
+        self.reject("field", "station", None, pointer, code)
 
     def _read_station(self, record: Any, pointer: str) -> None:
         place = (self.answer.place.slug,) if self.ids_within == "place" else ()
@@ -241,8 +249,7 @@ class _Reading:
         ids = (*prefix, row["evse_uid"])
         status, parking_status = row.pop("status"), row.pop("parking_status")
         self.states["evse"].append(row)
-        is_said = ("evse", f"{pointer}/status") in {(e, p) for e, p, _ in self.rejects}
-        if status is None and not is_said:
+        if status is None and not self._is_rejected("evse", f"{pointer}/status"):
             self.reject("field", "evse", row["evse_uid"], f"{pointer}/status", "missing_status")
         overrides = {}
         where = f"{pointer}/connectors"
@@ -253,7 +260,7 @@ class _Reading:
                 connector_status = found.pop("status")
                 self.states["connector"].append(found)
                 pointer_of_status = f"{where}/{index}/status"
-                bad = ("connector", pointer_of_status) in {(e, p) for e, p, _ in self.rejects}
+                bad = self._is_rejected("connector", pointer_of_status)
                 if connector_status != status and (connector_status is not None or bad):
                     overrides[found["connector_id"]] = connector_status
         self.statuses.append(
@@ -281,13 +288,24 @@ class _Reading:
         key_column, attributes, also = _COLUMNS[entity]
         values: Row = {}
         bad: list[tuple[str, str]] = []
-        for column in (key_column, *also, *attributes):
-            values[column.name] = _field(_MAPS[entity], column, record, bad)
-        for parent in ("coordinates", "operator", "opening_times"):
-            is_given = entity == "station" and record.get(parent) is not None
-            if is_given and not isinstance(record[parent], dict):
+        # In the order in which bad fields are listed: those of the record itself come last.
+        paths = _MAPS[entity].paths
+        columns = (key_column, *also, *attributes)
+        nested = [column for column in columns if "." in paths.get(column.name, "")]
+        own = {key_column.name, "evse_id", *(column.name for column in also)}
+        for column in columns:
+            if column.name not in own and column not in nested:
+                values[column.name] = _field(_MAPS[entity], column, record, bad)
+        for parent in sorted({paths[column.name].split(".")[0] for column in nested}):
+            if record.get(parent) is not None and not isinstance(record[parent], dict):
                 bad.append((f"/{parent}", "not_an_object"))
+            for column in nested:
+                if paths[column.name].startswith(f"{parent}."):
+                    values[column.name] = _field(_MAPS[entity], column, record, bad)
         values["extra"] = self._extra(entity, record, bad)
+        for column in columns:
+            if column.name in own:
+                values[column.name] = _field(_MAPS[entity], column, record, bad)
         published = values[key_column.name]
         for where, code in bad:
             self.reject("field", entity, published, pointer + where, code)
@@ -372,7 +390,7 @@ class _Reading:
         code: str,
         identity: tuple[int | None, int | None] = (None, None),
     ) -> None:
-        self.rejects[entity, pointer, code] = {
+        row = {
             "slot_at": self.slot_at,
             "feed": self.answer.poll.feed,
             "place": self.answer.place.slug,
@@ -386,10 +404,30 @@ class _Reading:
             "entity_key": identity[0],
             "identity_hash": identity[1],
         }
+        self.rejects.append(row)
+
+    def _is_rejected(self, entity: str, pointer: str) -> bool:
+        return pointer in self.repaired or (entity, pointer) in {
+            (row["entity"], row["pointer"]) for row in self.rejects
+        }
+
+    def reject_rows(self) -> list[Row]:
+        """The first records and fields rejected, what has one pointer once; a count of the rest."""
+        found: dict[tuple[str, str, str], Row] = {}
+        for number, row in enumerate(self.rejects):
+            before = [other["severity"] for other in self.rejects[:number]]
+            if before.count(row["severity"]) >= limits.LISTED:
+                pointer = f"/data/unlisted/{row['severity']}"
+                row = {**row, "pointer": pointer, "entity_id": None}
+                row = {**row, "entity_key": None, "identity_hash": None}
+            where = row["entity"], row["pointer"], row["code"]
+            known = found.setdefault(where, {**row, "reject_count": 0})
+            known["reject_count"] += 1
+        return list(found.values())
 
     def poll_row(self, outcome: str, answer_count: int) -> Row:
         poll, place = self.answer.poll, self.answer.place
-        severities = [(row["severity"], row["entity"]) for row in self.rejects.values()]
+        severities = [(row["severity"], row["entity"]) for row in self.rejects]
         row = {
             "slot_at": self.slot_at,
             "feed": poll.feed,

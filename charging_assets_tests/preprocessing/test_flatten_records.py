@@ -381,6 +381,7 @@ def test_flatten__rejects_say_where_and_what() -> None:
         "entity_id": "s1",
         "pointer": "/data/0/coordinates/latitude",
         "code": "out_of_range",
+        "reject_count": 1,
         "fragment": '"950"',
         "entity_key": None,
         "identity_hash": None,

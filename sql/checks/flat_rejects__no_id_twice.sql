@@ -5,7 +5,7 @@ SELECT
     place,
     entity,
     entity_id,
-    COUNT(*) AS reject_count,
+    CAST(SUM(flat_rejects.reject_count) AS BIGINT) AS reject_count,
     MIN(pointer) AS pointer,
     MIN(raw_key) AS raw_key
 FROM ops.flat_rejects

@@ -24,7 +24,7 @@ SELECT
     rejects.feed,
     rejects.entity,
     rejects.code,
-    COUNT(*) AS reject_count,
+    CAST(SUM(rejects.reject_count) AS BIGINT) AS reject_count,
     COUNT(DISTINCT rejects.place) AS place_count,
     MIN(rejects.place) AS first_place,
     MIN(rejects.pointer) AS pointer,

@@ -4,7 +4,7 @@ SELECT
     code,
     severity,
     entity,
-    COUNT(*) AS reject_count,
+    CAST(SUM(flat_rejects.reject_count) AS BIGINT) AS reject_count,
     COUNT(DISTINCT place) AS place_count,
     MIN(slot_at) AS first_at,
     MAX(slot_at) AS last_at,
@@ -16,4 +16,4 @@ WHERE
     AND slot_at >= :window_start
     AND slot_at < :window_end
 GROUP BY code, severity, entity
-ORDER BY COUNT(*) DESC, code, severity ASC, entity ASC;
+ORDER BY CAST(SUM(flat_rejects.reject_count) AS BIGINT) DESC, code, severity ASC, entity ASC;

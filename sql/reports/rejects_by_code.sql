@@ -3,7 +3,7 @@
 SELECT
     code,
     severity,
-    COUNT(*) AS reject_count,
+    CAST(SUM(flat_rejects.reject_count) AS BIGINT) AS reject_count,
     COUNT(DISTINCT place) AS place_count
 FROM ops.flat_rejects
 WHERE
