@@ -1,0 +1,74 @@
+"""Answers of many megabytes: what they take of time and memory is bounded, and nothing is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from charging_assets.preprocessing import caches
+from charging_assets.preprocessing.caches import Cache, RecentCache
+from charging_assets_tests.preprocessing import floods
+
+
+def test_cache__of_all_together_hold_no_more_than_their_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = Cache(), Cache()
+    one.add("a", 1, 1000)
+    monkeypatch.setattr(caches, "LIMIT_BYTES", caches.held_bytes() + 500)
+    other.add("b", 2, 400)
+    assert (one.entries, other.entries) == ({"a": 1}, {"b": 2})
+    other.add("c", 3, 400)
+    assert (one.entries, other.entries) == ({}, {"c": 3})
+    assert caches.held_bytes() == 400
+
+
+def test_cache__does_not_hold_what_is_large() -> None:
+    cache = Cache()
+    cache.add("a", 1, caches.LARGEST_BYTES + 1)
+    assert cache.entries == {}
+
+
+def test_recent_cache__drops_the_least_recently_used() -> None:
+    cache = RecentCache(80)
+    for number in range(8):
+        cache.add(number, str(number), 10)
+    assert cache.get(0) == "0"
+    cache.add(8, "8", 10)
+    assert [cache.get(number) for number in (0, 1, 2, 8)] == ["0", None, "2", "8"]
+
+
+def test_recent_cache__counts_an_entry_that_is_replaced_once() -> None:
+    cache = RecentCache(80)
+    for _ in range(20):
+        cache.add("a", "a", 10)
+    cache.add("b", "b", 10)
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("a", "b", None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", floods.NAMES)
+def test_flatten__a_flood_takes_time_and_memory_by_its_size(name: str) -> None:
+    """Half a MiB, of which records of 2 bytes and more are made; see docs/operations.md."""
+    found = floods.measure(name, 0.5, polls=2)
+    assert found["seconds"] < 12, found
+    assert found["peak_mb"] < found["before_mb"] + 300, found
+    assert found["rejects"] <= 2 * 2 * 1010, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nan_records", "distinct_nan_records", "broken_evses"])
+def test_flatten__a_flood_of_rejects_of_the_largest_answer_fits_in_one_gib(name: str) -> None:
+    found = floods.measure(name, 32, cap_mb=3000)
+    assert found["peak_mb"] < 1024, found
+    assert found["rejects"] <= 2 * 1010, found
+
+
+@pytest.mark.slow
+def test_flatten__hours_of_hostile_answers_cost_little_and_add_up() -> None:
+    command = [sys.executable, "-m", "charging_assets_tests.preprocessing.fuzz_floods"]
+    command += ["--seconds", "20", "--seed", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
