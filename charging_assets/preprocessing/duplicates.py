@@ -106,9 +106,15 @@ def _equals(group: _Group) -> _Group:
     for rank in _STAGES:
         if len(group) == 1:
             break
-        ranks = [rank(candidate) for candidate in group]
-        best = min(ranks)
-        group = [candidate for candidate, value in zip(group, ranks, strict=True) if value == best]
+        best, equals = rank(group[0]), [group[0]]
+        # One rank at a time: millions of candidates may have one key, and attributes are long.
+        for candidate in group[1:]:
+            value = rank(candidate)
+            if value < best:
+                best, equals = value, [candidate]
+            elif value == best:
+                equals.append(candidate)
+        group = equals
     return group
 
 
