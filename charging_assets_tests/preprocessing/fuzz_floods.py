@@ -52,12 +52,12 @@ def _damaged(body: bytes, dice: random.Random) -> bytes:
 
 
 def run(seconds: float, seed: int) -> dict[str, float]:
-    """Hours until the time is over: how many, MiB of answers, CPU seconds per MiB at most.
+    """Hours until the time is over: how many, answers and their MiB, CPU seconds per MiB at most.
 
     Raises:
         AssertionError: an hour took too long or too much, or does not add up; names its seed.
     """
-    begun, hours, total_mb, slowest = time.monotonic(), 0, 0.0, 0.0
+    begun, hours, answer_count, total_mb, slowest = time.monotonic(), 0, 0, 0.0, 0.0
     while time.monotonic() - begun < seconds:
         dice = random.Random(seed + hours)
         made = list(bodies(dice))
@@ -77,10 +77,11 @@ def run(seconds: float, seed: int) -> dict[str, float]:
         assert caches.held_bytes() <= caches.LIMIT_BYTES
         peak = floods.peak_mb()
         assert peak < BASE_MB + MB_PER_MB * mb, f"{at}: {peak} MiB"
-        hours, total_mb = hours + 1, total_mb + mb
+        hours, answer_count, total_mb = hours + 1, answer_count + len(made), total_mb + mb
         slowest = max(slowest, taken / mb if mb > 0.05 else 0)
     return {
         "hours": hours,
+        "answers": answer_count,
         "mb": total_mb,
         "slowest_s_per_mb": slowest,
         "peak_mb": floods.peak_mb(),

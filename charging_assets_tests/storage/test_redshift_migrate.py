@@ -100,7 +100,8 @@ def test_migrate__a_column_that_may_not_be_null_is_refused_and_nothing_changed(
     kept = tuple(c for c in DIM_STATION.columns if c.name != "station_id")
     _of_before(owner, replace(DIM_STATION, columns=kept))
     with pytest.raises(
-        WarehouseError, match=r"lacks the column station_id.*RENAME TO mart_2_\d{8}t\d{6}z"
+        WarehouseError,
+        match=rf"lacks the column station_id.*RENAME TO mart_{GENERATION}_\d{{8}}t\d{{6}}z",
     ):
         warehouse_of(redshift, s3_lake).execute()
     schemas = "SELECT nspname FROM pg_namespace WHERE nspname IN ('staging', 'mart', 'original')"
