@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakSet
 
 # All caches of a process together. Hours of 2,400 EVSEs fill 16 MiB of it.
-LIMIT_BYTES = 256 << 20
+LIMIT_BYTES = 128 << 20
 # What is heavier is not worth remembering: it costs more room than time.
 LARGEST_BYTES = 64 << 10
 

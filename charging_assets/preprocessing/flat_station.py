@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from charging_assets.preprocessing.rejects import Rejection, Rejects
 from charging_assets.preprocessing.states import State
@@ -101,6 +101,11 @@ class FlatStation:
         shape = frozenset(self._shapes)
         self.shape = _the_same(shape) if self._name_count <= _FEW_NAMES else shape
         self._shapes, self.repaired = _NO_SHAPES, frozenset()
+        # One empty list for all of them: there may be millions of records without parts.
+        self.evses, self.statuses = self.evses or _NOTHING, self.statuses or _NOTHING
+        self.connectors = self.connectors or _NOTHING
+        self.evse_pointers = self.evse_pointers or _NOTHING
+        self.connector_sources = self.connector_sources or _NOTHING
         if not self.rejects:
             self.rejects = NO_REJECTS
         return self
@@ -109,6 +114,8 @@ class FlatStation:
 # More names than real records have: their shapes are not worth remembering.
 _FEW_NAMES = 1000
 _NO_SHAPES: set[frozenset[str]] = set()
+# Never to be changed.
+_NOTHING: list[Any] = []
 
 
 def names_in(shape: Shapes) -> int:
