@@ -17,10 +17,10 @@ import msgspec
 
 from charging_assets.kinds import BadBody
 
-# A repair's code, and what renders its pointer, which is not rendered for what nobody lists.
-Report = Callable[[str, Callable[[], str]], None]
 # Where a value is: its name or index, and where the value that holds it is; None is the record.
-_Path = tuple[Any, "_Path"] | None
+Path = tuple[Any, "Path"] | None
+# A repair's code and path. Its `pointer` is not rendered for what nobody lists.
+Report = Callable[[str, Path], None]
 
 # Far more than any record has, and far from the end of Python's stack wherever it is read.
 MAX_DEPTH = 320
@@ -112,7 +112,7 @@ def named_members(text: bytes) -> Iterator[tuple[str, bytes]]:
         yield _clean_text(parsed, None, ignore), value
 
 
-def ignore(_code: str, _pointer: Callable[[], str]) -> None:
+def ignore(_code: str, _path: Path) -> None:
     """Report of repairs that nobody wants to know."""
 
 
@@ -125,13 +125,25 @@ def record(fragment: bytes, report: Report = ignore) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         value, codes = parse(fragment)
     for code in codes:
-        report(code, str)
+        report(code, None)
     return _strict(value, None, report)
 
 
 def pointer_token(name: str) -> str:
     """A field's name in a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def pointer(path: Path) -> str:
+    """The JSON pointer of a path, cut: names may be as long as the answer."""
+    names: list[str | int] = []
+    while path is not None:
+        name, path = path
+        names.append(name)
+    rendered = ""
+    while names and len(rendered) < _POINTER_CHARACTERS:
+        rendered += "/" + pointer_token(str(names.pop())[:_POINTER_CHARACTERS])
+    return rendered[:_POINTER_CHARACTERS]
 
 
 def _loads(text: str, *, strict: bool) -> Any:
@@ -156,7 +168,7 @@ def _is_too_deep(fragment: bytes) -> bool:
     return False
 
 
-def _strict(value: Any, path: _Path, report: Report) -> Any:
+def _strict(value: Any, path: Path, report: Report) -> Any:
     """The value without what strict JSON cannot say; each repair is reported."""
     if isinstance(value, dict):
         strict = {}
@@ -169,27 +181,15 @@ def _strict(value: Any, path: _Path, report: Report) -> Any:
     if isinstance(value, str):
         return _clean_text(value, path, report)
     if isinstance(value, float) and not math.isfinite(value):
-        report("not_finite", lambda: _pointer(path))
+        report("not_finite", path)
         return None
     return value
 
 
-def _clean_text(value: str, path: _Path, report: Report) -> str:
+def _clean_text(value: str, path: Path, report: Report) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        report("invalid_utf8", lambda: _pointer(path))
+        report("invalid_utf8", path)
         return value.encode("utf-8", "replace").decode()
     return value
-
-
-def _pointer(path: _Path) -> str:
-    """The JSON pointer of a path, cut: names may be as long as the answer."""
-    names: list[str | int] = []
-    while path is not None:
-        name, path = path
-        names.append(name)
-    pointer = ""
-    while names and len(pointer) < _POINTER_CHARACTERS:
-        pointer += "/" + pointer_token(str(names.pop())[:_POINTER_CHARACTERS])
-    return pointer[:_POINTER_CHARACTERS]

@@ -41,7 +41,7 @@ class FlatStation:
 
     `evse_pointers` state where each EVSE stands in the record, `connector_sources` the same of each
     connector, and its status. `shape` holds the pointers of the fields of each record in it, and
-    `unknown` those of them that are not known; `repaired` are pointers of repaired values.
+    `unknown` those of them that are not known; `repaired` are pointers of repaired statuses.
     """
 
     station: State | None = None
@@ -53,7 +53,7 @@ class FlatStation:
     rejects: Rejects = field(default_factory=Rejects)
     shape: Shapes = NO_SHAPE
     unknown: Collection[tuple[str, ...]] = ()
-    repaired: frozenset[str] = frozenset()
+    repaired: set[str] = field(default_factory=set)
     evse_count: int = 0
     connector_count: int = 0
     _keys: tuple[int | None, tuple[int, ...], tuple[int, ...]] | None = None
@@ -100,7 +100,7 @@ class FlatStation:
         """Give back what only reading needs; `shape` is one object for all that have the same."""
         shape = frozenset(self._shapes)
         self.shape = _the_same(shape) if self._name_count <= _FEW_NAMES else shape
-        self._shapes, self.repaired = _NO_SHAPES, frozenset()
+        self._shapes, self.repaired = _NO_NAMES, _NO_NAMES
         # One empty list for all of them: there may be millions of records without parts.
         self.evses, self.statuses = self.evses or _NOTHING, self.statuses or _NOTHING
         self.connectors = self.connectors or _NOTHING
@@ -113,8 +113,8 @@ class FlatStation:
 
 # More names than real records have: their shapes are not worth remembering.
 _FEW_NAMES = 1000
-_NO_SHAPES: set[frozenset[str]] = set()
 # Never to be changed.
+_NO_NAMES: set[Any] = set()
 _NOTHING: list[Any] = []
 
 

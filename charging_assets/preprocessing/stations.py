@@ -7,6 +7,7 @@ belong here: which of two records of one key counts (`duplicates`), polls, hours
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from functools import partial
 from typing import Any, NamedTuple
 
 from charging_assets.acquisition.identities import FeedIdentity
@@ -56,6 +57,7 @@ class StationReader:
         self._evse = ContentReader(kind.EVSE, _EVSE_COLUMNS, evse_level, _OWN)
         self._connector = ContentReader(kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _OWN)
         self._states = Cache()
+        self._statuses = {kind.EVSE.paths["status"], kind.CONNECTOR.paths.get("status")}
         self._is_of_place = "place" in (self._station_within, self._evse_within)
 
     def read_alone(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
@@ -74,19 +76,17 @@ class StationReader:
         """
         flat_station = FlatStation()
         try:
-            record = tolerant.record(
-                fragment,
-                lambda code, pointer: flat_station.rejects.add(
-                    "field", "station", None, pointer, code
-                ),
-            )
+            record = tolerant.record(fragment, partial(self._add_repair, flat_station))
         except BadBody as bad:
             flat_station.rejects.add("record", "station", None, "", bad.code, fragment)
         else:
-            if flat_station.rejects:
-                flat_station.repaired = frozenset(each.pointer for each in flat_station.rejections)
             self._read_station(record, flat_station, place, losers)
         return flat_station.finish()
+
+    def _add_repair(self, out: FlatStation, code: str, path: tolerant.Path) -> None:
+        out.rejects.add("field", "station", None, lambda: tolerant.pointer(path), code)
+        if path and path[0] in self._statuses and _depth(path) in (3, 5):
+            out.repaired.add(tolerant.pointer(path))
 
     def _read_station(self, record: Any, out: FlatStation, place: str, losers: Losers) -> None:
         if not isinstance(record, dict):
@@ -268,10 +268,18 @@ def _listed(
 
 
 def _is_rejected(out: FlatStation, problems: tuple[Problem, ...], pointer: str, field: str) -> bool:
-    """Whether a field of the record at a pointer was rejected: for itself, or when repaired."""
+    """Whether a status of the record at a pointer was rejected: for itself, or when repaired."""
     return any(where == field for where, _, _ in problems) or (
         bool(out.repaired) and pointer + field in out.repaired
     )
+
+
+def _depth(path: tolerant.Path) -> int:
+    """How many names and indexes a path has; no more than 6 are counted."""
+    depth = 0
+    while path is not None and depth < 6:
+        path, depth = path[1], depth + 1
+    return depth
 
 
 def _weight(fragment: bytes, station: FlatStation, losers: Losers) -> int:

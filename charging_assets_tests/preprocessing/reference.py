@@ -215,8 +215,7 @@ class _Reading:
         return value
 
     def _repair(self, pointer: str, code: str) -> None:
-        if len(self.repaired) < limits.LISTED:
-            self.repaired.append(pointer)
+        self.repaired.append(pointer)
         self.reject("field", "station", None, pointer, code)
 
     def _read_station(self, record: Any, pointer: str) -> None:

@@ -136,6 +136,19 @@ def test_flatten__a_flood_of_rejects_leaves_two_thousand_rows(bad: str) -> None:
 
 
 @pytest.mark.usefixtures("three")
+def test_flatten__statuses_that_are_not_finite_are_counted_once_listed_or_not() -> None:
+    connectors = [{"id": "1", "status": float("nan")}, {"id": "2", "status": float("inf")}]
+    evses = [
+        {"uid": str(number), "status": float("nan"), "connectors": connectors}
+        for number in range(5)
+    ]
+    body = envelope({"id": "1", "evses": evses})
+    hour = assert_like_the_reference(answers((poll(), {"koeln": body})))
+    assert one(hour, "flat_polls")["field_rejected_count"] == 15
+    assert sum(row["reject_count"] for row in rows(hour, "flat_rejects")) == 15
+
+
+@pytest.mark.usefixtures("three")
 def test_status__counts_rejects_that_are_not_listed() -> None:
     (found,) = overview_rejects(loaded.loaded({0: [{"name": "no id"}] * 7}, "fact_poll"))
     assert (found.code, found.severity, found.count) == ("missing_key", "record", 7)
