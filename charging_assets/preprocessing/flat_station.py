@@ -106,7 +106,9 @@ class FlatStation:
         self.connectors = self.connectors or _NOTHING
         self.evse_pointers = self.evse_pointers or _NOTHING
         self.connector_sources = self.connector_sources or _NOTHING
-        if not self.rejects:
+        if self.rejects:
+            self.rejects.close()
+        else:
             self.rejects = NO_REJECTS
         return self
 

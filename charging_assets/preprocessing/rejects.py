@@ -68,9 +68,9 @@ class Rejects:
 
     def __init__(self) -> None:
         self.listed: list[Rejection] = []
-        self.claims: set[Identity] = set()
+        self.claims: Set[Identity] = frozenset()
         self.unlisted: dict[Reason, int] = {}
-        self._sizes: dict[str, int] = {}
+        self._sizes: dict[str, int] | None = {}
 
     def __bool__(self) -> bool:
         return bool(self.listed or self.unlisted)
@@ -126,6 +126,10 @@ class Rejects:
         """Count some without listing them."""
         self.unlisted[reason] = self.unlisted.get(reason, 0) + number
 
+    def close(self) -> None:
+        """Give back what only adding needs: there may be millions of records with rejects."""
+        self._sizes = None
+
     def counts(self) -> Counter[tuple[str, str]]:
         """How many there are by severity and entity, listed or not."""
         counts = Counter((each.severity, each.entity) for each in self.listed)
@@ -153,11 +157,14 @@ class Rejects:
     def _is_listed(self, severity: str, claim: Identity | None) -> bool:
         """Whether the next one is listed; `claim` is its id if its key stands for another one."""
         if claim is not None and claim not in self.claims:
+            if not isinstance(self.claims, set):
+                self.claims = set[Identity]()
             self.claims.add(claim)
             return True
         return self._has_room(severity)
 
     def _has_room(self, severity: str) -> bool:
+        assert self._sizes is not None, "nothing is added to what is closed"
         size = self._sizes.get(severity, 0)
         if size >= LISTED:
             return False
