@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.feeds import load_feeds
@@ -24,6 +24,10 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets.text import is_address
+
+if TYPE_CHECKING:
+    from charging_assets.partitions import Hour
+    from charging_assets.storage.io_managers import Progress
 
 DEPLOYMENTS = ("local", "aws")
 
@@ -117,8 +121,12 @@ def memory_storage() -> Storage:
     return Storage(MemoryLake(), DuckDBWarehouse(None))
 
 
-def resources(chosen: Storage, feeds: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The Dagster resources over a storage."""
+def resources(
+    chosen: Storage,
+    feeds: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The Dagster resources over a storage; `progress` hears of what runs of this process load."""
     from charging_assets.acquisition.assets import RawArchiveIOManager
     from charging_assets.publication.plots import PLOTTER
     from charging_assets.storage.io_managers import LakeIOManager, WarehouseIOManager
@@ -128,8 +136,13 @@ def resources(chosen: Storage, feeds: Mapping[str, Any] | None = None) -> dict[s
         "warehouse": chosen.warehouse,
         "spool": chosen.spool,
         "event_files": of_each_run(),
+        "progress": progress or _no_progress,
         "feeds": load_feeds() if feeds is None else feeds,
         "raw_io_manager": RawArchiveIOManager(chosen.lake),
         "lake_io_manager": LakeIOManager(chosen.lake),
-        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, PLOTTER),
+        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, PLOTTER, progress),
     }
+
+
+def _no_progress(asset: str, hours: Sequence[Hour], seconds: float) -> None:
+    """Where nobody watches."""

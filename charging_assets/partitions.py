@@ -8,7 +8,7 @@ derives and never a key.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 HOUR_FORMAT = "%Y-%m-%dT%H"
 FIRST_HOUR = datetime(2021, 1, 1, tzinfo=UTC)
 ONE_HOUR = timedelta(hours=1)
-# So many hours share a run: Dagster's events cost more than an hour's work, and the rows of all
-# hours of a run are in memory together.
-HOURS_A_RUN = 12
+# A week: sensors and commands request at most so many hours in one run, so that a run that is lost
+# costs little, and spans of hours are loaded by one statement.
+HOURS_A_RUN = 168
 
 
 @dataclass(frozen=True, order=True)
@@ -99,6 +99,11 @@ class Span:
         return f"{self.hours[0]} to {self.hours[-1]}"
 
 
+def spanned(hours: Sequence[Hour]) -> Hour | Span:
+    """Hours in order as one span, or the one hour."""
+    return hours[0] if len(hours) == 1 else Span(tuple(hours))
+
+
 def naive(instant: datetime) -> datetime:
     """An instant as tables store it: UTC, without saying so."""
     return instant.astimezone(UTC).replace(tzinfo=None)
@@ -114,15 +119,19 @@ def hours_between(first: Hour, last: Hour) -> Iterator[Hour]:
 
 def spans(hours: Iterable[Hour]) -> str:
     """Hours in words, neighbours as a span: "2022-01-11T20 to 2022-01-11T23, 2022-01-12T02"."""
-    groups: list[list[Hour]] = []
+    return ", ".join(str(spanned(group)) for group in neighbours(hours))
+
+
+def neighbours(hours: Iterable[Hour], most: int | None = None) -> Iterator[tuple[Hour, ...]]:
+    """Hours in order, each once, in groups without a missing hour and of at most `most` hours."""
+    group: list[Hour] = []
     for hour in sorted(set(hours)):
-        if groups and groups[-1][-1].end == hour.start:
-            groups[-1].append(hour)
-        else:
-            groups.append([hour])
-    return ", ".join(
-        f"{group[0]} to {group[-1]}" if len(group) > 1 else str(group[0]) for group in groups
-    )
+        if group and (hour.start != group[-1].end or len(group) == most):
+            yield tuple(group)
+            group = []
+        group.append(hour)
+    if group:
+        yield tuple(group)
 
 
 def slot_of(instant: datetime, cadence: timedelta) -> datetime:
@@ -147,4 +156,5 @@ def backfill_policy() -> BackfillPolicy:
 
     # Beta in the release that the lock pins; without this, every start of Dagster says so 13 times.
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
-    return BackfillPolicy.multi_run(max_partitions_per_run=HOURS_A_RUN)
+    # The memory of a run does not grow with its hours. Job backfills have a run per hour anyway.
+    return BackfillPolicy.single_run()

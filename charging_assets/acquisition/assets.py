@@ -25,6 +25,7 @@ from charging_assets.acquisition.spool import Spool
 from charging_assets.alerts.heartbeat import beat
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions, spans
 from charging_assets.plurals import counted
+from charging_assets.storage.io_managers import FAILED_HOURS
 from charging_assets.storage.lake import Lake
 
 
@@ -114,7 +115,11 @@ def raw_api_snapshots(
                     context.asset_key, partition=hour.key, metadata=_metadata(lake, found)
                 )
             )
-        raise dg.Failure(_report_missing(archives, missing), allow_retries=False)
+        raise dg.Failure(
+            _report_missing(archives, missing),
+            metadata={FAILED_HOURS: {hour.key: str(error) for hour, error in missing.items()}},
+            allow_retries=False,
+        )
     return {hour.key: found for hour, found in archives.items()}
 
 

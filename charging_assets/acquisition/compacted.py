@@ -17,6 +17,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 import zstandard
@@ -113,6 +114,10 @@ class ArchiveLake:
     def __init__(self, inner: Lake) -> None:
         self.inner = inner
         self._indexes: dict[str, Index] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: it reads the indexes of its own days."""
+        return {"inner": self.inner, "_indexes": {}}
 
     def put_new(self, key: str, body: bytes) -> bool:
         # Looked up first: a compacted poll that is imported again is not new.

@@ -17,7 +17,7 @@ import msgspec
 
 from charging_assets.acquisition.archive import digest
 from charging_assets.automation.pending import Pending
-from charging_assets.partitions import HOURS_A_RUN, ONE_HOUR, Hour
+from charging_assets.partitions import HOURS_A_RUN, Hour, neighbours
 
 # Looked at in every tick; what is older takes its turn, some days a tick.
 RECENT = timedelta(days=3)
@@ -28,14 +28,17 @@ _PAUSES = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), time
 _LAST_PAUSE = timedelta(days=1)
 TRIES = 12
 _FORGOTTEN = timedelta(days=30)
+# Into so many parts the hours of a run that failed are divided for the next try.
+_PARTS = 12
 
 
 class Try(msgspec.Struct, kw_only=True):
-    """What was tried of an hour: from which state, how often, when last."""
+    """What was tried of an hour: from which state, how often, when last, with how many hours."""
 
     state: str
     count: int
     last_at: datetime
+    together: int = 1
 
 
 class Memory(msgspec.Struct, kw_only=True):
@@ -93,12 +96,13 @@ def decide(
 ) -> Decision:
     """Requests for stale hours, newest first, at most `room`; `memory` is changed to know them.
 
-    Neighbours that were not tried yet share a run. One that failed is tried alone, so that it costs
-    itself. The running hour is never crowded out. Hours that a run is loading are left to it.
+    Neighbours that were not tried yet share a run. Those whose run failed share runs of a twelfth
+    of its hours, in the end each has its own: a run does not go on after a step that failed for
+    one hour. The running hour is never crowded out. Hours that a run is loading are left to it.
     """
     running = Hour.of(now)
     fresh: list[Pending] = []
-    again: list[Pending] = []
+    again: dict[int, list[Pending]] = {}
     waiting: list[Pending] = []
     given_up: list[Pending] = []
     for found in stale:
@@ -112,9 +116,11 @@ def decide(
         elif now < tried.last_at + pause(tried.count):
             waiting.append(found)
         else:
-            again.append(found)
-    groups = sorted([*_neighbours(fresh, running), *([found] for found in again)],
-                    key=lambda group: group[-1].hour, reverse=True)  # fmt: skip
+            again.setdefault(max(1, tried.together // _PARTS), []).append(found)
+    groups = _neighbours(fresh, running, HOURS_A_RUN)
+    for most, failed in again.items():
+        groups += _neighbours(failed, running, most)
+    groups.sort(key=lambda group: group[-1].hour, reverse=True)
     urgent = [group for group in groups if group[-1].hour == running]
     others = [group for group in groups if group[-1].hour != running]
     taken = urgent + others[: max(room, 0)]
@@ -149,7 +155,9 @@ def _requested(group: Sequence[Pending], memory: Memory, now: datetime) -> Reque
     for found in group:
         tried = _tried(memory, found)
         count = tried.count + 1 if tried else 1
-        memory.tries[found.hour.key] = Try(state=found.state, count=count, last_at=now)
+        memory.tries[found.hour.key] = Try(
+            state=found.state, count=count, last_at=now, together=len(group)
+        )
     first, last = group[0].hour, group[-1].hour
     named = first.key if first == last else f"{first}..{last}"
     states = group[0].state if first == last else digest(found.state for found in group)
@@ -157,14 +165,9 @@ def _requested(group: Sequence[Pending], memory: Memory, now: datetime) -> Reque
     return Request(tuple(found.hour for found in group), key, count)
 
 
-def _neighbours(fresh: Iterable[Pending], running: Hour) -> list[list[Pending]]:
+def _neighbours(stale: Iterable[Pending], running: Hour, most: int) -> list[list[Pending]]:
     """Hours in order, cut where one is missing, where a run is full, and before the running one."""
-    groups: list[list[Pending]] = []
-    for found in sorted(fresh, key=lambda each: each.hour):
-        group = groups[-1] if groups else []
-        follows = bool(group) and found.hour.start == group[-1].hour.start + ONE_HOUR
-        if follows and found.hour != running and len(group) < HOURS_A_RUN:
-            group.append(found)
-        else:
-            groups.append([found])
-    return groups
+    by_hour = {found.hour: found for found in stale}
+    past = neighbours((hour for hour in by_hour if hour != running), most)
+    groups = [[by_hour[hour] for hour in group] for group in past]
+    return groups + ([[by_hour[running]]] if running in by_hour else [])

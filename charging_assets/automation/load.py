@@ -14,16 +14,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from charging_assets import interrupts
-from charging_assets.automation.rebuild import Done
-from charging_assets.automation.rebuild_job import FAILED_HOURS, watched
 from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
-from charging_assets.partitions import HOURS_A_RUN, ONE_HOUR, Hour
+from charging_assets.partitions import HOURS_A_RUN, Hour, neighbours
+from charging_assets.storage.io_managers import FAILED_HOURS
 
 if TYPE_CHECKING:
-    from dagster import DagsterInstance, Definitions, ExecuteInProcessResult
+    from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult
 
-# A week of 2,428 EVSEs: half a gigabyte of memory, where a month would take two.
-_ROWS_A_WINDOW = 2_500_000
+# Checks cost about as much as loading: of more hours they are not waited for.
+_MOST_CHECKED = 12
+# So many single hours in a row that fail for no reason of their own are enough: all would.
+_MOST_UNNAMED_FAILURES = 3
 # Dagster's daemon would take an interrupted run for one whose process died, and run it again.
 _NO_RETRIES = {"dagster/max_retries": "0"}
 
@@ -47,35 +48,65 @@ def load_hours(
     hours: Iterable[Hour],
     progress: Callable[[Sequence[HourLoaded]], None],
     *,
-    working: Callable[[Done, float], None] | None = None,
+    assets: Sequence[str] | None = None,
+    checks: bool = True,
+    workers: int | None = None,
     log_level: str = "INFO",
 ) -> list[HourLoaded]:
     """Materialize hours, neighbours together; a failed hour does not keep others from loading.
 
-    Neighbours share a run of `load_hour`, checks included, or of `rebuild` (no checks) where they
-    are more than fit one; those that fail in it are loaded one by one, so that the one at fault is
+    Neighbours share a run of at most a week, with checks where they are few. Where hours of a run
+    fail, the others are loaded without them, and each failed one alone, so that its own error is
     known. An hour whose checks could not be evaluated is loaded: it is not loaded again for that.
-    The last hour always has a run of its own. `progress` hears of what a run has
-    loaded, `working` of each step of a rebuild, and how many of its hours that comes to.
-    `log_level` is what Dagster says on the console; the instance records everything in any case.
+    The last hour always has a run of its own. `progress` hears of what a run has loaded.
+
+    Args:
+        assets: the names of the assets to materialize; all that are of hours where it is None.
+        checks: whether runs of few hours check them.
+        workers: processes that flatten the hours of a run; by default one per CPU.
+        log_level: what Dagster prints on the console; the instance records everything in any case.
 
     Raises:
         KeyboardInterrupt: A signal has ended a run. No further hour is begun, and the run under way
             is recorded as canceled; what it has committed stays.
     """
-    runner = _Runner(definitions, instance, working or (lambda step, hours: None), log_level)
+    runner = _Runner(definitions, instance, assets, checks, workers, log_level)
     outcomes: list[HourLoaded] = []
+    unnamed_failures: list[str] = []
 
-    def done(loaded: Sequence[HourLoaded]) -> None:
+    def report(loaded: Sequence[HourLoaded]) -> None:
         if loaded:
             outcomes.extend(loaded)
             progress(loaded)
 
-    for group in _neighbours(hours):
-        together = runner.together(group)
-        done(together)
-        for hour in sorted(set(group) - {outcome.hour for outcome in together}):
-            done([runner.alone(hour)])
+    def load(group: Sequence[Hour]) -> None:
+        if len(unnamed_failures) == _MOST_UNNAMED_FAILURES:
+            reason = f"not tried after {outcomes[-1].hour}: {unnamed_failures[-1]}"
+            return report([HourLoaded(hour, "", reason) for hour in group])
+        loaded, failed = runner.load(group)
+        report(loaded)
+        if len(group) == 1:
+            # Such as a locked warehouse, which fails every hour for the same reason.
+            if failed is None:
+                unnamed_failures.append(loaded[0].error or "")
+            else:
+                unnamed_failures.clear()
+            return None
+        rest = sorted(set(group) - {outcome.hour for outcome in loaded})
+        if failed is None:
+            middle = len(rest) // 2
+            parts: list[Sequence[Hour]] = [part for part in (rest[:middle], rest[middle:]) if part]
+        else:
+            good = [hour for hour in rest if hour not in failed]
+            parts = [*neighbours(good), *([hour] for hour in rest if hour in failed)]
+        for part in parts:
+            load(part)
+        return None
+
+    *earlier, last = sorted(set(hours))
+    for group in neighbours(earlier, HOURS_A_RUN):
+        load(group)
+    load([last])
     return outcomes
 
 
@@ -83,63 +114,50 @@ def load_hours(
 class _Runner:
     definitions: Definitions
     instance: DagsterInstance
-    working: Callable[[Done, float], None]
+    assets: Sequence[str] | None
+    checks: bool
+    workers: int | None
     log_level: str
 
-    def together(self, hours: Sequence[Hour]) -> list[HourLoaded]:
-        """Those of the hours that one run could load."""
+    def load(self, hours: Sequence[Hour]) -> tuple[list[HourLoaded], set[Hour] | None]:
+        """Those of the hours that one run loads, and those that it names as failed.
+
+        Of a run of one hour, that hour is among the loaded ones, with its error. None where a run
+        fails without naming hours.
+        """
         from dagster import DagsterError
 
-        if len(hours) == 1:
-            return []
+        is_range = len(hours) > 1
+        how: dict[str, Any] = {"partition_key": hours[0].key}
+        if is_range:
+            how = {"tags": {FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key}}
         try:
-            result = self._rebuilt(hours) if len(hours) > HOURS_A_RUN else self._in_a_range(hours)
-        except DagsterError:
-            return []
-        failed, unchecked = _failed(result, hours), _unchecked(result, hours)
-        return [
-            HourLoaded(hour, result.run_id, unchecked=unchecked.get(hour))
-            for hour in hours
-            if hour not in failed
-        ]
-
-    def _in_a_range(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
-        return self._run("load_hour", tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key})
-
-    def _rebuilt(self, hours: Sequence[Hour]) -> ExecuteInProcessResult:
-        asked = {
-            "first": hours[0].key,
-            "last": hours[-1].key,
-            "everything": True,
-            "rows_a_window": _ROWS_A_WINDOW,
-        }
-        with watched(lambda step, share: self.working(step, share * len(hours))):
-            return self._run("rebuild", config={"ops": {"rebuild_stale_hours": {"config": asked}}})
-
-    def alone(self, hour: Hour) -> HourLoaded:
-        from dagster import DagsterError
-
-        try:
-            result = self._run("load_hour", partition_key=hour.key)
+            result = self._run(len(hours), **how)
         except DagsterError as refusal:  # such as an hour that has no partition
-            return HourLoaded(hour, "", f"{type(refusal).__name__}: {refusal}")
-        if not _failed(result, [hour]):
-            unchecked = _unchecked(result, [hour]).get(hour)
-            return HourLoaded(hour, result.run_id, unchecked=unchecked)
-        loads, _ = _step_failures(result)
-        error = "; ".join(told_failure(event) for event in loads) or "the run failed"
-        return HourLoaded(hour, result.run_id, error)
+            error = f"{type(refusal).__name__}: {refusal}"
+            return ([] if is_range else [HourLoaded(hours[0], "", error)]), None
+        failed = _failed(result)
+        if failed or failed is None:
+            loads, _ = _step_failures(result)
+            error = "; ".join(told_failure(event) for event in loads) or "the run failed"
+            return ([] if is_range else [HourLoaded(hours[0], result.run_id, error)]), failed
+        unchecked = _unchecked(result, hours)
+        loaded = [HourLoaded(hour, result.run_id, unchecked=unchecked.get(hour)) for hour in hours]
+        return loaded, set()
 
     def _run(
         self,
-        job: str,
+        hour_count: int,
         *,
-        config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         **how: Any,
     ) -> ExecuteInProcessResult:
         """A run; KeyboardInterrupt if a signal has ended it, which Dagster reports as a failure."""
-        console = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
+        is_checked = self.checks and self.assets is None and hour_count <= _MOST_CHECKED
+        job = "load_hour" if is_checked else "load_without_checks"
+        config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
+        if self.workers is not None and self.assets is None:
+            config["ops"] = {"flat_tables": {"config": {"workers": self.workers}}}
         run_id = str(uuid.uuid4())
         cancel = partial(_cancel, self.instance, run_id)
         with (
@@ -152,7 +170,8 @@ class _Runner:
                     instance=self.instance,
                     raise_on_error=False,
                     run_id=run_id,
-                    run_config={**console, **(config or {})},
+                    run_config=config,
+                    asset_selection=self._asset_keys(),
                     tags={**_NO_RETRIES, **(tags or {})},
                     **how,
                 )
@@ -166,6 +185,11 @@ class _Runner:
             cancel()
             interrupts.raise_if_received()
             raise KeyboardInterrupt
+
+    def _asset_keys(self) -> list[AssetKey] | None:
+        from dagster import AssetKey
+
+        return None if self.assets is None else [AssetKey(name) for name in self.assets]
 
 
 def _is_interrupted(result: ExecuteInProcessResult) -> bool:
@@ -205,31 +229,18 @@ def _cancel(instance: DagsterInstance, run_id: str) -> None:
         instance.report_run_canceled(run, "interrupted; the next load goes on where it was")
 
 
-def _neighbours(hours: Iterable[Hour]) -> Iterator[list[Hour]]:
-    """Hours in order, cut where one is missing, and before the last."""
-    ordered, group = sorted(set(hours)), list[Hour]()
-    for hour in ordered:
-        follows = bool(group) and hour.start == group[-1].start + ONE_HOUR
-        if group and (not follows or hour == ordered[-1]):
-            yield group
-            group = []
-        group.append(hour)
-    if group:
-        yield group
-
-
-def _failed(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> set[Hour]:
-    """The hours that a run has not loaded: all of them, unless it names which.
+def _failed(result: ExecuteInProcessResult) -> set[Hour] | None:
+    """The hours that a run names as failed, none of a run that loaded; None if it names none.
 
     Where only checks could not be evaluated, every hour is loaded.
     """
     loads, checks = _step_failures(result)
     if result.success or (checks and not loads):
         return set()
-    for event in loads:
-        if (named := _named_hours(event, FAILED_HOURS)) is not None:
-            return set(named)
-    return set(hours)
+    named = [_named_hours(event, FAILED_HOURS) for event in loads]
+    if not named or None in named:
+        return None
+    return {hour for reasons in named for hour in reasons or ()}
 
 
 def _unchecked(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> dict[Hour, str]:

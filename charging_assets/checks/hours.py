@@ -1,7 +1,7 @@
 """The job `check_hours`: checks of hours that are loaded already, without loading them again.
 
 The web UI of this Dagster release cannot execute checks of partitioned assets alone, and the job
-`rebuild` loads hours without checks: both are what this job is for.
+`load_without_checks` loads hours without checks: both are what this job is for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -66,7 +66,7 @@ def _not_loaded(lake: Lake, hours: Iterable[Hour]) -> dict[Hour, str]:
 @dg.job(
     name="check_hours",
     description="Check hours that are loaded already, each result recorded under its hour: after "
-    "`rebuild`, which checks nothing, or to check an hour again.",
+    "`rebuild` or `load_without_checks`, or to check an hour again.",
     tags={"dagster/priority": "-5"},
 )
 def check_hours_job() -> None:

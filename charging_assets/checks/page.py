@@ -27,9 +27,9 @@ as they came. What would spread (a balance that does not hold, doubled keys)
 is refused before commit as well, so that the old rows stay. A check that cannot be evaluated fails
 its step, which names the check and the hour; all other results are recorded.
 
-The job `check_hours` (`first`, `last`) checks hours that are loaded already: after `rebuild`, which
-runs no checks, or to check an hour again (this release of Dagster's UI cannot execute checks of
-partitioned assets alone). Checks that read staging are left out once staging has lost the hour.
+The job `check_hours` (`first`, `last`) checks hours that are loaded already: after `rebuild` or
+`load_without_checks`, or to check an hour again (this release of Dagster's UI cannot execute checks
+of partitioned assets alone). Checks that read staging are left out once staging has lost the hour.
 
 Rules marked *of now* ask whether feeds are still polled and loaded, whichever hour a run is about.
 The job `check_freshness` evaluates them, with a schedule of its own.

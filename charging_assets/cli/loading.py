@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
@@ -24,7 +24,6 @@ from charging_assets.storage import ledger
 if TYPE_CHECKING:
     from charging_assets.automation.load import HourLoaded
     from charging_assets.automation.pending import Pending
-    from charging_assets.automation.rebuild import Done
     from charging_assets.deployments import Storage
     from charging_assets.storage.warehouse import Warehouse
 
@@ -33,19 +32,24 @@ HELP = "Load the hours that the archive has and the warehouse lacks, or those of
 _REQUESTED = "requested"
 # A station, then an EVSE, then a connector may turn out to have another's key.
 _MAX_PASSES = 4
+# Assets that report their hours: flat tables, staging, what is derived, published files.
+_STEPS_AN_HOUR = 15
 
 
 @dataclass
 class LoadReport:
     """What came of a load: rows by hour, errors by hour, how long it took.
 
-    `unchecked` are loaded hours some of whose checks could not be evaluated, and why.
+    `unchecked` are loaded hours some of whose checks could not be evaluated, and why. By asset,
+    `hours_by_asset` counts the hours that runs were done with, in `seconds_by_asset`.
     """
 
     loaded: dict[Hour, int] = field(default_factory=dict)
     failed: dict[Hour, str] = field(default_factory=dict)
     unchecked: dict[Hour, str] = field(default_factory=dict)
     seconds: float = 0.0
+    hours_by_asset: Counter[str] = field(default_factory=Counter)
+    seconds_by_asset: dict[str, float] = field(default_factory=dict)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,10 +76,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def load(
-    storage: Storage, chosen: Sequence[Pending], *, verbose: bool = False, quiet: bool = False
+    storage: Storage,
+    chosen: Sequence[Pending],
+    *,
+    report: LoadReport | None = None,
+    label: str = "loading",
+    verbose: bool = False,
+    quiet: bool = False,
+    **how: Any,
 ) -> LoadReport:
-    """Load hours with progress. Dagster is not even imported for none."""
-    report = LoadReport()
+    """Load hours with progress; `how` as `load_hours` takes it. Dagster is imported for some.
+
+    A `report` of hours that were loaded before is added to.
+    """
+    report = LoadReport() if report is None else report
     if not chosen:
         return report
     from dagster import DagsterInstance
@@ -89,23 +103,17 @@ def load(
     began = time.monotonic()
     log_level = "DEBUG" if verbose else "CRITICAL"
     with DagsterInstance.get() as instance:
-        definitions = build(storage)
         for _ in range(_MAX_PASSES):
             reasons = {found.hour: found.reason for found in chosen}
-            with show.progress("loading", len(chosen), quiet=quiet) as step:
-                told = _Told(storage.warehouse, reasons, report, step)
-                load_hours(
-                    definitions,
-                    instance,
-                    reasons,
-                    told.loaded,
-                    working=told.working,
-                    log_level=log_level,
-                )
+            with show.progress(label, len(chosen), quiet=quiet) as step:
+                told = _Told(storage, reasons, report, step)
+                definitions = build(storage, progress=told.working)
+                load_hours(definitions, instance, reasons, told.loaded, log_level=log_level, **how)
             chosen = _made_stale(storage, report)
             if not chosen:
                 break
-    report.seconds = time.monotonic() - began
+            how["assets"] = None  # these hours have to be staged again
+    report.seconds += time.monotonic() - began
     return report
 
 
@@ -126,24 +134,39 @@ def _made_stale(storage: Storage, report: LoadReport) -> list[Pending]:
 
 @dataclass
 class _Told:
-    """What is said while hours load; `ahead` are hours counted of a run that is not over."""
+    """What is printed while hours load.
 
-    warehouse: Warehouse
+    `steps` counts the hours that assets are done with in the run under way, `ahead` the hours that
+    this comes to, which the bar has already counted, `done` those whose runs have ended.
+    """
+
+    storage: Storage
     reasons: Mapping[Hour, str]
     report: LoadReport
     step: show.Step
+    steps: int = 0
     ahead: int = 0
+    done: int = 0
 
-    def working(self, done: Done, hours: float) -> None:
-        count, self.ahead = int(hours) - self.ahead, int(hours)
-        self.step(f"{show.spanned(done.hours)}  {done.asset}  {done.seconds:.1f} s", count=count)
+    def working(self, asset: str, hours: Sequence[Hour], seconds: float) -> None:
+        """An asset of the run under way is done with hours."""
+        taken = self.report.seconds_by_asset
+        taken[asset] = taken.get(asset, 0.0) + seconds
+        self.report.hours_by_asset[asset] += len(hours)
+        if len(hours) == 1 and asset != "flat_tables":
+            return
+        self.steps += len(hours)
+        ahead = min(max(self.ahead, self.steps // _STEPS_AN_HOUR), len(self.reasons) - self.done)
+        count, self.ahead = ahead - self.ahead, ahead
+        self.step(f"{show.spanned(hours)}  {asset}  {seconds:.1f} s", count=count)
 
     def loaded(self, outcomes: Sequence[HourLoaded]) -> None:
         """What one run has come to."""
-        ahead, self.ahead = self.ahead, 0
+        ahead, self.ahead, self.steps = self.ahead, 0, 0
+        self.done += len(outcomes)
         good = [outcome.hour for outcome in outcomes if outcome.error is None]
         if good:
-            rows = _rows(self.warehouse, good)
+            rows = _rows(self.storage.warehouse, good)
             self.report.loaded.update(rows)
             reasons = told_reasons(self.reasons[hour] for hour in good)
             told = f"loaded {counted(len(good), 'hour')}, {sum(rows.values()):,} rows ({reasons})"
@@ -157,6 +180,19 @@ class _Told:
             if outcome.error is not None:
                 self.report.failed[outcome.hour] = outcome.error
                 self.step(f"{outcome.hour}  failed: {outcome.error}", failed=True)
+        if len(outcomes) > 1:
+            self._prune()
+
+    def _prune(self) -> None:
+        """Take out of staging what is too old to stay: a long history would fill it."""
+        from charging_assets.modelling.staging import KEPT, prune_before
+        from charging_assets.storage.plan import LoadError
+        from charging_assets.storage.warehouse import WarehouseError
+
+        try:
+            prune_before(self.storage.warehouse, Hour.of(max(self.reasons).end - KEPT))
+        except (LoadError, WarehouseError) as error:
+            self.step(f"staging keeps hours of more than {KEPT.days} days: {error}", count=0)
 
 
 def told_reasons(reasons: Iterable[str]) -> str:

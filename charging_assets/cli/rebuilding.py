@@ -1,15 +1,14 @@
-"""`rebuild`: stale hours in large numbers, month by month.
+"""`rebuild`: what is stale of each hour, as after a change of rules.
 
-Belongs here: which hours are meant, and showing how they come along. Does not belong here: how a
-month is rebuilt (`automation.rebuild`).
+Belongs here: which hours and assets are meant. Does not belong here: what is stale
+(`automation.pending`) or how hours are loaded (`cli.loading`).
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import time
 from collections import Counter
+from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING
 
 from charging_assets.cli import show
@@ -18,10 +17,14 @@ from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.plurals import counted
 
 if TYPE_CHECKING:
-    from charging_assets.automation.rebuild import Done, Rebuilt, Work
+    from charging_assets.automation.pending import Pending
+    from charging_assets.cli.loading import LoadReport
+    from charging_assets.deployments import Storage
+    from charging_assets.partitions import Hour
 
 NAME = "rebuild"
-HELP = "Load what is stale of each hour, month by month, as after a change of rules."
+HELP = "Load what is stale of each hour, in runs of a week without checks, as after an upgrade."
+_PUBLISHED = "published_tables"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--all", dest="everything", action="store_true", help="also hours that are not stale"
     )
     parser.add_argument(
-        "--list", dest="only_list", action="store_true", help="say what is stale, change nothing"
+        "--list", dest="only_list", action="store_true", help="show what is stale, change nothing"
     )
     parser.add_argument(
         "--workers",
         type=int,
-        default=os.cpu_count() or 1,
         help="worker processes that flatten (default: one per CPU; 0: in this process)",
     )
     add_json(parser)
@@ -44,40 +46,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
-    from charging_assets.automation.rebuild import rebuild, work
+    from charging_assets.cli.loading import LoadReport, load
 
     if arguments.first and arguments.last and arguments.first > arguments.last:
         raise UsageError(f"the range ends before it begins: {arguments.first} to {arguments.last}")
     storage = deployments.storage()
-    asked = work(
-        storage.lake,
-        storage.warehouse,
-        arguments.first,
-        arguments.last,
-        everything=arguments.everything,
-    )
+    stale = _stale(storage, arguments)
     if arguments.only_list:
-        _list(asked, as_json=arguments.json)
+        _list(stale, as_json=arguments.json)
         return 0
-    began = time.monotonic()
-    with show.progress("rebuilding", asked.steps, quiet=arguments.json) as step:
+    report = LoadReport()
+    for assets, pending in _parts(stale):
+        load(
+            storage,
+            pending,
+            report=report,
+            label="rebuilding",
+            quiet=arguments.json,
+            assets=assets,
+            checks=False,
+            workers=arguments.workers,
+        )
+    _tell(report, as_json=arguments.json)
+    return FAILED if report.failed else 0
 
-        def told(done: Done) -> None:
-            step(
-                f"{done.asset}  {show.spanned(done.hours)}  {done.seconds:.1f} s",
-                count=len(done.hours),
-            )
 
-        rebuilt = rebuild(storage.lake, storage.warehouse, asked, told, workers=arguments.workers)
-    _tell(asked, rebuilt, time.monotonic() - began, as_json=arguments.json)
-    return FAILED if rebuilt.failed else 0
+def _stale(storage: Storage, arguments: argparse.Namespace) -> dict[str, Set[Hour]]:
+    """The stale hours of the range by asset, in the order of loading; all of them with `--all`."""
+    from charging_assets.automation.pending import staleness
+
+    state = staleness(storage.lake, storage.warehouse)
+    first, last = arguments.first, arguments.last
+    wanted = {
+        found
+        for found in state.known
+        if (not first or found >= first) and (not last or found <= last)
+    }
+    return {
+        asset: wanted if arguments.everything else wanted.intersection(hours)
+        for asset, hours in state.stale.items()
+    }
 
 
-def _list(asked: Work, *, as_json: bool) -> None:
+def _parts(stale: Mapping[str, Set[Hour]]) -> Iterator[tuple[list[str] | None, list[Pending]]]:
+    """Hours that have to be staged again, with all assets; the others with those that are stale."""
+    from charging_assets.automation.pending import Pending
+    from charging_assets.modelling.staging import ASSET as STAGED
+
+    to_stage = stale[STAGED]
+    yield None, [Pending(each, f"{STAGED} is stale") for each in sorted(to_stage)]
+    reasons: dict[Hour, str] = {}
+    for asset, hours in stale.items():
+        for each in hours - to_stage:
+            reasons.setdefault(each, f"{asset} is stale")
+    assets = [asset for asset, hours in stale.items() if hours - to_stage]
+    yield [*assets, _PUBLISHED], [Pending(each, reasons[each]) for each in sorted(reasons)]
+
+
+def _list(stale: Mapping[str, Set[Hour]], *, as_json: bool) -> None:
     """Hours by month and asset."""
     months = {
-        asset: Counter(f"{hour.start:%Y-%m}" for hour in hours)
-        for asset, hours in {"staged_tables": asked.to_stage, **asked.stale}.items()
+        asset: Counter(f"{each.start:%Y-%m}" for each in hours)
+        for asset, hours in stale.items()
         if hours
     }
     if as_json:
@@ -90,26 +120,26 @@ def _list(asked: Work, *, as_json: bool) -> None:
             print(f"{asset}: {told}")
 
 
-def _tell(asked: Work, rebuilt: Rebuilt, seconds: float, *, as_json: bool) -> None:
+def _tell(report: LoadReport, *, as_json: bool) -> None:
     if as_json:
+        seconds = {asset: round(took, 3) for asset, took in report.seconds_by_asset.items()}
         show.print_json(
             {
-                "hours": rebuilt.hours,
-                "seconds": {name: round(took, 3) for name, took in rebuilt.seconds.items()},
-                "failed": {failed.key: error for failed, error in rebuilt.failed.items()},
-                "total_seconds": round(seconds, 3),
+                "hours": dict(report.hours_by_asset),
+                "seconds": seconds,
+                "failed": {failed.key: error for failed, error in report.failed.items()},
+                "total_seconds": round(report.seconds, 3),
             }
         )
         return
-    if not asked.hours:
+    if not report.loaded and not report.failed:
         print("nothing to rebuild: every archived hour is loaded, by the rules as they are")
         return
-    done = len(set(asked.hours) - set(rebuilt.failed))
-    print(f"rebuilt {counted(done, 'hour')} in {seconds:.1f} s")
-    for failed, error in list(rebuilt.failed.items())[:5]:
+    print(f"rebuilt {counted(len(report.loaded), 'hour')} in {report.seconds:.1f} s")
+    for failed, error in list(report.failed.items())[:5]:
         print(f"{failed} failed: {error}")
-    if rebuilt.failed:
+    if report.failed:
         print(
-            f"failed: {counted(len(rebuilt.failed), 'hour')}, which stay stale: "
-            f"{show.told_hours(rebuilt.failed)}"
+            f"failed: {counted(len(report.failed), 'hour')}, which stay stale: "
+            f"{show.told_hours(report.failed)}"
         )

@@ -13,8 +13,14 @@ from charging_assets.modelling import plans
 from charging_assets.modelling.marts import made_from, mart_plan, mart_version
 from charging_assets.modelling.sessions import MADE_FROM as SESSIONS_MADE_FROM
 from charging_assets.modelling.sessions import session_plan, session_version
-from charging_assets.modelling.staging import ensure_staged, staging_plan, staging_version
-from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
+from charging_assets.modelling.staging import (
+    ensure_staged,
+    spans_to_derive,
+    staging_load,
+    staging_version,
+)
+from charging_assets.partitions import Hour, backfill_policy, hourly_partitions, spans
+from charging_assets.plurals import counted
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.flat import FLAT_TABLES
@@ -23,7 +29,7 @@ from charging_assets.schemas.table import Table
 from charging_assets.storage.flat_files import flat_key
 from charging_assets.storage.io_managers import by_hour, described
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.plan import Plan
+from charging_assets.storage.plan import SpanLoad
 from charging_assets.storage.warehouse import Warehouse
 
 WRITER_POOL = "warehouse_writer"
@@ -53,17 +59,18 @@ def _staged_columns() -> dg.TableSchema:
 )
 def staged_tables(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake], **flat_files: Any
-) -> dict[str, Plan]:
+) -> SpanLoad:
     """The hour's flat files in the warehouse's staging schema, all tables in one transaction.
 
-    The same files again are a no-op. Records in must be loaded or rejected, or nothing is loaded.
+    Several hours share a transaction by UTC day. The same files again are a no-op. Records in must
+    be loaded or rejected, or nothing is loaded.
     """
     _tell_lake_paths(context, lake)
     tables_by_hour = {name: by_hour(context, found) for name, found in flat_files.items()}
-    return {
-        key: staging_plan(Hour.parse(key), [tables_by_hour[t.name][key] for t in FLAT_TABLES])
-        for key in context.partition_keys
-    }
+    hours = [Hour.parse(key) for key in context.partition_keys]
+    return staging_load(
+        {hour: [tables_by_hour[t.name][hour.key] for t in FLAT_TABLES] for hour in hours}
+    )
 
 
 def _tell_lake_paths(context: dg.AssetExecutionContext, lake: Lake) -> None:
@@ -98,13 +105,19 @@ def _sql_asset(
         context: dg.AssetExecutionContext,
         lake: dg.ResourceParam[Lake],
         warehouse: dg.ResourceParam[Warehouse],
-    ) -> dict[str, Plan]:
+    ) -> SpanLoad:
         hours = [Hour.parse(key) for key in context.partition_keys]
+        failed: dict[Hour, str] = {}
         if "staged_tables" in upstream:
             _tell_lake_paths(context, lake)
-            for hour in ensure_staged(warehouse, lake, hours):
-                context.log.info(f"{hour} was no longer in staging and was staged again")
-        return {hour.key: make_plan(hour) for hour in hours}
+            restaged, failed = ensure_staged(warehouse, lake, hours)
+            if restaged:
+                context.log.info(
+                    f"{counted(len(restaged), 'hour')} no longer in staging, staged again: "
+                    f"{spans(restaged)}"
+                )
+        good = [hour for hour in hours if hour not in failed]
+        return SpanLoad(spans_to_derive(warehouse, good), make_plan, failed)
 
     return load
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import UTC, timedelta
 from functools import cache, partial
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from charging_assets.acquisition.archive import digest, feeds_archived, hour_key
 from charging_assets.acquisition.identities import effective_identities
 from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, Span, naive
+from charging_assets.partitions import HOURS_A_RUN, Hour, Span, naive, neighbours, spanned
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.identity import Identity
 from charging_assets.schemas.flat import FLAT_REJECTS, FLAT_TABLES
@@ -37,18 +38,23 @@ from charging_assets.storage.plan import (
     LoadRows,
     Plan,
     Replan,
+    SpanLoad,
     Step,
     Temp,
     When,
     hour_scope,
     window,
 )
+from charging_assets.storage.span_loads import apply_spans
 from charging_assets.storage.sql_files import sql, sql_names
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse
 
 ASSET = "staged_tables"
 # How long hours stay in staging; the flat files in the lake are the durable copy.
 KEPT = timedelta(days=14)
+# So many staged rows are worked on by one statement: a month of 2,428 EVSEs, half a day of a
+# hundred times as many. Each takes some 170 bytes of memory.
+ROWS_A_SPAN = 12_000_000
 
 
 def staging_version(flat_version: str) -> str:
@@ -85,7 +91,7 @@ def staging_span_plan(
     files: Mapping[Hour, Sequence[FlatFile]],
     rejected: Mapping[Hour, Set[Identity]] | None = None,
 ) -> Plan:
-    """The same for several hours in one transaction, whether or not they are staged already.
+    """The same for several hours in one transaction, unless all of them are staged already.
 
     Their flat files are of one code version; their rows are in memory together.
     """
@@ -116,6 +122,7 @@ def staging_span_plan(
             hour: Input(_digest(files[hour], of_hours[hour]), archive_digest)
             for hour, (archive_digest, _) in made_from.items()
         },
+        skip_if_same=True,
     )
 
 
@@ -226,16 +233,73 @@ def _made_from(hour: Hour, files: Sequence[FlatFile]) -> tuple[str, str]:
     return archive_digest, flat_version
 
 
-def ensure_staged(warehouse: Warehouse, lake: Lake, hours: Sequence[Hour]) -> list[Hour]:
-    """Stage hours again from their flat files if staging no longer has them; those that it did.
+def staging_load(files: Mapping[Hour, Sequence[FlatFile]]) -> SpanLoad:
+    """Hours into staging, by spans of a UTC day at most: a transaction's rows are in memory."""
+
+    def plan_of(span: Hour | Span) -> Plan:
+        if isinstance(span, Hour):
+            return staging_plan(span, files[span])
+        return staging_span_plan({hour: files[hour] for hour in span.hours})
+
+    rows = {hour: sum(file.row_count for file in of_hour) for hour, of_hour in files.items()}
+    days = groupby(sorted(files), key=lambda hour: hour.start.date())
+    return SpanLoad([span for _, of_day in days for span in _cut(list(of_day), rows)], plan_of)
+
+
+def ensure_staged(
+    warehouse: Warehouse, lake: Lake, hours: Sequence[Hour]
+) -> tuple[list[Hour], dict[Hour, str]]:
+    """Stage hours again from their flat files if staging no longer has them.
 
     Staging is a window, the lake is what lasts: an hour that was pruned is never taken for empty.
+
+    Returns:
+        The hours that were staged again, and those that could not be, with the reason.
     """
     held = _staged_hours(warehouse, hours[0], hours[-1])
-    missing = [hour for hour in hours if hour not in held]
-    for hour in missing:
-        warehouse.apply(staging_plan(hour, [open_flat(lake, table, hour) for table in FLAT_TABLES]))
-    return missing
+    files: dict[Hour, list[FlatFile]] = {}
+    failed: dict[Hour, str] = {}
+    for hour in hours:
+        if hour not in held:
+            try:
+                files[hour] = [open_flat(lake, table, hour) for table in FLAT_TABLES]
+            except (StaleFlatFile, LakeError) as error:
+                failed[hour] = f"{type(error).__name__}: {error}"
+    for result in apply_spans(warehouse, staging_load(files)):
+        if result.error is not None:
+            failed[result.span.hours[0]] = result.error
+    return [hour for hour in files if hour not in failed], failed
+
+
+def spans_to_derive(warehouse: Warehouse, hours: Sequence[Hour]) -> list[Hour | Span]:
+    """Hours as spans of a week, or of `ROWS_A_SPAN` staged rows, without a missing hour in between.
+
+    What is derived from the hours of a span is loaded by one statement.
+    """
+    if not hours:
+        return []
+    asked = {"asset": ASSET, "start_at": naive(hours[0].start), "end_at": naive(hours[-1].end)}
+    try:
+        found = warehouse.query(ledger.ROWS_OF_SPAN, asked).to_pylist()
+    except NoWarehouse:
+        found = []
+    rows = {Hour.of(row["slot_at"].replace(tzinfo=UTC)): row["row_count"] for row in found}
+    return _cut(hours, rows)
+
+
+def _cut(hours: Sequence[Hour], rows: Mapping[Hour, int]) -> list[Hour | Span]:
+    spans: list[Hour | Span] = []
+    for group in neighbours(hours, HOURS_A_RUN):
+        span: list[Hour] = []
+        row_count = 0
+        for hour in group:
+            if span and row_count + rows.get(hour, 0) > ROWS_A_SPAN:
+                spans.append(spanned(span))
+                span, row_count = [], 0
+            span.append(hour)
+            row_count += rows.get(hour, 0)
+        spans.append(spanned(span))
+    return spans
 
 
 def _staged_hours(warehouse: Warehouse, first: Hour, last: Hour) -> set[Hour]:

@@ -1,56 +1,39 @@
 """The preprocessing assets: the six flat tables, from one parse.
 
 Belongs here: what Dagster runs and shows of preprocessing. Does not belong here: how answers are
-flattened (`flatten`) or files written (`storage`).
+flattened (`flatten_hours`) or files stored (`storage`).
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.archive import feeds_of, read_places
 from charging_assets.acquisition.hour import HourArchive
-from charging_assets.acquisition.identities import effective_identities, record_identities
-from charging_assets.partitions import backfill_policy, hourly_partitions
-from charging_assets.preprocessing.flatten import FlatHour, flatten
-from charging_assets.preprocessing.gate import violations
+from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
+from charging_assets.preprocessing.flatten_hours import flatten_hours
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Table
-from charging_assets.storage.io_managers import FlatRows, described
+from charging_assets.storage.flat_files import FlatFile
+from charging_assets.storage.io_managers import described, file_metadata, raise_failed_hours
 from charging_assets.storage.lake import Lake
 
 
-def gate_type(table: Table) -> dg.DagsterType:
-    """The Dagster type of a flat table: checked before the IO manager writes anything."""
+class FlatConfig(dg.Config):
+    """`workers` processes flatten the hours of a range (none set: one per CPU; 0: in-process)."""
 
-    def check(_context: dg.TypeCheckContext, value: object) -> dg.TypeCheck:
-        if not isinstance(value, dict):
-            told = f"expected rows by hour, got {type(value).__name__}"
-            return dg.TypeCheck(False, description=told)
-        broken = [
-            f"{hour}: {violation}"
-            for hour, flat_rows in value.items()
-            for violation in violations(table, flat_rows.rows)
-        ]
-        return dg.TypeCheck(not broken, description="; ".join(broken) or None)
-
-    return dg.DagsterType(
-        type_check_fn=check,
-        name=f"{''.join(part.title() for part in table.name.split('_'))}Rows",
-        typing_type=dict,
-        description=f"{table.grain}; columns, nulls, lengths and key as the schema declares.",
-    )
+    workers: int | None = None
 
 
 def _out(table: Table) -> dg.AssetOut:
     return dg.AssetOut(
         io_manager_key="lake_io_manager",
-        dagster_type=gate_type(table),
         description=f"Grain: {table.grain}.",
         group_name="preprocessing",
         kinds={"python", "parquet"},
@@ -70,35 +53,50 @@ def _out(table: Table) -> dg.AssetOut:
 )
 def flat_tables(
     context: dg.AssetExecutionContext,
+    config: FlatConfig,
     raw_api_snapshots: dict[str, HourArchive],
     lake: dg.ResourceParam[Lake],
-) -> Iterator[dg.Output[dict[str, FlatRows]]]:
-    """The hour's answers, cleaned into flat tables; what is bad is set aside with its reason."""
-    flat_hours, identities = {}, effective_identities(lake)
-    archived = feeds_of(key for found in raw_api_snapshots.values() for key in found.keys)
-    record_identities(lake, archived, identities)
-    for number, (key, found) in enumerate(raw_api_snapshots.items(), 1):
-        flat_hours[key] = flatten(read_places(lake, found.keys), identities)
-        if len(raw_api_snapshots) > 1:
-            context.log.info(f"{key} is flat, {number} of {len(raw_api_snapshots)} hours")
-    for table in FLAT_TABLES:
-        if dg.AssetKey(table.name) in context.selected_asset_keys:
-            for key, flat_hour in flat_hours.items():
-                context.add_asset_metadata(_summary(table.name, flat_hour), table.name, key)
-            rows = {
-                key: FlatRows(
-                    flat_hour[table.name],
-                    flat_hour.archive_digest(raw_api_snapshots[key].keys, identities),
-                    flat_version(),
-                )
-                for key, flat_hour in flat_hours.items()
-            }
-            yield dg.Output(rows, table.name)
+    progress: dg.ResourceParam[Any],
+) -> Iterator[dg.Output[dict[str, FlatFile]]]:
+    """The hour's answers, cleaned into flat tables; what is bad is rejected with its reason.
+
+    Rows are checked against the schema before anything is written. Several hours are flattened one
+    after the other, or by worker processes; an hour that cannot be fails alone.
+    """
+    keys = {Hour.parse(key): found.keys for key, found in raw_api_snapshots.items()}
+    selected = [t.name for t in FLAT_TABLES if dg.AssetKey(t.name) in context.selected_asset_keys]
+    files: dict[str, dict[str, FlatFile]] = {name: {} for name in selected}
+    failed: dict[Hour, str] = {}
+    workers = os.cpu_count() or 0 if config.workers is None else config.workers
+    with flatten_hours(lake, keys, workers) as flattened:
+        for number, hour in enumerate(flattened, 1):
+            if hour.error is not None:
+                failed[hour.hour] = hour.error
+            for file in hour.files:
+                if file.table.name in files:
+                    files[file.table.name][hour.hour.key] = file
+            progress("flat_tables", [hour.hour], hour.seconds)
+            if len(keys) > 1:
+                context.log.info(f"{hour.hour} is flat, {number} of {len(keys)} hours")
+    if failed:
+        raise_failed_hours(
+            context,
+            failed,
+            {
+                name: {Hour.parse(key): file_metadata(file) for key, file in of_table.items()}
+                for name, of_table in files.items()
+            },
+        )
+    for name, of_table in files.items():
+        if len(of_table) == 1:
+            # Reads the rows again: nobody looks at each hour of a range.
+            ((key, file),) = of_table.items()
+            context.add_asset_metadata(_summary(name, file.read()), name, key)
+        yield dg.Output(of_table, name)
 
 
-def _summary(name: str, flat_hour: FlatHour) -> dict[str, Any]:
+def _summary(name: str, rows: pa.Table) -> dict[str, Any]:
     """What a person wants to know of the hour at a glance."""
-    rows = flat_hour[name]
     if name == "flat_polls":
         return {
             "outcomes": dg.MetadataValue.json(_counted(rows, "outcome")),

@@ -4,6 +4,9 @@ Belongs here: what Dagster runs and shows of publishing. Does not belong here: w
 are (`storage.publish`).
 """
 
+import time
+from typing import Any
+
 import dagster as dg
 
 from charging_assets.modelling.plans import ENTITIES
@@ -44,10 +47,13 @@ def published_tables(
     context: dg.AssetExecutionContext,
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
+    progress: dg.ResourceParam[Any],
 ) -> None:
     """Dimensions and marts as Parquet under `published/`; files that did not change stay."""
     hours = [Hour.parse(key) for key in context.partition_keys]
+    started = time.monotonic()
     written = publish(lake, warehouse, *hours)
+    progress("published_tables", hours, time.monotonic() - started)
     files = "\n".join(f"{lake.uri(file)}: {count} rows" for file, count in written.items())
     told = {
         "path": dg.MetadataValue.path(lake.uri("published")),

@@ -6,7 +6,8 @@ Belongs here: the files' keys, metadata and versions. Does not belong here: how 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -38,7 +39,21 @@ class FlatFile:
     digest: str
     archive_digest: str
     code_version: str
-    read: Callable[[], pa.Table]
+
+    def read(self) -> pa.Table:
+        """The rows; StaleFlatFile if the file is damaged, or was replaced since it was opened.
+
+        Only read when rows are wanted: a run over a range opens the files of all of its hours.
+        """
+        body = self.lake.get(self.key)
+        if _digest(body) != self.digest:
+            raise StaleFlatFile(
+                f"{self.key} was replaced while it was loaded; load {self.hour} again"
+            )
+        with _damage_as_stale(self.key, self.hour):
+            # An hour is small: threads cost more than they bring.
+            rows = pq.ParquetFile(pa.BufferReader(body)).read(use_threads=False)
+        return rows.replace_schema_metadata(None)
 
 
 def flat_key(table: Table, hour: Hour) -> str:
@@ -78,17 +93,16 @@ def open_flat(lake: Lake, table: Table, hour: Hour) -> FlatFile:
 
 
 def _flat_file(lake: Lake, table: Table, hour: Hour, body: bytes) -> FlatFile:
-    file = pq.ParquetFile(pa.BufferReader(body))
-    footer = file.metadata
+    key = flat_key(table, hour)
+    with _damage_as_stale(key, hour):
+        footer = pq.read_metadata(pa.BufferReader(body))
     metadata = footer.metadata or {}
     version = metadata.get(_VERSION, b"none").decode()
-    key = flat_key(table, hour)
     if version != str(SCHEMA_VERSION):
         raise StaleFlatFile(
             f"{key} has schema version {version}, this program reads {SCHEMA_VERSION}; "
             f"materialize the flat tables of {hour} again"
         )
-    digest = hashlib.sha256(body).hexdigest()[:16]
     return FlatFile(
         lake=lake,
         table=table,
@@ -97,9 +111,21 @@ def _flat_file(lake: Lake, table: Table, hour: Hour, body: bytes) -> FlatFile:
         uri=lake.uri(key),
         row_count=footer.num_rows,
         byte_count=len(body),
-        digest=digest,
+        digest=_digest(body),
         archive_digest=metadata[_ARCHIVE].decode(),
         code_version=metadata[_CODE].decode(),
-        # An hour is small: threads cost more than they bring.
-        read=lambda: file.read(use_threads=False).replace_schema_metadata(None),
     )
+
+
+@contextmanager
+def _damage_as_stale(key: str, hour: Hour) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise StaleFlatFile(
+            f"{key} is damaged: {error}; materialize the flat tables of {hour} again"
+        ) from error
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:16]

@@ -43,6 +43,16 @@ class S3Lake:
         self._made: Any = None
         self._mutex = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs to connect by itself."""
+        # Dagster's resources cannot be pickled.
+        return {"bucket": self.bucket, "prefix": self.prefix, "s3": self._s3.model_dump()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from charging_assets.storage.s3_resource import LakeS3Resource
+
+        self.__init__(state["bucket"], state["prefix"], LakeS3Resource(**state["s3"]))  # type: ignore[misc]
+
     def put_new(self, key: str, body: bytes) -> bool:
         from botocore.exceptions import ClientError, HTTPClientError
 

@@ -26,7 +26,7 @@ INSERT INTO ops.ledger (
 """
 
 READ_SPAN = """
-SELECT slot_at, archive_digest, input_digest, is_staged
+SELECT slot_at, archive_digest, input_digest, is_staged, code_version, row_counts
 FROM ops.ledger
 WHERE asset = :asset AND slot_at >= :start_at AND slot_at < :end_at
 """

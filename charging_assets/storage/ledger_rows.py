@@ -50,16 +50,36 @@ def unchanged(
     session: Session, plan: Plan, made_from: Mapping[Hour, Input]
 ) -> dict[str, int] | None:
     """The row counts of a load with the same input and code whose rows are all still there."""
-    (hour,) = plan.hour.hours
-    held = row_of(session, plan)
-    wanted = (made_from[hour].digest, plan.code_version)
-    if held is None or not held[4] or held[1:3] != wanted:
-        return None
-    counts: dict[str, int] = json.loads(held[3])
-    for step in _of_the_hour(plan):
-        if counts.get(step.table.name) != row_count(session, step.table, step.scope):
+    hours = plan.hour.hours
+    if len(hours) == 1:
+        held = row_of(session, plan)
+        wanted = (made_from[hours[0]].digest, plan.code_version)
+        if held is None or not held[4] or held[1:3] != wanted:
             return None
-    return counts
+        counts: dict[str, int] = json.loads(held[3])
+        for step in _of_the_hour(plan):
+            if counts.get(step.table.name) != row_count(session, step.table, step.scope):
+                return None
+        return counts
+    return _unchanged_span(session, plan, made_from)
+
+
+def _unchanged_span(
+    session: Session, plan: Plan, made_from: Mapping[Hour, Input]
+) -> dict[str, int] | None:
+    rows = session.fetch(ledger.READ_SPAN, {"asset": plan.asset, **_span(plan)})
+    held = {hour_at: row for hour_at, *row in rows}
+    counts: dict[Hour, dict[str, int]] = {}
+    for hour in plan.hour.hours:
+        _, digest, is_staged, code_version, row_counts = held.get(naive(hour.start)) or [None] * 5
+        if not is_staged or (digest, code_version) != (made_from[hour].digest, plan.code_version):
+            return None
+        counts[hour] = json.loads(row_counts)
+    if _counts_by_hour(session, plan) != counts:
+        return None
+    return {
+        name: sum(each[name] for each in counts.values()) for name in counts[plan.hour.hours[0]]
+    }
 
 
 def row_of(session: Session, plan: Plan) -> tuple[Any, ...] | None:

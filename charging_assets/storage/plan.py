@@ -167,6 +167,19 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class SpanLoad:
+    """An asset's load of many hours: a transaction per span, `plan_of` makes the plan of each.
+
+    `plan_of` takes any part of a span as well: where one of its hours cannot be loaded, the others
+    are loaded without it. `failed` are hours that are in no span, and why.
+    """
+
+    spans: Sequence[Hour | Span]
+    plan_of: Callable[[Hour | Span], Plan]
+    failed: Mapping[Hour, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Loaded:
     """What a load did: rows per table in its scopes, or `skipped` because nothing had changed.
 

@@ -83,6 +83,21 @@ def test_decide__what_failed_is_tried_alone_after_a_while() -> None:
     assert asked(stale(1, 2), memory, now=NOW + timedelta(minutes=3)) == [[hour(1)], [hour(2)]]
 
 
+def test_decide__a_long_run_that_failed_is_divided_until_the_bad_hour_is_alone() -> None:
+    memory, now = fresh(), NOW
+    found, bad = stale(*range(1, HOURS_A_RUN + 1)), hour(100)
+    sizes = []
+    for minutes in (0, 3, 11):
+        now += timedelta(minutes=minutes)
+        groups = asked(found, memory, now=now)
+        sizes.append([len(group) for group in groups])
+        # Where the bad hour is not among them, a run loads its hours.
+        loaded = {each for group in groups if bad not in group for each in group}
+        found = [each for each in found if each.hour not in loaded]
+    assert sizes == [[HOURS_A_RUN], [14] * 12, [1] * 14]
+    assert [each.hour for each in found] == [bad]
+
+
 def test_decide__distances_grow_and_end() -> None:
     memory, now, distances = fresh(), NOW, []
     for _ in range(TRIES):

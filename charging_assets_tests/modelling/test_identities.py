@@ -12,11 +12,11 @@ from charging_assets.acquisition.archive import hours_archived
 from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.automation.load import load_hours
 from charging_assets.automation.pending import pending_hours, staleness
-from charging_assets.automation.rebuild import rebuild, work
 from charging_assets.definitions import build
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
+from charging_assets_tests.loading import errors_of, load_stale
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, lake_of, rows, station
 
@@ -100,9 +100,8 @@ def test_ids_within__a_change_makes_the_feeds_hours_stale(
     stale = pending_hours(lake, storage.warehouse)
     assert [found.hour for found in stale] == archived[:2]
     assert "identity settings" in stale[0].reason
-    asked = work(lake, storage.warehouse)
-    assert asked.to_stage == frozenset(archived[:2])
-    assert not rebuild(lake, storage.warehouse, asked, lambda _: None).failed
+    assert staleness(lake, storage.warehouse).stale["staged_tables"] == set(archived[:2])
+    assert errors_of(load_stale(lake, storage.warehouse)) == {}
     assert pending_hours(lake, storage.warehouse) == []
     assert not any(staleness(lake, storage.warehouse).stale.values())
     # A process without the feeds file goes on with the recorded settings.

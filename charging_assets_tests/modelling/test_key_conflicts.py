@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.automation.pending import CONTESTED, pending_hours, staleness
-from charging_assets.automation.rebuild import rebuild, work
 from charging_assets.checks.registry import HOURLY
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
@@ -27,6 +26,7 @@ from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.checks.evaluating import findings
+from charging_assets_tests.loading import errors_of, load_stale
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, hour_after, lake_of, rows, station
 
@@ -212,7 +212,7 @@ def test_conflict__with_hours_that_are_no_longer_in_staging() -> None:
     assert settle(warehouse, lake) == 2
     assert hours.digests(warehouse, ROWS) == hours.digests(expected, ROWS)
     prune(warehouse, hour_after(1))
-    assert ensure_staged(warehouse, lake, [hour_after(1)]) == [hour_after(1)]
+    assert ensure_staged(warehouse, lake, [hour_after(1)]) == ([hour_after(1)], {})
     assert hours.digests(warehouse, ROWS) == hours.digests(expected, ROWS)
 
 
@@ -222,7 +222,7 @@ def test_conflict__a_rebuild_comes_to_the_same_rows() -> None:
     load(expected, lake, 0, 1, 2)
     load(warehouse, lake, 2, 1)
     while any(staleness(lake, warehouse).stale.values()):
-        assert not rebuild(lake, warehouse, work(lake, warehouse), lambda _: None).failed
+        assert errors_of(load_stale(lake, warehouse)) == {}
     assert hours.digests(warehouse) == hours.digests(expected)
 
 

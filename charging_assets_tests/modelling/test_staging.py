@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,19 @@ def staged_counts(warehouse: DuckDBWarehouse) -> dict[str, int]:
     }
 
 
+@dataclass(frozen=True)
+class PlantedFile(FlatFile):
+    """A flat file with other rows than those in the lake."""
+
+    rows: pa.Table = None
+
+    def read(self) -> pa.Table:
+        return self.rows
+
+
 def with_rows(file: FlatFile, told: pa.Table) -> FlatFile:
-    return replace(file, read=lambda: told, digest="planted")
+    fields = {field.name: getattr(file, field.name) for field in dataclasses.fields(file)}
+    return PlantedFile(**{**fields, "digest": "planted"}, rows=told)
 
 
 def test_staging_plan__loads_every_flat_table(lake: MemoryLake, warehouse: DuckDBWarehouse) -> None:
@@ -233,9 +245,9 @@ def test_ensure_staged__a_pruned_hour_is_staged_again_from_the_lake(
 ) -> None:
     hours.load(warehouse, lake)
     before = hours.digests(warehouse)
-    assert ensure_staged(warehouse, lake, [HOUR]) == []
+    assert ensure_staged(warehouse, lake, [HOUR]) == ([], {})
     prune(warehouse, HOUR)
-    assert ensure_staged(warehouse, lake, [HOUR]) == [HOUR]
+    assert ensure_staged(warehouse, lake, [HOUR]) == ([HOUR], {})
     for plan in hours.derived_plans():
         warehouse.apply(plan)
     assert hours.digests(warehouse) == before
@@ -248,9 +260,28 @@ def test_ensure_staged__without_flat_files_says_what_to_do(
     prune(warehouse, HOUR)
     lake.delete(flat_key(FLAT_STATUS, HOUR))
     before = hours.digests(warehouse)
-    with pytest.raises(StaleFlatFile, match="flat_status has no file"):
-        ensure_staged(warehouse, lake, [HOUR])
+    staged, failed = ensure_staged(warehouse, lake, [HOUR])
+    assert staged == [] and "flat_status has no file" in failed[HOUR]
     assert hours.digests(warehouse) == before
+
+
+def test_ensure_staged__an_hour_that_cannot_be_staged_costs_no_other(
+    warehouse: DuckDBWarehouse,
+) -> None:
+    wanted = [hours.hour_after(n) for n in range(4)]
+    lake = lake_of({60 * n: stand() for n in range(4)})
+    for hour in wanted:
+        hours.load(warehouse, lake, hour)
+        prune(warehouse, hour)
+    key = flat_key(FLAT_STATUS, wanted[1])
+    lake.put(key, lake.get(key)[:-20])
+    file = open_flat(lake, FLAT_STATUS, wanted[2])
+    flat_files.write_flat(
+        lake, FLAT_STATUS, wanted[2], file.read(), archive_digest="other", code_version="other"
+    )
+    staged, failed = ensure_staged(warehouse, lake, wanted)
+    assert staged == [wanted[0], wanted[3]]
+    assert "is damaged" in failed[wanted[1]] and "different" in failed[wanted[2]]
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -263,6 +294,6 @@ def test_ensure_staged__works_before_anything_was_loaded(
         with warehouse._writing():
             pass
     hours.flat_files(lake)
-    assert ensure_staged(warehouse, lake, [HOUR]) == [HOUR]
+    assert ensure_staged(warehouse, lake, [HOUR]) == ([HOUR], {})
     warehouse.apply(plans.dimension_plan(plans.STATION, HOUR))
     assert rows(warehouse, "SELECT COUNT(*) FROM warehouse.dim_station") == [(1,)]

@@ -17,7 +17,6 @@ import msgspec
 
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.acquisition.raw_objects import encode
-from charging_assets.automation.rebuild import rebuild, work
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.partitions import Hour, Span
 from charging_assets.simulator import Network
@@ -27,6 +26,7 @@ from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.fuzz import mutations
+from charging_assets_tests.loading import errors_of, load_stale
 from charging_assets_tests.recompute.comparison import WAREHOUSE
 
 # In Berlin, summer time begins on 30 March.
@@ -41,8 +41,7 @@ def lake_of(home: Path) -> LocalLake:
 def load(home: Path) -> None:
     """Bring all that a home's archive has into its warehouse."""
     lake, warehouse = lake_of(home), DuckDBWarehouse(home / WAREHOUSE)
-    loaded = rebuild(lake, warehouse, work(lake, warehouse), lambda done: None)
-    assert not loaded.failed, loaded.failed
+    assert errors_of(load_stale(lake, warehouse)) == {}
 
 
 def derive(home: Path, *assets: str) -> None:

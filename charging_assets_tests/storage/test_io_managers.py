@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from charging_assets.partitions import hourly_partitions
+from charging_assets.partitions import Hour, hourly_partitions
 from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets.schemas.facts import FACT_STATUS
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
@@ -21,6 +21,7 @@ from charging_assets.storage.io_managers import (
     described,
 )
 from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.plan import SpanLoad
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, stand
@@ -103,14 +104,14 @@ def test_lake_input__that_is_missing_says_what_to_do(lake: MemoryLake) -> None:
         given(LakeIOManager(lake), "flat_status", None, 2)
 
 
-def stored(manager: dg.IOManager, name: str, value: Any) -> dict[str, Any]:
+def stored(manager: dg.IOManager, name: str, value: Any, hour: Hour = HOUR) -> dict[str, Any]:
     """The metadata of an output, by a real materialization."""
 
     @dg.asset(name=name, partitions_def=hourly_partitions(), io_manager_key="stored")
     def made() -> Any:
-        return {HOUR.key: value}
+        return value
 
-    done = dg.materialize([made], partition_key=HOUR.key, resources={"stored": manager})
+    done = dg.materialize([made], partition_key=hour.key, resources={"stored": manager})
     (event,) = done.asset_materializations_for_node(name)
     return {key: found.value for key, found in event.metadata.items()}
 
@@ -120,7 +121,7 @@ def test_lake_output__tells_rows_and_path(table: Any) -> None:
     lake = MemoryLake()
     files = {file.table.name: file for file in hours.flat_files(hours.lake_of({0: stand()}))}
     rows = files[table.name].read()
-    told = stored(LakeIOManager(lake), table.name, FlatRows(rows, "archive", "code"))
+    told = stored(LakeIOManager(lake), table.name, {HOUR.key: FlatRows(rows, "archive", "code")})
     assert told["dagster/row_count"] == rows.num_rows
     assert told["path"] == f"memory://{flat_key(table, HOUR)}"
     assert told["bytes"] == len(lake.get(flat_key(table, HOUR)))
@@ -133,7 +134,7 @@ def test_warehouse_output__tells_rows_and_where(lake: MemoryLake, asset: str) ->
     hour = hours.hour_after(1)
     hours.load(warehouse, lake, hour, only="none")
     (plan,) = (plan for plan in hours.derived_plans(hour) if plan.asset == asset)
-    told = stored(WarehouseIOManager(warehouse), asset, plan)
+    told = stored(WarehouseIOManager(warehouse), asset, SpanLoad([hour], lambda span: plan), hour)
     assert told["dagster/row_count"] == {"dim_station": 1, "fact_poll": 2, "fact_status": 2}[asset]
     assert told["rows"][asset] == told["dagster/row_count"]
     assert (told["unchanged"], told["path"]) == (False, "DuckDB in memory")

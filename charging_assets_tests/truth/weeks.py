@@ -1,19 +1,18 @@
-"""Simulated weeks, brought into a warehouse without Dagster.
+"""Simulated weeks, brought into a warehouse in memory.
 
-Belongs here: simulating, and rebuilding a warehouse from raw objects alone. Does not belong here:
+Belongs here: simulating, and loading a warehouse from raw objects alone. Does not belong here:
 the score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
-from charging_assets.automation.rebuild import Done, rebuild, work
 from charging_assets.partitions import Hour
 from charging_assets.simulator import Network
 from charging_assets.simulator.demand import Demand
@@ -22,6 +21,7 @@ from charging_assets.simulator.life import Life
 from charging_assets.simulator.truth import Truth
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets_tests.loading import errors_of, load_stale
 
 START = Hour.parse("2025-03-20T00")  # with a change of summer time in it
 # The largest places alone, and half of their EVSEs direct current, so that few polls say enough of
@@ -111,11 +111,10 @@ def loaded(
             _simulated(each)
     lake, warehouse = LocalLake(folder), DuckDBWarehouse(path)
 
-    def told(done: Done) -> None:
-        if len(done.hours) > 1 or done.hours[0].start.hour == 0:
-            progress(f"{done.asset} {done.hours[-1]} {done.seconds:.1f} s")
+    def report(asset: str, hours: Sequence[Hour], seconds: float) -> None:
+        if len(hours) > 1 or hours[0].start.hour == 0:
+            progress(f"{asset} {hours[-1]} {seconds:.1f} s")
 
-    rebuilt = rebuild(lake, warehouse, work(lake, warehouse), told, workers=workers)
-    if rebuilt.failed:
-        raise AssertionError(f"hours failed: {rebuilt.failed}")
+    if errors := errors_of(load_stale(lake, warehouse, progress=report, workers=workers)):
+        raise AssertionError(f"hours failed: {errors}")
     return warehouse
