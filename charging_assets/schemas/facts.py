@@ -93,13 +93,14 @@ FACT_CHARGING_SESSION = Table(
                "seconds"),
         number("idle_after_s", "time BLOCKED directly after, within 24 hours; null where the end "
                "is censored", "seconds"),
-        number("max_power_kw", "greatest published power of the EVSE's connectors at its start",
-               "kW"),
+        number("max_power_kw", "greatest power of the EVSE's connectors that was published in the "
+               "hour of its first poll", "kW"),
         number("energy_min_kwh", "least energy: always 0, for a status does not show whether "
                "current flows", "kWh"),
         number("energy_max_kwh", "most energy, not measured: duration_max_s at the greater of the "
-               "published power and what current and voltage give; null where the longest "
-               "duration is, or the power of a connector", "kWh"),
+               "published power and what current and voltage give, of all connectors published "
+               "in an hour in which it was CHARGING; null where the longest duration is, or the "
+               "power of a connector, or none was published", "kWh"),
         Column("rule_version", Type.SMALLINT, "version of the rules that told it", nullable=False),
     ),
     hour_column=None,

@@ -219,12 +219,18 @@ def test_sessions__durations_and_energy_lie_within_their_bounds() -> None:
     assert row["energy_min_kwh"] == 0
 
 
-def _power_bound(*polls: list[dict[str, Any]]) -> tuple[float | None, float | None]:
-    """The published power and the bound, in kW, of a session over polls of these connectors."""
+def _power_bound(
+    *polls: list[dict[str, Any]], start_min: float = 0
+) -> tuple[float | None, float | None]:
+    """The published power and the bound, in kW, of a session over polls of these connectors.
+
+    The poll before it is so many minutes after HOUR's start.
+    """
     lake = MemoryLake()
     for number, connectors in enumerate([polls[0], *polls, polls[-1]]):
         status = "CHARGING" if 0 < number <= len(polls) else "AVAILABLE"
-        hours.put(lake, 10.0 * number, [station([builders.evse("e1", connectors, status=status)])])
+        minute = start_min + 10.0 * number
+        hours.put(lake, minute, [station([builders.evse("e1", connectors, status=status)])])
     warehouse = DuckDBWarehouse(None)
     for hour in hours_archived(lake):
         hours.load(warehouse, lake, hour)
@@ -278,9 +284,54 @@ def test_sessions__energy_knows_the_same_plausible_power_as_the_schema() -> None
     assert f"LEAST(electric_kw, {power.maximum:g})" in text
 
 
-def test_sessions__energy_is_bounded_by_every_power_that_the_session_had() -> None:
-    assert _power_bound([_connector(11)], [_connector(22)]) == (11, 22)
-    assert _power_bound([_connector(11)], [_connector(22000)]) == (11, None)
+@pytest.mark.parametrize(
+    ("later", "start_min", "expected"),
+    [
+        ([_connector(22)], 0, (22, 22)),  # all in one hour
+        ([_connector(22)], 40, (11, 22)),  # the hour of its start, and one after it
+        ([_connector(22000)], 0, (11, None)),
+        ([_connector(22000)], 40, (11, None)),
+        ([_connector(22, connector_id="c2")], 40, (11, 22)),
+        ([], 40, (11, 11)),  # an hour without a connector
+    ],
+)
+def test_sessions__energy_is_bounded_by_every_power_of_the_hours_of_the_session(
+    later: list[dict[str, Any]], start_min: float, expected: tuple[Any, Any]
+) -> None:
+    assert _power_bound([_connector(11)], later, start_min=start_min) == expected
+
+
+def test_sessions__without_a_published_connector_have_no_power() -> None:
+    assert _power_bound([], []) == (None, None)
+
+
+def test_sessions__power_is_the_same_in_any_order_of_loading() -> None:
+    """c1 goes while its EVSE stays, which is known a day later; c3 comes after two sessions."""
+    c1, c2, c3 = (
+        _connector(power_kw, connector_id=name)
+        for name, power_kw in (("c1", 50), ("c2", 22), ("c3", 150))
+    )
+    # Where a session is in hours 0 and 1, one in hour 1, one in hour 25.
+    polls: dict[float, list[Any]] = {0: ["AVAILABLE", c1, c2]}
+    polls |= {10.0 * number: ["CHARGING", c2] for number in range(5, 8)}
+    polls |= {40: ["AVAILABLE", c2], 80: ["AVAILABLE", c2], 90: ["CHARGING", c2]}
+    polls |= {100: ["AVAILABLE", c2], 1500: ["AVAILABLE", c2], 1510: ["CHARGING", c2]}
+    polls |= {1520: ["AVAILABLE", c2, c3]}
+    lake = MemoryLake()
+    for minute, (status, *connectors) in polls.items():
+        hours.put(lake, minute, [station([builders.evse("e1", connectors, status=status)])])
+    as_span = hours.span_loaded(lake)
+    power = "SELECT max_power_kw FROM warehouse.fact_charging_session ORDER BY slot_at"
+    assert hours.rows(as_span, power) == [(50,), (22,), (150,)]
+    gone = "SELECT valid_to FROM warehouse.dim_connector WHERE close_reason = 'disappeared'"
+    assert hours.rows(as_span, gone) == [(40,)]
+    expected = hours.digests(as_span)
+    there = sorted(hours_archived(lake))
+    for order in ((0, 1, 2), (2, 1, 0), (1, 2, 0)):
+        warehouse = DuckDBWarehouse(None)
+        for number in order:
+            hours.load(warehouse, lake, there[number])
+        assert hours.digests(warehouse) == expected, order
 
 
 @pytest.mark.parametrize("wrong", [(0,), (1,), (2,), (0, 1, 2)])

@@ -120,6 +120,16 @@ def _moments(
     ]
 
 
+def states_in_hour(
+    observations: Observations, entity: str, key: int, hour: datetime
+) -> set[tuple[Any, ...]]:
+    """The states in which an entity was seen in an hour, in the place that counts, or beyond it."""
+    by_place = observations.seen[entity, key].get(hour)
+    if by_place is None:
+        return set()
+    return {state for _, state, _, _ in _moments(observations, entity, key, hour, by_place)}
+
+
 def dormancy_in_hour(
     observations: Observations, entity: str, key: int, hour: datetime, feed: str, place: str
 ) -> int:

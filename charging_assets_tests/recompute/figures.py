@@ -161,7 +161,7 @@ def recomputed(home: Path, progress: Callable[[str], None] = lambda line: None) 
     dimensions = {entity: dimension(observations, entity) for entity in _DIMENSIONS}
     progress("sessions")
     runs = status_runs(observations)
-    charging = sessions(observations, runs, dimensions["connector"])
+    charging = sessions(observations, runs)
     progress("hours")
     evse_rows = hour_marts.evse_hours(observations, dimensions["evse"])
     station_rows = hour_marts.station_hours(observations, evse_rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.fuzz import mutations
 from charging_assets_tests.loading import errors_of, load_stale
+from charging_assets_tests.modelling import hours as modelling_hours
 from charging_assets_tests.recompute.comparison import WAREHOUSE
 
 # In Berlin, summer time begins on 30 March.
@@ -42,6 +43,14 @@ def load(home: Path) -> None:
     """Bring all that a home's archive has into its warehouse."""
     lake, warehouse = lake_of(home), DuckDBWarehouse(home / WAREHOUSE)
     assert errors_of(load_stale(lake, warehouse)) == {}
+
+
+def load_hours(home: Path, order: Iterable[int]) -> None:
+    """Bring the hours of a home's archive, by their numbers, into its warehouse one by one."""
+    lake, warehouse = lake_of(home), DuckDBWarehouse(home / WAREHOUSE)
+    hours = sorted(hours_archived(lake))
+    for number in order:
+        modelling_hours.load(warehouse, lake, hours[number])
 
 
 def derive(home: Path, *assets: str) -> None:
@@ -79,6 +88,36 @@ def write_small(home: Path, hours: int = 3) -> None:
             _evse(uid, of_evse[number])
             for uid, of_evse in statuses.items()
             if not (uid == "e1" and number == 15)
+        ]
+        _put(home, builders.SLOT + number * _CADENCE, "small", "Europe/Berlin", {"koeln": evses})
+
+
+def write_connectors_that_change(home: Path) -> None:
+    """Four hours, over more than a day, in which connectors come and go while their EVSE stays.
+
+    Of e1, one goes in the first hour, which is known in the last. One of e2 comes in the middle of a
+    session, and one of unknown power. e3 has none in the hours in which it charges.
+    """
+    old, new = ({"max_power": power_kw, "power_type": "DC"} for power_kw in (50, 150))
+    for number in (*range(12), *range(60, 66), *range(150, 156)):
+        is_charging = 4 <= number < 8 or number in (10, 62, 152)
+        status = "CHARGING" if is_charging else "AVAILABLE"
+        connectors = {
+            "e1": {"stays": {}, **({"goes": old} if number < 2 else {})},
+            "e2": {
+                "stays": {},
+                **({"comes": new} if number >= 6 else {}),
+                **({"unknown": {"ampere": None, "max_power": None}} if number >= 64 else {}),
+            },
+            "e3": {} if 1 < number < 150 else {"comes": new},
+        }
+        evses = [
+            builders.evse(
+                uid,
+                [builders.connector(f"{uid}-{name}", **each) for name, each in of_evse.items()],
+                status=status,
+            )
+            for uid, of_evse in connectors.items()
         ]
         _put(home, builders.SLOT + number * _CADENCE, "small", "Europe/Berlin", {"koeln": evses})
 

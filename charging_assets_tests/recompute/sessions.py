@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from charging_assets_tests.recompute.dimensions import Dimension
+from charging_assets_tests.recompute.dimensions import states_in_hour
 from charging_assets_tests.recompute.observations import (
     Observations,
     Places,
@@ -68,19 +68,15 @@ class _Segment:
     is_linked_before: bool
 
 
-def sessions(
-    observations: Observations, all_runs: list[Run], connectors: Dimension
-) -> list[Session]:
+def sessions(observations: Observations, all_runs: list[Run]) -> list[Session]:
     """The sessions of all EVSEs; `all_runs` are the rows of fact_status."""
-    of_evse: dict[int, list[int]] = {}
-    for connector_key, versions in connectors.versions.items():
-        for evse_key in {version.state[0] for version in versions}:
-            of_evse.setdefault(evse_key, []).append(connector_key)
+    connectors = _connectors_in_hours(observations)
     runs: dict[int, list[Run]] = {}
     for run in all_runs:
         runs.setdefault(run.evse_key, []).append(run)
     made = []
     for evse_key, statuses in observations.statuses.items():
+        of_evse = connectors.get(evse_key, {})
         segments = _segments(observations.places, _of_chosen_places(statuses))
         for number, segment in enumerate(segments):
             if segment.state == _CHARGING:
@@ -91,7 +87,7 @@ def sessions(
                 )
                 if session.idle_after_s is not None and after and after.state == _BLOCKED:
                     session.idle_after_s = _idle_s(observations.places, after, runs[evse_key])
-                _add_power(session, connectors, of_evse.get(evse_key, []))
+                _add_power(session, _charging_hours(session, segment), of_evse)
                 made.append(session)
     return made
 
@@ -159,7 +155,7 @@ def _session(
     runs: list[Run],
 ) -> Session:
     first = segment.statuses[0]
-    # A session is cut at the end of the run (within an hour) in which it becomes a week old.
+    # It is cut before the first run (within an hour) that begins a week or more after it.
     charging = [
         each
         for each in segment.statuses
@@ -274,19 +270,36 @@ def _run_of(runs: list[Run], status: Status) -> Run:
     )
 
 
-def _add_power(session: Session, connectors: Dimension, keys: list[int]) -> None:
-    """The power at the start, and the most energy: the longest duration at the greatest power."""
-    bounds: list[float | None] = []
-    at_start: list[float] = []
-    for key in keys:
-        for version in connectors.during(key, session.slot_at, session.last_slot_at):
-            evse_key, power_type, ampere, voltage, max_power_kw, _ = version.state
-            if evse_key != session.evse_key:
-                continue
-            bounds.append(power_bound_kw(power_type, ampere, voltage, max_power_kw))
-            if version.valid_from <= session.slot_at and max_power_kw is not None:
-                at_start.append(max_power_kw)
-    session.max_power_kw = max(at_start, default=None)
+# Hour → the states of an EVSE's connectors that were published in it.
+_Connectors = dict[datetime, list[tuple[Any, ...]]]
+
+
+def _connectors_in_hours(observations: Observations) -> dict[int, _Connectors]:
+    """The connectors of each EVSE, by the hours in which they were published."""
+    made: dict[int, _Connectors] = {}
+    for (entity, key), hours in observations.seen.items():
+        if entity == "connector":
+            for hour in hours:
+                for state in states_in_hour(observations, entity, key, hour):
+                    made.setdefault(state[0], {}).setdefault(hour, []).append(state)
+    return made
+
+
+def _charging_hours(session: Session, segment: _Segment) -> set[datetime]:
+    """The hours in which a session, which may end before its segment does, was CHARGING."""
+    return {
+        hour_of(status.slot_at)
+        for status in segment.statuses
+        if status.slot_at <= session.last_slot_at
+    }
+
+
+def _add_power(session: Session, hours: set[datetime], connectors: _Connectors) -> None:
+    """The power in the first hour, and the most energy: the longest duration at the greatest power
+    of all hours."""
+    powers = [state[4] for state in connectors.get(hour_of(session.slot_at), [])]
+    session.max_power_kw = max((power for power in powers if power is not None), default=None)
+    bounds = [power_bound_kw(*state[1:5]) for hour in hours for state in connectors.get(hour, [])]
     if session.duration_max_s is not None and bounds and None not in bounds:
         most_kw = max(bound for bound in bounds if bound is not None)
         session.energy_max_kwh = most_kw * session.duration_max_s / 3600

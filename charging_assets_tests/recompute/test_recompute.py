@@ -68,6 +68,13 @@ DEFECTS = (
         ("mart_evse_hour",),
     ),
     Defect(
+        "connectors are joined by the EVSE, not by the hour, and fan out",
+        "facts/fact_charging_session",
+        "            AND DATE_TRUNC('hour', bounded.slot_at) = evse_power.hour_at\n",
+        "",
+        ("fact_charging_session",),
+    ),
+    Defect(
         "two unknown polls are looked through",
         "facts/fact_charging_session",
         "AND poll_count = 1\n",
@@ -173,6 +180,21 @@ def test_recompute__small_home__has_no_differences(small_home: Path) -> None:
     report = recompute(small_home)
     assert differing(report) == {}
     assert [table.table for table in report.tables if not table.row_count] == []
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
+def test_recompute__connectors_that_change__have_no_differences_in_any_order(
+    order: tuple[int, ...], tmp_path: Path
+) -> None:
+    homes.write_connectors_that_change(tmp_path)
+    homes.load_hours(tmp_path, order)
+    report = recompute(tmp_path)
+    assert differing(report) == {}
+    rows = {table.table: table.row_count for table in report.tables}
+    assert rows["warehouse.fact_charging_session"] == 12
+    with duckdb.connect(str(tmp_path / WAREHOUSE)) as connection:
+        gone = "SELECT connector_id FROM warehouse.dim_connector WHERE close_reason = 'disappeared'"
+        assert connection.execute(gone).fetchall() == [("e1-goes",)]
 
 
 def test_recompute__compacted_days__have_no_differences(small_home: Path, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 -- Grain: one row per feed, EVSE and maximal run of CHARGING, across hours.
 -- Two runs are linked where no good poll of their place lies between them and the time between is
 -- at most 2.5 cadences. A single poll of unknown status between linked runs is looked through.
--- A session of 7 days or more is cut (is_stuck): at the first run that begins 7 days or more after
--- its first slot; what follows is no session, since a session begins only where no CHARGING is
--- linked before. An EVSE that several places publish is taken, hour by
--- hour, from the first of them by name (of feeds of one network, from the first by name too); a
--- place where it is REMOVED all hour gives way to one where it is PLANNED, and both to any other.
+-- A session is stuck (is_stuck) where one of its runs begins 7 days or more after its first slot.
+-- It is cut before the first of these; what follows is no session, since a session begins only
+-- where no CHARGING is linked before.
+-- An EVSE that several places publish is taken, hour by hour, from the first of them by name (of
+-- feeds of one network, from the first by name too); a place where it is REMOVED all hour gives way
+-- to one where it is PLANNED, and both to any other.
 -- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
 -- of BLOCKED stand for, in runs that begin within a day of the first.
 -- Polls without the time of their request are imported; the source's own time is theirs where it
@@ -14,8 +15,9 @@
 -- longest duration. The power bound of a connector is the greater of its published power and what
 -- current and voltage give, rounded up to a tenth of a kW as ratings are (16 A x 230 V is 3.7) and
 -- at most 1,500 kW: one phase gives A x V; three give A x V x 1.732, or A x V x 3 where V is that
--- of one phase. An unknown power type counts as three phases. The bound of an EVSE is the greatest
--- of its connectors over the session, and unknown if that of one is.
+-- of one phase. An unknown power type counts as three phases. The bound of a session is the
+-- greatest of the EVSE's connectors that were published in an hour with a run of the session, and
+-- unknown if that of one is; its published power is the greatest in the hour of its first slot.
 -- Scope: the EVSEs in touched_evse, sessions whose first slot is in [:starts_from, :starts_to).
 WITH good_polls AS (
     SELECT
@@ -209,31 +211,116 @@ bounded AS (
     FROM numbered
 ),
 
+-- The connectors that were published in an hour, not the versions of dim_connector: whether one
+-- that is missing has gone is known a day later, when sessions are not derived again.
+connectors AS (
+    SELECT
+        states.evse_key,
+        states.max_power_kw,
+        DATE_TRUNC('hour', sightings.slot_at) AS hour_at,
+        CAST(
+            CEIL(
+                CAST(
+                    states.ampere * states.voltage
+                    * CASE
+                        WHEN states.power_type IN ('AC_1_PHASE', 'DC') THEN 1
+                        WHEN states.power_type LIKE 'AC_2_PHASE%' THEN 2
+                        WHEN states.voltage >= 300 THEN 1.732051
+                        ELSE 3
+                    END AS DOUBLE PRECISION
+                ) / 100
+            ) AS DOUBLE PRECISION
+        ) / 10 AS electric_kw
+    FROM warehouse.entity_sighting AS sightings
+    INNER JOIN warehouse.connector_attributes AS states
+        ON
+            sightings.entity_key = states.connector_key
+            AND sightings.attribute_hash = states.attribute_hash
+    WHERE
+        sightings.entity_type = 'connector'
+        AND sightings.slot_at >= :starts_from
+        AND sightings.slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
+        AND states.evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
+),
+
+connector_bounds AS (
+    SELECT
+        evse_key,
+        hour_at,
+        max_power_kw,
+        -- Below 0.5 kW current and voltage are wrong, not a bound.
+        CASE
+            WHEN electric_kw >= 0.5 AND electric_kw > COALESCE(max_power_kw, 0)
+                THEN LEAST(electric_kw, 1500)
+            ELSE max_power_kw
+        END AS power_bound_kw
+    FROM connectors
+),
+
+evse_power AS (
+    SELECT
+        evse_key,
+        hour_at,
+        MAX(max_power_kw) AS max_power_kw,
+        MAX(power_bound_kw) AS power_bound_kw,
+        MAX(CASE WHEN power_bound_kw IS NULL THEN 1 ELSE 0 END) AS is_power_unknown
+    FROM connector_bounds
+    GROUP BY evse_key, hour_at
+),
+
 segments AS (
     SELECT
-        feed,
-        place,
-        evse_key,
-        evse_uid,
-        state,
-        segment,
-        MIN(slot_at) AS slot_at,
-        MAX(last_slot_at) AS last_slot_at,
-        MIN(answered_at) AS answered_at,
-        MAX(asked_at) AS asked_at,
-        MAX(CASE WHEN is_first = 1 THEN is_linked ELSE 0 END) AS is_linked,
-        SUM(poll_count) AS poll_count,
-        SUM(CASE WHEN is_first = 0 THEN COALESCE(blip_before, 0) ELSE 0 END) AS bridged_poll_count,
+        bounded.feed,
+        bounded.place,
+        bounded.evse_key,
+        bounded.evse_uid,
+        bounded.state,
+        bounded.segment,
+        MIN(bounded.slot_at) AS slot_at,
+        MAX(bounded.last_slot_at) AS last_slot_at,
+        MIN(bounded.answered_at) AS answered_at,
+        MAX(bounded.asked_at) AS asked_at,
+        MAX(CASE WHEN bounded.is_first = 1 THEN bounded.is_linked ELSE 0 END) AS is_linked,
+        SUM(bounded.poll_count) AS poll_count,
         SUM(
-            CASE WHEN slot_at < DATEADD('day', 1, segment_from) THEN stands_s ELSE 0 END
+            CASE WHEN bounded.is_first = 0 THEN COALESCE(bounded.blip_before, 0) ELSE 0 END
+        ) AS bridged_poll_count,
+        SUM(
+            CASE
+                WHEN bounded.slot_at < DATEADD('day', 1, bounded.segment_from)
+                    THEN bounded.stands_s
+                ELSE 0
+            END
         ) AS stands_s,
         MAX(
-            CASE WHEN segment_to >= DATEADD('day', 7, segment_from) THEN 1 ELSE 0 END
-        ) AS is_stuck
+            CASE
+                WHEN bounded.segment_to >= DATEADD('day', 7, bounded.segment_from) THEN 1
+                ELSE 0
+            END
+        ) AS is_stuck,
+        MAX(
+            CASE
+                WHEN evse_power.hour_at <= bounded.segment_from THEN evse_power.max_power_kw
+            END
+        ) AS max_power_kw,
+        CASE
+            WHEN MAX(evse_power.is_power_unknown) = 0 THEN MAX(evse_power.power_bound_kw)
+        END AS power_bound_kw
     FROM bounded
+    LEFT JOIN evse_power
+        ON
+            bounded.state = 1
+            AND bounded.evse_key = evse_power.evse_key
+            AND DATE_TRUNC('hour', bounded.slot_at) = evse_power.hour_at
     -- Known only for what charges: no other state is cut.
-    WHERE state <> 1 OR slot_at < DATEADD('day', 7, segment_from)
-    GROUP BY feed, place, evse_key, evse_uid, state, segment
+    WHERE bounded.state <> 1 OR bounded.slot_at < DATEADD('day', 7, bounded.segment_from)
+    GROUP BY
+        bounded.feed,
+        bounded.place,
+        bounded.evse_key,
+        bounded.evse_uid,
+        bounded.state,
+        bounded.segment
 ),
 
 placed AS (
@@ -263,62 +350,9 @@ bounds AS (
         AND slot_at < :starts_to
 ),
 
-connectors AS (
-    SELECT
-        bounds.evse_key,
-        bounds.slot_at,
-        dims.max_power_kw,
-        dims.valid_from <= bounds.slot_at AS is_at_start,
-        CAST(
-            CEIL(
-                CAST(
-                    dims.ampere * dims.voltage
-                    * CASE
-                        WHEN dims.power_type IN ('AC_1_PHASE', 'DC') THEN 1
-                        WHEN dims.power_type LIKE 'AC_2_PHASE%' THEN 2
-                        WHEN dims.voltage >= 300 THEN 1.732051
-                        ELSE 3
-                    END AS DOUBLE PRECISION
-                ) / 100
-            ) AS DOUBLE PRECISION
-        ) / 10 AS electric_kw
-    FROM bounds
-    INNER JOIN warehouse.dim_connector AS dims
-        ON
-            bounds.evse_key = dims.evse_key
-            AND bounds.last_slot_at >= dims.valid_from
-            AND bounds.slot_at < COALESCE(dims.valid_to, TIMESTAMP '9999-12-31')
-),
-
-connector_bounds AS (
-    SELECT
-        evse_key,
-        slot_at,
-        CASE WHEN is_at_start THEN max_power_kw END AS max_power_kw,
-        -- Below 0.5 kW current and voltage are wrong, not a bound.
-        CASE
-            WHEN electric_kw >= 0.5 AND electric_kw > COALESCE(max_power_kw, 0)
-                THEN LEAST(electric_kw, 1500)
-            ELSE max_power_kw
-        END AS power_bound_kw
-    FROM connectors
-),
-
-power AS (
-    SELECT
-        evse_key,
-        slot_at,
-        MAX(max_power_kw) AS max_power_kw,
-        CASE WHEN COUNT(power_bound_kw) = COUNT(*) THEN MAX(power_bound_kw) END AS power_bound_kw
-    FROM connector_bounds
-    GROUP BY evse_key, slot_at
-),
-
 measured AS (
     SELECT
         bounds.*,
-        power.max_power_kw,
-        power.power_bound_kw,
         DATEADD(
             'millisecond',
             CAST(
@@ -344,10 +378,6 @@ measured AS (
             DATEDIFF('millisecond', started_after, ended_before) AS DOUBLE PRECISION
         ) / 1000 AS duration_max_s
     FROM bounds
-    LEFT JOIN power
-        ON
-            bounds.evse_key = power.evse_key
-            AND bounds.slot_at = power.slot_at
 )
 
 SELECT
@@ -381,5 +411,5 @@ SELECT
     max_power_kw,
     CAST(0 AS DOUBLE PRECISION) AS energy_min_kwh,
     CAST(power_bound_kw * duration_max_s AS DOUBLE PRECISION) / 3600 AS energy_max_kwh,
-    CAST(3 AS SMALLINT) AS rule_version
+    CAST(4 AS SMALLINT) AS rule_version
 FROM measured;
