@@ -73,17 +73,17 @@ FACT_CHARGING_SESSION = Table(
            "poll of unknown status is looked through); null where that was not seen. Bounds are "
            "by this program's clock; those of imported polls by the answer's, if it is within 15 "
            "minutes of the slot, else the slot", nullable=True),
-        at("started_before", "no later than: the first answer that was CHARGING"),
+        at("started_before", "no later than: the earliest answer that was CHARGING"),
         at("started_at", "middle of these two; null where the start is censored", nullable=True),
-        at("ended_after", "no earlier than: the last request that was CHARGING"),
+        at("ended_after", "no earlier than: the latest request that was CHARGING"),
         at("ended_before", "no later than: the answer after, that was not CHARGING (REMOVED and "
            "PLANNED are not; a single poll of unknown status is looked through); null where that "
            "was not seen", nullable=True),
         at("ended_at", "middle of these two; null where the end is censored", nullable=True),
         flag("is_start_censored", "its start was not seen", nullable=False),
         flag("is_end_censored", "its end was not seen, or not yet", nullable=False),
-        flag("is_stuck", "CHARGING for 7 days or more; the row ends there, censored",
-             nullable=False),
+        flag("is_stuck", "one of its runs (rows of fact_status) begins 7 days or more after "
+             "slot_at; the row ends with the run before, censored", nullable=False),
         count("poll_count", "good polls that were CHARGING", "polls"),
         count("bridged_poll_count", "single polls of unknown status within it, not "
               "those directly before or after", "polls"),
@@ -91,7 +91,7 @@ FACT_CHARGING_SESSION = Table(
         number("duration_s", "from started_at to ended_at; null where one is", "seconds"),
         number("duration_max_s", "the longest that it can have been; null where censored",
                "seconds"),
-        number("idle_after_s", "time BLOCKED directly after, within 24 hours; null where the end "
+        number("idle_after_s", "time BLOCKED directly after, 86,400 at most; null where the end "
                "is censored", "seconds"),
         number("max_power_kw", "greatest power of the EVSE's connectors that was published in the "
                "hour of its first poll", "kW"),

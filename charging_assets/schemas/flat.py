@@ -153,7 +153,9 @@ FLAT_POLLS = Table(
         count("body_bytes", "size of the answer", "bytes"),
         text("raw_key", 512, "raw object that holds the answer", nullable=False),
         count(
-            "answer_count", "answers archived for this slot and place; the earliest good one counts"
+            "answer_count",
+            "answers archived for this slot and place; of the good ones the one that was requested "
+            "earliest counts, or of all if none is good",
         ),
         count("station_count", "station records in the answer"),
         count("station_rejected_count", "station records rejected"),
@@ -220,7 +222,8 @@ STATUS = text("status", 16, "OCPI status as published; null where it was not und
 PARKING_STATUS = text("parking_status", 32, "the parking sensor's status, such as OCCUPIED")
 OVERRIDES = json(
     "connector_status_overrides",
-    "connectors of the EVSE whose status differs from its own: connector id → status",
+    "connectors of the EVSE whose status differs from its own: connector id → status, null where "
+    "it was not understood; connectors without a status are left out",
 )
 
 FLAT_STATUS = Table(

@@ -6,6 +6,7 @@ Belongs here: columns, keys and grain of schema `mart`. Does not belong here: ho
 
 from __future__ import annotations
 
+from charging_assets import names
 from charging_assets.schemas import flat, references
 from charging_assets.schemas.table import Column, Table, Type, at, count, key, number, text
 
@@ -89,12 +90,14 @@ MART_EVSE_HOUR = Table(
     columns=(
         HOUR_AT,
         flat.FEED,
-        flat.PLACE,
+        text("place", names.PLACE.max_bytes, "first by name of the places that the EVSE was taken "
+             "from in the hour", nullable=False),
         flat.EVSE_KEY,
         key("station_key", "station at which the EVSE stood at its last poll of the hour",
             nullable=True),
         POWER_CLASS,
-        number("max_power_kw", "greatest published power of its connectors", "kW"),
+        number("max_power_kw", "greatest power of the connectors published at its last poll of "
+               "the hour", "kW"),
         count("poll_count", "good polls that it was seen in", "polls"),
         at("first_slot_at", "first slot of the hour in which it was seen"),
         at("last_slot_at", "last slot of the hour in which it was seen"),

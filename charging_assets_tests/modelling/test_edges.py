@@ -146,6 +146,41 @@ def test_idle_after_s__ends_at_a_gap() -> None:
     assert idle_s == 600
 
 
+def test_is_stuck__a_run_begins_seven_days_or_more_after_the_first_poll() -> None:
+    """Runs begin with an hour, or where the parking status changes; a session ends with a run."""
+    start, week = 20, 7 * 24 * 60
+    minutes = [0, 10, *range(start, week, 120), *range(week, week + 80, 10)]
+    until = {"hour": 60, "next": 80, "changed": 80, "before": 60, "whole": 80}
+    changed_at = {"changed": start, "before": start - 10}
+    lake = MemoryLake()
+    for minute in minutes:
+        evses = []
+        for uid, end in until.items():
+            is_charging = (0 if uid == "whole" else start) <= minute < week + end
+            is_occupied = minute >= week + changed_at.get(uid, week)
+            evses.append(
+                evse(
+                    uid,
+                    "CHARGING" if is_charging else "AVAILABLE",
+                    parkingsensor_status="occupied" if is_occupied else "free",
+                )
+            )
+        header = builders.poll(minute, cadence_s=3600)
+        builders.archived(lake, header, {"koeln": builders.envelope(station(evses))})
+    sessions = (
+        "SELECT evse_uid, slot_at, last_slot_at, is_stuck, is_end_censored "
+        "FROM warehouse.fact_charging_session ORDER BY evse_uid"
+    )
+    assert hours.rows(hours.span_loaded(lake), sessions) == [
+        ("before", start, week + 50, False, False),
+        ("changed", start, week + start - 10, True, True),
+        # The poll 50 minutes beyond the week is of a run that began before it.
+        ("hour", start, week + 50, False, False),
+        ("next", start, week + 50, True, True),
+        ("whole", 0, week - 100, True, True),
+    ]
+
+
 @pytest.mark.parametrize(("hour", "local_day"), [(18, 11), (19, 12)])
 def test_days__of_half_hour_zones_begin_with_the_first_whole_utc_hour(
     hour: int, local_day: int

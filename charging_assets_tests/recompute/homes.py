@@ -95,8 +95,8 @@ def write_small(home: Path, hours: int = 3) -> None:
 def write_connectors_that_change(home: Path) -> None:
     """Four hours, over more than a day, in which connectors come and go while their EVSE stays.
 
-    Of e1, one goes in the first hour, which is known in the last. One of e2 comes in the middle of a
-    session, and one of unknown power. e3 has none in the hours in which it charges.
+    Of e1, one goes in the first hour, which is known in the last. One of e2 comes in the middle of
+    a session, and one of unknown power later. e3 has none in the hours in which it charges.
     """
     old, new = ({"max_power": power_kw, "power_type": "DC"} for power_kw in (50, 150))
     for number in (*range(12), *range(60, 66), *range(150, 156)):
