@@ -144,9 +144,10 @@ def estimate(
 def restricted_mean(durations: Floats, is_end: NDArray[np.bool_], weights: Floats) -> float:
     """The Kaplan-Meier mean up to a day; each duration counts `weights` times."""
     order = np.lexsort((~is_end, durations))
+    # The curve ends with the last duration that counts.
+    order = order[weights[order] > 0]
     at, ends, counts = durations[order], is_end[order], weights[order]
-    at_risk = counts[::-1].cumsum()[::-1]
-    hazard = np.divide(counts * ends, at_risk, out=np.zeros_like(counts), where=at_risk > 0)
+    hazard = counts * ends / counts[::-1].cumsum()[::-1]
     # Several events of one time, one after the other, leave as many as all at once.
     alive = np.cumprod(1 - hazard)
     times = np.minimum(np.concatenate([[0.0], at]), HORIZON_S)
