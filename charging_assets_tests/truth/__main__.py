@@ -136,10 +136,13 @@ def scored_gaps(weeks: Weeks, warehouse: Any, within: float = ESTIMATES_WITHIN) 
             group: {
                 name: {
                     "estimated": _rounded(each.estimated),
+                    "polled": _rounded(each.polled),
                     "distinct": _rounded(each.distinct),
                     "all": _rounded(each.all),
                     "deviation": _rounded(each.deviation),
                     "interval": [_rounded(each.low), _rounded(each.high)],
+                    "by gaps": _rounded(each.gap_effect),
+                    "interval by gaps": [_rounded(each.gaps_low), _rounded(each.gaps_high)],
                     "distinct from all": _rounded(each.unseen),
                 }
                 for name, each in figures.items()
@@ -173,7 +176,7 @@ def _arguments() -> argparse.Namespace:
         help="weeks of which all is scored, and weeks with many gaps for what pages show",
     )  # fmt: skip
     parser.add_argument("--gap-days", type=int, default=23)
-    parser.add_argument("--gap-scale", type=float, default=0.2)
+    parser.add_argument("--gap-scale", type=float, default=0.3)
     parser.add_argument("--gap-seeds", type=int, nargs="*", default=list(GAP_SEEDS))
     return parser.parse_args()
 

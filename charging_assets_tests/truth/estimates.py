@@ -4,6 +4,9 @@ The estimates are made by the pages' own statements and `measures`. The truth ha
 true sessions, and those that polls without gaps could tell apart (*distinct*): sessions that no
 such poll sees are left out, and those that none separates are one. Gaps must not bias an estimate
 against the second form; the difference between the two is what polling at that cadence cannot see.
+Between them lies, for dwell, what polls without gaps would give themselves (*polled*): of sessions
+about as short as the cadence they see the longer ones, and the mean comes out longer than that of
+those they see.
 
 Over which time: whole local days, without the first and the last of the weeks. A rate is per EVSE
 time whose published status is known, since nothing is known of the rest; occupancy is a share of
@@ -47,14 +50,23 @@ _FAILED = {"OUTOFORDER", "INOPERATIVE"}
 class Estimate:
     """A figure of the pages, None where they show none, and the truth that it estimates.
 
-    `low` and `high` bound the deviation from `distinct` with 95 % confidence.
+    `polled` is what polls without gaps would give. `low` and `high` bound the deviation from
+    `distinct` with 95 % confidence, `gaps_low` and `gaps_high` that from `polled`.
     """
 
     estimated: float | None
+    polled: float
     distinct: float
     all: float
     low: float
     high: float
+    gaps_low: float
+    gaps_high: float
+
+    @property
+    def gap_effect(self) -> float | None:
+        """Of the estimate from what polls without gaps would give, relative."""
+        return None if self.estimated is None else self.estimated / self.polled - 1
 
     @property
     def deviation(self) -> float | None:
@@ -104,6 +116,7 @@ class _Evse:
     operable_polls: int = 0
     true_durations: list[float] = field(default_factory=list)
     distinct_durations: list[float] = field(default_factory=list)
+    polled_durations: list[float] = field(default_factory=list)
     short: int = 0
 
 
@@ -258,7 +271,9 @@ def _add_truth(
         ]  # fmt: skip
         evse.true_durations = _durations(every, known)
         evse.short = len(evse.true_durations) - len(_durations(seen, known))
-        evse.distinct_durations = _durations(_distinct(seen, polls), known)
+        distinct = _distinct(seen, polls)
+        evse.distinct_durations = _durations(distinct, known)
+        evse.polled_durations = _durations([_polled(span, polls) for span in distinct], known)
 
 
 def _distinct(sessions: Sequence[Span], polls: Sequence[datetime]) -> list[Span]:
@@ -270,6 +285,18 @@ def _distinct(sessions: Sequence[Span], polls: Sequence[datetime]) -> list[Span]
         else:
             runs.append((start, end))
     return runs
+
+
+def _polled(session: Span, polls: Sequence[datetime]) -> Span:
+    """A session from the middle before its first poll to the middle after its last one."""
+    first, after = (bisect_left(polls, at) for at in session)
+    if first == 0 or after == len(polls):
+        return session
+    return _middle(polls[first - 1], polls[first]), _middle(polls[after - 1], polls[after])
+
+
+def _middle(before: datetime, after: datetime) -> datetime:
+    return before + (after - before) / 2
 
 
 def _durations(sessions: Sequence[Span], known: Sequence[Span]) -> list[float]:
@@ -297,23 +324,31 @@ def _compare(shown: Mapping[str, float | None], evses: Sequence[_Evse]) -> dict[
     durations = np.array([duration for duration, _ in pairs], dtype=np.float64)
     is_end = np.array([ended for _, ended in pairs], dtype=np.bool_)
     distinct_count = column(lambda evse: len(evse.distinct_durations))
+    polled_count = column(lambda evse: len(evse.polled_durations))
     true_count = column(lambda evse: len(evse.true_durations))
     known_days = column(lambda evse: evse.known_s / DAY_S)
-    # Numerator and denominator of the estimate, of what is distinct, and of all.
+    at_polls = (
+        column(lambda evse: evse.occupied_polls),
+        column(lambda evse: evse.operable_polls),
+    )
+    # Numerator and denominator of the estimate, polled, distinct, and of all.
     quotients = {
         "sessions": (
             (column(lambda evse: evse.session_count), column(lambda evse: evse.exposure_s / DAY_S)),
+            (distinct_count, known_days),
             (distinct_count, known_days),
             (true_count, known_days),
         ),
         "dwell": (
             None,
+            (column(lambda evse: _restricted_sum(evse.polled_durations)), polled_count),
             (column(lambda evse: _restricted_sum(evse.distinct_durations)), distinct_count),
             (column(lambda evse: _restricted_sum(evse.true_durations)), true_count),
         ),
         "occupancy": (
             (column(lambda evse: evse.occupied_s), column(lambda evse: evse.operable_s)),
-            (column(lambda evse: evse.occupied_polls), column(lambda evse: evse.operable_polls)),
+            at_polls,
+            at_polls,
             (column(lambda evse: evse.true_occupied_s), column(lambda evse: evse.true_operable_s)),
         ),
     }
@@ -327,14 +362,20 @@ def _compare(shown: Mapping[str, float | None], evses: Sequence[_Evse]) -> dict[
     chance = np.random.default_rng(0)
     drawn = chance.multinomial(len(evses), once / len(evses), REPLICATES).astype(np.float64)
     figures = {}
-    for name, (estimated, distinct, every) in quotients.items():
+    for name, (estimated, polled, distinct, every) in quotients.items():
         figure, source = shown[FIGURES[name]], value(estimated, once)
         if figure is not None and abs(source / figure - 1) > 1e-6:
             raise AssertionError(f"{name}: pages show {figure}, sources give {source}")
-        ratios = [value(estimated, weights) / value(distinct, weights) - 1 for weights in drawn]
-        low, high = np.percentile(ratios, (2.5, 97.5))
+        values = np.array([value(estimated, weights) for weights in drawn])
+        bounds = [
+            float(bound)
+            for true in (distinct, polled)
+            for bound in np.percentile(
+                values / np.array([value(true, weights) for weights in drawn]) - 1, (2.5, 97.5)
+            )
+        ]
         figures[name] = Estimate(
-            figure, value(distinct, once), value(every, once), float(low), float(high)
+            figure, value(polled, once), value(distinct, once), value(every, once), *bounds
         )
     return figures
 

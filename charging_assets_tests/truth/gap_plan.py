@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 SLOT = timedelta(minutes=10)
-# Nine hours do not divide a day: over three days the gaps pass through all hours.
-GAP_EVERY_SLOTS = 54
+# Eleven hours do not divide a day: over eleven days the gaps pass through all hours.
+GAP_EVERY_SLOTS = 66
 GAP_SLOTS = (2, 9)  # 20 to 90 minutes without a poll
 SINGLE_MISSED = 0.02
-OUTAGE_SLOTS = 144  # a day
+OUTAGE_SLOTS_PER_DAY = 6
 FAILURE_EVERY_SLOTS = 288
 FAILURE_SLOTS = (3, 6)
 SINGLE_FAILED = 0.005
@@ -31,22 +31,22 @@ class GapPlan:
 
 
 def plan_gaps(seed: int, start: datetime, days: int, slugs: Sequence[str]) -> GapPlan:
-    """Single missing polls, gaps several times a day, one outage of a day, failing places.
+    """Single missing polls, two or three gaps a day, one long outage, failing places.
 
     Args:
         seed: the same seed gives the same plan.
         start: the first slot.
-        days: whole days from the first slot. The outage lies in the middle half of them; there is
-            none in less than ten days, of which it would be too large a part.
+        days: whole days from the first slot. The outage lasts an hour for each, in their middle
+            half.
         slugs: the places that can fail, each at times of its own.
     """
     chance = random.Random(f"gaps {seed}")
     slot_count = days * 144
     missed = {number for number in range(slot_count) if chance.random() < SINGLE_MISSED}
     missed |= _stretches(chance, slot_count, GAP_EVERY_SLOTS, GAP_SLOTS)
-    if days >= 10:
-        first = chance.randrange(slot_count // 4, slot_count * 3 // 4 - OUTAGE_SLOTS)
-        missed |= set(range(first, first + OUTAGE_SLOTS))
+    outage = days * OUTAGE_SLOTS_PER_DAY
+    first = chance.randrange(slot_count // 4, slot_count * 3 // 4 - outage)
+    missed |= set(range(first, first + outage))
     failed = set()
     for slug in slugs:
         numbers = _stretches(chance, slot_count, FAILURE_EVERY_SLOTS, FAILURE_SLOTS)
