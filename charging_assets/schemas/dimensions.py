@@ -43,7 +43,8 @@ FIRST_PLACE = text(
     "place",
     names.PLACE.max_bytes,
     "place that publishes the entity (of several the first by name; of an EVSE, and its "
-    "connectors, one where it is REMOVED gives way to one where it is PLANNED, and both to any other)",
+    "connectors, one where it is REMOVED gives way to one where it is PLANNED, and both to any "
+    "other)",
     nullable=False,
 )
 ENTITY_TYPE = text("entity_type", 16, "station, evse or connector", nullable=False)
