@@ -99,10 +99,10 @@ def test_places__are_chosen_by_slot_in_marts_and_by_hour_in_sessions() -> None:
     polls |= {60.0: {"koeln": A, "bonn": A}}
     warehouse = loaded(polls)
     seconds = (
-        "SELECT available_s, charging_s FROM mart.mart_evse_hour "
+        "SELECT available_s, charging_s, place FROM mart.mart_evse_hour "
         f"WHERE evse_key = {hours.key_of('evse', 'e1')} ORDER BY slot_at"
     )
-    assert hours.rows(warehouse, seconds) == [(1200, 2400), (600, 0)]
+    assert hours.rows(warehouse, seconds) == [(1200, 2400, "bonn"), (600, 0, "bonn")]
     assert hours.rows(warehouse, BOUNDS) == []
 
 
