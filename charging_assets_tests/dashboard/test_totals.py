@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
 import pytest
 
 from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.asked import Asked, Feed
+from charging_assets.dashboard.asked import Asked, Feed, utc
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
+from charging_assets.storage.dialect import bound
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.publish import publish
 from charging_assets.storage.published import PublishedFiles
@@ -162,6 +164,66 @@ def test_reliability__with_access_counts_opening_hours_only() -> None:
     assert (found[""]["observed_s"], found[""]["reliability"]) == (3 * 3600, None)
     assert (found["open"]["observed_s"], found["open"]["window_s"]) == (3600, 3600)
     assert (found["open"]["coverage"], found["open"]["reliability"]) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu"])
+def test_reliability_hours__are_utc_hours_by_every_clock(zone: str) -> None:
+    """A shop opens from 10:00 to 12:00; by clocks of :30 and :45 one whole hour lies within."""
+    day = datetime(2022, 1, 11)
+    start = utc(day, zone)
+    begins = start.replace(minute=0)
+    open_hours = 2 if begins == start else 1
+    with duckdb.connect() as connection:
+        connection.execute(SHOP)
+        connection.execute(
+            "INSERT INTO mart.mart_city_day VALUES ('test', 'p', ?, ?, ?)",
+            [day, start, start + timedelta(days=1)],
+        )
+        connection.execute("INSERT INTO mart.mart_station_day VALUES ('test', 1, ?, 'p', '', 'o')",
+                           [day])  # fmt: skip
+        for hour in range(25):
+            at = begins + timedelta(hours=hour)
+            if start <= at < start + timedelta(days=1):
+                connection.execute(
+                    "INSERT INTO mart.mart_evse_hour VALUES ('test', 1, 1, 'p', 22, ?, ?, ?, "
+                    "3600, 3600, 0, 0, 0, 0, 0, 0)",
+                    [at, at, at + timedelta(minutes=50)],
+                )
+        statement, values = bound(
+            sql("dashboard/reliability_hours"),
+            {"feed": "test", "place": "", "operator_name": "", "from_date": day, "to_date": day,
+             "window_start": start, "window_end": start + timedelta(days=1),
+             "now_at": start + timedelta(days=2), "time_zone": zone, "is_open_only": 1,
+             "min_power_kw": 0},
+            "duckdb",
+        )  # fmt: skip
+        names = [each[0] for each in connection.execute(statement, values).description or []]
+        found = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
+    assert {row["grouped_by"] for row in found} == {"day", "operator"}
+    for row in found:
+        assert (row["observed_s"], row["window_s"]) == (open_hours * 3600, open_hours * 3600)
+
+
+SHOP = """
+CREATE SCHEMA mart; CREATE SCHEMA warehouse;
+CREATE TABLE mart.mart_city_day
+    (feed TEXT, place TEXT, local_date TIMESTAMP, slot_at TIMESTAMP, ends_at TIMESTAMP);
+CREATE TABLE mart.mart_station_day (feed TEXT, station_key BIGINT, local_date TIMESTAMP,
+    place TEXT, station_name TEXT, operator_name TEXT);
+CREATE TABLE mart.mart_evse_hour (feed TEXT, evse_key BIGINT, station_key BIGINT, place TEXT,
+    max_power_kw DOUBLE, slot_at TIMESTAMP, first_slot_at TIMESTAMP, last_slot_at TIMESTAMP,
+    observed_s BIGINT, available_s BIGINT, charging_s BIGINT, reserved_s BIGINT, blocked_s BIGINT,
+    inoperative_s BIGINT, out_of_order_s BIGINT, unknown_s BIGINT);
+CREATE TABLE warehouse.fact_poll
+    (feed TEXT, place TEXT, slot_at TIMESTAMP, cadence_s INTEGER, outcome TEXT);
+CREATE TABLE warehouse.dim_station
+    (station_key BIGINT, valid_from TIMESTAMP, valid_to TIMESTAMP);
+CREATE TABLE warehouse.bridge_station_opening (station_key BIGINT, valid_from TIMESTAMP,
+    valid_to TIMESTAMP, day_number INTEGER, opens_min INTEGER, closes_min INTEGER);
+INSERT INTO warehouse.dim_station VALUES (1, TIMESTAMP '2022-01-01', NULL);
+INSERT INTO warehouse.bridge_station_opening VALUES
+    (1, TIMESTAMP '2022-01-01', NULL, 2, 600, 720);
+"""
 
 
 def test_reliability__without_hours_that_are_closed_every_option_s_window_is_the_mart_s(

@@ -1,9 +1,10 @@
 -- Grain: one row per group of :feed: each station, operator and local day, of the hours and EVSEs
 -- that count. :min_power_kw: only EVSEs whose greatest published connector power is so much or more
 -- (0 for all). :is_open_only 1: only UTC hours for the whole of which the station is open by its
--- own published weekday hours; one that publishes none counts as always open.
+-- own published hours by day of the week; one that publishes none counts as always open.
 -- Windows are as in station_evse_days, of the hours that count. :place and :operator_name narrow
--- them down where they are not empty. Stations are those whose reliability is below 99 %.
+-- them down where they are not empty. Stations are the 1,000 least reliable
+-- of those below 99 %.
 -- Scope: local days from :from_date to :to_date by :time_zone, both included, which are
 -- [:window_start, :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
@@ -66,7 +67,7 @@ digits AS (
     SELECT 9 AS digit
 ),
 
--- The hours of the period, up to 366 days.
+-- The UTC hours of the period, up to 366 days. By clocks of half hours midnight lies within one.
 numbered AS (
     SELECT
         DATEADD(
@@ -75,7 +76,7 @@ numbered AS (
                 thousands.digit * 1000 + hundreds.digit * 100 + tens.digit * 10 + ones.digit
                 AS INTEGER
             ),
-            CAST(:window_start AS TIMESTAMP)
+            DATE_TRUNC('hour', CAST(:window_start AS TIMESTAMP))
         ) AS hour_at
     FROM digits AS thousands
     CROSS JOIN digits AS hundreds
@@ -89,7 +90,7 @@ local_hours AS (
         CONVERT_TIMEZONE('UTC', :time_zone, hour_at) AS begins_at
     FROM numbered
     WHERE
-        hour_at < :window_end
+        hour_at <= :window_end
         AND :is_open_only = 1
 ),
 
@@ -238,6 +239,24 @@ closed_hours AS (
             AND parts.ends_min <= open_times.closes_min
     WHERE open_times.station_key IS NULL
     GROUP BY limited.station_key, parts.hour_at
+),
+
+-- How many hours of the period were closed before each, of stations that are not always open.
+closed_before AS (
+    SELECT
+        stations.station_key,
+        clock.hour_at,
+        CASE WHEN closed_hours.hour_at IS NULL THEN 0 ELSE 1 END AS is_closed,
+        COUNT(closed_hours.hour_at) OVER (
+            PARTITION BY stations.station_key
+            ORDER BY clock.hour_at ROWS UNBOUNDED PRECEDING
+        ) - CASE WHEN closed_hours.hour_at IS NULL THEN 0 ELSE 1 END AS closed_count
+    FROM (SELECT DISTINCT limited.station_key FROM limited) AS stations
+    CROSS JOIN clock
+    LEFT JOIN closed_hours
+        ON
+            stations.station_key = closed_hours.station_key
+            AND clock.hour_at = closed_hours.hour_at
 ),
 
 hours AS (
@@ -448,39 +467,24 @@ intervals AS (
 
 interval_seconds AS (
     SELECT
-        intervals.evse_key,
-        intervals.station_key,
-        intervals.local_date,
-        intervals.in_day,
-        intervals.is_future,
-        intervals.is_missing,
+        intervals.*,
         DATEDIFF('second', intervals.from_at, intervals.to_at)
-        - SUM(
-            CASE
-                WHEN closed_hours.hour_at IS NULL THEN 0
-                ELSE DATEDIFF(
-                    'second',
-                    GREATEST(intervals.from_at, closed_hours.hour_at),
-                    LEAST(intervals.to_at, DATEADD('hour', 1, closed_hours.hour_at))
-                )
-            END
+        - COALESCE(
+            (ends.closed_count - begins.closed_count) * 3600
+            + ends.is_closed * DATEDIFF('second', ends.hour_at, intervals.to_at)
+            - begins.is_closed * DATEDIFF('second', begins.hour_at, intervals.from_at),
+            0
         ) AS length_s
     FROM intervals
-    LEFT JOIN closed_hours
+    LEFT JOIN closed_before AS begins
         ON
-            intervals.station_key = closed_hours.station_key
-            AND intervals.to_at > closed_hours.hour_at
-            AND intervals.from_at < DATEADD('hour', 1, closed_hours.hour_at)
+            intervals.station_key = begins.station_key
+            AND DATE_TRUNC('hour', intervals.from_at) = begins.hour_at
+    LEFT JOIN closed_before AS ends
+        ON
+            intervals.station_key = ends.station_key
+            AND DATE_TRUNC('hour', intervals.to_at) = ends.hour_at
     WHERE intervals.from_at < intervals.to_at
-    GROUP BY
-        intervals.evse_key,
-        intervals.station_key,
-        intervals.local_date,
-        intervals.from_at,
-        intervals.to_at,
-        intervals.in_day,
-        intervals.is_future,
-        intervals.is_missing
 ),
 
 lengths AS (
@@ -560,6 +564,10 @@ summed AS (
         SUM(period_window_s) AS window_s
     FROM named
     GROUP BY station_key
+    HAVING
+        SUM(observed_s) * 5 >= SUM(period_window_s) * 4
+        AND SUM(observed_s - unknown_s) * 5 >= SUM(observed_s)
+        AND SUM(inoperative_s + out_of_order_s) * 100 > SUM(observed_s)
     UNION ALL
     SELECT
         CAST('operator' AS VARCHAR(16)) AS grouped_by,
@@ -604,6 +612,19 @@ summed AS (
         SUM(window_s) AS window_s
     FROM named
     GROUP BY local_date
+),
+
+ranked AS (
+    SELECT
+        summed.*,
+        ROW_NUMBER() OVER (
+            PARTITION BY grouped_by
+            ORDER BY
+                CAST(inoperative_s + out_of_order_s AS DOUBLE PRECISION)
+                / GREATEST(1, observed_s) DESC,
+                station_key ASC
+        ) AS group_rank
+    FROM summed
 )
 
 SELECT
@@ -625,12 +646,6 @@ SELECT
     CAST(out_of_order_s AS BIGINT) AS out_of_order_s,
     CAST(unknown_s AS BIGINT) AS unknown_s,
     CAST(window_s AS BIGINT) AS window_s
-FROM summed
-WHERE
-    grouped_by <> 'station'
-    OR (
-        observed_s * 5 >= window_s * 4
-        AND (observed_s - unknown_s) * 5 >= observed_s
-        AND (inoperative_s + out_of_order_s) * 100 > observed_s
-    )
+FROM ranked
+WHERE grouped_by <> 'station' OR group_rank <= 1000
 ORDER BY grouped_by, station_key, operator_name, local_date;

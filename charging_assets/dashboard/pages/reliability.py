@@ -22,7 +22,6 @@ from charging_assets.measures import measured, summed
 UK_RULE, NEVI_RULE = 0.99, 0.97
 # The 99 % of the UK's regulations hold for charge points from this power on.
 RAPID_KW = 50
-_MOST_STATIONS = 1000
 
 
 def page(asked: Asked, reader: Reader) -> Page:
@@ -117,7 +116,7 @@ def _read(
     groups: dict[str, list[Row]] = {"operator": [], "station": [], "day": []}
     for row in found:
         groups[row["grouped_by"]].append(row)
-    return groups["operator"], groups["station"][:_MOST_STATIONS], groups["day"]
+    return groups["operator"], groups["station"], groups["day"]
 
 
 def _figures(
