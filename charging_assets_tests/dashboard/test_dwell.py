@@ -16,7 +16,7 @@ from charging_assets.storage.dialect import bound
 from charging_assets.storage.sql_files import sql
 
 DAY = datetime(2026, 1, 13)
-HORIZON_S = 86_400
+HORIZON_MIN = 1440
 ALL: dict[str, Any] = {
     "feed": "test", "place": "", "operator_name": "", "station_key": 0, "evse_key": 0,
     "time_zone": "UTC", "from_date": DAY, "to_date": DAY + timedelta(days=1),
@@ -38,18 +38,22 @@ STATIONS = {1: ("bonn", "ac"), 2: ("koeln", "ac"), 3: ("koeln", "hpc")}
 
 
 def restricted_mean(durations: Sequence[tuple[int, bool]]) -> Fraction | None:
-    """By the definition: the area below the curve of those that still last, up to a day."""
+    """By the definition: the area below the curve of those that still last, up to a day.
+
+    Durations are taken to the minute, half a minute rounded up; the area is in seconds.
+    """
+    durations = [((seconds + 30) // 60, is_end) for seconds, is_end in durations]
     area, at, alive = Fraction(0), 0, Fraction(1)
-    for time in sorted({seconds for seconds, _ in durations}):
-        until = min(time, HORIZON_S)
+    for time in sorted({minutes for minutes, _ in durations}):
+        until = min(time, HORIZON_MIN)
         area, at = area + alive * (until - at), until
-        left = sum(seconds >= time for seconds, _ in durations)
-        ends = sum(is_end for seconds, is_end in durations if seconds == time)
+        left = sum(minutes >= time for minutes, _ in durations)
+        ends = sum(is_end for minutes, is_end in durations if minutes == time)
         alive *= 1 - Fraction(ends, left)
-    longest = max((seconds for seconds, _ in durations), default=0)
+    longest = max((minutes for minutes, _ in durations), default=0)
     if sum(is_end for _, is_end in durations) < 5:
         return None
-    return area if alive <= Fraction(1, 20) or longest >= HORIZON_S else None
+    return area * 60 if alive <= Fraction(1, 20) or longest >= HORIZON_MIN else None
 
 
 def means(sessions: Sequence[Session], **scope: Any) -> dict[tuple[str, Any], float | None]:
@@ -125,8 +129,10 @@ def lasting(*durations: tuple[int, bool], key: int = 1) -> list[Session]:
         ([(600, True)] * 5 + [(600, False)], None),  # a sixth lasts longer than all that is known
         ([(600, True)] * 19 + [(600, False)], 600),  # a twentieth does
         ([(600, True)] * 18 + [(600, False)], None),
-        ([(3600, True)] * 5 + [(100_000, False)], (5 * 3600 + HORIZON_S) / 6),
-        ([(3600, True)] * 5 + [(100_000, True)], (5 * 3600 + HORIZON_S) / 6),
+        ([(3600, True)] * 5 + [(100_000, False)], (5 * 3600 + 86_400) / 6),
+        ([(3600, True)] * 5 + [(100_000, True)], (5 * 3600 + 86_400) / 6),
+        ([(89, True)] * 5, 60),
+        ([(90, True)] * 5, 120),  # half a minute is rounded up
         # A censored half an hour tells nothing of the others but that one lasted longer.
         ([(1800, False)] * 5 + [(3600, True)] * 5, 3600),
     ],

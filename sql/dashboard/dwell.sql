@@ -1,8 +1,10 @@
 -- Grain: one row per group of charging sessions: all of them, and those of each place, power class
--- and local day. Mean duration as the Kaplan-Meier mean restricted to 24 hours. An end that was
--- not observed is a censored duration, at events of the same second counted as longer. After the
--- last duration the curve falls to 0 if it is at 0.05 or below, or lasted 24 hours; else there is
--- no mean, as with fewer than five observed ends.
+-- and local day. Mean duration as the Kaplan-Meier mean restricted to 24 hours, of durations in
+-- whole minutes, half a minute rounded up. An end that was not observed is a censored duration, at
+-- events of the same minute counted as longer. After the last duration the curve falls to 0 if it
+-- is at 0.05 or below, or lasted 24 hours; else there is no mean, as with fewer than five observed
+-- ends. Sessions are counted by minute before anything else, so that a group has at most 1,441
+-- rows, however many sessions it has.
 -- Scope: sessions of :feed whose start was observed, on local days from :from_date to :to_date by
 -- :time_zone, both included, which are [:window_start, :window_end). :place, :operator_name,
 -- :station_key and :evse_key (0 for all) narrow them down where they are not empty.
@@ -26,18 +28,12 @@ begun AS (
         evse_key,
         DATE_TRUNC('hour', slot_at) AS hour_at,
         CASE WHEN duration_s IS NULL THEN 0 ELSE 1 END AS is_end,
-        CAST(
-            ROUND(
-                COALESCE(
-                    duration_s,
-                    GREATEST(
-                        0,
-                        CAST(
-                            DATEDIFF('millisecond', started_at, ended_after) AS DOUBLE PRECISION
-                        ) / 1000
-                    )
-                )
-            ) AS BIGINT
+        COALESCE(
+            duration_s,
+            GREATEST(
+                0,
+                CAST(DATEDIFF('millisecond', started_at, ended_after) AS DOUBLE PRECISION) / 1000
+            )
         ) AS lasted_s
     FROM warehouse.fact_charging_session
     WHERE
@@ -48,38 +44,75 @@ begun AS (
         AND (:evse_key = 0 OR evse_key = :evse_key)
 ),
 
+-- A day is counted as 1,440 minutes: what lasts longer adds nothing to the mean.
+rounded AS (
+    SELECT
+        evse_key,
+        hour_at,
+        CAST(LEAST(FLOOR((lasted_s + 30) / 60), 1440) AS INTEGER) AS lasted_min,
+        is_end
+    FROM begun
+),
+
 hours AS (
     SELECT
         evse_key,
         station_key,
         power_class,
-        slot_at,
-        DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', :time_zone, slot_at)) AS local_date
+        slot_at
     FROM mart.mart_evse_hour
     WHERE
         feed = :feed
         AND slot_at >= :window_start
         AND slot_at < :window_end
+        AND station_key IN (SELECT station_days.station_key FROM station_days)
         AND (:station_key = 0 OR station_key = :station_key)
         AND (:evse_key = 0 OR evse_key = :evse_key)
+),
+
+-- The local day is found of what is left, since the clock of every hour would be dear. Counting
+-- before that keeps engines from joining hours with all stations of their day.
+station_hours AS (
+    SELECT
+        hours.station_key,
+        hours.power_class,
+        rounded.hour_at,
+        rounded.lasted_min,
+        SUM(rounded.is_end) AS end_count,
+        COUNT(*) AS session_count
+    FROM rounded
+    INNER JOIN hours
+        ON
+            rounded.evse_key = hours.evse_key
+            AND rounded.hour_at = hours.slot_at
+    GROUP BY hours.station_key, hours.power_class, rounded.hour_at, rounded.lasted_min
+),
+
+dated AS (
+    SELECT
+        station_hours.*,
+        DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', :time_zone, hour_at)) AS local_date
+    FROM station_hours
 ),
 
 sessions AS (
     SELECT
         station_days.place,
-        hours.power_class,
-        hours.local_date,
-        begun.lasted_s,
-        begun.is_end
-    FROM begun
-    INNER JOIN hours
-        ON
-            begun.evse_key = hours.evse_key
-            AND begun.hour_at = hours.slot_at
+        dated.power_class,
+        dated.local_date,
+        dated.lasted_min,
+        SUM(dated.end_count) AS end_count,
+        SUM(dated.session_count) AS session_count
+    FROM dated
     INNER JOIN station_days
         ON
-            hours.station_key = station_days.station_key
-            AND hours.local_date = station_days.local_date
+            dated.station_key = station_days.station_key
+            AND dated.local_date = station_days.local_date
+    GROUP BY
+        station_days.place,
+        dated.power_class,
+        dated.local_date,
+        dated.lasted_min
 ),
 
 groups AS (
@@ -98,8 +131,9 @@ grouped AS (
         CASE WHEN groups.grouped_by = 'place' THEN sessions.place END AS place,
         CASE WHEN groups.grouped_by = 'power_class' THEN sessions.power_class END AS power_class,
         CASE WHEN groups.grouped_by = 'local_date' THEN sessions.local_date END AS local_date,
-        sessions.lasted_s,
-        sessions.is_end
+        sessions.lasted_min,
+        sessions.end_count,
+        sessions.session_count
     FROM sessions
     CROSS JOIN groups
 ),
@@ -110,11 +144,11 @@ counted AS (
         place,
         power_class,
         local_date,
-        lasted_s,
-        SUM(is_end) AS end_count,
-        COUNT(*) AS session_count
+        lasted_min,
+        CAST(SUM(end_count) AS BIGINT) AS end_count,
+        CAST(SUM(session_count) AS BIGINT) AS session_count
     FROM grouped
-    GROUP BY grouped_by, place, power_class, local_date, lasted_s
+    GROUP BY grouped_by, place, power_class, local_date, lasted_min
 ),
 
 at_risk AS (
@@ -122,14 +156,14 @@ at_risk AS (
         counted.*,
         SUM(session_count) OVER (
             PARTITION BY grouped_by, place, power_class, local_date
-            ORDER BY lasted_s DESC ROWS UNBOUNDED PRECEDING
+            ORDER BY lasted_min DESC ROWS UNBOUNDED PRECEDING
         ) AS risk_count,
-        LAG(lasted_s) OVER (
-            PARTITION BY grouped_by, place, power_class, local_date ORDER BY lasted_s
-        ) AS previous_s,
-        LEAD(lasted_s) OVER (
-            PARTITION BY grouped_by, place, power_class, local_date ORDER BY lasted_s
-        ) AS next_s
+        LAG(lasted_min) OVER (
+            PARTITION BY grouped_by, place, power_class, local_date ORDER BY lasted_min
+        ) AS previous_min,
+        LEAD(lasted_min) OVER (
+            PARTITION BY grouped_by, place, power_class, local_date ORDER BY lasted_min
+        ) AS next_min
     FROM counted
 ),
 
@@ -147,7 +181,7 @@ curve AS (
                     END
                 ) OVER (
                     PARTITION BY grouped_by, place, power_class, local_date
-                    ORDER BY lasted_s ROWS UNBOUNDED PRECEDING
+                    ORDER BY lasted_min ROWS UNBOUNDED PRECEDING
                 )
             )
         END AS survival
@@ -162,14 +196,14 @@ summed AS (
         local_date,
         SUM(session_count) AS session_count,
         SUM(end_count) AS end_count,
-        MAX(lasted_s) AS last_s,
-        MIN(survival) AS last_survival,
+        MAX(lasted_min) AS last_min,
+        MIN(survival) AS last_minurvival,
         SUM(
-            CASE WHEN previous_s IS NULL THEN LEAST(lasted_s, 86400) ELSE 0 END
+            CASE WHEN previous_min IS NULL THEN LEAST(lasted_min, 1440) ELSE 0 END
             + survival * (
-                LEAST(COALESCE(next_s, lasted_s), 86400) - LEAST(lasted_s, 86400)
+                LEAST(COALESCE(next_min, lasted_min), 1440) - LEAST(lasted_min, 1440)
             )
-        ) AS mean_s
+        ) AS mean_min
     FROM curve
     GROUP BY grouped_by, place, power_class, local_date
 )
@@ -182,8 +216,8 @@ SELECT
     CAST(session_count AS BIGINT) AS session_count,
     CAST(end_count AS BIGINT) AS end_count,
     CASE
-        WHEN end_count >= 5 AND (last_s >= 86400 OR last_survival <= 0.05 + 0.000000001)
-            THEN ROUND(CAST(mean_s AS DOUBLE PRECISION), 3)
+        WHEN end_count >= 5 AND (last_min >= 1440 OR last_minurvival <= 0.05 + 0.000000001)
+            THEN ROUND(CAST(mean_min AS DOUBLE PRECISION) * 60, 3)
     END AS dwell_mean_s
 FROM summed
 ORDER BY grouped_by, place, power_class, local_date;
