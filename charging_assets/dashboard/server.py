@@ -58,7 +58,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-# Nobody reads it; nginx writes the same into its log.
+# The client is gone and gets no response; the code is for the log, as nginx writes it.
 _CLIENT_LEFT = 499
 _log = logging.getLogger(__name__)
 

@@ -30,6 +30,8 @@ _LATER = timedelta(days=8)
 # What a table is made from; the ledger's row of the first says which polls those were.
 _MADE_FROM: dict[str, tuple[str, ...]] = {
     dimensions.DIM_TIME.name: ("fact_poll",),
+    # It reads the connectors of entity_sighting and connector_attributes, which the plan of
+    # dim_connector fills; it does not read dim_connector itself.
     "mart_evse_hour": ("fact_status", "fact_poll", "dim_evse", "dim_connector"),
     "mart_station_hour": ("mart_evse_hour", "fact_status", "fact_poll"),
     "mart_station_day": (

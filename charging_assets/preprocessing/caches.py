@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 # All caches of a process together. Hours of 2,400 EVSEs fill 16 MiB of it.
 LIMIT_BYTES = 128 << 20
-# What is heavier is not worth remembering: it costs more room than time.
+# Larger values are not cached: they would use much memory and save little time.
 LARGEST_BYTES = 64 << 10
 
 _caches: WeakSet[Cache] = WeakSet()

@@ -127,7 +127,7 @@ class Rejects:
         self.unlisted[reason] = self.unlisted.get(reason, 0) + number
 
     def close(self) -> None:
-        """Give back what only adding needs: there may be millions of records with rejects."""
+        """Release the memory that only `add` needs: millions of records may have rejects."""
         self._sizes = None
 
     def counts(self) -> Counter[tuple[str, str]]:

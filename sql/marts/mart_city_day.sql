@@ -142,7 +142,8 @@ ordered_parts AS (
     FROM parts
 ),
 
--- How far a day is over before polls that lack an EVSE end, for the few distinct first slots.
+-- When the last poll that lacks an EVSE before its first slot of the day ends: the EVSE's window
+-- begins there. Found once for each distinct first slot, of which there are few.
 late_starts AS (
     SELECT
         starts.feed,

@@ -138,7 +138,9 @@ def _figures(
         Figure(
             "below", words("operators_below"),
             words("of", count=words.number(len(below)), all=words.number(len(known))),
-            about, coverage, "reliability", len(below), "SI 2023/1168",
+            about, coverage, "reliability", len(below),
+            # The law's line is for rapid charge points in hours of access only.
+            "SI 2023/1168" if _is_open_only(asked) and _is_rapid_only(asked) else "",
         ),
     ]  # fmt: skip
 
