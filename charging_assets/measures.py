@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from charging_assets.storage.cancellation import raise_if_cancelled
+
 SECONDS = (
     "observed_s", "available_s", "charging_s", "reserved_s", "blocked_s", "inoperative_s",
     "out_of_order_s", "unknown_s", "window_s",
@@ -149,6 +151,7 @@ def add_gaps(
     empty = dict.fromkeys(("hour_count", "observed_s", "operable_s", "available_s", "charging_s",
                            "window_s"), 0)  # fmt: skip
     for gap in gaps:
+        raise_if_cancelled()
         at = gap["gap_from"]
         while at < gap["gap_to"]:
             until = min(at + timedelta(hours=1), gap["gap_to"])

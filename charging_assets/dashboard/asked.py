@@ -57,6 +57,11 @@ class Asked:
     def __post_init__(self) -> None:
         self.words = Wording(self.language, self.feed.time_zone)
 
+    def change_feed(self, feed: Feed) -> None:
+        """Use another feed, also in the links of the page."""
+        self.feed, self.query = feed, {**self.query, "feed": feed.name}
+        self.words = Wording(self.language, feed.time_zone)
+
     def text(self, name: str) -> str:
         return self.query.get(name, "").strip()
 

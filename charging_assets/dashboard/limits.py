@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
@@ -45,7 +45,15 @@ async def run_page(make: Callable[[], Result], has_left: Callable[[], Awaitable[
         PageTimeout: the page took longer than `PAGE_TIMEOUT_S`, and was cancelled.
     """
     page = Cancellation()
-    task = asyncio.ensure_future(run_in_threadpool(page.run, make))
+    ended = threading.Event()
+
+    def work() -> Result:
+        try:
+            return page.run(make)
+        finally:
+            ended.set()
+
+    task = asyncio.ensure_future(run_in_threadpool(work))
     deadline = asyncio.get_running_loop().time() + PAGE_TIMEOUT_S
     reason: type[Exception] = ClientLeft
     try:
@@ -58,12 +66,21 @@ async def run_page(make: Callable[[], Result], has_left: Callable[[], Awaitable[
             await run_in_threadpool(page.cancel)
     except BaseException:  # the server stops, and does not wait
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        threading.Thread(target=page.cancel, daemon=True).start()
+        threading.Thread(target=_cancel_until_done, args=(page, ended), daemon=True).start()
         raise
     try:
         return task.result()
     except Cancelled:
         raise reason from None
+
+
+def _cancel_until_done(page: Cancellation, ended: threading.Event) -> None:
+    """Cancel again and again: an engine may drop an interrupt, and sending one may fail."""
+    while True:
+        with suppress(Exception):
+            page.cancel()
+        if ended.wait(_LOOK_EVERY_S):
+            return
 
 
 class Limit:

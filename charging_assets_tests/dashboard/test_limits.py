@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 import pytest
 
-from charging_assets.dashboard.limits import Busy, ClientLeft, Limit
+from charging_assets.dashboard.limits import Busy, ClientLeft, Limit, run_page
+from charging_assets.storage.cancellation import interruptible
 
 
 async def _here() -> bool:
@@ -72,3 +75,33 @@ def test_limit__client_that_leaves_gives_its_place_back(is_cancelled: bool) -> N
             pass
 
     asyncio.run(main())
+
+
+def test_run_page__cancels_until_the_page_ends_when_the_client_cannot_be_looked_for() -> None:
+    """The first two interrupts are dropped, as an engine may."""
+    interrupts, ended = [0], threading.Event()
+
+    def interrupt() -> None:
+        interrupts[0] += 1
+        if interrupts[0] == 1:
+            raise OSError("the connection for it is refused")
+
+    def make() -> None:
+        try:
+            with interruptible(interrupt):
+                until = time.monotonic() + 20
+                while interrupts[0] < 3 and time.monotonic() < until:
+                    time.sleep(0.01)
+        finally:
+            ended.set()
+
+    async def fails() -> bool:
+        raise OSError("the socket is gone")
+
+    async def main() -> None:
+        with pytest.raises(OSError, match="the socket is gone"):
+            await run_page(make, fails)
+
+    asyncio.run(main())
+    assert ended.wait(20)
+    assert interrupts[0] >= 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -141,3 +141,23 @@ def test_station__another_station_s_evse_is_left_out(reader: Reader) -> None:
     whole = station.page(asked(), reader)
     other = station.page(asked("elsewhere"), reader)
     assert figures(other) == figures(whole)
+
+
+def test_station__without_a_feed_is_shown_by_its_own_clock_and_days() -> None:
+    """Another feed goes on for a week, by another clock, after this station's ended."""
+    warehouse = hours.loaded(POLLS)
+    warehouse.execute(
+        ("INSERT INTO warehouse.fact_poll BY NAME SELECT * REPLACE ('other' AS feed, "
+         "'Asia/Tokyo' AS time_zone, slot_at + INTERVAL 7 DAY AS slot_at)"
+         " FROM warehouse.fact_poll", {}),
+    )  # fmt: skip
+    newest = FEED.newest_at + timedelta(days=7)
+    other = Feed("other", "Asia/Tokyo", 600, newest, newest)
+    query = {"station": str(hours.key_of("station", "s1"))}
+    page = Asked("/station", query, "en", ["test", "other"], other, newest, draws=False)
+    shown = station.page(page, WarehouseReader(warehouse))
+    assert (page.feed.name, page.feed.time_zone) == ("test", "Europe/Berlin")
+    assert page.feed.newest_at == FEED.newest_at
+    assert {figure.period for figure in shown.figures} == {"11 Jan 2022"}
+    assert figures(shown)["sessions"] == 1
+    assert "feed=test" in page.href("/city")

@@ -6,6 +6,7 @@ from itertools import islice
 
 from charging_assets.dashboard.asked import Asked
 from charging_assets.dashboard.blocks import Choice, Figure, Note, Page
+from charging_assets.dashboard.feeds import feed_names, feed_of
 from charging_assets.dashboard.pages import station_tables as tables
 from charging_assets.dashboard.pages.period import (
     Period,
@@ -33,6 +34,7 @@ _SUMS = (*SECONDS, *SESSIONS)
 
 def page(asked: Asked, reader: Reader) -> Page:
     """A station's states as a band, their shares, sessions, and the history of its attributes."""
+    _choose_feed(asked, reader)
     words, period = asked.words, period_of(asked, DAYS, whole=False)
     with reader.reading(period.start, period.end) as rows:
         places = rows("dashboard/places", feed=asked.feed.name, **period.dates())
@@ -47,7 +49,7 @@ def page(asked: Asked, reader: Reader) -> Page:
         names = _names(evses)
         evse = _evse(asked, found, names)
         window = {"station_key": key, **period.window()}
-        station = {"feed": _feed(asked, history), "station_key": key}
+        station = {"feed": asked.feed.name, "station_key": key}
         clock = {"time_zone": asked.feed.time_zone}
         evse_days = rows("dashboard/station_evse_days", **station, **clock, **period.scope(asked))
         runs = rows("dashboard/station_runs", **window)
@@ -96,6 +98,18 @@ def page(asked: Asked, reader: Reader) -> Page:
             charts.trend_chart(asked, period, days, about),
         ]
     return found
+
+
+def _choose_feed(asked: Asked, reader: Reader) -> None:
+    """Without a feed in the address it is the station's: its clock, its days and its newest poll."""
+    key = asked.key("station")
+    if asked.text("feed") or key is None:
+        return
+    with reader.reading() as rows:
+        history = rows("dashboard/station_history", station_key=key)
+    if history and history[0]["feed"] != asked.feed.name:
+        name = history[0]["feed"]
+        asked.change_feed(feed_of(reader, name, feed_names(reader)))
 
 
 def _chosen(asked: Asked, rows: Rows, places: list[str]) -> tuple[int | None, str, list[Row]]:
@@ -157,12 +171,6 @@ def _evse(asked: Asked, found: Page, names: dict[int, str]) -> int | None:
     value = "" if chosen is None else str(chosen)
     found.choices.insert(2, Choice("evse", asked.words("evse"), value, options=options))
     return chosen
-
-
-def _feed(asked: Asked, history: list[Row]) -> str:
-    """The feed that is chosen; without a choice the station's own."""
-    chosen = asked.feed.name
-    return chosen if asked.text("feed") or not history else str(history[0]["feed"])
 
 
 def _shares(evse_days: list[Row]) -> list[Row]:
