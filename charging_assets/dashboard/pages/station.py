@@ -101,7 +101,7 @@ def page(asked: Asked, reader: Reader) -> Page:
 
 
 def _choose_feed(asked: Asked, reader: Reader) -> None:
-    """Without a feed in the address it is the station's: its clock, its days and its newest poll."""
+    """Without a feed in the address it is the station's, with its clock, days and newest poll."""
     key = asked.key("station")
     if asked.text("feed") or key is None:
         return
