@@ -49,7 +49,9 @@ rounded AS (
     SELECT
         evse_key,
         hour_at,
-        CAST(LEAST(FLOOR((lasted_s + 30) / 60), 1440) AS INTEGER) AS lasted_min,
+        CAST(
+            LEAST(FLOOR(CAST(lasted_s + 30 AS DOUBLE PRECISION) / 60), 1440) AS INTEGER
+        ) AS lasted_min,
         is_end
     FROM begun
 ),
