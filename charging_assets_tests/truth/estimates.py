@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import floor
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -232,7 +233,8 @@ def _estimated_evses(warehouse: Warehouse, start: datetime, end: datetime) -> di
         lasted, is_end = row["duration_s"], row["duration_s"] is not None
         if not is_end:
             lasted = max(0.0, (row["ended_after"] - row["started_at"]).total_seconds())
-        evse.durations.append((round(lasted), is_end))
+        # Whole minutes, as the pages have it.
+        evse.durations.append((60.0 * floor((lasted + 30) / 60), is_end))
     return evses
 
 
