@@ -1,9 +1,7 @@
 """The `aws` deployment's environment: a lake in S3, a warehouse in Redshift.
 
-Belongs here: which variables there are, and what is wrong with those that are set. Does not belong
-here: connecting, which is done when something is first asked of an engine.
-
-Credentials of AWS are boto3's own affair: its variables, profiles and roles all count.
+This module validates the variables. Connections are made at the first use of an engine. boto3 finds
+AWS credentials itself, in its variables, profiles and roles.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9._=/-]*")
 _LAKE = re.compile(r"s3://([^/]+)/?(.*)")
-# Hosts, databases, clusters and workgroups. What holds none of `:/@;=?` is no connection string.
+# Hosts, databases, clusters and workgroups. Without `:/@;=?` it cannot be a connection string.
 _NAME = re.compile(r"[\w.$-]{1,255}")
 _ENDPOINT = re.compile(r"https?://[\w.:\[\]-]+(/[\w./-]*)?")
 _MOST_DIGITS = 9
@@ -31,10 +29,10 @@ _YES, _NO = {"1", "true", "yes"}, {"", "0", "false", "no"}
 
 
 class _Reader:
-    """Reads variables and gathers what is wrong, so that all of it is told at once.
+    """Reads variables and collects all problems, to report them together.
 
-    Problems name the variable and the form, never the value: a variable that is mixed up with
-    another, or a whole connection string in one, would end in logs with its password.
+    Problems name the variable and the valid form, never the value: a variable in the wrong place,
+    or a connection string, may contain a password that would end up in logs.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -44,7 +42,7 @@ class _Reader:
     def text(self, name: str, default: str = "") -> str:
         return (self._environment.get(name) or default).strip()
 
-    def needed(self, name: str, what: str) -> str:
+    def required(self, name: str, what: str) -> str:
         value = self.text(name)
         if not value:
             self.problems.append(f"{name} is not set: {what}")
@@ -64,19 +62,20 @@ class _Reader:
         return value in _YES
 
     def matching(self, name: str, value: str, pattern: re.Pattern[str], form: str) -> str:
-        """The value, which is empty or has the form; what has not is a problem."""
+        """Return the value; record a problem if it is not empty and does not match."""
         if value and not pattern.fullmatch(value):
-            self.problems.append(f"{name} cannot be used: {form}")
+            self.problems.append(f"{name} is invalid: {form}")
         return value
 
     def name(self, variable: str, value: str) -> str:
-        """A name of AWS or Redshift, which messages may show."""
-        return self.matching(variable, value, _NAME, "give a name alone, no address or options")
+        """A name of AWS or Redshift, which messages may contain."""
+        return self.matching(variable, value, _NAME, "give only a name, without address or options")
 
     def check(self) -> None:
         if self.problems:
             raise DeploymentError(
-                "CHARGING_DEPLOYMENT=aws lacks what it needs:\n  " + "\n  ".join(self.problems)
+                "CHARGING_DEPLOYMENT=aws has missing or invalid settings:\n  "
+                + "\n  ".join(self.problems)
             )
 
 
@@ -94,13 +93,13 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
     )
     endpoint = next(
         (
-            reader.matching(name, value, _ENDPOINT, "give https://host, without user and options")
+            reader.matching(name, value, _ENDPOINT, "give https://host, without user and query")
             for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
             if (value := reader.text(name))
         ),
         "",
     )
-    role = reader.needed(
+    role = reader.required(
         "CHARGING_REDSHIFT_IAM_ROLE", "the role by which Redshift reads the bucket, or default"
     )
     group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
@@ -135,7 +134,7 @@ def _bucket(reader: _Reader) -> tuple[str, str]:
         address = _LAKE.fullmatch(lake)
         if not address:
             reader.problems.append(
-                "CHARGING_LAKE cannot be used: give s3://bucket or s3://bucket/prefix"
+                "CHARGING_LAKE is invalid: give s3://bucket or s3://bucket/prefix"
             )
             return "", ""
         name, bucket = "CHARGING_LAKE", address[1]
@@ -143,7 +142,9 @@ def _bucket(reader: _Reader) -> tuple[str, str]:
     else:
         name, prefix_name = "CHARGING_S3_BUCKET", "CHARGING_S3_PREFIX"
         prefix = reader.text(prefix_name)
-        bucket = reader.needed(name, "the bucket of the lake (or CHARGING_LAKE=s3://bucket/prefix)")
+        bucket = reader.required(
+            name, "the bucket of the lake (or CHARGING_LAKE=s3://bucket/prefix)"
+        )
     reader.matching(
         name, bucket, _BUCKET, "a bucket has 3 to 63 lower-case letters, digits, dots and hyphens"
     )
@@ -164,15 +165,15 @@ def _redshift(reader: _Reader, region: str) -> RedshiftResource:
     if iam:
         if not (cluster or workgroup):
             reader.problems.append(
-                "CHARGING_REDSHIFT_CLUSTER is not set: with IAM name the cluster, or the "
+                "CHARGING_REDSHIFT_CLUSTER is not set: IAM needs the cluster, or "
                 "CHARGING_REDSHIFT_WORKGROUP"
             )
         if cluster and not user:
-            reader.needed("CHARGING_REDSHIFT_USER", "the database user to become by IAM")
+            reader.required("CHARGING_REDSHIFT_USER", "the database user for IAM")
     else:
-        host = reader.needed("CHARGING_REDSHIFT_HOST", "the cluster's or workgroup's host")
-        user = reader.needed("CHARGING_REDSHIFT_USER", "the database user")
-        password = reader.needed(
+        host = reader.required("CHARGING_REDSHIFT_HOST", "the cluster's or workgroup's host")
+        user = reader.required("CHARGING_REDSHIFT_USER", "the database user")
+        password = reader.required(
             "CHARGING_REDSHIFT_PASSWORD", "its password (or CHARGING_REDSHIFT_IAM=true)"
         )
     return RedshiftResource(
@@ -180,7 +181,7 @@ def _redshift(reader: _Reader, region: str) -> RedshiftResource:
         port=reader.number("CHARGING_REDSHIFT_PORT", 5439),
         database=reader.name(
             "CHARGING_REDSHIFT_DATABASE",
-            reader.needed("CHARGING_REDSHIFT_DATABASE", "the database"),
+            reader.required("CHARGING_REDSHIFT_DATABASE", "the database"),
         ),
         user=user,
         password=password,

@@ -1,4 +1,4 @@
-"""An exception with what caused it, outermost first."""
+"""The causes of an exception, outermost first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 def cause_chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, then its cause or context, and so on; ends also where the chain is a circle."""
+    """The error, its cause or context, and so on; a circular chain ends too."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

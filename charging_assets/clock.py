@@ -1,16 +1,14 @@
-"""The machine's clock: the one place that asks it for the time of day.
+"""The current time. All code reads it here, so that tests can replace the clock in one place.
 
-Belongs here: what time it is. Does not belong here: how long something takes (`time.monotonic`),
-hours and slots (`partitions`), the simulator's clocks (`simulator.server`).
+Measure durations with `time.monotonic`, not with this clock.
 """
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """The present moment, UTC, timezone-aware.
+    """The current time in UTC, timezone-aware.
 
-    Called as `clock.utc_now()` where no clock is handed in, so that a test which stops it stops it
-    for all.
+    Call it as `clock.utc_now()`, so that a test that patches it patches it for all callers.
     """
     return datetime.now(UTC)

@@ -1,10 +1,8 @@
-"""The warehouse for analysts: read only, into pandas.
+"""Read-only access to the warehouse for analysts; results are pandas frames.
 
-Belongs here: what a notebook needs. Does not belong here: engines (`storage`) or any writing.
-
-    import charging_assets
-    charging = charging_assets.connect()
-    charging.sql("SELECT place, COUNT(*) AS polls FROM warehouse.fact_poll GROUP BY place")
+import charging_assets
+charging = charging_assets.connect()
+charging.sql("SELECT place, COUNT(*) AS polls FROM warehouse.fact_poll GROUP BY place")
 """
 
 from __future__ import annotations
@@ -27,16 +25,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# What a SELECT begins with.
+# First words of a SELECT.
 _QUERY_WORDS = frozenset({"", "SELECT", "WITH", "FROM", "TABLE"})
 
 
 class QueryError(ValueError):
-    """A query that cannot be run here; the message names what is wrong and what to do."""
+    """A query that cannot be run; the message names the problem and the remedy."""
 
 
 class Connection:
-    """Read-only access to a warehouse; each query opens it for itself, so loads get in between."""
+    """Read-only access to a warehouse. Each query opens it and closes it, so loads can run."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
@@ -48,30 +46,32 @@ class Connection:
         """Rows of one SELECT in the Redshift dialect; `:name` is bound to the parameter `name`.
 
         Raises:
-            QueryError: not one SELECT, or one that cannot be run; names the table or column that is
-                not there and those that may be meant.
+            QueryError: not exactly one SELECT, or a failing one; the message names an unknown table
+                or column and suggests similar names.
             NoWarehouse: nothing is loaded yet.
         """
-        missing = sorted(_checked(query) - params.keys())
+        missing = sorted(_parameters(query) - params.keys())
         if missing:
-            raise QueryError(f"the query names :{missing[0]}; give sql(..., {missing[0]}=...)")
-        bound = {name: _utc(value) for name, value in params.items()}
+            raise QueryError(
+                f"the query has a parameter :{missing[0]}; call sql(..., {missing[0]}=...)"
+            )
+        values = {name: _utc(value) for name, value in params.items()}
         try:
-            frame: pd.DataFrame = self._warehouse.query(query, bound).to_pandas()
+            frame: pd.DataFrame = self._warehouse.query(query, values).to_pandas()
         except QueryRefused as error:
             explanation = explain(query, str(error), names_of(self._warehouse))
             raise QueryError(explanation or str(error)) from error
         return frame
 
     def tables(self) -> pd.DataFrame:
-        """The tables that there are: schema, table, grain."""
+        """All tables: schema, table, grain."""
         import pandas as pd
 
         rows = [(each.schema, each.name, each.grain) for each in TABLES]
         return pd.DataFrame(rows, columns=["schema", "table", "grain"])
 
     def columns(self, name: str) -> pd.DataFrame:
-        """A table's columns: name, type, unit, meaning."""
+        """The columns of a table: name, type, unit, meaning."""
         import pandas as pd
 
         rows = [(c.name, sql_type(c).lower(), c.unit, c.meaning) for c in _table(name).columns]
@@ -84,40 +84,40 @@ class Connection:
         start: datetime | date | str | None = None,
         end: datetime | date | str | None = None,
     ) -> pd.DataFrame:
-        """Rows of a table in the order of its key; `[start, end)` is of `slot_at`, in UTC."""
-        found = _table(name)
-        chosen = tuple(columns) if columns is not None else found.names
-        unknown = sorted(set(chosen) - set(found.names))
+        """Rows of a table, ordered by its key, with `slot_at` in `[start, end)` (UTC)."""
+        source = _table(name)
+        chosen = tuple(columns) if columns is not None else source.names
+        unknown = sorted(set(chosen) - set(source.names))
         if unknown or not chosen:
             raise QueryError(
-                f"{found.full_name} has no column {', '.join(unknown) or '(none named)'}; "
-                f"it has {', '.join(found.names)}"
+                f"{source.full_name} has no column {', '.join(unknown) or '(none given)'}; "
+                f"it has {', '.join(source.names)}"
             )
         bounds = {"start": start, "end": end}
         params = {key: _instant(value, key) for key, value in bounds.items() if value is not None}
-        if params and "slot_at" not in found.names:
-            raise QueryError(f"{found.full_name} has no slot_at; leave start and end out")
+        if params and "slot_at" not in source.names:
+            raise QueryError(f"{source.full_name} has no slot_at; omit start and end")
         terms = [f"slot_at {'>=' if key == 'start' else '<'} :{key}" for key in params]
         where = f" WHERE {' AND '.join(terms)}" if terms else ""
         return self.sql(
-            f"SELECT {', '.join(chosen)} FROM {found.full_name}{where} "
-            f"ORDER BY {', '.join(found.key)}",
+            f"SELECT {', '.join(chosen)} FROM {source.full_name}{where} "
+            f"ORDER BY {', '.join(source.key)}",
             **params,
         )
 
 
 def connect(environment: Mapping[str, str] | None = None) -> Connection:
-    """Read-only access to the deployment's warehouse; DeploymentError where there is none such."""
+    """Read-only access to the deployment's warehouse; DeploymentError for invalid settings."""
     from charging_assets.deployments import storage
 
     return Connection((storage() if environment is None else storage(environment)).warehouse)
 
 
-def _checked(query: str) -> set[str]:
+def _parameters(query: str) -> set[str]:
     """The parameters of one SELECT; QueryError for anything else.
 
-    What a SELECT may reach is for the engine to decide: DuckDB is opened without access to other
-    files and checks the type of the statement again, in Redshift the user's rights hold.
+    The engine limits what a SELECT can read: DuckDB is opened without access to other files and
+    checks the statement type again; Redshift applies the user's permissions.
     """
     import sqlglot
     from sqlglot import exp
@@ -127,12 +127,12 @@ def _checked(query: str) -> set[str]:
     except sqlglot.errors.SqlglotError as error:
         if (word := _first_word(query)) not in _QUERY_WORDS:
             raise QueryError(_not_a_query(word)) from error
-        raise QueryError(f"not SQL of the Redshift dialect: {error}") from error
+        raise QueryError(f"invalid SQL (Redshift dialect): {error}") from error
     if len(statements) != 1:
-        raise QueryError(f"{len(statements)} statements; give one SELECT a call")
+        raise QueryError(f"{len(statements)} statements; pass one SELECT per call")
     tree = statements[0]
     changing = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Pragma, exp.Attach)
-    # A SELECT is itself of sqlglot's DML and DDL.
+    # In sqlglot a SELECT is itself DML and DDL.
     inner = [each for each in tree.find_all(*changing) if not isinstance(each, exp.Query)]
     if not isinstance(tree, exp.Query) or inner:
         word = _first_word(query)
@@ -144,13 +144,13 @@ def _checked(query: str) -> set[str]:
 
 
 def _first_word(query: str) -> str:
-    """What a person would call the statement: COPY, EXPLAIN; empty where it has no words."""
+    """First word of the statement, such as COPY or EXPLAIN; empty if it has none."""
     words = re.search(r"[A-Za-z_]+", re.sub(r"/\*.*?\*/|--[^\n]*", " ", query, flags=re.DOTALL))
     return words[0].upper() if words else ""
 
 
 def _not_a_query(statement: str) -> str:
-    return f"{statement} is not a SELECT, and this connection only reads; give one SELECT"
+    return f"{statement} is not a SELECT; this connection only reads, pass one SELECT"
 
 
 def _table(name: str) -> Table:
@@ -166,21 +166,21 @@ def _table(name: str) -> Table:
 
 def _instant(value: datetime | date | str, name: str) -> datetime:
     try:
-        found = datetime.fromisoformat(value if isinstance(value, str) else value.isoformat())
+        parsed = datetime.fromisoformat(value if isinstance(value, str) else value.isoformat())
     except ValueError:
         raise QueryError(f"{name}={value!r} is not a time; give 2022-01-11 or a datetime") from None
-    naive: datetime = _utc(found)
+    naive: datetime = _utc(parsed)
     return naive
 
 
 def _utc(value: Any) -> Any:
-    """Aware times as tables hold them: UTC, without saying so."""
+    """An aware time as naive UTC, as in the tables; other values unchanged."""
     aware = isinstance(value, datetime) and value.tzinfo is not None
     return value.astimezone(UTC).replace(tzinfo=None) if aware else value
 
 
 class _Callable(ModuleType):
-    """Importing this module makes `charging_assets.connect` it: it stays callable all the same."""
+    """Keeps `charging_assets.connect` callable after this module was imported under that name."""
 
     def __call__(self, environment: Mapping[str, str] | None = None) -> Connection:
         return connect(environment)

@@ -1,8 +1,4 @@
-"""Dagster's own home: where it keeps runs, events and schedules, and how it is set up.
-
-Belongs here: the folder, and the instance's settings that come with the project. Does not belong
-here: the code location (`definitions`), or anything about the lake and the warehouse.
-"""
+"""Dagster's home: the folder for runs, events and schedules, and its default settings."""
 
 from __future__ import annotations
 
@@ -21,10 +17,10 @@ from charging_assets.text import is_address
 SETTINGS = "dagster.yaml"
 _STORAGE = re.compile(r"^(run_|event_log_|schedule_)?storage:", re.MULTILINE)
 
-# Written into the project's own Dagster home; a file that somebody has changed is theirs.
+# Written into the project's Dagster home, unless a user has changed the file.
 _DEFAULT_SETTINGS = """\
-# How Dagster runs here. Written by charging-assets; change it as you like: it is then not
-# overwritten, by later releases neither.
+# Dagster's settings. Written by charging-assets. You may change this file: later releases do not
+# overwrite a changed file.
 
 telemetry:
   enabled: false
@@ -32,8 +28,8 @@ nux:
   enabled: false
 
 concurrency:
-  # Assets that write the warehouse share a pool: one such run at a time. A run waits for it in the
-  # queue, not half-way through, and polls, which are in no pool, wait for nobody.
+  # Assets that write the warehouse share a pool, so one such run executes at a time. Runs wait in
+  # the queue before they start. Polls are in no pool and never wait.
   pools:
     default_limit: 1
     granularity: run
@@ -41,14 +37,14 @@ concurrency:
     max_concurrent_runs: 4
 
 run_queue:
-  # The default of 5 seconds is most of what an hourly run would take.
+  # The default is 5 seconds, which is most of the time of an hourly run.
   dequeue_interval_seconds: 1
-  # A code location that restarts is asked again, for a minute.
+  # Retry for a minute while a code location restarts.
   max_user_code_failure_retries: 6
   user_code_failure_retry_delay: 10
 
 run_monitoring:
-  # A run whose process died would stay "started", and in the way of the next, for ever.
+  # Otherwise a run whose process died would stay "started" and block other runs permanently.
   enabled: true
   start_timeout_seconds: 180
   cancel_timeout_seconds: 120
@@ -57,14 +53,14 @@ run_monitoring:
   free_slots_after_run_end_seconds: 60
 
 run_retries:
-  # Runs whose process died, not those that failed: what is wrong with an hour is still wrong a
-  # minute later, and hours that lack rows are found by comparing archive and ledger.
+  # Retries runs whose process died, not failed runs: a failed hour would fail again a minute
+  # later, and the reconciliation of archive and ledger loads hours that lack rows.
   enabled: true
   max_retries: 2
   retry_on_asset_or_op_failure: false
 
 retention:
-  # Ticks come every few minutes and are of no use for long.
+  # Ticks are frequent and soon of no use.
   schedule:
     purge_after_days: {skipped: 7, success: 30, failure: 90}
   sensor:
@@ -73,37 +69,40 @@ retention:
     purge_after_days: {skipped: 2, success: 30, failure: 90}
 """
 
-# What earlier releases wrote, as SHA-256: a file that is still one of these was never changed.
-_FORMER_SETTINGS = {"36022cb3200cd91d58b57ecf82b89241163339844e9f84ea7b66c2590027f462"}
+# SHA-256 of the settings of earlier releases: a file with one of these hashes is unchanged.
+_FORMER_SETTINGS = {
+    "36022cb3200cd91d58b57ecf82b89241163339844e9f84ea7b66c2590027f462",
+    "69e22c6967ed46d997d88a1ac5fad96fdc1288e47ad6a26fe67ea3f14374b430",
+}
 
 
 def dagster_home(environment: Mapping[str, str] = os.environ) -> Path:
     """The folder: DAGSTER_HOME, or `dagster` in CHARGING_HOME.
 
     Raises:
-        DeploymentError: DAGSTER_HOME is an address.
+        DeploymentError: DAGSTER_HOME is a URL.
     """
     chosen = environment.get("DAGSTER_HOME")
     if chosen and is_address(chosen):
-        raise DeploymentError("DAGSTER_HOME is an address; give the path of a folder")
+        raise DeploymentError("DAGSTER_HOME is a URL; give the path of a folder")
     return Path(chosen).expanduser().resolve() if chosen else home(environment) / "dagster"
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
-    """The folder, ready, and named in the environment for Dagster itself to find.
+    """Prepare the folder, and set DAGSTER_HOME to it for Dagster.
 
-    A home that the user chose must be there and is left as it is; the project's own is made.
+    A home chosen by the user must exist and is not changed; the project's own is created.
 
     Raises:
         DeploymentError: DAGSTER_HOME is not a directory.
-        DagsterHomeError: the folder cannot be made or written, or Dagster cannot work in it.
+        DagsterHomeError: the folder cannot be created or written, or Dagster cannot use it.
     """
     folder = dagster_home(environment)
     require_usable(folder)
     if environment.get("DAGSTER_HOME") and folder != home(environment) / "dagster":
         if not folder.is_dir():
             raise DeploymentError(
-                f"DAGSTER_HOME is {folder}, which is no folder; make it, or unset DAGSTER_HOME to "
+                f"DAGSTER_HOME={folder} is not a directory; create it, or unset DAGSTER_HOME to "
                 f"use {home(environment) / 'dagster'}"
             )
     else:
@@ -113,15 +112,15 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
             if not settings.exists() or not is_changed(settings):
                 settings.write_text(_DEFAULT_SETTINGS, encoding="utf-8")
         except OSError as error:
-            raise DagsterHomeError(_refused(folder, error)) from error
+            raise DagsterHomeError(_describe(folder, error)) from error
     environment["DAGSTER_HOME"] = str(folder)
     return folder
 
 
 def require_usable(folder: Path) -> None:
-    """Raises DagsterHomeError if Dagster cannot keep its files in a folder, which may be absent.
+    """Raise DagsterHomeError if Dagster cannot store its files in a folder, which may be absent.
 
-    Either its SQLite files cannot be under this path, or there is no room.
+    Its SQLite files may not support the path, or the disk may be full.
     """
     files = _storage_folder(folder)
     if files is None:
@@ -134,9 +133,9 @@ def require_usable(folder: Path) -> None:
 
 
 def _storage_folder(folder: Path) -> Path | None:
-    """Where the files of runs and events are: in the home unless its settings name another place.
+    """Folder of the run and event files: the home, unless its settings name another folder.
 
-    None where they are in no files, as with PostgreSQL, or in a place that only Dagster can tell.
+    None if there are no such files, as with PostgreSQL, or if only Dagster knows their location.
     """
     try:
         settings = (folder / SETTINGS).read_text(encoding="utf-8")
@@ -150,13 +149,13 @@ def _storage_folder(folder: Path) -> Path | None:
         chosen = yaml.safe_load(settings)["storage"]
         return Path(chosen["sqlite"]["base_dir"]) if "sqlite" in chosen else None
     except (yaml.YAMLError, KeyError, TypeError):
-        # Settings that Dagster refuses with an error of its own.
+        # Dagster refuses these settings with its own error.
         return None
 
 
-def _refused(folder: Path, error: OSError) -> str:
+def _describe(folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no room on the disk of Dagster's home {folder}; make room and try again"
+        return f"the disk of Dagster's home {folder} is full; free space and try again"
     return (
         f"Dagster's home {folder} cannot be used: {error.strerror}; "
         "set DAGSTER_HOME to a folder that you can write to"
@@ -164,7 +163,7 @@ def _refused(folder: Path, error: OSError) -> str:
 
 
 def is_changed(settings: Path) -> bool:
-    """Whether the user has changed settings: they are those of no release, this one or earlier."""
+    """Whether a user has changed the settings: they match neither this nor an earlier release."""
     digest = hashlib.sha256(settings.read_bytes()).hexdigest()
     current = hashlib.sha256(_DEFAULT_SETTINGS.encode()).hexdigest()
     return digest not in {current, *_FORMER_SETTINGS}

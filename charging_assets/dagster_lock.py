@@ -1,8 +1,8 @@
-"""The lock of a Dagster home: one Dagster at a time.
+"""The lock of a Dagster home: only one Dagster may use it.
 
-Two daemons on one home would run every schedule twice. The lock is the operating system's
-(`flock`): it ends with the processes that hold it, so a file left by a killed process or a process
-id that is used again never locks anybody out. The file also says who holds it.
+Two daemons on one home would run every schedule twice. The lock is an operating system lock
+(`flock`) and ends with the processes that hold it, so stale files and reused process ids do no
+harm. The file also names the process that holds the lock.
 
 In-process runs (`load`, `demo`, `rebuild`) do not take the lock; they may run next to a Dagster.
 """
@@ -19,9 +19,9 @@ from pathlib import Path
 from charging_assets.dagster_errors import DagsterHomeError
 
 FILE = "charging-assets.lock"
-# The services of a Dagster that was killed notice it and end within seconds.
+# Services of a killed Dagster end within seconds.
 _ENDING_S, _POLL_INTERVAL_S = 20.0, 0.2
-# A process that is just being killed exists for a moment longer.
+# A killed process exists for a moment longer.
 _DYING_S = 1.0
 
 
@@ -30,18 +30,18 @@ class DagsterRunning(Exception):
 
 
 def lock(folder: Path, command: str, address: str) -> int:
-    """Lock a Dagster home for this process and what inherits the descriptor.
+    """Lock a Dagster home for this process and those that inherit the descriptor.
 
     Args:
-        folder: the home, which exists.
-        command, address: what the next one who wants the home is told about this process.
+        folder: the home; it must exist.
+        command, address: of this process, for the error message of other processes.
 
     Returns:
         The file descriptor that holds the lock; closing it in all processes unlocks the home.
 
     Raises:
-        DagsterRunning: another Dagster has the home.
-        DagsterHomeError: the lock of another user cannot be read.
+        DagsterRunning: another Dagster uses the home.
+        DagsterHomeError: the lock file of another user cannot be read.
     """
     descriptor = _open(folder)
     began = time.monotonic()
@@ -64,9 +64,9 @@ def lock(folder: Path, command: str, address: str) -> int:
 
 
 def _open(folder: Path) -> int:
-    """The file to lock; the folder itself where there is no file and none can be made.
+    """Open the file to lock, or the folder if the file is absent and cannot be created.
 
-    All users of a home lock the same inode, whoever has made the file.
+    All users of a home lock the same inode, independent of the file's owner.
 
     Raises:
         DagsterHomeError: another user's file cannot be read.
@@ -78,17 +78,17 @@ def _open(folder: Path) -> int:
         if error.errno not in refusals:
             raise
     try:
-        # A lock needs no right to write: only its note of who holds it does.
+        # The lock itself needs no write permission, only the note about its holder.
         return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        # A home that only holds settings may be read-only.
+        # A home with nothing but settings may be read-only.
         return os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         if error.errno not in refusals:
             raise
         raise DagsterHomeError(
-            f"Dagster's home {folder} cannot be locked: {FILE} cannot be read; its owner runs "
-            f"`chmod a+r {file}`, or set CHARGING_HOME to use a home of its own"
+            f"Dagster's home {folder} cannot be locked: {FILE} cannot be read; ask its owner "
+            f"to run `chmod a+r {file}`, or set CHARGING_HOME to another folder"
         ) from error
 
 
@@ -97,7 +97,7 @@ def _write(descriptor: int, holder: dict[str, object]) -> None:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
     except OSError:
-        # The lock holds without it: only the next one's message is poorer.
+        # The lock works without it; only the error message of other processes lacks the holder.
         return
 
 
@@ -110,7 +110,7 @@ def _holder(folder: Path) -> dict[str, object]:
 
 
 def _is_alive(pid: object) -> bool:
-    """Whether the process exists. True where nobody is named: waiting would not help."""
+    """Whether the process exists. True if the id is unknown, since waiting would not help."""
     if not isinstance(pid, int) or pid < 1:
         return True
     try:
@@ -123,21 +123,21 @@ def _is_alive(pid: object) -> bool:
         state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
     except (OSError, IndexError):
         return True
-    # Killed, but whoever started it has not noticed yet.
+    # A zombie: killed, but not yet reaped by its parent.
     return state != b"Z"
 
 
 def _message(folder: Path, holder: dict[str, object]) -> str:
-    other = "set CHARGING_HOME to use a home of its own"
+    other = "set CHARGING_HOME to another folder"
     if "pid" not in holder:
         return f"another Dagster uses {folder}; stop it first, or {other}"
     pid = holder["pid"]
     if not _is_alive(pid):
         return (
-            f"process {pid} that used {folder} is gone, but services that it started are still "
-            f"running; end them (`fuser {folder / FILE}` lists them), or {other}"
+            f"process {pid}, which used {folder}, is gone, but services that it started still run; "
+            f"end them (`fuser {folder / FILE}` lists them), or {other}"
         )
     return (
-        f"{holder.get('command')} (process {pid}, {holder.get('address')}) already runs Dagster on "
+        f"{holder.get('command')} (process {pid}, {holder.get('address')}) already runs Dagster in "
         f"{folder}; stop it first (kill {pid}), or {other}"
     )

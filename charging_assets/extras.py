@@ -1,4 +1,4 @@
-"""Optional extras of the distribution: which modules each needs, and how to install it here."""
+"""Optional extras of the distribution: their modules, and the command that installs them."""
 
 from __future__ import annotations
 
@@ -34,35 +34,35 @@ MODULES: dict[str, tuple[str, ...]] = {
 
 
 class MissingExtra(Exception):
-    """A part needs an extra that is not installed; the message names it and the command."""
+    """A required extra is not installed; the message contains the command to install it."""
 
 
 def missing_modules(extra: str) -> list[str]:
-    """The modules of an extra that cannot be imported; empty if it is installed."""
+    """Modules of an extra that are not installed; empty if it is complete."""
     return [name for name in MODULES[extra] if importlib.util.find_spec(name) is None]
 
 
 def require_extra(extra: str, part: str) -> None:
-    """Nothing if an extra is installed.
+    """Raise MissingExtra if an extra is not installed.
 
     Args:
-        extra: a name of `MODULES`.
-        part: what needs it, as the subject of the message: "the dashboard".
+        extra: a name in `MODULES`.
+        part: what needs it, the subject of the message: "the dashboard".
 
     Raises:
-        MissingExtra: it is not; the message has the command that installs it.
+        MissingExtra: the message contains the command to install it.
     """
     if missing := missing_modules(extra):
         raise MissingExtra(missing_message(extra, part, missing[0]))
 
 
 def missing_message(extra: str, part: str, module: str) -> str:
-    """The message for an extra that is not installed, with the command that installs it."""
+    """The message for a missing extra, with the command to install it."""
     return f"{part} needs the extra `{extra}` ({module} is missing): {install_command(extra)}"
 
 
 def explain(error: BaseException) -> str | None:
-    """The message for an import that failed for want of an extra; None for any other error."""
+    """The message for an import that failed because of a missing extra; None for other errors."""
     for cause in cause_chain(error):
         if isinstance(cause, ModuleNotFoundError) and cause.name:
             module = cause.name.partition(".")[0]
@@ -76,27 +76,27 @@ def explain(error: BaseException) -> str | None:
 def install_command(*extras: str) -> str:
     """A shell command that installs extras into this environment.
 
-    The project is on no package index, so that its name alone installs nothing: the command names
-    the checkout, the wheel or the repository that this environment was installed from.
+    The project is on no package index, so the command names the checkout, the wheel or the
+    repository that this environment was installed from.
     """
     if (checkout := _checkout()) is not None:
         return _make_install(checkout)
     requirement = shlex.quote(_requirement(_direct_url(), f"[{','.join(extras)}]"))
     python = shlex.quote(sys.executable)
-    # The interpreter by its path: the environment need not be activated, and may be uv's.
+    # The interpreter by its path: the environment may not be activated, and may be made by uv.
     if importlib.util.find_spec("pip") is None:
         return f"uv pip install --python {python} {requirement}"
     return f"{python} -m pip install {requirement}"
 
 
 def _requirement(direct_url: dict[str, Any], names: str) -> str:
-    """What pip installs: a path, a URL or the file name of the wheel, with extras."""
+    """The requirement for pip: a path, URL or file name of the wheel, with extras."""
     url = str(direct_url.get("url", ""))
     path = Path(unquote(urlsplit(url).path))
     if url.startswith("file:") and path.exists():
         return f"{path}{names}"
     if not url or url.startswith("file:"):
-        # Installed from elsewhere, or the file is gone: the user has to say where it is now.
+        # Installed from elsewhere, or the file is gone: the user has to insert its path.
         return f"charging_assets-{__version__}-py3-none-any.whl{names}"
     if vcs := direct_url.get("vcs_info"):
         revision = vcs.get("requested_revision") or vcs.get("commit_id")
@@ -105,7 +105,7 @@ def _requirement(direct_url: dict[str, Any], names: str) -> str:
 
 
 def _direct_url() -> dict[str, Any]:
-    """Where pip installed the distribution from (PEP 610); empty where it left no record."""
+    """Where pip installed the distribution from (PEP 610); empty if unknown."""
     try:
         text = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
         recorded = json.loads(text or "{}")
@@ -115,7 +115,7 @@ def _direct_url() -> dict[str, Any]:
 
 
 def _checkout() -> Path | None:
-    """The checkout that is run from, which has a Makefile; None for an installed wheel."""
+    """The checkout that this code runs from; None for an installed wheel."""
     root = Path(__file__).resolve().parents[1]
     if (root / "workspace.yaml").is_file() and (root / "Makefile").is_file():
         return root
@@ -123,8 +123,8 @@ def _checkout() -> Path | None:
 
 
 def _make_install(checkout: Path) -> str:
-    # make would see nothing to do where the environment that lacks the extra is its own.
-    is_own = Path(sys.prefix).resolve() == (checkout / ".venv").resolve()
-    always = "--always-make " if is_own and (checkout / ".venv/.installed").exists() else ""
+    # make considers its environment complete, so it must be forced if that lacks the extra.
+    is_make_env = Path(sys.prefix).resolve() == (checkout / ".venv").resolve()
+    always = "--always-make " if is_make_env and (checkout / ".venv/.installed").exists() else ""
     folder = "" if Path.cwd() == checkout else f"-C {shlex.quote(str(checkout))} "
     return f"make {folder}{always}install"

@@ -1,13 +1,12 @@
-"""A guard in front of a web server that has no login: only its own pages may use it.
+"""Protects a web server without a login from requests of other sites.
 
-A server on the loopback address is reachable for every page that is open in a browser on the same
-machine: by `<img>`, forms and WebSockets of another origin, and by names that resolve to 127.0.0.1
-(DNS rebinding). Dagster's web server checks neither Host nor Origin and runs mutations by GET. A
-login of a proxy does not help, since browsers send it along.
+Any page that is open in a browser on the same machine can reach a server on the loopback address:
+by `<img>`, forms and WebSockets of another origin, and by names that resolve to 127.0.0.1 (DNS
+rebinding). Dagster's web server checks neither Host nor Origin and runs mutations by GET. The login
+of a proxy does not help, because browsers send its credentials with such requests.
 
-What the guard does not replace is a login: whoever can reach the port with a program of their own
-can use the server. Nor does it replace TLS: on plain http everybody on the way can read passwords,
-cookies and pages, and change requests.
+The guard replaces neither a login, because any program that reaches the port can use the server,
+nor TLS, because plain http can be read and changed on its way.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 class Guard:
     """ASGI middleware that refuses requests of other origins.
 
-    400: control characters in the path. 403: the Host is not allowed, the Origin is another than
-    the Host, or the browser reports another site as the source (`Sec-Fetch-Site`). 405: GraphQL by
-    GET. 415: a request that may change something and is not `application/json`, which no page of
-    another origin can send without being asked (CORS preflight). WebSockets are refused before
-    they are accepted. Answers may not be framed by other sites.
+    400: control characters in the path. 403: the Host is not allowed, the Origin differs from the
+    Host, or the browser reports another site as the source (`Sec-Fetch-Site`). 405: GraphQL by GET.
+    415: a request that may change something and is not `application/json`, which pages of other
+    origins cannot send without a CORS preflight. WebSockets are refused before they are accepted.
+    Other sites may not show responses in frames.
     """
 
     def __init__(self, app: ASGIApp, environment: Mapping[str, str] = os.environ) -> None:
@@ -50,7 +49,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("X-Frame-Options", "SAMEORIGIN")
-                # A policy of its own: browsers hold a page to all that are sent.
+                # An additional policy: browsers enforce all policies of a response.
                 headers.append("Content-Security-Policy", "frame-ancestors 'self'")
             await send(message)
 
@@ -64,22 +63,24 @@ class Guard:
             await PlainTextResponse(f"{reason}\n", status)(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """The status and reason for which a request is refused; None if it may pass."""
+        """Status and reason if a request is refused; None if it is allowed."""
         headers, path = Headers(scope=scope), scope["path"]
         method = scope.get("method", "GET")
         if _CONTROL.search(path):
-            # A route of Starlette ends with `$`, which is also true before a newline.
-            return 400, "control characters in an address are refused"
-        # Probes of orchestrators use the address of the container as Host; the answer is a version.
+            # Routes of Starlette end with `$`, which also matches before a newline.
+            return 400, "control characters in the path are not allowed"
+        # Probes of orchestrators send the container's address as Host; the response is a version.
         if path.endswith("/server_info") and method in _SAFE_METHODS:
             return None
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._is_served(hosts[0]):
-            return 403, f"this host name is not served here; name it in {ALLOWED_HOSTS}"
-        if not all(self._is_own(origin, hosts[0]) for origin in headers.getlist("origin")):
-            return 403, "requests of other origins are refused"
-        if not _is_own_page(headers, method):
-            return 403, "requests of other sites are refused"
+        if len(hosts) != 1 or not self._is_allowed_host(hosts[0]):
+            return 403, f"this host name is not allowed; add it to {ALLOWED_HOSTS}"
+        if not all(
+            self._is_allowed_origin(origin, hosts[0]) for origin in headers.getlist("origin")
+        ):
+            return 403, "requests from other origins are not allowed"
+        if not _is_same_site(headers, method):
+            return 403, "requests from other sites are not allowed"
         if scope["type"] == "websocket":
             return None
         if method not in _SAFE_METHODS:
@@ -87,24 +88,24 @@ class Guard:
             if media_type != "application/json":
                 return 415, "send application/json"
         elif path.rstrip("/").endswith("/graphql") and "text/html" not in headers.get("accept", ""):
-            # Dagster shows its editor to browsers, and runs the query of anything else.
-            return 405, "GraphQL is answered by POST"
+            # For browsers Dagster serves its editor; for other clients it runs the query.
+            return 405, "use POST for GraphQL"
         return None
 
-    def _is_served(self, host: str) -> bool:
+    def _is_allowed_host(self, host: str) -> bool:
         name = _split(f"//{host}")[0]
         return name in LOOPBACK or name in self._hosts
 
-    def _is_own(self, origin: str, host: str) -> bool:
-        """Whether an Origin is the server's own, by its address or by its public name."""
+    def _is_allowed_origin(self, origin: str, host: str) -> bool:
+        """Whether an Origin is the server itself, by its address or its public name."""
         name, port, netloc = _split(origin)
         if netloc == host.lower():
             return True
         return name in self._hosts and port == self._hosts[name]
 
 
-def _is_own_page(headers: Headers, method: str) -> bool:
-    """Whether a request is of the server's own pages, or opens one of them in a tab.
+def _is_same_site(headers: Headers, method: str) -> bool:
+    """Whether a request comes from the server's pages, or opens one of them in a tab.
 
     Browsers send `Sec-Fetch-*` with requests that carry no Origin, such as those of `<img>`.
     """
@@ -116,9 +117,9 @@ def _is_own_page(headers: Headers, method: str) -> bool:
 
 
 def _split(url: str) -> tuple[str | None, str | None, str]:
-    """Host name, port and both as written; None and empty for what is no address.
+    """Host name, port, and both as written; None and an empty text for an invalid URL.
 
-    The port is None where it is the default of the scheme: browsers leave it out of an Origin.
+    The port is None if it is the default of the scheme: browsers omit it in an Origin.
     """
     try:
         parts = urlsplit(url)

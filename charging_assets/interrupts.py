@@ -1,10 +1,10 @@
-"""SIGINT and SIGTERM: the first one ends the command, whatever the command is doing.
+"""SIGINT and SIGTERM: the first signal ends the command, whatever it is doing.
 
-A signal handler that raises is not enough. Dagster installs handlers of its own for the time of a
-run and, after it, copies SIGINT's handler to SIGTERM. DuckDB replaces what a handler raises by
+A signal handler that raises is not enough. Dagster installs its own handlers during a run, and
+copies SIGINT's handler to SIGTERM after it. DuckDB replaces the exception of a handler by
 `RuntimeError: Query interrupted`. A library may wait in C code, or for its threads. So signals are
-also read from a wakeup descriptor, which receives them whoever handles them; `received` reports
-them, and a process that has not ended `GRACE_S` seconds later is ended.
+also read from a wakeup descriptor, which receives them independently of handlers.
+`received_signal` reports them, and a process that still runs `GRACE_S` seconds later is ended.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Ignored where no handler is installed, and used by nobody else.
+# Ignored by default, and not used for anything else.
 _WAKER = signal.SIGURG
-# No signal's number: an exception of ours was dropped.
+# Not the number of a signal: an `Interrupted` was dropped.
 _DROPPED = 255
 MESSAGE = "interrupted; what was done so far stays"
-# How long a command may clean up after a signal: roll back, record its run as canceled.
+# Time to clean up after a signal: roll back, record the run as canceled.
 GRACE_S = 5.0
-# `make` and `timeout` pass on what the terminal has sent as well: that is still the first signal.
+# `make` and `timeout` forward a signal that the terminal sends too: both count as one signal.
 _SAME_SIGNAL_S = 1.0
-_LAST_ACT_S = 2.0
-# How long DuckDB may take to notice a signal: while a join's task lasts, it does not.
+_EXIT_CALLBACK_TIMEOUT_S = 2.0
+# How long DuckDB may take to notice a signal: it does not during a task of a join.
 _STATEMENT_S = 0.5
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM has arrived; `exit_code` is what a shell expects of it."""
+    """SIGINT or SIGTERM has arrived; `exit_code` follows the shell's convention."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -50,14 +50,14 @@ class Interruptible(Protocol):
     def interrupt(self) -> None: ...
 
 
-def received() -> int | None:
-    """The signal that is to end this command, or None."""
-    return _watch.received() if _watch is not None else None
+def received_signal() -> int | None:
+    """The signal that ends this command, or None."""
+    return _watch.received_signal() if _watch is not None else None
 
 
 def raise_if_received() -> None:
-    """Raise Interrupted if a signal is to end this command."""
-    if (signum := received()) is not None:
+    """Raise Interrupted if a signal has arrived."""
+    if (signum := received_signal()) is not None:
         raise Interrupted(signum)
 
 
@@ -65,11 +65,12 @@ def raise_if_received() -> None:
 def handle_signals(*, owns_process: bool) -> Iterator[None]:
     """Raise Interrupted in the main thread on the first SIGINT or SIGTERM.
 
-    Both are handled even where the parent process ignored them: a shell script ignores SIGINT for
-    its background jobs, and a load that nothing but SIGKILL can end helps nobody.
+    Both are handled even if the parent process ignored them, as a shell script ignores SIGINT for
+    its background jobs: a load must not require SIGKILL.
 
     With `owns_process`, the process is ended if it still runs `GRACE_S` seconds after a signal, or
-    when another one arrives. Outside the main thread nothing happens: only there Python allows it.
+    if a second signal arrives. Outside the main thread this does nothing, because Python allows
+    signal handlers only there.
     """
     global _watch
     if threading.current_thread() is not threading.main_thread() or _watch is not None:
@@ -83,8 +84,8 @@ def handle_signals(*, owns_process: bool) -> Iterator[None]:
             signal.signal(signum, watch.handle)
         yield
     finally:
-        # The interpreter may still wait for threads; the watch lasts until the process has ended.
-        if not (owns_process and watch.received() is not None):
+        # The interpreter may still wait for threads, so keep watching until the process has ended.
+        if not (owns_process and watch.received_signal() is not None):
             _restore(handlers)
             watch.stop()
             _watch = None
@@ -92,28 +93,29 @@ def handle_signals(*, owns_process: bool) -> Iterator[None]:
 
 @contextmanager
 def around_dagster_run() -> Iterator[None]:
-    """Restore the handlers of SIGINT and SIGTERM afterwards: Dagster leaves its own behind.
+    """Restore the handlers of SIGINT and SIGTERM afterwards, because Dagster leaves its own.
 
-    While signals are handled here, SIGINT does not reach what Dagster starts to copy a run's
-    output: a terminal sends it to the whole process group, and they answer with tracebacks.
+    While `handle_signals` is active, SIGINT does not reach the processes that Dagster starts to
+    copy a run's output. A terminal sends it to the whole process group, and they would print
+    tracebacks.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
     try:
-        with hold_sigint() if _watch is not None else nullcontext():
+        with block_sigint() if _watch is not None else nullcontext():
             yield
     finally:
         _restore(handlers)
 
 
 @contextmanager
-def deferred() -> Iterator[None]:
-    """Let this finish before a signal is answered, whoever handles it.
+def defer_signals() -> Iterator[None]:
+    """Handle signals after this block.
 
-    For what must not be left half-way: an exception in the middle of a transaction of Dagster's
-    SQLite files leaves it open, and all that the same process records later waits for it.
+    An exception during a transaction in Dagster's SQLite files would leave it open, and later
+    records of the same process would wait for it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -122,7 +124,7 @@ def deferred() -> Iterator[None]:
     handlers = {signum: signal.getsignal(signum) for signum in SIGNALS}
     for signum, handler in handlers.items():
         if callable(handler):
-            signal.signal(signum, lambda *caught: arrived.append(caught))
+            signal.signal(signum, lambda *args: arrived.append(args))
     try:
         yield
     finally:
@@ -143,25 +145,25 @@ def report() -> None:
 
 
 def interrupt_on_signal(waiting: Interruptible) -> None:
-    """Call `interrupt` of this object, as long as it lives, when a signal arrives."""
+    """Call `interrupt` of this object when a signal arrives; a weak reference is kept."""
     _interruptible.add(waiting)
 
 
 @contextmanager
-def before_exit(last_act: Callable[[], object]) -> Iterator[None]:
-    """Call `last_act`, for two seconds at most, if the process has to be ended meanwhile."""
-    _last_acts.append(last_act)
+def before_exit(callback: Callable[[], object]) -> Iterator[None]:
+    """Call `callback` if the process has to be ended during this block, for two seconds at most."""
+    _exit_callbacks.append(callback)
     try:
         yield
     finally:
-        _last_acts.remove(last_act)
+        _exit_callbacks.remove(callback)
 
 
 @contextmanager
-def hold_sigint() -> Iterator[None]:
-    """Start processes that SIGINT does not reach, as long as they do not unblock it.
+def block_sigint() -> Iterator[None]:
+    """Block SIGINT in processes started in this block, unless they unblock it.
 
-    This process receives it in another thread, which wakes the main thread up.
+    This process receives it in another thread, which wakes up the main thread.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -171,7 +173,7 @@ def hold_sigint() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """In a worker process: leave SIGINT to the parent, which ends its workers by SIGTERM."""
+    """In a worker process: ignore SIGINT; the parent handles it and ends its workers by SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -179,7 +181,7 @@ def end_with_parent() -> None:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """In a worker process: remove what is half written when SIGTERM comes, and then end."""
+    """In a worker process: exit by an exception on SIGTERM, so that partial files are removed."""
     signal.signal(signal.SIGTERM, _exit)
     try:
         yield
@@ -193,13 +195,13 @@ def _exit(signum: int, _frame: FrameType | None) -> None:
 
 def _restore(handlers: dict[signal.Signals, Any]) -> None:
     for signum, handler in handlers.items():
-        # None is a handler that was not installed by Python, and cannot be by Python.
+        # None: the handler was not installed by Python, so Python cannot restore it.
         if handler is not None:
             signal.signal(signum, handler)
 
 
 class _Watch:
-    """A thread that reads the wakeup descriptor, and what it has read."""
+    """A thread that reads the wakeup descriptor, and the signal that it has read."""
 
     def __init__(self, owns_process: bool) -> None:
         self._owns_process = owns_process
@@ -212,7 +214,7 @@ class _Watch:
         self._former_fd = -1
         self._former_waker: Any = None
         self._former_hook: Any = None
-        # A copy: Dagster redirects standard error to a file for the time of a step.
+        # A copy, because Dagster redirects standard error to a file during a step.
         self._stderr = os.dup(2)
 
     def start(self) -> None:
@@ -229,27 +231,27 @@ class _Watch:
         if self._former_waker is not None:
             signal.signal(_WAKER, self._former_waker)
         os.close(self._stderr)
-        self._writer.close()  # the thread reads the end, and closes its own
+        self._writer.close()  # the thread reads end of file, and closes its own
 
-    def received(self) -> int | None:
-        """The first signal, also while the thread has yet to be scheduled."""
+    def received_signal(self) -> int | None:
+        """The first signal, even before the thread has read it."""
         if self._signum is None:
-            with suppress(OSError):  # nothing is there
+            with suppress(OSError):  # no signal
                 arrived = self._reader.recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT)
                 return next(filter(SIGNALS.__contains__, arrived), self._signum)
         return self._signum
 
     def handle(self, signum: int, _frame: FrameType | None) -> None:
-        if self.received() is None:  # an event loop has a wakeup descriptor of its own
+        if self.received_signal() is None:  # an event loop has its own wakeup descriptor
             with suppress(OSError):
                 self._writer.send(bytes([signum]))
-        # Once: what the first one has caused, rollbacks among it, is not to be interrupted.
+        # Only once: a second signal must not interrupt the rollback.
         if not self._has_raised:
             self._has_raised = True
             raise Interrupted(signum)
 
     def _raise_again(self, unraisable: Any) -> None:
-        """What is raised in a finalizer or a callback is dropped, with a traceback on top."""
+        """Python drops exceptions of finalizers and callbacks; send the signal again."""
         if not isinstance(unraisable.exc_value, Interrupted):
             self._former_hook(unraisable)
             return
@@ -259,72 +261,72 @@ class _Watch:
 
     def _read(self) -> None:
         with self._reader:
-            # Known before it is taken: `received` finds it in one place or the other.
+            # Store the signal before taking it: `received_signal` reads one of both places.
             while arrived := self._reader.recv(64, socket.MSG_PEEK):
                 if self._signum is None:
                     self._signum = next(filter(SIGNALS.__contains__, arrived), None)
                 self._reader.recv(len(arrived))
                 for signum in arrived:
                     if signum in SIGNALS:
-                        self._note()
+                        self._on_signal()
                     elif signum == _DROPPED and self._signum is not None:
                         time.sleep(_STATEMENT_S)
                         signal.pthread_kill(_main_thread_id(), self._signum)
 
-    def _note(self) -> None:
+    def _on_signal(self) -> None:
         if self._at is not None:
             if time.monotonic() - self._at > _SAME_SIGNAL_S:
                 self._end_process()
             return
         self._at = time.monotonic()
-        # It may wait in a system call with SIGINT blocked, and handlers run in no other thread.
+        # The main thread, which runs handlers, may wait in a system call with SIGINT blocked.
         signal.pthread_kill(_main_thread_id(), _WAKER)
         if self._owns_process:
             self._timer = threading.Timer(GRACE_S, self._end_process)
             self._timer.daemon = True
             self._timer.start()
-        # Most statements end by themselves, and what a rollback closes is better left alone.
+        # Most statements end within this time; a rollback must not be disturbed.
         time.sleep(_STATEMENT_S)
         for waiting in list(_interruptible):
-            with suppress(Exception):  # it may be closed by now
+            with suppress(Exception):  # it may be closed already
                 waiting.interrupt()
 
     def _end_process(self) -> None:
         if not self._owns_process or self._signum is None:
             return
-        acting = threading.Thread(target=_act_last, daemon=True)
-        acting.start()
-        acting.join(_LAST_ACT_S)
+        callbacks = threading.Thread(target=_run_exit_callbacks, daemon=True)
+        callbacks.start()
+        callbacks.join(_EXIT_CALLBACK_TIMEOUT_S)
         if "multiprocessing" in sys.modules:
             import multiprocessing
 
             for worker in multiprocessing.active_children():
                 worker.kill()
-        shown = "" if _is_reported else f"{MESSAGE}\n"
+        text = "" if _is_reported else f"{MESSAGE}\n"
         if os.isatty(self._stderr):
-            shown = f"\x1b[?25h\n{shown}"  # a progress bar has hidden the cursor
+            text = f"\x1b[?25h\n{text}"  # a progress bar has hidden the cursor
         with suppress(OSError):
-            os.write(self._stderr, shown.encode())
+            os.write(self._stderr, text.encode())
         os._exit(128 + self._signum)
 
 
 def _wake(_signum: int, _frame: FrameType | None) -> None:
-    """Nothing: a system call that is interrupted lets the handlers of other signals run."""
+    """Do nothing: the interrupted system call lets handlers of other signals run."""
 
 
 def _main_thread_id() -> int:
-    found = threading.main_thread().ident
-    assert found is not None
-    return found
+    thread_id = threading.main_thread().ident
+    assert thread_id is not None
+    return thread_id
 
 
-def _act_last() -> None:
-    for last_act in list(_last_acts):
+def _run_exit_callbacks() -> None:
+    for callback in list(_exit_callbacks):
         with suppress(Exception):
-            last_act()
+            callback()
 
 
 _watch: _Watch | None = None
 _is_reported = False
 _interruptible: WeakSet[Interruptible] = WeakSet()
-_last_acts: list[Callable[[], object]] = []
+_exit_callbacks: list[Callable[[], object]] = []

@@ -1,8 +1,8 @@
-"""Names of feeds, kinds, networks and places: one definition for all that read or store them.
+"""Rules for names of feeds, kinds, networks and places.
 
-The configuration, imports and the simulator accept what is defined here, and the tables' columns
-are as long as these limits. All names are ASCII: Redshift counts bytes, DuckDB characters, and a
-name is also a folder in the lake (`feed=<name>`, at most 255 bytes in a file system).
+Configuration, imports and the simulator use these rules, and the tables' columns have these
+lengths. All names are ASCII: Redshift counts bytes, DuckDB characters, and a name is also a folder
+in the lake (`feed=<name>`, at most 255 bytes in a file system).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _HASH_LENGTH = 12
 
 @dataclass(frozen=True)
 class NameRule:
-    """What a name may be: a pattern, in words too, and the greatest number of bytes."""
+    """Pattern, its description, and maximum length of a name."""
 
     pattern: re.Pattern[str]
     characters: str
     max_bytes: int
 
     def problem(self, name: object) -> str | None:
-        """What is wrong with a name; None for one that is valid."""
+        """What is wrong with a name; None if it is valid."""
         if not isinstance(name, str) or not self.pattern.fullmatch(name):
             return f"it is made of {self.characters}"
         if len(name) > self.max_bytes:
@@ -40,7 +40,7 @@ class NameRule:
 
 
 FEED = NameRule(re.compile("[a-z0-9_-]+"), "a-z 0-9 _ and -", 64)
-# Entity keys hash the network in place of the feed, so that two feeds can speak of one network.
+# Entity keys contain the network instead of the feed, so that two feeds can publish one network.
 NETWORK = FEED
 KIND = NameRule(
     re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII),
@@ -52,16 +52,16 @@ TIME_ZONE_MAX_BYTES = 64
 
 
 def fit(name: str, rule: NameRule) -> str:
-    """A name that its column can hold: one that is too long is cut, and ends in a hash of it all.
+    """A name that fits its column: a name that is too long is cut and ends in a hash of all of it.
 
-    So does one with control characters, which are escaped. Archives of earlier versions may hold
-    other names than can be configured now. `~` is in no valid name, so the result equals no other
-    name.
+    A name with control characters is escaped and ends in a hash too. Archives of earlier versions
+    may contain names that the rules do not allow now. No valid name contains `~`, so the result
+    equals no other name.
     """
     encoded = name.encode("utf-8", "surrogatepass")
     if len(encoded) <= rule.max_bytes and name.isprintable():
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_HASH_LENGTH]
-    shown = printable(name).encode()
-    kept = shown[: rule.max_bytes - _HASH_LENGTH - 1].decode("utf-8", "ignore")
-    return f"{kept}~{digest}"
+    escaped = printable(name).encode()
+    prefix = escaped[: rule.max_bytes - _HASH_LENGTH - 1].decode("utf-8", "ignore")
+    return f"{prefix}~{digest}"

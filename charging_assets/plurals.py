@@ -1,11 +1,5 @@
-"""Numbers with their nouns, as the command line and runs tell them.
+"""Former name of `charging_assets.text.count_noun`, until its callers are renamed."""
 
-Belongs here: the wording that both share; it imports nothing. Does not belong here: what is said.
-"""
+from charging_assets.text import count_noun as counted
 
-from __future__ import annotations
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """`1 hour`, `48 hours`, with thousands set apart."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+__all__ = ["counted"]

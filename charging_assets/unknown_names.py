@@ -1,8 +1,4 @@
-"""Names in a query that the warehouse does not have, and those that were probably meant.
-
-Belongs here: comparing a query's names with those of the warehouse. Does not belong here: running
-queries (`connect`), or which queries are allowed.
-"""
+"""Explains unknown table and column names in a query, and suggests similar names."""
 
 from __future__ import annotations
 
@@ -18,12 +14,12 @@ from charging_assets.storage.warehouse import Reader, WarehouseError
 if TYPE_CHECKING:
     from sqlglot import exp
 
-# Tables and views by full name, with their columns; none where the engine does not list them.
+# Tables and views by full name, with their columns; empty if the engine does not list them.
 Names = Mapping[str, Sequence[str]]
 
-_MOST = 3
+_MAX_SUGGESTIONS = 3
 _OF_THE_ENGINE = {"information_schema", "pg_catalog"}
-# As DuckDB, and then Redshift, report a column that is not there.
+# How DuckDB and Redshift report an unknown column.
 _UNKNOWN_COLUMN = (
     re.compile(r'Referenced column "(?P<column>[^"]+)" (?:was )?not found', re.IGNORECASE),
     re.compile(r'does not have a column named "(?P<column>[^"]+)"', re.IGNORECASE),
@@ -32,9 +28,9 @@ _UNKNOWN_COLUMN = (
 
 
 def names_of(reader: Reader) -> Names:
-    """Every table and view, those that users have made included."""
+    """All tables and views, including those made by users."""
     names: dict[str, list[str]] = {table.full_name: list(table.names) for table in TABLES}
-    # Redshift lists no columns of views that are bound late.
+    # Redshift lists no columns of late-binding views.
     names |= {view: [] for view in view_names()}
     try:
         rows = reader.query(
@@ -51,7 +47,7 @@ def names_of(reader: Reader) -> Names:
 
 
 def explain(query: str, error: str, names: Names) -> str | None:
-    """What is wrong with a query's names and what to write; None where its names are right."""
+    """Which names of a query are unknown, with suggestions; None if its names are right."""
     import sqlglot
     from sqlglot import exp
 
@@ -74,7 +70,7 @@ def explain(query: str, error: str, names: Names) -> str | None:
 
 
 def table_problem(name: str, names: Names) -> str | None:
-    """What is wrong with a table's name, `table` or `schema.table`; None for one that is there."""
+    """What is wrong with `table` or `schema.table`; None if the table exists."""
     schema, _, table = name.lower().rpartition(".")
     by_full_name = {each.lower(): each for each in names}
     if schema and name.lower() in by_full_name:
@@ -86,9 +82,9 @@ def table_problem(name: str, names: Names) -> str | None:
     if schema and schema not in schemas:
         if same:
             return f"there is no schema {schema}: write {_either(same)}"
-        likely = get_close_matches(name.lower(), by_full_name, _MOST)
+        likely = get_close_matches(name.lower(), by_full_name, _MAX_SUGGESTIONS)
         there = ", ".join(DATABASE_SCHEMAS)
-        return f"there is no schema {schema} (there are {there}){_meant(likely, by_full_name)}"
+        return f"there is no schema {schema} (schemas: {there}){_suggest(likely, by_full_name)}"
     if same:
         return f"there is no table {name}: write {_either(same)}"
     likely = [
@@ -98,33 +94,33 @@ def table_problem(name: str, names: Names) -> str | None:
         if low.rpartition(".")[2] == close
     ]
     likely.sort(key=lambda low: bool(schema) and low.rpartition(".")[0] != schema)
-    return f"there is no table {name}{_meant(likely[:_MOST], by_full_name)}"
+    return f"there is no table {name}{_suggest(likely[:_MAX_SUGGESTIONS], by_full_name)}"
 
 
 def _column_problem(column: str, written: Sequence[str], names: Names) -> str | None:
     by_full_name = {each.lower(): each for each in names}
     tables = [by_full_name[name.lower()] for name in written if name.lower() in by_full_name]
     columns = dict.fromkeys(each for table in tables for each in names[table])
-    if column in columns:  # it is there, but not where the query names it
+    if column in columns:  # it exists, but the query qualifies it wrongly
         return None
     of = f" in {_either(tables)}" if tables else ""
-    if likely := get_close_matches(column.lower(), columns, _MOST):
+    if likely := get_close_matches(column.lower(), columns, _MAX_SUGGESTIONS):
         return f"there is no column {column}{of}; did you mean {_either(likely)}?"
     elsewhere = [table for table, listed in names.items() if column.lower() in listed]
-    # Staging is a window of some days: of little use to a reader.
+    # Staging keeps only some days, so it is the least useful suggestion.
     elsewhere.sort(key=lambda table: table.startswith("staging."))
     if elsewhere:
-        return f"there is no column {column}{of}; it is in {_either(elsewhere[:_MOST])}"
-    there = f"; there are {', '.join(columns)}" if columns else ""
+        return f"there is no column {column}{of}; it is in {_either(elsewhere[:_MAX_SUGGESTIONS])}"
+    there = f"; columns: {', '.join(columns)}" if columns else ""
     return f"there is no column {column}{of}{there}"
 
 
 def _written(table: exp.Table) -> str:
-    """A table's name as the query has it, without the database."""
+    """A table's name as in the query, without the database."""
     return f"{table.db}.{table.name}" if table.db else table.name
 
 
-def _meant(likely: Iterable[str], by_full_name: Mapping[str, str]) -> str:
+def _suggest(likely: Iterable[str], by_full_name: Mapping[str, str]) -> str:
     names = [by_full_name[name] for name in likely]
     return f"; did you mean {_either(names)}?" if names else "; .tables() lists all tables"
 

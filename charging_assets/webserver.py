@@ -1,7 +1,7 @@
 """Dagster's web server behind the guard: `python -m charging_assets.webserver`.
 
-It takes the options of `dagster-webserver` and serves the same pages, but only to themselves:
-see `charging_assets.guard`.
+It has the options and pages of `dagster-webserver`, but refuses requests of other sites, see
+`charging_assets.guard`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def _exit(error: Exception) -> NoReturn:
     sys.exit(2)
 
 
-# Without a limit, uvicorn waits for open requests for as long as their clients like.
-_OPEN_REQUESTS_S = 3
+# Without a limit, uvicorn waits for open requests without end.
+_SHUTDOWN_TIMEOUT_S = 3
 
 
 def main() -> None:
-    """Run `dagster-webserver` with its application guarded, and with an end to its shutdown.
+    """Run `dagster-webserver` behind the guard, with a shutdown timeout.
 
-    Exit code 2 without the extra `ui`, and where `CHARGING_ALLOWED_HOSTS` cannot be used.
+    Exit code 2 without the extra `ui`, or if `CHARGING_ALLOWED_HOSTS` is invalid.
     """
     try:
         require_extra("ui", "the web UI")
@@ -45,10 +45,12 @@ def main() -> None:
     def make_guarded(*args: Any, **kwargs: Any) -> Guard:
         return Guard(make_application(*args, **kwargs))
 
-    # The command line has no option for middleware; it looks this function up in its module.
+    # `dagster-webserver` has no option for middleware, so replace its application factory.
     cli.create_app_from_workspace_process_context = make_guarded
-    # Nor has it one for uvicorn's settings.
-    cli.uvicorn.run = functools.partial(cli.uvicorn.run, timeout_graceful_shutdown=_OPEN_REQUESTS_S)
+    # It has no option for uvicorn's settings either.
+    cli.uvicorn.run = functools.partial(
+        cli.uvicorn.run, timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S
+    )
     cli.main()
 
 

@@ -30,13 +30,13 @@ def environment(tmp_path_factory):
     return {"CHARGING_HOME": str(tmp_path)}
 
 
-def test_connect__answers_with_a_frame(environment):
+def test_connect__returns_a_frame(environment):
     charging = charging_assets.connect(environment)
-    found = charging.sql(
+    frame = charging.sql(
         "SELECT status, poll_count FROM warehouse.fact_status WHERE slot_at >= :since ORDER BY 1",
         since=datetime(2022, 1, 11, 20, tzinfo=UTC),
     )
-    assert found.to_dict("records") == [
+    assert frame.to_dict("records") == [
         {"status": "AVAILABLE", "poll_count": 1},
         {"status": "CHARGING", "poll_count": 1},
     ]
@@ -64,7 +64,7 @@ def test_connect__answers_with_a_frame(environment):
         "SELECT FROM WHERE (",
     ],
 )
-def test_sql__anything_but_one_select_is_refused(environment, query):
+def test_sql__other_statements_are_refused(environment, query):
     charging = connect(environment)
     with pytest.raises(QueryError):
         charging.sql(query)
@@ -147,11 +147,11 @@ def _files(home):
 
 
 @pytest.mark.parametrize("query", [*(query for query, _ in _NOT_A_SELECT), *_MORE_THAN_ONE])
-def test_sql__what_is_not_one_select_is_named_and_writes_nothing(environment, query):
+def test_sql__refused_statement_is_named_and_writes_nothing(environment, query):
     home = Path(environment["CHARGING_HOME"])
     connect(environment).sql("SELECT 1 AS a")
     before = _files(home)
-    with pytest.raises(QueryError, match="give one SELECT") as refused:
+    with pytest.raises(QueryError, match="pass one SELECT") as refused:
         connect(environment).sql(query.format(home=home))
     word = query.split(maxsplit=1)[0]
     assert word in {"SELECT", "/*"} or str(refused.value).startswith(f"{word} is not a SELECT")
@@ -159,7 +159,7 @@ def test_sql__what_is_not_one_select_is_named_and_writes_nothing(environment, qu
 
 
 @pytest.mark.parametrize(("query", "kind"), _NOT_A_SELECT)
-def test_require_select__decides_by_the_engine_s_own_parser(environment, query, kind):
+def test_require_select__uses_the_parser_of_the_engine(environment, query, kind):
     """Whatever a translation into DuckDB's dialect may come to."""
     home = Path(environment["CHARGING_HOME"])
     with (
@@ -201,7 +201,7 @@ def test_warehouse__reads_by_select_alone(environment):
         "FROM ops.ledger",
     ],
 )
-def test_sql__one_select_with_words_of_others_in_it_is_run(environment, query):
+def test_sql__select_with_keywords_of_other_statements_runs(environment, query):
     assert len(connect(environment).sql(query)) > 0
 
 
@@ -226,19 +226,19 @@ def test_sql__a_missing_parameter_is_named(environment):
         ("SELECT statuss FROM warehouse.fact_status", "no column statuss .*did you mean status"),
         ("SELECT f.statuss FROM warehouse.fact_status AS f", "did you mean status"),
         ("SELECT evse_key FROM warehouse.fact_poll", "fact_poll; it is in warehouse"),
-        ("SELECT qqq FROM mart.city_hour", "no column qqq in mart.city_hour; there are slot_at,"),
+        ("SELECT qqq FROM mart.city_hour", "no column qqq in mart.city_hour; columns: slot_at,"),
         ("SELECT feed FROM warehouse.fact_poll, ops.gaps AS g, mart.city_hour", "Ambiguous"),
         ("SELECT CAST(feed AS INTEGER) AS a FROM warehouse.fact_poll", "Could not convert"),
         ("SELECT zap(feed) AS a FROM warehouse.fact_poll", "zap"),
     ],
 )
-def test_sql__a_name_that_is_not_there_is_explained(environment, query, explanation):
+def test_sql__unknown_name_is_explained(environment, query, explanation):
     with pytest.raises(QueryError, match=explanation) as caught:
         connect(environment).sql(query)
     assert "load" not in str(caught.value)
 
 
-def test_sql__of_every_table_and_view_a_forgotten_schema_is_named(environment):
+def test_sql__missing_schema_of_any_table_or_view_is_suggested(environment):
     charging = connect(environment)
     names = names_of(charging._warehouse)
     for table in names:
@@ -256,7 +256,7 @@ def test_sql__a_name_in_two_schemas_lists_both(environment, tmp_path):
         charging.sql("SELECT * FROM fact_poll")
 
 
-def test_sql__a_mistake_never_opens_the_file_for_writing(environment, monkeypatch):
+def test_sql__failing_query_never_opens_the_file_for_writing(environment, monkeypatch):
     modes, opened = [], warehouse_duckdb.opened
     monkeypatch.setattr(
         warehouse_duckdb,
@@ -290,21 +290,21 @@ def test_sql__a_load_runs_between_queries(environment, tmp_path):
     assert len(charging.table("fact_poll")) == 3
 
 
-def test_sql__nothing_loaded_says_what_to_do(tmp_path):
+def test_sql__empty_warehouse_is_an_error_with_a_remedy(tmp_path):
     with pytest.raises(NoWarehouse, match="charging-assets load"):
         connect({"CHARGING_HOME": str(tmp_path)}).sql("SELECT 1 AS one")
 
 
 def test_table__columns_and_bounds_choose_rows(environment):
     charging = connect(environment)
-    found = charging.table("warehouse.fact_poll", ["slot_at"], start="2022-01-11T20:10:00+00:00")
-    assert list(found.columns) == ["slot_at"]
-    assert len(found) == 1
+    frame = charging.table("warehouse.fact_poll", ["slot_at"], start="2022-01-11T20:10:00+00:00")
+    assert list(frame.columns) == ["slot_at"]
+    assert len(frame) == 1
     assert len(charging.table("fact_poll", end="2022-01-11T20:10")) == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("arguments", "message"),
     [
         ({"name": "nothing"}, "nothing"),
         ({"name": "fact_statuss"}, "did you mean warehouse.fact_status"),
@@ -316,9 +316,9 @@ def test_table__columns_and_bounds_choose_rows(environment):
         ({"name": "dim_evse", "start": "2022-01-11"}, "slot_at"),
     ],
 )
-def test_table__what_is_not_there_is_named(environment, asked, told):
-    with pytest.raises(QueryError, match=told):
-        connect(environment).table(**asked)
+def test_table__unknown_names_are_errors(environment, arguments, message):
+    with pytest.raises(QueryError, match=message):
+        connect(environment).table(**arguments)
 
 
 def test_tables__list_grain_and_columns():
@@ -330,8 +330,8 @@ def test_tables__list_grain_and_columns():
 
 def test_import__of_the_package_is_cheap():
     code = "import sys, charging_assets; print({'pandas', 'duckdb', 'dagster'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "set()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.slow

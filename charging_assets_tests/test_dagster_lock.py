@@ -35,7 +35,7 @@ def hold(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def test_lock__held_by_another_process_names_it(tmp_path: Path) -> None:
+def test_lock__names_the_process_that_holds_it(tmp_path: Path) -> None:
     first = hold(tmp_path)
     try:
         with pytest.raises(dagster_lock.DagsterRunning) as refusal:
@@ -47,7 +47,7 @@ def test_lock__held_by_another_process_names_it(tmp_path: Path) -> None:
         assert part in str(refusal.value)
 
 
-def test_lock__killed_holder_that_is_not_reaped_locks_nobody_out(tmp_path: Path) -> None:
+def test_lock__zombie_holder_does_not_block(tmp_path: Path) -> None:
     first = hold(tmp_path)
     first.kill()
     try:
@@ -64,13 +64,13 @@ def test_lock__killed_holder_that_is_not_reaped_locks_nobody_out(tmp_path: Path)
     # Workers must collect the same names.
     ids=["empty", "cut off", "list", "own process"],
 )
-def test_lock__file_that_was_left_locks_nobody_out(tmp_path: Path, left: str) -> None:
+def test_lock__stale_file_does_not_block(tmp_path: Path, left: str) -> None:
     (tmp_path / dagster_lock.FILE).write_text(left)
     os.close(dagster_lock.lock(tmp_path, "ui", "here"))
     assert json.loads((tmp_path / dagster_lock.FILE).read_text())["pid"] == os.getpid()
 
 
-def test_lock__is_held_as_long_as_an_heir_lives(
+def test_lock__lasts_until_the_last_child_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dagster_lock, "_ENDING_S", 0.5)

@@ -91,14 +91,14 @@ def test_aws__all_that_is_missing_is_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("CHARGING_LAKE", "a-bucket/prefix", "CHARGING_LAKE cannot be used: give s3://"),
-        ("CHARGING_LAKE", "s3://No_Bucket", "CHARGING_LAKE cannot be used: a bucket has"),
-        ("CHARGING_LAKE", "s3://a-bucket/a b", "prefix in CHARGING_LAKE cannot be used: use"),
+        ("CHARGING_LAKE", "a-bucket/prefix", "CHARGING_LAKE is invalid: give s3://"),
+        ("CHARGING_LAKE", "s3://No_Bucket", "CHARGING_LAKE is invalid: a bucket has"),
+        ("CHARGING_LAKE", "s3://a-bucket/a b", "prefix in CHARGING_LAKE is invalid: use"),
         ("CHARGING_REDSHIFT_PORT", "many", "CHARGING_REDSHIFT_PORT is not a whole number above 0"),
         ("CHARGING_REDSHIFT_PORT", "9" * 5000, "CHARGING_REDSHIFT_PORT is not a whole number"),
         ("CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S", "0", "STATEMENT_TIMEOUT_S is not a whole number"),
         ("CHARGING_REDSHIFT_IAM", "maybe", "CHARGING_REDSHIFT_IAM is neither true nor false"),
-        ("CHARGING_REDSHIFT_IAM", "true", "CHARGING_REDSHIFT_CLUSTER is not set: with IAM"),
+        ("CHARGING_REDSHIFT_IAM", "true", "CHARGING_REDSHIFT_CLUSTER is not set: IAM needs"),
         ("CHARGING_REDSHIFT_IAM_ROLE", "admin", "IAM_ROLE: this is not a role: give arn:aws"),
         ("CHARGING_REDSHIFT_READER_GROUP", "a; DROP", "READER_GROUP: this is not the name"),
     ],

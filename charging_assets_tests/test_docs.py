@@ -1,4 +1,4 @@
-"""Docs do not fall behind the code: messages, links, commands."""
+"""Docs match the code: messages, links, variables."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def test_messages__the_page_has_some():
 
 
 @pytest.mark.parametrize("message", _messages())
-def test_messages__stand_in_the_code(message):
+def test_messages__are_in_the_code(message):
     source = re.sub(r'"\s*\n\s*f?"', "", CODE)
     for part in (part.strip(" ;,") for part in message.split("…")):
         plain = re.sub(r"\d+ s$", "", part)
@@ -31,7 +31,7 @@ def test_messages__stand_in_the_code(message):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links__lead_somewhere(page):
+def test_links__exist(page):
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if not target.startswith(("http:", "https:")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
@@ -44,7 +44,7 @@ def _anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links__lead_to_headings(page):
+def test_links__anchors_exist(page):
     for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
         linked = (page.parent / target) if target else page
         assert anchor in _anchors(linked), f"{page.name} links to {target}#{anchor}"

@@ -43,7 +43,7 @@ def test_blocks__are_all_marked() -> None:
     assert unmarked == [], "add <!-- run: test -->, or another mark, on the line before the fence"
 
 
-def test_blocks__are_found_by_their_fences() -> None:
+def test_blocks__are_recognised_by_their_fences() -> None:
     for page in PAGES:
         fences = re.findall(r"^ *(?:```|~~~)", page.read_text("utf-8"), flags=re.M)
         assert len(fences) == 2 * len(BLOCKS[page]), page
@@ -74,15 +74,15 @@ def test_page__slow_blocks_run_in_order(
 
 def _commands() -> list[tuple[str, str]]:
     """Every `charging-assets …` and `make …` of the pages, with where it is."""
-    found = []
+    commands = []
     for page in PAGES:
         for number, line in enumerate(page.read_text("utf-8").splitlines(), start=1):
             spans = re.findall(r"`([^`]+)`", line)
-            found += [(f"{_name(page)}:{number}", span) for span in spans]
+            commands += [(f"{_name(page)}:{number}", span) for span in spans]
     for block in ALL_BLOCKS:
         lines = block.code.replace("\\\n", " ").splitlines() if block.language == "sh" else []
-        found += [(block.where, line.strip()) for line in lines]
-    return [(where, match[0]) for where, text in found if (match := _COMMAND.match(text))]
+        commands += [(block.where, line.strip()) for line in lines]
+    return [(where, match[0]) for where, text in commands if (match := _COMMAND.match(text))]
 
 
 @pytest.mark.parametrize(("where", "command"), _commands(), ids=lambda value: value[:60])
@@ -100,9 +100,11 @@ def test_commands__exist_with_their_options(where: str, command: str) -> None:
     if words[0].startswith("-"):
         return
     assert words[0] in commands, f"{where}: {command}"
-    known = {option for action in commands[words[0]]._actions for option in action.option_strings}
+    supported = {
+        option for action in commands[words[0]]._actions for option in action.option_strings
+    }
     options = {word.partition("=")[0] for word in words[1:] if word.startswith("-")}
-    assert options <= known, f"{where}: {command}"
+    assert options <= supported, f"{where}: {command}"
 
 
 def _subparsers() -> dict[str, argparse.ArgumentParser]:

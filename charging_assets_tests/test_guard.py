@@ -39,7 +39,7 @@ def client(**environment: str) -> TestClient:
     return TestClient(Guard(app, environment), base_url=f"http://{HOST}")
 
 
-OWN = [
+SAME_ORIGIN = [
     ("GET", "/", {}),
     ("GET", "/assets", {"sec-fetch-site": "none", "sec-fetch-mode": "navigate"}),
     ("GET", "/app.js", {"sec-fetch-site": "same-origin", "sec-fetch-dest": "script"}),
@@ -111,8 +111,10 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "headers"), OWN)
-def test_guard__own_requests_pass(method: str, path: str, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize(("method", "path", "headers"), SAME_ORIGIN)
+def test_guard__same_origin_requests_are_allowed(
+    method: str, path: str, headers: dict[str, str]
+) -> None:
     assert client().request(method, path, headers=headers).status_code == 200
 
 
@@ -142,7 +144,7 @@ def test_guard__port_of_a_public_name_is_that_of_its_entry() -> None:
         assert configured.post("/graphql", headers=headers).status_code == status
 
 
-def test_guard__loopback_name_in_the_variable_opens_no_other_port() -> None:
+def test_guard__loopback_name_in_the_variable_allows_no_other_port() -> None:
     configured = client(**{ALLOWED_HOSTS: "localhost 127.0.0.1"})
     headers = {**JSON, "origin": "http://localhost:8080"}
     assert configured.post("/graphql", headers=headers).status_code == 403
@@ -151,7 +153,7 @@ def test_guard__loopback_name_in_the_variable_opens_no_other_port() -> None:
 @pytest.mark.parametrize(
     "entry", ["https://charging.example.org", "*.example.org", "a b:x", "charging.example.org/ui"]
 )
-def test_guard__entry_that_is_no_host_name_is_refused(entry: str) -> None:
+def test_guard__invalid_host_name_is_refused(entry: str) -> None:
     with pytest.raises(AllowedHostError, match=f"{ALLOWED_HOSTS}: entry . is not a host name"):
         client(**{ALLOWED_HOSTS: entry})
 
@@ -159,13 +161,13 @@ def test_guard__entry_that_is_no_host_name_is_refused(entry: str) -> None:
 @pytest.mark.parametrize(
     ("entries", "problem"),
     [
-        ("charging.town.de:0", "entry 1 has no valid port"),
-        ("a.town.de charging.town.de:65536", "entry 2 has no valid port"),
-        ("charging.town.de:8443 charging.town.de:8444", "entry 2 names a host again"),
-        ("charging.town.de,CHARGING.town.de.:8443", "entry 2 names a host again"),
+        ("charging.town.de:0", "entry 1 has an invalid port"),
+        ("a.town.de charging.town.de:65536", "entry 2 has an invalid port"),
+        ("charging.town.de:8443 charging.town.de:8444", "entry 2 repeats a host"),
+        ("charging.town.de,CHARGING.town.de.:8443", "entry 2 repeats a host"),
     ],
 )
-def test_guard__port_that_cannot_be_is_refused(entries: str, problem: str) -> None:
+def test_guard__invalid_port_is_refused(entries: str, problem: str) -> None:
     with pytest.raises(AllowedHostError, match=f"{ALLOWED_HOSTS}: {problem}"):
         client(**{ALLOWED_HOSTS: entries})
 
@@ -181,16 +183,16 @@ def test_guard__port_that_cannot_be_is_refused(entries: str, problem: str) -> No
         ("127.1", "is an address"),
         ("0x7f.1", "is an address"),
         ("2130706433", "is an address"),
-        ("charging.example.org", "is a name of examples"),
-        ("charging.test", "is a name of examples"),
+        ("charging.example.org", "is reserved for examples"),
+        ("charging.test", "is reserved for examples"),
         ("charging", "has no domain"),
         ("nas.local", "has no domain"),
-        ("charging.town.de:443", "browsers leave out"),
+        ("charging.town.de:443", "browsers omit"),
     ],
 )
 def test_host_warnings__name_each_risky_entry(entry: str, warning: str) -> None:
-    (found,) = host_warnings({ALLOWED_HOSTS: f"ui.town.de:8443 {entry}"})
-    assert warning in found
+    (message,) = host_warnings({ALLOWED_HOSTS: f"ui.town.de:8443 {entry}"})
+    assert warning in message
 
 
 def test_host_warnings__none_for_names_of_proxies() -> None:
@@ -210,7 +212,7 @@ def test_guard__pages_may_not_be_framed() -> None:
 
 
 @pytest.mark.parametrize("origin", [None, f"http://{HOST}"])
-def test_guard__own_web_socket_is_accepted(origin: str | None) -> None:
+def test_guard__same_origin_web_socket_is_accepted(origin: str | None) -> None:
     headers = {"origin": origin} if origin else {}
     with client().websocket_connect(f"ws://{HOST}/graphql", headers=headers) as socket:
         assert socket.receive_text() == "accepted"

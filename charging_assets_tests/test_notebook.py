@@ -20,8 +20,8 @@ Cells = list[dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def cells() -> Cells:
-    found = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    return [cell for cell in found if cell["cell_type"] == "code"]
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
 def run(cells: Cells) -> dict[str, Any]:

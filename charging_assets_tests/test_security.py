@@ -1,4 +1,4 @@
-"""Rules of security that the whole source keeps; each module's own are beside its tests."""
+"""Security rules for the whole source; rules of single modules are in their tests."""
 
 from __future__ import annotations
 
@@ -80,20 +80,20 @@ def audited(
 
 @pytest.mark.parametrize(("required", "code"), [("0", 0), ("1", 1)])
 @pytest.mark.parametrize(
-    "answer", ["No known vulnerabilities found", "requests Dependency not found on PyPI"]
+    "answer", ["No known vulnerabilities found", "requests Dependency not status on PyPI"]
 )
-def test_audit__that_can_ask_nobody_says_so_and_fails_where_it_is_required(
+def test_audit__without_a_service_is_skipped_or_fails_if_required(
     tmp_path: Path, answer: str, required: str, code: int
 ) -> None:
-    """A service that knows nothing answers as one that has found nothing."""
-    found, said = audited(tmp_path, answer, 0, required)
-    assert found == code
-    assert said.splitlines()[-1].startswith("SKIPPED: no vulnerability service")
+    """A service without data answers like one without findings."""
+    status, output = audited(tmp_path, answer, 0, required)
+    assert status == code
+    assert output.splitlines()[-1].startswith("SKIPPED: no vulnerability service")
 
 
 @pytest.mark.parametrize(("required", "code"), [("0", 0), ("1", 1)])
 @pytest.mark.parametrize("python", ["older", "absent"])
-def test_audit__python_that_is_too_old_is_a_skip(
+def test_audit__old_python_is_skipped(
     tmp_path: Path, python: str, required: str, code: int
 ) -> None:
     older = tmp_path / "older"
@@ -105,17 +105,17 @@ def test_audit__python_that_is_too_old_is_a_skip(
     environment = {"PYTHON": sys.executable, "PYTHONPATH": str(older)}
     if python == "absent":
         environment["PYTHON"] = str(tmp_path / "absent")
-    found, said = audited(tmp_path, "", 0, required, **environment)
-    assert found == code
-    assert said.splitlines()[-1].startswith("SKIPPED: ")
-    assert "make audit PYTHON=" in said
-    assert "Traceback" not in said
+    status, output = audited(tmp_path, "", 0, required, **environment)
+    assert status == code
+    assert output.splitlines()[-1].startswith("SKIPPED: ")
+    assert "make audit PYTHON=" in output
+    assert "Traceback" not in output
 
 
-def test_audit__tells_what_it_finds(tmp_path: Path) -> None:
-    found, said = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28 2.20.0", 1)
-    assert found == 1
-    assert "PYSEC-2018-28" in said
+def test_audit__reports_findings(tmp_path: Path) -> None:
+    status, output = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28 2.20.0", 1)
+    assert status == 1
+    assert "PYSEC-2018-28" in output
 
 
 _ACCEPTED = """
@@ -127,7 +127,7 @@ expires = {expires}
 """
 
 
-def test_audit__passes_what_is_accepted_to_its_tool(tmp_path: Path) -> None:
+def test_audit__accepted_findings_reach_the_tool(tmp_path: Path) -> None:
     accepted = _ACCEPTED.format(expires="2999-12-31")
     code, output = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28 2.20.0", 0, accepted=accepted)
     assert code == 0
@@ -142,9 +142,7 @@ def test_audit__passes_what_is_accepted_to_its_tool(tmp_path: Path) -> None:
         ('[[advisory]]\nid = "X"\npackage = "y"\nexpires = 2999-01-01', "X: reason is missing"),
     ],
 )
-def test_audit__entry_that_does_not_hold_is_an_error(
-    tmp_path: Path, entry: str, problem: str
-) -> None:
+def test_audit__invalid_entry_is_an_error(tmp_path: Path, entry: str, problem: str) -> None:
     code, output = audited(tmp_path, "requests 2.19.0  PYSEC-2018-28", 0, accepted=entry)
     assert code == 1
     assert problem in output

@@ -14,7 +14,7 @@ _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("\x1b[31mred\x1bc", "\\x1b[31mred\\x1bc"),
         ("bell\x07", "bell\\x07"),
@@ -24,16 +24,16 @@ _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
         ("two\nlines\tand Köln, 東京, 👍🏽", "two\nlines\tand Köln, 東京, 👍🏽"),
     ],
 )
-def test_escape_control__shows_what_a_terminal_obeys(text: str, shown: str) -> None:
-    assert escape_control(text) == shown
+def test_escape_control__escapes_terminal_controls(text: str, expected: str) -> None:
+    assert escape_control(text) == expected
 
 
 @given(st.text())
 def test_escape_control__leaves_no_control_or_direction(text: str) -> None:
-    shown = escape_control(text)
-    assert not {unicodedata.bidirectional(char) for char in shown} & _DIRECTIONS
-    assert all(char in "\n\t" or unicodedata.category(char) != "Cc" for char in shown)
-    assert escape_control(shown) == shown
+    escaped = escape_control(text)
+    assert not {unicodedata.bidirectional(char) for char in escaped} & _DIRECTIONS
+    assert all(char in "\n\t" or unicodedata.category(char) != "Cc" for char in escaped)
+    assert escape_control(escaped) == escaped
 
 
 @given(st.text(max_size=50), st.integers(min_value=1, max_value=40))
@@ -43,7 +43,7 @@ def test_shorten__keeps_the_length(text: str, length: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("köln.json", "köln.json"),
         (b"k\xf6ln.json".decode("utf-8", "surrogateescape"), "k\\xf6ln.json"),
@@ -52,12 +52,12 @@ def test_shorten__keeps_the_length(text: str, length: int) -> None:
         ("\u202eabc", "\\u202eabc"),
     ],
 )
-def test_printable__escapes_what_no_terminal_should_get(text: str, shown: str) -> None:
-    assert printable(text) == shown
+def test_printable__escapes_unsafe_text(text: str, expected: str) -> None:
+    assert printable(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "expected"),
     [
         ("https://poi.example.org/a", "https://poi.example.org/a"),
         ("https://ops:sentinel@poi.example.org/a", "https://…@poi.example.org/a"),
@@ -68,5 +68,5 @@ def test_printable__escapes_what_no_terminal_should_get(text: str, shown: str) -
         ("https://poi.example.org/a#sentinel\nsentinel", "https://poi.example.org/a?…"),
     ],
 )
-def test_redact_url__shows_no_user_password_or_query(url: str, shown: str) -> None:
-    assert redact_url(url) == shown
+def test_redact_url__removes_user_password_and_query(url: str, expected: str) -> None:
+    assert redact_url(url) == expected

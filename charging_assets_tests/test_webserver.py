@@ -23,7 +23,7 @@ load_from:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The web server over a small code location of its own."""
+    """The web server with a small code location."""
     with serving(tmp_path_factory.mktemp("webserver")) as (address, _):
         yield address
 
@@ -68,9 +68,9 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"the web server did not start: {server.poll()}")
 
 
-def test_webserver__answers_its_own_pages(address: str) -> None:
-    own = {"Origin": address, "Sec-Fetch-Site": "same-origin"}
-    answer = requests.post(f"{address}/graphql", json=_MUTATION, headers=own, timeout=30)
+def test_webserver__answers_same_origin_requests(address: str) -> None:
+    same_origin = {"Origin": address, "Sec-Fetch-Site": "same-origin"}
+    answer = requests.post(f"{address}/graphql", json=_MUTATION, headers=same_origin, timeout=30)
     assert answer.json() == {"data": {"setNuxSeen": True}}
     assert "<html" in requests.get(f"{address}/", timeout=30).text
 
@@ -85,7 +85,7 @@ def test_webserver__answers_its_own_pages(address: str) -> None:
         ("POST", {"json": _MUTATION, "headers": {"Host": "evil.example"}}),
     ],
 )
-def test_webserver__runs_nothing_for_others(
+def test_webserver__refuses_other_origins(
     address: str, method: str, options: dict[str, object]
 ) -> None:
     answer = requests.request(method, f"{address}/graphql", timeout=30, **options)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
-"""Alerts: telling people outside of Dagster's UI.
+"""Alerts outside of Dagster's UI, and the heartbeat.
 
-Belongs here: where alerts go and how they are delivered, and the heartbeat. Does not belong here:
-what is worth an alert (`automation.alerting`).
+Belongs here: addresses and delivery. Does not belong here: which events cause an alert
+(`automation.alerting`).
 """

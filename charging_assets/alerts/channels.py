@@ -1,8 +1,6 @@
-"""Channels: a webhook that Slack's senders know, and e-mail.
+"""Channels for alerts: Slack-compatible webhooks and e-mail.
 
-Belongs here: delivering a message within seconds, or saying why not, without telling secrets.
-Does not belong here: what is in a message (`automation.alerting`), which channels there are
-(`addresses`).
+A message is delivered within seconds or fails with an error that contains no secret.
 """
 
 from __future__ import annotations
@@ -18,21 +16,21 @@ from urllib.parse import SplitResult, parse_qs, unquote
 
 import requests
 
-from charging_assets.alerts.addresses import ALERTS, AddressError, is_here
+from charging_assets.alerts.addresses import ALERTS, AddressError, is_loopback
 
 _TIMEOUT_S = 10.0
-# What makes text live, up to where a zero-width space ends that.
+# Markup that a zero-width space behind it disables.
 _SPACE = "\u200b"
 _LIVE = re.compile(r"@(?=\w)|\](?=\()")
 _PORTS = {"smtp": 587, "smtps": 465}
 
 
 class NotDelivered(Exception):
-    """A message reached nobody; the message says why, by channel."""
+    """No channel delivered a message; the error names the reason per channel."""
 
 
 class Channel(Protocol):
-    """A way to reach people."""
+    """A way to send alerts."""
 
     name: str
 
@@ -41,46 +39,46 @@ class Channel(Protocol):
 
 
 def channel(address: SplitResult) -> Channel:
-    """The channel of an address; AddressError if it lacks what its kind needs."""
+    """The channel for an address; AddressError if the address is incomplete."""
     return Mail.of(address) if address.scheme in _PORTS else Webhook(address)
 
 
 def escape_mrkdwn(text: str) -> str:
-    """Text as inert `mrkdwn`: no mention, channel or link under another text works.
+    """Escape text for `mrkdwn`, so that it contains no mentions and no links with another text.
 
-    Slack parses `<…>` and asks for `&`, `<` and `>` as entities
+    Slack parses `<…>` and requires `&`, `<` and `>` as entities
     (https://docs.slack.dev/messaging/formatting-message-text). Mattermost and Rocket.Chat also
-    parse `@name` and `[text](url)`; a zero-width space keeps their parts apart. An address that is
-    shown as it is stays a link.
+    parse `@name` and `[text](url)`; a zero-width space separates their parts. A plain URL stays a
+    link.
     """
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _LIVE.sub(rf"\g<0>{_SPACE}", escaped)
 
 
 def _plain(text: str) -> str:
-    """What `mrkdwn` shows, as plain text."""
+    """Escaped `mrkdwn` as plain text."""
     return text.replace(_SPACE, "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def deliver(channels: Sequence[Channel], subject: str, text: str) -> dict[str, str]:
-    """Send a message over every channel; the errors by channel, or NotDelivered if all failed.
+    """Send a message over every channel; errors by channel, or NotDelivered if all fail.
 
-    Subject and text are `mrkdwn`: what others sent is escaped (`escape_mrkdwn`).
+    Subject and text are `mrkdwn`; the caller escapes text of others (`escape_mrkdwn`).
     """
     errors: dict[str, str] = {}
-    for number, way in enumerate(channels, 1):
+    for number, each in enumerate(channels, 1):
         try:
-            way.send(subject, text)
+            each.send(subject, text)
         except (requests.RequestException, smtplib.SMTPException, OSError) as error:
-            errors[f"{number}: {way.name}"] = _told(error)
+            errors[f"{number}: {each.name}"] = _describe(error)
     if channels and len(errors) == len(channels):
-        raise NotDelivered(f"the alert {subject!r} reached nobody: {errors}")
+        raise NotDelivered(f"no channel delivered the alert {subject!r}: {errors}")
     return errors
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """`POST {"text": …}`, as Slack, Mattermost, Rocket.Chat and others take it."""
+    """`POST {"text": …}`, as Slack, Mattermost, Rocket.Chat and others accept it."""
 
     address: SplitResult
     name = "webhook"
@@ -91,7 +89,7 @@ class Webhook:
             json={"text": f"*{subject}*\n{text}"},
             timeout=_TIMEOUT_S,
             allow_redirects=False,
-            proxies={"http": "", "https": ""} if is_here(self.address) else None,
+            proxies={"http": "", "https": ""} if is_loopback(self.address) else None,
         )
         if not response.ok or response.is_redirect:
             raise requests.HTTPError(f"HTTP {response.status_code}")
@@ -99,7 +97,7 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Mail:
-    """E-mail over TLS; in the clear only to this machine's own server."""
+    """E-mail over TLS; without TLS only to a server on this machine."""
 
     address: SplitResult
     sender: str
@@ -109,13 +107,13 @@ class Mail:
     @classmethod
     def of(cls, address: SplitResult) -> Mail:
         """`smtp[s]://user:password@host:port/?to=a@example.org&from=b@example.org`."""
-        asked = parse_qs(address.query)
-        to = tuple(person for said in asked.get("to", ()) for person in said.split(",") if person)
+        options = parse_qs(address.query)
+        to = tuple(each for value in options.get("to", ()) for each in value.split(",") if each)
         if not to:
             raise AddressError(
-                f"{ALERTS} holds a mail server without ?to=somebody@example.org; say who is told"
+                f"{ALERTS} contains a mail server without recipients; add ?to=somebody@example.org"
             )
-        return cls(address, asked.get("from", to)[0], to)
+        return cls(address, options.get("from", to)[0], to)
 
     def send(self, subject: str, text: str) -> None:
         message = EmailMessage()
@@ -125,24 +123,24 @@ class Mail:
             ", ".join(self.to),
         )
         message.set_content(_plain(text))
-        with self._connected() as server:
+        with self._connect() as server:
             if self.address.username is not None:
                 server.login(unquote(self.address.username), unquote(self.address.password or ""))
             server.send_message(message)
 
-    def _connected(self) -> smtplib.SMTP:
+    def _connect(self) -> smtplib.SMTP:
         host, scheme = self.address.hostname or "", self.address.scheme
         port, tls = self.address.port or _PORTS[scheme], ssl.create_default_context()
         if scheme == "smtps":
             return smtplib.SMTP_SSL(host, port, timeout=_TIMEOUT_S, context=tls)
         server = smtplib.SMTP(host, port, timeout=_TIMEOUT_S)
-        if not is_here(self.address):
+        if not is_loopback(self.address):
             server.starttls(context=tls)
         return server
 
 
-def _told(error: Exception) -> str:
-    """An error without the address it was about: requests' own messages hold it, keys and all."""
+def _describe(error: Exception) -> str:
+    """An error without the address: messages of `requests` contain it, secrets included."""
     if isinstance(error, requests.HTTPError) or not isinstance(error, requests.RequestException):
         return f"{type(error).__name__}: {error}"
     return type(error).__name__

@@ -1,7 +1,6 @@
-"""The heartbeat: a URL that is called after each archived poll, and missed by a watcher elsewhere.
+"""The heartbeat: a URL that is called after each archived poll.
 
-Belongs here: the call. Does not belong here: when (`acquisition.assets`). A daemon that is dead
-cannot alert; a service that expects this call every few minutes can.
+A dead daemon cannot send alerts; an external service that expects this call can.
 """
 
 from __future__ import annotations
@@ -10,23 +9,23 @@ from urllib.parse import urlsplit
 
 import requests
 
-from charging_assets.alerts.addresses import heartbeat_address, is_here
+from charging_assets.alerts.addresses import heartbeat_address, is_loopback
 
 _TIMEOUT_S = 10.0
 
 
 def beat() -> str | None:
-    """Call the heartbeat's URL, if there is one; why it failed, or None. Never raises for it."""
+    """Call the heartbeat URL, if set. Returns the reason of a failure, or None."""
     url = heartbeat_address()
     if url is None:
         return None
     try:
-        here = is_here(urlsplit(url))
+        is_local = is_loopback(urlsplit(url))
         response = requests.get(
             url,
             timeout=_TIMEOUT_S,
             allow_redirects=False,
-            proxies={"http": "", "https": ""} if here else None,
+            proxies={"http": "", "https": ""} if is_local else None,
         )
     except requests.RequestException as error:
         return type(error).__name__

@@ -176,11 +176,11 @@ class _Runner:
                     **how,
                 )
             except BaseException:
-                if interrupts.received() is not None:
+                if interrupts.received_signal() is not None:
                     cancel()
                 interrupts.raise_if_received()
                 raise
-            if interrupts.received() is None and not _is_interrupted(result):
+            if interrupts.received_signal() is None and not _is_interrupted(result):
                 return result
             cancel()
             interrupts.raise_if_received()
@@ -210,7 +210,7 @@ def _whole_events(instance: DagsterInstance) -> Iterator[None]:
     store = instance.handle_new_event
 
     def store_whole(*arguments: Any, **options: Any) -> None:
-        with interrupts.deferred():
+        with interrupts.defer_signals():
             store(*arguments, **options)
 
     instance.handle_new_event = store_whole  # type: ignore[method-assign]

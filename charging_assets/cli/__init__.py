@@ -1,10 +1,10 @@
-"""The command line, `charging-assets`: everything that is done by hand.
+"""The command line, `charging-assets`.
 
-Belongs here: the parser, and how errors are told. One module a command holds its arguments and
-what it does; `show` holds how things look. Does not belong here: anything that another module
-would need; the command line is above all of them.
+Belongs here: the parser and how errors are printed. Each command has one module with its arguments
+and its code; `show` formats output. Does not belong here: anything that other packages need; none
+of them imports the command line.
 
-Modules of this package import nothing heavy when they are loaded, so that `--help` is quick.
+Modules of this package import heavy packages late, so that `--help` is quick.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from charging_assets.cli import (
     ui,
 )
 from charging_assets.cli.environment import prepare_process
-from charging_assets.cli.errors import exit_code, message
+from charging_assets.cli.errors import error_line, exit_code
 from charging_assets.text import escape_control
 
 _COMMANDS = (
@@ -46,12 +46,12 @@ Data lives in CHARGING_HOME (default: .charging in the current folder)."""
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0 if all went well, 1 if something did not, 2 if it was asked wrongly, 130 after SIGINT, 143
-    after SIGTERM, 141 if nobody reads the output.
+    0: success. 1: something failed. 2: wrong usage, settings or environment. 130: SIGINT. 143:
+    SIGTERM. 141: the reader of the output is gone.
     """
     prepare_process()
     chosen = _parser().parse_args(arguments)
-    # Whoever passes arguments, a test or a notebook, is not to be ended with the command.
+    # A caller that passes arguments, such as a test or a notebook, must outlive the command.
     with interrupts.handle_signals(owns_process=arguments is None):
         try:
             code = _run(chosen)
@@ -67,16 +67,16 @@ def _run(chosen: argparse.Namespace) -> int:
         code: int = chosen.run(chosen)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does; Python must not try to flush again.
+        # The reader of our output is gone (`| head`); Python must not try to flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        interrupts.raise_if_received()  # what it has caused is no error
-        known = exit_code(error)
-        if known is None or chosen.debug:
+        interrupts.raise_if_received()  # the signal caused the error
+        code_of_error = exit_code(error)
+        if code_of_error is None or chosen.debug:
             raise
-        print(f"error: {escape_control(message(error))}", file=sys.stderr)
-        return known
+        print(f"error: {escape_control(error_line(error))}", file=sys.stderr)
+        return code_of_error
     return code
 
 
@@ -89,8 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in _COMMANDS:
-        own = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
-        command.add_arguments(own)
-        own.add_argument("--debug", action="store_true", help="show the traceback of an error")
-        own.set_defaults(run=command.run)
+        subparser = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.add_arguments(subparser)
+        subparser.add_argument(
+            "--debug", action="store_true", help="show the traceback of an error"
+        )
+        subparser.set_defaults(run=command.run)
     return parser

@@ -3,8 +3,8 @@
 import os
 import sys
 
-# `python -m` looks for modules in the current folder first, where a `queue.py` of the user's would
-# replace Python's. It stays where the package itself comes from there: in a checkout.
+# `python -m` looks for modules in the current folder first: a `queue.py` there would replace
+# Python's. The folder stays on the path in a checkout, because the package is imported from it.
 if not sys.flags.safe_path and os.path.dirname(__file__) != os.path.join(  # noqa: PTH118, PTH120
     os.getcwd(), "charging_assets", "cli"  # noqa: PTH109 - pathlib may be one of those modules
 ):  # fmt: skip

@@ -1,7 +1,4 @@
-"""Arguments that several commands share.
-
-Belongs here: how they are read and refused. Does not belong here: which command has which.
-"""
+"""Argument types that several commands share: parsing and validation."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from charging_assets.partitions import Hour
 
 
 def hour(text: str) -> Hour:
-    """A UTC hour; argparse names the argument when it is refused."""
+    """A UTC hour."""
     try:
         return Hour.parse(text)
     except ValueError as error:
@@ -60,11 +57,11 @@ def time_zone(name: str) -> str:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise argparse.ArgumentTypeError(
-            f"{name!r} is no time zone; give one such as UTC"
+            f"{name!r} is not a time zone; give an IANA name such as UTC"
         ) from None
     return name
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """`--json`: the result for a script, on standard output."""
+    """Add `--json`: print the result as JSON on standard output."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

@@ -1,6 +1,6 @@
-"""The checks of `doctor`: each looks at one thing, says what it saw and what to do about it.
+"""The checks of `doctor`: each inspects one thing and reports its state and a remedy.
 
-Belongs here: checks that change nothing but a file of their own. Does not belong here: repairs.
+Checks change nothing except temporary files of their own; they repair nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from charging_assets import clock, extras
-from charging_assets.cli.errors import exit_code, message
+from charging_assets.cli.errors import error_line, exit_code
 from charging_assets.partitions import FIRST_HOUR
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
     from charging_assets.storage.warehouse import Warehouse
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
 State = Literal["ok", "warning", "failed"]
 _PYTHON = (3, 11)
 _LEAST_BYTES, _FEW_BYTES = 500 * 1000**2, 5 * 1000**3
-# A doctor does not sit for a minute before a locked door.
-_PATIENCE_S = 2.0
+# `doctor` reports a locked warehouse quickly instead of waiting the usual minute.
+_LOCK_TIMEOUT_S = 2.0
 _CLOCK_TOLERANCE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check saw; `remedy` says what to do, unless `said` is an error that does."""
+    """Result of a check; `remedy` is empty if the message is an error that contains the remedy."""
 
     check: str
     state: State
-    said: str
+    message: str
     remedy: str = ""
 
 
 def findings() -> list[Finding]:
-    """All checks, one after the other; a check that cannot be made has failed."""
-    return [_made(name, check) for name, check in _CHECKS.items()]
+    """Run all checks in order; a check that raises has failed."""
+    return [_run_check(name, check) for name, check in _CHECKS.items()]
 
 
-def _made(name: str, check: Callable[[], tuple[State, str, str]]) -> Finding:
+def _run_check(name: str, check: Callable[[], tuple[State, str, str]]) -> Finding:
     try:
         return Finding(name, *check())
     except Exception as error:
         if exit_code(error) is None:
             return Finding(name, "failed", f"{type(error).__name__}: {error}", "report it as a bug")
-        # The message is its author's: it holds the remedy, in whatever sentence.
-        return Finding(name, "failed", message(error))
+        # Such messages contain their remedy.
+        return Finding(name, "failed", error_line(error))
 
 
 def _python() -> tuple[State, str, str]:
@@ -75,7 +75,7 @@ def _home() -> tuple[State, str, str]:
         return "failed", f"cannot write to {nearest}: {error.strerror}", "set CHARGING_HOME"
     summary = f"{folder}, {free / 1000**3:,.1f} GB free"
     if free < _FEW_BYTES:
-        return "failed" if free < _LEAST_BYTES else "warning", summary, "make room on the disk"
+        return "failed" if free < _LEAST_BYTES else "warning", summary, "free space on the disk"
     return "ok", summary, ""
 
 
@@ -94,16 +94,16 @@ def _feeds() -> tuple[State, str, str]:
     if changed := _changed_identities():
         return changed
     names = ", ".join(
-        f"{feed.name} ({counted(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
+        f"{feed.name} ({count_noun(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
         for feed in feeds.values()
     )
     if not any(feed.enabled for feed in feeds.values()):
-        return "warning", names, "no feed is enabled, so that nothing can be polled"
+        return "warning", names, "no feed is enabled, so nothing is polled"
     return "ok", names, ""
 
 
 def _changed_identities() -> tuple[State, str, str] | None:
-    """Feeds whose loaded hours have other keys than their settings make now."""
+    """Feeds whose loaded hours have other keys than their current settings produce."""
     from charging_assets import deployments
     from charging_assets.acquisition.identities import changed_identities
 
@@ -131,15 +131,15 @@ def _archive() -> tuple[State, str, str]:
     newest = archived[max(archived)][-1]
     answers = sum(1 for _ in read(lake, newest))
     objects = sum(map(len, archived.values()))
-    hours = counted(len(archived), "hour")
-    return "ok", f"{hours}, {objects:,} objects; the newest is whole ({answers} answers)", ""
+    hours = count_noun(len(archived), "hour")
+    return "ok", f"{hours}, {objects:,} objects; the newest is readable ({answers} answers)", ""
 
 
 def _warehouse() -> Warehouse:
     from charging_assets import deployments
     from charging_assets.storage.warehouse_duckdb import impatient
 
-    return impatient(deployments.storage().warehouse, _PATIENCE_S)
+    return impatient(deployments.storage().warehouse, _LOCK_TIMEOUT_S)
 
 
 def _opens() -> tuple[State, str, str]:
@@ -151,7 +151,7 @@ def _opens() -> tuple[State, str, str]:
     except OtherGeneration as other:
         return "warning", str(other), "`charging-assets load`"
     except NoWarehouse:
-        return "ok", f"{warehouse.describe()}: nothing was loaded yet{_old_files_note()}", ""
+        return "ok", f"{warehouse.describe()}: nothing is loaded yet{_old_files_note()}", ""
     summary = (
         f"{warehouse.describe()}: opens, {counts[0]['row_count']:,} ledger rows{_old_files_note()}"
     )
@@ -159,7 +159,7 @@ def _opens() -> tuple[State, str, str]:
 
 
 def _old_files_note() -> str:
-    """Warehouses of other generations, which nothing reads and nothing deletes."""
+    """Warehouse files of other generations; nothing reads or deletes them."""
     from charging_assets.deployments import home
     from charging_assets.storage.old_warehouses import list_old_files
 
@@ -168,7 +168,7 @@ def _old_files_note() -> str:
         return ""
     size = sum(path.stat().st_size for path in files) / 1000**2
     names = ", ".join(path.name for path in files)
-    return f"; of other generations, to be deleted when not needed: {names} ({size:,.0f} MB)"
+    return f"; files of other generations, delete them if not needed: {names} ({size:,.0f} MB)"
 
 
 def _rights() -> tuple[State, str, str]:
@@ -177,7 +177,7 @@ def _rights() -> tuple[State, str, str]:
 
     warehouse = deployments.storage().warehouse
     if not hasattr(warehouse, "rights"):
-        return "ok", f"{warehouse.describe()}: a file, which has no users of its own", ""
+        return "ok", f"{warehouse.describe()}: a file, without database users", ""
     rights = warehouse.rights()
     if rights.reads_ops is False:
         return (
@@ -192,9 +192,9 @@ def _rights() -> tuple[State, str, str]:
         return "ok", f"the database user {rights.user} may read; loads need another user", ""
     return (
         "failed",
-        f"the database user {rights.user} may not create schemas in the database, and nothing was "
+        f"the database user {rights.user} may not create schemas in the database, and nothing is "
         "loaded yet",
-        f"an administrator runs {BOOTSTRAP}; then load as the user that it gives CREATE",
+        f"an administrator runs {BOOTSTRAP}; then load as the user to which it grants CREATE",
     )
 
 
@@ -203,12 +203,13 @@ def _ledger() -> tuple[State, str, str]:
     from charging_assets.automation.pending import MISCOUNTED, pending_hours
 
     pending = pending_hours(deployments.storage().lake, _warehouse())
-    lost = [hour for hour in pending if MISCOUNTED in hour.reason]
-    if lost:
-        summary = f"{counted(len(lost), 'hour')} lost rows: {lost[0].hour}, {lost[0].reason}"
+    incomplete = [hour for hour in pending if MISCOUNTED in hour.reason]
+    if incomplete:
+        first = incomplete[0]
+        summary = f"{count_noun(len(incomplete), 'hour')} lost rows: {first.hour}, {first.reason}"
         return "failed", summary, "`charging-assets load` restores them from the archive"
     if pending:
-        summary = f"{counted(len(pending), 'hour')} to load (reason: {pending[0].reason})"
+        summary = f"{count_noun(len(pending), 'hour')} to load (reason: {pending[0].reason})"
         return "warning", summary, "`charging-assets load`"
     return "ok", "the warehouse has all rows of every archived hour", ""
 
@@ -225,10 +226,10 @@ def _hosts() -> tuple[State, str, str]:
         names, warnings = ", ".join(allowed_hosts()), host_warnings()
     except AllowedHostError as error:
         return "failed", str(error), ""
-    served = f"the web servers are served as 127.0.0.1 and localhost{names and f', and as {names}'}"
+    allowed = f"allowed host names: 127.0.0.1, localhost{names and f', {names}'}"
     if warnings:
         return "warning", f"{ALLOWED_HOSTS}: {'; '.join(warnings)}", f"set {ALLOWED_HOSTS}"
-    return "ok", served, ""
+    return "ok", allowed, ""
 
 
 def _dagster() -> tuple[State, str, str]:
@@ -238,27 +239,35 @@ def _dagster() -> tuple[State, str, str]:
     dagster_home.require_usable(folder)
     if not folder.exists():
         if os.environ.get("DAGSTER_HOME"):
-            return "failed", f"DAGSTER_HOME is {folder}, which is no folder", "make it, or unset it"
-        return "ok", f"{folder} is not there yet; the first load makes it", ""
+            return (
+                "failed",
+                f"DAGSTER_HOME={folder} is not a directory",
+                "create it, or unset DAGSTER_HOME",
+            )
+        return "ok", f"{folder} does not exist yet; the first load creates it", ""
     if not folder.is_dir():
         return "failed", f"{folder} is not a directory", "move the file away, or set DAGSTER_HOME"
     if not os.access(folder, os.W_OK):
-        return "failed", f"cannot write to {folder}", "set DAGSTER_HOME to a folder of yours"
+        return (
+            "failed",
+            f"cannot write to {folder}",
+            "set DAGSTER_HOME to a folder that you can write to",
+        )
     if not (folder / dagster_home.SETTINGS).exists():
         summary = f"{folder} has no {dagster_home.SETTINGS}"
-        return "warning", summary, "unset DAGSTER_HOME once to see the settings this project uses"
+        return "warning", summary, "run once without DAGSTER_HOME to see this project's settings"
     return _instance(folder)
 
 
 def _instance(folder: Path) -> tuple[State, str, str]:
     from dagster import DagsterInstance
 
-    from charging_assets.dagster_errors import require_whole
+    from charging_assets.dagster_errors import require_undamaged
 
-    require_whole(folder)
+    require_undamaged(folder)
     with DagsterInstance.from_config(str(folder)) as instance:
         runs = instance.get_runs_count()
-    return "ok", f"{folder}: settings are valid, {counted(runs, 'run')} recorded", ""
+    return "ok", f"{folder}: settings are valid, {count_noun(runs, 'run')} recorded", ""
 
 
 def _packages() -> tuple[State, str, str]:
@@ -266,10 +275,10 @@ def _packages() -> tuple[State, str, str]:
     installed = ", ".join(
         f"{extra} {'no' if extra in missing else 'yes'}" for extra in extras.MODULES
     )
-    # Other extras are for deployments, which require them where they are used.
-    wanted = [extra for extra in ("ui", "dashboard") if extra in missing]
-    if wanted:
-        return "warning", f"extras: {installed}", f"if wanted: {extras.install_command(*wanted)}"
+    # The other extras belong to deployments, which fail with a message if one is missing.
+    optional = [extra for extra in ("ui", "dashboard") if extra in missing]
+    if optional:
+        return "warning", f"extras: {installed}", f"to install: {extras.install_command(*optional)}"
     return "ok", f"extras: {installed}", ""
 
 
@@ -289,7 +298,7 @@ def _clock() -> tuple[State, str, str]:
             return (
                 "failed",
                 f"{summary}, but {feed} was last polled at {at:%Y-%m-%d %H:%M}",
-                "set it",
+                "set the clock",
             )
     return "ok", summary, ""
 

@@ -1,7 +1,6 @@
-"""`compact`: the archive's complete days, each packed into one object.
+"""`compact`: pack the raw objects of complete days into one object per day.
 
-Belongs here: which days are asked for, and what came of it. Does not belong here: how a day is
-compacted, and the proof before anything goes (`acquisition.compaction`).
+`acquisition.compaction` does the work and verifies it before it deletes anything.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from typing import TYPE_CHECKING
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json
 from charging_assets.cli.errors import UsageError
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.compaction import Compacted
 
 NAME = "compact"
-HELP = "Pack the raw objects of days that are over into one a day; nothing of them is lost."
+HELP = "Pack the raw objects of past days into one object per day, without losing anything."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--feed", help="only this feed; default all that are archived")
+    parser.add_argument("--feed", help="only this feed (default: every archived feed)")
     parser.add_argument(
         "--day", type=_day, action="append", metavar="YYYY-MM-DD", help="only this UTC day"
     )
@@ -46,20 +45,19 @@ def run(arguments: argparse.Namespace) -> int:
         )
     done: list[Compacted] = []
     for feed in feeds if arguments.feed is None else [arguments.feed]:
-        tell = (lambda _: None) if arguments.json else _tell
-        done += compact(lake, feed, arguments.day, progress=tell)
+        progress = (lambda _: None) if arguments.json else _print_day
+        done += compact(lake, feed, arguments.day, progress=progress)
     if arguments.json:
         show.print_json([asdict(each) for each in done])
     elif not done:
-        print("nothing to compact: a day is, two days after its end, once it has six polls")
+        print("nothing to compact: a day is ready two days after its end, if it has six polls")
     return 0
 
 
-def _tell(done: Compacted) -> None:
+def _print_day(done: Compacted) -> None:
     before, after = done.bytes_before / 1000, done.bytes_after / 1000
-    print(
-        f"{done.feed} {done.day}: {counted(done.polls, 'poll')}, {before:,.0f} kB → {after:,.0f} kB"
-    )
+    polls = count_noun(done.polls, "poll")
+    print(f"{done.feed} {done.day}: {polls}, {before:,.0f} kB → {after:,.0f} kB")
     sys.stdout.flush()
 
 

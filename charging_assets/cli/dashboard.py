@@ -1,7 +1,4 @@
-"""`dashboard`: the pages over what is loaded.
-
-Belongs here: starting the web server. Does not belong here: what it serves (`dashboard`).
-"""
+"""`dashboard`: start the web server of the dashboard."""
 
 from __future__ import annotations
 
@@ -19,16 +16,18 @@ if TYPE_CHECKING:
     from charging_assets.deployments import Storage
 
 NAME = "dashboard"
-HELP = "Serve the dashboard on 127.0.0.1: maps and curves over what is loaded; reads only."
+HELP = "Serve the dashboard on 127.0.0.1: maps and charts of the loaded data, read-only."
 _HOST, _PORT = "127.0.0.1", 3001
-# For a locked warehouse the start does not wait.
-_WAIT_S = 2.0
-# How long pages that are being made may take once a signal has come.
-_LAST_PAGES_S = 3
+# The start does not wait longer for a locked warehouse.
+_LOCK_TIMEOUT_S = 2.0
+# How long pages in progress may take after a signal.
+_SHUTDOWN_TIMEOUT_S = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=port, default=_PORT, help="default %(default)s")
+    parser.add_argument(
+        "--port", type=port, default=_PORT, help="port of the dashboard (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,22 +49,23 @@ def run(arguments: argparse.Namespace) -> int:
     server = listen(_HOST, arguments.port)
     print(f"http://{_HOST}:{arguments.port}  (reads {reader.describe()})", flush=True)
     _note_other_generation(storage)
-    # Altair and the engine that draws take seconds to load; no reader should wait for them.
+    # Altair and its renderer take seconds to load; no reader should wait for them.
     threading.Thread(target=warm_up, daemon=True).start()
     config = uvicorn.Config(
         site, log_level="warning", server_header=False,
-        timeout_graceful_shutdown=_LAST_PAGES_S,
+        timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
     )  # fmt: skip
-    # The socket that is listening already: nobody can take the port while the server starts.
+    # This socket is listening already, so no other process can take the port meanwhile.
     uvicorn.Server(config).run(sockets=[server])
     return 0
 
 
 def _note_other_generation(storage: Storage) -> None:
-    """Pages read published files, which are those of the former warehouse until it is reloaded.
+    """Print a note if the warehouse is of another generation.
 
-    Of a warehouse in a file alone: a query would wake Redshift Serverless, which is billed, and
-    the start would wait for it. `status` and `doctor` report its generation.
+    Until it is reloaded, pages read the files that the former warehouse published. Only DuckDB is
+    checked: a query would wake Redshift Serverless, which costs money and delays the start.
+    `status` and `doctor` report its generation.
     """
     from charging_assets.cli.overview import other_generation
     from charging_assets.storage.warehouse import WarehouseError
@@ -73,6 +73,9 @@ def _note_other_generation(storage: Storage) -> None:
 
     if not isinstance(storage.warehouse, DuckDBWarehouse):
         return
-    with suppress(WarehouseError):  # locked, or not there: pages do not need it
-        if note := other_generation(impatient(storage.warehouse, _WAIT_S)):
-            print(f"note: {note}; until then pages show what was published before", flush=True)
+    with suppress(WarehouseError):  # locked or absent: pages do not need it
+        if note := other_generation(impatient(storage.warehouse, _LOCK_TIMEOUT_S)):
+            print(
+                f"note: {note}; until then the pages show the previously published files",
+                flush=True,
+            )

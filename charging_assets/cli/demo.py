@@ -1,8 +1,4 @@
-"""`demo`: two simulated days, through the whole pipeline, and what they say.
-
-Belongs here: the course of the demonstration. Does not belong here: any of its steps, which are
-those of `simulate` and `load`, or the report (`results`).
-"""
+"""`demo`: simulate two days, load them and print a report."""
 
 from __future__ import annotations
 
@@ -15,22 +11,27 @@ from charging_assets.cli.errors import FAILED
 from charging_assets.cli.loading import load
 from charging_assets.cli.results import report
 from charging_assets.cli.simulating import DEFAULT_START, network_of, period, simulate
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 NAME = "demo"
-HELP = "Simulate two days, load what the warehouse lacks and show what the data says."
+HELP = "Simulate two days, load the missing hours and print a report."
 _SEED, _HOURS = 1, 48
 _NEXT = {
-    "ui": "opens the asset graph, partitions, checks and runs of this",
-    "dashboard": "opens maps and curves of this",
-    "live": "asks the real APIs every ten minutes, from now on",
+    "ui": "opens Dagster's UI: asset graph, partitions, checks and runs of this demo",
+    "dashboard": "opens maps and charts of this demo",
+    "live": "polls the real APIs every ten minutes",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--hours", type=positive_int, default=_HOURS, help="default %(default)s")
     parser.add_argument(
-        "--scale", type=positive_number, default=1.0, help="1 (default) is 1,162 stations"
+        "--hours", type=positive_int, default=_HOURS, help="number of hours (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scale",
+        type=positive_number,
+        default=1.0,
+        help="size of the network; 1 (default) is 1,162 stations",
     )
 
 
@@ -42,11 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
     storage, console, began = deployments.storage(), show.out(), time.monotonic()
     hours = period(DEFAULT_START, arguments.hours)
     network = network_of(_SEED, arguments.scale)
-    console.print(f"{network.origin}: {show.told_hours(hours)} UTC")
+    console.print(f"{network.origin}: {show.format_hours(hours)} UTC")
 
     written = simulate(storage.lake, network, hours)
     console.print(
-        f"archive: {counted(written, 'new poll')} in {time.monotonic() - began:.1f} s"
+        f"archive: {count_noun(written, 'new poll')} in {time.monotonic() - began:.1f} s"
         if written
         else "archive: every poll is archived already"
     )
@@ -54,19 +55,19 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = load(storage, pending)
     if loaded.failed:
         console.print(
-            f"[red]{counted(len(loaded.failed), 'hour')} could not be loaded[/]: "
-            f"{show.told_hours(loaded.failed)}; `charging-assets doctor` looks for causes"
+            f"[red]{count_noun(len(loaded.failed), 'hour')} could not be loaded[/]: "
+            f"{show.format_hours(loaded.failed)}; run `charging-assets doctor` to find the cause"
         )
         return FAILED
     rows = sum(loaded.loaded.values())
     console.print(
-        f"warehouse: loaded {counted(len(pending), 'hour')}, {rows:,} rows, "
+        f"warehouse: loaded {count_noun(len(pending), 'hour')}, {rows:,} rows, "
         f"in {loaded.seconds:.1f} s\n"
         if pending
         else "warehouse: every hour is loaded already\n"
     )
     report(console, storage.warehouse, FEED, hours[0], hours[-1])
     console.print(f"Done in {time.monotonic() - began:.1f} s; {storage.warehouse.describe()}")
-    for target, does in _NEXT.items():
-        console.print(f"[bold]{f'make {target}':<14}[/]  {does}")
+    for target, effect in _NEXT.items():
+        console.print(f"[bold]{f'make {target}':<14}[/]  {effect}")
     return 0

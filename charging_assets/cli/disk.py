@@ -1,8 +1,4 @@
-"""The disk: what takes how much of it, how fast it grows and for how long it lasts.
-
-Belongs here: sizes of the local home, and a forecast from the newest days. Does not belong here:
-making room (`automation.maintenance`), or what is in the files.
-"""
+"""Disk usage of the local home, and a forecast of when the disk is full."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ _DATE = "date="
 
 @dataclass(frozen=True)
 class DiskUse:
-    """Bytes by part of the home and free on its disk; `bytes_a_day` is None without whole days."""
+    """Bytes per part of the home, and free; `bytes_a_day` is None without past days."""
 
     parts: dict[str, int]
     free: int
@@ -28,24 +24,24 @@ class DiskUse:
 
     @property
     def days_left(self) -> int | None:
-        """For how many days the free bytes last."""
+        """Days until the disk is full; None if growth is unknown."""
         return self.free // self.bytes_a_day if self.bytes_a_day else None
 
 
 def disk_use(home: Path, today: date) -> DiskUse:
-    """Look at every file of a home once.
+    """Measure every file of a home, and estimate the growth per day.
 
-    What is kept by day (raw, flat) grows as in its newest whole days; what is not (warehouse,
-    published) as it has by day of the archive. Dagster's own history is kept to a window.
+    Files kept by day (raw, flat) grow as in their newest past days, the warehouse and published
+    files as on average per archived day. Dagster's history is limited and does not count.
     """
-    # Late: it brings the engines with it, which `--help` need not wait for.
+    # Imported late: it loads the engines, and `--help` must be quick.
     from charging_assets.storage.generation import FILE_NAME
     from charging_assets.storage.old_warehouses import list_old_files
 
     nearest = next(path for path in (home, *home.parents) if path.exists())
     by_day: dict[date, int] = defaultdict(int)
     parts = {
-        name: _sized(home / where, by_day)
+        name: _size(home / where, by_day)
         for name, where in (
             ("raw", "lake/raw"),
             ("flat", "lake/flat"),
@@ -56,16 +52,16 @@ def disk_use(home: Path, today: date) -> DiskUse:
         )
     }
     parts["moved_aside"] = sum(path.stat().st_size for path in list_old_files(home))
-    whole = {day: size for day, size in by_day.items() if day != today}
+    past_days = {day: size for day, size in by_day.items() if day != today}
     a_day = None
-    if whole:
-        newest = sorted(whole)[-_NEWEST_DAYS:]
-        kept_by_day = sum(whole[day] for day in newest) // len(newest)
-        a_day = kept_by_day + (parts["warehouse"] + parts["published"]) // len(whole)
+    if past_days:
+        newest = sorted(past_days)[-_NEWEST_DAYS:]
+        kept_by_day = sum(past_days[day] for day in newest) // len(newest)
+        a_day = kept_by_day + (parts["warehouse"] + parts["published"]) // len(past_days)
     return DiskUse(parts, shutil.disk_usage(nearest).free, a_day)
 
 
-def _sized(path: Path, by_day: dict[date, int]) -> int:
+def _size(path: Path, by_day: dict[date, int]) -> int:
     total = 0
     for file, size in _files(path):
         total += size
@@ -88,5 +84,5 @@ def _files(path: Path) -> Iterator[tuple[str, int]]:
             try:
                 yield file, Path(file).stat().st_size
             except OSError:
-                # Renamed or deleted while we looked: it is counted the next time.
+                # Renamed or deleted in the meantime.
                 continue

@@ -1,8 +1,4 @@
-"""`doctor`: whether everything is as it should be here, and what to do where it is not.
-
-Belongs here: running the checks and telling their findings. Does not belong here: the checks
-(`checkup`), or figures of what was loaded (`status`).
-"""
+"""`doctor`: run the checks of `checkup` and print their findings and remedies."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from charging_assets.cli.checkup import Finding, findings
 from charging_assets.cli.errors import FAILED
 
 NAME = "doctor"
-HELP = "Check the installation, the data and Dagster's home, and say what to do."
+HELP = "Check the installation, the data and Dagster's home, and print a remedy for each problem."
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
@@ -24,22 +20,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    found = findings()
+    results = findings()
     if arguments.json:
-        show.print_json([asdict(finding) for finding in found])
+        show.print_json([asdict(finding) for finding in results])
     else:
-        _tell(found)
-    return FAILED if any(finding.state == "failed" for finding in found) else 0
+        _print(results)
+    return FAILED if any(finding.state == "failed" for finding in results) else 0
 
 
-def _tell(found: list[Finding]) -> None:
+def _print(results: list[Finding]) -> None:
     from rich.markup import escape
 
     console = show.out()
-    for finding in found:
+    for finding in results:
         state = f"[{_STYLES[finding.state]}]{finding.state:<8}[/]"
         console.print(
-            f"{state} {finding.check:<11} {escape(finding.said)}", soft_wrap=True, emoji=False
+            f"{state} {finding.check:<11} {escape(finding.message)}", soft_wrap=True, emoji=False
         )
         if finding.remedy:
             console.print(f"{'':20} → {escape(finding.remedy)}", soft_wrap=True, emoji=False)

@@ -1,7 +1,4 @@
-"""`drain`: polls that wait in the spool are archived.
-
-Belongs here: doing it by hand. Does not belong here: the spool itself; every poll drains it too.
-"""
+"""`drain`: archive the polls in the spool. Every poll does so too; this command does it now."""
 
 from __future__ import annotations
 
@@ -9,14 +6,14 @@ import argparse
 
 from charging_assets.cli import show
 from charging_assets.cli.errors import FAILED
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 NAME = "drain"
-HELP = "Archive the polls that wait in the spool because the lake had refused them."
+HELP = "Archive polls that are in the spool because the lake was unavailable."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own."""
+    """This command has no arguments."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,13 +21,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     storage = deployments.storage()
     if storage.spool is None or not storage.spool.waiting():
-        print("the spool is empty: every poll is archived")
+        print("the spool is empty; every poll is archived")
         return 0
     done = storage.spool.drain(storage.lake)
-    print(f"{counted(len(done.archived), 'poll')} archived from {storage.spool.folder}")
+    print(f"{count_noun(len(done.archived), 'poll')} archived from {storage.spool.folder}")
     if done.waiting:
         show.err().print(
-            f"error: {counted(done.waiting, 'poll')} still wait: {done.told()}",
+            f"error: {count_noun(done.waiting, 'poll')} still wait: {done.told()}",
             style="red", markup=False, soft_wrap=True,
         )  # fmt: skip
     return FAILED if done.waiting else 0

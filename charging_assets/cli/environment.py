@@ -1,4 +1,4 @@
-"""What a command needs of its process before it does anything: streams and child processes."""
+"""Prepare the process of a command: output streams and child processes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 def prepare_process() -> None:
     """Make output safe in any locale, and child processes safe in any folder.
 
-    A character that the terminal's encoding lacks is printed as `?`: it must not end a command. So
-    are bytes of file names that are no text.
+    A character that the terminal's encoding lacks is printed as `?`, so that it cannot end a
+    command. The same goes for bytes in file names that are not valid text.
 
-    Python puts the current folder first on the module path of `python -m` and `python -c`, as
-    Dagster's run workers and worker pools are started: a `queue.py` there would replace Python's.
+    Python puts the current folder first on the module path of `python -m` and `python -c`, which
+    start Dagster's run workers and worker pools. A `queue.py` there would replace Python's.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -1,8 +1,4 @@
-"""Errors that a user can do something about: told in a line, without a traceback.
-
-Belongs here: which errors these are and the exit code of each. Does not belong here: their
-messages, which are their raisers'.
-"""
+"""Errors that a user can fix: printed as one line, without a traceback, with an exit code."""
 
 from __future__ import annotations
 
@@ -15,12 +11,12 @@ USAGE, FAILED = 2, 1
 
 
 class UsageError(ValueError):
-    """The command was asked for something that cannot be; the message says what can."""
+    """Wrong arguments or settings; the message states what is allowed."""
 
 
 def exit_code(error: Exception) -> int | None:
-    """The exit code of an error that is to be told in a line; None for one that is a bug."""
-    # Here and not at the top: most commands end well, and `--help` is to be quick.
+    """The exit code of an error that a user can fix; None if the error is a bug."""
+    # Imported late, so that `--help` is quick.
     from charging_assets.acquisition.feeds import FeedError
     from charging_assets.acquisition.hour import NoArchivedPolls
     from charging_assets.acquisition.imports import CannotImport
@@ -38,7 +34,7 @@ def exit_code(error: Exception) -> int | None:
         return USAGE
     if isinstance(error, extras.MissingExtra) or extras.explain(error):
         return USAGE
-    told = (
+    fixable = (
         CannotImport,
         CorruptArchive,
         DagsterHomeError,
@@ -50,23 +46,23 @@ def exit_code(error: Exception) -> int | None:
         StaleFlatFile,
         WarehouseError,
     )
-    if isinstance(error, told) or _is_of_dagster_settings(error) or _of_dagster_home(error):
+    if isinstance(error, fixable) or _is_invalid_dagster_config(error) or _explain_dagster(error):
         return FAILED
     return None
 
 
-def message(error: Exception) -> str:
-    """The line that is printed for an error that has an exit code."""
-    if explained := extras.explain(error) or _of_dagster_home(error):
+def error_line(error: Exception) -> str:
+    """The line to print for an error that has an exit code."""
+    if explained := extras.explain(error) or _explain_dagster(error):
         return explained
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {error.filename}" if error.filename else ""
-        return f"no room on the disk{where}; make room and try again"
+        return f"the disk is full{where}; free space and try again"
     return str(error)
 
 
-def _of_dagster_home(error: Exception) -> str | None:
-    """The message for an error of Dagster's SQLite files; None for any other."""
+def _explain_dagster(error: Exception) -> str | None:
+    """The message for an error of Dagster's SQLite files; None for any other error."""
     if "sqlalchemy" not in sys.modules:
         return None
     from charging_assets import dagster_errors, dagster_home
@@ -74,8 +70,8 @@ def _of_dagster_home(error: Exception) -> str | None:
     return dagster_errors.explain(error, dagster_home.dagster_home())
 
 
-def _is_of_dagster_settings(error: Exception) -> bool:
-    """Whether Dagster refuses its own settings: `dagster.yaml` is the user's to edit."""
+def _is_invalid_dagster_config(error: Exception) -> bool:
+    """Whether Dagster refuses `dagster.yaml`, which users may edit."""
     if "dagster" not in sys.modules:
         return False
     from dagster import DagsterInvalidConfigError

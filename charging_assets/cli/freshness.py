@@ -1,7 +1,6 @@
-"""Freshness: whether every feed had a good poll lately, by the archive alone.
+"""`status --max-age`: whether every feed had a good poll recently.
 
-Belongs here: the outside check, `status --max-age`, which needs neither Dagster nor a warehouse,
-and so turns red when both are dead. Does not belong here: the rest of `status`.
+It reads only the archive, so that it also fails when Dagster and the warehouse are down.
 """
 
 from __future__ import annotations
@@ -13,23 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from charging_assets import clock
 from charging_assets.cli import show
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.feeds import Feed
     from charging_assets.deployments import Storage
     from charging_assets.storage.lake import Lake
 
-# What monitoring systems of Nagios' kind take for "critical".
+# Exit code for "critical" in Nagios-compatible monitoring.
 CRITICAL = 2
 
 
 @dataclass(frozen=True)
 class FeedAge:
-    """When a feed was last polled, and when last with a good answer, by the slot; None if never.
+    """Slots of a feed's last poll and of its last poll with a good answer; None if never.
 
-    `last_good_slot_at` is also None where none of the newest polls, as far as they are read, is
-    good.
+    Only the newest polls are read: `last_good_slot_at` is also None if none of these is good.
     """
 
     feed: str
@@ -39,7 +37,7 @@ class FeedAge:
     def is_older(self, allowed: timedelta, now: datetime) -> bool:
         return self.last_good_slot_at is None or now - self.last_good_slot_at > allowed
 
-    def told(self, now: datetime) -> str:
+    def describe(self, now: datetime) -> str:
         if self.last_slot_at is None:
             return f"{self.feed} was never polled"
         polled = f"{self.feed} was last polled {_ago(self.last_slot_at, now)}"
@@ -51,7 +49,7 @@ class FeedAge:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell in a line; 0 if every enabled feed has a good poll within the age, else CRITICAL."""
+    """Print one line; 0 if every enabled feed has a good poll within the age, else CRITICAL."""
     from charging_assets import deployments
     from charging_assets.acquisition.feeds import load_feeds
 
@@ -60,15 +58,15 @@ def run(arguments: argparse.Namespace) -> int:
     ages = [_age(storage.lake, feed, now) for feed in load_feeds().values() if feed.enabled]
     late = [age for age in ages if age.is_older(allowed, now)]
     is_good = bool(ages) and not late
-    waiting = _waiting(storage)
+    waiting = _spooled_count(storage)
     if arguments.json:
         show.print_json(_as_json(ages, is_good, waiting))
     else:
-        told = "; ".join(age.told(now) for age in late or ages) or "no feed is enabled"
-        spooled = f"; {counted(waiting, 'poll')} wait in the spool" if waiting else ""
+        summary = "; ".join(age.describe(now) for age in late or ages) or "no feed is enabled"
+        spooled = f"; {count_noun(waiting, 'poll')} in the spool" if waiting else ""
         allowed_min = allowed / timedelta(minutes=1)
-        limit = "" if is_good else f", allowed are {allowed_min:g} min"
-        print(f"{'OK' if is_good else 'CRITICAL'}: {told}{limit}{spooled}")
+        limit = "" if is_good else f", the limit is {allowed_min:g} min"
+        print(f"{'OK' if is_good else 'CRITICAL'}: {summary}{limit}{spooled}")
     return 0 if is_good else CRITICAL
 
 
@@ -83,7 +81,7 @@ def _ago(instant: datetime, now: datetime) -> str:
     return f"{show.age(instant, now)} ({instant:%Y-%m-%d %H:%M} UTC)"
 
 
-def _waiting(storage: Storage) -> int:
+def _spooled_count(storage: Storage) -> int:
     return len(storage.spool.waiting()) if storage.spool else 0
 
 

@@ -1,8 +1,4 @@
-"""`import`: archives of other collectors, into the raw archive.
-
-Belongs here: choosing the feed and printing the result. Does not belong here: how files are
-read (`acquisition.imports`).
-"""
+"""`import`: import archives of other collectors into the raw archive."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, time_zone
 from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.partitions import Hour
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.feeds import Feed
@@ -23,8 +19,8 @@ if TYPE_CHECKING:
 
 NAME = "import"
 HELP = "Import archived answers (.json, .json.gz, .zip, folders) as raw objects at their time."
-_SHOWN = 20
-_PLACES_SHOWN = 100
+_MAX_LISTED = 20
+_MAX_PLACES_LISTED = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,20 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--place-from",
         choices=("folder", "name"),
-        help="what names the place of a single answer: the nearest folder that is no date or "
-        "number, or the file's name (default: whichever is beyond doubt)",
+        help="where the place of a file with one answer comes from: the nearest folder that is not "
+        "a date or number, or the file's name (default: whichever is unambiguous)",
     )
     parser.add_argument(
         "--names-in",
         type=time_zone,
         metavar="ZONE",
-        help="time zone of the times in files' names, if not the feed's: UTC, …",
+        help="time zone of times in file names, for example UTC (default: the feed's)",
     )
     parser.add_argument(
         "--times-from",
         choices=("answers", "names"),
-        help="where the time of a file is: in its answers, or in its path, which is then not "
-        "compared with the answers (default: the path, if nothing contradicts it)",
+        help="where the time of a file comes from: its answers, or its path without comparing the "
+        "two (default: the path, if the answers do not contradict it)",
     )
     parser.add_argument(
         "--member",
@@ -56,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_member,
         metavar="NAME=place|field",
-        help="whether a member next to the places of a file is a place whose request failed, or a "
-        "field that is left out; repeatable (default: refuse what is not clear)",
+        help="whether a member of a file's JSON object is a place whose request failed, or another "
+        "field, which is skipped; repeatable (default: refuse the import if unclear)",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the places and hours, import nothing"
@@ -78,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.acquisition.import_plan import plan_import
     from charging_assets.acquisition.imports import execute_import, report_of
 
-    feed = _feed(arguments.feed, load_feeds())
+    feed = _find_feed(arguments.feed, load_feeds())
     with show.count("reading") as step:
         plan = plan_import(
             feed,
@@ -104,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     return FAILED if report.problems or report.refused else 0
 
 
-def _feed(name: str, feeds: dict[str, Feed]) -> Feed:
+def _find_feed(name: str, feeds: dict[str, Feed]) -> Feed:
     if name not in feeds:
         raise UsageError(f"there is no feed {name!r}; there are: {', '.join(sorted(feeds))}")
     return feeds[name]
@@ -135,62 +131,62 @@ def _print_json(report: ImportReport) -> None:
 def _print(report: ImportReport, *, is_dry_run: bool) -> None:
     if not (is_dry_run or report.refused):
         for title, files in (("imported", report.imported), ("already there", report.known)):
-            print(f"{counted(len(files), 'file')} {title}")
-            for name, key in list(files.items())[:_SHOWN]:
+            print(f"{count_noun(len(files), 'file')} {title}")
+            for name, key in list(files.items())[:_MAX_LISTED]:
                 print(f"  {name} → {key}")
-            if len(files) > _SHOWN:
-                print(f"  and {len(files) - _SHOWN:,} more")
+            if len(files) > _MAX_LISTED:
+                print(f"  and {len(files) - _MAX_LISTED:,} more")
     if not report.refused:
         _print_places(report.places)
     if report.passed_over:
         first = ", ".join(Path(path).name for path in report.passed_over[:3])
-        print(f"{counted(len(report.passed_over), 'file')} of other forms passed over: {first}")
+        print(f"{count_noun(len(report.passed_over), 'file')} of other types skipped: {first}")
     if report.fields:
-        # Every file of an archive has the same ones.
-        fields = sorted({name for found in report.fields.values() for name in found})
-        more = f" and {len(fields) - _SHOWN:,} more" if len(fields) > _SHOWN else ""
+        # All files of an archive usually have the same fields.
+        fields = sorted({name for names in report.fields.values() for name in names})
+        more = f" and {len(fields) - _MAX_LISTED:,} more" if len(fields) > _MAX_LISTED else ""
         print(
-            f"{counted(len(fields), 'field')} next to the places left out, in "
-            f"{counted(len(report.fields), 'file')}: {', '.join(fields[:_SHOWN])}{more}"
+            f"{count_noun(len(fields), 'field')} next to the places skipped, in "
+            f"{count_noun(len(report.fields), 'file')}: {', '.join(fields[:_MAX_LISTED])}{more}"
         )
     for name, problem in report.problems.items():
         _print_error(f"{name}: {problem}")
     if is_dry_run:
         print("nothing was imported (--dry-run)")
     elif report.imported:
-        print("`charging-assets load` brings them into the warehouse.")
+        print("Run `charging-assets load` to load them into the warehouse.")
 
 
 def _print_places(places: dict[str, PlaceSpan]) -> None:
-    print(counted(len(places), "place"))
-    for name, place in list(places.items())[:_PLACES_SHOWN]:
-        new = "" if place.is_configured else ", not a place of the feed's configuration"
+    print(count_noun(len(places), "place"))
+    for name, place in list(places.items())[:_MAX_PLACES_LISTED]:
+        new = "" if place.is_configured else ", not configured in the feed"
         print(
-            f"  {name}: {counted(place.polls, 'poll')}, "
-            f"{show.spanned(sorted({Hour.of(place.first), Hour.of(place.last)}))}{new}"
+            f"  {name}: {count_noun(place.polls, 'poll')}, "
+            f"{show.format_span(sorted({Hour.of(place.first), Hour.of(place.last)}))}{new}"
         )
-    if len(places) > _PLACES_SHOWN:
-        print(f"  and {len(places) - _PLACES_SHOWN:,} more")
+    if len(places) > _MAX_PLACES_LISTED:
+        print(f"  and {len(places) - _MAX_PLACES_LISTED:,} more")
 
 
 def _print_refusal(plan: ImportPlan) -> None:
     files_by_reason: dict[str, list[str]] = {}
     for path, reason in plan.doubts.items():
         files_by_reason.setdefault(reason, []).append(path)
-    for reason, files in list(files_by_reason.items())[:_SHOWN]:
+    for reason, files in list(files_by_reason.items())[:_MAX_LISTED]:
         more = f" (and {len(files) - 1:,} more)" if len(files) > 1 else ""
         _print_error(f"{files[0]}{more}: {reason}")
-    if len(files_by_reason) > _SHOWN:
-        _print_error(f"and {len(files_by_reason) - _SHOWN:,} other doubts")
+    if len(files_by_reason) > _MAX_LISTED:
+        _print_error(f"and {len(files_by_reason) - _MAX_LISTED:,} other problems")
     for source in ("folder", "name"):
         if places := plan.places_from(source):
             first = ", ".join(places[:5]) + (", …" if len(places) > 5 else "")
             show.err().print(
-                f"--place-from {source} makes {counted(len(places), 'place')} of them: {first}",
+                f"--place-from {source} makes {count_noun(len(places), 'place')} of them: {first}",
                 markup=False,
                 soft_wrap=True,
             )
-    _print_error("nothing was imported: places and times are not guessed")
+    _print_error("nothing was imported: the place or time of some files is ambiguous")
 
 
 def _print_error(message: str) -> None:

@@ -1,8 +1,4 @@
-"""`live`: ask the real APIs now, show what came, and go on doing so.
-
-Belongs here: the first poll and load, and handing over to Dagster's schedules. Does not belong
-here: how a poll goes (`acquisition`), or when the next ones are due (`automation.schedules`).
-"""
+"""`live`: poll the real APIs and load the result, then start Dagster with its schedules on."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.cli.loading import load
 from charging_assets.cli.ui import reserve, serve
 from charging_assets.partitions import Hour, naive
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
     from charging_assets.acquisition.feeds import Feed
@@ -26,7 +22,7 @@ if TYPE_CHECKING:
     from charging_assets.storage.warehouse import Warehouse
 
 NAME = "live"
-HELP = "Poll every enabled feed now, load the running hour, then poll every ten minutes."
+HELP = "Poll every enabled feed now, load the current hour, then poll every ten minutes."
 _PORT = 3000
 _REASON = "polled just now"
 Polled = Sequence[tuple["Poll", list["Place"]]]
@@ -34,7 +30,9 @@ Polled = Sequence[tuple["Poll", list["Place"]]]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="stop after the first poll and load")
-    parser.add_argument("--port", type=port, default=_PORT, help="of the UI, default %(default)s")
+    parser.add_argument(
+        "--port", type=port, default=_PORT, help="port of the UI (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,46 +44,48 @@ def run(arguments: argparse.Namespace) -> int:
     enabled = {name: feed for name, feed in feeds.items() if feed.enabled}
     if not enabled:
         raise UsageError("no feed is enabled; set `enabled = true` in the file of CHARGING_FEEDS")
-    # Before the first poll: whoever cannot go on with Dagster learns so at once.
+    # Before the first poll, so that a Dagster that cannot start is reported at once.
     lock = None if arguments.once else reserve(arguments.port, NAME)
     places = sum(len(feed.places) for feed in enabled.values())
-    print(f"asking {counted(places, 'place')} of {', '.join(enabled)} …")
+    print(f"polling {count_noun(places, 'place')} of {', '.join(enabled)} …")
     sys.stdout.flush()
     polled, failed_feeds = _poll(storage, enabled)
     hours = sorted({Hour.of(header.slot_at) for header, _ in polled})
     loaded = load(storage, [Pending(hour, _REASON) for hour in hours])
     for header, answers in polled:
-        _tell(header, answers, {} if loaded.failed else _counts(storage.warehouse, header))
+        _print_poll(header, answers, {} if loaded.failed else _counts(storage.warehouse, header))
     for feed, reason in failed_feeds.items():
         show.err().print(f"error: {feed}: {reason}", style="red", markup=False, soft_wrap=True)
     if lock is None:
         silent = [h.feed for h, answers in polled if all(a.outcome != "ok" for a in answers)]
         return FAILED if failed_feeds or loaded.failed or loaded.unchecked or silent else 0
-    # Also after a failure: an API that is away now may be back in ten minutes.
+    # Also after a failure: an API that is down now may be up again in ten minutes.
     return serve(lock, arguments.port, live=True)
 
 
 def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]:
-    """Ask every feed and archive what came; the polls, and the feeds that have none archived."""
+    """Poll every feed; returns the archived polls, and the feeds without one."""
     from charging_assets.acquisition.hour import poll_hour, running_hour
     from charging_assets.acquisition.poll import poll
 
     polled: list[tuple[Poll, list[Place]]] = []
 
-    def asking(feed: Feed) -> tuple[Poll, list[Place]]:
+    def recording_poll(feed: Feed) -> tuple[Poll, list[Place]]:
         polled.append(poll(feed))
         return polled[-1]
 
-    report = poll_hour(storage.lake, feeds, running_hour(), poller=asking, spool=storage.spool)
-    lost = report.failed_feeds | {
-        feed: f"the lake refused its poll ({reason}); it waits in the spool"
+    report = poll_hour(
+        storage.lake, feeds, running_hour(), poller=recording_poll, spool=storage.spool
+    )
+    failed = report.failed_feeds | {
+        feed: f"the lake refused its poll ({reason}); it is in the spool"
         for feed, reason in report.spooled.items()
     }
-    return [found for found in polled if found[0].feed not in lost], lost
+    return [each for each in polled if each[0].feed not in failed], failed
 
 
 def _counts(warehouse: Warehouse, header: Poll) -> dict[str, Mapping[str, int]]:
-    """What the pipeline found in the poll, by place."""
+    """Stations and EVSEs of the poll by place, from the warehouse."""
     rows = warehouse.query(
         "SELECT place, station_count, evse_count FROM warehouse.fact_poll "
         "WHERE feed = :feed AND slot_at = :slot_at",
@@ -94,7 +94,9 @@ def _counts(warehouse: Warehouse, header: Poll) -> dict[str, Mapping[str, int]]:
     return {row["place"]: row for row in rows}
 
 
-def _tell(header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[str, int]]) -> None:
+def _print_poll(
+    header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[str, int]]
+) -> None:
     from rich import box
     from rich.markup import escape
     from rich.table import Table
@@ -105,22 +107,22 @@ def _tell(header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[s
     for title in ("ms", "kB", "Stations", "EVSEs"):
         table.add_column(title, justify="right")
     for place in answers:
-        found = counts.get(place.slug, {})
+        place_counts = counts.get(place.slug, {})
         good = place.outcome == "ok"
         table.add_row(
             place.slug,
             "ok" if good else f"[red]{place.outcome}[/] {escape(place.detail or '')}",
             "–" if place.elapsed_ms is None else f"{place.elapsed_ms:,}",
             f"{len(place.body or b'') / 1000:,.0f}",
-            f"{found['station_count']:,}" if good and found else "–",
-            f"{found['evse_count']:,}" if good and found else "–",
+            f"{place_counts['station_count']:,}" if good and place_counts else "–",
+            f"{place_counts['evse_count']:,}" if good and place_counts else "–",
         )
     good_places = sum(place.outcome == "ok" for place in answers)
-    stations = sum(found["station_count"] for found in counts.values())
-    evses = sum(found["evse_count"] for found in counts.values())
+    stations = sum(each["station_count"] for each in counts.values())
+    evses = sum(each["evse_count"] for each in counts.values())
     console = show.out()
     console.print(table)
     console.print(
-        f"{good_places} of {counted(len(answers), 'place')} answered: "
+        f"{good_places} of {count_noun(len(answers), 'place')} answered: "
         f"{stations:,} stations, {evses:,} EVSEs. The answers are archived."
     )

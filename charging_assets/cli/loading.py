@@ -158,7 +158,7 @@ class _Told:
         self.steps += len(hours)
         ahead = min(max(self.ahead, self.steps // _STEPS_AN_HOUR), len(self.reasons) - self.done)
         count, self.ahead = ahead - self.ahead, ahead
-        self.step(f"{show.spanned(hours)}  {asset}  {seconds:.1f} s", count=count)
+        self.step(f"{show.format_span(hours)}  {asset}  {seconds:.1f} s", count=count)
 
     def loaded(self, outcomes: Sequence[HourLoaded]) -> None:
         """What one run has come to."""
@@ -170,12 +170,14 @@ class _Told:
             self.report.loaded.update(rows)
             reasons = told_reasons(self.reasons[hour] for hour in good)
             told = f"loaded {counted(len(good), 'hour')}, {sum(rows.values()):,} rows ({reasons})"
-            self.step(f"{show.spanned(good)}  {told}", count=len(good) - ahead)
+            self.step(f"{show.format_span(good)}  {told}", count=len(good) - ahead)
         unchecked = {o.hour: o.unchecked for o in outcomes if o.unchecked is not None}
         if unchecked:
             self.report.unchecked.update(unchecked)
             reason = next(iter(unchecked.values()))
-            self.step(f"{show.spanned(list(unchecked))}  loaded, not checked: {reason}", count=0)
+            self.step(
+                f"{show.format_span(list(unchecked))}  loaded, not checked: {reason}", count=0
+            )
         for outcome in outcomes:
             if outcome.error is not None:
                 self.report.failed[outcome.hour] = outcome.error
@@ -245,7 +247,7 @@ def _as_json(report: LoadReport, missing: Sequence[Hour]) -> dict[str, object]:
 def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool) -> None:
     if missing:
         print(
-            f"no archived polls, not loaded: {show.told_hours(missing)}\n"
+            f"no archived polls, not loaded: {show.format_hours(missing)}\n"
             "A past hour is never filled with today's answers; if you have its answers, "
             "`charging-assets import` them."
         )
@@ -255,13 +257,13 @@ def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool
     if report.unchecked:
         print(
             f"loaded, not checked: {counted(len(report.unchecked), 'hour')}, "
-            f"{show.told_hours(list(report.unchecked))}; "
+            f"{show.format_hours(list(report.unchecked))}; "
             f"{next(iter(report.unchecked.values()))}. Once that is fixed, the job `check_hours` "
             "checks them again: their rows need not be loaded again."
         )
     if report.failed:
         print(
-            f"failed: {counted(len(report.failed), 'hour')}, {show.told_hours(report.failed)}; "
+            f"failed: {counted(len(report.failed), 'hour')}, {show.format_hours(report.failed)}; "
             "all other hours stay loaded. -v shows Dagster's log."
         )
     if not report.loaded and not report.failed and not missing:

@@ -1,7 +1,7 @@
-"""docs/command-line.md: every command with its arguments, rendered from the parsers.
+"""Generate docs/command-line.md from the parsers: `python -m charging_assets.cli.page`.
 
-`python -m charging_assets.cli.page` writes the page; a test fails when it is behind the parsers.
-The text is not argparse's own, whose form differs between releases of Python.
+A test fails if the page is out of date. argparse's own help text is not used, because its format
+differs between Python releases.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ TARGET = Path("docs/command-line.md")
 
 _HEAD = """# Command line
 
-Rendered from the parsers (`charging_assets/cli/`) by `python -m charging_assets.cli.page`; not
-edited by hand. `charging-assets --help` and the `--help` of each command print the same.
+Generated from `charging_assets/cli/` by `python -m charging_assets.cli.page`; do not edit.
+`charging-assets --help` and `charging-assets COMMAND --help` print the same.
 
-The commands work on the deployment that the [environment](deployment.md#environment) describes.
-Hours are UTC, as `2026-01-12T00`.
+Commands use the deployment set by the [environment](deployment.md#environment). Hours are UTC,
+written as `2026-01-12T00`.
 
 | exit code | meaning |
 |---|---|
 | 0 | success |
-| 1 | something failed; the message on standard error states what, and what to do |
+| 1 | a failure; the message on standard error names it and the remedy |
 | 2 | wrong arguments, settings or environment, or a missing extra |
-| 130, 141 | interrupted; the reader of the output has gone |
+| 130, 143 | interrupted by SIGINT, SIGTERM |
+| 141 | the reader of the output is gone, as after `\\| head` |
 
 | command | |
 |---|---|
@@ -34,7 +35,7 @@ Hours are UTC, as `2026-01-12T00`.
 
 
 def page() -> str:
-    """The whole page, as Markdown, in the order of `--help`."""
+    """The page as Markdown, with commands in the order of `--help`."""
     (commands,) = (
         action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
@@ -48,7 +49,7 @@ def page() -> str:
 
 
 def _section(name: str, parser: argparse.ArgumentParser) -> str:
-    """One command: its arguments in a table, without `--help`."""
+    """Usage and arguments of one command, without `--help`."""
     actions = [each for each in parser._actions if not isinstance(each, argparse._HelpAction)]
     rows = "\n".join(f"| {_name(each)} | {_meaning(parser, each)} |" for each in actions)
     usage = " ".join(["charging-assets", name, *map(_usage, actions)])
@@ -70,7 +71,7 @@ def _name(action: argparse.Action) -> str:
 
 
 def _value(action: argparse.Action) -> str:
-    """What stands for the value of an argument; empty for a switch."""
+    """Placeholder for the value of an argument; empty for a switch."""
     if action.nargs == 0:
         return ""
     if action.choices is not None:

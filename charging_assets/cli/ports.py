@@ -1,4 +1,4 @@
-"""Ports that servers listen on: checked before anything else of a command starts."""
+"""Ports of servers. Commands check them before they start anything else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        # As servers do: connections that were just closed do not keep a port in use.
+        # Connections that were just closed must not keep the port in use.
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((host, port))
         server.listen()
@@ -27,8 +27,7 @@ def listen(host: str, port: int) -> socket.socket:
             reason = f"port {port} of {host} is in use; choose another (--port)"
         elif error.errno in (errno.EACCES, errno.EPERM):
             reason = (
-                f"port {port} of {host} needs permissions that you do not have; "
-                "choose one from 1024 (--port)"
+                f"port {port} of {host} requires root permissions; choose a port from 1024 (--port)"
             )
         else:
             cause = os.strerror(error.errno) if error.errno else str(error)

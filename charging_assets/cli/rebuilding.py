@@ -141,5 +141,5 @@ def _tell(report: LoadReport, *, as_json: bool) -> None:
     if report.failed:
         print(
             f"failed: {counted(len(report.failed), 'hour')}, which stay stale: "
-            f"{show.told_hours(report.failed)}"
+            f"{show.format_hours(report.failed)}"
         )

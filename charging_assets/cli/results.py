@@ -1,8 +1,4 @@
-"""What a feed's data says over a period: the figures of `sql/reports`, drawn for a terminal.
-
-Belongs here: one function a part of the report. Does not belong here: any figure that is not
-measured in the warehouse, or the SQL that measures it.
-"""
+"""The report of `demo`: figures of `sql/reports` for a feed and a period, for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from zoneinfo import ZoneInfo
 from charging_assets.cli import show
 from charging_assets.measures import add_gaps, measured, share, summed
 from charging_assets.partitions import Hour, naive
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +27,7 @@ _TOO_LITTLE = "less than four fifths of the period was observed"
 
 
 def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last: Hour) -> None:
-    """The whole report of a feed, both hours included."""
+    """Print the report of a feed, from `first` to `last`, both included."""
     from charging_assets.storage.sql_files import sql
 
     scope = {
@@ -41,8 +37,8 @@ def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last:
     }
 
     def query(name: str, **params: Any) -> Rows:
-        found: Rows = warehouse.query(sql(name), {**scope, **params}).to_pylist()
-        return found
+        result: Rows = warehouse.query(sql(name), {**scope, **params}).to_pylist()
+        return result
 
     (newest,) = query("dashboard/newest_poll", window_end=_NEVER)
     now_at = scope["window_end"]
@@ -70,34 +66,37 @@ def _network(console: Console, size: Mapping[str, Any]) -> None:
     console.print(
         f"{size['station_count']:,} stations · {size['evse_count']:,} EVSEs · "
         f"{size['connector_count']:,} connectors · {size['place_count']:,} places · "
-        f"{size['poll_count']:,} polls in {counted(size['hour_count'], 'hour')}\n"
+        f"{size['poll_count']:,} polls in {count_noun(size['hour_count'], 'hour')}\n"
     )
 
 
 def _occupancy(console: Console, rows: Rows) -> None:
-    """A column for each local hour; one of which too little was observed stays empty."""
+    """A column per local hour; empty if too little of the hour was observed."""
     console.print("[bold]Occupancy by local hour[/] (charging, reserved or blocked, of operable)")
     shares = {row["local_hour"]: measured(row)["occupancy"] for row in rows}
-    known = {hour: value for hour, value in shares.items() if value is not None}
-    if not known:
+    observed = {hour: value for hour, value in shares.items() if value is not None}
+    if not observed:
         console.print(f"  {_TOO_LITTLE}\n")
         return
-    top = max(known.values()) or 1.0
+    top = max(observed.values()) or 1.0
     for line in range(_CHART_ROWS, 0, -1):
         label = f"{100 * top * line / _CHART_ROWS:.1f}%"
-        cells = "".join(f" {_cell(known.get(hour), top, line) * 2}" for hour in range(24))
+        cells = "".join(f" {_cell(observed.get(hour), top, line) * 2}" for hour in range(24))
         console.print(f"{label:>6} │[cyan]{cells}[/]")
     console.print(f"{'':>6} └{'───' * 24}")
     console.print(f"{'':>6}  " + "".join(f" {hour:02}" for hour in range(24)))
-    busiest, quietest = max(known, key=lambda h: known[h]), min(known, key=lambda h: known[h])
+    busiest, quietest = (
+        max(observed, key=lambda h: observed[h]),
+        min(observed, key=lambda h: observed[h]),
+    )
     console.print(
-        f"  busiest {busiest:02}:00 ({show.percent(known[busiest])}), "
-        f"quietest {quietest:02}:00 ({show.percent(known[quietest])})\n"
+        f"  busiest {busiest:02}:00 ({show.percent(observed[busiest])}), "
+        f"quietest {quietest:02}:00 ({show.percent(observed[quietest])})\n"
     )
 
 
 def _cell(value: float | None, top: float, line: int) -> str:
-    """What of a column of `_CHART_ROWS` rows is in its row `line`, counted from the bottom."""
+    """The character of a chart column in row `line`, counted from the bottom."""
     eighths = round(8 * _CHART_ROWS * (value or 0.0) / top) - 8 * (line - 1)
     return _EIGHTHS[min(max(eighths, 0), 8)]
 
@@ -116,19 +115,19 @@ def _busiest(console: Console, rows: Rows) -> None:
             f"{charging:,.1f} h",
             show.percent(measured(row)["utilisation"]),
         )
-    console.print(table if rows else "  no station was seen for long enough")
+    console.print(table if rows else "  no station was observed for long enough")
     console.print()
 
 
 def _statuses(console: Console, rows: Rows, totals: Mapping[str, Any]) -> None:
-    """Hours by status, with their shares where enough of `totals` was observed."""
+    """Hours by status, with shares if enough of `totals` was observed."""
     console.print("[bold]Status[/] (share of the EVSE time observed)")
     for row in rows:
         part = share(totals, row["observed_s"], totals["observed_s"])
         bar = "" if part is None else "█" * round(_BAR * part) or "▏"
         hours = timedelta(seconds=row["observed_s"]) / timedelta(hours=1)
-        told = f"{row['status']:<14} {show.percent(part):>8}  {hours:>12,.1f} h"
-        console.print(f"  {told}  [cyan]{bar}[/]")
+        text = f"{row['status']:<14} {show.percent(part):>8}  {hours:>12,.1f} h"
+        console.print(f"  {text}  [cyan]{bar}[/]")
     if rows and share(totals, 1, 1) is None:
         console.print(f"  {_TOO_LITTLE}: no shares")
     console.print("" if rows else "  nothing was observed\n")
@@ -136,11 +135,11 @@ def _statuses(console: Console, rows: Rows, totals: Mapping[str, Any]) -> None:
 
 def _quality(console: Console, outcomes: Rows, rejects: Rows, drift: Rows) -> None:
     console.print("[bold]Data quality[/]")
-    asked = sum(row["answer_count"] for row in outcomes)
+    answers = sum(row["answer_count"] for row in outcomes)
     failed = [row for row in outcomes if row["outcome"] != "ok"]
-    told = ", ".join(f"{row['answer_count']:,} {row['outcome']}" for row in failed) or "none failed"
-    good = asked - sum(row["answer_count"] for row in failed)
-    console.print(f"  answers           {good:,} of {asked:,} good; {told}")
+    errors = ", ".join(f"{row['answer_count']:,} {row['outcome']}" for row in failed)
+    good = answers - sum(row["answer_count"] for row in failed)
+    console.print(f"  answers           {good:,} of {answers:,} good; {errors or 'none failed'}")
     records = sum(row["record_count"] for row in outcomes)
     rejected = sum(row["record_rejected_count"] for row in outcomes)
     console.print(f"  records rejected  {rejected:,} of {records:,}")
@@ -149,12 +148,12 @@ def _quality(console: Console, outcomes: Rows, rejects: Rows, drift: Rows) -> No
     codes = ", ".join(
         f"{row['reject_count']:,} {row['code']} ({row['severity']})" for row in rejects
     )
-    console.print(f"  reasons           {codes or 'nothing was set aside'}", markup=False)
+    console.print(f"  reasons           {codes or 'nothing was rejected'}", markup=False)
     console.print(f"  unknown fields    {_drift(drift) or 'none'}\n", markup=False)
 
 
 def _drift(rows: Rows) -> str:
-    """Fields that this version does not know, with the number of answers that had them."""
+    """Fields unknown to this version, with the number of answers that had them."""
     answers: dict[str, int] = {}
     for row in rows:
         for name in json.loads(row["unknown_fields"]):

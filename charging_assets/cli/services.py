@@ -1,11 +1,11 @@
 """Dagster's services on this machine: code server, web server and daemon under one supervisor.
 
-`charging-assets ui` becomes this process. It starts the three services and ends all of them as
-soon as one of them stops: neither a daemon without a web server nor a web server without a daemon
-is left running. `dagster dev` does not do that: when its web server cannot listen, the daemon
-polls on alone, and when it is killed, its services stay.
+`charging-assets ui` becomes this process. It starts the three services and stops all of them as
+soon as one stops, so that the daemon never runs without the web server or the other way round.
+`dagster dev` does not: if its web server cannot listen, its daemon keeps polling, and if it is
+killed, its services keep running.
 
-Nothing heavy is imported here; the services bring their own.
+This module imports nothing heavy; the services import what they need.
 """
 
 from __future__ import annotations
@@ -37,49 +37,49 @@ _MODULE, _DEFINITIONS, _LOCATION = (
 _WATCH_INTERVAL_S = 0.5
 # Importing Dagster and the definitions takes 5 to 10 s on an idle machine.
 _START_TIMEOUT_S, _STOP_TIMEOUT_S = 180.0, 60.0
-# After Ctrl-C in a terminal the services have been interrupted too: a second signal would end
-# them in the middle of their shutdown.
+# Ctrl-C in a terminal interrupts the services too: a second signal would kill them during their
+# shutdown.
 _GRACE_S = 3.0
 _RESTART_INTERVAL_S = 10.0
-# Of a Unix socket's address, without the zero at its end.
+# Maximum length of a Unix socket's address, without the zero byte at its end.
 _MAX_SOCKET_PATH_BYTES = 107
 # tempfile adds eight random characters to the prefix.
 _FOLDER_PREFIX, _RANDOM_LENGTH = "charging-", 8
-# How long a service may take to end once its supervisor is gone; the next start waits 20 s for it
-# (`dagster_lock`).
+# How long a service may take to stop after its supervisor is gone. The next start waits 20 s for
+# it (`dagster_lock`).
 _ORPHAN_GRACE_S = 10.0
 
 
 class ServiceError(Exception):
-    """A service could not be started or has stopped; the message names it."""
+    """A service did not start, or stopped; the message names it."""
 
 
 class Supervisor:
-    """Starts the services in order, watches them, and ends them in reverse order.
+    """Starts the services in order, watches them, and stops them in reverse order.
 
     Args:
         host, port: where the web server listens.
         lock: file descriptor of the home's lock (`dagster_lock`). Web server and daemon inherit it,
-            so that the home stays locked until the last of them has ended, however that happens.
+            so that the home stays locked until both have ended.
     """
 
     def __init__(self, host: str, port: int, lock: int) -> None:
         self._host, self._port, self._lock = host, port, lock
-        # A service reads from this pipe; its end means that the supervisor is gone.
-        self._lifeline, self._held_end = os.pipe()
+        # Services read from this pipe. End of file means that the supervisor is gone.
+        self._lifeline, self._lifeline_writer = os.pipe()
         self._services: dict[str, subprocess.Popen[bytes]] = {}
         self._stopped_by: int | None = None
         self._restart_at = 0.0
 
     def run(self) -> int:
-        """Run until a signal ends it; the exit code is 128 and the signal's number.
+        """Run until a signal arrives; the exit code is 128 plus the signal's number.
 
         Raises:
             ServiceError: a service did not start, or stopped.
             UsageError: the port was taken while Dagster started.
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # `nohup` has hang-ups ignored, and that is to stay so.
+            # Under `nohup`, hang-ups stay ignored.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._on_signal)
         with tempfile.TemporaryDirectory(prefix=_FOLDER_PREFIX) as folder:
@@ -117,14 +117,14 @@ class Supervisor:
         self._spawn(DAEMON, "dagster._daemon", "run", "--workspace", str(workspace))
 
     def _restart_code_server(self, folder: Path) -> None:
-        """Start the code server again if it has ended: the daemon waits for it meanwhile.
+        """Restart the code server if it has stopped, as `dagster dev` does.
 
-        As `dagster dev` does. A code server that ends while it starts is an error (`_wait_for`).
+        A code server that stops during its start is an error (`_wait_for`).
         """
         code = self._services[CODE_SERVER].poll()
         if code is not None and time.monotonic() > self._restart_at:
             print(
-                f"Dagster's {CODE_SERVER} stopped with exit code {code}; starting it again",
+                f"Dagster's {CODE_SERVER} stopped with exit code {code}; restarting it",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
             self._restart_at = time.monotonic() + _RESTART_INTERVAL_S
@@ -133,20 +133,21 @@ class Supervisor:
             self._start_code_server(address)
 
     def _start_code_server(self, address: Path) -> None:
-        # The folder of the package, which can be imported from anyhow. Without the option the code
-        # server would import from the current folder first.
-        importable = Path(__file__).resolve().parents[2]
+        # Without a working directory, the code server would import from the current folder first.
+        # The package's folder is safe: it is importable anyway.
+        package_root = Path(__file__).resolve().parents[2]
         self._spawn(
             CODE_SERVER, "dagster", "code-server", "start", "--socket", str(address),
             "--module-name", _DEFINITIONS, "--location-name", _LOCATION,
-            "--working-directory", str(importable), "--use-python-environment-entry-point",
+            "--working-directory", str(package_root), "--use-python-environment-entry-point",
             "--inject-env-vars-from-instance", "--log-level", "warning",
         )  # fmt: skip
 
     def _spawn(self, name: str, module: str, *arguments: str) -> None:
-        # Run workers are children of the code server and may outlive it: they hold no lock.
+        # Run workers are children of the code server and may outlive it, so it does not inherit the
+        # lock.
         inherited = [self._lifeline] if name == CODE_SERVER else [self._lifeline, self._lock]
-        self._services[name] = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
+        self._services[name] = subprocess.Popen(  # noqa: S603 - no user input
             [sys.executable, "-P", "-W", "ignore", "-m", _MODULE, "service", str(self._lifeline),
              module, *arguments],
             pass_fds=inherited, stdin=subprocess.DEVNULL,
@@ -158,7 +159,7 @@ class Supervisor:
             self._require_all_running()
             if time.monotonic() > deadline:
                 raise ServiceError(
-                    f"Dagster's {name} has not started within {_START_TIMEOUT_S:.0f} s; "
+                    f"Dagster's {name} did not start within {_START_TIMEOUT_S:.0f} s; "
                     "see its messages above"
                 )
             time.sleep(_WATCH_INTERVAL_S / 5)
@@ -170,11 +171,11 @@ class Supervisor:
             if name == CODE_SERVER and WEB_SERVER in self._services:
                 continue
             if name == WEB_SERVER:
-                # A port that was taken since it was checked: says so, and not only that it stopped.
+                # If the port was taken since the check, report that, not only the stopped server.
                 require_free(self._host, self._port)
             raise ServiceError(
-                f"Dagster's {name} stopped with exit code {code}, so the other services "
-                "were stopped too; see its messages above"
+                f"Dagster's {name} stopped with exit code {code}; the other services were "
+                "stopped too; see its messages above"
             )
 
     def _stop(self) -> None:
@@ -201,32 +202,32 @@ class Supervisor:
 
 
 def run_service(lifeline: int, module: str, arguments: Sequence[str]) -> None:
-    """Become a service: run a module as a program, and end with the supervisor."""
+    """Run a module as a program in this process, which ends with the supervisor."""
     threading.Thread(target=_end_with_supervisor, args=(lifeline,), daemon=True).start()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _end_with_supervisor(lifeline: int) -> None:
-    # Returns when the supervisor has closed its end of the pipe, also when it was killed.
+    # Returns when the supervisor closes its end of the pipe or is killed.
     os.read(lifeline, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-    # Nobody is left to kill a service that waits for something, and it would keep the home locked.
+    # A service that hangs would keep the home locked, and no supervisor is left to kill it.
     time.sleep(_ORPHAN_GRACE_S)
     os._exit(128 + signal.SIGTERM)
 
 
 def require_short_temporary_folder() -> None:
-    """Raises UsageError if sockets of services cannot be in the folder for temporary files.
+    """Raise UsageError if the path of the temporary folder is too long for the services' sockets.
 
-    The supervisor's own has the longest path; those of Dagster are in the same folder.
+    The socket of the code server has the longest path.
     """
     folder = tempfile.gettempdir()
     longest = _code_server_address(Path(folder) / f"{_FOLDER_PREFIX}{'x' * _RANDOM_LENGTH}")
     if (excess := len(os.fsencode(longest)) - _MAX_SOCKET_PATH_BYTES) > 0:
         raise UsageError(
-            f"the folder for temporary files, {folder}, has a path that is {excess} bytes too long "
-            "for the sockets of Dagster's services; set TMPDIR to a shorter one, such as /tmp"
+            f"the path of the temporary folder {folder} is {excess} bytes too long for the sockets "
+            "of Dagster's services; set TMPDIR to a shorter path, such as /tmp"
         )
 
 

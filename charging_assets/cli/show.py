@@ -1,7 +1,6 @@
-"""How the command line looks: results on standard output, progress and warnings on the other.
+"""Output of the command line: results on standard output, progress and errors on standard error.
 
-Belongs here: consoles, progress, and the wording of shares, ages and runs of hours. Does not
-belong here: what is said, or nouns after numbers (`plurals`).
+It also formats hours, shares, ages and sizes.
 """
 
 from __future__ import annotations
@@ -20,22 +19,22 @@ from charging_assets.text import escape_control
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NARROWEST, _WIDEST = 80, 100
+_MIN_WIDTH, _MAX_WIDTH = 80, 100
 
 
 class Step(Protocol):
-    """Says that a step of a progress is done, or several at once, and what came of it."""
+    """Reports that one step of a progress is done, or several, with a message."""
 
-    def __call__(self, told: str, *, failed: bool = False, count: int = 1) -> None: ...
+    def __call__(self, message: str, *, failed: bool = False, count: int = 1) -> None: ...
 
 
 def out() -> Console:
-    """Where results go; wide enough for tables, also where no terminal says how wide it is."""
+    """Console for results; wide enough for tables, with or without a terminal."""
     return _console(stderr=False)
 
 
 def err() -> Console:
-    """Where progress, warnings and errors go."""
+    """Console for progress, warnings and errors."""
     return _console(stderr=True)
 
 
@@ -43,55 +42,56 @@ def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
     class Escaping(Console):
-        """Text may quote servers: rich removes the bell and leaves escape sequences."""
+        """Escapes text, which may quote servers: rich keeps escape sequences."""
 
         def print(self, *objects: Any, **options: Any) -> None:
-            shown = [escape_control(each) if isinstance(each, str) else each for each in objects]
-            super().print(*shown, **options)
+            escaped = [escape_control(each) if isinstance(each, str) else each for each in objects]
+            super().print(*escaped, **options)
 
-    found = Escaping(stderr=stderr, highlight=False, soft_wrap=False)
-    found.width = min(max(found.width, _NARROWEST), _WIDEST) if found.is_terminal else _WIDEST
-    return found
+    console = Escaping(stderr=stderr, highlight=False, soft_wrap=False)
+    width = min(max(console.width, _MIN_WIDTH), _MAX_WIDTH)
+    console.width = width if console.is_terminal else _MAX_WIDTH
+    return console
 
 
 def print_json(value: Any) -> None:
-    """A result for scripts."""
+    """Print a result as JSON, for scripts."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")
 
 
 @contextmanager
 def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Step]:
-    """A bar on a terminal, a line for each step elsewhere; nothing if quiet and no terminal.
+    """A progress bar on a terminal, otherwise a line per step, or nothing if quiet.
 
-    What failed is told in a line of its own in any case.
+    A failed step always gets its own line.
     """
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed
 
     console = err()
-    shows_bar = console.is_terminal
+    has_bar = console.is_terminal
     began, done = time.monotonic(), 0
     bar = Progress(
         TextColumn(label),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         Elapsed(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[message]}"),
         console=console,
-        disable=not shows_bar,
+        disable=not has_bar,
     )
-    task = bar.add_task(label, total=total, told="")
+    task = bar.add_task(label, total=total, message="")
 
-    def step(told: str, *, failed: bool = False, count: int = 1) -> None:
+    def step(message: str, *, failed: bool = False, count: int = 1) -> None:
         nonlocal done
         done += count
-        bar.update(task, completed=done, told=escape(escape_control(told)))
-        if failed or not (shows_bar or quiet):
+        bar.update(task, completed=done, message=escape(escape_control(message)))
+        if failed or not (has_bar or quiet):
             colour = "red" if failed else "default"
             so_far = f"{done:>{len(str(total))}}/{total}"
-            line = f"{label} {so_far} {time.monotonic() - began:6.1f} s  {told}"
+            line = f"{label} {so_far} {time.monotonic() - began:6.1f} s  {message}"
             bar.console.print(f"[{colour}]{escape(line)}[/]", soft_wrap=True)
 
     with bar:
@@ -100,48 +100,48 @@ def progress(label: str, total: int, *, quiet: bool = False) -> Iterator[Step]:
 
 @contextmanager
 def count(label: str) -> Iterator[Callable[[str], None]]:
-    """On a terminal, a line that counts what is told and shows the last of it."""
+    """On a terminal, a line with the number of items and the last one."""
     from rich.markup import escape
 
-    told = 0
+    number = 0
 
-    def tell(what: str) -> None:
-        nonlocal told
-        told += 1
-        line.update(f"{label} {told:,}  {escape(what)}")
+    def step(item: str) -> None:
+        nonlocal number
+        number += 1
+        line.update(f"{label} {number:,}  {escape(item)}")
 
-    # Elsewhere rich shows nothing.
+    # Without a terminal, rich prints nothing.
     with err().status(label) as line:
-        yield tell
+        yield step
 
 
-def runs_of(hours: Iterable[Hour]) -> list[tuple[Hour, Hour, int]]:
-    """Hours as runs without a gap: first, last, how many."""
-    runs: list[tuple[Hour, Hour, int]] = []
+def consecutive_hours(hours: Iterable[Hour]) -> list[tuple[Hour, Hour, int]]:
+    """Groups of consecutive hours: first, last, count."""
+    groups: list[tuple[Hour, Hour, int]] = []
     for hour in sorted(hours):
-        if runs and hour.start == runs[-1][1].start + ONE_HOUR:
-            runs[-1] = (runs[-1][0], hour, runs[-1][2] + 1)
+        if groups and hour.start == groups[-1][1].start + ONE_HOUR:
+            groups[-1] = (groups[-1][0], hour, groups[-1][2] + 1)
         else:
-            runs.append((hour, hour, 1))
-    return runs
+            groups.append((hour, hour, 1))
+    return groups
 
 
-def told_hours(hours: Iterable[Hour], most: int = 8) -> str:
-    """Hours in words, runs of them shortened: `2026-01-12T00 to 2026-01-12T05 (6)`."""
-    runs = runs_of(hours)
-    told = [str(a) if count == 1 else f"{a} to {b} ({count})" for a, b, count in runs[:most]]
-    if len(runs) > most:
-        told.append(f"and {sum(count for *_, count in runs[most:])} more")
-    return ", ".join(told)
+def format_hours(hours: Iterable[Hour], limit: int = 8) -> str:
+    """Groups of consecutive hours, at most `limit`: `2026-01-12T00 to 2026-01-12T05 (6)`."""
+    groups = consecutive_hours(hours)
+    texts = [str(a) if count == 1 else f"{a} to {b} ({count})" for a, b, count in groups[:limit]]
+    if len(groups) > limit:
+        texts.append(f"and {sum(count for *_, count in groups[limit:])} more")
+    return ", ".join(texts)
 
 
-def spanned(hours: Sequence[Hour]) -> str:
-    """Hours of one piece of work, by the first and the last."""
+def format_span(hours: Sequence[Hour]) -> str:
+    """The first and the last of sorted hours."""
     return str(hours[0]) if len(hours) == 1 else f"{hours[0]} to {hours[-1]}"
 
 
 def age(since: datetime, now: datetime) -> str:
-    """How long ago, in the unit that a person would use."""
+    """Time since an instant, in a readable unit: `12 min ago`."""
     passed = now - since
     if passed < timedelta():
         return "in the future"
@@ -155,12 +155,12 @@ def age(since: datetime, now: datetime) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share in percent, or a dash where there is none."""
+    """A share in percent; a dash for None."""
     return "–" if share is None else f"{100 * share:.1f} %"
 
 
 def size(count: int) -> str:
-    """Bytes in the unit that a person would use, by powers of 1,000."""
+    """Bytes in a readable unit, by powers of 1,000: `1.2 MB`."""
     number = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if number < 1000:

@@ -140,7 +140,7 @@ def _tell_feed(feed: FeedArchive, now: datetime) -> None:
     print(f"\n{feed.feed}")
     print(f"  hours archived  {len(feed.hours):,} ({feed.hours[0]} to {feed.hours[-1]} UTC)")
     print(f"  hours loaded    {loaded}")
-    print(f"  hours missing   {len(feed.gaps):,}{_list(show.told_hours(feed.gaps, _SHOWN))}")
+    print(f"  hours missing   {len(feed.gaps):,}{_list(show.format_hours(feed.gaps, _SHOWN))}")
     print(f"  polls           {feed.objects:,}")
     print(f"  missed slots    {feed.missed_slots:,}")
     last = f"{feed.last_poll_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,7 +1,6 @@
-"""`ui`: Dagster's web UI and daemon, in place of this process.
+"""`ui`: start Dagster's web UI and daemon on this machine, with the homes of the other commands.
 
-Belongs here: starting them on this machine alone, with the same homes as every other command.
-Does not belong here: what they run (`definitions`), or how they are watched (`services`).
+`services` supervises them.
 """
 
 from __future__ import annotations
@@ -18,15 +17,17 @@ from charging_assets.cli.errors import UsageError
 from charging_assets.cli.ports import require_free
 from charging_assets.cli.services import require_short_temporary_folder
 from charging_assets.extras import require_extra
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 NAME = "ui"
-HELP = "Open Dagster's web UI and daemon on 127.0.0.1; nothing is polled."
+HELP = "Start Dagster's web UI and daemon on 127.0.0.1, without polling."
 _HOST, _PORT = "127.0.0.1", 3000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=port, default=_PORT, help="default %(default)s")
+    parser.add_argument(
+        "--port", type=port, default=_PORT, help="port of the UI (default: %(default)s)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,9 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def reserve(port: int, name: str) -> int:
-    """Check everything that a Dagster on this home needs, and lock the home.
-
-    To be called before a command does any other work.
+    """Check what Dagster needs, and lock the home. Call it before any other work.
 
     Returns:
         The file descriptor of the lock, for `serve`.
@@ -44,7 +43,7 @@ def reserve(port: int, name: str) -> int:
     Raises:
         MissingExtra: the web UI is not installed.
         UsageError: the port or TMPDIR cannot be used.
-        DagsterRunning: another Dagster has the home.
+        DagsterRunning: another Dagster uses the home.
     """
     from charging_assets import dagster_home, dagster_lock, deployments
 
@@ -52,7 +51,7 @@ def reserve(port: int, name: str) -> int:
     require_short_temporary_folder()
     deployments.storage()
     folder = dagster_home.prepare()
-    # The home first: of two on one home and port, the second learns the process of the first.
+    # The home before the port: the error for the home names the process that uses both.
     lock = dagster_lock.lock(
         folder, f"charging-assets {name} --port {port}", f"http://{_HOST}:{port}"
     )
@@ -65,34 +64,34 @@ def reserve(port: int, name: str) -> int:
 
 
 def serve(lock: int, port: int, *, live: bool) -> NoReturn:
-    """Become Dagster. If live, the schedules run without being switched on by hand."""
+    """Replace this process by Dagster. If live, schedules are on by default."""
     from charging_assets import dagster_home, deployments
 
     folder = dagster_home.dagster_home()
-    # Whole paths, so that daemon, web server and runs agree wherever they are started.
+    # Absolute paths, so that daemon, web server and runs use the same home in any folder.
     os.environ["CHARGING_HOME"] = str(deployments.home())
     os.environ["CHARGING_LIVE"] = "1" if live else ""
     command = [sys.executable, "-P", "-W", "ignore", "-m", "charging_assets.cli.services"]
     command += ["supervise", "--host", _HOST, "--port", str(port), "--lock", str(lock)]
-    polls = "polls every ten minutes" if live else "polls nothing; `make live` does"
+    polls = "polls every ten minutes" if live else "no polling; `make live` polls"
     print(f"http://{_HOST}:{port}  (data in {deployments.home()}, Dagster in {folder}; {polls})")
     if names := unserved_workspaces(folder):
         print(
-            f"note: code locations of {', '.join(names)} are not served by `charging-assets`; "
-            "for these, run `python -m charging_assets.webserver` and `dagster-daemon run` with -w"
+            f"note: `charging-assets` does not serve the code locations in {', '.join(names)}; to "
+            "serve them, run `python -m charging_assets.webserver` and `dagster-daemon run` with -w"
         )
-    _end_lost_runs(folder)
+    _end_orphaned_runs(folder)
     sys.stdout.flush()
     os.set_inheritable(lock, True)
-    # Dagster sets its own, but some it copies: what is ignored here, it would ignore for good.
+    # Dagster copies some handlers: a signal ignored here would stay ignored.
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.execv(sys.executable, command)  # noqa: S606 - no shell, and nothing of it comes from outside
+    os.execv(sys.executable, command)  # noqa: S606 - no shell, no user input
 
 
 def unserved_workspaces(folder: Path) -> list[str]:
-    """Workspace files of the checkout and of a home that name more than this project's location."""
+    """Workspace files of the checkout and the home that name other code locations."""
     import yaml
 
     checkout = Path(__file__).resolve().parents[2]
@@ -107,12 +106,14 @@ def unserved_workspaces(folder: Path) -> list[str]:
     return names
 
 
-def _end_lost_runs(folder: Path) -> None:
-    """Nothing of a Dagster before may hold up this one, after a power cut or a kill."""
+def _end_orphaned_runs(folder: Path) -> None:
+    """End runs whose process died, so that they do not block this Dagster."""
     from dagster import DagsterInstance
 
     from charging_assets.automation.lost_runs import end_lost_runs
 
     with DagsterInstance.from_config(str(folder)) as instance:
         if lost := end_lost_runs(instance):
-            print(f"{counted(len(lost), 'lost run')} ended; what was left undone is healed")
+            print(
+                f"ended {count_noun(len(lost), 'orphaned run')}; the next load repeats their work"
+            )

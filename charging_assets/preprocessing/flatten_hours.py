@@ -99,10 +99,10 @@ class _Task:
 
 def _started_pool(workers: int) -> Pool:
     """Worker processes that a terminal's SIGINT does not reach, not even while they start."""
-    with interrupts.hold_sigint():
+    with interrupts.block_sigint():
         # The first process of a pool starts this one, which then unblocks SIGINT.
         resource_tracker.ensure_running()
-        with interrupts.hold_sigint():
+        with interrupts.block_sigint():
             return get_context("spawn").Pool(workers, interrupts.end_with_parent)
 
 

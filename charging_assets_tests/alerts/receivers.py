@@ -1,7 +1,4 @@
-"""Receivers on loopback: an HTTP server that keeps what it is sent, and a mail server that does.
-
-Belongs here: the servers. Does not belong here: what should arrive (the tests say).
-"""
+"""An HTTP server and a mail server on loopback that store what they receive."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import Any, Self
 
 
 class Receiver:
-    """A server, serving while it is a context."""
+    """A server that runs as a context manager."""
 
     _server: socketserver.TCPServer
 
@@ -34,24 +31,24 @@ class Receiver:
 
 
 class HttpReceiver(Receiver):
-    """Keeps each request as (method, path, body); answers with `status`."""
+    """Stores each request as (method, path, body); responds with `status`."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[str, str, bytes]] = []
+        self.received: list[tuple[str, str, bytes]] = []
         self.status = 200
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            def _take(self) -> None:
+            def _receive(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                receiver.got.append((self.command, self.path, body))
+                receiver.received.append((self.command, self.path, body))
                 self.send_response(receiver.status)
                 if receiver.status == 302:
                     self.send_header("Location", "http://127.0.0.1:1/elsewhere")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_GET = do_POST = _take  # noqa: N815
+            do_GET = do_POST = _receive  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 """Silence."""
@@ -64,24 +61,24 @@ class HttpReceiver(Receiver):
 
 
 class MailReceiver(Receiver):
-    """Speaks as much SMTP as a sender needs; keeps messages, with who they were for."""
+    """A minimal SMTP server; stores messages with their recipients."""
 
     def __init__(self) -> None:
-        self.got: list[tuple[list[str], Message]] = []
+        self.received: list[tuple[list[str], Message]] = []
         receiver = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                people: list[str] = []
-                self._say("220 loopback")
+                recipients: list[str] = []
+                self._reply("220 loopback")
                 while line := self.rfile.readline().decode().strip():
                     verb = line[:4].upper()
                     if verb == "RCPT":
-                        people.append(line.split("<")[1].split(">")[0])
+                        recipients.append(line.split("<")[1].split(">")[0])
                     if verb == "DATA":
-                        self._say("354 go on")
-                        receiver.got.append((people, self._message()))
-                    self._say("221 bye" if verb == "QUIT" else "250 ok")
+                        self._reply("354 go on")
+                        receiver.received.append((recipients, self._message()))
+                    self._reply("221 bye" if verb == "QUIT" else "250 ok")
                     if verb == "QUIT":
                         return
 
@@ -91,7 +88,7 @@ class MailReceiver(Receiver):
                     lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
                 return email.message_from_bytes(b"".join(lines))
 
-            def _say(self, words: str) -> None:
+            def _reply(self, words: str) -> None:
                 self.wfile.write(f"{words}\r\n".encode())
 
         class Server(socketserver.ThreadingTCPServer):

@@ -182,7 +182,7 @@ def test_alert__that_reaches_nobody_is_told_in_the_next_tick(desk: Desk) -> None
     desk.tick()
     desk.run(fail="yes")
     desk.hook.status = 500
-    with pytest.raises(Exception, match="reached nobody"):
+    with pytest.raises(Exception, match="no channel delivered"):
         desk.tick()
     desk.hook.status = 200
     assert len(desk.tick()) == 1

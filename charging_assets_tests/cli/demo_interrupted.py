@@ -1,4 +1,4 @@
-"""`charging-assets demo`, interrupted at five moments, against one that is not.
+"""Compares `charging-assets demo`, interrupted at five points, with an uninterrupted one.
 
 `python -m charging_assets_tests.cli.demo_interrupted --hours 12 --scale 0.3`: each time the demo is
 interrupted by SIGINT and run again, and all tables of the warehouse are compared with those of the
@@ -38,7 +38,7 @@ _MATERIALIZED = (
 )
 
 
-def compare(hours: int, scale: float, tell: Callable[[str], None]) -> list[tuple[Ended, list[str]]]:
+def compare(hours: int, scale: float, log: Callable[[str], None]) -> list[tuple[Ended, list[str]]]:
     """How each interrupted demo ended, and the tables in which the one after it differs."""
     wanted = ("demo", "--hours", str(hours), "--scale", str(scale))
     results = []
@@ -47,7 +47,7 @@ def compare(hours: int, scale: float, tell: Callable[[str], None]) -> list[tuple
         run_whole(whole, *wanted)
         expected: Rows = tables(whole)
         rows = sum(map(len, expected.values()))
-        tell(f"uninterrupted: {len(expected)} tables, {rows:,} rows")
+        log(f"uninterrupted: {len(expected)} tables, {rows:,} rows")
         shutil.rmtree(whole)
         for name in [*MOMENTS, _LAST_HOUR]:
             home = Path(folder) / name.replace(" ", "_")
@@ -59,15 +59,15 @@ def compare(hours: int, scale: float, tell: Callable[[str], None]) -> list[tuple
                 else:
                     command.wait_for(_SIMULATING)
                 ended = command.end_by(signal.SIGINT, group=True)
-            tell(
+            log(
                 f"{name}: exit {ended.code} after {ended.seconds:.1f} s, processes left over: "
                 f"{len(ended.left_over)}; the end of standard error:"
             )
             for line in ended.err.splitlines()[-3:]:
-                tell(f"    {line}")
+                log(f"    {line}")
             run_whole(home, *wanted)
             differ = differing(tables(home), expected)
-            tell(f"    run again: exit 0, tables that differ: {', '.join(differ) or 'none'}")
+            log(f"    run again: exit 0, tables that differ: {', '.join(differ) or 'none'}")
             results.append((ended, differ))
             shutil.rmtree(home)
     return results

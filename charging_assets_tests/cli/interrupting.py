@@ -1,4 +1,4 @@
-"""Commands in processes of their own that get a signal, and the tables of a warehouse as rows."""
+"""Commands in separate processes that receive a signal, and the tables of a warehouse as rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _GONE_S = 10
 
 @dataclass
 class Ended:
-    """A command that has ended: how, what it printed, and how long after the signal."""
+    """Exit code, output and duration after the signal of an ended command."""
 
     code: int
     out: str

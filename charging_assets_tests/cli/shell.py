@@ -1,7 +1,6 @@
 """Commands in a home of their own: `main([...])` over a lake, a DuckDB file and a Dagster home.
 
-Belongs here: running commands and keeping what they said. Does not belong here: what they should
-say, or the homes (`conftest`).
+`conftest` creates the homes.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ FIRST, SECOND = Hour.parse("2026-01-12T00"), Hour.parse("2026-01-12T01")
 
 
 class Shell:
-    """Runs commands in a home and keeps what they said."""
+    """Runs commands in a home and stores their output."""
 
     def __init__(self, home: Path, captured: pytest.CaptureFixture[str]) -> None:
         self.home, self._captured = home, captured
@@ -62,7 +61,7 @@ def in_home(home: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def in_a_process(home: Path, code: str) -> str:
-    """What code prints in a process of its own, with a home."""
+    """Output of code in a separate process with a home."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         env={"CHARGING_HOME": str(home), "PYTHONPATH": ":".join(sys.path)},
@@ -74,5 +73,5 @@ def in_a_process(home: Path, code: str) -> str:
     return done.stdout
 
 
-def states(found: list[dict[str, str]]) -> dict[str, str]:
-    return {finding["check"]: finding["state"] for finding in found}
+def states(findings: list[dict[str, str]]) -> dict[str, str]:
+    return {finding["check"]: finding["state"] for finding in findings}

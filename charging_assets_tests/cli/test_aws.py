@@ -32,18 +32,18 @@ def aws(
 
 def test_an_hour__is_pending_then_loaded_and_then_whole(aws: Shell) -> None:
     assert aws.run("simulate", "--hours", "1", "--scale", SCALE) == 0
-    found = {each["check"]: each for each in aws.json("doctor")}
-    assert found["deployment"]["said"].startswith("aws: s3://")
-    assert "nothing was loaded yet" in found["warehouse"]["said"]
-    assert found["ledger"]["said"].startswith("1 hour to load (reason: not yet staged")
+    checks = {each["check"]: each for each in aws.json("doctor")}
+    assert checks["deployment"]["message"].startswith("aws: s3://")
+    assert "nothing is loaded yet" in checks["warehouse"]["message"]
+    assert checks["ledger"]["message"].startswith("1 hour to load (reason: not yet staged")
     assert aws.json("status")["pending"] == [{"hour": FIRST.key, "reason": "not yet staged"}]
 
     (loaded,) = aws.json("load")["loaded"]
     assert (loaded["hour"], loaded["rows"] > 1000) == (FIRST.key, True)
 
-    found = {each["check"]: each for each in aws.json("doctor")}
-    assert {each["state"] for each in found.values()} <= {"ok", "warning"}, found
-    assert states(list(found.values()))["ledger"] == "ok"
+    checks = {each["check"]: each for each in aws.json("doctor")}
+    assert {each["state"] for each in checks.values()} <= {"ok", "warning"}, checks
+    assert states(list(checks.values()))["ledger"] == "ok"
     status = aws.json("status")
     assert (status["hours_loaded"], status["pending"]) == (1, [])
     assert aws.run("status") == 0
@@ -53,14 +53,14 @@ def test_an_hour__is_pending_then_loaded_and_then_whole(aws: Shell) -> None:
     assert (again["loaded"], again["failed"]) == ([], [])
 
 
-def test_a_wrong_password__is_told_by_every_command_and_stands_in_none(
+def test_wrong_password__is_an_error_of_every_command_and_is_never_printed(
     aws: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert aws.run("simulate", "--hours", "1", "--scale", SCALE) == 0
     monkeypatch.setenv("CHARGING_REDSHIFT_PASSWORD", "Sentinel-Password-9")
-    told = []
+    outputs = []
     for command in ("doctor", "status", "load"):
         assert aws.run(command) == 1, command
-        told.append(aws.out + aws.err)
-        assert "password authentication failed" in told[-1].replace("\n", " "), command
-    assert "Sentinel-Password-9" not in "".join(told)
+        outputs.append(aws.out + aws.err)
+        assert "password authentication failed" in outputs[-1].replace("\n", " "), command
+    assert "Sentinel-Password-9" not in "".join(outputs)

@@ -24,9 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_compact__packs_a_day_says_so_and_has_nothing_more_to_do(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_compact__packs_a_day_once(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = deployments.storage().lake.keys("raw/")
     capsys.readouterr()
     assert main(["compact"]) == 0
@@ -50,16 +48,12 @@ def test_compact__json_is_for_scripts(home: Path, capsys: pytest.CaptureFixture[
     assert done["bytes_after"] < done["bytes_before"]
 
 
-def test_compact__a_feed_that_is_not_there_is_named(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_compact__unknown_feed_is_an_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compact", "--feed", "mars"]) == 2
     assert "no feed 'mars'; it has simulated" in capsys.readouterr().err
 
 
-def test_compact__a_day_that_is_none_is_refused(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_compact__invalid_day_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["compact", "--day", "yesterday"])
     assert "'yesterday' is not a day; give YYYY-MM-DD" in capsys.readouterr().err

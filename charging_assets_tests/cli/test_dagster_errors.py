@@ -21,7 +21,7 @@ _PATH = st.text(st.sampled_from("ab%20?#&=+;'\" \\äß:@[]*{}$~-"), min_size=1, 
 
 
 @given(_PATH)
-def test_unusable_path__is_every_path_that_a_url_changes(name: str) -> None:
+def test_unusable_path__reports_every_path_that_a_url_changes(name: str) -> None:
     folder = Path("/homes") / name
     is_kept = (
         make_url(f"sqlite:///{folder}/history/runs.db").database == f"{folder}/history/runs.db"
@@ -29,16 +29,16 @@ def test_unusable_path__is_every_path_that_a_url_changes(name: str) -> None:
     assert (unusable_path(folder) is None) == is_kept
 
 
-@pytest.mark.parametrize(("name", "held"), [("a%20b", "%20"), ("a%41", "%41"), ("a?b", "?")])
-def test_prepare__path_that_dagster_cannot_use_is_refused_before_anything_is_made(
-    empty: Shell, monkeypatch: pytest.MonkeyPatch, name: str, held: str
+@pytest.mark.parametrize(("name", "part"), [("a%20b", "%20"), ("a%41", "%41"), ("a?b", "?")])
+def test_prepare__unusable_path_is_refused_and_nothing_is_created(
+    empty: Shell, monkeypatch: pytest.MonkeyPatch, name: str, part: str
 ) -> None:
     monkeypatch.setenv("CHARGING_HOME", str(empty.home / name))
     with pytest.raises(DagsterHomeError) as refusal:
         dagster_home.prepare()
     home = empty.home / name / "dagster"
     assert str(refusal.value) == (
-        f"Dagster's home {home} cannot be used: its path holds {held}; "
+        f"Dagster's home {home} cannot be used: its path contains {part}; "
         "set DAGSTER_HOME to another folder"
     )
     assert list(empty.home.iterdir()) == []
@@ -65,7 +65,7 @@ def test_prepare__odd_path_that_dagster_can_use_is_used(
         ("telemetry:\n  enabled: false\n", True),
     ],
 )
-def test_require_usable__storage_of_the_settings_is_what_counts(
+def test_require_usable__checks_the_storage_in_the_settings(
     tmp_path: Path, settings: str, is_refused: bool
 ) -> None:
     home = tmp_path / "a%20b"
@@ -86,14 +86,14 @@ def test_require_usable__storage_of_the_settings_is_what_counts(
         "storage:\n  sqlite:\n    base_dir: {env: SOMEWHERE}\n",
     ],
 )
-def test_require_usable__disk_that_holds_no_storage_is_not_looked_at(
+def test_require_usable__disk_without_storage_is_not_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str
 ) -> None:
     (tmp_path / "dagster.yaml").write_text(settings)
     monkeypatch.setattr(dagster_errors, "_LEAST_FREE_BYTES", 1 << 62)
     dagster_home.require_usable(tmp_path)
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-    with pytest.raises(DagsterHomeError, match="no room on the disk"):
+    with pytest.raises(DagsterHomeError, match="the disk of Dagster's home"):
         dagster_home.require_usable(tmp_path)
 
 
@@ -111,9 +111,9 @@ def test_commands__damaged_file_is_named(empty: Shell, name: str) -> None:
     for path in (folder / name).parent.glob(f"{Path(name).name}-*"):
         path.unlink()
     (folder / name).write_bytes(os.urandom(50_000))
-    finding = {found["check"]: found for found in empty.json("doctor")}["dagster"]
+    finding = {each["check"]: each for each in empty.json("doctor")}["dagster"]
     assert finding["state"] == "failed"
-    assert f"{name} is damaged; move the folder away" in finding["said"]
+    assert f"{name} is damaged; move the folder away" in finding["message"]
     assert finding["remedy"] == ""
     empty.run("simulate", "--hours", "1", "--scale", "0.02")
     assert empty.run("load") == 1
@@ -125,16 +125,16 @@ def test_doctor__path_that_dagster_cannot_use_fails_with_a_remedy(
     empty: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHARGING_HOME", str(empty.home / "a%20b"))
-    finding = {found["check"]: found for found in empty.json("doctor")}["dagster"]
+    finding = {each["check"]: each for each in empty.json("doctor")}["dagster"]
     assert (finding["state"], finding["remedy"]) == ("failed", "")
-    assert finding["said"].endswith("; set DAGSTER_HOME to another folder")
-    assert "its path holds %20" in finding["said"]
+    assert finding["message"].endswith("; set DAGSTER_HOME to another folder")
+    assert "its path contains %20" in finding["message"]
 
 
 @pytest.mark.parametrize(
     ("message", "part"),
     [
-        ("database or disk is full", "no room on the disk of Dagster's home"),
+        ("database or disk is full", "the disk of Dagster's home"),
         ("database is locked", "close it"),
         ("attempt to write a readonly database", "change their permissions"),
         ("no such table: runs", "move the folder away"),
@@ -168,7 +168,7 @@ def test_require_room__full_disk_is_an_error(
 ) -> None:
     dagster_errors.require_room(tmp_path / "not" / "there")
     monkeypatch.setattr(dagster_errors, "_LEAST_FREE_BYTES", 1 << 62)
-    with pytest.raises(DagsterHomeError, match="no room on the disk of Dagster's home"):
+    with pytest.raises(DagsterHomeError, match="the disk of Dagster's home"):
         dagster_errors.require_room(tmp_path / "not" / "there")
 
 

@@ -6,7 +6,7 @@ from charging_assets.simulator import Network
 from charging_assets_tests.cli.shell import FIRST, SCALE, Shell
 
 
-def test_demo__over_what_is_loaded_only_reports(loaded: Shell) -> None:
+def test_demo__with_loaded_data_only_reports(loaded: Shell) -> None:
     assert loaded.run("demo", "--hours", "2", "--scale", SCALE) == 0
     assert "archive: every poll is archived already" in loaded.out
     assert "warehouse: every hour is loaded already" in loaded.out
@@ -19,12 +19,12 @@ def test_demo__over_what_is_loaded_only_reports(loaded: Shell) -> None:
     assert max(map(len, loaded.out.splitlines())) <= 100
 
 
-def test_demo__its_figures_are_the_warehouse_s(loaded: Shell) -> None:
+def test_demo__figures_equal_the_warehouse(loaded: Shell) -> None:
     loaded.run("demo", "--hours", "2", "--scale", SCALE)
-    found = loaded.storage.warehouse.query(
+    polls = loaded.storage.warehouse.query(
         "SELECT SUM(CASE WHEN status = 'AVAILABLE' THEN poll_count ELSE 0 END) AS available, "
         "SUM(poll_count) AS polled FROM warehouse.fact_status"
     ).to_pylist()[0]
     (line,) = [each for each in loaded.out.splitlines() if each.strip().startswith("AVAILABLE")]
-    assert f"{100 * float(found['available']) / float(found['polled']):.1f} %" in line
-    assert f"{float(found['available']) * 600 / 3600:,.1f} h" in line
+    assert f"{100 * float(polls['available']) / float(polls['polled']):.1f} %" in line
+    assert f"{float(polls['available']) * 600 / 3600:,.1f} h" in line

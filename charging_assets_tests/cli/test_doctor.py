@@ -11,21 +11,19 @@ from charging_assets.storage.generation import FILE_NAME
 from charging_assets_tests.cli.shell import SECOND, Shell, states
 
 
-def test_doctor__healthy_home_passes_every_check(loaded: Shell) -> None:
-    found = loaded.json("doctor")
-    assert {s for s in states(found).values() if s != "ok"} <= {"warning"}, found
-    assert states(found)["ledger"] == states(found)["warehouse"] == "ok"
+def test_doctor__loaded_home_has_no_failed_check(loaded: Shell) -> None:
+    checks = loaded.json("doctor")
+    assert {s for s in states(checks).values() if s != "ok"} <= {"warning"}, checks
+    assert states(checks)["ledger"] == states(checks)["warehouse"] == "ok"
     assert loaded.run("doctor") == 0
     assert "the warehouse has all rows of every archived hour" in loaded.out
 
 
-def test_doctor__empty_home_has_nothing_to_complain_of(empty: Shell) -> None:
+def test_doctor__empty_home_has_no_findings(empty: Shell) -> None:
     assert "failed" not in states(empty.json("doctor")).values()
 
 
-def test_doctor__names_a_feed_file_that_is_wrong(
-    empty: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor__names_an_invalid_feed_file(empty: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = empty.home / "feeds.toml"
     wrong.write_text("[feeds.chargecloud]\ncadence_s = 7\n")
     monkeypatch.setenv("CHARGING_FEEDS", str(wrong))
@@ -34,7 +32,7 @@ def test_doctor__names_a_feed_file_that_is_wrong(
     assert "cadence_s cannot be" in empty.out.replace("\n", " ")
 
 
-def test_doctor__names_who_holds_the_warehouse(loaded: Shell) -> None:
+def test_doctor__names_the_process_that_locks_the_warehouse(loaded: Shell) -> None:
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(loaded.home / FILE_NAME)],
@@ -66,17 +64,17 @@ def test_doctor__reports_host_names_that_are_wrong_or_risky(
     empty: Shell, monkeypatch: pytest.MonkeyPatch, hosts: str, state: str, words: str
 ) -> None:
     monkeypatch.setenv("CHARGING_ALLOWED_HOSTS", hosts)
-    found = {each["check"]: each for each in empty.json("doctor")}["hosts"]
-    assert found["state"] == state
-    assert words in found["said"]
+    check = {each["check"]: each for each in empty.json("doctor")}["hosts"]
+    assert check["state"] == state
+    assert words in check["message"]
 
 
 @pytest.mark.slow
 def test_doctor__rows_that_the_ledger_counts_and_the_table_lacks_fail(loaded: Shell) -> None:
     gone = "DELETE FROM warehouse.fact_poll WHERE slot_at < :start"
     loaded.storage.warehouse.execute((gone, {"start": SECOND.start.replace(tzinfo=None)}))
-    found = {each["check"]: each for each in loaded.json("doctor")}
-    assert found["ledger"]["state"] == "failed"
-    assert "1 hour lost rows: 2026-01-12T00" in found["ledger"]["said"]
+    checks = {each["check"]: each for each in loaded.json("doctor")}
+    assert checks["ledger"]["state"] == "failed"
+    assert "1 hour lost rows: 2026-01-12T00" in checks["ledger"]["message"]
     assert loaded.run("load") == 0
     assert states(loaded.json("doctor"))["ledger"] == "ok"

@@ -43,7 +43,7 @@ def script() -> str:
 
 @pytest.mark.parametrize("environment", _LOCALES)
 @pytest.mark.parametrize("arguments", [["status"], ["doctor"], ["load", "--help"]])
-def test_output__character_that_the_locale_lacks_costs_the_character(
+def test_output__character_that_the_locale_lacks_is_replaced(
     loaded_home: Path, tmp_path: Path, environment: dict[str, str], arguments: list[str]
 ) -> None:
     done = command([script(), *arguments], loaded_home, tmp_path, **environment)
@@ -51,7 +51,7 @@ def test_output__character_that_the_locale_lacks_costs_the_character(
     assert done.returncode == 0
 
 
-def test_output__error_with_a_name_that_the_locale_lacks_is_one_line(tmp_path: Path) -> None:
+def test_output__error_with_such_a_character_is_one_line(tmp_path: Path) -> None:
     done = command(
         [script(), "load"], tmp_path, tmp_path,
         PYTHONIOENCODING="ascii", CHARGING_FEEDS=str(tmp_path / "äöü.toml"),
@@ -66,9 +66,7 @@ def test_output__error_with_a_name_that_the_locale_lacks_is_one_line(tmp_path: P
 
 
 @pytest.mark.parametrize("name", [b"a\xffb", b"a\\b", b"a?b"])
-def test_home__path_that_duckdb_would_take_for_another_is_refused(
-    tmp_path: Path, name: bytes
-) -> None:
+def test_home__path_that_duckdb_misreads_is_refused(tmp_path: Path, name: bytes) -> None:
     home = tmp_path / os.fsdecode(name)
     done = command([script(), "status"], home, tmp_path)
     assert done.returncode == 1
@@ -77,7 +75,7 @@ def test_home__path_that_duckdb_would_take_for_another_is_refused(
     assert done.stderr.endswith(b"; set CHARGING_HOME to another folder\n")
 
 
-def test_home__not_ascii_where_the_locale_is_not_utf_8_says_what_to_set(tmp_path: Path) -> None:
+def test_home__not_ascii_in_another_locale_names_the_remedy(tmp_path: Path) -> None:
     home = tmp_path / "jürgen"
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = command([script(), "status"], home, tmp_path, **locale)

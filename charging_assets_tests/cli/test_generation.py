@@ -44,8 +44,8 @@ def test_readers__report_another_generation_and_its_remedy(older: Shell) -> None
     assert "generation 1" in older.out
     assert "moves it aside and loads every archived hour again" in older.out
     assert len(older.json("status")["pending"]) == 2
-    (found,) = (each for each in older.json("doctor") if each["check"] == "warehouse")
-    assert (found["state"], found["remedy"]) == ("warning", "`charging-assets load`")
+    (check,) = (each for each in older.json("doctor") if each["check"] == "warehouse")
+    assert (check["state"], check["remedy"]) == ("warning", "`charging-assets load`")
     with pytest.raises(OtherGeneration, match="charging-assets load"):
         charging_assets.connect().sql("SELECT * FROM original.charging_station")
     assert (older.home / FORMER).exists()
@@ -59,7 +59,7 @@ def test_dashboard__notes_another_generation(older: Shell, monkeypatch: pytest.M
         port = free.getsockname()[1]
     assert older.run("dashboard", "--port", str(port)) == 0
     assert "generation 1" in older.out
-    assert "until then pages show what was published before" in older.out
+    assert "until then the pages show the previously published files" in older.out
 
 
 def test_dashboard__does_not_connect_to_redshift_when_it_starts(
@@ -92,9 +92,9 @@ def test_load__moves_it_aside_and_the_archive_gives_the_same_rows(
     (aside,) = list_old_files(older.home)
     assert aside.name in caplog.text
     assert not (older.home / FORMER).exists()
-    found = older.json("status")
-    assert (found["pending"], found["warehouse_note"]) == ([], None)
-    assert found["disk"]["parts"]["moved_aside"] == aside.stat().st_size
+    status = older.json("status")
+    assert (status["pending"], status["warehouse_note"]) == ([], None)
+    assert status["disk"]["parts"]["moved_aside"] == aside.stat().st_size
     assert older.run("doctor") == 0
     assert aside.name in older.out
     reloaded = digests(older.storage.warehouse, DERIVED)

@@ -1,4 +1,4 @@
-"""`import`: what is new, known and wrong, and in which zone names are read."""
+"""`import`: imported, known and invalid files, places, times and members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import Shell
 
 
-def test_import__tells_what_is_new_known_and_wrong(empty: Shell) -> None:
+def test_import__reports_imported_known_and_invalid_files(empty: Shell) -> None:
     good, bad = empty.home / "koeln.json", empty.home / "20220111_215824_cp.json"
     good.write_bytes(builders.envelope(builders.station()))
     bad.write_text("no JSON")
@@ -27,7 +27,7 @@ def test_import__tells_what_is_new_known_and_wrong(empty: Shell) -> None:
     assert [hour.key for hour in hours_archived(empty.storage.lake)] == ["2022-01-11T20"]
 
 
-def test_import__names_are_told_in_the_zone_that_is_said(empty: Shell) -> None:
+def test_import__names_in_sets_the_zone_of_names(empty: Shell) -> None:
     folder = empty.home / "archive"
     folder.mkdir()
     body = builders.envelope(builders.station()).decode()
@@ -37,7 +37,7 @@ def test_import__names_are_told_in_the_zone_that_is_said(empty: Shell) -> None:
     assert "--names-in UTC" in empty.err
     assert empty.run("import", str(folder), "--names-in", "UTC") == 0
     assert "1 file imported" in empty.out
-    assert "1 file of other forms passed over: notes.txt" in empty.out
+    assert "1 file of other types skipped: notes.txt" in empty.out
     assert [hour.key for hour in hours_archived(empty.storage.lake)] == ["2022-01-11T20"]
     with pytest.raises(SystemExit):
         empty.run("import", str(folder), "--names-in", "Mars/Olympus")
@@ -52,7 +52,7 @@ def two_cities(empty: Shell) -> Path:
     return folder
 
 
-def test_import__a_doubt_is_told_with_its_remedies_and_nothing_is_archived(empty: Shell) -> None:
+def test_import__ambiguous_place_is_refused_with_remedies(empty: Shell) -> None:
     folder = two_cities(empty)
     assert empty.run("import", str(folder)) == 1
     assert "the place may be markt or altstadt" in empty.err
@@ -68,13 +68,13 @@ def test_import__a_doubt_is_told_with_its_remedies_and_nothing_is_archived(empty
 
 def test_import__places_are_listed_also_before_anything_is_imported(empty: Shell) -> None:
     options = ["import", str(two_cities(empty)), "--place-from", "folder"]
-    told = "altstadt: 1 poll, 2022-01-12T05, not a place of the feed's configuration"
+    line = "altstadt: 1 poll, 2022-01-12T05, not configured in the feed"
     assert empty.run(*options, "--dry-run") == 0
-    assert told in empty.out
+    assert line in empty.out
     assert "nothing was imported (--dry-run)" in empty.out
     assert hours_archived(empty.storage.lake) == {}
     assert empty.run(*options) == 0
-    assert told in empty.out
+    assert line in empty.out
     assert "2 files imported" in empty.out
     report = empty.json(*options)
     assert len(report["already_there"]) == 2
@@ -86,7 +86,7 @@ def test_import__places_are_listed_also_before_anything_is_imported(empty: Shell
     }
 
 
-def test_import__fields_and_names_of_other_encodings_are_shown(empty: Shell) -> None:
+def test_import__fields_and_names_in_other_encodings_are_printed(empty: Shell) -> None:
     folder = empty.home / "archive"
     folder.mkdir()
     body = builders.envelope(builders.station()).decode()
@@ -94,10 +94,10 @@ def test_import__fields_and_names_of_other_encodings_are_shown(empty: Shell) -> 
     Path(os.fsdecode(name)).write_text(f'{{"koeln": {body}, "version": 3}}')
     assert empty.run("import", str(folder)) == 0
     assert "k\\xf6ln\\x1b[2J.json → raw/feed=chargecloud" in empty.out
-    assert "1 field next to the places left out, in 1 file: version" in empty.out
+    assert "1 field next to the places skipped, in 1 file: version" in empty.out
 
 
-def test_import__a_member_is_what_the_option_states(empty: Shell) -> None:
+def test_import__member_option_decides(empty: Shell) -> None:
     body = builders.envelope(builders.station()).decode()
     path = empty.home / "20220111_210005_a.json"
     path.write_text(f'{{"koeln": {body}, "aachen": "timeout"}}')
@@ -110,7 +110,7 @@ def test_import__a_member_is_what_the_option_states(empty: Shell) -> None:
     ]  # fmt: skip
 
 
-def test_import__a_counter_is_settled_by_times_from(empty: Shell) -> None:
+def test_import__times_from_decides_about_a_counter(empty: Shell) -> None:
     folder = empty.home / "archive"
     folder.mkdir()
     for number in ("0001", "0002"):

@@ -32,13 +32,13 @@ def api(empty: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
         yield server
 
 
-def test_live_once__polls_archives_loads_and_shows(empty: Shell, api: ApiServer) -> None:
+def test_live_once__polls_archives_loads_and_prints(empty: Shell, api: ApiServer) -> None:
     api.faults.set("bonn", FaultKind.STATUS_503)
     assert empty.run("live", "--once") == 0
     assert sorted({request.slug for request in api.requests}) == sorted(PLACES)
     assert "2 of 3 places answered" in empty.out
     assert "http_error HTTP 503" in empty.out
-    said = empty.out
+    output = empty.out
     (feed,) = empty.json("status")["feeds"]
     assert (feed["feed"], feed["polls"], feed["hours_loaded"]) == ("chargecloud", 1, 1)
     loaded = empty.storage.warehouse.query(
@@ -49,11 +49,11 @@ def test_live_once__polls_archives_loads_and_shows(empty: Shell, api: ApiServer)
         ("kiel", "ok"),
         ("koeln", "ok"),
     ]
-    assert f"{sum(row['station_count'] for row in loaded)} stations" in said
+    assert f"{sum(row['station_count'] for row in loaded)} stations" in output
 
 
 @pytest.mark.slow
-def test_live_once__nobody_answers__fails_but_keeps_what_was_said(
+def test_live_once__without_an_answer__fails_but_archives_the_errors(
     empty: Shell, api: ApiServer
 ) -> None:
     api.faults.set(EVERYWHERE, FaultKind.STATUS_500)
@@ -72,7 +72,7 @@ def test_live__without_an_enabled_feed_is_refused(
     assert "no feed is enabled" in empty.err
 
 
-def test_live__goes_on_with_the_schedules_running(
+def test_live__continues_with_running_schedules(
     empty: Shell, became: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "_poll", lambda _lake, _feeds: ([], {}))
@@ -82,8 +82,8 @@ def test_live__goes_on_with_the_schedules_running(
 
 
 @pytest.mark.parametrize(("switch", "status"), [("1", "RUNNING"), ("", "STOPPED")])
-def test_schedules__run_only_where_live_says_so(tmp_path: Path, switch: str, status: str) -> None:
-    said = in_a_process(
+def test_schedules__are_on_only_with_live(tmp_path: Path, switch: str, status: str) -> None:
+    output = in_a_process(
         tmp_path,
         f"""
         import os
@@ -92,4 +92,4 @@ def test_schedules__run_only_where_live_says_so(tmp_path: Path, switch: str, sta
         print(*sorted({{schedule.default_status.name for schedule in SCHEDULES}}))
         """,
     )
-    assert said == f"{status}\n"
+    assert output == f"{status}\n"

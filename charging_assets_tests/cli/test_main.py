@@ -1,4 +1,4 @@
-"""The parser: quick help, wrong usage refused, errors told in a line."""
+"""The parser: quick help, wrong usage refused, one-line errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from charging_assets_tests.cli.shell import Shell, in_a_process
 
 @pytest.mark.parametrize("command", [[], ["load"], ["demo"], ["live"], ["doctor"]])
 def test_help__imports_nothing_heavy(command: list[str], tmp_path: Path) -> None:
-    said = in_a_process(
+    output = in_a_process(
         tmp_path,
         f"""
         import sys
@@ -26,12 +26,12 @@ def test_help__imports_nothing_heavy(command: list[str], tmp_path: Path) -> None
         print("HEAVY:", sorted(heavy & set(sys.modules)))
         """,
     )
-    assert "usage: charging-assets" in said
-    assert "HEAVY: []" in said
+    assert "usage: charging-assets" in output
+    assert "HEAVY: []" in output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "output"),
     [
         ([], "required: COMMAND"),
         (["load", "--from", "yesterday"], "'yesterday' is not an hour; give UTC hours as"),
@@ -40,15 +40,15 @@ def test_help__imports_nothing_heavy(command: list[str], tmp_path: Path) -> None
         (["ui", "--port", "99999"], "'99999' is not a port"),
     ],
 )
-def test_main__wrong_usage_is_refused(empty: Shell, arguments: list[str], said: str,
+def test_main__wrong_usage_is_refused(empty: Shell, arguments: list[str], output: str,
                                       capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
-    assert said in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
-def test_main__unknown_deployment_is_told_in_a_line(
+def test_main__unknown_deployment_is_a_one_line_error(
     empty: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHARGING_DEPLOYMENT", "moon")
@@ -59,9 +59,7 @@ def test_main__unknown_deployment_is_told_in_a_line(
     )
 
 
-def test_main__debug_raises_what_is_otherwise_told(
-    empty: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_main__debug_raises_the_error(empty: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARGING_DEPLOYMENT", "moon")
     with pytest.raises(deployments.DeploymentError):
         main(["status", "--debug"])

@@ -1,4 +1,4 @@
-"""Ports: those that cannot be used are refused before anything starts."""
+"""Unusable ports are refused before anything starts."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_server__port_that_is_none_is_refused(empty: Shell, command: str, port: 
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may listen on any port")
-def test_require_free__port_of_the_system_says_so() -> None:
+def test_require_free__privileged_port_is_named() -> None:
     with pytest.raises(UsageError, match="permissions"):
         require_free("127.0.0.1", 80)
 
 
-def test_require_free__address_of_another_machine_says_so() -> None:
+def test_require_free__address_of_another_machine_is_named() -> None:
     with pytest.raises(UsageError, match=r"port 3000 of 192\.0\.2\.1"):
         require_free("192.0.2.1", 3000)
 

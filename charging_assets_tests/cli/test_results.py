@@ -24,8 +24,8 @@ def test_report__has_shares_where_four_fifths_of_the_period_was_observed(
     text = io.StringIO()
     first, last = hours.hour_after(-hours_before), hours.hour_after(2)  # two hours still to come
     report(Console(file=text, width=100), warehouse, hours.FEED, first, last)
-    shown = text.getvalue()
+    output = text.getvalue()
     # The one local hour is a cell of its own, of which all was observed.
-    assert shown.count("50.0 %") == (5 if has_shares else 2)
-    assert ("Station s1" in shown) == has_shares
-    assert ("less than four fifths" in shown) == (not has_shares)
+    assert output.count("50.0 %") == (5 if has_shares else 2)
+    assert ("Station s1" in output) == has_shares
+    assert ("less than four fifths" in output) == (not has_shares)

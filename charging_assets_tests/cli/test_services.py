@@ -46,7 +46,7 @@ def accepts(port: int) -> bool:
 
 def services(supervisor: int) -> dict[str, int]:
     """Process ids of a supervisor's services by their module."""
-    found = {}
+    folders = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parent = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
@@ -54,8 +54,8 @@ def services(supervisor: int) -> dict[str, int]:
         except OSError:
             continue
         if int(parent) == supervisor and "service" in line:
-            found[line[line.index("service") + 2]] = int(folder.name)
-    return found
+            folders[line[line.index("service") + 2]] = int(folder.name)
+    return folders
 
 
 def web_port(home: Path) -> int:

@@ -112,7 +112,7 @@ def test_load__that_gets_a_signal_in_any_step__ends_and_the_next_one_goes_on(
 
 
 @pytest.mark.slow
-def test_demo__interrupted_at_five_moments_and_run_again__has_the_same_tables() -> None:
+def test_demo__interrupted_and_run_again__has_the_same_tables() -> None:
     results = compare(12, 0.05, print)
     assert len(results) == 5
     for ended, differ in results:
@@ -162,17 +162,17 @@ PROGRAM = """
     import duckdb
     from charging_assets import interrupts
     from charging_assets.storage.duckdb_connection import opened, raise_interrupts
-    def last_act():
+    def callback():
         print("last act", flush=True)
     def work():
         {work}
     threading.Timer(0.5, os.kill, (os.getpid(), signal.{signum})).start()
-    with interrupts.handle_signals(owns_process=True), interrupts.before_exit(last_act):
+    with interrupts.handle_signals(owns_process=True), interrupts.before_exit(callback):
         try:
             work()
         except KeyboardInterrupt as error:
             interrupts.report()
-            print("seen", interrupts.received(), flush=True)
+            print("seen", interrupts.received_signal(), flush=True)
             {then}
             sys.exit(error.exit_code)
 """
@@ -209,12 +209,12 @@ def outcome(work: str, signum: str = "SIGTERM", then: str = "pass") -> tuple[int
     ],
     ids=["sleep", "wait", "select", "insert"],
 )
-def test_handle_signals__whatever_is_waited_for__raises(work: str) -> None:
+def test_handle_signals__in_any_wait__raises(work: str) -> None:
     code, out, _ = outcome(work)
     assert (code, out) == (143, "seen 15\n")
 
 
-def test_handle_signals__handlers_of_others__are_told_of_all_the_same() -> None:
+def test_handle_signals__replaced_handlers__signal_is_still_received() -> None:
     # As Dagster does for the time of a run.
     work = (
         "signal.signal(signal.SIGTERM, lambda *_: None); time.sleep(1); "
@@ -223,7 +223,7 @@ def test_handle_signals__handlers_of_others__are_told_of_all_the_same() -> None:
     assert outcome(work)[:2] == (143, "seen 15\n")
 
 
-def test_handle_signals__what_does_not_end__is_ended_after_a_last_act() -> None:
+def test_handle_signals__process_that_does_not_end__is_ended_after_the_callback() -> None:
     work = f"signal.signal(signal.SIGINT, lambda *_: None); time.sleep({LONG_S})"
     code, out, seconds = outcome(work, "SIGINT")
     assert (code, out) == (130, "last act\n")

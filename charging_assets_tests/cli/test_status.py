@@ -18,20 +18,20 @@ from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.modelling import hours
 
 
-def test_status__empty_home_says_how_to_begin(empty: Shell) -> None:
+def test_status__empty_home_prints_how_to_begin(empty: Shell) -> None:
     assert empty.run("status") == 0
     assert "The archive is empty." in empty.out
     assert empty.json("status")["feeds"] == []
     assert list(empty.home.iterdir()) == []
 
 
-def test_status__tells_what_is_loaded_missing_and_missed(loaded: Shell) -> None:
+def test_status__reports_loaded_missing_and_missed(loaded: Shell) -> None:
     record_missed(loaded.storage.lake, "simulated", SECOND.end, "a test")
     # Noted, and archived after all.
     record_missed(loaded.storage.lake, "simulated", SECOND.start, "a test")
-    found = loaded.json("status")
-    (feed,) = found["feeds"]
-    assert found["pending"] == []
+    status = loaded.json("status")
+    (feed,) = status["feeds"]
+    assert status["pending"] == []
     assert (feed["feed"], feed["hours_archived"], feed["hours_loaded"]) == ("simulated", 2, 2)
     assert (feed["polls"], feed["missed_slots"], feed["hours_missing"]) == (12, 1, [])
     assert feed["last_poll_at"].startswith("2026-01-12T01:50:")
@@ -40,13 +40,13 @@ def test_status__tells_what_is_loaded_missing_and_missed(loaded: Shell) -> None:
     assert "hours archived  2 (2026-01-12T00 to 2026-01-12T01 UTC)" in loaded.out
 
 
-def test_status__without_a_warehouse_tells_gaps_and_pending_hours(empty: Shell) -> None:
+def test_status__without_a_warehouse_reports_gaps_and_pending_hours(empty: Shell) -> None:
     for start in (FIRST.key, "2026-01-12T03"):
         empty.run("simulate", "--hours", "1", "--scale", SCALE, "--start", start)
-    found = empty.json("status")
-    assert found["feeds"][0]["hours_missing"] == ["2026-01-12T01", "2026-01-12T02"]
-    assert found["feeds"][0]["hours_loaded"] == 0
-    assert found["pending"][0] == {"hour": FIRST.key, "reason": "not yet staged"}
+    status = empty.json("status")
+    assert status["feeds"][0]["hours_missing"] == ["2026-01-12T01", "2026-01-12T02"]
+    assert status["feeds"][0]["hours_loaded"] == 0
+    assert status["pending"][0] == {"hour": FIRST.key, "reason": "not yet staged"}
 
 
 @pytest.mark.fault(
@@ -64,7 +64,7 @@ def test_status__max_age_turns_red_without_dagster_or_warehouse(
     builders.archived(empty.storage.lake, header, {"koeln": b"{}"})
     assert empty.run("status", "--max-age", "30m") == code
     assert empty.out.startswith("CRITICAL: chargecloud was last" if code else "OK: chargecloud was")
-    assert ("allowed are 30 min" in empty.out) == bool(code)
+    assert ("the limit is 30 min" in empty.out) == bool(code)
     assert empty.json("status", "--max-age", "30m")["ok"] is not bool(code)
     assert [path.name for path in empty.home.iterdir()] == ["lake"]
 
@@ -83,7 +83,7 @@ def test_status__max_age_counts_polls_with_a_good_answer(empty: Shell) -> None:
 
 def test_status__max_age_of_a_feed_that_was_never_polled_is_red(empty: Shell) -> None:
     assert empty.run("status", "--max-age", "1d") == 2
-    assert empty.out == "CRITICAL: chargecloud was never polled, allowed are 1440 min\n"
+    assert empty.out == "CRITICAL: chargecloud was never polled, the limit is 1440 min\n"
 
 
 def test_status__forecasts_how_long_the_disk_lasts(loaded: Shell) -> None:
@@ -97,7 +97,7 @@ def test_status__forecasts_how_long_the_disk_lasts(loaded: Shell) -> None:
     assert "\n  grows by " in loaded.out
 
 
-def test_status__warns_of_ids_that_stand_for_two_things(capsys: pytest.CaptureFixture[str]) -> None:
+def test_status__warns_of_ambiguous_ids(capsys: pytest.CaptureFixture[str]) -> None:
     """Until the feed states that ids are unique within a place; of the newest hour."""
     towns = {
         slug: [hours.station([hours.evse("1", id=f"DE*{slug[:3]}*E1")], "1", name=slug, city=slug)]
@@ -111,15 +111,15 @@ def test_status__warns_of_ids_that_stand_for_two_things(capsys: pytest.CaptureFi
         for hour in (hours.HOUR, hours.hour_after(1)):
             files = hours.flat_files(lake, hour, {"test": FeedIdentity("test", ids_within)})
             hours.load_files(warehouse, files, hour)
-        found = overview(lake, warehouse)
-        assert len(found.contested) == count
-        _tell(found, STOPPED_AT)
+        state = overview(lake, warehouse)
+        assert len(state.contested) == count
+        _tell(state, STOPPED_AT)
         printed = capsys.readouterr().out
         assert ('set ids_within = "place"' in printed) is bool(count)
         assert ('set ids_within = "parent"' in printed) is bool(count)
         if count:
             place, hour = ("adorf", "bdorf"), hours.hour_after(1)
-            assert found.contested == (
+            assert state.contested == (
                 ContestedIds("test", "station", hour, 1, place),
                 ContestedIds("test", "evse", hour, 1, place),
             )

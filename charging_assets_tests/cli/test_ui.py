@@ -31,7 +31,7 @@ def test_ui__starts_dagster_on_this_machine_alone_and_polls_nothing(
     assert os.environ["DAGSTER_HOME"] == str(empty.home / "dagster")
 
 
-def test_dagster_home__is_made_once_and_then_the_user_s(empty: Shell) -> None:
+def test_dagster_home__is_created_and_user_changes_are_kept(empty: Shell) -> None:
     settings = dagster_home.prepare() / dagster_home.SETTINGS
     with DagsterInstance.from_config(str(settings.parent)) as instance:
         assert not instance.telemetry_enabled
@@ -47,26 +47,26 @@ def test_dagster_home__is_made_once_and_then_the_user_s(empty: Shell) -> None:
     assert settings.read_text() == "telemetry:\n  enabled: false\n"
 
 
-def test_dagster_home__that_the_user_chose_is_left_as_it_is(
+def test_dagster_home__chosen_by_the_user_is_not_changed(
     empty: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = tmp_path / "own"
-    monkeypatch.setenv("DAGSTER_HOME", str(own))
-    with pytest.raises(deployments.DeploymentError, match="which is no folder"):
+    home = tmp_path / "chosen"
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with pytest.raises(deployments.DeploymentError, match="is not a directory"):
         dagster_home.prepare()
-    own.mkdir()
-    assert dagster_home.prepare() == own
-    assert list(own.iterdir()) == []
+    home.mkdir()
+    assert dagster_home.prepare() == home
+    assert list(home.iterdir()) == []
 
 
 def test_unserved_workspaces__are_those_that_name_other_locations(tmp_path: Path) -> None:
     file = tmp_path / "workspace.yaml"
-    own = (Path(__file__).parents[2] / "workspace.yaml").read_text("utf-8")
+    checkout_file = (Path(__file__).parents[2] / "workspace.yaml").read_text("utf-8")
     for text, names in (
-        (own, []),
+        (checkout_file, []),
         ("load_from: [", []),
         ("", []),
-        (f"{own}  - python_module: theirs\n", [str(file)]),
+        (f"{checkout_file}  - python_module: theirs\n", [str(file)]),
         ("load_from:\n  - python_file: theirs.py\n", [str(file)]),
     ):
         file.write_text(text, encoding="utf-8")
