@@ -1,7 +1,7 @@
 """charging_assets: public EV-charging APIs, archived and modelled as Dagster assets.
 
-Belongs here: the version and the way in for analysts. Assembly is in `definitions`, the command
-line in `cli`.
+Belongs here: the version and the entry point for analysts. `definitions` assembles the assets;
+`cli` has the command line.
 """
 
 from typing import TYPE_CHECKING, Any

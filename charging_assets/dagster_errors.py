@@ -38,7 +38,7 @@ def unusable_path(folder: Path) -> str | None:
         return None
     character = re.search(r"\?|%[0-9A-Fa-f]{2}", str(folder))
     what = character[0] if character else "characters with a special meaning in a URL"
-    return f"its path contains {what}"
+    return f"its path holds {what}"
 
 
 def require_room(folder: Path) -> None:
@@ -49,8 +49,8 @@ def require_room(folder: Path) -> None:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if (free := shutil.disk_usage(nearest).free) < _LEAST_FREE_BYTES:
         raise DagsterHomeError(
-            f"the disk of Dagster's home {folder} is full ({free / 1000**2:.1f} MB free); "
-            "free space and try again"
+            f"no room on the disk of Dagster's home {folder} ({free / 1000**2:.1f} MB free); "
+            "free some space and try again"
         )
 
 
@@ -75,7 +75,9 @@ def explain(error: BaseException, folder: Path) -> str | None:
                 file = _damaged_file([*(folder / name for name in _FILES), *runs])
                 return _damaged(folder, file)
             if _is_full_disk(str(cause).lower(), folder):
-                return f"the disk of Dagster's home {folder} is full; free space and try again"
+                return (
+                    f"no room on the disk of Dagster's home {folder}; free some space and try again"
+                )
             reason, remedy = _diagnosis(str(cause), folder)
             return f"Dagster's home {folder} cannot be used: {reason}; {remedy}"
         if _is_postgres_error(cause):

@@ -155,7 +155,7 @@ def _storage_folder(folder: Path) -> Path | None:
 
 def _describe(folder: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of Dagster's home {folder} is full; free space and try again"
+        return f"no room on the disk of Dagster's home {folder}; free some space and try again"
     return (
         f"Dagster's home {folder} cannot be used: {error.strerror}; "
         "set DAGSTER_HOME to a folder that you can write to"

@@ -311,7 +311,7 @@ def test_table__columns_and_bounds_choose_rows(environment):
         ({"name": "mart.fact_status"}, "write warehouse.fact_status"),
         ({"name": "charging_station"}, "original.charging_station is a view"),
         ({"name": "fact_poll", "columns": ["nonsense"]}, "nonsense"),
-        ({"name": "fact_poll", "columns": []}, "none named"),
+        ({"name": "fact_poll", "columns": []}, "none given"),
         ({"name": "fact_poll", "start": "yesterday"}, "yesterday"),
         ({"name": "dim_evse", "start": "2022-01-11"}, "slot_at"),
     ],

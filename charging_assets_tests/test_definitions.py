@@ -1,4 +1,4 @@
-"""The whole asset graph, in memory: what it makes and what it tells; and how it is loaded."""
+"""The whole asset graph in memory: its results and metadata, and how Dagster loads it."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Run:
             for event in self.result.get_asset_materialization_events()
             if event.asset_key.path[-1] == asset
         ]
-        found = event.step_materialization_data.materialization.metadata
-        return {name: entry.value for name, entry in found.items()}
+        metadata = event.step_materialization_data.materialization.metadata
+        return {name: entry.value for name, entry in metadata.items()}
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def graph() -> Run:
     """Three small polls with a change, an EVSE that goes, a bad field and an unknown one."""
     storage = deployments.memory_storage()
     first = [station([evse("e1"), evse("e2", "NONSENSE")], novelty=1)]
-    for minute, told in ((0, first), (10, stand("CHARGING")), (20, None)):
-        hours.put(storage.lake, minute, told)
+    for minute, state in ((0, first), (10, stand("CHARGING")), (20, None)):
+        hours.put(storage.lake, minute, state)
     defs = definitions.build(storage, feeds={})
     return Run(storage, defs, run(defs, HOUR))
 
 
 def assets(defs: dg.Definitions) -> list[dg.AssetSpec]:
-    """The assets of an hour; reports are of days, and asked for one by one."""
+    """The assets of an hour; reports are partitioned by day and run separately."""
     return [spec for spec in defs.resolve_all_asset_specs() if spec.group_name != "reports"]
 
 
@@ -58,21 +58,21 @@ def test_graph__runs_in_memory(graph: Run) -> None:
     assert graph.result.success
     made = {event.asset_key for event in graph.result.get_asset_materialization_events()}
     assert made == {spec.key for spec in assets(graph.defs)}
-    found = hours.rows(
+    runs = hours.rows(
         graph.storage.warehouse,
         "SELECT evse_uid, first_slot_at, last_slot_at, status FROM warehouse.fact_status "
         "ORDER BY 1, 2",
     )
-    assert found == [
+    assert runs == [
         ("e1", 0, 0, "AVAILABLE"),
         ("e1", 10, 10, "CHARGING"),
         ("e2", 0, 0, None),
     ]
 
 
-def test_graph__has_the_assets_that_users_asked_for(graph: Run) -> None:
-    asked = {"raw_api_snapshots", "flat_stations", "flat_evses", "staged_tables", "dim_station"}
-    assert {*asked, "fact_status"} <= {spec.key.path[-1] for spec in assets(graph.defs)}
+def test_graph__has_the_required_assets(graph: Run) -> None:
+    expected = {"raw_api_snapshots", "flat_stations", "flat_evses", "staged_tables", "dim_station"}
+    assert {*expected, "fact_status"} <= {spec.key.path[-1] for spec in assets(graph.defs)}
 
 
 def test_assets__have_group_description_kinds_and_the_one_partitioning(graph: Run) -> None:
@@ -84,7 +84,7 @@ def test_assets__have_group_description_kinds_and_the_one_partitioning(graph: Ru
         assert spec.partitions_def == assets(graph.defs)[0].partitions_def, spec.key
 
 
-def test_assets__that_are_tables_tell_rows_and_columns(graph: Run) -> None:
+def test_assets__tables_report_rows_and_columns(graph: Run) -> None:
     tables = [spec.key.path[-1] for spec in assets(graph.defs) if spec.key.path[-1] in TABLE_NAMES]
     assert len(tables) >= 11
     declared = {spec.key.path[-1]: spec.metadata for spec in assets(graph.defs)}
@@ -97,7 +97,7 @@ def test_assets__that_are_tables_tell_rows_and_columns(graph: Run) -> None:
     assert graph.metadata("dim_evse")["dagster/row_count"] == 2
 
 
-def test_assets__that_are_no_tables_tell_what_they_hold(graph: Run) -> None:
+def test_assets__others_report_rows_and_path(graph: Run) -> None:
     for spec in assets(graph.defs):
         assert spec.metadata["dagster/column_schema"].columns, spec.key
         assert graph.metadata(spec.key.path[-1])["path"], spec.key
@@ -122,7 +122,7 @@ def test_asset__of_a_pruned_hour_is_staged_again_and_never_emptied(graph: Run, a
     assert hours.digests(graph.storage.warehouse) == before
 
 
-def test_asset__without_flat_files_says_what_to_materialize(graph: Run) -> None:
+def test_asset__without_flat_files_names_the_remedy(graph: Run) -> None:
     result = run(graph.defs, hours.hour_after(5), asset_selection=[dg.AssetKey("fact_status")])
     assert "materialize the flat tables of 2022-01-12T01" in told_failure(result)
 
@@ -162,7 +162,7 @@ def test_code_location__loads_without_pandas(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_code_location__says_which_deployment_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_location__unknown_deployment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         deployments.DeploymentError, match="CHARGING_DEPLOYMENT names no deployment"
     ):

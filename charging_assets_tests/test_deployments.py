@@ -1,4 +1,4 @@
-"""Deployments: where data lives, and what is refused."""
+"""Deployments: where data is stored, and which settings are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from charging_assets.storage.warehouse import WarehouseError
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_home__of_a_checkout_is_in_the_project_from_wherever_it_is_asked(
+def test_home__of_a_checkout_is_in_the_project_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -28,15 +28,13 @@ def test_home__of_a_checkout_is_in_the_project_from_wherever_it_is_asked(
     assert home({"CHARGING_HOME": ""}) == ROOT / ".charging"
 
 
-def test_home__is_what_the_environment_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_home__follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert home({"CHARGING_HOME": "here"}) == tmp_path / "here"
     assert home({"CHARGING_HOME": "~/there"}) == Path("~/there").expanduser()
 
 
-def test_storage__names_the_deployments_that_there_are(tmp_path: Path) -> None:
+def test_storage__unknown_deployment_lists_the_valid_ones(tmp_path: Path) -> None:
     with pytest.raises(
         DeploymentError,
         match="CHARGING_DEPLOYMENT names no deployment; this version has: local, aws",
@@ -59,7 +57,7 @@ AWS = {
 }
 
 
-def test_aws__is_made_without_a_network_and_says_where_it_is() -> None:
+def test_aws__is_created_without_a_network_and_describes_itself() -> None:
     made = storage(AWS)
     assert made.lake.uri("raw/a") == "s3://a-bucket/some/prefix/raw/a"
     assert made.warehouse.describe() == "Redshift database charging at localhost:5439"
@@ -80,7 +78,7 @@ def test_aws__iam_needs_neither_host_nor_password(more: dict[str, str]) -> None:
     assert made.warehouse.describe().endswith(f"at {next(iter(more.values()))}:5439")
 
 
-def test_aws__all_that_is_missing_is_named_at_once() -> None:
+def test_aws__all_missing_variables_are_named_together() -> None:
     with pytest.raises(DeploymentError) as caught:
         storage({"CHARGING_DEPLOYMENT": "aws"})
     for name in ("S3_BUCKET", "REDSHIFT_HOST", "REDSHIFT_DATABASE", "REDSHIFT_USER",
@@ -89,7 +87,7 @@ def test_aws__all_that_is_missing_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("CHARGING_LAKE", "a-bucket/prefix", "CHARGING_LAKE is invalid: give s3://"),
         ("CHARGING_LAKE", "s3://No_Bucket", "CHARGING_LAKE is invalid: a bucket has"),
@@ -103,8 +101,8 @@ def test_aws__all_that_is_missing_is_named_at_once() -> None:
         ("CHARGING_REDSHIFT_READER_GROUP", "a; DROP", "READER_GROUP: this is not the name"),
     ],
 )
-def test_aws__what_is_wrong_is_named_with_what_to_give(name: str, value: str, told: str) -> None:
-    with pytest.raises(DeploymentError, match=re.escape(told)) as caught:
+def test_aws__invalid_value_is_named_with_its_form(name: str, value: str, message: str) -> None:
+    with pytest.raises(DeploymentError, match=re.escape(message)) as caught:
         storage({**AWS, name: value})
     assert PASSWORD not in str(caught.value)
 
@@ -141,7 +139,7 @@ READERS: list[Callable[[Mapping[str, str]], object]] = [
 
 @pytest.mark.parametrize("deployment", ["aws", "local"])
 @pytest.mark.parametrize("name", VARIABLES)
-def test_environment__no_message_shows_what_is_in_a_variable(
+def test_environment__no_message_contains_a_value(
     name: str, deployment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages = []
@@ -166,7 +164,7 @@ def test_environment__no_message_shows_what_is_in_a_variable(
         assert [message for message in messages if PASSWORD in message] == []
 
 
-def test_environment__variables_of_the_test_are_those_of_the_code() -> None:
+def test_environment__finds_the_variables_of_the_code() -> None:
     assert len(VARIABLES) > 20
     assert {"CHARGING_REDSHIFT_PORT", "CHARGING_FEEDS", "AWS_ENDPOINT_URL_S3"} <= set(VARIABLES)
 
@@ -193,14 +191,14 @@ def test_redshift__connection_string_in_a_name_is_not_described() -> None:
     assert resource.describe() == "Redshift database … at …:5439"
 
 
-def test_aws__no_secret_is_in_what_is_shown() -> None:
+def test_aws__no_secret_is_in_a_repr() -> None:
     made = storage(AWS)
-    shown = [repr(made), repr(made.warehouse), repr(vars(made.warehouse)), repr(vars(made.lake))]
-    assert PASSWORD not in "".join(shown)
+    texts = [repr(made), repr(made.warehouse), repr(vars(made.warehouse)), repr(vars(made.lake))]
+    assert PASSWORD not in "".join(texts)
 
 
 @pytest.mark.parametrize("module", ["dagster_aws", "redshift_connector"])
-def test_aws__without_the_packages_says_what_to_install(
+def test_aws__missing_packages_are_named_with_the_command(
     monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
@@ -208,7 +206,7 @@ def test_aws__without_the_packages_says_what_to_install(
         storage(AWS)
 
 
-def test_aws__nobody_there_is_an_error_with_what_to_check(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aws__unreachable_host_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     from charging_assets.storage import redshift_tries
 
     monkeypatch.setattr(redshift_tries, "_wait", lambda attempt: None)

@@ -64,10 +64,10 @@ def open(body: bytes) -> Envelope:
     """The sites of an answer."""
     try:
         answer = json.loads(body)
-        sites, told_at = answer["net"]["sites"], answer["net"].get("asOf")
+        sites, published_at = answer["net"]["sites"], answer["net"].get("asOf")
     except (ValueError, KeyError, TypeError) as error:
         raise BadBody("bad_envelope", f"no net.sites: {error}", body, "/net/sites") from None
-    return Envelope(told_at, [json.dumps(site).encode() for site in sites], "/net/sites")
+    return Envelope(published_at, [json.dumps(site).encode() for site in sites], "/net/sites")
 
 
 HOUR = Hour.parse("2023-06-01T12")
@@ -114,10 +114,12 @@ def one(storage: deployments.Storage, sql: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in storage.warehouse.query(sql).to_pylist()]
 
 
-def test_kind__is_found_by_its_dotted_path() -> None:
-    found = kind(NAME)
-    assert found.NAME == NAME
-    assert found.url("https://example.org", "all") == "https://example.org/v3/networks?area=all"
+def test_kind__is_loaded_by_its_dotted_path() -> None:
+    sites_kind = kind(NAME)
+    assert sites_kind.NAME == NAME
+    assert (
+        sites_kind.url("https://example.org", "all") == "https://example.org/v3/networks?area=all"
+    )
 
 
 def test_kind__can_be_a_feed_and_its_files_be_imported() -> None:
@@ -129,7 +131,7 @@ def test_kind__can_be_a_feed_and_its_files_be_imported() -> None:
     assert [place.slug for place in places] == ["all"]
 
 
-def test_polls__say_what_was_answered(storage: deployments.Storage) -> None:
+def test_polls__have_outcomes_and_counts(storage: deployments.Storage) -> None:
     assert one(
         storage,
         "SELECT feed_kind, outcome, observed_at, station_count, evse_count, connector_count, "
@@ -174,7 +176,7 @@ def test_status__is_that_of_the_evse_alone(storage: deployments.Storage) -> None
     ) == [("AVAILABLE", None, 1), ("CHARGING", None, 1)]
 
 
-def test_rejects__tell_of_the_bad_body_and_of_the_value_in_another_unit(
+def test_rejects__contain_the_bad_body_and_the_wrong_unit(
     storage: deployments.Storage,
 ) -> None:
     query = "SELECT severity, code, pointer, fragment FROM ops.flat_rejects ORDER BY slot_at"

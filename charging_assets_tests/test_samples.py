@@ -53,8 +53,8 @@ def expected(path: Path, *names: str) -> Iterator[tuple[Any, ...]]:
             yield (*(None if row[name] == "-" else row[name] for name in names), at)
 
 
-def in_utc(found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    return sorted(((*row[:-1], row[-1].astimezone(UTC)) for row in found), key=repr)
+def in_utc(rows_read: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted(((*row[:-1], row[-1].astimezone(UTC)) for row in rows_read), key=repr)
 
 
 def test_polls_of_2022__have_every_record(storage: deployments.Storage) -> None:
@@ -78,8 +78,8 @@ def test_polls_of_2022__lose_and_reject_nothing(storage: deployments.Storage) ->
     ) == [(0,)]
     staged = "WHERE slot_at < TIMESTAMP '2023-01-01 00:00:00'"
     for table, count in (("stations", 1162), ("evses", 2428), ("connectors", 2811)):
-        found = rows(storage, f"SELECT SUM(poll_count) FROM staging.flat_{table} {staged}")
-        assert found == [(2 * count,)], table
+        polled = rows(storage, f"SELECT SUM(poll_count) FROM staging.flat_{table} {staged}")
+        assert polled == [(2 * count,)], table
     assert rows(storage, f"SELECT COUNT(*) FROM staging.flat_status {staged}") == [(2 * 2428,)]
 
 
@@ -87,24 +87,24 @@ def test_status_chargingpoints__are_the_original_rows(
     storage: deployments.Storage, in_2022: Path
 ) -> None:
     wanted = expected(in_2022 / "expected_status_cps.csv", "id", "status", "parkingsensor_status")
-    found = rows(
+    read = rows(
         storage,
         "SELECT id_chargingpoint, status_cp, status_parkingsensor, query_time "
         f"FROM original.status_chargingpoints WHERE {IN_2022}",
     )
-    assert in_utc(found) == sorted(wanted, key=repr)
+    assert in_utc(read) == sorted(wanted, key=repr)
 
 
 def test_status_connectors__are_the_original_rows(
     storage: deployments.Storage, in_2022: Path
 ) -> None:
     wanted = expected(in_2022 / "expected_status_connectors.csv", "id", "status")
-    found = rows(
+    read = rows(
         storage,
         "SELECT id_connector, status_connector, query_time "
         f"FROM original.status_connectors WHERE {IN_2022}",
     )
-    assert in_utc(found) == sorted(wanted, key=repr)
+    assert in_utc(read) == sorted(wanted, key=repr)
 
 
 def test_fact_status__needs_one_row_for_two_polls_of_an_hour_at_most(
@@ -155,12 +155,12 @@ ALWAYS_NULL = {"cp_parking_space_numbers", "status_parkingsensor", "cp_position"
 def test_original_view__has_its_columns_and_sane_values(
     storage: deployments.Storage, view: str
 ) -> None:
-    found = storage.warehouse.query(f"SELECT * FROM original.{view}")
-    assert found.column_names == list(VIEWS[view])
-    assert found.num_rows > 20
+    table = storage.warehouse.query(f"SELECT * FROM original.{view}")
+    assert table.column_names == list(VIEWS[view])
+    assert table.num_rows > 20
     for name, wanted in VIEWS[view].items():
-        told = {type(value) for value in found.column(name).to_pylist() if value is not None}
-        assert told in ({wanted}, set() if name in ALWAYS_NULL else {wanted}), name
+        types = {type(value) for value in table.column(name).to_pylist() if value is not None}
+        assert types in ({wanted}, set() if name in ALWAYS_NULL else {wanted}), name
 
 
 @pytest.mark.parametrize(
@@ -191,12 +191,12 @@ def test_original_views__join_as_the_original_dashboard_does(storage: deployment
 
 
 def test_original_time__is_local(storage: deployments.Storage) -> None:
-    found = rows(
+    days = rows(
         storage,
         f"SELECT DISTINCT hour, day, week, month, year, weekday FROM original.time WHERE {IN_2022} "
         "ORDER BY hour",
     )
-    assert found == [(21, 11, 2, 1, 2022, 1), (22, 11, 2, 1, 2022, 1)]
+    assert days == [(21, 11, 2, 1, 2022, 1), (22, 11, 2, 1, 2022, 1)]
 
 
 # --- 2024 -------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def test_answer_of_2024__keeps_its_new_fields(storage: deployments.Storage, samp
     assert counts == (
         len(published), len(evses), sum(len(evse["connectors"]) for evse in evses)
     )  # fmt: skip
-    found = {
+    loaded = {
         row[0]: row[1:]
         for row in rows(
             storage,
@@ -222,9 +222,9 @@ def test_answer_of_2024__keeps_its_new_fields(storage: deployments.Storage, samp
             "FROM warehouse.dim_station WHERE place = 'SW-Stuttgart'",
         )
     }
-    assert len(found) == len(published)
+    assert len(loaded) == len(published)
     for station in published:
-        status, hours, zones, operator = found[str(station["id"])]
+        status, hours, zones, operator = loaded[str(station["id"])]
         assert status == (station.get("status") or None)
         assert (hours is None) == ("regular_hours" not in (station.get("opening_times") or {}))
         assert (json.loads(zones) if zones else []) == sorted(station.get("tariffZones") or [])

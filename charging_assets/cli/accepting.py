@@ -16,7 +16,7 @@ from charging_assets.partitions import FIRST_HOUR, Hour, hours_between
 from charging_assets.text import count_noun, printable
 
 NAME = "accept-gap"
-HELP = "Accept hours without polls as lost for good: loaded empty, no longer missed."
+HELP = "Accept hours without polls as permanently lost: they are loaded empty, not missed."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -75,7 +75,11 @@ def _home() -> tuple[State, str, str]:
         return "failed", f"cannot write to {nearest}: {error.strerror}", "set CHARGING_HOME"
     summary = f"{folder}, {free / 1000**3:,.1f} GB free"
     if free < _FEW_BYTES:
-        return "failed" if free < _LEAST_BYTES else "warning", summary, "free space on the disk"
+        return (
+            "failed" if free < _LEAST_BYTES else "warning",
+            summary,
+            "free some disk space",
+        )
     return "ok", summary, ""
 
 

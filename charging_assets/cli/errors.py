@@ -57,7 +57,7 @@ def error_line(error: Exception) -> str:
         return explained
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" for {error.filename}" if error.filename else ""
-        return f"the disk is full{where}; free space and try again"
+        return f"no room on the disk{where}; free some space and try again"
     return str(error)
 
 

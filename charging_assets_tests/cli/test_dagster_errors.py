@@ -38,7 +38,7 @@ def test_prepare__unusable_path_is_refused_and_nothing_is_created(
         dagster_home.prepare()
     home = empty.home / name / "dagster"
     assert str(refusal.value) == (
-        f"Dagster's home {home} cannot be used: its path contains {part}; "
+        f"Dagster's home {home} cannot be used: its path holds {part}; "
         "set DAGSTER_HOME to another folder"
     )
     assert list(empty.home.iterdir()) == []
@@ -93,7 +93,7 @@ def test_require_usable__disk_without_storage_is_not_checked(
     monkeypatch.setattr(dagster_errors, "_LEAST_FREE_BYTES", 1 << 62)
     dagster_home.require_usable(tmp_path)
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
-    with pytest.raises(DagsterHomeError, match="the disk of Dagster's home"):
+    with pytest.raises(DagsterHomeError, match="no room on the disk"):
         dagster_home.require_usable(tmp_path)
 
 
@@ -128,13 +128,13 @@ def test_doctor__path_that_dagster_cannot_use_fails_with_a_remedy(
     finding = {each["check"]: each for each in empty.json("doctor")}["dagster"]
     assert (finding["state"], finding["remedy"]) == ("failed", "")
     assert finding["message"].endswith("; set DAGSTER_HOME to another folder")
-    assert "its path contains %20" in finding["message"]
+    assert "its path holds %20" in finding["message"]
 
 
 @pytest.mark.parametrize(
     ("message", "part"),
     [
-        ("database or disk is full", "the disk of Dagster's home"),
+        ("database or disk is full", "no room on the disk of Dagster's home"),
         ("database is locked", "close it"),
         ("attempt to write a readonly database", "change their permissions"),
         ("no such table: runs", "move the folder away"),
@@ -168,7 +168,7 @@ def test_require_room__full_disk_is_an_error(
 ) -> None:
     dagster_errors.require_room(tmp_path / "not" / "there")
     monkeypatch.setattr(dagster_errors, "_LEAST_FREE_BYTES", 1 << 62)
-    with pytest.raises(DagsterHomeError, match="the disk of Dagster's home"):
+    with pytest.raises(DagsterHomeError, match="no room on the disk"):
         dagster_errors.require_room(tmp_path / "not" / "there")
 
 

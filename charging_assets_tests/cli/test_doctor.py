@@ -51,13 +51,13 @@ def test_doctor__names_the_process_that_locks_the_warehouse(loaded: Shell) -> No
 @pytest.mark.parametrize(
     ("hosts", "state", "words"),
     [
-        ("", "ok", "127.0.0.1 and localhost"),
-        ("charging.town.de", "ok", "and as charging.town.de"),
+        ("", "ok", "127.0.0.1, localhost"),
+        ("charging.town.de", "ok", "localhost, charging.town.de"),
         ("https://charging.town.de", "failed", "CHARGING_ALLOWED_HOSTS: entry 1 is not a host"),
         ("*", "failed", "without *"),
-        ("charging.town.de:0", "failed", "no valid port"),
+        ("charging.town.de:0", "failed", "an invalid port"),
         ("charging.town.de, 0.0.0.0", "warning", "0.0.0.0 is an address"),
-        ("charging.example.org", "warning", "charging.example.org is a name of examples"),
+        ("charging.example.org", "warning", "charging.example.org is reserved for examples"),
     ],
 )
 def test_doctor__reports_host_names_that_are_wrong_or_risky(
