@@ -89,7 +89,7 @@ def test_sizes__of_the_smallest_machine_are_those_of_the_estimate(given):
         "flat tables": measured["flat_bytes_an_hour"],
         "published tables": measured["published_bytes_an_hour"],
         "warehouse": measured["warehouse_bytes_an_hour"],
-        "the same": measured["raw_bytes_a_poll_compacted"] * measured["polls_an_hour"],
+        "raw objects after": measured["raw_bytes_a_poll_compacted"] * measured["polls_an_hour"],
     }
     for name, size in hourly.items():
         (shown,) = (value for row, value in rows.items() if row.startswith(name))

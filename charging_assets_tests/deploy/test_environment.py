@@ -23,7 +23,7 @@ PAGE = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
 NAME = re.compile(r"(?:AWS|CHARGING|DAGSTER|REDSHIFT)_[A-Z0-9_]+")
 
 
-TABLES = ("Of the code", "Of S3 and Redshift", "Of the settings", "Of others")
+TABLES = ("Application", "S3 and Redshift", "Dagster settings", "Other programs")
 
 
 def _table(title: str) -> set[str]:
@@ -59,12 +59,12 @@ def test_reference__has_every_variable_that_the_code_reads():
 
 
 def test_reference__has_no_variable_that_the_code_does_not_read():
-    own = _table("Of the code") | _table("Of S3 and Redshift")
+    own = _table("Application") | _table("S3 and Redshift")
     assert own - _read_by_code() == set()
 
 
 def test_reference__has_what_dagster_yaml_and_workspace_take():
-    assert _table("Of the settings") == _read_by_settings()
+    assert _table("Dagster settings") == _read_by_settings()
 
 
 def _hosts_by_service() -> dict[str, str | None]:
@@ -106,7 +106,7 @@ def test_deployments__every_service_is_given_the_host_names_of_the_web_server():
 def test_deployments__host_names_that_they_set_are_the_example_that_doctor_reports():
     for value in filter(None, _hosts_by_service().values()):
         (warning,) = host_warnings({"CHARGING_ALLOWED_HOSTS": value})
-        assert "is a name of examples" in warning
+        assert "is reserved for examples" in warning
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_deployments__host_names_that_they_set_are_the_example_that_doctor_repor
         ("deployment.md", "## Kubernetes"),
         ("operations.md", "## Security"),
         ("dashboard.md", "# Dashboard"),
-        ("access.md", "# Giving a colleague access"),
+        ("access.md", "# Giving access to colleagues"),
     ],
 )
 def test_docs__sections_about_host_names_name_the_variable(page: str, heading: str):
