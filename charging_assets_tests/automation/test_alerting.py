@@ -59,12 +59,12 @@ class Desk:
 
     def tick(self) -> list[str]:
         """What arrived during a tick."""
-        self.hook.got.clear()
+        self.hook.received.clear()
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
         result = alert_people(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor, self.said = result.cursor, str(result.skip_reason)
-        return [json.loads(body)["text"] for _, _, body in self.hook.got]
+        return [json.loads(body)["text"] for _, _, body in self.hook.received]
 
 
 @pytest.fixture

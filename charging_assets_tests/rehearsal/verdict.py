@@ -64,8 +64,8 @@ def verdict(operation: Operation, live_from: datetime) -> dict[str, Any]:
         "slots_polled": len(polled),
         "slots_missed": len(missed & expected),
         "polls": len(keys),
-        "alerts": len(operation.alerts.got),
-        "heartbeats": len(operation.beats.got),
+        "alerts": len(operation.alerts.received),
+        "heartbeats": len(operation.beats.received),
         "runs": dict(sorted(by_end.items())),
         "newest_hour": max(archived, default=Hour.of(live_from)).key,
     }
