@@ -32,7 +32,9 @@ CERTAINLY_FULL, POSSIBLY_FULL = "saturated_s", "saturated_or_unknown_s"
 _DAY_S = 24 * 60 * 60
 
 
-def summed(rows: Iterable[Mapping[str, Any]], names: Sequence[str] = SECONDS) -> dict[str, int]:
+def sum_columns(
+    rows: Iterable[Mapping[str, Any]], names: Sequence[str] = SECONDS
+) -> dict[str, int]:
     """Column sums; null counts as nothing."""
     totals = dict.fromkeys(names, 0)
     for row in rows:
@@ -41,7 +43,7 @@ def summed(rows: Iterable[Mapping[str, Any]], names: Sequence[str] = SECONDS) ->
     return totals
 
 
-def in_period(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def use_period_windows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows of days whose window is the one they have within a period.
 
     That is `period_window_s`: the day, up to the newest poll, and the days without data after it.
@@ -49,7 +51,7 @@ def in_period(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "window_s": row["period_window_s"]} for row in rows]
 
 
-def is_enough(observed_s: float, window_s: float) -> bool:
+def has_enough_coverage(observed_s: float, window_s: float) -> bool:
     """Whether coverage is at least 0.8."""
     return bool(observed_s * 5 >= window_s * 4)
 
@@ -66,7 +68,7 @@ def coverage(row: Mapping[str, Any]) -> float | None:
 
 def share(row: Mapping[str, Any], part: float | None, whole: float | None) -> float | None:
     """A part of a whole; None of nothing, and where less than four fifths of `row` was observed."""
-    if part is None or not whole or not is_enough(row["observed_s"], row["window_s"]):
+    if part is None or not whole or not has_enough_coverage(row["observed_s"], row["window_s"]):
         return None
     return part / whole
 
@@ -81,7 +83,7 @@ def count_share(count: int, observed: int, every: int) -> float | None:
     return share({"observed_s": observed, "window_s": every}, count, every)
 
 
-def measured(row: Mapping[str, Any], full: str = CERTAINLY_FULL) -> dict[str, float | None]:
+def compute_measures(row: Mapping[str, Any], full: str = CERTAINLY_FULL) -> dict[str, float | None]:
     """Every share, rate and mean of a row of sums; None for those whose columns it lacks.
 
     Args:

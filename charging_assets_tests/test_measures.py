@@ -17,8 +17,8 @@ from charging_assets.measures import (
     POSSIBLY_FULL,
     SECONDS,
     add_gaps,
+    compute_measures,
     count_share,
-    measured,
     status_shares,
 )
 from charging_assets.storage.sql_files import sql, sql_names
@@ -33,7 +33,7 @@ MODULES = [
 ]
 STATEMENTS = [*sql_names("dashboard"), *sql_names("reports")]
 # By these numbers of polls and heights of bars in a terminal are found.
-LENGTHS = {"_CHART_ROWS", "top", "asked.feed.cadence"}
+LENGTHS = {"_CHART_ROWS", "top", "request.feed.cadence"}
 # A product over the sessions at risk, not a share of time; its mean passes the rule afterwards.
 ESTIMATES = {"dashboard/dwell"}
 WHOLE = {
@@ -82,8 +82,8 @@ def test_statement__divides_to_sort_only(name: str) -> None:
     assert not read & shares
 
 
-def test_measured__has_every_share_of_what_was_observed() -> None:
-    assert measured(WHOLE) == {
+def test_compute_measures__has_every_share_of_what_was_observed() -> None:
+    assert compute_measures(WHOLE) == {
         "coverage": 0.8,
         "utilisation": 200 / 700,
         "occupancy": 200 / 700,
@@ -94,11 +94,11 @@ def test_measured__has_every_share_of_what_was_observed() -> None:
         "sessions_per_evse": 3.0,
         "dwell_mean_s": 600.0,
     }
-    assert measured(WHOLE, POSSIBLY_FULL)["saturation"] == 0.2
+    assert compute_measures(WHOLE, POSSIBLY_FULL)["saturation"] == 0.2
 
 
-def test_measured__has_nothing_but_coverage_where_too_little_was_observed() -> None:
-    found = measured({**WHOLE, "window_s": 1001})
+def test_compute_measures__has_nothing_but_coverage_where_too_little_was_observed() -> None:
+    found = compute_measures({**WHOLE, "window_s": 1001})
     assert found.pop("coverage") == pytest.approx(800 / 1001)
     assert set(found.values()) == {None}
     assert set(status_shares({**WHOLE, "window_s": 1001}).values()) == {None}
@@ -107,20 +107,20 @@ def test_measured__has_nothing_but_coverage_where_too_little_was_observed() -> N
 
 
 @pytest.mark.parametrize(("unknown", "expected"), [(640, 1.0), (641, None), (800, None)])
-def test_measured__has_no_reliability_of_a_status_that_is_mostly_unknown(
+def test_compute_measures__has_no_reliability_of_a_status_that_is_mostly_unknown(
     unknown: int, expected: float | None
 ) -> None:
     row = {**WHOLE, "available_s": 0, "charging_s": 0, "unknown_s": unknown}
-    assert measured(row)["reliability"] == expected
-    assert measured(row)["unknown"] == unknown / 800
+    assert compute_measures(row)["reliability"] == expected
+    assert compute_measures(row)["unknown"] == unknown / 800
 
 
 @given(st.dictionaries(st.sampled_from([*WHOLE]), st.integers(0, 10**6)))
-def test_measured__is_between_0_and_1_or_none(values: dict[str, int]) -> None:
+def test_compute_measures__is_between_0_and_1_or_none(values: dict[str, int]) -> None:
     row = {**WHOLE, **values}
     statuses = [row[name] for name in SECONDS[1:-1]]
     row["observed_s"] = sum(statuses)
-    found = measured(row)
+    found = compute_measures(row)
     enough = row["observed_s"] * 5 >= row["window_s"] * 4
     for name in ("utilisation", "occupancy", "availability", "reliability", "unknown"):
         value = found[name]
@@ -143,4 +143,4 @@ def test_gaps__are_in_the_windows_of_their_hours() -> None:
         "hour": 5, "hour_count": 0, "observed_s": 0, "operable_s": 0, "available_s": 0,
         "charging_s": 0, "window_s": 7200,
     }  # fmt: skip
-    assert measured(cells[23])["utilisation"] is None
+    assert compute_measures(cells[23])["utilisation"] is None

@@ -37,13 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
     from charging_assets.allowed_hosts import AllowedHostError
     from charging_assets.dashboard.drawing import warm_up
-    from charging_assets.dashboard.reader import reader_of
-    from charging_assets.dashboard.server import application
+    from charging_assets.dashboard.reader import make_reader
+    from charging_assets.dashboard.server import create_app
 
     storage = deployments.storage()
-    reader = reader_of(storage)
+    reader = make_reader(storage)
     try:
-        site = application(reader)
+        site = create_app(reader)
     except AllowedHostError as error:
         raise UsageError(str(error)) from error
     server = listen(_HOST, arguments.port)

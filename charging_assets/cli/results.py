@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from charging_assets.cli import show
-from charging_assets.measures import add_gaps, measured, share, summed
+from charging_assets.measures import add_gaps, compute_measures, share, sum_columns
 from charging_assets.partitions import Hour, naive
 from charging_assets.text import count_noun
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from charging_assets.storage.warehouse import Warehouse
 
-Rows = Sequence[Mapping[str, Any]]
+Query = Sequence[Mapping[str, Any]]
 _CHART_ROWS = 6
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _BAR = 20
@@ -49,7 +49,7 @@ def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last:
     def local_hour(at: datetime) -> dict[str, int]:
         return {"local_hour": at.replace(tzinfo=UTC).astimezone(zone).hour}
 
-    def rows(name: str) -> Rows:
+    def rows(name: str) -> Query:
         return query(f"reports/{name}")
 
     gaps = query("dashboard/city_hour_gaps", now_at=now_at, place="", operator_name="")
@@ -58,7 +58,7 @@ def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last:
     _network(console, rows("network_size")[0])
     _occupancy(console, by_hour)
     _busiest(console, query("reports/busiest_stations", now_at=now_at))
-    _statuses(console, rows("status_share"), summed(by_hour, ("observed_s", "window_s")))
+    _statuses(console, rows("status_share"), sum_columns(by_hour, ("observed_s", "window_s")))
     _quality(console, rows("poll_outcomes"), rows("rejects_by_code"), rows("schema_drift"))
 
 
@@ -73,7 +73,7 @@ def _network(console: Console, size: Mapping[str, Any]) -> None:
 def _occupancy(console: Console, rows: Rows) -> None:
     """A column per local hour; empty if too little of the hour was observed."""
     console.print("[bold]Occupancy by local hour[/] (charging, reserved or blocked, of operable)")
-    shares = {row["local_hour"]: measured(row)["occupancy"] for row in rows}
+    shares = {row["local_hour"]: compute_measures(row)["occupancy"] for row in rows}
     observed = {hour: value for hour, value in shares.items() if value is not None}
     if not observed:
         console.print(f"  {_TOO_LITTLE}\n")
@@ -101,7 +101,7 @@ def _cell(value: float | None, top: float, line: int) -> str:
     return _EIGHTHS[min(max(eighths, 0), 8)]
 
 
-def _busiest(console: Console, rows: Rows) -> None:
+def _busiest(console: Console, rows: Query) -> None:
     from rich.markup import escape
 
     console.print("[bold]Busiest stations[/] (utilisation: charging, of operable)")
@@ -113,7 +113,7 @@ def _busiest(console: Console, rows: Rows) -> None:
             escape(row["city"] or "–"),
             f"{row['evse_count']:,}",
             f"{charging:,.1f} h",
-            show.percent(measured(row)["utilisation"]),
+            show.percent(compute_measures(row)["utilisation"]),
         )
     console.print(table if rows else "  no station was observed for long enough")
     console.print()
@@ -133,7 +133,7 @@ def _statuses(console: Console, rows: Rows, totals: Mapping[str, Any]) -> None:
     console.print("" if rows else "  nothing was observed\n")
 
 
-def _quality(console: Console, outcomes: Rows, rejects: Rows, drift: Rows) -> None:
+def _quality(console: Console, outcomes: Query, rejects: Query, drift: Query) -> None:
     console.print("[bold]Data quality[/]")
     answers = sum(row["answer_count"] for row in outcomes)
     failed = [row for row in outcomes if row["outcome"] != "ok"]

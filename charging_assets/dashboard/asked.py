@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from charging_assets.dashboard.wording import LANGUAGES, Wording
-from charging_assets.measures import is_enough
+from charging_assets.measures import has_enough_coverage
 from charging_assets.partitions import naive
 
 DAYS, MOST_DAYS = 30, 366
@@ -42,7 +42,7 @@ class Feed:
 
 
 @dataclass
-class Asked:
+class PageRequest:
     """An address: the page, its query, the language, the feed, and what was wrong with it."""
 
     path: str
@@ -65,16 +65,16 @@ class Asked:
     def text(self, name: str) -> str:
         return self.query.get(name, "").strip()
 
-    def one_of(self, name: str, values: list[str], default: str = "") -> str:
+    def choice_value(self, name: str, values: list[str], default: str = "") -> str:
         """The value of a name where it is one that there is; else the default, and a fault."""
-        asked = self.text(name)
-        if asked and asked not in values:
-            self.faults.append(self.words("fault_choice", value=asked[:40]))
-        return asked if asked in values else default
+        text = self.text(name)
+        if text and text not in values:
+            self.faults.append(self.words("fault_choice", value=text[:40]))
+        return text if text in values else default
 
     def option(self, name: str, value: str) -> bool:
         """Whether an option is set, which has one value besides its default."""
-        return self.one_of(name, [value]) == value
+        return self.choice_value(name, [value]) == value
 
     def key(self, name: str) -> int | None:
         """The value of a name as an entity's key, a signed 64-bit integer; None if it is none."""
@@ -90,14 +90,14 @@ class Asked:
 
         Without a path it is this page's own, and keeps all that was asked.
         """
-        kept = ("lang", "feed") if path else tuple(self.query)
-        query = {name: self.query[name] for name in kept if name in self.query}
+        inherited = ("lang", "feed") if path else tuple(self.query)
+        query = {name: self.query[name] for name in inherited if name in self.query}
         for name, value in changes.items():
             query.pop(name, None)
             if value is not None:
                 query[name] = value
-        told = urlencode(query)
-        return f"{path or self.path}{'?' + told if told else ''}"
+        query_string = urlencode(query)
+        return f"{path or self.path}{'?' + query_string if query_string else ''}"
 
     def days(
         self, default: int = DAYS, first_at: datetime | None = None, *, whole: bool = True
@@ -110,14 +110,14 @@ class Asked:
         coverage below what a share needs, it ends with the day before.
         """
         newest = self._day_of(self.feed.newest_at)
-        begun = self._day_of(max(self.feed.first_at, first_at or self.feed.first_at))
+        first_data_day = self._day_of(max(self.feed.first_at, first_at or self.feed.first_at))
         first, last = self._date("from"), self._date("to")
         is_default = first is None and last is None
         last = last or (newest if first is None else max(newest, first))
         if first is None:
             first = last - timedelta(days=default - 1)
-            if begun <= last:
-                first = max(first, begun)
+            if first_data_day <= last:
+                first = max(first, first_data_day)
         if is_default and whole and first < last and not self._is_covered(first):
             last -= _ONE_DAY
         if first > last:
@@ -134,24 +134,24 @@ class Asked:
         zone = self.feed.time_zone
         start, end = utc(first, zone), utc(newest + _ONE_DAY, zone)
         observed = self.feed.newest_at + self.feed.cadence - start
-        return is_enough(observed.total_seconds(), (end - start).total_seconds())
+        return has_enough_coverage(observed.total_seconds(), (end - start).total_seconds())
 
     def _day_of(self, instant: datetime) -> datetime:
         local = self.words.local(instant)
         return datetime(local.year, local.month, local.day)
 
-    def moment(self) -> datetime:
+    def instant(self) -> datetime:
         """The instant that is looked at, naive UTC: `at` by the feed's clock, or now."""
-        asked = self.text("at")
-        if not asked:
+        text = self.text("at")
+        if not text:
             return self.now
         try:
-            at = utc(datetime.fromisoformat(asked), self.feed.time_zone)
+            at = utc(datetime.fromisoformat(text), self.feed.time_zone)
         except (ValueError, OverflowError):
             at = datetime.min
         if _FIRST_YEAR <= at.year < _END_YEAR:
             return at
-        self._add_fault("fault_time", value=asked[:40])
+        self._add_fault("fault_time", value=text[:40])
         return self.now
 
     def _add_fault(self, name: str, **values: object) -> None:
@@ -161,18 +161,18 @@ class Asked:
             self.faults.append(fault)
 
     def _date(self, name: str) -> datetime | None:
-        asked = self.text(name)
-        if not asked:
+        text = self.text(name)
+        if not text:
             return None
         try:
-            found = datetime.strptime(asked, "%Y-%m-%d")
+            day = datetime.strptime(text, "%Y-%m-%d")
         except ValueError:
-            self._add_fault("fault_date", value=asked[:40])
+            self._add_fault("fault_date", value=text[:40])
             return None
-        if not _FIRST_YEAR <= found.year < _END_YEAR:
-            self._add_fault("fault_date", value=asked[:40])
+        if not _FIRST_YEAR <= day.year < _END_YEAR:
+            self._add_fault("fault_date", value=text[:40])
             return None
-        return found
+        return day
 
 
 def utc(local: datetime, time_zone: str) -> datetime:
@@ -182,7 +182,7 @@ def utc(local: datetime, time_zone: str) -> datetime:
     return naive(local if local.tzinfo else local.replace(tzinfo=ZoneInfo(time_zone)))
 
 
-def language_of(query: Mapping[str, str], accepted: str) -> str:
+def select_language(query: Mapping[str, str], accepted: str) -> str:
     """The language asked for, or the first that the browser accepts and there is, or English."""
     if query.get("lang") in LANGUAGES:
         return query["lang"]

@@ -59,7 +59,7 @@ class Column:
 
     name: str
     label: str
-    told: Callable[[Any], str] = lambda value: "–" if value is None else str(value)
+    format: Callable[[Any], str] = lambda value: "–" if value is None else str(value)
     link: Callable[[Row], str | None] | None = None
     is_number: bool = False
     definition: str | None = None
@@ -79,7 +79,7 @@ class Table:
     is_folded: bool = False
 
     @property
-    def shown(self) -> list[Column]:
+    def visible_columns(self) -> list[Column]:
         """The columns that pages show."""
         return [column for column in self.columns if not column.in_files]
 
@@ -95,12 +95,12 @@ class Table:
         writer = csv.writer(out)
         writer.writerow([column.name for column in self.columns])
         for row in self.rows:
-            writer.writerow([_plain(row.get(column.name)) for column in self.columns])
+            writer.writerow([_csv_value(row.get(column.name)) for column in self.columns])
         return out.getvalue()
 
 
 @dataclass(frozen=True)
-class Choice:
+class FormField:
     """A field of the page's form: a list to choose from, or a date, or text."""
 
     name: str
@@ -119,7 +119,7 @@ class Note:
     text: str
     href: str = ""
     link: str = ""
-    warns: bool = False
+    is_warning: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Page:
     title: str
     lead: str = ""
     notes: list[Note] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
+    form_fields: list[FormField] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -152,7 +152,7 @@ class Page:
         return next((table for table in self.tables if table.id == name), None)
 
 
-def _plain(value: Any) -> Any:
+def _csv_value(value: Any) -> Any:
     """A value as files hold it. Spreadsheets run what begins like a formula: it is quoted."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")

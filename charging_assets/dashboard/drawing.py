@@ -49,39 +49,39 @@ def svg(chart: Any, language: str, description: str) -> str:
     """An inline SVG that scales with the page and is one image to assistive technology."""
     raise_if_cancelled()
     spec = _spec(chart)
-    drawn = _svg(spec, language)
+    svg_text = _render(spec, language)
     # Several charts share a page, and an id is of the page.
     tag = f"v{zlib.crc32(spec.encode()):08x}-"
-    drawn = drawn.replace(' id="', f' id="{tag}').replace("url(#", f"url(#{tag}")
-    drawn = _MARK.sub(r"<\1\3><title>\2</title></\1>", drawn)
-    drawn = _ROLES.sub("", drawn)
-    told = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1)
+    svg_text = svg_text.replace(' id="', f' id="{tag}').replace("url(#", f"url(#{tag}")
+    svg_text = _MARK.sub(r"<\1\3><title>\2</title></\1>", svg_text)
+    svg_text = _ROLES.sub("", svg_text)
+    label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return svg_text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def png(drawn: str, scale: float = 2.0) -> bytes:
+def png(svg_text: str, scale: float = 2.0) -> bytes:
     """An SVG as PNG, `scale` pixels to its unit."""
     import vl_convert
 
-    return _packed(bytes(vl_convert.svg_to_png(drawn, scale=scale)))
+    return _compress(bytes(vl_convert.svg_to_png(svg_text, scale=scale)))
 
 
-def _packed(picture: bytes) -> bytes:
+def _compress(picture: bytes) -> bytes:
     """A PNG with its pixels packed as small as can be: what draws it is quick instead."""
-    kept, pixels, at = b"", b"", len(_PNG)
+    header_chunks, pixels, at = b"", b"", len(_PNG)
     while at < len(picture):
         (length,) = struct.unpack(">I", picture[at : at + 4])
         chunk = picture[at : at + 12 + length]
         if chunk[4:8] == b"IDAT":
             pixels += chunk[8:-4]
         elif chunk[4:8] != b"IEND":
-            kept += chunk
+            header_chunks += chunk
         at += len(chunk)
     body = b"IDAT" + zlib.compress(zlib.decompress(pixels), 9)
     end = b"IEND"
     return (
         _PNG
-        + kept
+        + header_chunks
         + b"".join(
             struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each))
             for each in (body, end)
@@ -104,14 +104,14 @@ def _spec(chart: Any) -> str:
 
 
 @lru_cache(maxsize=128)
-def _svg(spec: str, language: str) -> str:
+def _render(spec: str, language: str) -> str:
     import vl_convert
 
     locale, day = _LOCALES[language]
-    drawn: str = vl_convert.vegalite_to_svg(
+    svg_text: str = vl_convert.vegalite_to_svg(
         json.loads(spec),
         allowed_base_urls=[],
         format_locale=locale,
         time_format_locale={**vl_convert.get_time_format_locale(locale), "date": day},
     )
-    return drawn
+    return svg_text

@@ -15,22 +15,24 @@ from charging_assets.storage.warehouse import NoWarehouse
 _A_DAY = timedelta(hours=26)
 
 
-def feed_names(reader: Reader) -> Mapping[str, tuple[datetime, datetime]]:
+def loaded_feeds(reader: Reader) -> Mapping[str, tuple[datetime, datetime]]:
     """Feeds with the UTC instants at which their first and last local day begin."""
-    with reader.reading() as rows:
-        found = rows("dashboard/feeds")
-    return {row["feed"]: (row["first_at"], row["last_at"]) for row in found}
+    with reader.session() as query:
+        rows = query("dashboard/feeds")
+    return {row["feed"]: (row["first_at"], row["last_at"]) for row in rows}
 
 
-def feed_of(reader: Reader, asked: str, names: Mapping[str, tuple[datetime, datetime]]) -> Feed:
+def select_feed(reader: Reader, name: str, names: Mapping[str, tuple[datetime, datetime]]) -> Feed:
     """The feed that is asked for, or the one with the newest data; NoWarehouse where none is."""
     if not names:
         raise NoWarehouse("nothing is loaded")
-    name = asked if asked in names else max(names, key=lambda each: (names[each][1], each))
+    name = name if name in names else max(names, key=lambda each: (names[each][1], each))
     first_at, last_at = names[name]
     until = last_at + _A_DAY
-    with reader.reading(last_at, until) as rows:
-        (newest,) = rows("dashboard/newest_poll", feed=name, window_start=last_at, window_end=until)
+    with reader.session(last_at, until) as query:
+        (newest,) = query(
+            "dashboard/newest_poll", feed=name, window_start=last_at, window_end=until
+        )
     if newest["newest_at"] is None:
         raise NoWarehouse(f"no poll of {name} is published")
     return Feed(name, newest["time_zone"], newest["cadence_s"], first_at, newest["newest_at"])

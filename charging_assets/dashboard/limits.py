@@ -12,8 +12,8 @@ from starlette.concurrency import run_in_threadpool
 
 from charging_assets.storage.cancellation import Cancellation, Cancelled
 
-_RUNNING, _WAITING = 2, 40
-_LOOK_EVERY_S = 0.5
+_MAX_RUNNING, _MAX_WAITING = 2, 40
+_CHECK_INTERVAL_S = 0.5
 # A page that takes longer is cancelled. On a large warehouse pages take some seconds; Redshift
 # Serverless may take half a minute to wake up.
 PAGE_TIMEOUT_S = 60.0
@@ -27,7 +27,7 @@ class Busy(Exception):
     """Too many requests wait already, or this one has waited too long."""
 
 
-class ClientLeft(Exception):
+class ClientDisconnected(Exception):
     """The client has closed the connection: nobody waits for the page."""
 
 
@@ -35,7 +35,9 @@ class PageTimeout(Exception):
     """The page took longer than `PAGE_TIMEOUT_S`."""
 
 
-async def run_page(make: Callable[[], Result], has_left: Callable[[], Awaitable[bool]]) -> Result:
+async def run_page(
+    make: Callable[[], Result], is_disconnected: Callable[[], Awaitable[bool]]
+) -> Result:
     """The result of `make`, in a thread, which is cancelled if it is not wanted any more.
 
     It ends with the thread, and not before: until then the page uses a processor.
@@ -55,12 +57,12 @@ async def run_page(make: Callable[[], Result], has_left: Callable[[], Awaitable[
 
     task = asyncio.ensure_future(run_in_threadpool(work))
     deadline = asyncio.get_running_loop().time() + PAGE_TIMEOUT_S
-    reason: type[Exception] = ClientLeft
+    reason: type[Exception] = ClientDisconnected
     try:
-        while not (await asyncio.wait({task}, timeout=_LOOK_EVERY_S))[0]:
+        while not (await asyncio.wait({task}, timeout=_CHECK_INTERVAL_S))[0]:
             if not page.is_cancelled and asyncio.get_running_loop().time() > deadline:
                 reason = PageTimeout
-            elif not page.is_cancelled and not await has_left():
+            elif not page.is_cancelled and not await is_disconnected():
                 continue
             # In a thread: Redshift takes a connection of its own for it.
             await run_in_threadpool(page.cancel)
@@ -79,7 +81,7 @@ def _cancel_until_done(page: Cancellation, ended: threading.Event) -> None:
     while True:
         with suppress(Exception):
             page.cancel()
-        if ended.wait(_LOOK_EVERY_S):
+        if ended.wait(_CHECK_INTERVAL_S):
             return
 
 
@@ -89,23 +91,23 @@ class Limit:
     A page takes one processor and up to some 100 MB while it is made.
     """
 
-    def __init__(self, running: int = _RUNNING, waiting: int = _WAITING) -> None:
+    def __init__(self, running: int = _MAX_RUNNING, waiting: int = _MAX_WAITING) -> None:
         self._running = asyncio.Semaphore(running)
-        self._waiting, self._most_waiting = 0, waiting
+        self._waiting, self._max_waiting = 0, waiting
 
     @asynccontextmanager
-    async def place(self, has_left: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+    async def slot(self, is_disconnected: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
         """Wait for a place and hold it.
 
         Raises:
             Busy: too many wait, or there was no place within `WAIT_TIMEOUT_S`.
             ClientLeft: the client has left while it waited.
         """
-        if self._waiting >= self._most_waiting:
+        if self._waiting >= self._max_waiting:
             raise Busy
         self._waiting += 1
         try:
-            await self._acquire(has_left)
+            await self._acquire(is_disconnected)
         finally:
             self._waiting -= 1
         try:
@@ -113,17 +115,17 @@ class Limit:
         finally:
             self._running.release()
 
-    async def _acquire(self, has_left: Callable[[], Awaitable[bool]]) -> None:
-        place = asyncio.ensure_future(self._running.acquire())
+    async def _acquire(self, is_disconnected: Callable[[], Awaitable[bool]]) -> None:
+        slot = asyncio.ensure_future(self._running.acquire())
         deadline = asyncio.get_running_loop().time() + WAIT_TIMEOUT_S
         try:
-            while not (await asyncio.wait({place}, timeout=_LOOK_EVERY_S))[0]:
-                if await has_left():
-                    raise ClientLeft
+            while not (await asyncio.wait({slot}, timeout=_CHECK_INTERVAL_S))[0]:
+                if await is_disconnected():
+                    raise ClientDisconnected
                 if asyncio.get_running_loop().time() > deadline:
                     raise Busy
         except BaseException:
             # A place that was taken in the same moment is given back.
-            if not place.cancel() and not place.cancelled():
+            if not slot.cancel() and not slot.cancelled():
                 self._running.release()
             raise

@@ -32,21 +32,21 @@ from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseE
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
 Row = dict[str, Any]
-Rows = Callable[..., list[Row]]
-_EVER = (datetime(2000, 1, 1), datetime(2200, 1, 1))
+Query = Callable[..., list[Row]]
+_ALL_TIME = (datetime(2000, 1, 1), datetime(2200, 1, 1))
 
 
-class Unreadable(Exception):
+class DataUnavailable(Exception):
     """The data cannot be read now; the message says why."""
 
 
 class Reader(Protocol):
     """Where pages read."""
 
-    def reading(
+    def session(
         self, start: datetime = ..., end: datetime = ...
     ) -> Any:  # AbstractContextManager[Rows]
-        """Statements by name, as `rows("dashboard/feeds", feed="test")`.
+        """Statements by name, as `query("dashboard/feeds", feed="test")`.
 
         Times outside `[start, end)`, naive UTC, need not be there.
         """
@@ -55,12 +55,12 @@ class Reader(Protocol):
         """Where that is, without secrets."""
 
 
-def reader_of(storage: Storage) -> Reader:
+def make_reader(storage: Storage) -> Reader:
     """The reader for a deployment's storage."""
-    held = storage.warehouse
-    if isinstance(held, DuckDBWarehouse) and held.path is not None:
+    warehouse = storage.warehouse
+    if isinstance(warehouse, DuckDBWarehouse) and warehouse.path is not None:
         return PublishedReader(PublishedFiles(storage.lake), storage.lake.uri("published"))
-    return WarehouseReader(held)
+    return WarehouseReader(warehouse)
 
 
 class PublishedReader:
@@ -71,7 +71,9 @@ class PublishedReader:
         self._engine = sa.create_engine("duckdb:///:memory:", poolclass=sa.NullPool)
 
     @contextmanager
-    def reading(self, start: datetime = _EVER[0], end: datetime = _EVER[1]) -> Iterator[Rows]:
+    def session(
+        self, start: datetime = _ALL_TIME[0], end: datetime = _ALL_TIME[1]
+    ) -> Iterator[Query]:
         try:
             with self._engine.connect() as connection:
                 engine: Any = connection.connection.driver_connection
@@ -79,17 +81,17 @@ class PublishedReader:
                 restrict_reading(engine, self._files.folder)
                 attached: set[Table] = set()
 
-                def rows(name: str, **params: Any) -> list[Row]:
+                def query(name: str, **params: Any) -> list[Row]:
                     with interruptible(engine.interrupt):
                         for table in _tables(name) - attached:
                             self._files.attach(engine, table, start, end)
                             attached.add(table)
-                        return _fetched(connection, sql(name), params)
+                        return _fetch(connection, sql(name), params)
 
-                yield rows
+                yield query
         # Files are attached beside SQLAlchemy, which would wrap DuckDB's own errors.
         except (sa.exc.SQLAlchemyError, duckdb.Error, LakeError, OSError) as error:
-            raise Unreadable(f"{self._place}: {error}") from error
+            raise DataUnavailable(f"{self._place}: {error}") from error
 
     def describe(self) -> str:
         return self._place
@@ -102,13 +104,15 @@ class WarehouseReader:
         self._warehouse = warehouse
 
     @contextmanager
-    def reading(self, start: datetime = _EVER[0], end: datetime = _EVER[1]) -> Iterator[Rows]:
+    def session(
+        self, start: datetime = _ALL_TIME[0], end: datetime = _ALL_TIME[1]
+    ) -> Iterator[Query]:
         try:
             yield lambda name, **params: self._warehouse.query(sql(name), params).to_pylist()
         except NoWarehouse:
             raise
         except (WarehouseError, OSError) as error:
-            raise Unreadable(f"{self.describe()}: {error}") from error
+            raise DataUnavailable(f"{self.describe()}: {error}") from error
 
     def describe(self) -> str:
         return self._warehouse.describe()
@@ -121,7 +125,7 @@ def _tables(name: str) -> frozenset[Table]:
     return frozenset(table for table in PUBLISHED if table.full_name in named)
 
 
-def _fetched(connection: sa.Connection, statement: str, params: Mapping[str, Any]) -> list[Row]:
-    rendered, values = bound(statement, params, "duckdb")
-    found = connection.exec_driver_sql(rendered, values)
-    return [dict(row) for row in found.mappings()]
+def _fetch(connection: sa.Connection, statement: str, params: Mapping[str, Any]) -> list[Row]:
+    sql_text, values = bound(statement, params, "duckdb")
+    result = connection.exec_driver_sql(sql_text, values)
+    return [dict(row) for row in result.mappings()]

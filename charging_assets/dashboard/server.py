@@ -28,12 +28,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from charging_assets import __version__
 from charging_assets.clock import utc_now
 from charging_assets.dashboard import limits
-from charging_assets.dashboard.asked import Asked, language_of
+from charging_assets.dashboard.asked import PageRequest, select_language
 from charging_assets.dashboard.blocks import Page
-from charging_assets.dashboard.feeds import feed_names, feed_of
-from charging_assets.dashboard.limits import Busy, ClientLeft, Limit, PageTimeout, run_page
+from charging_assets.dashboard.feeds import loaded_feeds, select_feed
+from charging_assets.dashboard.limits import Busy, ClientDisconnected, Limit, PageTimeout, run_page
 from charging_assets.dashboard.pages import city, definitions, now, quality, reliability, station
-from charging_assets.dashboard.reader import Reader, Unreadable
+from charging_assets.dashboard.reader import DataUnavailable, Reader
 from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.guard import Guard
 from charging_assets.partitions import naive
@@ -41,13 +41,13 @@ from charging_assets.storage.warehouse import NoWarehouse
 from charging_assets.text import printable
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
-PAGES: dict[str, Callable[[Asked, Reader], Page]] = {
-    "now": now.page,
-    "station": station.page,
-    "city": city.page,
-    "reliability": reliability.page,
-    "quality": quality.page,
-    "definitions": definitions.page,
+PAGES: dict[str, Callable[[PageRequest, Reader], Page]] = {
+    "now": now.build_page,
+    "station": station.build_page,
+    "city": city.build_page,
+    "reliability": reliability.build_page,
+    "quality": quality.build_page,
+    "definitions": definitions.build_page,
 }
 _HERE = Path(__file__).parent
 _HEADERS = {
@@ -59,11 +59,11 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 # The client is gone and gets no response; the code is for the log, as nginx writes it.
-_CLIENT_LEFT = 499
+_CLIENT_CLOSED_REQUEST = 499
 _log = logging.getLogger(__name__)
 
 
-def application(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGIApp:
+def create_app(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGIApp:
     """The dashboard over a reader; `clock` tells the time, aware."""
     site = _Site(reader, clock)
     pages = Starlette(
@@ -72,10 +72,10 @@ def application(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGI
             *(Route(f"/{name}", site.page(name)) for name in PAGES),
             *(Route(f"/{name}/{{table}}.csv", site.csv(name)) for name in PAGES),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
-            Route("/{rest:path}", site.missing),
+            Route("/{rest:path}", site.not_found),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
-        exception_handlers={Exception: site.broken},
+        exception_handlers={Exception: site.server_error},
     )
     # Around everything: Starlette answers errors outside of its own middleware.
     return _SecurityHeaders(Guard(pages))
@@ -116,100 +116,106 @@ class _Site:
         return RedirectResponse(f"/{next(iter(PAGES))}{query}")
 
     def page(self, name: str) -> Endpoint:
-        return self._limited(lambda request: self._page(request, name))
+        return self._with_limit(lambda request: self._page(request, name))
 
     def csv(self, name: str) -> Endpoint:
-        return self._limited(lambda request: self._csv(request, name))
+        return self._with_limit(lambda request: self._csv(request, name))
 
-    def _limited(self, make: Callable[[Request], Response]) -> Endpoint:
-        async def answer(request: Request) -> Response:
+    def _with_limit(self, make: Callable[[Request], Response]) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
             try:
-                async with self._limit.place(request.is_disconnected):
+                async with self._limit.slot(request.is_disconnected):
                     return await run_page(
-                        lambda: self._answered(request, make), request.is_disconnected
+                        lambda: self._respond(request, make), request.is_disconnected
                     )
-            except ClientLeft:
-                return Response(status_code=_CLIENT_LEFT)
+            except ClientDisconnected:
+                return Response(status_code=_CLIENT_CLOSED_REQUEST)
             except Busy:
-                response = self._told(request, "busy", 503)
+                response = self._message_page(request, "busy", 503)
                 response.headers["Retry-After"] = "10"
                 return response
             except PageTimeout:
                 _log.warning("%s was cancelled after %.0f s", printable(str(request.url)),
                              limits.PAGE_TIMEOUT_S)  # fmt: skip
-                return self._told(request, "slow", 504)
+                return self._message_page(request, "slow", 504)
 
-        return answer
+        return endpoint
 
-    async def missing(self, request: Request) -> Response:
-        return self._told(request, "missing", 404)
+    async def not_found(self, request: Request) -> Response:
+        return self._message_page(request, "missing", 404)
 
-    async def broken(self, request: Request, error: Exception) -> Response:
+    async def server_error(self, request: Request, error: Exception) -> Response:
         # The path of an address is decoded: a newline in it would begin a line of its own.
         _log.error("%s could not be made", printable(str(request.url)), exc_info=error)
-        return self._told(request, "broken", 500)
+        return self._message_page(request, "broken", 500)
 
-    def _answered(self, request: Request, make: Callable[[Request], Response]) -> Response:
+    def _respond(self, request: Request, make: Callable[[Request], Response]) -> Response:
         try:
             return make(request)
         except NoWarehouse:
-            return self._told(request, "empty", 200)
-        except Unreadable as error:
+            return self._message_page(request, "empty", 200)
+        except DataUnavailable as error:
             _log.warning("%s", printable(str(error)))
-            return self._told(request, "dead", 503, str(error))
+            return self._message_page(request, "unavailable", 503, str(error))
 
-    def _asked(self, request: Request, *, draws: bool) -> Asked:
+    def _page_request(self, request: Request, *, draws: bool) -> PageRequest:
         query = dict(request.query_params)
-        names = feed_names(self._reader)
+        names = loaded_feeds(self._reader)
         at = naive(self._clock())
-        return Asked(
+        return PageRequest(
             path=request.url.path,
             query=query,
             language=self._language(request),
             feeds=list(names),
-            feed=feed_of(self._reader, query.get("feed", ""), names),
+            feed=select_feed(self._reader, query.get("feed", ""), names),
             now=at,
             draws=draws,
         )
 
     def _page(self, request: Request, name: str) -> Response:
-        asked = self._asked(request, draws=True)
-        page = PAGES[name](asked, self._reader)
-        return self._rendered(
-            "page.html", asked.words, request, page=page, asked=asked, name=name,
-            reader=self._reader, status=200,
+        page_request = self._page_request(request, draws=True)
+        page = PAGES[name](page_request, self._reader)
+        return self._render(
+            "page.html", page_request.words, request, page=page, page_request=page_request,
+            name=name, reader=self._reader, status=200,
         )  # fmt: skip
 
     def _csv(self, request: Request, name: str) -> Response:
-        asked = self._asked(request, draws=False)
-        page = PAGES[name](asked, self._reader)
+        page_request = self._page_request(request, draws=False)
+        page = PAGES[name](page_request, self._reader)
         table = page.table(request.path_params["table"])
         if table is None:
-            return self._told(request, "missing", 404)
-        file = f"{'-'.join([asked.feed.name, name, table.id, *page.options])}.csv"
+            return self._message_page(request, "missing", 404)
+        file = f"{'-'.join([page_request.feed.name, name, table.id, *page.options])}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{file}"'}
         return Response(table.csv(), media_type="text/csv", headers=headers)
 
-    def _told(self, request: Request, what: str, status: int, detail: str = "") -> Response:
+    def _message_page(
+        self, request: Request, message: str, status: int, detail: str = ""
+    ) -> Response:
         """A page that states what is wrong and what to do; plain text in place of a table."""
         words = Wording(self._language(request))
         if request.url.path.endswith(".csv"):
-            lines = [words(f"{what}_title"), words(f"{what}_text"), *([detail] if detail else [])]
+            lines = [
+                words(f"{message}_title"),
+                words(f"{message}_text"),
+                *([detail] if detail else []),
+            ]
             return PlainTextResponse("".join(f"{line}\n" for line in lines), status)
-        return self._rendered(
-            "told.html", words, request, what=what, detail=detail, name="", status=status
+        return self._render(
+            "message.html", words, request, message=message, detail=detail, name="", status=status
         )
 
-    def _rendered(
+    def _render(
         self, template: str, words: Wording, request: Request, *, status: int, **values: Any
     ) -> Response:
         language = {"lang": words.language} if "lang" in request.query_params else {}
         feed = request.query_params.get("feed")
-        kept = {**language, **({"feed": feed} if feed else {})}
+        base_query = {**language, **({"feed": feed} if feed else {})}
 
         def link(path: str, **query: str) -> str:
             return str(request.url.replace(scheme="", netloc="", path=path, query="")
-                       .include_query_params(**{**kept, **query}))  # fmt: skip
+                       .include_query_params(**{**base_query, **query}))  # fmt: skip
 
         html = self._templates.get_template(template).render(
             words=words, languages=LANGUAGES, pages=PAGES, version=__version__, link=link,
@@ -218,4 +224,4 @@ class _Site:
         return HTMLResponse(html, status_code=status)
 
     def _language(self, request: Request) -> str:
-        return language_of(request.query_params, request.headers.get("accept-language", ""))
+        return select_language(request.query_params, request.headers.get("accept-language", ""))

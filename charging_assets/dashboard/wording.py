@@ -15,21 +15,21 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 LANGUAGES = {"en": "English", "de": "Deutsch"}
-NONE = "–"
+NO_VALUE = "–"
 _MONTHS_EN = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 @cache
-def words() -> Mapping[str, Mapping[str, str]]:
+def all_texts() -> Mapping[str, Mapping[str, str]]:
     """Every word by name, then by language."""
     text = (Path(__file__).parent / "words.toml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, str]] = tomllib.loads(text)
-    return found
+    texts: dict[str, dict[str, str]] = tomllib.loads(text)
+    return texts
 
 
-def _unbroken(told: str) -> str:
+def _keep_percent_sign(text: str) -> str:
     """A number and its % stay on one line."""
-    return told.replace(" %", "\u00a0%")
+    return text.replace(" %", "\u00a0%")
 
 
 @dataclass(frozen=True)
@@ -41,25 +41,31 @@ class Wording:
 
     def __call__(self, name: str, **values: object) -> str:
         """The words of a name, with values put in; KeyError if there are none."""
-        return _unbroken(words()[name][self.language].format(**values))
+        return _keep_percent_sign(all_texts()[name][self.language].format(**values))
 
-    def counting(self, name: str, count: int, /, **values: object) -> str:
+    def plural(self, name: str, count: int, /, **values: object) -> str:
         """The words of a name that go with a count: those of `<name>_one` where it is one."""
         return self(f"{name}_one" if count == 1 else name, **values)
 
     def number(self, value: float | None, digits: int = 0) -> str:
         if value is None:
-            return NONE
-        told = f"{value:,.{digits}f}"
-        return told if self.language == "en" else told.translate(str.maketrans(",.", ".,"))
+            return NO_VALUE
+        formatted = f"{value:,.{digits}f}"
+        return (
+            formatted if self.language == "en" else formatted.translate(str.maketrans(",.", ".,"))
+        )
 
     def percent(self, share: float | None, digits: int = 1) -> str:
-        return NONE if share is None else _unbroken(f"{self.number(100 * share, digits)} %")
+        return (
+            NO_VALUE
+            if share is None
+            else _keep_percent_sign(f"{self.number(100 * share, digits)} %")
+        )
 
     def duration(self, seconds: float | None) -> str:
         """Hours and minutes, such as `1:05 h`, or minutes below an hour."""
         if seconds is None:
-            return NONE
+            return NO_VALUE
         minutes = round(seconds / 60)
         return f"{minutes} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
 
@@ -70,7 +76,7 @@ class Wording:
     def date(self, day: datetime | None) -> str:
         """A local day."""
         if day is None:
-            return NONE
+            return NO_VALUE
         if self.language == "en":
             return f"{day.day} {_MONTHS_EN[day.month - 1]} {day.year}"
         return day.strftime("%d.%m.%Y")
@@ -78,18 +84,18 @@ class Wording:
     def time(self, at: datetime | None) -> str:
         """A naive UTC time as day and time by the feed's clock."""
         if at is None:
-            return NONE
+            return NO_VALUE
         local = self.local(at)
         return f"{self.date(local)}, {local:%H:%M}"
 
     def age(self, since: datetime, now: datetime) -> str:
         """How long ago, in the unit that a person would use."""
-        passed = max(now - since, timedelta())
-        if passed < timedelta(minutes=120):
-            return self("ago_min", count=int(passed.total_seconds() // 60))
-        if passed < timedelta(hours=48):
-            return self("ago_h", count=int(passed.total_seconds() // 3600))
-        return self("ago_days", count=passed.days)
+        elapsed = max(now - since, timedelta())
+        if elapsed < timedelta(minutes=120):
+            return self("ago_min", count=int(elapsed.total_seconds() // 60))
+        if elapsed < timedelta(hours=48):
+            return self("ago_h", count=int(elapsed.total_seconds() // 3600))
+        return self("ago_days", count=elapsed.days)
 
     def days(self, first: datetime, last: datetime) -> str:
         """A span of local days, both ends included. No line begins with its dash."""

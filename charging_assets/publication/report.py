@@ -49,13 +49,13 @@ def utilisation_report(
         require_extra("dashboard", "the report")
     except MissingExtra as error:
         raise dg.Failure(str(error), allow_retries=False) from None
-    from charging_assets.dashboard.reader import reader_of
-    from charging_assets.dashboard.report import report
+    from charging_assets.dashboard.reader import make_reader
+    from charging_assets.dashboard.report import build_report
     from charging_assets.deployments import Storage
 
     first, last = _span(datetime.fromisoformat(context.partition_key), config.length)
-    made = report(
-        reader_of(Storage(lake, warehouse)), first, last,
+    made = build_report(
+        make_reader(Storage(lake, warehouse)), first, last,
         feed=config.feed, language=config.language,
     )  # fmt: skip
     name = f"{first:%Y-%m-%d}" if config.length == "day" else f"{first:%Y-%m}"

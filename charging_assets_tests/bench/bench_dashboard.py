@@ -18,9 +18,9 @@ from typing import Any
 
 import duckdb
 
-from charging_assets.dashboard.asked import Asked, Feed
+from charging_assets.dashboard.asked import Feed, PageRequest
 from charging_assets.dashboard.pages import city, quality, reliability
-from charging_assets.dashboard.reader import PublishedReader, Rows
+from charging_assets.dashboard.reader import PublishedReader, Query
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.table import Table, Type
 from charging_assets.storage.lake import LocalLake
@@ -30,7 +30,11 @@ DAYS, STATIONS, PLACES = 30, 1162, 38
 LAST = datetime(2026, 1, 30)
 FIRST = LAST - timedelta(days=DAYS - 1)
 TARGETS_S = {1: 0.3, 100: 1.0}
-PAGES = {"city": city.page, "reliability": reliability.page, "quality": quality.page}
+PAGES = {
+    "city": city.build_page,
+    "reliability": reliability.build_page,
+    "quality": quality.build_page,
+}
 _REPEATS = 5
 
 
@@ -63,7 +67,7 @@ def _timed(page: Any, reader: PublishedReader, feed: Feed) -> tuple[float, float
     took = []
     for _ in range(_REPEATS):
         timed = _Timed(reader)
-        asked = Asked("/", {}, "en", [feed.name], feed, feed.newest_at, draws=False)
+        asked = PageRequest("/", {}, "en", [feed.name], feed, feed.newest_at, draws=False)
         page(asked, timed)
         took.append((timed.seconds, timed.cpu_s))
     return min(seconds for seconds, _ in took), min(cpu for _, cpu in took)
@@ -79,18 +83,18 @@ class _Timed:
         self.seconds += time.perf_counter() - began[0]
         self.cpu_s += time.process_time() - began[1]
 
-    def reading(self, *span: datetime) -> Any:
-        return _Reading(self, self._reader.reading(*span))
+    def session(self, *span: datetime) -> Any:
+        return _Reading(self, self._reader.session(*span))
 
     def describe(self) -> str:
         return self._reader.describe()
 
 
 class _Reading:
-    def __init__(self, timed: _Timed, reading: Any) -> None:
-        self._timed, self._reading = timed, reading
+    def __init__(self, timed: _Timed, session: Any) -> None:
+        self._timed, self._reading = timed, session
 
-    def __enter__(self) -> Rows:
+    def __enter__(self) -> Query:
         began = time.perf_counter(), time.process_time()
         rows = self._reading.__enter__()
         self._timed.took(began)

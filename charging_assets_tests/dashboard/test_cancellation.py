@@ -75,7 +75,7 @@ def _served(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     started: list[float] = []
 
     def slow(_request: Any, reader: Reader) -> Any:
-        with reader.reading() as rows:
+        with reader.session() as rows:
             started.append(time.monotonic())
             rows("slow")
 
@@ -83,7 +83,7 @@ def _served(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr(reader_module, "sql", lambda name: SLOW if name == "slow" else sql(name))
     (port,) = free_ports(1)
     config = uvicorn.Config(
-        server.application(reader), port=port, log_level="error", timeout_graceful_shutdown=3
+        server.create_app(reader), port=port, log_level="error", timeout_graceful_shutdown=3
     )
     running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, daemon=True)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from charging_assets.dashboard.limits import Busy, ClientLeft, Limit, run_page
+from charging_assets.dashboard.limits import Busy, ClientDisconnected, Limit, run_page
 from charging_assets.storage.cancellation import interruptible
 
 
@@ -25,7 +25,7 @@ def test_limit__holds_so_many_at_a_time_and_serves_all() -> None:
 
     async def request() -> None:
         nonlocal running, most
-        async with limit.place(_here):
+        async with limit.slot(_here):
             running += 1
             most = max(most, running)
             await asyncio.sleep(0)
@@ -43,7 +43,7 @@ def test_limit__refuses_more_than_may_wait() -> None:
         limit, may_end = Limit(1, 2), asyncio.Event()
 
         async def request() -> None:
-            async with limit.place(_here):
+            async with limit.slot(_here):
                 await may_end.wait()
 
         tasks = [asyncio.create_task(request()) for _ in range(5)]
@@ -61,17 +61,17 @@ def test_limit__client_that_leaves_gives_its_place_back(is_cancelled: bool) -> N
         limit = Limit(1, 10)
 
         async def request() -> None:
-            async with limit.place(_gone):
+            async with limit.slot(_gone):
                 raise AssertionError("made for nobody")
 
-        async with limit.place(_here):
+        async with limit.slot(_here):
             task = asyncio.create_task(request())
             await asyncio.sleep(0.01)
             if is_cancelled:
                 task.cancel()
-            with pytest.raises(asyncio.CancelledError if is_cancelled else ClientLeft):
+            with pytest.raises(asyncio.CancelledError if is_cancelled else ClientDisconnected):
                 await task
-        async with asyncio.timeout(5), limit.place(_here):
+        async with asyncio.timeout(5), limit.slot(_here):
             pass
 
     asyncio.run(main())

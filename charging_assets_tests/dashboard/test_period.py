@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.dashboard.asked import DAYS, MOST_DAYS, Asked, Feed, utc
-from charging_assets.dashboard.pages.period import period_of
+from charging_assets.dashboard.asked import DAYS, MOST_DAYS, Feed, PageRequest, utc
+from charging_assets.dashboard.pages.period import select_period
 
 ZONE = "Europe/Berlin"
 ONE_DAY = timedelta(days=1)
@@ -20,15 +20,15 @@ def day(number: int) -> datetime:
     return datetime(2026, 1, 12) + timedelta(days=number)
 
 
-def asked(first_day: datetime, newest: datetime, **query: str) -> Asked:
+def asked(first_day: datetime, newest: datetime, **query: str) -> PageRequest:
     """A page of a feed whose data begins on a local day and ends at a local time."""
     newest_at = utc(newest, ZONE)
     feed = Feed("test", ZONE, 600, utc(first_day, ZONE), newest_at)
-    return Asked("/city", query, "en", ["test"], feed, newest_at, draws=False)
+    return PageRequest("/city", query, "en", ["test"], feed, newest_at, draws=False)
 
 
-def days(page: Asked, default: int = DAYS, **how: object) -> tuple[datetime, datetime]:
-    found = period_of(page, default, **how)  # type: ignore[arg-type]
+def days(page: PageRequest, default: int = DAYS, **how: object) -> tuple[datetime, datetime]:
+    found = select_period(page, default, **how)  # type: ignore[arg-type]
     return found.first, found.last
 
 
@@ -84,7 +84,7 @@ def test_explicit__stays_as_it_is_given(
 def test_faults__are_told_once_though_the_period_is_read_twice() -> None:
     page = asked(day(0), day(2), **{"from": "yesterday", "to": "2026-13-01"})
     for _ in range(2):
-        period_of(page)
+        select_period(page)
     assert len(page.faults) == 2
 
 
@@ -110,7 +110,7 @@ def test_period__has_data_at_both_ends_unless_it_is_given(
     given = {name: f"{day(number):%Y-%m-%d}" for name, number in query.items()}
     page = asked(day(first), newest + timedelta(minutes=minutes), **given)
     first_at = None if later is None else utc(min(day(first + later), newest), ZONE)
-    found = period_of(page, default, first_at)
+    found = select_period(page, default, first_at)
     assert found.first <= found.last
     assert found.day_count <= MOST_DAYS
     if not given:

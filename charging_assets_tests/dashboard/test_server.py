@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.dashboard import reader as reader_module
-from charging_assets.dashboard.reader import PublishedReader, Unreadable
-from charging_assets.dashboard.server import PAGES, application
+from charging_assets.dashboard.reader import DataUnavailable, PublishedReader
+from charging_assets.dashboard.server import PAGES, create_app
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.publish import publish
 from charging_assets.storage.published import PublishedFiles
@@ -43,7 +43,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
     publish(lake, warehouse, *hours_archived(polled))
     reader = PublishedReader(PublishedFiles(lake), "a test")
     return TestClient(
-        application(reader, lambda: NOW),
+        create_app(reader, lambda: NOW),
         base_url="http://127.0.0.1:3001",
         raise_server_exceptions=False,
     )
@@ -152,8 +152,8 @@ def test_reader__reaches_published_files_and_no_others(
     monkeypatch.setattr(reader_module, "sql", statements.__getitem__)
     for name in statements:
         with (
-            pytest.raises(Unreadable, match=r"disabled by configuration|has been locked"),
-            PublishedReader(PublishedFiles(lake), "a test").reading() as rows,
+            pytest.raises(DataUnavailable, match=r"disabled by configuration|has been locked"),
+            PublishedReader(PublishedFiles(lake), "a test").session() as rows,
         ):
             rows(name)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["secret.txt"]
@@ -168,7 +168,7 @@ def test_page__other_host_is_refused(client: TestClient) -> None:
 def test_error__is_logged_in_one_line(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("charging_assets.dashboard.server.feed_names", lambda reader: 1 / 0)
+    monkeypatch.setattr("charging_assets.dashboard.server.loaded_feeds", lambda reader: 1 / 0)
     with caplog.at_level(logging.ERROR):
         response = client.get("/city/x%C2%85ERROR.csv", follow_redirects=False)
     assert response.status_code == 500

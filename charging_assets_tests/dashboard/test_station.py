@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.asked import Asked, Feed
+from charging_assets.dashboard.asked import Feed, PageRequest
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import station
 from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
@@ -47,10 +47,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return PublishedReader(PublishedFiles(lake), "a test")
 
 
-def asked(evse: str = "", **query: str) -> Asked:
+def asked(evse: str = "", **query: str) -> PageRequest:
     chosen = {"evse": str(hours.key_of("evse", evse))} if evse else {}
     query = {"from": FIRST, "to": LAST, **chosen, **query}
-    return Asked("/station", query, "en", ["test"], FEED, FEED.newest_at, draws=False)
+    return PageRequest("/station", query, "en", ["test"], FEED, FEED.newest_at, draws=False)
 
 
 def figures(page: Page) -> dict[str, float | int | None]:
@@ -58,7 +58,7 @@ def figures(page: Page) -> dict[str, float | int | None]:
 
 
 def test_station__figures_follow_the_evse_that_is_chosen(reader: Reader) -> None:
-    whole, busy, idle = (station.page(asked(evse), reader) for evse in ("", "busy", "idle"))
+    whole, busy, idle = (station.build_page(asked(evse), reader) for evse in ("", "busy", "idle"))
     assert [figures(page)["sessions"] for page in (whole, busy, idle)] == [1, 1, 0]
     for page, name in ((busy, "DE*TST*Ebusy"), (idle, "DE*TST*Eidle")):
         assert {figure.period for figure in page.figures} == {
@@ -67,7 +67,7 @@ def test_station__figures_follow_the_evse_that_is_chosen(reader: Reader) -> None
 
 
 def test_station__without_dates_begins_with_the_first_day_that_has_data(reader: Reader) -> None:
-    page = station.page(asked(**{"from": "", "to": ""}), reader)
+    page = station.build_page(asked(**{"from": "", "to": ""}), reader)
     # The second day has hardly begun: with it, coverage would be half of what it is.
     assert {figure.period for figure in page.figures} == {"11 Jan 2022"}
     days = page.table("days")
@@ -78,7 +78,7 @@ def test_station__without_dates_begins_with_the_first_day_that_has_data(reader: 
 def test_station__days_follow_the_evse_that_is_chosen(reader: Reader) -> None:
     counts = {}
     for evse in ("", "busy", "idle"):
-        table = station.page(asked(evse), reader).table("days")
+        table = station.build_page(asked(evse), reader).table("days")
         assert table
         counts[evse] = [(row["evse_count"], row["session_count"]) for row in table.rows]
     # Newest first; a session counts on the local day on which it began.
@@ -105,7 +105,7 @@ def test_station__dwell_is_that_of_the_evse_that_is_chosen() -> None:
     for name in ("", "busy", "idle"):
         page = asked(name, **{"from": LAST})
         page.feed = feed
-        shown = figures(station.page(page, held))
+        shown = figures(station.build_page(page, held))
         found[name] = (shown["sessions"], shown["dwell"])
     assert found == {"": (7, 600), "busy": (6, 600), "idle": (1, None)}
 
@@ -117,7 +117,7 @@ def test_station__days_of_its_evses_add_up_to_its_own(reader: Reader) -> None:
         "from_date": datetime(2022, 1, 11), "to_date": datetime(2022, 1, 12),
         "now_at": FEED.observed_until,
     }  # fmt: skip
-    with reader.reading() as rows:
+    with reader.session() as rows:
         whole = rows(
             "dashboard/station_days",
             feed="test", station_key=key, **window,
@@ -138,8 +138,8 @@ def test_station__days_of_its_evses_add_up_to_its_own(reader: Reader) -> None:
 
 
 def test_station__another_station_s_evse_is_left_out(reader: Reader) -> None:
-    whole = station.page(asked(), reader)
-    other = station.page(asked("elsewhere"), reader)
+    whole = station.build_page(asked(), reader)
+    other = station.build_page(asked("elsewhere"), reader)
     assert figures(other) == figures(whole)
 
 
@@ -154,8 +154,8 @@ def test_station__without_a_feed_is_shown_by_its_own_clock_and_days() -> None:
     newest = FEED.newest_at + timedelta(days=7)
     other = Feed("other", "Asia/Tokyo", 600, newest, newest)
     query = {"station": str(hours.key_of("station", "s1"))}
-    page = Asked("/station", query, "en", ["test", "other"], other, newest, draws=False)
-    shown = station.page(page, WarehouseReader(warehouse))
+    page = PageRequest("/station", query, "en", ["test", "other"], other, newest, draws=False)
+    shown = station.build_page(page, WarehouseReader(warehouse))
     assert (page.feed.name, page.feed.time_zone) == ("test", "Europe/Berlin")
     assert page.feed.newest_at == FEED.newest_at
     assert {figure.period for figure in shown.figures} == {"11 Jan 2022"}

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.asked import Asked, Feed, utc
+from charging_assets.dashboard.asked import Feed, PageRequest, utc
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
@@ -80,9 +80,9 @@ def reader(
     return PublishedReader(PublishedFiles(lake), "a test")
 
 
-def asked(path: str, **query: str) -> Asked:
+def asked(path: str, **query: str) -> PageRequest:
     query = {"from": FIRST, "to": LAST, **{name: text for name, text in query.items() if text}}
-    return Asked(path, query, "en", ["test"], FEED, NEWEST, draws=False)
+    return PageRequest(path, query, "en", ["test"], FEED, NEWEST, draws=False)
 
 
 def observed(page: Page, name: str) -> int:
@@ -96,12 +96,12 @@ def observed(page: Page, name: str) -> int:
 def test_tables__of_a_filter_add_up_to_the_same_observed_time(
     reader: Reader, operator: str, place: str
 ) -> None:
-    page = city.page(asked("/city", place=place, operator=operator), reader)
+    page = city.build_page(asked("/city", place=place, operator=operator), reader)
     assert page.table("places" if not place else "days")
     names = [table.id for table in page.tables]
     assert ("classes" in names) == (operator == "")
     totals = {name: observed(page, name) for name in names}
-    other = reliability.page(asked("/reliability", place=place, operator=operator), reader)
+    other = reliability.build_page(asked("/reliability", place=place, operator=operator), reader)
     totals["operators"] = observed(other, "operators")
     totals["reliability days"] = observed(other, "days")
     assert len(set(totals.values())) == 1, totals
@@ -109,7 +109,7 @@ def test_tables__of_a_filter_add_up_to_the_same_observed_time(
 
 def test_filters__add_up_to_the_whole(reader: Reader) -> None:
     def total(**query: str) -> int:
-        return observed(city.page(asked("/city", **query), reader), "days")
+        return observed(city.build_page(asked("/city", **query), reader), "days")
 
     whole = total()
     assert whole == sum(total(place=place) for place in PLACES[1:])
@@ -118,7 +118,7 @@ def test_filters__add_up_to_the_whole(reader: Reader) -> None:
     assert total(place="bonn") > 0
     # A day's operator is its last one: the first is gone by then, and cannot be chosen.
     page = asked("/city", operator="Alte Werke")
-    city.page(page, reader)
+    city.build_page(page, reader)
     assert len(page.faults) == 1
 
 
@@ -128,10 +128,10 @@ def test_filters__add_up_to_the_whole(reader: Reader) -> None:
 def test_reliability__options_choose_of_the_same_seconds(
     reader: Reader, options: dict[str, str]
 ) -> None:
-    page = reliability.page(asked("/reliability", **options), reader)
+    page = reliability.build_page(asked("/reliability", **options), reader)
     totals = {name: observed(page, name) for name in ("operators", "days")}
     assert len(set(totals.values())) == 1, totals
-    whole = observed(reliability.page(asked("/reliability"), reader), "days")
+    whole = observed(reliability.build_page(asked("/reliability"), reader), "days")
     # Every station is always open; one EVSE of six has 50 kW.
     assert totals["days"] == whole if "power" not in options else 0 < totals["days"] < whole
 
@@ -158,8 +158,8 @@ def test_reliability__with_access_counts_opening_hours_only() -> None:
     found = {}
     for access in ("", "open"):
         query = {"from": FIRST, "to": FIRST, "access": access}
-        page = Asked("/reliability", query, "en", ["test"], feed, newest, draws=False)
-        (found[access],) = reliability.page(page, held).tables[0].rows
+        page = PageRequest("/reliability", query, "en", ["test"], feed, newest, draws=False)
+        (found[access],) = reliability.build_page(page, held).tables[0].rows
     # Of the whole day three hours were polled; of the one hour that counts, all of it.
     assert (found[""]["observed_s"], found[""]["reliability"]) == (3 * 3600, None)
     assert (found["open"]["observed_s"], found["open"]["window_s"]) == (3600, 3600)
@@ -231,11 +231,11 @@ def test_reliability__without_hours_that_are_closed_every_option_s_window_is_the
 ) -> None:
     """The statement for the options, with nothing left out, is the plain one."""
     page = asked("/reliability")
-    from charging_assets.dashboard.pages.period import period_of
+    from charging_assets.dashboard.pages.period import select_period
 
-    period = period_of(page)
-    scope = {"feed": "test", "place": "", "operator_name": "", **period.scope(page)}
-    with reader.reading(period.start, period.end) as rows:
+    period = select_period(page)
+    scope = {"feed": "test", "place": "", "operator_name": "", **period.scope_params(page)}
+    with reader.session(period.start, period.end) as rows:
         plain = rows("dashboard/reliability_operators", **scope)
         found = rows(
             "dashboard/reliability_hours", **scope, time_zone=FEED.time_zone, is_open_only=0,
@@ -274,8 +274,8 @@ def test_windows__are_found_by_the_same_words_in_every_statement() -> None:
 
 
 def windows_of(reader: Reader, path: str, first: str, last: str) -> Page:
-    page = Asked(path, {"from": first, "to": last}, "en", ["test"], FEED, NEWEST, draws=False)
-    return (quality if path == "/quality" else city).page(page, reader)
+    page = PageRequest(path, {"from": first, "to": last}, "en", ["test"], FEED, NEWEST, draws=False)
+    return (quality if path == "/quality" else city).build_page(page, reader)
 
 
 def coverages(page: Page) -> dict[str, float | None]:
@@ -301,8 +301,10 @@ def test_coverage__of_a_period_up_to_now_is_full_where_every_poll_is_there() -> 
     polls = {minute: hours.stand() for minute in range(MIDNIGHT, MIDNIGHT + 60, 10)}
     newest = datetime(2022, 1, 11, 23, 50)
     feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 11, 23), newest)
-    page = Asked("/city", {"from": LAST, "to": LAST}, "en", ["test"], feed, newest, draws=False)
-    found = city.page(page, WarehouseReader(hours.loaded(polls)))
+    page = PageRequest(
+        "/city", {"from": LAST, "to": LAST}, "en", ["test"], feed, newest, draws=False
+    )
+    found = city.build_page(page, WarehouseReader(hours.loaded(polls)))
     assert coverages(found)["availability"] == 1.0
     assert "coverage 100.0" in found.figures[0].coverage
     days = found.table("days")
@@ -323,9 +325,9 @@ def test_heat_map__counts_hours_that_were_not_polled() -> None:
     }
     newest = datetime(2022, 1, 13, 22, 50)
     feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 11, 23), newest)
-    page = Asked("/city", {"from": LAST, "to": "2022-01-13"}, "en", ["test"], feed, newest,
+    page = PageRequest("/city", {"from": LAST, "to": "2022-01-13"}, "en", ["test"], feed, newest,
                  draws=False)  # fmt: skip
-    table = city.page(page, WarehouseReader(hours.loaded(polls))).table("hours")
+    table = city.build_page(page, WarehouseReader(hours.loaded(polls))).table("hours")
     assert table
     by_cell = {(row["weekday"], row["local_hour"]): row for row in table.rows}
     assert by_cell[3, 0]["coverage"] == 1.0

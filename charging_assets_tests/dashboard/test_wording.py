@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.asked import Asked, Feed
+from charging_assets.dashboard.asked import Feed, PageRequest
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import now
 from charging_assets.dashboard.reader import PublishedReader
-from charging_assets.dashboard.wording import LANGUAGES, Wording, words
+from charging_assets.dashboard.wording import LANGUAGES, Wording, all_texts
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.publish import publish
 from charging_assets.storage.published import PublishedFiles
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
-COUNTED = sorted(name.removesuffix("_one") for name in words() if name.endswith("_one"))
+COUNTED = sorted(name.removesuffix("_one") for name in all_texts() if name.endswith("_one"))
 PLACES = re.compile(r"{(\w+)}")
 
 
@@ -33,8 +33,8 @@ def page_of(stations: Any, language: str, tmp_path: Any) -> Page:
     publish(lake, warehouse, *hours_archived(polled))
     at = datetime(2022, 1, 11, 20)
     feed = Feed("test", "Europe/Berlin", 600, at, at)
-    asked = Asked("/now", {}, language, ["test"], feed, at, draws=True)
-    return now.page(asked, PublishedReader(PublishedFiles(lake), "a test"))
+    asked = PageRequest("/now", {}, language, ["test"], feed, at, draws=True)
+    return now.build_page(asked, PublishedReader(PublishedFiles(lake), "a test"))
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ def test_now__one_of_each_is_told_as_one(language: str, told: list[str], tmp_pat
 @pytest.mark.parametrize("name", COUNTED)
 def test_words__of_one_and_of_several_say_the_same_values(name: str) -> None:
     for language in LANGUAGES:
-        one, several = (words()[each][language] for each in (f"{name}_one", name))
+        one, several = (all_texts()[each][language] for each in (f"{name}_one", name))
         assert one != several
         assert set(PLACES.findall(one)) == set(PLACES.findall(several))
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, "at 0 stations"), (1, "at 1 station")])
 def test_counting__only_one_is_one(count: int, told: str) -> None:
-    assert Wording("en").counting("at_stations", count, stations=count) == told
+    assert Wording("en").plural("at_stations", count, stations=count) == told

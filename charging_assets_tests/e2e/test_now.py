@@ -31,7 +31,7 @@ WHERE seen.place_rank = 1 AND (:place = '' OR stations.place = :place)
 GROUP BY seen.status
 """
 GROUPS = {
-    "free": {"AVAILABLE"}, "charging": {"CHARGING"}, "held": {"RESERVED", "BLOCKED"},
+    "free": {"AVAILABLE"}, "charging": {"CHARGING"}, "reserved_or_blocked": {"RESERVED", "BLOCKED"},
     "failed": {"INOPERATIVE", "OUTOFORDER"}, "unknown": {"UNKNOWN", None},
 }  # fmt: skip
 

@@ -26,7 +26,7 @@ from charging_assets.acquisition.feeds import FeedError, load_feeds
 from charging_assets.acquisition.imports import import_paths
 from charging_assets.dashboard import limits
 from charging_assets.dashboard.reader import PublishedReader
-from charging_assets.dashboard.server import PAGES, application
+from charging_assets.dashboard.server import PAGES, create_app
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.publish import publish
@@ -133,7 +133,7 @@ class Addresses:
             hours.load(warehouse, polled, hour)
         publish(lake, warehouse, *hours_archived(polled))
         self._client = TestClient(
-            application(
+            create_app(
                 PublishedReader(PublishedFiles(lake), "fuzz"),
                 lambda: datetime(2022, 1, 12, tzinfo=UTC),
             ),

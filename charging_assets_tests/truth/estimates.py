@@ -29,7 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charging_assets.dashboard.reader import WarehouseReader
-from charging_assets.measures import SECONDS, SESSIONS, in_period, measured, summed
+from charging_assets.measures import (
+    SECONDS,
+    SESSIONS,
+    compute_measures,
+    sum_columns,
+    use_period_windows,
+)
 from charging_assets.simulator.network import FEED
 from charging_assets.simulator.truth import Session, Truth
 from charging_assets.storage.warehouse import Warehouse
@@ -185,18 +191,18 @@ def _shown(
     dates = {"from_date": _naive(first), "to_date": _naive(last)}
     window = {"window_start": _naive(start), "window_end": _naive(end)}
     scope = {**dates, **window, "feed": FEED, "place": ""}
-    with WarehouseReader(warehouse).reading() as rows:
+    with WarehouseReader(warehouse).session() as rows:
         days = rows("dashboard/city_days", **scope, operator_name="", now_at=_naive(end))
         classes = rows("dashboard/city_classes", **scope, now_at=_naive(end))
         dwell = rows(
             "dashboard/dwell", **scope, operator_name="", time_zone=ZONE, station_key=0, evse_key=0
         )
     means = {(row["grouped_by"], row["power_class"]): row["dwell_mean_s"] for row in dwell}
-    total: dict[str, Any] = summed(in_period(days), (*SECONDS, *SESSIONS))
+    total: dict[str, Any] = sum_columns(use_period_windows(days), (*SECONDS, *SESSIONS))
     return {
-        "all": measured({**total, "dwell_mean_s": means["total", None]}),
+        "all": compute_measures({**total, "dwell_mean_s": means["total", None]}),
         **{
-            row["power_class"]: measured(
+            row["power_class"]: compute_measures(
                 {**row, "dwell_mean_s": means.get(("power_class", row["power_class"]))}
             )
             for row in classes

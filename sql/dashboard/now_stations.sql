@@ -58,7 +58,7 @@ counted AS (
         SUM(CASE WHEN states.status = 'CHARGING' THEN 1 ELSE 0 END) AS charging_count,
         SUM(
             CASE WHEN states.status IN ('RESERVED', 'BLOCKED') THEN 1 ELSE 0 END
-        ) AS held_count,
+        ) AS reserved_or_blocked_count,
         SUM(
             CASE WHEN states.status IN ('INOPERATIVE', 'OUTOFORDER') THEN 1 ELSE 0 END
         ) AS failed_count,
@@ -87,11 +87,11 @@ SELECT
     CAST(counted.evse_count AS INTEGER) AS evse_count,
     CAST(counted.available_count AS INTEGER) AS available_count,
     CAST(counted.charging_count AS INTEGER) AS charging_count,
-    CAST(counted.held_count AS INTEGER) AS held_count,
+    CAST(counted.reserved_or_blocked_count AS INTEGER) AS reserved_or_blocked_count,
     CAST(counted.failed_count AS INTEGER) AS failed_count,
     CAST(
         counted.evse_count - counted.available_count - counted.charging_count
-        - counted.held_count - counted.failed_count - counted.absent_count AS INTEGER
+        - counted.reserved_or_blocked_count - counted.failed_count - counted.absent_count AS INTEGER
     ) AS unknown_count,
     CAST(counted.absent_count AS INTEGER) AS absent_count,
     latest.slot_at AS seen_at

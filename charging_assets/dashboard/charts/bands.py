@@ -20,7 +20,7 @@ def timeline(
     names: Mapping[str, str],
     legend: str,
 ) -> Any:
-    """Status by EVSE over local time: `evse`, `status`, `start`, `end`, `told`.
+    """Status by EVSE over local time: `evse`, `status`, `start`, `end`, `tooltip`.
 
     Where nothing was polled the background shows through.
     """
@@ -44,7 +44,7 @@ def timeline(
     return alt.layer(
         ground.encode(x=x, x2="end:T", y=y),
         bands.encode(
-            x=x, x2="end:T", y=y, description="told:N",
+            x=x, x2="end:T", y=y, description="tooltip:N",
             color=alt.Color("status:N", title=legend,
                             scale=alt.Scale(domain=order, range=list(STATUS.values())),
                             legend=alt.Legend(columns=7)),
@@ -54,13 +54,13 @@ def timeline(
 
 
 def calendar(cells: Sequence[dict[str, Any]], places: Sequence[str], legend: str) -> Any:
-    """Coverage by place and local day: `city`, `day`, `value` (null was not seen), `told`."""
+    """Coverage by place and local day: `city`, `day`, `value` (null was not seen), `tooltip`."""
     x = alt.X("yearmonthdate(day):O", title=None,
               axis=alt.Axis(format="%x", labelAngle=0, labelOverlap=True, domain=False,
                             ticks=False))  # fmt: skip
     y = alt.Y("city:N", title=None, sort=list(places),
               axis=alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=160))  # fmt: skip
-    base = alt.Chart(alt.InlineData(values=list(cells))).encode(x=x, y=y, description="told:N")
+    base = alt.Chart(alt.InlineData(values=list(cells))).encode(x=x, y=y, description="tooltip:N")
     gaps = base.transform_filter("!isValid(datum.value)").mark_rect(
         color=GAP, stroke=QUIET, strokeDash=[2, 2], strokeWidth=0.6
     )

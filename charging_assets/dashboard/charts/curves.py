@@ -26,15 +26,15 @@ def trend(
     """One line a series over local days; a day without a value breaks the line and is shaded."""
     names = list(series)
     values = [
-        {"day": f"{day:%Y-%m-%d}T00:00:00", "name": name, "value": held.get(day),
-         "told": f"{day:%Y-%m-%d}, {name}: {_percent(held.get(day))}"}
-        for name, held in series.items()
+        {"day": f"{day:%Y-%m-%d}T00:00:00", "name": name, "value": values_by_day.get(day),
+         "tooltip": f"{day:%Y-%m-%d}, {name}: {_percent(values_by_day.get(day))}"}
+        for name, values_by_day in series.items()
         for day in days
     ]  # fmt: skip
     missing = [
-        {"day": f"{day:%Y-%m-%d}T00:00:00", "told": f"{day:%Y-%m-%d}: {gap}"}
+        {"day": f"{day:%Y-%m-%d}T00:00:00", "tooltip": f"{day:%Y-%m-%d}: {gap}"}
         for day in days
-        if all(held.get(day) is None for held in series.values())
+        if all(values_by_day.get(day) is None for values_by_day in series.values())
     ]
     x = alt.X("yearmonthdate(day):O", title=None, scale=alt.Scale(paddingInner=0),
               axis=alt.Axis(format="%x", labelOverlap=True, labelAngle=0, grid=False)
@@ -51,11 +51,11 @@ def trend(
     base = alt.Chart(alt.InlineData(values=values))
     layers = [
         alt.Chart(alt.InlineData(values=missing)).mark_rect(color=GAP, stroke=QUIET,
-            strokeDash=[2, 2], strokeWidth=0.6).encode(x=x, description="told:N"),
+            strokeDash=[2, 2], strokeWidth=0.6).encode(x=x, description="tooltip:N"),
         base.mark_line(strokeWidth=2.2, invalid="break-paths-show-path-domains")
             .encode(x=x, y=y, color=colour, strokeDash=dash),
         base.transform_filter("isValid(datum.value)").mark_point(filled=True, size=34, opacity=1)
-            .encode(x=x, y=y, color=colour, description="told:N"),
+            .encode(x=x, y=y, color=colour, description="tooltip:N"),
     ]  # fmt: skip
     if rule is not None:
         layers.append(_rule(rule))
@@ -65,12 +65,12 @@ def trend(
 def heat(
     cells: Sequence[dict[str, Any]], weekdays: Sequence[str], *, hour: str, legend: str
 ) -> Any:
-    """Local hour by weekday: `weekday` (1 Monday), `local_hour`, `value` (null: a gap), `told`."""
+    """Local hour by weekday: `weekday` (1 Monday), `local_hour`, `value` (null: gap), `tooltip`."""
     values = [{**cell, "day": weekdays[cell["weekday"] - 1]} for cell in cells]
     x = alt.X("local_hour:O", title=hour, axis=alt.Axis(labelAngle=0, domain=False, ticks=False,
               values=list(range(0, 24, 3))))  # fmt: skip
     y = alt.Y("day:N", title=None, sort=list(weekdays), axis=alt.Axis(domain=False, ticks=False))
-    base = alt.Chart(alt.InlineData(values=values)).encode(x=x, y=y, description="told:N")
+    base = alt.Chart(alt.InlineData(values=values)).encode(x=x, y=y, description="tooltip:N")
     gaps = base.transform_filter("!isValid(datum.value)").mark_rect(
         color=GAP, stroke=QUIET, strokeDash=[2, 2], strokeWidth=0.6
     )
@@ -83,20 +83,20 @@ def heat(
 
 
 def ranking(rows: Sequence[dict[str, Any]], *, unit: str, height_a_row: int = 21) -> Any:
-    """Bars in the order given: `name`, `value`, `told`."""
+    """Bars in the order given: `name`, `value`, `tooltip`."""
     names = [row["name"] for row in rows]
     base = alt.Chart(alt.InlineData(values=list(rows))).encode(
         y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=200, domain=False,
                 ticks=False, labelColor=INK)),
         x=alt.X("value:Q", title=unit, axis=alt.Axis(format=".1~%", tickCount=5)),
-        description="told:N",
+        description="tooltip:N",
     )  # fmt: skip
     bars = base.mark_bar(color=LINE, height=12)
     return alt.layer(bars, width=WIDTH - 200, height=height_a_row * max(1, len(rows)))
 
 
 def statuses(rows: Sequence[dict[str, Any]], names: Mapping[str, str], *, unit: str) -> Any:
-    """Shares of statuses as stacked bars: `name`, `status`, `value` (of 1), `told`."""
+    """Shares of statuses as stacked bars: `name`, `status`, `value` (of 1), `tooltip`."""
     order = [names[status] for status in STATUS]
     values = [
         {**row, "status": names[row["status"]], "rank": list(STATUS).index(row["status"])}
@@ -111,12 +111,12 @@ def statuses(rows: Sequence[dict[str, Any]], names: Mapping[str, str], *, unit: 
                 axis=alt.Axis(format=".0%", tickCount=5, grid=False)),
         color=alt.Color("status:N", title=None,
                         scale=alt.Scale(domain=order, range=list(STATUS.values()))),
-        order="rank:Q", description="told:N",
+        order="rank:Q", description="tooltip:N",
     ).properties(width=WIDTH - 130, height=height)  # fmt: skip
 
 
 def dots(rows: Sequence[dict[str, Any]], measures: Sequence[str], *, unit: str, rule: float) -> Any:
-    """Shares by name as dots: `name`, `measure`, `value`, `told`; `rule` is a dashed line."""
+    """Shares by name as dots: `name`, `measure`, `value`, `tooltip`; `rule` is a dashed line."""
     names = list(dict.fromkeys(row["name"] for row in rows))
     base = alt.Chart(alt.InlineData(values=list(rows)))
     points = base.mark_point(filled=True, size=60, opacity=1).encode(
@@ -128,7 +128,7 @@ def dots(rows: Sequence[dict[str, Any]], measures: Sequence[str], *, unit: str, 
                         range=[LINE, SECOND])),
         shape=alt.Shape("measure:N", title=None, scale=alt.Scale(domain=list(measures),
                         range=["circle", "diamond"])),
-        description="told:N",
+        description="tooltip:N",
     )  # fmt: skip
     line = alt.Chart(alt.InlineData(values=[{"at": rule}])).mark_rule(
         color=RULE, strokeDash=[5, 3], strokeWidth=1.5

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Choice, Figure, Page
+from charging_assets.dashboard.asked import PageRequest
+from charging_assets.dashboard.blocks import Figure, FormField, Page
 from charging_assets.dashboard.pages import city_tables as tables
 from charging_assets.dashboard.pages.period import (
     Period,
-    choices,
     coverage_text,
-    first_seen,
-    narrowed,
-    period_of,
+    find_first_seen,
+    form_fields,
+    select_filters,
+    select_period,
 )  # fmt: skip
 from charging_assets.dashboard.reader import Reader, Row
 from charging_assets.measures import (
@@ -23,88 +23,93 @@ from charging_assets.measures import (
     SECONDS,
     SESSIONS,
     add_gaps,
-    in_period,
-    measured,
-    summed,
+    compute_measures,
+    sum_columns,
+    use_period_windows,
 )  # fmt: skip
 
 _SUMS = (*SECONDS, *SESSIONS, "station_operable_s", CERTAINLY_FULL, POSSIBLY_FULL)
 
 
-def page(asked: Asked, reader: Reader) -> Page:
+def build_page(request: PageRequest, reader: Reader) -> Page:
     """Utilisation by hour and weekday, its trend, rankings, saturation."""
-    period = period_of(asked, whole=False)
-    with reader.reading(period.start, period.end) as rows:
-        chosen = narrowed(asked, rows, period)
-        period = period_of(asked, first_at=first_seen(asked, rows, chosen.place, chosen.operator))
-        params = chosen.params(asked)
-        scope = {**params, **period.scope(asked)}
-        clock = {**params, **period.window(), "now_at": asked.feed.observed_until}
-        days = rows("dashboard/city_days", **scope)
-        stations = rows("dashboard/city_stations", **scope)
-        hours = rows("dashboard/city_hours", **clock, time_zone=asked.feed.time_zone)
-        gaps = rows("dashboard/city_hour_gaps", **clock)
-        classes = [] if chosen.operator else rows(
-            "dashboard/city_classes", feed=asked.feed.name, place=chosen.place,
-            **period.scope(asked),
+    period = select_period(request, whole=False)
+    with reader.session(period.start, period.end) as query:
+        filters = select_filters(request, query, period)
+        period = select_period(
+            request, first_at=find_first_seen(request, query, filters.place, filters.operator)
+        )
+        params = filters.query_params(request)
+        scope = {**params, **period.scope_params(request)}
+        clock = {**params, **period.window_params(), "now_at": request.feed.observed_until}
+        days = query("dashboard/city_days", **scope)
+        stations = query("dashboard/city_stations", **scope)
+        hours = query("dashboard/city_hours", **clock, time_zone=request.feed.time_zone)
+        gaps = query("dashboard/city_hour_gaps", **clock)
+        classes = [] if filters.operator else query(
+            "dashboard/city_classes", feed=request.feed.name, place=filters.place,
+            **period.scope_params(request),
         )  # fmt: skip
-        dwell = rows(
-            "dashboard/dwell", **params, **period.dates(), **period.window(),
-            time_zone=asked.feed.time_zone, station_key=0, evse_key=0,
+        dwell = query(
+            "dashboard/dwell", **params, **period.date_params(), **period.window_params(),
+            time_zone=request.feed.time_zone, station_key=0, evse_key=0,
         )  # fmt: skip
-    full = POSSIBLY_FULL if asked.option("unknown", "ignored") else CERTAINLY_FULL
+    full = POSSIBLY_FULL if request.option("unknown", "ignored") else CERTAINLY_FULL
     means = {(row["grouped_by"], row.get(row["grouped_by"])): row["dwell_mean_s"] for row in dwell}
     by_day = _grouped(days, "local_date", full, means)
-    by_place = _grouped(in_period(days), "place", full, means)
-    total: Row = {**summed(in_period(days), _SUMS), "dwell_mean_s": means.get(("total", None))}
-    hours = add_gaps(hours, gaps, lambda at: _cell(asked, at))
-    stations = [{**row, **measured(row, full)} for row in stations]
+    by_place = _grouped(use_period_windows(days), "place", full, means)
+    total: Row = {
+        **sum_columns(use_period_windows(days), _SUMS),
+        "dwell_mean_s": means.get(("total", None)),
+    }
+    hours = add_gaps(hours, gaps, lambda at: _cell(request, at))
+    stations = [{**row, **compute_measures(row, full)} for row in stations]
     for row in stations:
-        row["city"] = chosen.cities.get(row["place"], row["place"])
+        row["city"] = filters.cities.get(row["place"], row["place"])
     for row in classes:
         row["dwell_mean_s"] = means.get(("power_class", row["power_class"]))
-        row.update(measured(row, full))
+        row.update(compute_measures(row, full))
     for row in hours:
-        row.update(measured(row))
-    found = Page("city", asked.words("city_title"), asked.words("city_lead"))
-    found.choices = [*choices(asked, chosen, period), _full_choice(asked, full)]
-    found.figures = _figures(asked, period, measured(total, full), total["session_count"],
+        row.update(compute_measures(row))
+    page = Page("city", request.words("city_title"), request.words("city_lead"))
+    page.form_fields = [*form_fields(request, filters, period), _saturation_field(request, full)]
+    page.figures = _figures(request, period, compute_measures(total, full), total["session_count"],
                              len(by_day), full)  # fmt: skip
-    about = f"{chosen.told(asked)}; {asked.words.days(period.first, period.last)}"
+    about = f"{filters.describe(request)}; {request.words.days(period.first, period.last)}"
     if full == POSSIBLY_FULL:
-        about = f"{about}; {asked.words('possibly_full')}"
-        found.options = ["possibly-full"]
-    found.tables = [
-        *([tables.places_table(asked, chosen, by_place, about)] if not chosen.place else []),
-        tables.stations_table(asked, stations, about),
-        *([tables.classes_table(asked, classes, about)] if not chosen.operator else []),
-        tables.days_table(asked, period, by_day, about),
-        tables.hours_table(asked, hours, about),
+        about = f"{about}; {request.words('possibly_full')}"
+        page.options = ["possibly-full"]
+    page.tables = [
+        *([tables.places_table(request, filters, by_place, about)] if not filters.place else []),
+        tables.stations_table(request, stations, about),
+        *([tables.classes_table(request, classes, about)] if not filters.operator else []),
+        tables.days_table(request, period, by_day, about),
+        tables.hours_table(request, hours, about),
     ]
-    if asked.draws:
+    if request.draws:
         from charging_assets.dashboard.pages import city_charts as charts
 
-        found.charts = [
-            charts.heat_chart(asked, hours, about),
-            charts.trend_chart(asked, period, by_day, about),
-            charts.ranking_chart(asked, stations, "utilisation", about),
-            charts.ranking_chart(asked, stations, "saturation", about),
+        page.charts = [
+            charts.heat_chart(request, hours, about),
+            charts.trend_chart(request, period, by_day, about),
+            charts.ranking_chart(request, stations, "utilisation", about),
+            charts.ranking_chart(request, stations, "saturation", about),
         ]
-    return found
+    return page
 
 
-def _full_choice(asked: Asked, full: str) -> Choice:
+def _saturation_field(request: PageRequest, full: str) -> FormField:
     """Whether stations count as full while the status of an EVSE is unknown."""
-    words = asked.words
-    return Choice(
+    words = request.words
+    return FormField(
         "unknown", words("full_choice"), "ignored" if full == POSSIBLY_FULL else "",
         options=[("", words("certainly_full")), ("ignored", words("possibly_full"))],
     )  # fmt: skip
 
 
-def _cell(asked: Asked, at: datetime) -> dict[str, int]:
+def _cell(request: PageRequest, at: datetime) -> dict[str, int]:
     """Weekday (1 Monday) and hour of a naive UTC time by the feed's clock."""
-    local = asked.words.local(at)
+    local = request.words.local(at)
     return {"weekday": local.isoweekday(), "local_hour": local.hour}
 
 
@@ -115,33 +120,33 @@ def _grouped(
     groups: dict[Any, list[Row]] = {}
     for row in days:
         groups.setdefault(row[name], []).append(row)
-    found = {}
+    page = {}
     for value, rows in sorted(groups.items()):
-        totals: Row = {**summed(rows, _SUMS), "dwell_mean_s": means.get((name, value))}
+        totals: Row = {**sum_columns(rows, _SUMS), "dwell_mean_s": means.get((name, value))}
         per_day: dict[datetime, int] = {}
         for row in rows:
             per_day[row["local_date"]] = per_day.get(row["local_date"], 0) + row["evse_count"]
-        found[value] = {
+        page[value] = {
             name: value,
             **totals,
-            **measured(totals, full),
+            **compute_measures(totals, full),
             "evse_count": max(per_day.values()),
         }
-    return found
+    return page
 
 
 def _figures(
-    asked: Asked,
+    request: PageRequest,
     period: Period,
     shares: dict[str, float | None],
     session_count: int,
     observed_days: int,
     full: str,
 ) -> list[Figure]:
-    words = asked.words
+    words = request.words
     about = words.days(period.first, period.last)
-    coverage = coverage_text(asked, period, shares["coverage"], observed_days)
-    rate = words("sessions_told", rate=words.number(shares["sessions_per_evse"], 2))
+    coverage = coverage_text(request, period, shares["coverage"], observed_days)
+    rate = words("sessions_detail", rate=words.number(shares["sessions_per_evse"], 2))
     possibly = words("possibly_full_unit") if full == POSSIBLY_FULL else ""
 
     def of_time(name: str, unit: str = "") -> Figure:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Chart
 from charging_assets.dashboard.charts.curves import heat, ranking, trend
 from charging_assets.dashboard.drawing import svg
@@ -18,42 +18,44 @@ from charging_assets.dashboard.reader import Row
 _TOP = 15
 
 
-def heat_chart(asked: Asked, hours: list[Row], about: str) -> Chart:
-    words = asked.words
+def heat_chart(request: PageRequest, hours: list[Row], about: str) -> Chart:
+    words = request.words
     weekdays = words("weekdays").split()
-    held = {(row["weekday"], row["local_hour"]): row for row in hours}
+    row_by_cell = {(row["weekday"], row["local_hour"]): row for row in hours}
     cells: list[Row] = []
     for weekday in range(1, 8):
         for hour in range(24):
-            row = held.get((weekday, hour))
+            row = row_by_cell.get((weekday, hour))
             value = row["utilisation"] if row else None
-            told = f"{weekdays[weekday - 1]} {hour:02}:00: {words.percent(value)}"
-            cells.append({"weekday": weekday, "local_hour": hour, "value": value, "told": told})
+            tooltip = f"{weekdays[weekday - 1]} {hour:02}:00: {words.percent(value)}"
+            cells.append(
+                {"weekday": weekday, "local_hour": hour, "value": value, "tooltip": tooltip}
+            )
     seen = [cell for cell in cells if cell["value"] is not None]
     most = max(seen, key=lambda cell: cell["value"], default=None)
-    description = words("heat_description", most=most["told"] if most else "–")
+    description = words("heat_description", most=most["tooltip"] if most else "–")
     chart = heat(cells, weekdays, hour=words("local_hour"), legend=words("utilisation"))
     return Chart(
-        "heat", words("heat_title"), svg(chart, asked.language, description), description,
+        "heat", words("heat_title"), svg(chart, request.language, description), description,
         words("heat_caption", about=about), "utilisation", "hours",
     )  # fmt: skip
 
 
-def trend_chart(asked: Asked, period: Period, by_day: dict[Any, Row], about: str) -> Chart:
-    words = asked.words
+def trend_chart(request: PageRequest, period: Period, by_day: dict[Any, Row], about: str) -> Chart:
+    words = request.words
     names = ("utilisation", "occupancy")
     series = {words(name): {day: row[name] for day, row in by_day.items()} for name in names}
     gaps = sum(by_day.get(day, {}).get("utilisation") is None for day in period.all_days)
     description = words("trend_description", about=about, gaps=words.number(gaps))
     chart = trend(period.all_days, series, unit=words("share_operable"), gap=words("gap"))
     return Chart(
-        "trend", words("trend_title"), svg(chart, asked.language, description), description,
+        "trend", words("trend_title"), svg(chart, request.language, description), description,
         words("trend_caption", about=about), "utilisation", "days",
     )  # fmt: skip
 
 
-def ranking_chart(asked: Asked, stations: list[Row], name: str, about: str) -> Chart:
-    words = asked.words
+def ranking_chart(request: PageRequest, stations: list[Row], name: str, about: str) -> Chart:
+    words = request.words
     ranked = sorted((row for row in stations if row[name] is not None), key=lambda row: -row[name])[
         :_TOP
     ]
@@ -61,15 +63,15 @@ def ranking_chart(asked: Asked, stations: list[Row], name: str, about: str) -> C
         {
             "name": _label(row["station_name"] or words("unnamed"), row["city"]),
             "value": row[name],
-            "told": f"{row['station_name']}, {row['city']}: {words.percent(row[name])}",
+            "tooltip": f"{row['station_name']}, {row['city']}: {words.percent(row[name])}",
         }
         for row in ranked
     ]
-    first = rows[0]["told"] if rows else "–"
-    description = words.counting("ranking_description", len(rows), count=len(rows), first=first)
+    first = rows[0]["tooltip"] if rows else "–"
+    description = words.plural("ranking_description", len(rows), count=len(rows), first=first)
     return Chart(
         f"ranking-{name}", words(f"ranking_{name}"),
-        svg(ranking(rows, unit=words(name)), asked.language, description), description,
+        svg(ranking(rows, unit=words(name)), request.language, description), description,
         words("ranking_caption", about=about), name, "stations",
     )  # fmt: skip
 

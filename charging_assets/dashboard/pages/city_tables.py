@@ -7,80 +7,82 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Column, Table
 from charging_assets.dashboard.pages import columns
-from charging_assets.dashboard.pages.period import Narrowed, Period
+from charging_assets.dashboard.pages.period import Filters, Period
 from charging_assets.dashboard.reader import Row
 
 
-def places_table(asked: Asked, chosen: Narrowed, by_place: dict[Any, Row], about: str) -> Table:
-    rows = [{**row, "city": chosen.cities.get(place, place)} for place, row in by_place.items()]
+def places_table(
+    request: PageRequest, filters: Filters, by_place: dict[Any, Row], about: str
+) -> Table:
+    rows = [{**row, "city": filters.cities.get(place, place)} for place, row in by_place.items()]
     rows.sort(key=lambda row: -(row["utilisation"] if row["utilisation"] is not None else -1))
     return Table(
-        "places", asked.words("city_places"),
+        "places", request.words("city_places"),
         [
-            Column("city", asked.words("city_name"),
-                   link=lambda row: asked.href(place=row["place"])),
-            columns.key(asked, "place"),
-            *_measures(asked),
+            Column("city", request.words("city_name"),
+                   link=lambda row: request.href(place=row["place"])),
+            columns.key(request, "place"),
+            *_measures(request),
         ],
         rows, about,
     )  # fmt: skip
 
 
-def _measures(asked: Asked) -> list[Any]:
+def _measures(request: PageRequest) -> list[Any]:
     return [
-        columns.count(asked, "evse_count"),
-        columns.share(asked, "utilisation"),
-        columns.share(asked, "occupancy"),
-        columns.share(asked, "availability"),
-        columns.share(asked, "saturation"),
-        columns.count(asked, "session_count"),
-        columns.decimal(asked, "sessions_per_evse", 2),
-        columns.duration(asked, "dwell_mean_s"),
-        columns.share(asked, "coverage"),
+        columns.count(request, "evse_count"),
+        columns.share(request, "utilisation"),
+        columns.share(request, "occupancy"),
+        columns.share(request, "availability"),
+        columns.share(request, "saturation"),
+        columns.count(request, "session_count"),
+        columns.decimal(request, "sessions_per_evse", 2),
+        columns.duration(request, "dwell_mean_s"),
+        columns.share(request, "coverage"),
     ]
 
 
-def stations_table(asked: Asked, stations: list[Row], about: str) -> Table:
+def stations_table(request: PageRequest, stations: list[Row], about: str) -> Table:
     return Table(
-        "stations", asked.words("city_stations"),
+        "stations", request.words("city_stations"),
         [
-            columns.station(asked),
-            columns.text(asked, "city", "city_name"),
-            columns.text(asked, "operator_name", "operator"),
-            columns.count(asked, "evse_count"),
-            columns.share(asked, "utilisation"),
-            columns.share(asked, "saturation"),
-            columns.count(asked, "session_count"),
-            columns.share(asked, "coverage"),
-            columns.key(asked),
+            columns.station(request),
+            columns.text(request, "city", "city_name"),
+            columns.text(request, "operator_name", "operator"),
+            columns.count(request, "evse_count"),
+            columns.share(request, "utilisation"),
+            columns.share(request, "saturation"),
+            columns.count(request, "session_count"),
+            columns.share(request, "coverage"),
+            columns.key(request),
         ],
-        stations, f"{about}. {asked.words('most_used')}",
+        stations, f"{about}. {request.words('most_used')}",
     )  # fmt: skip
 
 
-def classes_table(asked: Asked, classes: list[Row], about: str) -> Table:
+def classes_table(request: PageRequest, classes: list[Row], about: str) -> Table:
     return Table(
-        "classes", asked.words("city_classes"),
+        "classes", request.words("city_classes"),
         [
-            Column("power_class", asked.words("power_class"),
-                   lambda name: asked.words(f"power_{name}"), definition="power_class"),
-            columns.count(asked, "evse_count"),
-            columns.share(asked, "utilisation"),
-            columns.share(asked, "occupancy"),
-            columns.share(asked, "availability"),
-            columns.count(asked, "session_count"),
-            columns.decimal(asked, "sessions_per_evse", 2),
-            columns.duration(asked, "dwell_mean_s"),
-            columns.share(asked, "coverage"),
+            Column("power_class", request.words("power_class"),
+                   lambda name: request.words(f"power_{name}"), definition="power_class"),
+            columns.count(request, "evse_count"),
+            columns.share(request, "utilisation"),
+            columns.share(request, "occupancy"),
+            columns.share(request, "availability"),
+            columns.count(request, "session_count"),
+            columns.decimal(request, "sessions_per_evse", 2),
+            columns.duration(request, "dwell_mean_s"),
+            columns.share(request, "coverage"),
         ],
         classes, about,
     )  # fmt: skip
 
 
-def days_table(asked: Asked, period: Period, by_day: dict[Any, Row], about: str) -> Table:
+def days_table(request: PageRequest, period: Period, by_day: dict[Any, Row], about: str) -> Table:
     missing = dict.fromkeys(
         ("evse_count", "utilisation", "occupancy", "availability", "saturation", "session_count",
          "sessions_per_evse", "dwell_mean_s", "coverage")
@@ -89,20 +91,20 @@ def days_table(asked: Asked, period: Period, by_day: dict[Any, Row], about: str)
         {**missing, "local_date": day, **by_day.get(day, {})} for day in reversed(period.all_days)
     ]
     return Table(
-        "days", asked.words("city_days"), [columns.day(asked), *_measures(asked)], rows, about
+        "days", request.words("city_days"), [columns.day(request), *_measures(request)], rows, about
     )
 
 
-def hours_table(asked: Asked, hours: list[Row], about: str) -> Table:
-    weekdays = asked.words("weekdays").split()
+def hours_table(request: PageRequest, hours: list[Row], about: str) -> Table:
+    weekdays = request.words("weekdays").split()
     return Table(
-        "hours", asked.words("city_hours"),
+        "hours", request.words("city_hours"),
         [
-            Column("weekday", asked.words("weekday"), lambda number: weekdays[number - 1]),
-            Column("local_hour", asked.words("local_hour"), lambda hour: f"{hour:02}:00"),
-            columns.count(asked, "hour_count"),
-            columns.share(asked, "utilisation"),
-            columns.share(asked, "coverage"),
+            Column("weekday", request.words("weekday"), lambda number: weekdays[number - 1]),
+            Column("local_hour", request.words("local_hour"), lambda hour: f"{hour:02}:00"),
+            columns.count(request, "hour_count"),
+            columns.share(request, "utilisation"),
+            columns.share(request, "coverage"),
         ],
         hours, about,
     )  # fmt: skip

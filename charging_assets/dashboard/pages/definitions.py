@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Definition, Page
 from charging_assets.dashboard.reader import Reader
 
@@ -16,15 +16,15 @@ _SOURCES = {
 }
 
 
-def page(asked: Asked, reader: Reader) -> Page:
+def build_page(request: PageRequest, reader: Reader) -> Page:
     """Every definition that a page links to."""
-    words = asked.words
-    found = Page("definitions", words("definitions_title"), words("definitions_lead"))
-    found.definitions = [
+    words = request.words
+    page = Page("definitions", words("definitions_title"), words("definitions_lead"))
+    page.definitions = [
         Definition(
             name, words(f"define_{name}_title"), words(f"define_{name}_formula"),
             words(f"define_{name}"), _SOURCES.get(name, ""),
         )
         for name in NAMES
     ]  # fmt: skip
-    return found
+    return page

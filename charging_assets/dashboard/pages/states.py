@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.reader import Row
 
 # What is counted, and its column.
 COUNTS = {
-    "free": "available_count", "charging": "charging_count", "held": "held_count",
-    "failed": "failed_count", "unknown": "unknown_count",
-}  # fmt: skip
+    "free": "available_count",
+    "charging": "charging_count",
+    "reserved_or_blocked": "reserved_or_blocked_count",
+    "failed": "failed_count",
+    "unknown": "unknown_count",
+}
 STATES = ("free", "busy", "failed", "unknown", "old")
 
 
-def judged(row: Row, asked: Asked, at: datetime) -> Row:
+def with_state(row: Row, request: PageRequest, at: datetime) -> Row:
     """A station with the state in which a driver would find it."""
     seen_at = row["seen_at"]
-    fresh = seen_at is not None and at - seen_at <= 2 * asked.feed.cadence
+    fresh = seen_at is not None and at - seen_at <= 2 * request.feed.cadence
     if not fresh:
         state = "old"
     elif row["available_count"]:
         state = "free"
-    elif row["charging_count"] + row["held_count"]:
+    elif row["charging_count"] + row["reserved_or_blocked_count"]:
         state = "busy"
     elif row["failed_count"]:
         state = "failed"

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from itertools import islice
 
-from charging_assets.dashboard.asked import Asked
-from charging_assets.dashboard.blocks import Choice, Figure, Note, Page
-from charging_assets.dashboard.feeds import feed_names, feed_of
+from charging_assets.dashboard.asked import PageRequest
+from charging_assets.dashboard.blocks import Figure, FormField, Note, Page
+from charging_assets.dashboard.feeds import loaded_feeds, select_feed
 from charging_assets.dashboard.pages import station_tables as tables
 from charging_assets.dashboard.pages.period import (
     Period,
     coverage_text,
-    dates,
-    first_seen,
-    period_of,
+    date_fields,
+    find_first_seen,
+    select_period,
 )
-from charging_assets.dashboard.reader import Reader, Row, Rows
+from charging_assets.dashboard.reader import Query, Reader, Row
 from charging_assets.measures import (
     SECONDS,
     SESSIONS,
+    compute_measures,
     coverage,
-    in_period,
-    measured,
     status_shares,
-    summed,
+    sum_columns,
+    use_period_windows,
 )
 
 DAYS = 7
@@ -32,124 +32,128 @@ _LISTED_EVSES = 500
 _SUMS = (*SECONDS, *SESSIONS)
 
 
-def page(asked: Asked, reader: Reader) -> Page:
+def build_page(request: PageRequest, reader: Reader) -> Page:
     """A station's states as a band, their shares, sessions, and the history of its attributes."""
-    _choose_feed(asked, reader)
-    words, period = asked.words, period_of(asked, DAYS, whole=False)
-    with reader.reading(period.start, period.end) as rows:
-        places = rows("dashboard/places", feed=asked.feed.name, **period.dates())
-        key, place, stations = _chosen(asked, rows, [row["place"] for row in places])
+    _choose_feed(request, reader)
+    words, period = request.words, select_period(request, DAYS, whole=False)
+    with reader.session(period.start, period.end) as query:
+        places = query("dashboard/places", feed=request.feed.name, **period.date_params())
+        key, place, stations = _select_station(request, query, [row["place"] for row in places])
         if key is not None:
-            period = period_of(asked, DAYS, first_seen(asked, rows, station_key=key))
-        found = _begun(asked, period, places, place, stations, key)
+            period = select_period(request, DAYS, find_first_seen(request, query, station_key=key))
+        page = _empty_page(request, period, places, place, stations, key)
         if key is None:
-            return found
-        history = rows("dashboard/station_history", station_key=key)
-        evses = rows("dashboard/station_evses", station_key=key)
+            return page
+        history = query("dashboard/station_history", station_key=key)
+        evses = query("dashboard/station_evses", station_key=key)
         names = _names(evses)
-        evse = _evse(asked, found, names)
-        window = {"station_key": key, **period.window()}
-        station = {"feed": asked.feed.name, "station_key": key}
-        clock = {"time_zone": asked.feed.time_zone}
-        evse_days = rows("dashboard/station_evse_days", **station, **clock, **period.scope(asked))
-        runs = rows("dashboard/station_runs", **window)
-        sessions = rows("dashboard/station_sessions", **window)
-        dwell = rows(
-            "dashboard/dwell", **station, **clock, **period.dates(), **period.window(),
+        evse = _evse(request, page, names)
+        window = {"station_key": key, **period.window_params()}
+        station = {"feed": request.feed.name, "station_key": key}
+        clock = {"time_zone": request.feed.time_zone}
+        evse_days = query(
+            "dashboard/station_evse_days", **station, **clock, **period.scope_params(request)
+        )
+        runs = query("dashboard/station_runs", **window)
+        sessions = query("dashboard/station_sessions", **window)
+        dwell = query(
+            "dashboard/dwell", **station, **clock, **period.date_params(), **period.window_params(),
             place="", operator_name="", evse_key=evse or 0,
         )  # fmt: skip
         days = (
-            rows("dashboard/station_days", **station, **period.scope(asked))
+            query("dashboard/station_days", **station, **period.scope_params(request))
             if evse is None
             else [row for row in evse_days if row["evse_key"] == evse]
         )
-    days = [{**row, **measured(row)} for row in days]
+    days = [{**row, **compute_measures(row)} for row in days]
     means = {row["grouped_by"]: row["dwell_mean_s"] for row in dwell}
     shares = _shares(evse_days)
-    about = asked.words.days(period.first, period.last)
+    about = request.words.days(period.first, period.last)
     shares.sort(key=lambda row: names.get(row["evse_key"], ""))
     if evse is not None:
         about = f"{names[evse]}, {about}"
         runs, shares, sessions = (
-            [row for row in held if row["evse_key"] == evse] for held in (runs, shares, sessions)
+            [row for row in rows if row["evse_key"] == evse] for rows in (runs, shares, sessions)
         )
     if history:
-        found.title = history[0]["name"] or asked.words("unnamed")
-        found.lead = _lead(asked, history[0], names)
-    found.figures = _figures(asked, period, days, means.get("total"), about)
-    found.tables = [
-        tables.shares_table(asked, shares, names, about),
-        tables.sessions_table(asked, sessions, names, about),
-        tables.runs_table(asked, runs, names, about),
-        tables.days_table(asked, period, days, about),
-        tables.station_history(asked, history),
-        tables.evse_history(asked, evses),
+        page.title = history[0]["name"] or request.words("unnamed")
+        page.lead = _lead(request, history[0], names)
+    page.figures = _figures(request, period, days, means.get("total"), about)
+    page.tables = [
+        tables.shares_table(request, shares, names, about),
+        tables.sessions_table(request, sessions, names, about),
+        tables.runs_table(request, runs, names, about),
+        tables.days_table(request, period, days, about),
+        tables.station_history(request, history),
+        tables.evse_history(request, evses),
     ]
-    if asked.draws:
+    if request.draws:
         from charging_assets.dashboard.pages import station_charts as charts
 
         drawn = charts.drawn_evses(names) if evse is None else {evse: names[evse]}
         if evse is None and len(drawn) < len(names):
             drawn_of = {"drawn": words.number(len(drawn)), "all": words.number(len(names))}
-            found.notes.append(Note(words("evses_drawn", **drawn_of)))
-        found.charts = [
-            charts.band(asked, period, runs, drawn, about),
-            charts.shares_chart(asked, shares, drawn, about),
-            charts.trend_chart(asked, period, days, about),
+            page.notes.append(Note(words("evses_drawn", **drawn_of)))
+        page.charts = [
+            charts.band(request, period, runs, drawn, about),
+            charts.shares_chart(request, shares, drawn, about),
+            charts.trend_chart(request, period, days, about),
         ]
-    return found
+    return page
 
 
-def _choose_feed(asked: Asked, reader: Reader) -> None:
+def _choose_feed(request: PageRequest, reader: Reader) -> None:
     """Without a feed in the address it is the station's, with its clock, days and newest poll."""
-    key = asked.key("station")
-    if asked.text("feed") or key is None:
+    key = request.key("station")
+    if request.text("feed") or key is None:
         return
-    with reader.reading() as rows:
-        history = rows("dashboard/station_history", station_key=key)
-    if history and history[0]["feed"] != asked.feed.name:
+    with reader.session() as query:
+        history = query("dashboard/station_history", station_key=key)
+    if history and history[0]["feed"] != request.feed.name:
         name = history[0]["feed"]
-        asked.change_feed(feed_of(reader, name, feed_names(reader)))
+        request.change_feed(select_feed(reader, name, loaded_feeds(reader)))
 
 
-def _chosen(asked: Asked, rows: Rows, places: list[str]) -> tuple[int | None, str, list[Row]]:
+def _select_station(
+    request: PageRequest, query: Query, places: list[str]
+) -> tuple[int | None, str, list[Row]]:
     """The station that is asked for, or the first of the place, with the place's stations."""
-    text = asked.text("station")
-    held: list[Row] = []
-    key = asked.key("station")
+    text = request.text("station")
+    rows: list[Row] = []
+    key = request.key("station")
     if key is not None:
-        held = rows("dashboard/station_history", station_key=key)
-    if text and not held:
-        asked.faults.append(asked.words("fault_station", value=text[:40]))
-    place = asked.one_of("place", places) or (held[0]["place"] if held else "")
+        rows = query("dashboard/station_history", station_key=key)
+    if text and not rows:
+        request.faults.append(request.words("fault_station", value=text[:40]))
+    place = request.choice_value("place", places) or (rows[0]["place"] if rows else "")
     place = place or (places[0] if places else "")
-    stations = rows("dashboard/station_list", feed=asked.feed.name, place=place)
-    if held and held[0]["place"] == place:
+    stations = query("dashboard/station_list", feed=request.feed.name, place=place)
+    if rows and rows[0]["place"] == place:
         return key, place, stations
     return (stations[0]["station_key"] if stations else None), place, stations
 
 
-def _begun(
-    asked: Asked,
+def _empty_page(
+    request: PageRequest,
     period: Period,
     places: list[Row],
     place: str,
     stations: list[Row],
     key: int | None,
 ) -> Page:
-    words = asked.words
-    listed = [
+    words = request.words
+    station_options = [
         (str(row["station_key"]), f"{row['name'] or words('unnamed')}, {row['address'] or '–'}")
         for row in stations
     ]
-    found = Page("station", words("station"), words("station_lead"))
-    found.choices = [
-        Choice("place", words("city_name"), place,
+    page = Page("station", words("station"), words("station_lead"))
+    page.form_fields = [
+        FormField("place", words("city_name"), place,
                options=[(row["place"], row["city"]) for row in places]),
-        Choice("station", words("station"), str(key), options=listed),
-        *dates(asked, period),
+        FormField("station", words("station"), str(key), options=station_options),
+        *date_fields(request, period),
     ]  # fmt: skip
-    return found
+    return page
 
 
 def _names(evses: list[Row]) -> dict[int, str]:
@@ -160,46 +164,49 @@ def _names(evses: list[Row]) -> dict[int, str]:
     return names
 
 
-def _evse(asked: Asked, found: Page, names: dict[int, str]) -> int | None:
-    chosen = asked.key("evse")
-    if chosen not in names:
-        chosen = None  # it is another station's: the reader has chosen a new one
-    listed = dict(islice(names.items(), _LISTED_EVSES))
-    if chosen is not None:
-        listed[chosen] = names[chosen]
-    options = [("", asked.words("all_evses")), *((str(key), name) for key, name in listed.items())]
-    value = "" if chosen is None else str(chosen)
-    found.choices.insert(2, Choice("evse", asked.words("evse"), value, options=options))
-    return chosen
+def _evse(request: PageRequest, page: Page, names: dict[int, str]) -> int | None:
+    selected = request.key("evse")
+    if selected not in names:
+        selected = None  # it is another station's: the reader has chosen a new one
+    station_options = dict(islice(names.items(), _LISTED_EVSES))
+    if selected is not None:
+        station_options[selected] = names[selected]
+    options = [
+        ("", request.words("all_evses")),
+        *((str(key), name) for key, name in station_options.items()),
+    ]
+    value = "" if selected is None else str(selected)
+    page.form_fields.insert(2, FormField("evse", request.words("evse"), value, options=options))
+    return selected
 
 
 def _shares(evse_days: list[Row]) -> list[Row]:
     """Of each EVSE, the share of each status in the period."""
     evses: dict[int, list[Row]] = {}
-    for row in in_period(evse_days):
+    for row in use_period_windows(evse_days):
         evses.setdefault(row["evse_key"], []).append(row)
-    totals = [{"evse_key": key, **summed(rows)} for key, rows in evses.items()]
+    totals = [{"evse_key": key, **sum_columns(rows)} for key, rows in evses.items()]
     return [{**row, "coverage": coverage(row), **status_shares(row)} for row in totals]
 
 
-def _lead(asked: Asked, station: Row, names: dict[int, str]) -> str:
+def _lead(request: PageRequest, station: Row, names: dict[int, str]) -> str:
     where = ", ".join(filter(None, (
         station["address"], f"{station['postal_code'] or ''} {station['city'] or ''}".strip(),
     )))  # fmt: skip
-    operator = station["operator_name"] or asked.words("not_told")
-    return asked.words(
-        "station_told", where=where, operator=operator, evses=asked.words.number(len(names))
+    operator = station["operator_name"] or request.words("not_stated")
+    return request.words(
+        "station_summary", where=where, operator=operator, evses=request.words.number(len(names))
     )
 
 
 def _figures(
-    asked: Asked, period: Period, days: list[Row], dwell_mean_s: float | None, about: str
+    request: PageRequest, period: Period, days: list[Row], dwell_mean_s: float | None, about: str
 ) -> list[Figure]:
-    words = asked.words
-    totals = {**summed(in_period(days), _SUMS), "dwell_mean_s": dwell_mean_s}
-    shares = measured(totals)
-    coverage = coverage_text(asked, period, shares["coverage"], len(days))
-    rate = words("sessions_told", rate=words.number(shares["sessions_per_evse"], 2))
+    words = request.words
+    totals = {**sum_columns(use_period_windows(days), _SUMS), "dwell_mean_s": dwell_mean_s}
+    shares = compute_measures(totals)
+    coverage = coverage_text(request, period, shares["coverage"], len(days))
+    rate = words("sessions_detail", rate=words.number(shares["sessions_per_evse"], 2))
     dwell = shares["dwell_mean_s"]
     return [
         *(

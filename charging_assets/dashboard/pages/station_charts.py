@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Chart
 from charging_assets.dashboard.charts.bands import timeline
 from charging_assets.dashboard.charts.curves import statuses, trend
@@ -27,18 +27,20 @@ def drawn_evses(names: dict[int, str]) -> dict[int, str]:
     return dict(sorted(names.items(), key=lambda item: item[1])[:_DRAWN_EVSES])
 
 
-def band(asked: Asked, period: Period, runs: list[Row], names: dict[int, str], about: str) -> Chart:
+def band(
+    request: PageRequest, period: Period, runs: list[Row], names: dict[int, str], about: str
+) -> Chart:
     """Status over time of the EVSEs in `names`."""
-    words = asked.words
-    told = columns.status_names(asked)
+    words = request.words
+    labels = columns.status_labels(request)
     runs = [run for run in runs if run["evse_key"] in names]
-    drawn = [
+    bars = [
         {
             "evse": names[run["evse_key"]],
-            "status": run["status"] if run["status"] in told else "UNKNOWN",
+            "status": run["status"] if run["status"] in labels else "UNKNOWN",
             "start": words.local(run["first_slot_at"]),
             "end": words.local(_end(run, period)),
-            "told": f"{names[run['evse_key']]}: {told.get(run['status'], run['status'])}, "
+            "tooltip": f"{names[run['evse_key']]}: {labels.get(run['status'], run['status'])}, "
             f"{words.time(run['first_slot_at'])} – {words.time(_end(run, period))}",
         }
         for run in runs
@@ -46,10 +48,10 @@ def band(asked: Asked, period: Period, runs: list[Row], names: dict[int, str], a
     lines = sorted(names.values())
     span = (period.first, period.last + timedelta(days=1))
     description = words("band_description", evses=len(lines), about=about, runs=len(runs))
-    chart = timeline(drawn, lines, span, told, words("status"))
+    chart = timeline(bars, lines, span, labels, words("status"))
     return Chart(
-        "band", words("band_title"), svg(chart, asked.language, description), description,
-        words("band_caption", about=about, zone=asked.feed.time_zone), "status", "runs",
+        "band", words("band_title"), svg(chart, request.language, description), description,
+        words("band_caption", about=about, zone=request.feed.time_zone), "status", "runs",
         is_wide=True,
     )  # fmt: skip
 
@@ -60,16 +62,18 @@ def _end(run: Row, period: Period) -> datetime:
     return min(end, period.end)
 
 
-def shares_chart(asked: Asked, shares: list[Row], names: dict[int, str], about: str) -> Chart:
+def shares_chart(
+    request: PageRequest, shares: list[Row], names: dict[int, str], about: str
+) -> Chart:
     """Share of each status of the EVSEs in `names`."""
-    words = asked.words
-    told = columns.status_names(asked)
+    words = request.words
+    labels = columns.status_labels(request)
     rows = [
         {
             "name": names[row["evse_key"]],
             "status": status,
             "value": row[column],
-            "told": f"{names[row['evse_key']]}, {told[status]}: {words.percent(row[column])}",
+            "tooltip": f"{names[row['evse_key']]}, {labels[status]}: {words.percent(row[column])}",
         }
         for row in shares
         if row["evse_key"] in names
@@ -79,22 +83,22 @@ def shares_chart(asked: Asked, shares: list[Row], names: dict[int, str], about: 
     description = words("shares_description", about=about)
     return Chart(
         "shares", words("shares_title"),
-        svg(statuses(rows, told, unit=words("share_observed")), asked.language, description),
+        svg(statuses(rows, labels, unit=words("share_observed")), request.language, description),
         description, words("shares_caption", about=about), "status", "shares",
     )  # fmt: skip
 
 
-def trend_chart(asked: Asked, period: Period, days: list[Row], about: str) -> Chart:
-    words = asked.words
+def trend_chart(request: PageRequest, period: Period, days: list[Row], about: str) -> Chart:
+    words = request.words
     series = {
         words(name): {row["local_date"]: row[name] for row in days}
         for name in ("utilisation", "occupancy")
     }
-    held = {row["local_date"] for row in days if row["utilisation"] is not None}
-    gaps = sum(day not in held for day in period.all_days)
+    days_with_value = {row["local_date"] for row in days if row["utilisation"] is not None}
+    gaps = sum(day not in days_with_value for day in period.all_days)
     description = words("trend_description", about=about, gaps=words.number(gaps))
     chart = trend(period.all_days, series, unit=words("share_operable"), gap=words("gap"))
     return Chart(
-        "trend", words("trend_title"), svg(chart, asked.language, description), description,
+        "trend", words("trend_title"), svg(chart, request.language, description), description,
         words("trend_caption", about=about), "utilisation", "days",
     )  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.dashboard.asked import Asked
+from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Column, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period
@@ -15,8 +15,10 @@ from charging_assets.dashboard.reader import Row
 from charging_assets.measures import STATUS_COLUMNS
 
 
-def shares_table(asked: Asked, shares: list[Row], names: dict[int, str], about: str) -> Table:
-    words = asked.words
+def shares_table(
+    request: PageRequest, shares: list[Row], names: dict[int, str], about: str
+) -> Table:
+    words = request.words
     rows = [
         {
             "evse": names.get(row["evse_key"], "?"),
@@ -29,20 +31,22 @@ def shares_table(asked: Asked, shares: list[Row], names: dict[int, str], about: 
         "shares", words("shares_title"),
         [
             Column("evse", words("evse"),
-                   link=lambda row: asked.href(evse=str(row["evse_key"]))),
-            columns.hours(asked, "observed_s"),
+                   link=lambda row: request.href(evse=str(row["evse_key"]))),
+            columns.hours(request, "observed_s"),
             *(
                 Column(column, words(f"status_{status}"), words.percent, is_number=True)
                 for status, column in STATUS_COLUMNS.items()
             ),
-            columns.share(asked, "coverage"),
+            columns.share(request, "coverage"),
         ],
         rows, f"{about}; {words('share_observed')}",
     )  # fmt: skip
 
 
-def sessions_table(asked: Asked, sessions: list[Row], names: dict[int, str], about: str) -> Table:
-    words = asked.words
+def sessions_table(
+    request: PageRequest, sessions: list[Row], names: dict[int, str], about: str
+) -> Table:
+    words = request.words
     rows = [
         {
             **row,
@@ -58,90 +62,91 @@ def sessions_table(asked: Asked, sessions: list[Row], names: dict[int, str], abo
     return Table(
         "sessions", words("sessions_title"),
         [
-            columns.text(asked, "evse"),
-            columns.time(asked, "started_at"),
-            columns.time(asked, "ended_at"),
-            columns.duration(asked, "duration_s"),
-            columns.duration(asked, "duration_min_s"),
-            columns.duration(asked, "duration_max_s"),
-            columns.duration(asked, "idle_after_s"),
-            columns.decimal(asked, "max_power_kw"),
-            columns.decimal(asked, "energy_max_kwh"),
-            columns.text(asked, "remark"),
+            columns.text(request, "evse"),
+            columns.time(request, "started_at"),
+            columns.time(request, "ended_at"),
+            columns.duration(request, "duration_s"),
+            columns.duration(request, "duration_min_s"),
+            columns.duration(request, "duration_max_s"),
+            columns.duration(request, "idle_after_s"),
+            columns.decimal(request, "max_power_kw"),
+            columns.decimal(request, "energy_max_kwh"),
+            columns.text(request, "remark"),
         ],
         rows, f"{about}. {words('sessions_caption')}",
     )  # fmt: skip
 
 
-def runs_table(asked: Asked, runs: list[Row], names: dict[int, str], about: str) -> Table:
-    words = asked.words
-    told = columns.status_names(asked)
+def runs_table(request: PageRequest, runs: list[Row], names: dict[int, str], about: str) -> Table:
+    words = request.words
+    labels = columns.status_labels(request)
     rows = [{**run, "evse": names.get(run["evse_key"], "?")} for run in reversed(runs)]
     return Table(
         "runs", words("runs_title"),
         [
-            columns.text(asked, "evse"),
-            Column("status", words("status"), lambda status: told.get(status, status)),
-            columns.time(asked, "first_slot_at"),
-            columns.time(asked, "last_slot_at"),
-            columns.count(asked, "poll_count"),
+            columns.text(request, "evse"),
+            Column("status", words("status"), lambda status: labels.get(status, status)),
+            columns.time(request, "first_slot_at"),
+            columns.time(request, "last_slot_at"),
+            columns.count(request, "poll_count"),
         ],
         rows, about,
     )  # fmt: skip
 
 
-def days_table(asked: Asked, period: Period, days: list[Row], about: str) -> Table:
+def days_table(request: PageRequest, period: Period, days: list[Row], about: str) -> Table:
     shares = ("utilisation", "occupancy", "availability", "reliability")
-    held = {row["local_date"]: row for row in days}
+    row_by_day = {row["local_date"]: row for row in days}
     missing: dict[str, Any] = dict.fromkeys((*shares, "coverage", "session_count", "evse_count"))
-    rows = [{**missing, "local_date": day, **held.get(day, {})} for day in
+    rows = [{**missing, "local_date": day, **row_by_day.get(day, {})} for day in
             reversed(period.all_days)]  # fmt: skip
     return Table(
-        "days", asked.words("city_days"),
+        "days", request.words("city_days"),
         [
-            columns.day(asked),
-            columns.count(asked, "evse_count"),
-            *(columns.share(asked, name) for name in shares),
-            columns.count(asked, "session_count"),
-            columns.share(asked, "coverage"),
+            columns.day(request),
+            columns.count(request, "evse_count"),
+            *(columns.share(request, name) for name in shares),
+            columns.count(request, "session_count"),
+            columns.share(request, "coverage"),
         ],
         rows, about,
     )  # fmt: skip
 
 
-def station_history(asked: Asked, history: list[Row]) -> Table:
+def station_history(request: PageRequest, history: list[Row]) -> Table:
     names = ("name", "address", "postal_code", "city", "operator_name", "owner", "station_id")
     labels = {"name": "station", "city": "city_name", "operator_name": "operator"}
     return Table(
-        "history", asked.words("history_title"),
+        "history", request.words("history_title"),
         [
-            columns.time(asked, "valid_from"),
-            columns.time(asked, "valid_to"),
-            columns.text(asked, "close_reason"),
-            *(columns.text(asked, name, labels.get(name, name)) for name in names),
-            Column("is_open_24_7", asked.words("is_open_24_7"), lambda value: _yes(asked, value)),
+            columns.time(request, "valid_from"),
+            columns.time(request, "valid_to"),
+            columns.text(request, "close_reason"),
+            *(columns.text(request, name, labels.get(name, name)) for name in names),
+            Column("is_open_24_7", request.words("is_open_24_7"),
+                   lambda value: _yes_or_no(request, value)),
         ],
-        history, asked.words("history_caption"),
+        history, request.words("history_caption"),
     )  # fmt: skip
 
 
-def evse_history(asked: Asked, evses: list[Row]) -> Table:
+def evse_history(request: PageRequest, evses: list[Row]) -> Table:
     return Table(
-        "evses", asked.words("evse_history_title"),
+        "evses", request.words("evse_history_title"),
         [
-            columns.text(asked, "evse_id"),
-            columns.text(asked, "evse_uid"),
-            columns.time(asked, "valid_from"),
-            columns.time(asked, "valid_to"),
-            columns.text(asked, "close_reason"),
-            columns.text(asked, "power_type"),
-            columns.decimal(asked, "max_power_kw"),
-            columns.count(asked, "connector_count"),
-            columns.text(asked, "physical_reference"),
+            columns.text(request, "evse_id"),
+            columns.text(request, "evse_uid"),
+            columns.time(request, "valid_from"),
+            columns.time(request, "valid_to"),
+            columns.text(request, "close_reason"),
+            columns.text(request, "power_type"),
+            columns.decimal(request, "max_power_kw"),
+            columns.count(request, "connector_count"),
+            columns.text(request, "physical_reference"),
         ],
-        evses, asked.words("history_caption"),
+        evses, request.words("history_caption"),
     )  # fmt: skip
 
 
-def _yes(asked: Asked, value: bool | None) -> str:
-    return "–" if value is None else asked.words("yes" if value else "no")
+def _yes_or_no(request: PageRequest, value: bool | None) -> str:
+    return "–" if value is None else request.words("yes" if value else "no")
