@@ -1,7 +1,7 @@
-"""The dashboard: pages for people who decide about charging points.
+"""The dashboard: web pages about utilisation, reliability and data quality.
 
-Belongs here: what is asked of the marts, how it is drawn and worded. Does not belong here: what a
-figure means (`docs/metrics.md`, `sql/marts`), or any writing: pages only read.
+Belongs here: queries of the marts, charts, and the texts of the pages. Does not belong here: the
+definition of a figure (`docs/metrics.md`, `sql/marts`), or any write: pages only read.
 
-Nothing else imports this package; it needs the extra `dashboard`.
+The package needs the extra `dashboard`; other packages import it only where the extra is installed.
 """

@@ -1,6 +1,6 @@
-"""What a reader asks for: the address, understood.
+"""The request for a page, parsed from its URL.
 
-Belongs here: reading the query string. What cannot be understood is told, never an error.
+A parameter that cannot be parsed is replaced by its default and reported on the page.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from charging_assets.measures import has_enough_coverage
 from charging_assets.partitions import naive
 
 DAYS, MOST_DAYS = 30, 366
-# Times outside of these years overflow as soon as a window is put around them.
+# Times outside these years overflow when a window around them is computed.
 _FIRST_YEAR, _END_YEAR = 2000, 2200
 _ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Feed:
-    """A feed that there is data of; times are naive UTC."""
+    """A feed with loaded data; times are naive UTC."""
 
     name: str
     time_zone: str
@@ -37,13 +37,16 @@ class Feed:
 
     @property
     def observed_until(self) -> datetime:
-        """The end of the newest good poll: what lies after it is not missing."""
+        """The end of the newest good poll. Time after it does not count as missing."""
         return self.newest_at + self.cadence
 
 
 @dataclass
 class PageRequest:
-    """An address: the page, its query, the language, the feed, and what was wrong with it."""
+    """A parsed URL: path, query, language and feed, and the faults found in the query.
+
+    `draws` is false where no charts are needed, as for CSV.
+    """
 
     path: str
     query: Mapping[str, str]
@@ -58,7 +61,7 @@ class PageRequest:
         self.words = Wording(self.language, self.feed.time_zone)
 
     def change_feed(self, feed: Feed) -> None:
-        """Use another feed, also in the links of the page."""
+        """Use another feed, in the page and in its links."""
         self.feed, self.query = feed, {**self.query, "feed": feed.name}
         self.words = Wording(self.language, feed.time_zone)
 
@@ -66,29 +69,29 @@ class PageRequest:
         return self.query.get(name, "").strip()
 
     def choice_value(self, name: str, values: list[str], default: str = "") -> str:
-        """The value of a name where it is one that there is; else the default, and a fault."""
+        """The value of a parameter if it is one of `values`; else the default, with a fault."""
         text = self.text(name)
         if text and text not in values:
             self.faults.append(self.words("fault_choice", value=text[:40]))
         return text if text in values else default
 
     def option(self, name: str, value: str) -> bool:
-        """Whether an option is set, which has one value besides its default."""
+        """Whether a parameter has `value`, the only one it allows besides its default."""
         return self.choice_value(name, [value]) == value
 
     def key(self, name: str) -> int | None:
-        """The value of a name as an entity's key, a signed 64-bit integer; None if it is none."""
+        """A parameter as an entity key, a signed 64-bit integer; None if it is not one."""
         text = self.text(name)
-        # More digits than a key has are not worth a conversion, which Python refuses beyond 4,300.
+        # A key has at most 19 digits, and Python refuses to convert more than 4,300.
         if not re.fullmatch(r"-?[0-9]{1,19}", text):
             return None
         number = int(text)
         return number if -(2**63) <= number < 2**63 else None
 
     def href(self, path: str = "", **changes: str | None) -> str:
-        """An address with the same feed and language; None leaves a name out.
+        """A URL with the same language and feed; a parameter that is None is left out.
 
-        Without a path it is this page's own, and keeps all that was asked.
+        Without a path it is the URL of this page, with all parameters of this request.
         """
         inherited = ("lang", "feed") if path else tuple(self.query)
         query = {name: self.query[name] for name in inherited if name in self.query}
@@ -102,12 +105,13 @@ class PageRequest:
     def days(
         self, default: int = DAYS, first_at: datetime | None = None, *, whole: bool = True
     ) -> tuple[datetime, datetime]:
-        """The local days of the address, both included; for a day left out, one with data.
+        """The requested local days, both included.
 
-        The default is the last `default` days, but none before the first with data, which is that
-        of the feed or of `first_at` (naive UTC), whichever is later. It ends with the newest day;
-        with `whole`, where there are so few days that the newest one, hardly begun, would take
-        coverage below what a share needs, it ends with the day before.
+        The default period is the last `default` days up to the newest day. It begins no earlier
+        than the first day with data: that of the feed, or of `first_at` (naive UTC) if later.
+
+        With `whole`, the default period ends one day earlier if the incomplete newest day would
+        reduce its coverage below the threshold for shares.
         """
         newest = self._day_of(self.feed.newest_at)
         first_data_day = self._day_of(max(self.feed.first_at, first_at or self.feed.first_at))
@@ -129,7 +133,7 @@ class PageRequest:
         return first, last
 
     def _is_covered(self, first: datetime) -> bool:
-        """Whether the days from `first` to the newest have enough coverage, no poll missing."""
+        """Whether the days from `first` to the newest have enough coverage if none is missed."""
         newest = self._day_of(self.feed.newest_at)
         zone = self.feed.time_zone
         start, end = utc(first, zone), utc(newest + _ONE_DAY, zone)
@@ -141,7 +145,7 @@ class PageRequest:
         return datetime(local.year, local.month, local.day)
 
     def instant(self) -> datetime:
-        """The instant that is looked at, naive UTC: `at` by the feed's clock, or now."""
+        """The requested time as naive UTC: parameter `at` in the feed's time zone, or now."""
         text = self.text("at")
         if not text:
             return self.now
@@ -155,7 +159,7 @@ class PageRequest:
         return self.now
 
     def _add_fault(self, name: str, **values: object) -> None:
-        """What was wrong with the address, once, however often it is read."""
+        """Record a fault of the request, once even if a parameter is read several times."""
         fault = self.words(name, **values)
         if fault not in self.faults:
             self.faults.append(fault)
@@ -176,14 +180,14 @@ class PageRequest:
 
 
 def utc(local: datetime, time_zone: str) -> datetime:
-    """A time by a feed's clock as naive UTC; one that is told with an offset keeps to it."""
+    """A local time of a feed as naive UTC. A time with a UTC offset keeps it."""
     from zoneinfo import ZoneInfo
 
     return naive(local if local.tzinfo else local.replace(tzinfo=ZoneInfo(time_zone)))
 
 
 def select_language(query: Mapping[str, str], accepted: str) -> str:
-    """The language asked for, or the first that the browser accepts and there is, or English."""
+    """The requested language, or the first supported one that the browser accepts, or English."""
     if query.get("lang") in LANGUAGES:
         return query["lang"]
     for part in accepted.split(","):

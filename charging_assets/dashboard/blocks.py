@@ -1,7 +1,6 @@
-"""What a page is made of: figures, charts, tables, notes.
+"""The building blocks of a page: figures, charts, tables, form fields, notes.
 
-Belongs here: the parts that every page shares, without a word of HTML. Does not belong here: how
-they look (`templates/`), or what they say.
+They contain no HTML, which is in `templates/`.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ ROWS_A_PAGE = 25
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with what makes it honest: its unit, period, coverage and definition.
+    """A number with its unit, period, coverage and definition.
 
-    `raw` is the number unrounded, for those who read the page by program. A figure that is only
-    last known `is_old`.
+    `raw` is the unrounded number, for programs that read the page. `is_old` marks a figure of the
+    last known state.
     """
 
     id: str
@@ -38,7 +37,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing with a description; the numbers stand in the table that it names."""
+    """A chart as SVG with a text description; `table` is the id of the table with its numbers."""
 
     id: str
     title: str
@@ -52,9 +51,9 @@ class Chart:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in files, its heading, and how its values are told and linked.
+    """A column: its name in CSV files, its heading, and how values are formatted and linked.
 
-    One that is `in_files` only says what nobody reads, such as a key.
+    A column that is `in_files`, such as a key, is left out on the page.
     """
 
     name: str
@@ -69,7 +68,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a caption; a page shows some of them, the CSV has all."""
+    """Rows with a caption. The page shows them in parts, the CSV file has all of them."""
 
     id: str
     title: str
@@ -80,17 +79,17 @@ class Table:
 
     @property
     def visible_columns(self) -> list[Column]:
-        """The columns that pages show."""
+        """The columns shown on the page."""
         return [column for column in self.columns if not column.in_files]
 
     def page(self, number: int) -> tuple[list[Row], int, int]:
-        """The rows of a page (of the last for one past it), its number, and how many there are."""
+        """One page of rows, its number and the number of pages; beyond the last page, the last."""
         count = max(1, -(-len(self.rows) // ROWS_A_PAGE))
         number = min(max(number, 1), count)
         return list(self.rows[(number - 1) * ROWS_A_PAGE : number * ROWS_A_PAGE]), number, count
 
     def csv(self) -> str:
-        """All rows as comma-separated values (RFC 4180), numbers unrounded, times in ISO 8601."""
+        """All rows as CSV (RFC 4180), with unrounded numbers and times in ISO 8601."""
         out = io.StringIO()
         writer = csv.writer(out)
         writer.writerow([column.name for column in self.columns])
@@ -101,7 +100,7 @@ class Table:
 
 @dataclass(frozen=True)
 class FormField:
-    """A field of the page's form: a list to choose from, or a date, or text."""
+    """A field of the page's form: a selection, a date or a text."""
 
     name: str
     label: str
@@ -114,7 +113,7 @@ class FormField:
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence above everything else, with at most one link; one that `warns` stands out."""
+    """A sentence at the top of the page, with at most one link; a warning is highlighted."""
 
     text: str
     href: str = ""
@@ -124,7 +123,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Definition:
-    """What a figure means; `id` is what pages link to, `source` an address to read on at."""
+    """The definition of a figure; `id` is its anchor, `source` a URL with more information."""
 
     id: str
     title: str
@@ -135,7 +134,7 @@ class Definition:
 
 @dataclass
 class Page:
-    """One page, ready to be shown; `options` are those that are set, as file names have them."""
+    """The content of one page; `options` are the active ones, as they appear in file names."""
 
     name: str
     title: str
@@ -153,7 +152,7 @@ class Page:
 
 
 def _csv_value(value: Any) -> Any:
-    """A value as files hold it. Spreadsheets run what begins like a formula: it is quoted."""
+    """A value for CSV. Text that a spreadsheet would run as a formula is quoted."""
     if isinstance(value, datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
@@ -162,5 +161,5 @@ def _csv_value(value: Any) -> Any:
 
 
 def total(rows: Iterable[Row], name: str) -> int:
-    """The sum of a column; null counts as nothing."""
+    """The sum of a column; null counts as 0."""
     return sum(row[name] or 0 for row in rows)

@@ -1,8 +1,4 @@
-"""From an Altair chart to a picture, on this machine: no browser, no script, nothing fetched.
-
-Belongs here: how every chart looks and how it becomes SVG or PNG. Does not belong here: what a
-chart shows.
-"""
+"""Render Altair charts as SVG and PNG, locally: no browser, no scripts, no network access."""
 
 from __future__ import annotations
 
@@ -16,13 +12,13 @@ from typing import Any
 from charging_assets.dashboard.palette import GRID, INK, QUIET
 from charging_assets.storage.cancellation import raise_if_cancelled
 
-# Locale, and how a day is told on an axis (`%x`), where its year would be too much.
+# The locale, and the date format of axes (`%x`), which leaves out the year.
 _LOCALES: dict[str, tuple[Any, str]] = {"en": ("en-GB", "%-d %b"), "de": ("de-DE", "%-d.%-m.")}
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _CONFIG = {
     "background": None,
     "font": _FONT,
-    # Text is measured in the first font; where readers lack it, theirs may be wider.
+    # Text is measured in the first font; a reader's fallback font may be wider.
     "padding": {"left": 26, "right": 14, "top": 5, "bottom": 5},
     "view": {"stroke": None},
     "axis": {
@@ -39,18 +35,18 @@ _CONFIG = {
 }  # fmt: skip
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# What assistive technology gets is the whole chart's description and the table, not a thousand
-# marks; for the mouse each mark's words become a title.
+# Assistive technology gets the description of the whole chart and the table instead of thousands
+# of marks; the label of each mark becomes its tooltip.
 _MARK = re.compile(r'<(path|text|line|rect) aria-label="([^"]*)"([^>]*?)/>')
 _ROLES = re.compile(r' (role|aria-[a-z]+)="[^"]*"')
 
 
 def svg(chart: Any, language: str, description: str) -> str:
-    """An inline SVG that scales with the page and is one image to assistive technology."""
+    """An inline SVG that scales with the page; to assistive technology it is one image."""
     raise_if_cancelled()
     spec = _spec(chart)
     svg_text = _render(spec, language)
-    # Several charts share a page, and an id is of the page.
+    # Ids must be unique in the page, which has several charts.
     tag = f"v{zlib.crc32(spec.encode()):08x}-"
     svg_text = svg_text.replace(' id="', f' id="{tag}').replace("url(#", f"url(#{tag}")
     svg_text = _MARK.sub(r"<\1\3><title>\2</title></\1>", svg_text)
@@ -60,14 +56,14 @@ def svg(chart: Any, language: str, description: str) -> str:
 
 
 def png(svg_text: str, scale: float = 2.0) -> bytes:
-    """An SVG as PNG, `scale` pixels to its unit."""
+    """An SVG as PNG, with `scale` pixels per SVG unit."""
     import vl_convert
 
     return _compress(bytes(vl_convert.svg_to_png(svg_text, scale=scale)))
 
 
 def _compress(picture: bytes) -> bytes:
-    """A PNG with its pixels packed as small as can be: what draws it is quick instead."""
+    """A PNG with its pixels compressed again at the highest level: the renderer favours speed."""
     header_chunks, pixels, at = b"", b"", len(_PNG)
     while at < len(picture):
         (length,) = struct.unpack(">I", picture[at : at + 4])
@@ -90,7 +86,7 @@ def _compress(picture: bytes) -> bytes:
 
 
 def warm_up() -> None:
-    """Load what draws, so that the first chart is not late."""
+    """Load the drawing libraries, so that the first chart does not wait for them."""
     import altair as alt
 
     point: Any = alt.InlineData(values=[{"x": 0}])

@@ -1,7 +1,4 @@
-"""Which feeds there is data of, and by which clock.
-
-Belongs here: what every page needs to know before it can ask for anything.
-"""
+"""The feeds with loaded data, with their time zone, cadence and period."""
 
 from __future__ import annotations
 
@@ -16,14 +13,18 @@ _A_DAY = timedelta(hours=26)
 
 
 def loaded_feeds(reader: Reader) -> Mapping[str, tuple[datetime, datetime]]:
-    """Feeds with the UTC instants at which their first and last local day begin."""
+    """Feed → the UTC instants at which its first and last local day begin."""
     with reader.session() as query:
         rows = query("dashboard/feeds")
     return {row["feed"]: (row["first_at"], row["last_at"]) for row in rows}
 
 
 def select_feed(reader: Reader, name: str, names: Mapping[str, tuple[datetime, datetime]]) -> Feed:
-    """The feed that is asked for, or the one with the newest data; NoWarehouse where none is."""
+    """The feed of a name, or the one with the newest data if there is none of that name.
+
+    Raises:
+        NoWarehouse: no feed is loaded.
+    """
     if not names:
         raise NoWarehouse("nothing is loaded")
     name = name if name in names else max(names, key=lambda each: (names[each][1], each))

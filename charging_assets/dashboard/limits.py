@@ -1,4 +1,4 @@
-"""How many pages are made at a time and for how long, so that readers cannot use up the machine."""
+"""Limits on the number and duration of page requests: readers cannot exhaust the machine."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _CHECK_INTERVAL_S = 0.5
 # A page that takes longer is cancelled. On a large warehouse pages take some seconds; Redshift
 # Serverless may take half a minute to wake up.
 PAGE_TIMEOUT_S = 60.0
-# A request that has waited longer for its turn is refused.
+# A request that has waited longer is refused.
 WAIT_TIMEOUT_S = 30.0
 
 Result = TypeVar("Result")
 
 
 class Busy(Exception):
-    """Too many requests wait already, or this one has waited too long."""
+    """Too many requests are waiting, or this one has waited too long."""
 
 
 class ClientDisconnected(Exception):
-    """The client has closed the connection: nobody waits for the page."""
+    """The client has closed the connection."""
 
 
 class PageTimeout(Exception):
@@ -38,12 +38,12 @@ class PageTimeout(Exception):
 async def run_page(
     make: Callable[[], Result], is_disconnected: Callable[[], Awaitable[bool]]
 ) -> Result:
-    """The result of `make`, in a thread, which is cancelled if it is not wanted any more.
+    """Run `make` in a thread, and cancel it if the client disconnects or it takes too long.
 
-    It ends with the thread, and not before: until then the page uses a processor.
+    Returns only when the thread has ended, since the page uses a CPU until then.
 
     Raises:
-        ClientLeft: the client has left; the page was cancelled.
+        ClientDisconnected: the client has disconnected; the page was cancelled.
         PageTimeout: the page took longer than `PAGE_TIMEOUT_S`, and was cancelled.
     """
     page = Cancellation()
@@ -64,9 +64,9 @@ async def run_page(
                 reason = PageTimeout
             elif not page.is_cancelled and not await is_disconnected():
                 continue
-            # In a thread: Redshift takes a connection of its own for it.
+            # In a thread: on Redshift, cancelling opens another connection.
             await run_in_threadpool(page.cancel)
-    except BaseException:  # the server stops, and does not wait
+    except BaseException:  # the server is stopping and does not wait
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         threading.Thread(target=_cancel_until_done, args=(page, ended), daemon=True).start()
         raise
@@ -77,7 +77,7 @@ async def run_page(
 
 
 def _cancel_until_done(page: Cancellation, ended: threading.Event) -> None:
-    """Cancel again and again: an engine may drop an interrupt, and sending one may fail."""
+    """Repeat the cancellation: an engine may drop an interrupt, and sending one may fail."""
     while True:
         with suppress(Exception):
             page.cancel()
@@ -86,9 +86,9 @@ def _cancel_until_done(page: Cancellation, ended: threading.Event) -> None:
 
 
 class Limit:
-    """At most `running` requests at a time; at most `waiting` more, in the order of their arrival.
+    """At most `running` requests at a time, and at most `waiting` more in order of arrival.
 
-    A page takes one processor and up to some 100 MB while it is made.
+    A page uses one CPU and up to about 100 MB while it is built.
     """
 
     def __init__(self, running: int = _MAX_RUNNING, waiting: int = _MAX_WAITING) -> None:
@@ -97,11 +97,11 @@ class Limit:
 
     @asynccontextmanager
     async def slot(self, is_disconnected: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
-        """Wait for a place and hold it.
+        """Wait for a slot and occupy it.
 
         Raises:
-            Busy: too many wait, or there was no place within `WAIT_TIMEOUT_S`.
-            ClientLeft: the client has left while it waited.
+            Busy: too many requests are waiting, or no slot was free within `WAIT_TIMEOUT_S`.
+            ClientDisconnected: the client has disconnected while waiting.
         """
         if self._waiting >= self._max_waiting:
             raise Busy
@@ -125,7 +125,7 @@ class Limit:
                 if asyncio.get_running_loop().time() > deadline:
                     raise Busy
         except BaseException:
-            # A place that was taken in the same moment is given back.
+            # A slot that was acquired at the same time is released.
             if not slot.cancel() and not slot.cancelled():
                 self._running.release()
             raise

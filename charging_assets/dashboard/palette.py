@@ -1,7 +1,7 @@
-"""Colours and shapes: told apart by colour-blind readers, and each at least 3:1 on white.
+"""Colours and shapes of states, with a contrast of at least 3:1 on white.
 
-Belongs here: which state looks how. Colours are from the sets of Okabe and Ito and of Paul Tol,
-some darkened for contrast; shapes repeat what colours say.
+The colours are from the colour-blind safe palettes of Okabe and Ito and of Paul Tol, some darkened
+for contrast. Shapes repeat the information of colours.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STATUS = {
     "UNKNOWN": "#767676",
 }
 
-# Of a station: what a driver would find there.
+# The state of a station as a driver would find it.
 STATION = {
     "free": ("#00805d", "circle"),
     "busy": ("#0072b2", "square"),
@@ -27,6 +27,6 @@ STATION = {
 
 INK, QUIET, GRID, LINE = "#1b2733", "#51606e", "#dde3e8", "#0072b2"
 SECOND, RULE = "#d55e00", "#661133"
-# One hue, light to dark: also right in grey. Its lightest step still differs from the page.
+# One hue from light to dark, which also works in greyscale. The lightest differs from the page.
 SHARES = ["#e3eef6", "#b5d3e8", "#7fb3d5", "#4a90c2", "#1f6ba5", "#0b477d", "#072c52"]
 GAP = "#f4f1ea"

@@ -1,10 +1,7 @@
-"""Reading for pages: named statements of `sql/dashboard`, over whichever engine holds the data.
+"""Data access for pages: run the named queries of `sql/dashboard`.
 
-Belongs here: where pages read. Does not belong here: what they ask.
-
-A local deployment is read from its published files, through an empty DuckDB that is gone when the
-page is made: the warehouse's own file would be locked by every load. Any other warehouse lets many
-read while one writes, and is asked itself.
+A local deployment is read from its published files through an in-memory DuckDB, since every load
+locks the warehouse file. Other warehouses allow reads during writes and are queried directly.
 """
 
 from __future__ import annotations
@@ -37,22 +34,22 @@ _ALL_TIME = (datetime(2000, 1, 1), datetime(2200, 1, 1))
 
 
 class DataUnavailable(Exception):
-    """The data cannot be read now; the message says why."""
+    """The data cannot be read at the moment; the message states the reason."""
 
 
 class Reader(Protocol):
-    """Where pages read."""
+    """A source of data for pages."""
 
     def session(
         self, start: datetime = ..., end: datetime = ...
     ) -> Any:  # AbstractContextManager[Rows]
-        """Statements by name, as `query("dashboard/feeds", feed="test")`.
+        """A function that runs named queries, as in `query("dashboard/feeds", feed="test")`.
 
-        Times outside `[start, end)`, naive UTC, need not be there.
+        Rows outside of `[start, end)`, naive UTC, may be missing.
         """
 
     def describe(self) -> str:
-        """Where that is, without secrets."""
+        """The location of the data, without secrets."""
 
 
 def make_reader(storage: Storage) -> Reader:
@@ -64,7 +61,7 @@ def make_reader(storage: Storage) -> Reader:
 
 
 class PublishedReader:
-    """Over published files, through SQLAlchemy and a DuckDB in memory."""
+    """Reads published files through SQLAlchemy and an in-memory DuckDB."""
 
     def __init__(self, files: PublishedFiles, place: str) -> None:
         self._files, self._place = files, place
@@ -77,7 +74,7 @@ class PublishedReader:
         try:
             with self._engine.connect() as connection:
                 engine: Any = connection.connection.driver_connection
-                # What statements read is chosen by addresses of others.
+                # Parameters of queries come from URLs, which are untrusted.
                 restrict_reading(engine, self._files.folder)
                 attached: set[Table] = set()
 
@@ -89,7 +86,7 @@ class PublishedReader:
                         return _fetch(connection, sql(name), params)
 
                 yield query
-        # Files are attached beside SQLAlchemy, which would wrap DuckDB's own errors.
+        # Files are attached without SQLAlchemy, which would wrap DuckDB's errors.
         except (sa.exc.SQLAlchemyError, duckdb.Error, LakeError, OSError) as error:
             raise DataUnavailable(f"{self._place}: {error}") from error
 
@@ -98,7 +95,7 @@ class PublishedReader:
 
 
 class WarehouseReader:
-    """Over a warehouse that can be read while it is written."""
+    """Reads a warehouse that allows reads during writes."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
@@ -120,7 +117,7 @@ class WarehouseReader:
 
 @cache
 def _tables(name: str) -> frozenset[Table]:
-    """The published tables that a statement reads."""
+    """The published tables that a query reads."""
     named = set(re.findall(r"\b\w+\.\w+\b", sql(name)))
     return frozenset(table for table in PUBLISHED if table.full_name in named)
 

@@ -1,7 +1,6 @@
 """The utilisation report: the dashboard's figures for a day or a month, in one file.
 
-Belongs here: what the report holds, and its pictures. Does not belong here: the pages that it is
-put together from, or when it is made (`publication.report`).
+Its content is that of the dashboard's pages; `publication.report` is the asset that writes it.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _ROWS = 10
 
 @dataclass(frozen=True)
 class Report:
-    """A report: one HTML page that needs no other file, its pictures as PNG, its first figures."""
+    """A self-contained HTML page, its charts as PNG by name, and the figures of its first part."""
 
     feed: str
     html: str
@@ -39,17 +38,21 @@ class Report:
 def build_report(
     reader: Reader, first: datetime, last: datetime, *, feed: str = "", language: str = "en"
 ) -> Report:
-    """The report of local days, both included; NoWarehouse where nothing of them is loaded."""
+    """Build the report of local days, both included.
+
+    Raises:
+        NoWarehouse: nothing is loaded for these days.
+    """
     names = loaded_feeds(reader)
     selected_feed = select_feed(reader, feed, names)
-    # A day has 23 to 25 hours, and what begins it is told as an instant.
+    # Days are local, and the feed's times are UTC.
     margin = timedelta(days=1)
     if selected_feed.first_at > last + margin or selected_feed.newest_at < first - margin:
         days = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
         raise NoWarehouse(
             f"nothing of {selected_feed.name} is loaded from {days}; load these hours first"
         )
-    # Days that are still to come are no gaps.
+    # Days after the newest poll are not gaps.
     newest = Wording(language, selected_feed.time_zone).local(selected_feed.newest_at)
     last = max(first, min(last, newest.replace(hour=0, minute=0, second=0, microsecond=0)))
     query = {"from": f"{first:%Y-%m-%d}", "to": f"{last:%Y-%m-%d}", "feed": selected_feed.name}

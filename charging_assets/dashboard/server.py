@@ -1,9 +1,6 @@
-"""The web server: addresses, languages, errors that people can read.
+"""The web application: routes, languages, error pages.
 
-Belongs here: HTTP. Does not belong here: what pages show (`pages`) or how (`templates/`).
-
-Every answer is made here, of what this machine holds: pages may load nothing from elsewhere, and
-their content security policy holds browsers to that.
+Pages load nothing from other hosts; their content security policy enforces it.
 """
 
 from __future__ import annotations
@@ -58,13 +55,13 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-# The client is gone and gets no response; the code is for the log, as nginx writes it.
+# The client has disconnected and gets no response; nginx logs this code in that case.
 _CLIENT_CLOSED_REQUEST = 499
 _log = logging.getLogger(__name__)
 
 
 def create_app(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGIApp:
-    """The dashboard over a reader; `clock` tells the time, aware."""
+    """The dashboard as an ASGI application; `clock` returns the current time, with time zone."""
     site = _Site(reader, clock)
     pages = Starlette(
         routes=[
@@ -77,12 +74,12 @@ def create_app(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGIA
         middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
         exception_handlers={Exception: site.server_error},
     )
-    # Around everything: Starlette answers errors outside of its own middleware.
+    # Outermost: Starlette handles errors outside of its own middleware.
     return _SecurityHeaders(Guard(pages))
 
 
 class _SecurityHeaders:
-    """Puts the security headers on every answer: pages, files, static files, errors."""
+    """Adds the security headers to every response, including static files and errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -145,8 +142,8 @@ class _Site:
         return self._message_page(request, "missing", 404)
 
     async def server_error(self, request: Request, error: Exception) -> Response:
-        # The path of an address is decoded: a newline in it would begin a line of its own.
-        _log.error("%s could not be made", printable(str(request.url)), exc_info=error)
+        # The path is decoded: a newline in it would start another line in the log.
+        _log.error("%s could not be created", printable(str(request.url)), exc_info=error)
         return self._message_page(request, "broken", 500)
 
     def _respond(self, request: Request, make: Callable[[Request], Response]) -> Response:
@@ -193,7 +190,7 @@ class _Site:
     def _message_page(
         self, request: Request, message: str, status: int, detail: str = ""
     ) -> Response:
-        """A page that states what is wrong and what to do; plain text in place of a table."""
+        """A page that states a problem and its remedy; plain text if a table was requested."""
         words = Wording(self._language(request))
         if request.url.path.endswith(".csv"):
             lines = [

@@ -1,8 +1,4 @@
-"""English and German: words, numbers, times.
-
-Belongs here: how things are said in a language. Does not belong here: what is said where; the
-words themselves stand in `words.toml`.
-"""
+"""Texts, numbers and times in English and German. The texts are in `words.toml`."""
 
 from __future__ import annotations
 
@@ -21,30 +17,30 @@ _MONTHS_EN = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oc
 
 @cache
 def all_texts() -> Mapping[str, Mapping[str, str]]:
-    """Every word by name, then by language."""
+    """Every text, by name and language."""
     text = (Path(__file__).parent / "words.toml").read_text(encoding="utf-8")
     texts: dict[str, dict[str, str]] = tomllib.loads(text)
     return texts
 
 
 def _keep_percent_sign(text: str) -> str:
-    """A number and its % stay on one line."""
+    """The text with non-breaking spaces before %."""
     return text.replace(" %", "\u00a0%")
 
 
 @dataclass(frozen=True)
 class Wording:
-    """How a reader is spoken to: a language, and the clock of the feed that they look at."""
+    """Formats texts, numbers and times in a language and a feed's time zone."""
 
     language: str
     time_zone: str = "UTC"
 
     def __call__(self, name: str, **values: object) -> str:
-        """The words of a name, with values put in; KeyError if there are none."""
+        """The text of a name with values inserted; KeyError if there is none."""
         return _keep_percent_sign(all_texts()[name][self.language].format(**values))
 
     def plural(self, name: str, count: int, /, **values: object) -> str:
-        """The words of a name that go with a count: those of `<name>_one` where it is one."""
+        """The text of a name for a count: `<name>_one` where the count is one."""
         return self(f"{name}_one" if count == 1 else name, **values)
 
     def number(self, value: float | None, digits: int = 0) -> str:
@@ -63,14 +59,14 @@ class Wording:
         )
 
     def duration(self, seconds: float | None) -> str:
-        """Hours and minutes, such as `1:05 h`, or minutes below an hour."""
+        """Hours and minutes such as `1:05 h`; minutes below an hour."""
         if seconds is None:
             return NO_VALUE
         minutes = round(seconds / 60)
         return f"{minutes} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
 
     def local(self, at: datetime) -> datetime:
-        """A naive UTC time by the feed's clock."""
+        """A naive UTC time as local time of the feed."""
         return at.replace(tzinfo=UTC).astimezone(ZoneInfo(self.time_zone)).replace(tzinfo=None)
 
     def date(self, day: datetime | None) -> str:
@@ -82,14 +78,14 @@ class Wording:
         return day.strftime("%d.%m.%Y")
 
     def time(self, at: datetime | None) -> str:
-        """A naive UTC time as day and time by the feed's clock."""
+        """A naive UTC time as local day and time of the feed."""
         if at is None:
             return NO_VALUE
         local = self.local(at)
         return f"{self.date(local)}, {local:%H:%M}"
 
     def age(self, since: datetime, now: datetime) -> str:
-        """How long ago, in the unit that a person would use."""
+        """The time since an instant, in minutes, hours or days."""
         elapsed = max(now - since, timedelta())
         if elapsed < timedelta(minutes=120):
             return self("ago_min", count=int(elapsed.total_seconds() // 60))
@@ -98,5 +94,5 @@ class Wording:
         return self("ago_days", count=elapsed.days)
 
     def days(self, first: datetime, last: datetime) -> str:
-        """A span of local days, both ends included. No line begins with its dash."""
+        """A period of local days, both included. The dash does not start a line."""
         return self.date(first) if first == last else f"{self.date(first)}\u00a0– {self.date(last)}"

@@ -113,19 +113,19 @@ def test_page__no_query_is_an_error(client: TestClient, page: str, query: dict[s
 
 def test_station__of_many_evses_draws_some_and_states_how_many(client: TestClient) -> None:
     text = station(client, "large")
-    assert "The pictures show 40 of 600 charging points" in text
+    assert "The charts show 40 of 600 charging points" in text
     assert text.count("<option") < 600
 
 
 def test_station__evse_beyond_the_drawn_ones_can_be_chosen(client: TestClient) -> None:
     key = str(hours.key_of("evse", f"many-{EVSE_COUNT - 1:03}"))
     text = station(client, "large", evse=key)
-    assert "The pictures show" not in text
+    assert "The charts show" not in text
     assert f'<option value="{key}" selected>' in text
 
 
 def test_station__of_few_evses_has_no_note(client: TestClient) -> None:
-    assert "The pictures show" not in station(client, "small")
+    assert "The charts show" not in station(client, "small")
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_error__is_logged_in_one_line(
     assert set(HEADERS) <= set(response.headers)
     (record,) = (each for each in caplog.records if each.name.endswith("dashboard.server"))
     assert record.getMessage().isprintable()
-    assert "ERROR.csv could not be made" in record.getMessage()
+    assert "ERROR.csv could not be created" in record.getMessage()
 
 
 def test_page__control_characters_in_an_address_are_refused(client: TestClient) -> None:
@@ -207,4 +207,4 @@ def test_option__is_kept_in_the_form_and_named_in_captions(client: TestClient) -
     assert '<option value="ignored" selected>' in german
     assert "möglicherweise voll" in german
     fault = client.get("/city?unknown=maybe&lang=en").text
-    assert "“maybe” is not among the choices" in fault
+    assert "“maybe” is not a valid choice" in fault

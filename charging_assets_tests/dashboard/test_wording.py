@@ -61,7 +61,7 @@ def test_now__units_agree_with_their_numbers(
 @pytest.mark.parametrize(
     ("language", "told"),
     [
-        ("en", ["1 of 1 EVSE told", "Map of 1 station:", "EVSEs of 1 city by"]),
+        ("en", ["1 of 1 EVSE reported", "Map of 1 station:", "EVSEs of 1 city by"]),
         ("de", ["1 von 1 Ladepunkt in", "Karte mit 1 Station:", "Ladepunkte von 1 Stadt nach"]),
     ],
 )

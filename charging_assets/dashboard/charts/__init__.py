@@ -1,1 +1,1 @@
-"""Charts: one module for what belongs together, each function from rows to an Altair chart."""
+"""Charts: functions that turn rows into Altair charts."""

@@ -1,4 +1,4 @@
-"""Time as a band: what each EVSE said when, and which days were seen where."""
+"""Charts of time as bands: the status of EVSEs over time, and coverage by place and day."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def timeline(
 ) -> Any:
     """Status by EVSE over local time: `evse`, `status`, `start`, `end`, `tooltip`.
 
-    Where nothing was polled the background shows through.
+    The background is visible where nothing was polled.
     """
     domain = [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in span]
     order = [names[status] for status in STATUS]
@@ -33,7 +33,7 @@ def timeline(
     ]  # fmt: skip
     y = alt.Y("evse:N", title=None, sort=list(evses), scale=alt.Scale(domain=list(evses)),
               axis=alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=220))  # fmt: skip
-    # As if it were UTC: the times are local already, and summer time must not move them.
+    # Times are already local; as UTC they are not shifted again.
     x = alt.X("start:T", title=None, scale=alt.Scale(domain=domain, type="utc"),
               axis=alt.Axis(format="%x %H:%M", labelOverlap=True, tickCount=8))  # fmt: skip
     ground = alt.Chart(
@@ -54,7 +54,7 @@ def timeline(
 
 
 def calendar(cells: Sequence[dict[str, Any]], places: Sequence[str], legend: str) -> Any:
-    """Coverage by place and local day: `city`, `day`, `value` (null was not seen), `tooltip`."""
+    """Coverage by place and local day: `city`, `day`, `value` (null: no data), `tooltip`."""
     x = alt.X("yearmonthdate(day):O", title=None,
               axis=alt.Axis(format="%x", labelAngle=0, labelOverlap=True, domain=False,
                             ticks=False))  # fmt: skip

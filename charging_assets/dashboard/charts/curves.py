@@ -1,4 +1,4 @@
-"""Curves and bars over days, and shares side by side. A gap in the data is a gap in the picture."""
+"""Lines, heat maps and bars of shares. A gap in the data is shown as a gap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def trend(
     low: float | None = None,
     height: int = HEIGHT,
 ) -> Any:
-    """One line a series over local days; a day without a value breaks the line and is shaded."""
+    """One line per series over local days; a day without a value breaks the line and is shaded."""
     names = list(series)
     values = [
         {"day": f"{day:%Y-%m-%d}T00:00:00", "name": name, "value": values_by_day.get(day),
@@ -83,7 +83,7 @@ def heat(
 
 
 def ranking(rows: Sequence[dict[str, Any]], *, unit: str, height_a_row: int = 21) -> Any:
-    """Bars in the order given: `name`, `value`, `tooltip`."""
+    """Bars in the given order: `name`, `value`, `tooltip`."""
     names = [row["name"] for row in rows]
     base = alt.Chart(alt.InlineData(values=list(rows))).encode(
         y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=200, domain=False,

@@ -1,7 +1,7 @@
-"""Maps: where stations are and how they do.
+"""The map of stations, and bars of EVSEs by city and state.
 
-The base is the outline of Germany by Natural Earth (public domain, see `germany.geojson`); there
-are no tiles, and nothing is fetched.
+The base map is the outline of Germany by Natural Earth (public domain, see `germany.geojson`);
+there are no map tiles and no network access.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from charging_assets.dashboard.palette import INK, QUIET, STATION, STATUS
 
 _OUTLINE = Path(__file__).resolve().parent.parent / "germany.geojson"
-# Stations of one city: the country's outline would only be a line through the picture.
+# Below this extent (one city) the outline of the country is left out.
 _COUNTRY_DEGREES = 1.5
 WIDTH, HEIGHT = 460, 560
 # The status whose colour each state has.
@@ -51,7 +51,7 @@ def station_map(rows: Sequence[dict[str, Any]], names: dict[str, str], legend: s
     ]
     scale = alt.Scale(domain=labels, range=[colour for colour, _ in STATION.values()])
     shapes = alt.Scale(domain=labels, range=[shape for _, shape in STATION.values()])
-    # The map shrinks with the screen, so its words are larger.
+    # The map is scaled down on small screens, so its text is larger.
     key = alt.Legend(labelFontSize=14, titleFontSize=14, columns=3)
     points = (
         alt.Chart(alt.Data(values=points_with_position))
@@ -99,7 +99,7 @@ def city_states(rows: Sequence[dict[str, Any]], names: dict[str, str], unit: str
 
 
 def _spread(points_with_position: Sequence[dict[str, Any]]) -> float:
-    """How far apart stations are from north to south, in degrees."""
+    """The extent of stations from north to south, in degrees."""
     if not points_with_position:
         return 90.0
     north = [row["latitude"] for row in points_with_position]

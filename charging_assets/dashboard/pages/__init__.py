@@ -1,5 +1,5 @@
-"""The pages: one module each, from what is asked and the rows that it needs to blocks.
+"""The pages, one module each: run queries for a request and build the content of the page.
 
-Belongs here: which statements a page asks and what it says about their rows. Does not belong here:
-HTML (`templates/`), drawing (`charts`), or SQL (`sql/dashboard`).
+Belongs here: which queries a page runs, and how it presents their rows. Does not belong here: HTML
+(`templates/`), drawing (`charts`), or SQL (`sql/dashboard`).
 """

@@ -1,4 +1,4 @@
-"""City and operator: how much the charging points are used, when, and where most."""
+"""City and operator: utilisation of charging points by time, place and station."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SUMS = (*SECONDS, *SESSIONS, "station_operable_s", CERTAINLY_FULL, POSSIBLY_FUL
 
 
 def build_page(request: PageRequest, reader: Reader) -> Page:
-    """Utilisation by hour and weekday, its trend, rankings, saturation."""
+    """Utilisation by hour and weekday, trend, rankings and saturation."""
     period = select_period(request, whole=False)
     with reader.session(period.start, period.end) as query:
         filters = select_filters(request, query, period)
@@ -56,8 +56,8 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
         )  # fmt: skip
     full = POSSIBLY_FULL if request.option("unknown", "ignored") else CERTAINLY_FULL
     means = {(row["grouped_by"], row.get(row["grouped_by"])): row["dwell_mean_s"] for row in dwell}
-    by_day = _grouped(days, "local_date", full, means)
-    by_place = _grouped(use_period_windows(days), "place", full, means)
+    by_day = _group_by(days, "local_date", full, means)
+    by_place = _group_by(use_period_windows(days), "place", full, means)
     total: Row = {
         **sum_columns(use_period_windows(days), _SUMS),
         "dwell_mean_s": means.get(("total", None)),
@@ -99,7 +99,7 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
 
 
 def _saturation_field(request: PageRequest, full: str) -> FormField:
-    """Whether stations count as full while the status of an EVSE is unknown."""
+    """The choice whether EVSEs of unknown status keep a station from counting as full."""
     words = request.words
     return FormField(
         "unknown", words("full_choice"), "ignored" if full == POSSIBLY_FULL else "",
@@ -108,15 +108,15 @@ def _saturation_field(request: PageRequest, full: str) -> FormField:
 
 
 def _cell(request: PageRequest, at: datetime) -> dict[str, int]:
-    """Weekday (1 Monday) and hour of a naive UTC time by the feed's clock."""
+    """Local weekday (1 Monday) and hour of a naive UTC time."""
     local = request.words.local(at)
     return {"weekday": local.isoweekday(), "local_hour": local.hour}
 
 
-def _grouped(
+def _group_by(
     days: list[Row], name: str, full: str, means: dict[tuple[str, Any], float | None]
 ) -> dict[Any, Row]:
-    """Sums by a column, with their shares."""
+    """Sums and shares, by a column."""
     groups: dict[Any, list[Row]] = {}
     for row in days:
         groups.setdefault(row[name], []).append(row)

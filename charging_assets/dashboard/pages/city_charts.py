@@ -1,8 +1,4 @@
-"""The city page's pictures: use by hour and weekday, day by day, and by station.
-
-Belongs here: what a picture shows, and its words. Does not belong here: what is asked of the
-data (`city`), or how pictures look (`charts`).
-"""
+"""The charts of the city page: utilisation by hour and weekday, by day, and by station."""
 
 from __future__ import annotations
 
@@ -77,5 +73,5 @@ def ranking_chart(request: PageRequest, stations: list[Row], name: str, about: s
 
 
 def _label(station: str, city: str) -> str:
-    """A station with its city, where its name does not say that already."""
+    """A station with its city, unless the name contains it."""
     return station if city in station else f"{station} · {city}"

@@ -1,7 +1,4 @@
-"""The city page's tables: by city, station, power class, day and hour.
-
-Belongs here: which columns each has. Does not belong here: what is asked of the data (`city`).
-"""
+"""The tables of the city page: by city, station, power class, day and hour."""
 
 from __future__ import annotations
 
@@ -25,13 +22,13 @@ def places_table(
             Column("city", request.words("city_name"),
                    link=lambda row: request.href(place=row["place"])),
             columns.key(request, "place"),
-            *_measures(request),
+            *_measure_columns(request),
         ],
         rows, about,
     )  # fmt: skip
 
 
-def _measures(request: PageRequest) -> list[Any]:
+def _measure_columns(request: PageRequest) -> list[Any]:
     return [
         columns.count(request, "evse_count"),
         columns.share(request, "utilisation"),
@@ -91,7 +88,11 @@ def days_table(request: PageRequest, period: Period, by_day: dict[Any, Row], abo
         {**missing, "local_date": day, **by_day.get(day, {})} for day in reversed(period.all_days)
     ]
     return Table(
-        "days", request.words("city_days"), [columns.day(request), *_measures(request)], rows, about
+        "days",
+        request.words("city_days"),
+        [columns.day(request), *_measure_columns(request)],
+        rows,
+        about,
     )
 
 

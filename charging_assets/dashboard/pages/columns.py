@@ -1,7 +1,4 @@
-"""Columns that several tables have: counts, shares, times, links to stations.
-
-Belongs here: how such a column is told and linked. Does not belong here: which table has which.
-"""
+"""Columns that several tables share: counts, shares, times, links to stations."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from charging_assets.measures import STATUS_COLUMNS
 
 
 def key(request: PageRequest, name: str = "station_key") -> Column:
-    """A key, for those who go on with a file."""
+    """A key, in CSV files only."""
     return Column(name, request.words(name), in_files=True)
 
 
@@ -26,7 +23,7 @@ def count(request: PageRequest, name: str, label: str = "") -> Column:
 
 
 def share(request: PageRequest, name: str, digits: int = 1) -> Column:
-    """A share, in percent, with the link to its definition."""
+    """A share in percent, with a link to its definition."""
     return Column(
         name, request.words(name), lambda value: request.words.percent(value, digits),
         is_number=True, definition=name,
@@ -40,7 +37,7 @@ def decimal(request: PageRequest, name: str, digits: int = 1) -> Column:
 
 
 def hours(request: PageRequest, name: str) -> Column:
-    """Seconds, told in hours."""
+    """Seconds, shown in hours."""
     return Column(
         name,
         request.words(name),
@@ -58,12 +55,12 @@ def day(request: PageRequest, name: str = "local_date") -> Column:
 
 
 def time(request: PageRequest, name: str) -> Column:
-    """A UTC time, told by the feed's clock."""
+    """A UTC time, shown as local time of the feed."""
     return Column(name, request.words(name), request.words.time, css=_short)
 
 
 def _short(row: dict[str, Any]) -> str:
-    """What is not to be broken into lines."""
+    """The CSS class of cells that are not wrapped."""
     return "short"
 
 
@@ -78,5 +75,5 @@ def station(request: PageRequest, name: str = "station_name") -> Column:
 
 
 def status_labels(request: PageRequest) -> dict[str, str]:
-    """How each status is called."""
+    """Status → its label."""
     return {status: request.words(f"status_{status}") for status in STATUS_COLUMNS}

@@ -1,4 +1,4 @@
-"""Definitions: what each figure means and cannot say; `docs/metrics.md` tells it in full."""
+"""Definitions of the figures and their limits; `docs/metrics.md` has them in full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SOURCES = {
 
 
 def build_page(request: PageRequest, reader: Reader) -> Page:
-    """Every definition that a page links to."""
+    """All definitions that pages link to."""
     words = request.words
     page = Page("definitions", words("definitions_title"), words("definitions_lead"))
     page.definitions = [

@@ -1,4 +1,4 @@
-"""Network now: where a car could charge, as the newest polls tell."""
+"""Network now: the state of stations and EVSEs according to the newest polls."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _EVSE_COUNTS = ("evse_count", *COUNTS.values(), "absent_count")
 
 
 def build_page(request: PageRequest, reader: Reader) -> Page:
-    """Stations and EVSEs by state at a moment, and how old each place's answer is."""
+    """Stations and EVSEs by state at the requested time, and the age of each place's data."""
     words, at = request.words, request.instant()
-    # What was last said is shown however old it is; whether it is old is judged from `at`.
+    # The last known state is shown whatever its age; its age is measured from `at`.
     until = min(at, request.feed.newest_at)
     with reader.session(until - _WINDOW, until + timedelta(seconds=1)) as query:
         places = query(
@@ -41,11 +41,11 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
         "now", words("now_title"), words("now_lead"), form_fields=_form_fields(request, cities)
     )
     if not request.text("at") and at - request.feed.newest_at > 2 * request.feed.cadence:
-        page.notes.append(_stale(request, at))
+        page.notes.append(_stale_note(request, at))
     page.figures = _figures(request, all_stations, at)
     page.tables = [
-        _by_place(request, all_stations, cities, at),
-        _stations(request, listed_stations, cities),
+        _places_table(request, all_stations, cities, at),
+        _stations_table(request, listed_stations, cities),
     ]
     if request.draws:
         from charging_assets.dashboard.pages import now_charts as charts
@@ -57,7 +57,7 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
     return page
 
 
-def _stale(request: PageRequest, at: datetime) -> Note:
+def _stale_note(request: PageRequest, at: datetime) -> Note:
     words = request.words
     newest = words.local(request.feed.newest_at)
     return Note(
@@ -92,7 +92,7 @@ def _figures(request: PageRequest, stations: list[Row], at: datetime) -> list[Fi
     every = sum(row["evse_count"] for row in stations)
     seen = [row["seen_at"] for row in pool if row["seen_at"] is not None]
     reported = sum(row["evse_count"] - row["absent_count"] for row in fresh)
-    # What is only last known is a share of what was seen then.
+    # Shares of the last known state are of the EVSEs observed at that time.
     observed = sum(row["evse_count"] - row["absent_count"] for row in pool)
     period = (
         words("polled", time=words.time(max(seen)), age=words.age(max(seen), at))
@@ -133,7 +133,7 @@ def _figures(request: PageRequest, stations: list[Row], at: datetime) -> list[Fi
     ]  # fmt: skip
 
 
-def _by_place(
+def _places_table(
     request: PageRequest, stations: list[Row], cities: dict[str, str], at: datetime
 ) -> Table:
     words = request.words
@@ -157,15 +157,15 @@ def _by_place(
         columns=[
             Column("city", words("city"), link=lambda row: request.href(place=row["place"])),
             Column("place", words("place")),
-            _count(request, "station_count"),
-            *(_count(request, name) for name in _EVSE_COUNTS),
-            Column("seen_at", words("seen_at"), _seen(request, at), css=_quiet),
+            _count_column(request, "station_count"),
+            *(_count_column(request, name) for name in _EVSE_COUNTS),
+            Column("seen_at", words("seen_at"), _age_formatter(request, at), css=_css_class),
         ],
         rows=rows, caption=words("now_caption", time=words.time(at)),
     )  # fmt: skip
 
 
-def _stations(request: PageRequest, stations: list[Row], cities: dict[str, str]) -> Table:
+def _stations_table(request: PageRequest, stations: list[Row], cities: dict[str, str]) -> Table:
     words = request.words
     at = request.instant()
     return Table(
@@ -176,25 +176,25 @@ def _stations(request: PageRequest, stations: list[Row], cities: dict[str, str])
             Column("address", words("address")),
             Column("city", words("city")),
             Column("operator_name", words("operator")),
-            Column("state", words("state"), lambda state: words(f"state_{state}"), css=_quiet),
-            *(_count(request, name) for name in _EVSE_COUNTS),
-            Column("seen_at", words("seen_at"), _seen(request, at), css=_quiet),
+            Column("state", words("state"), lambda state: words(f"state_{state}"), css=_css_class),
+            *(_count_column(request, name) for name in _EVSE_COUNTS),
+            Column("seen_at", words("seen_at"), _age_formatter(request, at), css=_css_class),
             columns.key(request),
         ],
         rows=stations, caption=words("now_caption", time=words.time(at)),
     )  # fmt: skip
 
 
-def _count(request: PageRequest, name: str) -> Column:
+def _count_column(request: PageRequest, name: str) -> Column:
     return Column(name, request.words(name), request.words.number, is_number=True)
 
 
-def _seen(request: PageRequest, at: datetime) -> Any:
-    def all_stations(seen_at: datetime | None) -> str:
+def _age_formatter(request: PageRequest, at: datetime) -> Any:
+    def format_age(seen_at: datetime | None) -> str:
         return request.words("never_polled") if seen_at is None else request.words.age(seen_at, at)
 
-    return all_stations
+    return format_age
 
 
-def _quiet(row: Row) -> str:
+def _css_class(row: Row) -> str:
     return "short" if row["is_fresh"] else "short old"

@@ -1,8 +1,4 @@
-"""Network now in pictures: stations on a map, EVSEs by city.
-
-Belongs here: what a picture shows, and its words. Does not belong here: which state a station is
-in (`now`), or how pictures look (`charts`).
-"""
+"""The charts of network now: stations on a map, EVSEs by city."""
 
 from __future__ import annotations
 

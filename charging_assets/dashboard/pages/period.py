@@ -1,7 +1,4 @@
-"""What most pages are narrowed down by: city, operator, days.
-
-Belongs here: these fields of the form, and what they come to as parameters.
-"""
+"""The filters of most pages (city, operator, days): form fields and query parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ _ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Period:
-    """Local days, both included, as they are and as UTC instants `[start, end)`."""
+    """Local days `first` to `last`, both included, which are UTC `[start, end)`."""
 
     first: datetime
     last: datetime
@@ -40,11 +37,11 @@ class Period:
         return {"window_start": self.start, "window_end": self.end}
 
     def scope_params(self, request: PageRequest) -> dict[str, datetime]:
-        """Days and instants, and now: what is after the end of the newest poll is not missing."""
+        """Days, instants and `now_at`: time after the newest poll does not count as missing."""
         return {**self.date_params(), **self.window_params(), "now_at": request.feed.observed_until}
 
     def started_day_count(self, request: PageRequest) -> int:
-        """How many of the days have begun, by the newest poll; all where none has."""
+        """The number of days up to the newest poll; all days if the poll is before the first."""
         newest = request.words.local(request.feed.newest_at)
         days = (min(self.last, newest) - self.first).days + 1
         return days if days > 0 else self.day_count
@@ -57,7 +54,7 @@ def select_period(
     *,
     whole: bool = True,
 ) -> Period:
-    """The days of the address; `Asked.days` says which they are where it names none."""
+    """The period of a request; `PageRequest.days` defines the default."""
     first, last = request.days(default, first_at, whole=whole)
     zone = request.feed.time_zone
     return Period(first, last, utc(first, zone), utc(last + _ONE_DAY, zone))
@@ -66,7 +63,7 @@ def select_period(
 def find_first_seen(
     request: PageRequest, query: Query, place: str = "", operator: str = "", station_key: int = 0
 ) -> datetime | None:
-    """When a station of a city, of an operator, or one of its own was first seen; naive UTC."""
+    """The first slot with a station of a city or an operator, or with one station; naive UTC."""
     (row,) = query(
         "dashboard/first_seen",
         feed=request.feed.name,
@@ -80,7 +77,7 @@ def find_first_seen(
 
 @dataclass(frozen=True)
 class Filters:
-    """City and operator; empty where all are meant."""
+    """The selected city and operator, empty for all; and those that can be selected."""
 
     place: str
     operator: str
@@ -95,13 +92,13 @@ class Filters:
         }
 
     def describe(self, request: PageRequest) -> str:
-        """In words, for captions."""
+        """The selection as a text for captions."""
         city = self.cities[self.place] if self.place else request.words("all_cities")
         return f"{city}, {self.operator}" if self.operator else city
 
 
 def select_filters(request: PageRequest, query: Query, period: Period) -> Filters:
-    """The city and operator that are asked for, of those that there are or were in the period."""
+    """The requested city and operator, of those with data in the period or current stations."""
     found = query("dashboard/places", feed=request.feed.name, **period.date_params())
     cities = {row["place"]: row["city"] for row in found}
     found = query("dashboard/operators", feed=request.feed.name, **period.date_params())
@@ -115,7 +112,7 @@ def select_filters(request: PageRequest, query: Query, period: Period) -> Filter
 
 
 def form_fields(request: PageRequest, chosen: Filters | None, period: Period) -> list[FormField]:
-    """The form's fields."""
+    """The fields of the form; without filters, only the dates."""
     words = request.words
     fields = []
     if chosen is not None:
@@ -142,7 +139,7 @@ def date_fields(request: PageRequest, period: Period) -> list[FormField]:
 def coverage_text(
     request: PageRequest, period: Period, share: float | None, observed_days: int
 ) -> str:
-    """Coverage, and how many of the period's days have data."""
+    """Coverage, and the number of days with data."""
     words, days = request.words, period.started_day_count(request)
     return words.plural(
         "coverage_detail",

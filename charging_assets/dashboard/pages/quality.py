@@ -1,4 +1,4 @@
-"""Data quality: what was polled, what was missed, what was set aside, what changed."""
+"""Data quality: polls, missed polls, rejects and schema drift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from charging_assets.measures import sum_columns, use_period_windows
 
 
 def build_page(request: PageRequest, reader: Reader) -> Page:
-    """Coverage by place and day, polls, rejects, drift of the source's fields."""
+    """Coverage by place and day, polls, rejects, and schema drift of the source."""
     period = select_period(request, whole=False)  # the newest polls matter most here
     feed = {"feed": request.feed.name}
     with reader.session(period.start, period.end) as query:
@@ -38,25 +38,25 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
         row["coverage"] = coverage_of(row)
     for row in (*days, *outcomes):
         row["city"] = cities.get(row["place"], row["place"])
-    polls = _with_missed(request, period, polls)
+    polls = _add_missed_polls(request, period, polls)
     about = words.days(period.first, period.last)
     page = Page("quality", words("quality_title"), words("quality_lead"))
     page.form_fields = date_fields(request, period)
     page.figures = _figures(request, period, days, polls, rejects, drift)
     page.tables = [
-        _polls(request, polls, about),
-        _outcomes(request, outcomes, about),
-        _rejects(request, rejects, about),
-        _drift(request, drift, about),
-        _coverage(request, days, about),
+        _polls_table(request, polls, about),
+        _outcomes_table(request, outcomes, about),
+        _rejects_table(request, rejects, about),
+        _drift_table(request, drift, about),
+        _coverage_table(request, days, about),
     ]
     if request.draws:
-        page.charts = [_calendar(request, period, days, cities, about)]
+        page.charts = [_calendar_chart(request, period, days, cities, about)]
     return page
 
 
-def _with_missed(request: PageRequest, period: Period, polls: list[Row]) -> list[Row]:
-    """Every day of the period, newest first, with the polls that should have been."""
+def _add_missed_polls(request: PageRequest, period: Period, polls: list[Row]) -> list[Row]:
+    """All days of the period, newest first, with the number of expected and missed polls."""
     row_by_day = {row["local_date"]: row for row in polls}
     zone, newest = request.feed.time_zone, request.feed.newest_at + request.feed.cadence
     rows = []
@@ -111,7 +111,7 @@ def _figures(
     ]  # fmt: skip
 
 
-def _calendar(
+def _calendar_chart(
     request: PageRequest, period: Period, days: list[Row], cities: dict[str, str], about: str
 ) -> Chart:
     from charging_assets.dashboard.charts.bands import calendar
@@ -144,7 +144,7 @@ def _calendar(
     )  # fmt: skip
 
 
-def _polls(request: PageRequest, polls: list[Row], about: str) -> Table:
+def _polls_table(request: PageRequest, polls: list[Row], about: str) -> Table:
     names = ("expected_count", "poll_count", "missed_count", "answer_count", "ok_count",
              "failed_count")  # fmt: skip
     told = {"failed_count": "failed_answers"}
@@ -158,7 +158,7 @@ def _polls(request: PageRequest, polls: list[Row], about: str) -> Table:
     )  # fmt: skip
 
 
-def _outcomes(request: PageRequest, outcomes: list[Row], about: str) -> Table:
+def _outcomes_table(request: PageRequest, outcomes: list[Row], about: str) -> Table:
     return Table(
         "outcomes", request.words("outcomes_title"),
         [
@@ -173,7 +173,7 @@ def _outcomes(request: PageRequest, outcomes: list[Row], about: str) -> Table:
     )  # fmt: skip
 
 
-def _rejects(request: PageRequest, rejects: list[Row], about: str) -> Table:
+def _rejects_table(request: PageRequest, rejects: list[Row], about: str) -> Table:
     return Table(
         "rejects", request.words("rejects_title"),
         [
@@ -191,7 +191,7 @@ def _rejects(request: PageRequest, rejects: list[Row], about: str) -> Table:
     )  # fmt: skip
 
 
-def _drift(request: PageRequest, drift: list[Row], about: str) -> Table:
+def _drift_table(request: PageRequest, drift: list[Row], about: str) -> Table:
     return Table(
         "drift", request.words("drift_title"),
         [
@@ -206,7 +206,7 @@ def _drift(request: PageRequest, drift: list[Row], about: str) -> Table:
     )  # fmt: skip
 
 
-def _coverage(request: PageRequest, days: list[Row], about: str) -> Table:
+def _coverage_table(request: PageRequest, days: list[Row], about: str) -> Table:
     return Table(
         "coverage", request.words("coverage_title"),
         [

@@ -1,4 +1,4 @@
-"""Reliability: which operators' charging points worked, by which rule."""
+"""Reliability: availability and reliability by operator, station and day."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from charging_assets.dashboard.reader import Query, Reader, Row
 from charging_assets.measures import compute_measures, sum_columns
 
 UK_RULE, NEVI_RULE = 0.99, 0.97
-# The 99 % of the UK's regulations hold for charge points from this power on.
+# The 99 % of the UK regulations apply to charge points of at least this power.
 RAPID_KW = 50
 
 
 def build_page(request: PageRequest, reader: Reader) -> Page:
-    """Availability and reliability by operator and day, and the stations below the rule."""
+    """Availability and reliability by operator and day, and the stations below 99 %."""
     period = select_period(request, whole=False)
     with reader.session(period.start, period.end) as query:
         filters = select_filters(request, query, period)
         period = select_period(
             request, first_at=find_first_seen(request, query, filters.place, filters.operator)
         )
-        operators, stations, days = _read(request, query, filters, period)
+        operators, stations, days = _query_sums(request, query, filters, period)
     operators = [{**row, **compute_measures(row)} for row in operators]
     operators.sort(key=lambda row: (row["reliability"] is None, row["reliability"] or 0))
     stations = [{**row, **compute_measures(row)} for row in stations]
@@ -57,14 +57,14 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
     ]
     page.figures = _figures(request, period, operators, by_day)
     page.tables = [
-        _operators(request, operators, about),
-        _stations(request, stations, about),
-        _days(request, period, by_day, about),
+        _operators_table(request, operators, about),
+        _stations_table(request, stations, about),
+        _days_table(request, period, by_day, about),
     ]
     if request.draws:
         page.charts = [
-            _dots(request, operators, about),
-            _trend(request, period, by_day, about),
+            _dots_chart(request, operators, about),
+            _trend_chart(request, period, by_day, about),
         ]
     return page
 
@@ -78,7 +78,7 @@ def _is_rapid_only(request: PageRequest) -> bool:
 
 
 def _option_texts(request: PageRequest) -> list[str]:
-    """The options that are set, in words, for captions."""
+    """The active options as texts for captions."""
     return [
         *([request.words("access_open_detail")] if _is_open_only(request) else []),
         *([request.words("power_rapid_detail")] if _is_rapid_only(request) else []),
@@ -99,10 +99,10 @@ def _option_fields(request: PageRequest) -> list[FormField]:
     ]  # fmt: skip
 
 
-def _read(
+def _query_sums(
     request: PageRequest, query: Query, filters: Filters, period: Period
 ) -> tuple[list[Row], list[Row], list[Row]]:
-    """Sums by operator, by station below the rule, and by day."""
+    """Sums by operator, by station below 99 %, and by day."""
     scope = {**filters.query_params(request), **period.scope_params(request)}
     is_open_only, is_rapid_only = _is_open_only(request), _is_rapid_only(request)
     if not is_open_only and not is_rapid_only:
@@ -141,13 +141,13 @@ def _figures(
             "below", words("operators_below"),
             words("of", count=words.number(len(below)), all=words.number(len(ranked))),
             about, coverage, "reliability", len(below),
-            # The law's line is for rapid charge points in hours of access only.
+            # The regulation covers only rapid charge points and the hours in which they are open.
             "SI 2023/1168" if _is_open_only(request) and _is_rapid_only(request) else "",
         ),
     ]  # fmt: skip
 
 
-def _dots(request: PageRequest, operators: list[Row], about: str) -> Chart:
+def _dots_chart(request: PageRequest, operators: list[Row], about: str) -> Chart:
     from charging_assets.dashboard.charts.curves import dots
     from charging_assets.dashboard.drawing import svg
 
@@ -174,7 +174,7 @@ def _dots(request: PageRequest, operators: list[Row], about: str) -> Chart:
     )  # fmt: skip
 
 
-def _trend(request: PageRequest, period: Period, by_day: dict[Any, Row], about: str) -> Chart:
+def _trend_chart(request: PageRequest, period: Period, by_day: dict[Any, Row], about: str) -> Chart:
     from charging_assets.dashboard.charts.curves import trend
     from charging_assets.dashboard.drawing import svg
 
@@ -195,7 +195,7 @@ def _trend(request: PageRequest, period: Period, by_day: dict[Any, Row], about: 
     )  # fmt: skip
 
 
-def _operators(request: PageRequest, operators: list[Row], about: str) -> Table:
+def _operators_table(request: PageRequest, operators: list[Row], about: str) -> Table:
     words = request.words
 
     def rule(row: Row) -> str:
@@ -223,7 +223,7 @@ def _operators(request: PageRequest, operators: list[Row], about: str) -> Table:
     )  # fmt: skip
 
 
-def _stations(request: PageRequest, stations: list[Row], about: str) -> Table:
+def _stations_table(request: PageRequest, stations: list[Row], about: str) -> Table:
     return Table(
         "stations", request.words("reliability_stations"),
         [
@@ -242,7 +242,7 @@ def _stations(request: PageRequest, stations: list[Row], about: str) -> Table:
     )  # fmt: skip
 
 
-def _days(request: PageRequest, period: Period, by_day: dict[Any, Row], about: str) -> Table:
+def _days_table(request: PageRequest, period: Period, by_day: dict[Any, Row], about: str) -> Table:
     missing = dict.fromkeys(("availability", "reliability", "unknown", "coverage"))
     rows = [
         {**missing, "local_date": day, **by_day.get(day, {})} for day in reversed(period.all_days)

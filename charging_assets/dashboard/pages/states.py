@@ -1,4 +1,4 @@
-"""In which state a driver would find a station, and what is counted of its EVSEs."""
+"""The state of a station as a driver would find it, and the EVSE counts behind it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.reader import Row
 
-# What is counted, and its column.
+# State of an EVSE → the column with the count.
 COUNTS = {
     "free": "available_count",
     "charging": "charging_count",
@@ -19,7 +19,7 @@ STATES = ("free", "busy", "failed", "unknown", "old")
 
 
 def with_state(row: Row, request: PageRequest, at: datetime) -> Row:
-    """A station with the state in which a driver would find it."""
+    """The row of a station with its `state`, and whether it `is_fresh`."""
     seen_at = row["seen_at"]
     fresh = seen_at is not None and at - seen_at <= 2 * request.feed.cadence
     if not fresh:

@@ -1,4 +1,4 @@
-"""Station: what one station and its charging points did, and what is known of it."""
+"""Station: status, sessions and history of one station and its charging points."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from charging_assets.measures import (
 )
 
 DAYS = 7
-# What a list to choose from holds; the table below it links to all.
+# The longest selection list; the table below it links to all EVSEs.
 _LISTED_EVSES = 500
 _SUMS = (*SECONDS, *SESSIONS)
 
 
 def build_page(request: PageRequest, reader: Reader) -> Page:
-    """A station's states as a band, their shares, sessions, and the history of its attributes."""
-    _choose_feed(request, reader)
+    """Status over time, shares, sessions, and the history of the station's attributes."""
+    _use_station_feed(request, reader)
     words, period = request.words, select_period(request, DAYS, whole=False)
     with reader.session(period.start, period.end) as query:
         places = query("dashboard/places", feed=request.feed.name, **period.date_params())
@@ -46,8 +46,8 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
             return page
         history = query("dashboard/station_history", station_key=key)
         evses = query("dashboard/station_evses", station_key=key)
-        names = _names(evses)
-        evse = _evse(request, page, names)
+        names = _evse_names(evses)
+        evse = _select_evse(request, page, names)
         window = {"station_key": key, **period.window_params()}
         station = {"feed": request.feed.name, "station_key": key}
         clock = {"time_zone": request.feed.time_zone}
@@ -67,7 +67,7 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
         )
     days = [{**row, **compute_measures(row)} for row in days]
     means = {row["grouped_by"]: row["dwell_mean_s"] for row in dwell}
-    shares = _shares(evse_days)
+    shares = _status_shares(evse_days)
     about = request.words.days(period.first, period.last)
     shares.sort(key=lambda row: names.get(row["evse_key"], ""))
     if evse is not None:
@@ -90,20 +90,20 @@ def build_page(request: PageRequest, reader: Reader) -> Page:
     if request.draws:
         from charging_assets.dashboard.pages import station_charts as charts
 
-        drawn = charts.drawn_evses(names) if evse is None else {evse: names[evse]}
-        if evse is None and len(drawn) < len(names):
-            drawn_of = {"drawn": words.number(len(drawn)), "all": words.number(len(names))}
-            page.notes.append(Note(words("evses_drawn", **drawn_of)))
+        charted = charts.charted_evses(names) if evse is None else {evse: names[evse]}
+        if evse is None and len(charted) < len(names):
+            counts = {"drawn": words.number(len(charted)), "all": words.number(len(names))}
+            page.notes.append(Note(words("evses_drawn", **counts)))
         page.charts = [
-            charts.band(request, period, runs, drawn, about),
-            charts.shares_chart(request, shares, drawn, about),
+            charts.status_chart(request, period, runs, charted, about),
+            charts.shares_chart(request, shares, charted, about),
             charts.trend_chart(request, period, days, about),
         ]
     return page
 
 
-def _choose_feed(request: PageRequest, reader: Reader) -> None:
-    """Without a feed in the address it is the station's, with its clock, days and newest poll."""
+def _use_station_feed(request: PageRequest, reader: Reader) -> None:
+    """Use the station's feed, with its time zone and period, if the request names none."""
     key = request.key("station")
     if request.text("feed") or key is None:
         return
@@ -117,7 +117,7 @@ def _choose_feed(request: PageRequest, reader: Reader) -> None:
 def _select_station(
     request: PageRequest, query: Query, places: list[str]
 ) -> tuple[int | None, str, list[Row]]:
-    """The station that is asked for, or the first of the place, with the place's stations."""
+    """The key of the requested station or the first of its place, the place, and its stations."""
     text = request.text("station")
     rows: list[Row] = []
     key = request.key("station")
@@ -156,18 +156,18 @@ def _empty_page(
     return page
 
 
-def _names(evses: list[Row]) -> dict[int, str]:
-    """What each EVSE is called: the id on the label, or the one that is published."""
+def _evse_names(evses: list[Row]) -> dict[int, str]:
+    """EVSE key → the EVSE-ID, or the uid if there is none."""
     names: dict[int, str] = {}
     for row in evses:
         names.setdefault(row["evse_key"], row["evse_id"] or row["evse_uid"])
     return names
 
 
-def _evse(request: PageRequest, page: Page, names: dict[int, str]) -> int | None:
+def _select_evse(request: PageRequest, page: Page, names: dict[int, str]) -> int | None:
     selected = request.key("evse")
     if selected not in names:
-        selected = None  # it is another station's: the reader has chosen a new one
+        selected = None  # it belongs to the station that was selected before
     station_options = dict(islice(names.items(), _LISTED_EVSES))
     if selected is not None:
         station_options[selected] = names[selected]
@@ -180,8 +180,8 @@ def _evse(request: PageRequest, page: Page, names: dict[int, str]) -> int | None
     return selected
 
 
-def _shares(evse_days: list[Row]) -> list[Row]:
-    """Of each EVSE, the share of each status in the period."""
+def _status_shares(evse_days: list[Row]) -> list[Row]:
+    """The share of each status in the period, by EVSE."""
     evses: dict[int, list[Row]] = {}
     for row in use_period_windows(evse_days):
         evses.setdefault(row["evse_key"], []).append(row)

@@ -1,8 +1,4 @@
-"""A station's pictures: the band of its states, their shares, its days.
-
-Belongs here: what a picture shows, and its words. Does not belong here: what is asked of the
-data (`station`), or how pictures look (`charts`).
-"""
+"""The charts of the station page: status over time, shares of statuses, utilisation by day."""
 
 from __future__ import annotations
 
@@ -18,16 +14,16 @@ from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
 from charging_assets.measures import STATUS_COLUMNS
 
-# More lines than these are no picture, and thousands stop the program that draws them.
-_DRAWN_EVSES = 40
+# More lines are not readable, and thousands stop the renderer.
+_MAX_CHARTED_EVSES = 40
 
 
-def drawn_evses(names: dict[int, str]) -> dict[int, str]:
-    """The EVSEs that pictures show, by key: the first by name."""
-    return dict(sorted(names.items(), key=lambda item: item[1])[:_DRAWN_EVSES])
+def charted_evses(names: dict[int, str]) -> dict[int, str]:
+    """The EVSEs in charts, by key: the first by name."""
+    return dict(sorted(names.items(), key=lambda item: item[1])[:_MAX_CHARTED_EVSES])
 
 
-def band(
+def status_chart(
     request: PageRequest, period: Period, runs: list[Row], names: dict[int, str], about: str
 ) -> Chart:
     """Status over time of the EVSEs in `names`."""
@@ -57,7 +53,7 @@ def band(
 
 
 def _end(run: Row, period: Period) -> datetime:
-    """Until when a run stands: its last poll stands for its cadence."""
+    """The end of a run: one cadence after its last poll, within the period."""
     end: datetime = run["last_slot_at"] + timedelta(seconds=run["cadence_s"])
     return min(end, period.end)
 

@@ -1,7 +1,4 @@
-"""A station's tables: shares, sessions, runs, days, and the history of its attributes.
-
-Belongs here: which columns each has. Does not belong here: what is asked of the data (`station`).
-"""
+"""The tables of the station page: shares, sessions, runs, days, and the history of attributes."""
 
 from __future__ import annotations
 
