@@ -196,7 +196,7 @@ MART_OPERATOR_MONTH = Table(
         at("ends_at", "UTC instant at which the window ends: that of the month, or of the feed's "
            "newest good poll if that is sooner"),
         flat.FEED,
-        text("operator_name", 256, "operator's name; (not told) where it is not", nullable=False),
+        text("operator_name", 256, "operator's name; (not stated) where it is not", nullable=False),
         count("station_count", "stations seen", "stations"),
         count("evse_count", "EVSEs seen: each station's most on one day", "EVSEs"),
         count("day_count", "local days with an observation", "days"),
@@ -219,7 +219,7 @@ CITY_HOUR = Table(
         HOUR_AT,
         flat.FEED,
         flat.PLACE,
-        text("operator_name", 256, "operator's name; (not told) where it is not", nullable=False),
+        text("operator_name", 256, "operator's name; (not stated) where it is not", nullable=False),
         count("evse_count", "EVSEs seen", "EVSEs"),
         _seconds("observed_s", "EVSE time for which good polls stand"),
         _seconds("operable_s", "of it operable"),

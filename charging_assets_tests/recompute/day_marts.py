@@ -17,7 +17,7 @@ from charging_assets_tests.recompute.hour_marts import HOUR, EvseHour, Seconds, 
 from charging_assets_tests.recompute.observations import Observations, Places, hour_of
 from charging_assets_tests.recompute.sessions import Session
 
-NO_OPERATOR = "(not told)"
+NO_OPERATOR = "(not stated)"
 
 Group = TypeVar("Group")
 

@@ -9,7 +9,7 @@ WITH polled AS (
         AND slot_at < :window_end
 ),
 
-known AS (
+stored AS (
     SELECT
         time_zone,
         slot_at,
@@ -23,13 +23,13 @@ known AS (
 
 SELECT
     polled.time_zone,
-    known.slot_at,
-    known.local_at,
-    known.utc_offset_min
+    stored.slot_at,
+    stored.local_at,
+    stored.utc_offset_min
 FROM polled
-LEFT JOIN known ON polled.time_zone = known.time_zone
+LEFT JOIN stored ON polled.time_zone = stored.time_zone
 WHERE
-    known.slot_at IS NULL
-    OR DATEDIFF(MINUTE, known.slot_at, known.local_at) <> known.utc_offset_min
-    OR ABS(known.utc_offset_min) > 840
+    stored.slot_at IS NULL
+    OR DATEDIFF(MINUTE, stored.slot_at, stored.local_at) <> stored.utc_offset_min
+    OR ABS(stored.utc_offset_min) > 840
 ORDER BY polled.time_zone;

@@ -1,7 +1,7 @@
 -- Grain: one row per session whose bounds contradict each other, or that begins before the one
 -- before it of its EVSE has ended.
 -- Scope: sessions with a slot in [:window_start, :window_end) that began at :past_start or later.
-WITH held AS (
+WITH sessions AS (
     SELECT
         feed,
         evse_uid,
@@ -32,7 +32,7 @@ SELECT
     ended_after,
     ended_before,
     next_slot_at
-FROM held
+FROM sessions
 WHERE
     last_slot_at < slot_at
     OR started_after > started_before

@@ -1,6 +1,6 @@
 -- Grain: one row per station without coordinates, or with some outside a box around its country.
 -- Scope: slots in [:window_start, :window_end). A country that is not listed is taken for Europe.
-WITH judged AS (
+WITH checked AS (
     SELECT
         feed,
         place,
@@ -38,6 +38,6 @@ SELECT DISTINCT
     country,
     latitude,
     longitude
-FROM judged
+FROM checked
 WHERE COALESCE(is_inside, FALSE) = FALSE
 ORDER BY feed, place, station_id, country, latitude, longitude;

@@ -1,6 +1,6 @@
 -- Grain: one row per station whose postal code is not one of its country.
 -- Scope: slots in [:window_start, :window_end). For a country that is not listed, any will do.
-WITH judged AS (
+WITH checked AS (
     SELECT
         feed,
         place,
@@ -28,6 +28,6 @@ SELECT DISTINCT
     station_id,
     country,
     postal_code
-FROM judged
+FROM checked
 WHERE COALESCE(is_one, FALSE) = FALSE
 ORDER BY feed, place, station_id, country, postal_code;

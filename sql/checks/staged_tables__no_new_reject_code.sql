@@ -1,7 +1,7 @@
 -- Grain: one row per feed, entity and code by which something was set aside as never before.
 -- Scope: slots in [:window_start, :window_end), against four weeks from :past_start on. A feed with
 -- no polls in those has nothing to be compared with.
-WITH known AS (
+WITH past_codes AS (
     SELECT DISTINCT
         feed,
         entity,
@@ -12,7 +12,7 @@ WITH known AS (
         AND slot_at < :window_start
 ),
 
-polled AS (
+polled_feeds AS (
     SELECT DISTINCT feed
     FROM warehouse.fact_poll
     WHERE
@@ -31,15 +31,15 @@ SELECT
     MIN(rejects.fragment) AS fragment,
     MIN(rejects.raw_key) AS raw_key
 FROM ops.flat_rejects AS rejects
-INNER JOIN polled ON rejects.feed = polled.feed
-LEFT JOIN known
+INNER JOIN polled_feeds ON rejects.feed = polled_feeds.feed
+LEFT JOIN past_codes
     ON
-        rejects.feed = known.feed
-        AND rejects.entity = known.entity
-        AND rejects.code = known.code
+        rejects.feed = past_codes.feed
+        AND rejects.entity = past_codes.entity
+        AND rejects.code = past_codes.code
 WHERE
     rejects.slot_at >= :window_start
     AND rejects.slot_at < :window_end
-    AND known.code IS NULL
+    AND past_codes.code IS NULL
 GROUP BY rejects.feed, rejects.entity, rejects.code
 ORDER BY reject_count DESC, rejects.feed ASC, rejects.entity ASC, rejects.code ASC;

@@ -1,7 +1,7 @@
 -- Grain: one row per version of an entity that begins before the one before it has ended, or that
 -- leaves a gap after it though it has not disappeared, among the entities seen in the hour.
 -- Scope: entities of :entity_type seen in [:window_start, :window_end).
-WITH seen AS (
+WITH observed AS (
     SELECT DISTINCT
         entity_type,
         entity_key
@@ -14,19 +14,20 @@ WITH seen AS (
 
 versions AS (
     SELECT
-        held.entity_type,
-        held.entity_key,
-        held.valid_from,
-        held.valid_to,
-        held.close_reason,
-        LEAD(held.valid_from) OVER (
-            PARTITION BY held.entity_type, held.entity_key ORDER BY held.valid_from
+        entity_versions.entity_type,
+        entity_versions.entity_key,
+        entity_versions.valid_from,
+        entity_versions.valid_to,
+        entity_versions.close_reason,
+        LEAD(entity_versions.valid_from) OVER (
+            PARTITION BY entity_versions.entity_type, entity_versions.entity_key
+            ORDER BY entity_versions.valid_from
         ) AS next_valid_from
-    FROM warehouse.entity_version AS held
-    INNER JOIN seen
+    FROM warehouse.entity_version AS entity_versions
+    INNER JOIN observed
         ON
-            held.entity_type = seen.entity_type
-            AND held.entity_key = seen.entity_key
+            entity_versions.entity_type = observed.entity_type
+            AND entity_versions.entity_key = observed.entity_key
 )
 
 SELECT

@@ -95,7 +95,7 @@ WHERE
     AND (:place = '' OR days.place = :place)
     AND (
         :operator_name = ''
-        OR COALESCE(days.operator_name, '(not told)') = :operator_name
+        OR COALESCE(days.operator_name, '(not stated)') = :operator_name
     )
 GROUP BY days.place, days.local_date
 ORDER BY days.local_date, days.place;

@@ -77,11 +77,11 @@ days AS (
         AND (:place = '' OR station_days.place = :place)
         AND (
             :operator_name = ''
-            OR COALESCE(station_days.operator_name, '(not told)') = :operator_name
+            OR COALESCE(station_days.operator_name, '(not stated)') = :operator_name
         )
 ),
 
-summed AS (
+totals AS (
     SELECT
         station_key,
         MAX(CASE WHEN day_rank = 1 THEN station_name END) AS station_name,
@@ -128,7 +128,7 @@ SELECT
     saturated_or_unknown_s,
     session_count,
     session_exposure_s
-FROM summed
+FROM totals
 ORDER BY
     CASE WHEN observed_s * 5 >= window_s * 4 THEN 0 ELSE 1 END ASC,
     CAST(charging_s AS DOUBLE PRECISION)

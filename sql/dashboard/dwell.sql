@@ -19,11 +19,11 @@ WITH station_days AS (
         AND local_date >= :from_date
         AND local_date <= :to_date
         AND (:place = '' OR place = :place)
-        AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
+        AND (:operator_name = '' OR COALESCE(operator_name, '(not stated)') = :operator_name)
         AND (:station_key = 0 OR station_key = :station_key)
 ),
 
-begun AS (
+started_sessions AS (
     SELECT
         evse_key,
         DATE_TRUNC('hour', slot_at) AS hour_at,
@@ -53,7 +53,7 @@ rounded AS (
             LEAST(FLOOR(CAST(lasted_s + 30 AS DOUBLE PRECISION) / 60), 1440) AS INTEGER
         ) AS lasted_min,
         is_end
-    FROM begun
+    FROM started_sessions
 ),
 
 hours AS (
@@ -190,7 +190,7 @@ curve AS (
     FROM at_risk
 ),
 
-summed AS (
+totals AS (
     SELECT
         grouped_by,
         place,
@@ -221,5 +221,5 @@ SELECT
         WHEN end_count >= 5 AND (last_min >= 1440 OR last_minurvival <= 0.05 + 0.000000001)
             THEN ROUND(CAST(mean_min AS DOUBLE PRECISION) * 60, 3)
     END AS dwell_mean_s
-FROM summed
+FROM totals
 ORDER BY grouped_by, place, power_class, local_date;

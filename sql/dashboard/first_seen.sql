@@ -5,5 +5,5 @@ FROM warehouse.dim_station
 WHERE
     feed = :feed
     AND (:place = '' OR place = :place)
-    AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
+    AND (:operator_name = '' OR COALESCE(operator_name, '(not stated)') = :operator_name)
     AND (:station_key = 0 OR station_key = :station_key);

@@ -50,7 +50,7 @@ states AS (
             AND latest.slot_at <= runs.last_slot_at
 ),
 
-counted AS (
+evse_counts AS (
     SELECT
         evses.station_key,
         COUNT(*) AS evse_count,
@@ -84,20 +84,21 @@ SELECT
     stations.operator_name,
     stations.latitude,
     stations.longitude,
-    CAST(counted.evse_count AS INTEGER) AS evse_count,
-    CAST(counted.available_count AS INTEGER) AS available_count,
-    CAST(counted.charging_count AS INTEGER) AS charging_count,
-    CAST(counted.reserved_or_blocked_count AS INTEGER) AS reserved_or_blocked_count,
-    CAST(counted.failed_count AS INTEGER) AS failed_count,
+    CAST(evse_counts.evse_count AS INTEGER) AS evse_count,
+    CAST(evse_counts.available_count AS INTEGER) AS available_count,
+    CAST(evse_counts.charging_count AS INTEGER) AS charging_count,
+    CAST(evse_counts.reserved_or_blocked_count AS INTEGER) AS reserved_or_blocked_count,
+    CAST(evse_counts.failed_count AS INTEGER) AS failed_count,
     CAST(
-        counted.evse_count - counted.available_count - counted.charging_count
-        - counted.reserved_or_blocked_count - counted.failed_count - counted.absent_count AS INTEGER
+        evse_counts.evse_count - evse_counts.available_count - evse_counts.charging_count
+        - evse_counts.reserved_or_blocked_count - evse_counts.failed_count
+        - evse_counts.absent_count AS INTEGER
     ) AS unknown_count,
-    CAST(counted.absent_count AS INTEGER) AS absent_count,
+    CAST(evse_counts.absent_count AS INTEGER) AS absent_count,
     latest.slot_at AS seen_at
 FROM warehouse.dim_station AS stations
-INNER JOIN counted
-    ON stations.station_key = counted.station_key
+INNER JOIN evse_counts
+    ON stations.station_key = evse_counts.station_key
 LEFT JOIN latest
     ON stations.place = latest.place
 WHERE

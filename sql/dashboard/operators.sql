@@ -1,12 +1,12 @@
--- Grain: one row per operator of :feed; (not told) where a station names none.
+-- Grain: one row per operator of :feed; (not stated) where a station names none.
 -- Scope: stations that are current, and days from :from_date to :to_date, both included.
-SELECT COALESCE(operator_name, '(not told)') AS operator_name
+SELECT COALESCE(operator_name, '(not stated)') AS operator_name
 FROM warehouse.dim_station
 WHERE
     feed = :feed
     AND is_current
 UNION
-SELECT COALESCE(operator_name, '(not told)') AS operator_name
+SELECT COALESCE(operator_name, '(not stated)') AS operator_name
 FROM mart.mart_station_day
 WHERE
     feed = :feed

@@ -35,14 +35,14 @@ station_days AS (
         local_date,
         place,
         station_name,
-        COALESCE(operator_name, '(not told)') AS operator_name
+        COALESCE(operator_name, '(not stated)') AS operator_name
     FROM mart.mart_station_day
     WHERE
         feed = :feed
         AND local_date >= :from_date
         AND local_date <= :to_date
         AND (:place = '' OR place = :place)
-        AND (:operator_name = '' OR COALESCE(operator_name, '(not told)') = :operator_name)
+        AND (:operator_name = '' OR COALESCE(operator_name, '(not stated)') = :operator_name)
 ),
 
 digits AS (
@@ -168,7 +168,7 @@ open_times AS (
     GROUP BY station_key, valid_from, valid_to, day_number, stretch_number
 ),
 
-lives AS (
+lifetimes AS (
     SELECT
         station_key,
         MIN(valid_from) AS first_from,
@@ -208,16 +208,16 @@ limited AS (
         weekly.station_key,
         weekly.valid_from,
         CASE
-            WHEN weekly.valid_from = lives.first_from THEN TIMESTAMP '1970-01-01'
+            WHEN weekly.valid_from = lifetimes.first_from THEN TIMESTAMP '1970-01-01'
             ELSE weekly.valid_from
         END AS limited_from,
         CASE
-            WHEN weekly.valid_to = lives.last_to THEN TIMESTAMP '9999-12-31'
+            WHEN weekly.valid_to = lifetimes.last_to THEN TIMESTAMP '9999-12-31'
             ELSE weekly.valid_to
         END AS limited_to
     FROM weekly
-    INNER JOIN lives
-        ON weekly.station_key = lives.station_key
+    INNER JOIN lifetimes
+        ON weekly.station_key = lifetimes.station_key
     WHERE weekly.whole_day_count < 7
 ),
 
@@ -526,7 +526,7 @@ days AS (
     GROUP BY evse_days.station_key, evse_days.local_date
 ),
 
-named AS (
+station_names AS (
     SELECT
         days.*,
         station_days.place,
@@ -542,7 +542,7 @@ named AS (
             AND days.local_date = station_days.local_date
 ),
 
-summed AS (
+totals AS (
     SELECT
         CAST('station' AS VARCHAR(16)) AS grouped_by,
         station_key,
@@ -562,7 +562,7 @@ summed AS (
         SUM(out_of_order_s) AS out_of_order_s,
         SUM(unknown_s) AS unknown_s,
         SUM(period_window_s) AS window_s
-    FROM named
+    FROM station_names
     GROUP BY station_key
     HAVING
         SUM(observed_s) * 5 >= SUM(period_window_s) * 4
@@ -588,7 +588,7 @@ summed AS (
         SUM(out_of_order_s) AS out_of_order_s,
         SUM(unknown_s) AS unknown_s,
         SUM(period_window_s) AS window_s
-    FROM named
+    FROM station_names
     GROUP BY operator_name
     UNION ALL
     SELECT
@@ -610,13 +610,13 @@ summed AS (
         SUM(out_of_order_s) AS out_of_order_s,
         SUM(unknown_s) AS unknown_s,
         SUM(window_s) AS window_s
-    FROM named
+    FROM station_names
     GROUP BY local_date
 ),
 
 ranked AS (
     SELECT
-        summed.*,
+        totals.*,
         ROW_NUMBER() OVER (
             PARTITION BY grouped_by
             ORDER BY
@@ -624,7 +624,7 @@ ranked AS (
                 / GREATEST(1, observed_s) DESC,
                 station_key ASC
         ) AS group_rank
-    FROM summed
+    FROM totals
 )
 
 SELECT

@@ -55,7 +55,7 @@ windows AS (
 )
 
 SELECT
-    COALESCE(days.operator_name, '(not told)') AS operator_name,
+    COALESCE(days.operator_name, '(not stated)') AS operator_name,
     COUNT(DISTINCT days.station_key) AS station_count,
     COUNT(DISTINCT days.local_date) AS day_count,
     CAST(SUM(days.observed_s) AS BIGINT) AS observed_s,
@@ -87,7 +87,7 @@ WHERE
     AND (:place = '' OR days.place = :place)
     AND (
         :operator_name = ''
-        OR COALESCE(days.operator_name, '(not told)') = :operator_name
+        OR COALESCE(days.operator_name, '(not stated)') = :operator_name
     )
-GROUP BY COALESCE(days.operator_name, '(not told)')
-ORDER BY COALESCE(days.operator_name, '(not told)');
+GROUP BY COALESCE(days.operator_name, '(not stated)')
+ORDER BY COALESCE(days.operator_name, '(not stated)');

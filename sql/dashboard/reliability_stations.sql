@@ -78,11 +78,11 @@ days AS (
         AND (:place = '' OR station_days.place = :place)
         AND (
             :operator_name = ''
-            OR COALESCE(station_days.operator_name, '(not told)') = :operator_name
+            OR COALESCE(station_days.operator_name, '(not stated)') = :operator_name
         )
 ),
 
-summed AS (
+totals AS (
     SELECT
         station_key,
         MAX(CASE WHEN day_rank = 1 THEN station_name END) AS station_name,
@@ -119,7 +119,7 @@ SELECT
     out_of_order_s,
     unknown_s,
     window_s
-FROM summed
+FROM totals
 WHERE
     observed_s * 5 >= window_s * 4
     AND (observed_s - unknown_s) * 5 >= observed_s

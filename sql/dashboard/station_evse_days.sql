@@ -77,7 +77,7 @@ ranked AS (
     FROM hours
 ),
 
-summed AS (
+totals AS (
     SELECT
         evse_key,
         local_date,
@@ -118,33 +118,33 @@ polls AS (
 
 polls_before AS (
     SELECT
-        summed.evse_key,
-        summed.local_date,
+        totals.evse_key,
+        totals.local_date,
         MAX(polls.stands_until) AS lacked_until
-    FROM summed
+    FROM totals
     INNER JOIN polls
         ON
-            summed.first_place = polls.place
-            AND summed.local_date = polls.local_date
-            AND summed.first_slot_at > polls.slot_at
-    GROUP BY summed.evse_key, summed.local_date
+            totals.first_place = polls.place
+            AND totals.local_date = polls.local_date
+            AND totals.first_slot_at > polls.slot_at
+    GROUP BY totals.evse_key, totals.local_date
 ),
 
 polls_after AS (
     SELECT
-        summed.evse_key,
-        summed.local_date,
+        totals.evse_key,
+        totals.local_date,
         MIN(polls.slot_at) AS lacked_from
-    FROM summed
+    FROM totals
     INNER JOIN polls
         ON
-            summed.last_place = polls.place
-            AND summed.local_date = polls.local_date
-            AND summed.last_slot_at < polls.slot_at
-    GROUP BY summed.evse_key, summed.local_date
+            totals.last_place = polls.place
+            AND totals.local_date = polls.local_date
+            AND totals.last_slot_at < polls.slot_at
+    GROUP BY totals.evse_key, totals.local_date
 ),
 
-begun AS (
+started_sessions AS (
     SELECT
         hours.evse_key,
         hours.local_date,
@@ -164,35 +164,35 @@ begun AS (
 
 days AS (
     SELECT
-        summed.*,
+        totals.*,
         station_days.place,
-        COALESCE(begun.session_count, 0) AS session_count,
+        COALESCE(started_sessions.session_count, 0) AS session_count,
         DATEDIFF(
             'second',
             CASE
-                WHEN polls_before.lacked_until IS NULL THEN summed.day_from
-                ELSE LEAST(summed.first_slot_at, polls_before.lacked_until)
+                WHEN polls_before.lacked_until IS NULL THEN totals.day_from
+                ELSE LEAST(totals.first_slot_at, polls_before.lacked_until)
             END,
-            COALESCE(polls_after.lacked_from, summed.day_to)
+            COALESCE(polls_after.lacked_from, totals.day_to)
         ) AS window_s
-    FROM summed
+    FROM totals
     INNER JOIN mart.mart_station_day AS station_days
         ON
-            summed.local_date = station_days.local_date
+            totals.local_date = station_days.local_date
             AND station_days.feed = :feed
             AND station_days.station_key = :station_key
     LEFT JOIN polls_before
         ON
-            summed.evse_key = polls_before.evse_key
-            AND summed.local_date = polls_before.local_date
+            totals.evse_key = polls_before.evse_key
+            AND totals.local_date = polls_before.local_date
     LEFT JOIN polls_after
         ON
-            summed.evse_key = polls_after.evse_key
-            AND summed.local_date = polls_after.local_date
-    LEFT JOIN begun
+            totals.evse_key = polls_after.evse_key
+            AND totals.local_date = polls_after.local_date
+    LEFT JOIN started_sessions
         ON
-            summed.evse_key = begun.evse_key
-            AND summed.local_date = begun.local_date
+            totals.evse_key = started_sessions.evse_key
+            AND totals.local_date = started_sessions.local_date
 )
 
 SELECT

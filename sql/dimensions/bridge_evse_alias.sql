@@ -26,38 +26,38 @@ first_versions AS (
     WHERE age_rank = 1
 ),
 
-gone AS (
+disappeared AS (
     SELECT * FROM versions
     WHERE
         newness_rank = 1
         AND close_reason = 'disappeared'
 ),
 
-pairs AS (
+candidate_pairs AS (
     SELECT
         first_versions.evse_key,
         first_versions.feed,
         first_versions.place,
         first_versions.evse_uid,
         first_versions.evse_id,
-        gone.evse_key AS former_evse_key,
-        gone.evse_uid AS former_evse_uid,
-        gone.evse_id AS former_evse_id,
+        disappeared.evse_key AS former_evse_key,
+        disappeared.evse_uid AS former_evse_uid,
+        disappeared.evse_id AS former_evse_id,
         first_versions.valid_from AS changed_at,
         CASE
-            WHEN first_versions.evse_id = gone.evse_id THEN 'same_evse_id'
+            WHEN first_versions.evse_id = disappeared.evse_id THEN 'same_evse_id'
             WHEN
-                first_versions.station_key = gone.station_key
-                AND first_versions.physical_reference = gone.physical_reference
+                first_versions.station_key = disappeared.station_key
+                AND first_versions.physical_reference = disappeared.physical_reference
                 THEN 'same_position'
         END AS reason
     FROM first_versions
-    INNER JOIN gone
+    INNER JOIN disappeared
         ON
-            first_versions.feed = gone.feed
-            AND first_versions.evse_key <> gone.evse_key
-            AND first_versions.valid_from >= gone.valid_to
-            AND first_versions.valid_from < DATEADD('day', 30, gone.valid_to)
+            first_versions.feed = disappeared.feed
+            AND first_versions.evse_key <> disappeared.evse_key
+            AND first_versions.valid_from >= disappeared.valid_to
+            AND first_versions.valid_from < DATEADD('day', 30, disappeared.valid_to)
 )
 
 SELECT
@@ -89,7 +89,7 @@ SELECT
     changed_at,
     CAST(reason AS VARCHAR(32)) AS reason,
     TRUE AS is_guess
-FROM pairs
+FROM candidate_pairs
 WHERE
     reason IS NOT NULL
     AND (

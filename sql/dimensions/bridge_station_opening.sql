@@ -78,7 +78,7 @@ parts AS (
         ON counted.begins_length >= 12 * numbers.place_number
 ),
 
-told AS (
+period_texts AS (
     SELECT
         station_key,
         valid_from,
@@ -100,7 +100,7 @@ numbered AS (
         CASE WHEN weekday = 'holiday' THEN 8 ELSE CAST(weekday AS INTEGER) END AS day_number,
         begin_min,
         CASE WHEN end_min = 1439 AND begin_min < 1439 THEN 1440 ELSE end_min END AS end_min
-    FROM told
+    FROM period_texts
 ),
 
 open_times AS (

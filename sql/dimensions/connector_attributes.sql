@@ -43,7 +43,7 @@ published AS (
             AND states.slot_at = first_published.slot_at
 ),
 
-told AS (
+attribute_states AS (
     SELECT
         connector_key,
         attribute_hash,
@@ -63,31 +63,31 @@ told AS (
     WHERE state_rank = 1
     UNION ALL
     SELECT
-        held.connector_key,
-        held.attribute_hash,
-        held.connector_id,
-        held.identity_hash,
-        held.evse_key,
-        held.evse_uid,
-        held.standard,
-        held.format,
-        held.power_type,
-        held.ampere,
-        held.voltage,
-        held.max_power_kw,
-        held.tariff_id,
-        held.extra
-    FROM warehouse.connector_attributes AS held
+        stored.connector_key,
+        stored.attribute_hash,
+        stored.connector_id,
+        stored.identity_hash,
+        stored.evse_key,
+        stored.evse_uid,
+        stored.standard,
+        stored.format,
+        stored.power_type,
+        stored.ampere,
+        stored.voltage,
+        stored.max_power_kw,
+        stored.tariff_id,
+        stored.extra
+    FROM warehouse.connector_attributes AS stored
     LEFT JOIN published
         ON
-            held.connector_key = published.connector_key
-            AND held.attribute_hash = published.attribute_hash
+            stored.connector_key = published.connector_key
+            AND stored.attribute_hash = published.attribute_hash
     WHERE
         published.connector_key IS NULL
-        AND held.connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND stored.connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
 ),
 
-named AS (
+referenced AS (
     SELECT DISTINCT
         entity_key,
         attribute_hash
@@ -98,22 +98,22 @@ named AS (
 )
 
 SELECT
-    told.connector_key,
-    told.attribute_hash,
-    told.connector_id,
-    told.identity_hash,
-    told.evse_key,
-    told.evse_uid,
-    told.standard,
-    told.format,
-    told.power_type,
-    told.ampere,
-    told.voltage,
-    told.max_power_kw,
-    told.tariff_id,
-    told.extra
-FROM told
-INNER JOIN named
+    attribute_states.connector_key,
+    attribute_states.attribute_hash,
+    attribute_states.connector_id,
+    attribute_states.identity_hash,
+    attribute_states.evse_key,
+    attribute_states.evse_uid,
+    attribute_states.standard,
+    attribute_states.format,
+    attribute_states.power_type,
+    attribute_states.ampere,
+    attribute_states.voltage,
+    attribute_states.max_power_kw,
+    attribute_states.tariff_id,
+    attribute_states.extra
+FROM attribute_states
+INNER JOIN referenced
     ON
-        told.connector_key = named.entity_key
-        AND told.attribute_hash = named.attribute_hash;
+        attribute_states.connector_key = referenced.entity_key
+        AND attribute_states.attribute_hash = referenced.attribute_hash;

@@ -16,7 +16,7 @@ WITH polls AS (
         AND slot_at < :gaps_to
 ),
 
-usual AS (
+usual_counts AS (
     SELECT
         entity_gap.entity_key,
         entity_gap.seen_at,
@@ -30,13 +30,13 @@ usual AS (
     GROUP BY entity_gap.entity_key, entity_gap.seen_at
 ),
 
-missed AS (
+missed_polls AS (
     SELECT
         entity_gap.entity_key,
         entity_gap.seen_at,
         polls.slot_at,
         CASE
-            WHEN polls.record_count * 2 >= COALESCE(usual.record_count, 0) THEN polls.slot_at
+            WHEN polls.record_count * 2 >= COALESCE(usual_counts.record_count, 0) THEN polls.slot_at
         END AS whole_slot_at
     FROM entity_gap
     INNER JOIN polls
@@ -45,13 +45,13 @@ missed AS (
             AND entity_gap.place = polls.place
             AND entity_gap.seen_at < polls.slot_at
             AND COALESCE(entity_gap.next_at, TIMESTAMP '9999-12-31') > polls.slot_at
-    LEFT JOIN usual
+    LEFT JOIN usual_counts
         ON
-            entity_gap.entity_key = usual.entity_key
-            AND entity_gap.seen_at = usual.seen_at
+            entity_gap.entity_key = usual_counts.entity_key
+            AND entity_gap.seen_at = usual_counts.seen_at
 ),
 
-summed AS (
+absences AS (
     SELECT
         entity_key,
         seen_at,
@@ -61,7 +61,7 @@ summed AS (
         COUNT(whole_slot_at) AS whole_count,
         MIN(whole_slot_at) AS first_whole_at,
         MAX(whole_slot_at) AS last_whole_at
-    FROM missed
+    FROM missed_polls
     GROUP BY entity_key, seen_at
 )
 
@@ -69,7 +69,7 @@ SELECT
     entity_key,
     seen_at,
     closed_at
-FROM summed
+FROM absences
 WHERE
     (whole_count >= 3 AND last_whole_at >= DATEADD('day', 1, first_whole_at))
     OR (poll_count >= 3 AND last_slot_at >= DATEADD('day', 7, closed_at));

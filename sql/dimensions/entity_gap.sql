@@ -1,7 +1,7 @@
 -- Grain: one row per entity and time of over a day in which it was not seen: after a moment of
 -- entity_moment, until the next (null if there is none).
 -- Scope: the moments in entity_moment, without the last of those that have one after the hour.
-WITH followed AS (
+WITH boundaries_with_next AS (
     SELECT
         entity_key,
         feed,
@@ -18,7 +18,7 @@ SELECT
     place,
     seen_at,
     next_at
-FROM followed
+FROM boundaries_with_next
 WHERE
     is_after = 0
     AND (next_at IS NULL OR next_at > DATEADD('day', 1, seen_at));

@@ -3,7 +3,7 @@
 -- (is_after). Versions depend on neighbouring moments alone, so no others are needed.
 -- Scope: the entities of :entity_type in touched_entity; sightings in [:reach_from, :reach_to),
 -- around the hour [:window_start, :window_end).
-WITH sightings AS (
+WITH observations AS (
     SELECT
         slot_at,
         last_slot_at,
@@ -19,7 +19,7 @@ WITH sightings AS (
         AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity)
 ),
 
-ended AS (
+closed_versions AS (
     SELECT
         entity_key,
         attribute_hash,
@@ -37,7 +37,7 @@ before_hour AS (
         feed,
         place,
         last_slot_at AS seen_at
-    FROM sightings
+    FROM observations
     WHERE slot_at < :window_start
     UNION
     SELECT
@@ -46,7 +46,7 @@ before_hour AS (
         feed,
         place,
         seen_at
-    FROM ended
+    FROM closed_versions
 ),
 
 after_hour AS (
@@ -56,7 +56,7 @@ after_hour AS (
         feed,
         place,
         slot_at AS seen_at
-    FROM sightings
+    FROM observations
     WHERE slot_at >= :window_end
 ),
 
@@ -124,7 +124,7 @@ SELECT
     slot_at AS seen_at,
     0 AS is_before,
     0 AS is_after
-FROM sightings
+FROM observations
 WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
@@ -137,7 +137,7 @@ SELECT
     last_slot_at AS seen_at,
     0 AS is_before,
     0 AS is_after
-FROM sightings
+FROM observations
 WHERE
     slot_at >= :window_start
     AND slot_at < :window_end

@@ -7,7 +7,7 @@
 -- earliest and the latest of them, so that versions reach as far as facts do; in equal words it is
 -- the chosen place's, unless it is of another feed.
 -- Scope: slots in [:window_start, :window_end).
-WITH seen AS (
+WITH flat_states AS (
     SELECT
         slot_at,
         last_slot_at,
@@ -70,25 +70,25 @@ dormant AS (
 
 in_scope AS (
     SELECT
-        seen.*,
-        DATE_TRUNC('hour', seen.slot_at) AS hour_at,
-        MIN(seen.place) OVER (
-            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        flat_states.*,
+        DATE_TRUNC('hour', flat_states.slot_at) AS hour_at,
+        MIN(flat_states.place) OVER (
+            PARTITION BY flat_states.entity_key, DATE_TRUNC('hour', flat_states.slot_at)
         ) AS first_place,
-        MAX(seen.place) OVER (
-            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        MAX(flat_states.place) OVER (
+            PARTITION BY flat_states.entity_key, DATE_TRUNC('hour', flat_states.slot_at)
         ) AS last_place,
-        MIN(seen.feed) OVER (
-            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        MIN(flat_states.feed) OVER (
+            PARTITION BY flat_states.entity_key, DATE_TRUNC('hour', flat_states.slot_at)
         ) AS first_feed,
-        MAX(seen.feed) OVER (
-            PARTITION BY seen.entity_key, DATE_TRUNC('hour', seen.slot_at)
+        MAX(flat_states.feed) OVER (
+            PARTITION BY flat_states.entity_key, DATE_TRUNC('hour', flat_states.slot_at)
         ) AS last_feed
-    FROM seen
+    FROM flat_states
     WHERE
-        seen.entity_type = :entity_type
-        AND seen.slot_at >= :window_start
-        AND seen.slot_at < :window_end
+        flat_states.entity_type = :entity_type
+        AND flat_states.slot_at >= :window_start
+        AND flat_states.slot_at < :window_end
 ),
 
 -- Places and feeds in the order in which they are chosen; names have no spaces.
@@ -109,7 +109,7 @@ ordered AS (
         OR in_scope.first_feed <> in_scope.last_feed
 ),
 
-shared AS (
+ranked AS (
     SELECT
         ordered.*,
         MIN(choice) OVER (PARTITION BY entity_key, hour_at) AS first_choice,
@@ -122,7 +122,7 @@ shared AS (
 
 -- Of another place's state only the slot that is beyond those of the chosen place counts: between
 -- them the chosen place knows better.
-reaching AS (
+extended AS (
     SELECT
         CASE
             WHEN choice = first_choice OR early_rank = 1 THEN slot_at
@@ -139,7 +139,7 @@ reaching AS (
         choice,
         poll_count,
         hour_at
-    FROM shared
+    FROM ranked
     WHERE
         choice = first_choice
         OR early_rank = 1
@@ -169,5 +169,5 @@ SELECT
     feed,
     SPLIT_PART(MIN(choice), ' ', 2) AS place,
     MAX(poll_count) AS poll_count
-FROM reaching
+FROM extended
 GROUP BY entity_type, entity_key, attribute_hash, feed, hour_at;

@@ -3,7 +3,7 @@
 -- Of the versions held, those that begin up to the last moment before the hour or after the first
 -- moment behind it stay; what lies between is told from entity_moment.
 -- Scope: the entities in touched_entity.
-WITH moments AS (
+WITH boundaries AS (
     SELECT
         entity_moment.entity_key,
         entity_moment.attribute_hash,
@@ -19,17 +19,17 @@ WITH moments AS (
             AND entity_moment.seen_at = entity_closing.seen_at
 ),
 
-compared AS (
+boundaries_with_previous AS (
     SELECT
-        moments.*,
+        boundaries.*,
         LAG(attribute_hash) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_hash,
         LAG(feed) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_feed,
         LAG(place) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_place,
         LAG(closed_at) OVER (PARTITION BY entity_key ORDER BY seen_at) AS previous_closed_at
-    FROM moments
+    FROM boundaries
 ),
 
-bounds AS (
+hour_bounds AS (
     SELECT
         touched_entity.entity_key,
         COALESCE(
@@ -46,14 +46,14 @@ bounds AS (
     GROUP BY touched_entity.entity_key
 ),
 
-kept AS (
+previous_versions AS (
     SELECT
         held_version.*,
-        bounds.before_at,
-        bounds.after_at
+        hour_bounds.before_at,
+        hour_bounds.after_at
     FROM held_version
-    INNER JOIN bounds
-        ON held_version.entity_key = bounds.entity_key
+    INNER JOIN hour_bounds
+        ON held_version.entity_key = hour_bounds.entity_key
 ),
 
 starts AS (
@@ -63,7 +63,7 @@ starts AS (
         feed,
         place,
         valid_from
-    FROM kept
+    FROM previous_versions
     WHERE valid_from <= before_at OR valid_from > after_at
     UNION
     SELECT
@@ -72,7 +72,7 @@ starts AS (
         feed,
         place,
         seen_at AS valid_from
-    FROM compared
+    FROM boundaries_with_previous
     WHERE
         is_before = 0
         AND (
@@ -89,7 +89,7 @@ closings AS (
         entity_key,
         seen_until,
         valid_to AS closed_at
-    FROM kept
+    FROM previous_versions
     WHERE
         seen_until IS NOT NULL
         AND (seen_until < before_at OR seen_until >= after_at)
@@ -98,11 +98,11 @@ closings AS (
         entity_key,
         seen_at AS seen_until,
         closed_at
-    FROM moments
+    FROM boundaries
     WHERE closed_at IS NOT NULL
 ),
 
-followed AS (
+starts_with_next AS (
     SELECT
         starts.*,
         LEAD(valid_from) OVER (PARTITION BY entity_key ORDER BY valid_from) AS next_from,
@@ -112,24 +112,24 @@ followed AS (
 
 SELECT
     CAST(:entity_type AS VARCHAR(16)) AS entity_type,
-    followed.entity_key,
-    followed.attribute_hash,
-    followed.feed,
-    followed.place,
-    followed.valid_from,
-    COALESCE(closings.closed_at, followed.next_from) AS valid_to,
+    starts_with_next.entity_key,
+    starts_with_next.attribute_hash,
+    starts_with_next.feed,
+    starts_with_next.place,
+    starts_with_next.valid_from,
+    COALESCE(closings.closed_at, starts_with_next.next_from) AS valid_to,
     CAST(
         CASE
             WHEN closings.closed_at IS NOT NULL THEN 'disappeared'
-            WHEN followed.next_from IS NULL THEN NULL
-            WHEN followed.next_hash = followed.attribute_hash THEN 'moved'
+            WHEN starts_with_next.next_from IS NULL THEN NULL
+            WHEN starts_with_next.next_hash = starts_with_next.attribute_hash THEN 'moved'
             ELSE 'changed'
         END AS VARCHAR(32)
     ) AS close_reason,
     closings.seen_until
-FROM followed
+FROM starts_with_next
 LEFT JOIN closings
     ON
-        followed.entity_key = closings.entity_key
-        AND followed.valid_from <= closings.seen_until
-        AND COALESCE(followed.next_from, TIMESTAMP '9999-12-31') > closings.seen_until;
+        starts_with_next.entity_key = closings.entity_key
+        AND starts_with_next.valid_from <= closings.seen_until
+        AND COALESCE(starts_with_next.next_from, TIMESTAMP '9999-12-31') > closings.seen_until;

@@ -47,7 +47,7 @@ published AS (
             AND states.slot_at = first_published.slot_at
 ),
 
-told AS (
+attribute_states AS (
     SELECT
         evse_key,
         attribute_hash,
@@ -71,35 +71,35 @@ told AS (
     WHERE state_rank = 1
     UNION ALL
     SELECT
-        held.evse_key,
-        held.attribute_hash,
-        held.evse_uid,
-        held.identity_hash,
-        held.station_key,
-        held.station_id,
-        held.evse_id,
-        held.physical_reference,
-        held.floor_level,
-        held.vehicle_type,
-        held.charging_point_position,
-        held.charging_station_position,
-        held.parking_space_numbers,
-        held.public_comment,
-        held.is_roaming,
-        held.is_reservable,
-        held.capabilities,
-        held.extra
-    FROM warehouse.evse_attributes AS held
+        stored.evse_key,
+        stored.attribute_hash,
+        stored.evse_uid,
+        stored.identity_hash,
+        stored.station_key,
+        stored.station_id,
+        stored.evse_id,
+        stored.physical_reference,
+        stored.floor_level,
+        stored.vehicle_type,
+        stored.charging_point_position,
+        stored.charging_station_position,
+        stored.parking_space_numbers,
+        stored.public_comment,
+        stored.is_roaming,
+        stored.is_reservable,
+        stored.capabilities,
+        stored.extra
+    FROM warehouse.evse_attributes AS stored
     LEFT JOIN published
         ON
-            held.evse_key = published.evse_key
-            AND held.attribute_hash = published.attribute_hash
+            stored.evse_key = published.evse_key
+            AND stored.attribute_hash = published.attribute_hash
     WHERE
         published.evse_key IS NULL
-        AND held.evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND stored.evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
 ),
 
-named AS (
+referenced AS (
     SELECT DISTINCT
         entity_key,
         attribute_hash
@@ -110,26 +110,26 @@ named AS (
 )
 
 SELECT
-    told.evse_key,
-    told.attribute_hash,
-    told.evse_uid,
-    told.identity_hash,
-    told.station_key,
-    told.station_id,
-    told.evse_id,
-    told.physical_reference,
-    told.floor_level,
-    told.vehicle_type,
-    told.charging_point_position,
-    told.charging_station_position,
-    told.parking_space_numbers,
-    told.public_comment,
-    told.is_roaming,
-    told.is_reservable,
-    told.capabilities,
-    told.extra
-FROM told
-INNER JOIN named
+    attribute_states.evse_key,
+    attribute_states.attribute_hash,
+    attribute_states.evse_uid,
+    attribute_states.identity_hash,
+    attribute_states.station_key,
+    attribute_states.station_id,
+    attribute_states.evse_id,
+    attribute_states.physical_reference,
+    attribute_states.floor_level,
+    attribute_states.vehicle_type,
+    attribute_states.charging_point_position,
+    attribute_states.charging_station_position,
+    attribute_states.parking_space_numbers,
+    attribute_states.public_comment,
+    attribute_states.is_roaming,
+    attribute_states.is_reservable,
+    attribute_states.capabilities,
+    attribute_states.extra
+FROM attribute_states
+INNER JOIN referenced
     ON
-        told.evse_key = named.entity_key
-        AND told.attribute_hash = named.attribute_hash;
+        attribute_states.evse_key = referenced.entity_key
+        AND attribute_states.attribute_hash = referenced.attribute_hash;

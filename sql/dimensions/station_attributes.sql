@@ -52,7 +52,7 @@ published AS (
             AND states.slot_at = first_published.slot_at
 ),
 
-told AS (
+attribute_states AS (
     SELECT
         station_key,
         attribute_hash,
@@ -81,40 +81,40 @@ told AS (
     WHERE state_rank = 1
     UNION ALL
     SELECT
-        held.station_key,
-        held.attribute_hash,
-        held.station_id,
-        held.identity_hash,
-        held.name,
-        held.address,
-        held.city,
-        held.postal_code,
-        held.country,
-        held.latitude,
-        held.longitude,
-        held.directions,
-        held.comment,
-        held.operator_id,
-        held.operator_name,
-        held.operator_hotline,
-        held.owner,
-        held.publication_status,
-        held.is_roaming,
-        held.is_open_24_7,
-        held.opening_hours,
-        held.tariff_zones,
-        held.extra
-    FROM warehouse.station_attributes AS held
+        stored.station_key,
+        stored.attribute_hash,
+        stored.station_id,
+        stored.identity_hash,
+        stored.name,
+        stored.address,
+        stored.city,
+        stored.postal_code,
+        stored.country,
+        stored.latitude,
+        stored.longitude,
+        stored.directions,
+        stored.comment,
+        stored.operator_id,
+        stored.operator_name,
+        stored.operator_hotline,
+        stored.owner,
+        stored.publication_status,
+        stored.is_roaming,
+        stored.is_open_24_7,
+        stored.opening_hours,
+        stored.tariff_zones,
+        stored.extra
+    FROM warehouse.station_attributes AS stored
     LEFT JOIN published
         ON
-            held.station_key = published.station_key
-            AND held.attribute_hash = published.attribute_hash
+            stored.station_key = published.station_key
+            AND stored.attribute_hash = published.attribute_hash
     WHERE
         published.station_key IS NULL
-        AND held.station_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND stored.station_key IN (SELECT touched_entity.entity_key FROM touched_entity)
 ),
 
-named AS (
+referenced AS (
     SELECT DISTINCT
         entity_key,
         attribute_hash
@@ -125,31 +125,31 @@ named AS (
 )
 
 SELECT
-    told.station_key,
-    told.attribute_hash,
-    told.station_id,
-    told.identity_hash,
-    told.name,
-    told.address,
-    told.city,
-    told.postal_code,
-    told.country,
-    told.latitude,
-    told.longitude,
-    told.directions,
-    told.comment,
-    told.operator_id,
-    told.operator_name,
-    told.operator_hotline,
-    told.owner,
-    told.publication_status,
-    told.is_roaming,
-    told.is_open_24_7,
-    told.opening_hours,
-    told.tariff_zones,
-    told.extra
-FROM told
-INNER JOIN named
+    attribute_states.station_key,
+    attribute_states.attribute_hash,
+    attribute_states.station_id,
+    attribute_states.identity_hash,
+    attribute_states.name,
+    attribute_states.address,
+    attribute_states.city,
+    attribute_states.postal_code,
+    attribute_states.country,
+    attribute_states.latitude,
+    attribute_states.longitude,
+    attribute_states.directions,
+    attribute_states.comment,
+    attribute_states.operator_id,
+    attribute_states.operator_name,
+    attribute_states.operator_hotline,
+    attribute_states.owner,
+    attribute_states.publication_status,
+    attribute_states.is_roaming,
+    attribute_states.is_open_24_7,
+    attribute_states.opening_hours,
+    attribute_states.tariff_zones,
+    attribute_states.extra
+FROM attribute_states
+INNER JOIN referenced
     ON
-        told.station_key = named.entity_key
-        AND told.attribute_hash = named.attribute_hash;
+        attribute_states.station_key = referenced.entity_key
+        AND attribute_states.attribute_hash = referenced.attribute_hash;

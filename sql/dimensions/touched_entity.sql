@@ -10,7 +10,7 @@
 -- To touch too many is right, only dearer. Joins and set operations alone: Redshift refuses
 -- correlated subqueries under OR.
 -- Scope: slots in [:window_start, :window_end); :newest_at is the newest hour loaded.
-WITH held AS (
+WITH stored AS (
     SELECT
         slot_at,
         last_slot_at,
@@ -25,7 +25,7 @@ WITH held AS (
         AND slot_at < :window_end
 ),
 
-fresh AS (
+incoming AS (
     SELECT
         slot_at,
         last_slot_at,
@@ -36,16 +36,16 @@ fresh AS (
     FROM new_sighting
 ),
 
-came AS (
-    SELECT * FROM fresh
+added AS (
+    SELECT * FROM incoming
     EXCEPT
-    SELECT * FROM held
+    SELECT * FROM stored
 ),
 
-went AS (
-    SELECT * FROM held
+removed AS (
+    SELECT * FROM stored
     EXCEPT
-    SELECT * FROM fresh
+    SELECT * FROM incoming
 ),
 
 versions AS (
@@ -80,41 +80,41 @@ seen_after AS (
         AND slot_at < DATEADD('hour', 23, CAST(:window_end AS TIMESTAMP))
     UNION
     SELECT DISTINCT entity_key
-    FROM fresh
+    FROM incoming
     WHERE :newest_at < :window_end
 ),
 
 explained AS (
     SELECT
-        came.slot_at,
-        came.last_slot_at,
-        came.entity_key,
-        came.attribute_hash,
-        came.feed,
-        came.place
-    FROM came
+        added.slot_at,
+        added.last_slot_at,
+        added.entity_key,
+        added.attribute_hash,
+        added.feed,
+        added.place
+    FROM added
     INNER JOIN versions
         ON
-            came.entity_key = versions.entity_key
-            AND came.attribute_hash = versions.attribute_hash
-            AND came.feed = versions.feed
-            AND came.place = versions.place
+            added.entity_key = versions.entity_key
+            AND added.attribute_hash = versions.attribute_hash
+            AND added.feed = versions.feed
+            AND added.place = versions.place
             AND versions.valid_from < :window_start
-            AND came.last_slot_at < COALESCE(versions.valid_to, TIMESTAMP '9999-12-31')
-            AND came.last_slot_at <= COALESCE(versions.seen_until, TIMESTAMP '9999-12-31')
+            AND added.last_slot_at < COALESCE(versions.valid_to, TIMESTAMP '9999-12-31')
+            AND added.last_slot_at <= COALESCE(versions.seen_until, TIMESTAMP '9999-12-31')
     INNER JOIN seen_before
-        ON came.entity_key = seen_before.entity_key
+        ON added.entity_key = seen_before.entity_key
     INNER JOIN seen_after
-        ON came.entity_key = seen_after.entity_key
+        ON added.entity_key = seen_after.entity_key
 ),
 
 unexplained AS (
-    SELECT * FROM came
+    SELECT * FROM added
     EXCEPT
     SELECT * FROM explained
 ),
 
-held_polls AS (
+stored_polls AS (
     SELECT
         slot_at,
         feed,
@@ -127,7 +127,7 @@ held_polls AS (
         AND slot_at < :window_end
 ),
 
-fresh_polls AS (
+incoming_polls AS (
     SELECT
         slot_at,
         feed,
@@ -140,51 +140,51 @@ polled AS (
     SELECT
         feed,
         place
-    FROM held_polls
+    FROM stored_polls
     UNION
     SELECT
         feed,
         place
-    FROM fresh_polls
+    FROM incoming_polls
 ),
 
-polls_came AS (
-    SELECT * FROM fresh_polls
+added_polls AS (
+    SELECT * FROM incoming_polls
     EXCEPT
-    SELECT * FROM held_polls
+    SELECT * FROM stored_polls
 ),
 
-polls_went AS (
-    SELECT * FROM held_polls
+removed_polls AS (
+    SELECT * FROM stored_polls
     EXCEPT
-    SELECT * FROM fresh_polls
+    SELECT * FROM incoming_polls
 ),
 
-polls_changed AS (
+changed_polls AS (
     SELECT
         feed,
         place
-    FROM polls_came
+    FROM added_polls
     UNION
     SELECT
         feed,
         place
-    FROM polls_went
+    FROM removed_polls
 ),
 
-disturbed AS (
+changed_places AS (
     SELECT
-        polls_changed.feed,
-        polls_changed.place
-    FROM polls_changed
-    INNER JOIN held_polls
+        changed_polls.feed,
+        changed_polls.place
+    FROM changed_polls
+    INNER JOIN stored_polls
         ON
-            polls_changed.feed = held_polls.feed
-            AND polls_changed.place = held_polls.place
+            changed_polls.feed = stored_polls.feed
+            AND changed_polls.place = stored_polls.place
 ),
 
 present AS (
-    SELECT DISTINCT entity_key FROM fresh
+    SELECT DISTINCT entity_key FROM incoming
 ),
 
 absent AS (
@@ -202,7 +202,7 @@ absent AS (
         AND COALESCE(versions.valid_to, TIMESTAMP '9999-12-31') > :window_start
 ),
 
-told_by_other_code AS (
+loaded_by_other_code AS (
     SELECT slot_at
     FROM ops.ledger
     WHERE
@@ -213,17 +213,17 @@ told_by_other_code AS (
 
 SELECT entity_key FROM unexplained
 UNION
-SELECT entity_key FROM went
+SELECT entity_key FROM removed
 UNION
 SELECT entity_key FROM absent
 UNION
 SELECT present.entity_key
 FROM present
-CROSS JOIN told_by_other_code
+CROSS JOIN loaded_by_other_code
 UNION
 SELECT versions.entity_key
 FROM versions
-INNER JOIN disturbed
+INNER JOIN changed_places
     ON
-        versions.feed = disturbed.feed
-        AND versions.place = disturbed.place;
+        versions.feed = changed_places.feed
+        AND versions.place = changed_places.place;

@@ -1,23 +1,24 @@
 -- Grain: one row per feed, EVSE and maximal run of CHARGING, across hours.
--- Two runs are linked where no good poll of their place lies between them and the time between is
--- at most 2.5 cadences. A single poll of unknown status between linked runs is looked through.
--- A session is stuck (is_stuck) where one of its runs begins 7 days or more after its first slot.
--- It is cut before the first of these; what follows is no session, since a session begins only
--- where no CHARGING is linked before.
--- An EVSE that several places publish is taken, hour by hour, from the first of them by name (of
--- feeds of one network, from the first by name too); a place where it is REMOVED all hour gives way
--- to one where it is PLANNED, and both to any other.
--- A poll stands for its cadence, or until the place's next good poll. Idle time is what the polls
--- of BLOCKED stand for, in runs that begin within a day of the first.
--- Polls without the time of their request are imported; the source's own time is theirs where it
--- is within a quarter of an hour of the slot, else the slot.
--- Energy is at least 0, for a full car goes on saying CHARGING, and at most the power bound for the
--- longest duration. The power bound of a connector is the greater of its published power and what
--- current and voltage give, rounded up to a tenth of a kW as ratings are (16 A x 230 V is 3.7) and
--- at most 1,500 kW: one phase gives A x V; three give A x V x 1.732, or A x V x 3 where V is that
--- of one phase. An unknown power type counts as three phases. The bound of a session is the
--- greatest of the EVSE's connectors that were published in an hour with a run of the session, and
--- unknown if that of one is; its published power is the greatest in the hour of its first slot.
+-- Two runs are linked if there is no good poll of their place between them and they are at most
+-- 2.5 cadences apart. A single poll of unknown status between linked runs (a blip) is ignored.
+-- A session is stuck (is_stuck) if one of its runs begins 7 days or more after its first slot. The
+-- session ends before that run; the rest is not a session, since a session begins only where no
+-- CHARGING is linked before.
+-- An EVSE that several places publish is taken in each hour from the first place by name, and of
+-- several feeds of one network from the first feed by name. A place where the EVSE is not REMOVED
+-- or PLANNED all hour takes precedence; PLANNED takes precedence over REMOVED.
+-- A poll is valid for its cadence, or until the place's next good poll. Idle time is the valid time
+-- of BLOCKED polls, in runs that begin within a day of the first.
+-- Polls without a request time are imported. Their time is the source's own timestamp if it is
+-- within 15 minutes of the slot, else the slot.
+-- Energy is at least 0, since back ends report CHARGING for full cars too, and at most the power
+-- limit times the longest duration. The power limit of a connector is the greater of its published
+-- power and the power from current and voltage, rounded up to a tenth of a kW as ratings are
+-- (16 A x 230 V is 3.7), at most 1,500 kW. One phase: A x V; three phases: A x V x 1.732, or
+-- A x V x 3 if V is the voltage of one phase; an unknown power type counts as three phases. The
+-- limit of a session is the greatest of the EVSE's connectors published in an hour with a run of
+-- the session, and unknown if one of these is unknown. Its published power is the greatest in the
+-- hour of its first slot.
 -- Scope: the EVSEs in touched_evse, sessions whose first slot is in [:starts_from, :starts_to).
 WITH good_polls AS (
     SELECT
@@ -30,7 +31,7 @@ WITH good_polls AS (
             requested_at,
             CASE WHEN ABS(DATEDIFF('second', slot_at, observed_at)) <= 900 THEN observed_at END,
             slot_at
-        ) AS asked_at
+        ) AS polled_at
     FROM warehouse.fact_poll
     WHERE
         outcome = 'ok'
@@ -38,14 +39,14 @@ WITH good_polls AS (
         AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
 ),
 
-standing AS (
+poll_durations AS (
     SELECT
         feed,
         place,
         slot_at,
         cadence_s,
-        asked_at,
-        DATEADD('millisecond', COALESCE(elapsed_ms, 0), asked_at) AS answered_at,
+        polled_at,
+        DATEADD('millisecond', COALESCE(elapsed_ms, 0), polled_at) AS answered_at,
         ROW_NUMBER() OVER (PARTITION BY feed, place ORDER BY slot_at) AS ordinal,
         LEAST(
             cadence_s,
@@ -57,20 +58,20 @@ standing AS (
                 ),
                 cadence_s
             )
-        ) AS stands_s
+        ) AS valid_s
     FROM good_polls
 ),
 
 polls AS (
     SELECT
-        standing.*,
-        SUM(stands_s) OVER (
+        poll_durations.*,
+        SUM(valid_s) OVER (
             PARTITION BY feed, place ORDER BY slot_at ROWS UNBOUNDED PRECEDING
-        ) AS stood_s
-    FROM standing
+        ) AS total_valid_s
+    FROM poll_durations
 ),
 
-told AS (
+status_runs AS (
     SELECT
         feed,
         place,
@@ -80,10 +81,9 @@ told AS (
         last_slot_at,
         poll_count,
         CASE
-            WHEN status = 'CHARGING' THEN 1
-            WHEN status = 'BLOCKED' THEN 2
-            WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 0
-            ELSE 3
+            WHEN status IN ('CHARGING', 'BLOCKED') THEN status
+            WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 'UNKNOWN'
+            ELSE 'OTHER'
         END AS state,
         MIN(
             CAST(CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS VARCHAR(1))
@@ -96,53 +96,53 @@ told AS (
         AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
 ),
 
-timed AS (
+runs_with_polls AS (
     SELECT
-        told.feed,
-        told.place,
-        told.evse_key,
-        told.evse_uid,
-        told.slot_at,
-        told.last_slot_at,
-        told.poll_count,
-        told.state,
+        status_runs.feed,
+        status_runs.place,
+        status_runs.evse_key,
+        status_runs.evse_uid,
+        status_runs.slot_at,
+        status_runs.last_slot_at,
+        status_runs.poll_count,
+        status_runs.state,
         firsts.cadence_s,
         firsts.ordinal AS first_ordinal,
         firsts.answered_at,
         lasts.ordinal AS last_ordinal,
-        lasts.asked_at,
-        lasts.stood_s - firsts.stood_s + firsts.stands_s AS stands_s
-    FROM told
+        lasts.polled_at,
+        lasts.total_valid_s - firsts.total_valid_s + firsts.valid_s AS valid_s
+    FROM status_runs
     INNER JOIN polls AS firsts
         ON
-            told.feed = firsts.feed
-            AND told.place = firsts.place
-            AND told.slot_at = firsts.slot_at
+            status_runs.feed = firsts.feed
+            AND status_runs.place = firsts.place
+            AND status_runs.slot_at = firsts.slot_at
     INNER JOIN polls AS lasts
         ON
-            told.feed = lasts.feed
-            AND told.place = lasts.place
-            AND told.last_slot_at = lasts.slot_at
+            status_runs.feed = lasts.feed
+            AND status_runs.place = lasts.place
+            AND status_runs.last_slot_at = lasts.slot_at
     WHERE
-        told.place = SPLIT_PART(told.first_choice, ' ', 2)
-        AND told.feed = SPLIT_PART(told.first_choice, ' ', 3)
+        status_runs.place = SPLIT_PART(status_runs.first_choice, ' ', 2)
+        AND status_runs.feed = SPLIT_PART(status_runs.first_choice, ' ', 3)
 ),
 
-neighbours AS (
+runs_with_neighbours AS (
     SELECT
-        timed.*,
+        runs_with_polls.*,
         LAG(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS state_before,
         LEAD(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS state_after,
         LAG(place) OVER (PARTITION BY evse_key ORDER BY slot_at) AS place_before,
         LAG(feed) OVER (PARTITION BY evse_key ORDER BY slot_at) AS feed_before,
         LAG(last_ordinal) OVER (PARTITION BY evse_key ORDER BY slot_at) AS ordinal_before,
         LAG(last_slot_at) OVER (PARTITION BY evse_key ORDER BY slot_at) AS slot_before
-    FROM timed
+    FROM runs_with_polls
 ),
 
-linked AS (
+linked_runs AS (
     SELECT
-        neighbours.*,
+        runs_with_neighbours.*,
         CASE
             WHEN
                 place_before = place
@@ -152,49 +152,49 @@ linked AS (
                 THEN 1
             ELSE 0
         END AS is_linked
-    FROM neighbours
+    FROM runs_with_neighbours
 ),
 
-blips AS (
+runs_with_blips AS (
     SELECT
-        linked.*,
+        linked_runs.*,
         CASE
             WHEN
-                state = 0
+                state = 'UNKNOWN'
                 AND poll_count = 1
                 AND is_linked = 1
-                AND state_before <> 0
-                AND state_after <> 0
+                AND state_before <> 'UNKNOWN'
+                AND state_after <> 'UNKNOWN'
                 AND LEAD(is_linked) OVER (PARTITION BY evse_key ORDER BY slot_at) = 1
                 THEN 1
             ELSE 0
         END AS is_blip
-    FROM linked
+    FROM linked_runs
 ),
 
-followed AS (
+runs_after_blips AS (
     SELECT
-        blips.*,
+        runs_with_blips.*,
         LAG(is_blip) OVER (PARTITION BY evse_key ORDER BY slot_at) AS blip_before
-    FROM blips
+    FROM runs_with_blips
 ),
 
-known AS (
+runs_without_blips AS (
     SELECT
-        followed.*,
-        LAG(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS known_before
-    FROM followed
+        runs_after_blips.*,
+        LAG(state) OVER (PARTITION BY evse_key ORDER BY slot_at) AS previous_state
+    FROM runs_after_blips
     WHERE is_blip = 0
 ),
 
 segment_starts AS (
     SELECT
-        known.*,
-        CASE WHEN is_linked = 1 AND known_before = state THEN 0 ELSE 1 END AS is_first
-    FROM known
+        runs_without_blips.*,
+        CASE WHEN is_linked = 1 AND previous_state = state THEN 0 ELSE 1 END AS is_first
+    FROM runs_without_blips
 ),
 
-numbered AS (
+numbered_segments AS (
     SELECT
         segment_starts.*,
         SUM(is_first) OVER (
@@ -203,21 +203,21 @@ numbered AS (
     FROM segment_starts
 ),
 
-bounded AS (
+segment_runs AS (
     SELECT
-        numbered.*,
+        numbered_segments.*,
         MIN(slot_at) OVER (PARTITION BY evse_key, segment) AS segment_from,
         MAX(slot_at) OVER (PARTITION BY evse_key, segment) AS segment_to
-    FROM numbered
+    FROM numbered_segments
 ),
 
--- The connectors that were published in an hour, not the versions of dim_connector: whether one
--- that is missing has gone is known a day later, when sessions are not derived again.
+-- The connectors published in an hour, not the versions of dim_connector: a version closes a day
+-- after a connector disappears, and sessions are not derived again then.
 connectors AS (
     SELECT
         states.evse_key,
         states.max_power_kw,
-        DATE_TRUNC('hour', sightings.slot_at) AS hour_at,
+        DATE_TRUNC('hour', observations.slot_at) AS hour_at,
         CAST(
             CEIL(
                 CAST(
@@ -231,29 +231,29 @@ connectors AS (
                 ) / 100
             ) AS DOUBLE PRECISION
         ) / 10 AS electric_kw
-    FROM warehouse.entity_sighting AS sightings
+    FROM warehouse.entity_sighting AS observations
     INNER JOIN warehouse.connector_attributes AS states
         ON
-            sightings.entity_key = states.connector_key
-            AND sightings.attribute_hash = states.attribute_hash
+            observations.entity_key = states.connector_key
+            AND observations.attribute_hash = states.attribute_hash
     WHERE
-        sightings.entity_type = 'connector'
-        AND sightings.slot_at >= :starts_from
-        AND sightings.slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
+        observations.entity_type = 'connector'
+        AND observations.slot_at >= :starts_from
+        AND observations.slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
         AND states.evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
 ),
 
-connector_bounds AS (
+connector_limits AS (
     SELECT
         evse_key,
         hour_at,
         max_power_kw,
-        -- Below 0.5 kW current and voltage are wrong, not a bound.
+        -- Below 0.5 kW, current and voltage are wrong.
         CASE
             WHEN electric_kw >= 0.5 AND electric_kw > COALESCE(max_power_kw, 0)
                 THEN LEAST(electric_kw, 1500)
             ELSE max_power_kw
-        END AS power_bound_kw
+        END AS power_limit_kw
     FROM connectors
 ),
 
@@ -262,97 +262,109 @@ evse_power AS (
         evse_key,
         hour_at,
         MAX(max_power_kw) AS max_power_kw,
-        MAX(power_bound_kw) AS power_bound_kw,
-        MAX(CASE WHEN power_bound_kw IS NULL THEN 1 ELSE 0 END) AS is_power_unknown
-    FROM connector_bounds
+        MAX(power_limit_kw) AS power_limit_kw,
+        MAX(CASE WHEN power_limit_kw IS NULL THEN 1 ELSE 0 END) AS is_power_unknown
+    FROM connector_limits
     GROUP BY evse_key, hour_at
 ),
 
 segments AS (
     SELECT
-        bounded.feed,
-        bounded.place,
-        bounded.evse_key,
-        bounded.evse_uid,
-        bounded.state,
-        bounded.segment,
-        MIN(bounded.slot_at) AS slot_at,
-        MAX(bounded.last_slot_at) AS last_slot_at,
-        MIN(bounded.answered_at) AS answered_at,
-        MAX(bounded.asked_at) AS asked_at,
-        MAX(CASE WHEN bounded.is_first = 1 THEN bounded.is_linked ELSE 0 END) AS is_linked,
-        SUM(bounded.poll_count) AS poll_count,
+        segment_runs.feed,
+        segment_runs.place,
+        segment_runs.evse_key,
+        segment_runs.evse_uid,
+        segment_runs.state,
+        segment_runs.segment,
+        MIN(segment_runs.slot_at) AS slot_at,
+        MAX(segment_runs.last_slot_at) AS last_slot_at,
+        MIN(segment_runs.answered_at) AS answered_at,
+        MAX(segment_runs.polled_at) AS polled_at,
+        MAX(
+            CASE WHEN segment_runs.is_first = 1 THEN segment_runs.is_linked ELSE 0 END
+        ) AS is_linked,
+        SUM(segment_runs.poll_count) AS poll_count,
         SUM(
-            CASE WHEN bounded.is_first = 0 THEN COALESCE(bounded.blip_before, 0) ELSE 0 END
+            CASE
+                WHEN segment_runs.is_first = 0 THEN COALESCE(segment_runs.blip_before, 0)
+                ELSE 0
+            END
         ) AS bridged_poll_count,
         SUM(
             CASE
-                WHEN bounded.slot_at < DATEADD('day', 1, bounded.segment_from)
-                    THEN bounded.stands_s
+                WHEN segment_runs.slot_at < DATEADD('day', 1, segment_runs.segment_from)
+                    THEN segment_runs.valid_s
                 ELSE 0
             END
-        ) AS stands_s,
+        ) AS valid_s,
         MAX(
             CASE
-                WHEN bounded.segment_to >= DATEADD('day', 7, bounded.segment_from) THEN 1
+                WHEN segment_runs.segment_to >= DATEADD('day', 7, segment_runs.segment_from) THEN 1
                 ELSE 0
             END
         ) AS is_stuck,
         MAX(
             CASE
-                WHEN evse_power.hour_at <= bounded.segment_from THEN evse_power.max_power_kw
+                WHEN evse_power.hour_at <= segment_runs.segment_from THEN evse_power.max_power_kw
             END
         ) AS max_power_kw,
         CASE
-            WHEN MAX(evse_power.is_power_unknown) = 0 THEN MAX(evse_power.power_bound_kw)
-        END AS power_bound_kw
-    FROM bounded
+            WHEN MAX(evse_power.is_power_unknown) = 0 THEN MAX(evse_power.power_limit_kw)
+        END AS power_limit_kw
+    FROM segment_runs
     LEFT JOIN evse_power
         ON
-            bounded.state = 1
-            AND bounded.evse_key = evse_power.evse_key
-            AND DATE_TRUNC('hour', bounded.slot_at) = evse_power.hour_at
-    -- Known only for what charges: no other state is cut.
-    WHERE bounded.state <> 1 OR bounded.slot_at < DATEADD('day', 7, bounded.segment_from)
+            segment_runs.state = 'CHARGING'
+            AND segment_runs.evse_key = evse_power.evse_key
+            AND DATE_TRUNC('hour', segment_runs.slot_at) = evse_power.hour_at
+    -- Only CHARGING is cut after 7 days.
+    WHERE
+        segment_runs.state <> 'CHARGING'
+        OR segment_runs.slot_at < DATEADD('day', 7, segment_runs.segment_from)
     GROUP BY
-        bounded.feed,
-        bounded.place,
-        bounded.evse_key,
-        bounded.evse_uid,
-        bounded.state,
-        bounded.segment
+        segment_runs.feed,
+        segment_runs.place,
+        segment_runs.evse_key,
+        segment_runs.evse_uid,
+        segment_runs.state,
+        segment_runs.segment
 ),
 
-placed AS (
+segments_with_neighbours AS (
     SELECT
         segments.*,
         LAG(state) OVER (PARTITION BY evse_key ORDER BY segment) AS state_before,
-        LAG(asked_at) OVER (PARTITION BY evse_key ORDER BY segment) AS asked_before,
+        LAG(polled_at) OVER (PARTITION BY evse_key ORDER BY segment) AS polled_before,
         LEAD(state) OVER (PARTITION BY evse_key ORDER BY segment) AS state_after,
         LEAD(is_linked) OVER (PARTITION BY evse_key ORDER BY segment) AS is_linked_after,
         LEAD(answered_at) OVER (PARTITION BY evse_key ORDER BY segment) AS answered_after,
-        LEAD(stands_s) OVER (PARTITION BY evse_key ORDER BY segment) AS stands_after_s
+        LEAD(valid_s) OVER (PARTITION BY evse_key ORDER BY segment) AS valid_after_s
     FROM segments
 ),
 
-bounds AS (
+session_bounds AS (
     SELECT
-        placed.*,
-        CASE WHEN is_linked = 1 AND state_before IN (2, 3) THEN asked_before END AS started_after,
+        segments_with_neighbours.*,
         CASE
-            WHEN is_stuck = 0 AND is_linked_after = 1 AND state_after IN (2, 3)
+            WHEN is_linked = 1 AND state_before IN ('BLOCKED', 'OTHER') THEN polled_before
+        END AS started_after,
+        CASE
+            WHEN
+                is_stuck = 0
+                AND is_linked_after = 1
+                AND state_after IN ('BLOCKED', 'OTHER')
                 THEN answered_after
         END AS ended_before
-    FROM placed
+    FROM segments_with_neighbours
     WHERE
-        state = 1
+        state = 'CHARGING'
         AND slot_at >= :starts_from
         AND slot_at < :starts_to
 ),
 
-measured AS (
+sessions AS (
     SELECT
-        bounds.*,
+        session_bounds.*,
         DATEADD(
             'millisecond',
             CAST(
@@ -366,18 +378,18 @@ measured AS (
             'millisecond',
             CAST(
                 CAST(
-                    DATEDIFF('millisecond', asked_at, ended_before) AS DOUBLE PRECISION
+                    DATEDIFF('millisecond', polled_at, ended_before) AS DOUBLE PRECISION
                 ) / 2 AS INTEGER
             ),
-            asked_at
+            polled_at
         ) AS ended_at,
         GREATEST(
-            0, CAST(DATEDIFF('millisecond', answered_at, asked_at) AS DOUBLE PRECISION) / 1000
+            0, CAST(DATEDIFF('millisecond', answered_at, polled_at) AS DOUBLE PRECISION) / 1000
         ) AS duration_min_s,
         CAST(
             DATEDIFF('millisecond', started_after, ended_before) AS DOUBLE PRECISION
         ) / 1000 AS duration_max_s
-    FROM bounds
+    FROM session_bounds
 )
 
 SELECT
@@ -390,7 +402,7 @@ SELECT
     started_after,
     answered_at AS started_before,
     started_at,
-    asked_at AS ended_after,
+    polled_at AS ended_after,
     ended_before,
     ended_at,
     started_after IS NULL AS is_start_censored,
@@ -404,12 +416,12 @@ SELECT
     CASE
         WHEN ended_before IS NOT NULL
             THEN CAST(
-                CASE WHEN state_after = 2 THEN LEAST(stands_after_s, 86400) ELSE 0 END
+                CASE WHEN state_after = 'BLOCKED' THEN LEAST(valid_after_s, 86400) ELSE 0 END
                 AS DOUBLE PRECISION
             )
     END AS idle_after_s,
     max_power_kw,
     CAST(0 AS DOUBLE PRECISION) AS energy_min_kwh,
-    CAST(power_bound_kw * duration_max_s AS DOUBLE PRECISION) / 3600 AS energy_max_kwh,
+    CAST(power_limit_kw * duration_max_s AS DOUBLE PRECISION) / 3600 AS energy_max_kwh,
     CAST(4 AS SMALLINT) AS rule_version
-FROM measured;
+FROM sessions;

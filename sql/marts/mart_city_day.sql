@@ -241,7 +241,7 @@ windows AS (
             AND ordered_parts.last_slot_at = early_ends.last_slot_at
 ),
 
-summed AS (
+totals AS (
     SELECT
         feed,
         place,
@@ -265,7 +265,7 @@ summed AS (
     GROUP BY feed, place, power_class, local_date
 ),
 
-begun AS (
+started_sessions AS (
     SELECT
         hours.feed,
         hours.place,
@@ -285,7 +285,7 @@ begun AS (
     GROUP BY hours.feed, hours.place, hours.power_class, hours.local_date
 ),
 
-ended AS (
+ended_sessions AS (
     SELECT
         hours.feed,
         hours.place,
@@ -306,9 +306,9 @@ ended AS (
     GROUP BY hours.feed, hours.place, hours.power_class, hours.local_date
 ),
 
-measured AS (
+metrics AS (
     SELECT
-        summed.*,
+        totals.*,
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
@@ -318,69 +318,69 @@ measured AS (
         END AS counted,
         CASE
             WHEN (observed_s - unknown_s) * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION)
-        END AS known
-    FROM summed
+        END AS coverage_factor
+    FROM totals
 )
 
 SELECT
-    measured.day_from AS slot_at,
-    measured.local_date,
-    measured.ends_at,
-    measured.feed,
-    measured.place,
-    measured.power_class,
-    CAST(measured.station_count AS INTEGER) AS station_count,
-    CAST(measured.evse_count AS INTEGER) AS evse_count,
-    CAST(measured.observed_s AS BIGINT) AS observed_s,
-    CAST(measured.available_s AS BIGINT) AS available_s,
-    CAST(measured.charging_s AS BIGINT) AS charging_s,
-    CAST(measured.reserved_s AS BIGINT) AS reserved_s,
-    CAST(measured.blocked_s AS BIGINT) AS blocked_s,
-    CAST(measured.inoperative_s AS BIGINT) AS inoperative_s,
-    CAST(measured.out_of_order_s AS BIGINT) AS out_of_order_s,
-    CAST(measured.unknown_s AS BIGINT) AS unknown_s,
-    CAST(measured.window_s AS BIGINT) AS window_s,
+    metrics.day_from AS slot_at,
+    metrics.local_date,
+    metrics.ends_at,
+    metrics.feed,
+    metrics.place,
+    metrics.power_class,
+    CAST(metrics.station_count AS INTEGER) AS station_count,
+    CAST(metrics.evse_count AS INTEGER) AS evse_count,
+    CAST(metrics.observed_s AS BIGINT) AS observed_s,
+    CAST(metrics.available_s AS BIGINT) AS available_s,
+    CAST(metrics.charging_s AS BIGINT) AS charging_s,
+    CAST(metrics.reserved_s AS BIGINT) AS reserved_s,
+    CAST(metrics.blocked_s AS BIGINT) AS blocked_s,
+    CAST(metrics.inoperative_s AS BIGINT) AS inoperative_s,
+    CAST(metrics.out_of_order_s AS BIGINT) AS out_of_order_s,
+    CAST(metrics.unknown_s AS BIGINT) AS unknown_s,
+    CAST(metrics.window_s AS BIGINT) AS window_s,
     LEAST(
-        1.0, CAST(measured.observed_s AS DOUBLE PRECISION) / NULLIF(measured.window_s, 0)
+        1.0, CAST(metrics.observed_s AS DOUBLE PRECISION) / NULLIF(metrics.window_s, 0)
     ) AS coverage,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.charging_s AS DOUBLE PRECISION)
-        / NULLIF(measured.operable_s, 0)
+        CAST(metrics.charging_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.operable_s, 0)
     ) AS utilisation,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.occupied_s AS DOUBLE PRECISION)
-        / NULLIF(measured.operable_s, 0)
+        CAST(metrics.occupied_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.operable_s, 0)
     ) AS occupancy,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.operable_s AS DOUBLE PRECISION)
-        / NULLIF(measured.observed_s, 0)
+        CAST(metrics.operable_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.observed_s, 0)
     ) AS availability,
-    measured.counted
-    * measured.known
+    metrics.counted
+    * metrics.coverage_factor
     * (
-        CAST(measured.working_s AS DOUBLE PRECISION)
-        / NULLIF(measured.observed_s, 0)
+        CAST(metrics.working_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.observed_s, 0)
     ) AS reliability,
-    CAST(COALESCE(begun.session_count, 0) AS INTEGER) AS session_count,
-    CAST(measured.session_exposure_s AS BIGINT) AS session_exposure_s,
-    CAST(COALESCE(ended.ended_session_count, 0) AS INTEGER) AS ended_session_count,
-    CAST(ROUND(COALESCE(ended.dwell_s, 0)) AS BIGINT) AS dwell_s
-FROM measured
-LEFT JOIN begun
+    CAST(COALESCE(started_sessions.session_count, 0) AS INTEGER) AS session_count,
+    CAST(metrics.session_exposure_s AS BIGINT) AS session_exposure_s,
+    CAST(COALESCE(ended_sessions.ended_session_count, 0) AS INTEGER) AS ended_session_count,
+    CAST(ROUND(COALESCE(ended_sessions.dwell_s, 0)) AS BIGINT) AS dwell_s
+FROM metrics
+LEFT JOIN started_sessions
     ON
-        measured.feed = begun.feed
-        AND measured.place = begun.place
-        AND measured.power_class = begun.power_class
-        AND measured.local_date = begun.local_date
-LEFT JOIN ended
+        metrics.feed = started_sessions.feed
+        AND metrics.place = started_sessions.place
+        AND metrics.power_class = started_sessions.power_class
+        AND metrics.local_date = started_sessions.local_date
+LEFT JOIN ended_sessions
     ON
-        measured.feed = ended.feed
-        AND measured.place = ended.place
-        AND measured.power_class = ended.power_class
-        AND measured.local_date = ended.local_date
+        metrics.feed = ended_sessions.feed
+        AND metrics.place = ended_sessions.place
+        AND metrics.power_class = ended_sessions.power_class
+        AND metrics.local_date = ended_sessions.local_date
 WHERE
-    measured.day_from >= :days_from
-    AND measured.day_from < :days_to;
+    metrics.day_from >= :days_from
+    AND metrics.day_from < :days_to;

@@ -10,7 +10,7 @@
 -- 2.5 cadences apart, with no good poll of the first one's place between them, and of which neither
 -- is in a run of two or more polls of unknown status. A single unknown poll is bridged.
 -- Scope: slots in [:window_start, :window_end), whole hours.
-WITH followed_polls AS (
+WITH polls_with_next AS (
     SELECT
         feed,
         place,
@@ -36,9 +36,9 @@ WITH followed_polls AS (
 
 polls AS (
     SELECT
-        followed_polls.*,
-        LEAST(cadence_s, DATEDIFF('second', slot_at, next_poll_at)) AS stands_s
-    FROM followed_polls
+        polls_with_next.*,
+        LEAST(cadence_s, DATEDIFF('second', slot_at, next_poll_at)) AS valid_s
+    FROM polls_with_next
 ),
 
 runs AS (
@@ -57,7 +57,7 @@ runs AS (
         AND slot_at < :window_end
 ),
 
-seen AS (
+evse_polls AS (
     SELECT
         runs.feed,
         runs.place,
@@ -67,7 +67,7 @@ seen AS (
         polls.hour_at,
         polls.cadence_s,
         polls.next_poll_at,
-        polls.stands_s,
+        polls.valid_s,
         LEAD(polls.slot_at) OVER (
             PARTITION BY runs.evse_key, polls.hour_at
             ORDER BY
@@ -90,7 +90,7 @@ seen AS (
 ),
 
 -- Of the places of one slot the one to take comes last, and is followed by another slot.
-followed AS (
+evse_slots AS (
     SELECT
         feed,
         place,
@@ -102,19 +102,19 @@ followed AS (
         next_slot_at,
         cadence_s,
         next_poll_at,
-        stands_s AS poll_stands_s,
+        valid_s AS poll_valid_s,
         DATEDIFF(
             'second', slot_at, COALESCE(next_slot_at, DATEADD('hour', 1, first_slot_at))
         ) AS until_next_s,
         CASE WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 1 ELSE 0 END AS is_unknown
-    FROM seen
+    FROM evse_polls
     WHERE next_slot_at IS NULL OR next_slot_at > slot_at
 ),
 
 exposures AS (
     SELECT
-        followed.*,
-        LEAST(poll_stands_s, until_next_s) AS stands_s,
+        evse_slots.*,
+        LEAST(poll_valid_s, until_next_s) AS valid_s,
         CASE
             WHEN
                 until_next_s * 2 <= cadence_s * 5
@@ -122,10 +122,10 @@ exposures AS (
                 THEN until_next_s
             ELSE 0
         END AS linked_s
-    FROM followed
+    FROM evse_slots
 ),
 
-summed AS (
+totals AS (
     SELECT
         feed,
         evse_key,
@@ -136,13 +136,13 @@ summed AS (
         COUNT(*) AS poll_count,
         SUM(is_unknown) AS unknown_poll_count,
         SUM(linked_s) AS linked_s,
-        SUM(stands_s) AS observed_s,
-        SUM(CASE WHEN status = 'AVAILABLE' THEN stands_s ELSE 0 END) AS available_s,
-        SUM(CASE WHEN status = 'CHARGING' THEN stands_s ELSE 0 END) AS charging_s,
-        SUM(CASE WHEN status = 'RESERVED' THEN stands_s ELSE 0 END) AS reserved_s,
-        SUM(CASE WHEN status = 'BLOCKED' THEN stands_s ELSE 0 END) AS blocked_s,
-        SUM(CASE WHEN status = 'INOPERATIVE' THEN stands_s ELSE 0 END) AS inoperative_s,
-        SUM(CASE WHEN status = 'OUTOFORDER' THEN stands_s ELSE 0 END) AS out_of_order_s,
+        SUM(valid_s) AS observed_s,
+        SUM(CASE WHEN status = 'AVAILABLE' THEN valid_s ELSE 0 END) AS available_s,
+        SUM(CASE WHEN status = 'CHARGING' THEN valid_s ELSE 0 END) AS charging_s,
+        SUM(CASE WHEN status = 'RESERVED' THEN valid_s ELSE 0 END) AS reserved_s,
+        SUM(CASE WHEN status = 'BLOCKED' THEN valid_s ELSE 0 END) AS blocked_s,
+        SUM(CASE WHEN status = 'INOPERATIVE' THEN valid_s ELSE 0 END) AS inoperative_s,
+        SUM(CASE WHEN status = 'OUTOFORDER' THEN valid_s ELSE 0 END) AS out_of_order_s,
         SUM(
             CASE
                 WHEN
@@ -150,7 +150,7 @@ summed AS (
                         'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER'
                     )
                     THEN 0
-                ELSE stands_s
+                ELSE valid_s
             END
         ) AS unknown_s
     FROM exposures
@@ -162,7 +162,7 @@ unknown_hours AS (
     SELECT
         evse_key,
         hour_at
-    FROM summed
+    FROM totals
     GROUP BY evse_key, hour_at
     HAVING SUM(unknown_poll_count) >= LEAST(2, SUM(poll_count))
 ),
@@ -220,12 +220,12 @@ before_unknown_runs AS (
     FROM in_unknown_runs
 ),
 
-hidden AS (
+unobservable_starts AS (
     SELECT
         feed,
         evse_key,
         hour_at,
-        SUM(linked_s * GREATEST(is_in_run, is_in_run_after)) AS hidden_s
+        SUM(linked_s * GREATEST(is_in_run, is_in_run_after)) AS unobservable_s
     FROM before_unknown_runs
     GROUP BY feed, evse_key, hour_at
 ),
@@ -239,23 +239,23 @@ connectors AS (
         states.max_power_kw,
         states.ampere,
         states.voltage,
-        sightings.last_slot_at,
-        DATE_TRUNC('hour', sightings.slot_at) AS hour_at
-    FROM warehouse.entity_sighting AS sightings
+        observations.last_slot_at,
+        DATE_TRUNC('hour', observations.slot_at) AS hour_at
+    FROM warehouse.entity_sighting AS observations
     INNER JOIN warehouse.connector_attributes AS states
         ON
-            sightings.entity_key = states.connector_key
-            AND sightings.attribute_hash = states.attribute_hash
+            observations.entity_key = states.connector_key
+            AND observations.attribute_hash = states.attribute_hash
     WHERE
-        sightings.entity_type = 'connector'
-        AND sightings.slot_at >= :window_start
-        AND sightings.slot_at < :window_end
+        observations.entity_type = 'connector'
+        AND observations.slot_at >= :window_start
+        AND observations.slot_at < :window_end
 ),
 
 power AS (
     SELECT
-        summed.evse_key,
-        summed.hour_at,
+        totals.evse_key,
+        totals.hour_at,
         MAX(connectors.max_power_kw) AS max_power_kw,
         MAX(
             CASE
@@ -270,19 +270,19 @@ power AS (
                 ELSE 0
             END
         ) AS power_rank
-    FROM summed
+    FROM totals
     INNER JOIN connectors
         ON
-            summed.evse_key = connectors.evse_key
-            AND summed.hour_at = connectors.hour_at
-            AND summed.last_slot_at <= connectors.last_slot_at
-    GROUP BY summed.evse_key, summed.hour_at
+            totals.evse_key = connectors.evse_key
+            AND totals.hour_at = connectors.hour_at
+            AND totals.last_slot_at <= connectors.last_slot_at
+    GROUP BY totals.evse_key, totals.hour_at
 ),
 
-described AS (
+evse_details AS (
     SELECT
-        summed.*,
-        summed.linked_s - COALESCE(hidden.hidden_s, 0) AS session_exposure_s,
+        totals.*,
+        totals.linked_s - COALESCE(unobservable_starts.unobservable_s, 0) AS session_exposure_s,
         evses.station_key,
         power.max_power_kw,
         CASE power.power_rank
@@ -291,35 +291,35 @@ described AS (
             WHEN 1 THEN 'ac'
             ELSE 'unknown'
         END AS power_class
-    FROM summed
+    FROM totals
     LEFT JOIN warehouse.dim_evse AS evses
         ON
-            summed.evse_key = evses.evse_key
-            AND summed.last_slot_at >= evses.valid_from
-            AND summed.last_slot_at < COALESCE(evses.valid_to, TIMESTAMP '9999-12-31')
-    LEFT JOIN hidden
+            totals.evse_key = evses.evse_key
+            AND totals.last_slot_at >= evses.valid_from
+            AND totals.last_slot_at < COALESCE(evses.valid_to, TIMESTAMP '9999-12-31')
+    LEFT JOIN unobservable_starts
         ON
-            summed.feed = hidden.feed
-            AND summed.evse_key = hidden.evse_key
-            AND summed.hour_at = hidden.hour_at
+            totals.feed = unobservable_starts.feed
+            AND totals.evse_key = unobservable_starts.evse_key
+            AND totals.hour_at = unobservable_starts.hour_at
     LEFT JOIN power
         ON
-            summed.evse_key = power.evse_key
-            AND summed.hour_at = power.hour_at
+            totals.evse_key = power.evse_key
+            AND totals.hour_at = power.hour_at
 ),
 
-measured AS (
+metrics AS (
     SELECT
-        described.*,
+        evse_details.*,
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
-        observed_s - unknown_s AS known_s,
+        observed_s - unknown_s AS status_s,
         -- Null where too little was seen: it makes null of every share that it is multiplied with.
         CASE
             WHEN observed_s * 5 >= 3600 * 4 THEN CAST(1 AS DOUBLE PRECISION)
         END AS counted
-    FROM described
+    FROM evse_details
 )
 
 SELECT
@@ -361,10 +361,10 @@ SELECT
         / NULLIF(observed_s, 0)
     ) AS availability,
     counted
-    * CASE WHEN known_s * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION) END
+    * CASE WHEN status_s * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION) END
     * (
         CAST(working_s AS DOUBLE PRECISION)
         / NULLIF(observed_s, 0)
     ) AS reliability,
     CAST(session_exposure_s AS BIGINT) AS session_exposure_s
-FROM measured;
+FROM metrics;

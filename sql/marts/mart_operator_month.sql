@@ -31,7 +31,7 @@ last_polls AS (
 newest AS (
     SELECT
         polls.feed,
-        MAX(DATEADD('second', polls.cadence_s, polls.slot_at)) AS known_to
+        MAX(DATEADD('second', polls.cadence_s, polls.slot_at)) AS observed_until
     FROM warehouse.fact_poll AS polls
     INNER JOIN last_polls
         ON
@@ -47,7 +47,7 @@ days AS (
     SELECT
         station_days.*,
         zones.time_zone,
-        COALESCE(station_days.operator_name, '(not told)') AS operator,
+        COALESCE(station_days.operator_name, '(not stated)') AS operator,
         DATE_TRUNC('month', station_days.local_date) AS local_month
     FROM mart.mart_station_day AS station_days
     INNER JOIN zones
@@ -62,7 +62,7 @@ months AS (
         month_days.feed,
         month_days.local_month,
         month_days.month_from,
-        LEAST(month_days.month_to, newest.known_to) AS ends_at
+        LEAST(month_days.month_to, newest.observed_until) AS ends_at
     FROM (
         SELECT
             feed,
@@ -110,7 +110,7 @@ observed_days AS (
             AND places.local_month = months.local_month
 ),
 
-missing AS (
+missing_days AS (
     SELECT
         feed,
         place,
@@ -135,7 +135,7 @@ by_station AS (
     GROUP BY feed, operator, local_month, station_key
 ),
 
-sizes AS (
+operator_sizes AS (
     SELECT
         feed,
         operator,
@@ -146,7 +146,7 @@ sizes AS (
     GROUP BY feed, operator, local_month
 ),
 
-summed AS (
+totals AS (
     SELECT
         days.feed,
         days.operator,
@@ -162,30 +162,30 @@ summed AS (
         SUM(days.unknown_s) AS unknown_s,
         SUM(
             CASE
-                WHEN missing.to_come_s > 0
+                WHEN missing_days.to_come_s > 0
                     THEN GREATEST(
-                        days.observed_s, days.window_s - days.evse_count * missing.to_come_s
+                        days.observed_s, days.window_s - days.evse_count * missing_days.to_come_s
                     )
                 ELSE days.window_s
             END
-            + days.evse_count * missing.missing_s
+            + days.evse_count * missing_days.missing_s
         ) AS window_s,
         SUM(days.session_count) AS session_count,
         SUM(days.session_exposure_s) AS session_exposure_s,
         SUM(days.ended_session_count) AS ended_session_count,
         SUM(days.dwell_s) AS dwell_s
     FROM days
-    INNER JOIN missing
+    INNER JOIN missing_days
         ON
-            days.feed = missing.feed
-            AND days.place = missing.place
-            AND days.local_date = missing.local_date
+            days.feed = missing_days.feed
+            AND days.place = missing_days.place
+            AND days.local_date = missing_days.local_date
     GROUP BY days.feed, days.operator, days.local_month
 ),
 
-measured AS (
+metrics AS (
     SELECT
-        summed.*,
+        totals.*,
         months.month_from,
         months.ends_at,
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
@@ -197,66 +197,66 @@ measured AS (
         END AS counted,
         CASE
             WHEN (observed_s - unknown_s) * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION)
-        END AS known
-    FROM summed
+        END AS coverage_factor
+    FROM totals
     INNER JOIN months
         ON
-            summed.feed = months.feed
-            AND summed.local_month = months.local_month
+            totals.feed = months.feed
+            AND totals.local_month = months.local_month
 )
 
 SELECT
-    measured.month_from AS slot_at,
-    measured.local_month,
-    measured.ends_at,
-    measured.feed,
-    CAST(measured.operator AS VARCHAR(256)) AS operator_name,
-    CAST(sizes.station_count AS INTEGER) AS station_count,
-    CAST(sizes.evse_count AS INTEGER) AS evse_count,
-    CAST(measured.day_count AS INTEGER) AS day_count,
-    CAST(measured.observed_s AS BIGINT) AS observed_s,
-    CAST(measured.available_s AS BIGINT) AS available_s,
-    CAST(measured.charging_s AS BIGINT) AS charging_s,
-    CAST(measured.reserved_s AS BIGINT) AS reserved_s,
-    CAST(measured.blocked_s AS BIGINT) AS blocked_s,
-    CAST(measured.inoperative_s AS BIGINT) AS inoperative_s,
-    CAST(measured.out_of_order_s AS BIGINT) AS out_of_order_s,
-    CAST(measured.unknown_s AS BIGINT) AS unknown_s,
-    CAST(measured.window_s AS BIGINT) AS window_s,
+    metrics.month_from AS slot_at,
+    metrics.local_month,
+    metrics.ends_at,
+    metrics.feed,
+    CAST(metrics.operator AS VARCHAR(256)) AS operator_name,
+    CAST(operator_sizes.station_count AS INTEGER) AS station_count,
+    CAST(operator_sizes.evse_count AS INTEGER) AS evse_count,
+    CAST(metrics.day_count AS INTEGER) AS day_count,
+    CAST(metrics.observed_s AS BIGINT) AS observed_s,
+    CAST(metrics.available_s AS BIGINT) AS available_s,
+    CAST(metrics.charging_s AS BIGINT) AS charging_s,
+    CAST(metrics.reserved_s AS BIGINT) AS reserved_s,
+    CAST(metrics.blocked_s AS BIGINT) AS blocked_s,
+    CAST(metrics.inoperative_s AS BIGINT) AS inoperative_s,
+    CAST(metrics.out_of_order_s AS BIGINT) AS out_of_order_s,
+    CAST(metrics.unknown_s AS BIGINT) AS unknown_s,
+    CAST(metrics.window_s AS BIGINT) AS window_s,
     LEAST(
-        1.0, CAST(measured.observed_s AS DOUBLE PRECISION) / NULLIF(measured.window_s, 0)
+        1.0, CAST(metrics.observed_s AS DOUBLE PRECISION) / NULLIF(metrics.window_s, 0)
     ) AS coverage,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.charging_s AS DOUBLE PRECISION)
-        / NULLIF(measured.operable_s, 0)
+        CAST(metrics.charging_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.operable_s, 0)
     ) AS utilisation,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.occupied_s AS DOUBLE PRECISION)
-        / NULLIF(measured.operable_s, 0)
+        CAST(metrics.occupied_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.operable_s, 0)
     ) AS occupancy,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.operable_s AS DOUBLE PRECISION)
-        / NULLIF(measured.observed_s, 0)
+        CAST(metrics.operable_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.observed_s, 0)
     ) AS availability,
-    measured.counted
-    * measured.known
+    metrics.counted
+    * metrics.coverage_factor
     * (
-        CAST(measured.working_s AS DOUBLE PRECISION)
-        / NULLIF(measured.observed_s, 0)
+        CAST(metrics.working_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.observed_s, 0)
     ) AS reliability,
-    CAST(measured.session_count AS INTEGER) AS session_count,
-    CAST(measured.session_exposure_s AS BIGINT) AS session_exposure_s,
-    CAST(measured.ended_session_count AS INTEGER) AS ended_session_count,
-    CAST(measured.dwell_s AS BIGINT) AS dwell_s
-FROM measured
-INNER JOIN sizes
+    CAST(metrics.session_count AS INTEGER) AS session_count,
+    CAST(metrics.session_exposure_s AS BIGINT) AS session_exposure_s,
+    CAST(metrics.ended_session_count AS INTEGER) AS ended_session_count,
+    CAST(metrics.dwell_s AS BIGINT) AS dwell_s
+FROM metrics
+INNER JOIN operator_sizes
     ON
-        measured.feed = sizes.feed
-        AND measured.operator = sizes.operator
-        AND measured.local_month = sizes.local_month
+        metrics.feed = operator_sizes.feed
+        AND metrics.operator = operator_sizes.operator
+        AND metrics.local_month = operator_sizes.local_month
 WHERE
-    measured.month_from >= :months_from
-    AND measured.month_from < :months_to;
+    metrics.month_from >= :months_from
+    AND metrics.month_from < :months_to;

@@ -233,7 +233,7 @@ windows AS (
             AND ordered_parts.last_slot_at = early_ends.last_slot_at
 ),
 
-summed AS (
+totals AS (
     SELECT
         feed,
         station_key,
@@ -257,7 +257,7 @@ summed AS (
     GROUP BY feed, station_key, local_date
 ),
 
-begun AS (
+started_sessions AS (
     SELECT
         hours.feed,
         hours.station_key,
@@ -276,7 +276,7 @@ begun AS (
     GROUP BY hours.feed, hours.station_key, hours.local_date
 ),
 
-ended AS (
+ended_sessions AS (
     SELECT
         hours.feed,
         hours.station_key,
@@ -311,9 +311,9 @@ saturation AS (
     GROUP BY feed, station_key, local_date
 ),
 
-measured AS (
+metrics AS (
     SELECT
-        summed.*,
+        totals.*,
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
@@ -323,103 +323,103 @@ measured AS (
         END AS counted,
         CASE
             WHEN (observed_s - unknown_s) * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION)
-        END AS known
-    FROM summed
+        END AS coverage_factor
+    FROM totals
 ),
 
-named AS (
+station_names AS (
     SELECT
-        summed.station_key,
-        summed.local_date,
+        totals.station_key,
+        totals.local_date,
         stations.name AS station_name,
         stations.operator_name,
         ROW_NUMBER() OVER (
-            PARTITION BY summed.station_key, summed.local_date ORDER BY stations.valid_from DESC
+            PARTITION BY totals.station_key, totals.local_date ORDER BY stations.valid_from DESC
         ) AS latest
-    FROM summed
+    FROM totals
     INNER JOIN warehouse.dim_station AS stations
         ON
-            summed.station_key = stations.station_key
-            AND stations.valid_from < DATEADD('hour', 1, summed.last_hour_at)
-            AND COALESCE(stations.valid_to, TIMESTAMP '9999-12-31') > summed.last_hour_at
+            totals.station_key = stations.station_key
+            AND stations.valid_from < DATEADD('hour', 1, totals.last_hour_at)
+            AND COALESCE(stations.valid_to, TIMESTAMP '9999-12-31') > totals.last_hour_at
 )
 
 SELECT
-    measured.day_from AS slot_at,
-    measured.local_date,
-    measured.ends_at,
-    measured.feed,
-    measured.place,
-    measured.station_key,
-    named.station_name,
-    named.operator_name,
-    CAST(measured.evse_count AS INTEGER) AS evse_count,
-    CAST(measured.observed_s AS BIGINT) AS observed_s,
-    CAST(measured.available_s AS BIGINT) AS available_s,
-    CAST(measured.charging_s AS BIGINT) AS charging_s,
-    CAST(measured.reserved_s AS BIGINT) AS reserved_s,
-    CAST(measured.blocked_s AS BIGINT) AS blocked_s,
-    CAST(measured.inoperative_s AS BIGINT) AS inoperative_s,
-    CAST(measured.out_of_order_s AS BIGINT) AS out_of_order_s,
-    CAST(measured.unknown_s AS BIGINT) AS unknown_s,
+    metrics.day_from AS slot_at,
+    metrics.local_date,
+    metrics.ends_at,
+    metrics.feed,
+    metrics.place,
+    metrics.station_key,
+    station_names.station_name,
+    station_names.operator_name,
+    CAST(metrics.evse_count AS INTEGER) AS evse_count,
+    CAST(metrics.observed_s AS BIGINT) AS observed_s,
+    CAST(metrics.available_s AS BIGINT) AS available_s,
+    CAST(metrics.charging_s AS BIGINT) AS charging_s,
+    CAST(metrics.reserved_s AS BIGINT) AS reserved_s,
+    CAST(metrics.blocked_s AS BIGINT) AS blocked_s,
+    CAST(metrics.inoperative_s AS BIGINT) AS inoperative_s,
+    CAST(metrics.out_of_order_s AS BIGINT) AS out_of_order_s,
+    CAST(metrics.unknown_s AS BIGINT) AS unknown_s,
     CAST(COALESCE(saturation.station_operable_s, 0) AS BIGINT) AS station_operable_s,
     CAST(COALESCE(saturation.saturated_s, 0) AS BIGINT) AS saturated_s,
     CAST(COALESCE(saturation.saturated_or_unknown_s, 0) AS BIGINT) AS saturated_or_unknown_s,
-    CAST(measured.window_s AS BIGINT) AS window_s,
+    CAST(metrics.window_s AS BIGINT) AS window_s,
     LEAST(
-        1.0, CAST(measured.observed_s AS DOUBLE PRECISION) / NULLIF(measured.window_s, 0)
+        1.0, CAST(metrics.observed_s AS DOUBLE PRECISION) / NULLIF(metrics.window_s, 0)
     ) AS coverage,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.charging_s AS DOUBLE PRECISION)
-        / NULLIF(measured.operable_s, 0)
+        CAST(metrics.charging_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.operable_s, 0)
     ) AS utilisation,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.occupied_s AS DOUBLE PRECISION)
-        / NULLIF(measured.operable_s, 0)
+        CAST(metrics.occupied_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.operable_s, 0)
     ) AS occupancy,
-    measured.counted
+    metrics.counted
     * (
-        CAST(measured.operable_s AS DOUBLE PRECISION)
-        / NULLIF(measured.observed_s, 0)
+        CAST(metrics.operable_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.observed_s, 0)
     ) AS availability,
-    measured.counted
-    * measured.known
+    metrics.counted
+    * metrics.coverage_factor
     * (
-        CAST(measured.working_s AS DOUBLE PRECISION)
-        / NULLIF(measured.observed_s, 0)
+        CAST(metrics.working_s AS DOUBLE PRECISION)
+        / NULLIF(metrics.observed_s, 0)
     ) AS reliability,
-    measured.counted
+    metrics.counted
     * (
         CAST(saturation.saturated_s AS DOUBLE PRECISION)
         / NULLIF(saturation.station_operable_s, 0)
     ) AS saturation,
-    CAST(COALESCE(begun.session_count, 0) AS INTEGER) AS session_count,
-    CAST(measured.session_exposure_s AS BIGINT) AS session_exposure_s,
-    CAST(COALESCE(ended.ended_session_count, 0) AS INTEGER) AS ended_session_count,
-    CAST(ROUND(COALESCE(ended.dwell_s, 0)) AS BIGINT) AS dwell_s
-FROM measured
+    CAST(COALESCE(started_sessions.session_count, 0) AS INTEGER) AS session_count,
+    CAST(metrics.session_exposure_s AS BIGINT) AS session_exposure_s,
+    CAST(COALESCE(ended_sessions.ended_session_count, 0) AS INTEGER) AS ended_session_count,
+    CAST(ROUND(COALESCE(ended_sessions.dwell_s, 0)) AS BIGINT) AS dwell_s
+FROM metrics
 LEFT JOIN saturation
     ON
-        measured.feed = saturation.feed
-        AND measured.station_key = saturation.station_key
-        AND measured.local_date = saturation.local_date
-LEFT JOIN named
+        metrics.feed = saturation.feed
+        AND metrics.station_key = saturation.station_key
+        AND metrics.local_date = saturation.local_date
+LEFT JOIN station_names
     ON
-        measured.station_key = named.station_key
-        AND measured.local_date = named.local_date
-        AND named.latest = 1
-LEFT JOIN begun
+        metrics.station_key = station_names.station_key
+        AND metrics.local_date = station_names.local_date
+        AND station_names.latest = 1
+LEFT JOIN started_sessions
     ON
-        measured.feed = begun.feed
-        AND measured.station_key = begun.station_key
-        AND measured.local_date = begun.local_date
-LEFT JOIN ended
+        metrics.feed = started_sessions.feed
+        AND metrics.station_key = started_sessions.station_key
+        AND metrics.local_date = started_sessions.local_date
+LEFT JOIN ended_sessions
     ON
-        measured.feed = ended.feed
-        AND measured.station_key = ended.station_key
-        AND measured.local_date = ended.local_date
+        metrics.feed = ended_sessions.feed
+        AND metrics.station_key = ended_sessions.station_key
+        AND metrics.local_date = ended_sessions.local_date
 WHERE
-    measured.day_from >= :days_from
-    AND measured.day_from < :days_to;
+    metrics.day_from >= :days_from
+    AND metrics.day_from < :days_to;

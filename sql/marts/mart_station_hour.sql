@@ -26,7 +26,7 @@ WITH polls AS (
                     )
                 )
             )
-        ) AS stands_s
+        ) AS valid_s
     FROM warehouse.fact_poll
     WHERE
         outcome = 'ok'
@@ -50,7 +50,7 @@ runs AS (
         AND slot_at < :window_end
 ),
 
-seen AS (
+evse_polls AS (
     SELECT
         runs.feed,
         runs.place,
@@ -59,7 +59,7 @@ seen AS (
         runs.dormancy,
         polls.slot_at,
         polls.hour_at,
-        polls.stands_s,
+        polls.valid_s,
         ROW_NUMBER() OVER (
             PARTITION BY runs.evse_key, polls.slot_at
             ORDER BY runs.dormancy, runs.place, runs.feed
@@ -76,49 +76,50 @@ seen AS (
 
 by_slot AS (
     SELECT
-        seen.feed,
+        evse_polls.feed,
         hours.station_key,
-        seen.hour_at,
-        seen.slot_at,
-        MAX(seen.stands_s) AS stands_s,
-        LEAD(seen.slot_at) OVER (
-            PARTITION BY seen.feed, hours.station_key, seen.hour_at ORDER BY seen.slot_at
+        evse_polls.hour_at,
+        evse_polls.slot_at,
+        MAX(evse_polls.valid_s) AS valid_s,
+        LEAD(evse_polls.slot_at) OVER (
+            PARTITION BY evse_polls.feed, hours.station_key, evse_polls.hour_at
+            ORDER BY evse_polls.slot_at
         ) AS next_slot_at,
-        MIN(seen.slot_at) OVER (
-            PARTITION BY seen.feed, hours.station_key, seen.hour_at
+        MIN(evse_polls.slot_at) OVER (
+            PARTITION BY evse_polls.feed, hours.station_key, evse_polls.hour_at
         ) AS first_slot_at,
         SUM(
             CASE
-                WHEN seen.status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED') THEN 1
+                WHEN evse_polls.status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED') THEN 1
                 ELSE 0
             END
         ) AS operable_count,
         SUM(
-            CASE WHEN seen.status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END
+            CASE WHEN evse_polls.status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END
         ) AS occupied_count,
         SUM(
             CASE
                 WHEN
-                    seen.dormancy > 0
-                    OR seen.status IN (
+                    evse_polls.dormancy > 0
+                    OR evse_polls.status IN (
                         'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER'
                     )
                     THEN 0
                 ELSE 1
             END
         ) AS unknown_count
-    FROM seen
+    FROM evse_polls
     INNER JOIN mart.mart_evse_hour AS hours
         ON
-            seen.evse_key = hours.evse_key
-            AND seen.feed = hours.feed
-            AND seen.hour_at = hours.slot_at
+            evse_polls.evse_key = hours.evse_key
+            AND evse_polls.feed = hours.feed
+            AND evse_polls.hour_at = hours.slot_at
     WHERE
-        seen.place_rank = 1
+        evse_polls.place_rank = 1
         AND hours.station_key IS NOT NULL
         AND hours.slot_at >= :window_start
         AND hours.slot_at < :window_end
-    GROUP BY seen.feed, hours.station_key, seen.hour_at, seen.slot_at
+    GROUP BY evse_polls.feed, hours.station_key, evse_polls.hour_at, evse_polls.slot_at
 ),
 
 exposures AS (
@@ -130,11 +131,11 @@ exposures AS (
         occupied_count,
         unknown_count,
         LEAST(
-            stands_s,
+            valid_s,
             DATEDIFF(
                 'second', slot_at, COALESCE(next_slot_at, DATEADD('hour', 1, first_slot_at))
             )
-        ) AS stands_s
+        ) AS valid_s
     FROM by_slot
 ),
 
@@ -143,18 +144,18 @@ saturation AS (
         feed,
         station_key,
         hour_at,
-        SUM(CASE WHEN operable_count > 0 THEN stands_s ELSE 0 END) AS station_operable_s,
+        SUM(CASE WHEN operable_count > 0 THEN valid_s ELSE 0 END) AS station_operable_s,
         SUM(
             CASE
                 WHEN
                     operable_count > 0 AND operable_count = occupied_count AND unknown_count = 0
-                    THEN stands_s
+                    THEN valid_s
                 ELSE 0
             END
         ) AS saturated_s,
         SUM(
             CASE
-                WHEN operable_count > 0 AND operable_count = occupied_count THEN stands_s
+                WHEN operable_count > 0 AND operable_count = occupied_count THEN valid_s
                 ELSE 0
             END
         ) AS saturated_or_unknown_s
@@ -162,7 +163,7 @@ saturation AS (
     GROUP BY feed, station_key, hour_at
 ),
 
-summed AS (
+totals AS (
     SELECT
         feed,
         station_key,
@@ -200,34 +201,34 @@ local_hours AS (
 )
 
 SELECT
-    summed.slot_at,
+    totals.slot_at,
     DATE_TRUNC(
-        'day', CONVERT_TIMEZONE('UTC', local_hours.time_zone, summed.slot_at)
+        'day', CONVERT_TIMEZONE('UTC', local_hours.time_zone, totals.slot_at)
     ) AS local_date,
-    summed.feed,
-    summed.place,
-    summed.station_key,
-    CAST(summed.evse_count AS INTEGER) AS evse_count,
-    CAST(summed.observed_s AS BIGINT) AS observed_s,
-    CAST(summed.available_s AS BIGINT) AS available_s,
-    CAST(summed.charging_s AS BIGINT) AS charging_s,
-    CAST(summed.reserved_s AS BIGINT) AS reserved_s,
-    CAST(summed.blocked_s AS BIGINT) AS blocked_s,
-    CAST(summed.inoperative_s AS BIGINT) AS inoperative_s,
-    CAST(summed.out_of_order_s AS BIGINT) AS out_of_order_s,
-    CAST(summed.unknown_s AS BIGINT) AS unknown_s,
+    totals.feed,
+    totals.place,
+    totals.station_key,
+    CAST(totals.evse_count AS INTEGER) AS evse_count,
+    CAST(totals.observed_s AS BIGINT) AS observed_s,
+    CAST(totals.available_s AS BIGINT) AS available_s,
+    CAST(totals.charging_s AS BIGINT) AS charging_s,
+    CAST(totals.reserved_s AS BIGINT) AS reserved_s,
+    CAST(totals.blocked_s AS BIGINT) AS blocked_s,
+    CAST(totals.inoperative_s AS BIGINT) AS inoperative_s,
+    CAST(totals.out_of_order_s AS BIGINT) AS out_of_order_s,
+    CAST(totals.unknown_s AS BIGINT) AS unknown_s,
     CAST(COALESCE(saturation.station_operable_s, 0) AS BIGINT) AS station_operable_s,
     CAST(COALESCE(saturation.saturated_s, 0) AS BIGINT) AS saturated_s,
     CAST(COALESCE(saturation.saturated_or_unknown_s, 0) AS BIGINT) AS saturated_or_unknown_s,
-    CAST(summed.window_s AS BIGINT) AS window_s,
-    CAST(summed.session_exposure_s AS BIGINT) AS session_exposure_s
-FROM summed
+    CAST(totals.window_s AS BIGINT) AS window_s,
+    CAST(totals.session_exposure_s AS BIGINT) AS session_exposure_s
+FROM totals
 INNER JOIN local_hours
     ON
-        summed.feed = local_hours.feed
-        AND summed.slot_at = local_hours.hour_at
+        totals.feed = local_hours.feed
+        AND totals.slot_at = local_hours.hour_at
 LEFT JOIN saturation
     ON
-        summed.feed = saturation.feed
-        AND summed.station_key = saturation.station_key
-        AND summed.slot_at = saturation.hour_at;
+        totals.feed = saturation.feed
+        AND totals.station_key = saturation.station_key
+        AND totals.slot_at = saturation.hour_at;

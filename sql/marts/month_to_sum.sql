@@ -17,7 +17,7 @@ polls_before AS (
     SELECT
         polls.feed,
         polls.slot_at,
-        MAX(DATEADD('second', polls.cadence_s, polls.slot_at)) AS known_to
+        MAX(DATEADD('second', polls.cadence_s, polls.slot_at)) AS observed_until
     FROM warehouse.fact_poll AS polls
     INNER JOIN last_polls
         ON
@@ -41,7 +41,7 @@ last_months AS (
     SELECT
         months.feed,
         MAX(months.slot_at) AS slot_at,
-        MAX(polls_before.known_to) AS known_to
+        MAX(polls_before.observed_until) AS observed_until
     FROM mart.mart_operator_month AS months
     INNER JOIN polls_before
         ON
@@ -64,5 +64,5 @@ LEFT JOIN polled_feeds
     ON months.feed = polled_feeds.feed
 WHERE
     -- The window ends with that poll although later ones are loaded, or after it although none is.
-    (polled_feeds.feed IS NOT NULL AND months.ends_at <= last_months.known_to)
-    OR (polled_feeds.feed IS NULL AND months.ends_at > last_months.known_to);
+    (polled_feeds.feed IS NOT NULL AND months.ends_at <= last_months.observed_until)
+    OR (polled_feeds.feed IS NULL AND months.ends_at > last_months.observed_until);

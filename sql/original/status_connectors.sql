@@ -25,13 +25,13 @@ WITH polled AS (
             runs.evse_key = connectors.evse_key
             AND polls.slot_at >= connectors.valid_from
             AND (connectors.valid_to IS NULL OR polls.slot_at < connectors.valid_to)
-    INNER JOIN warehouse.entity_sighting AS sightings
+    INNER JOIN warehouse.entity_sighting AS observations
         ON
-            sightings.entity_type = 'connector'
-            AND connectors.connector_key = sightings.entity_key
-            AND polls.slot_at >= sightings.slot_at
-            AND polls.slot_at <= sightings.last_slot_at
-            AND DATE_TRUNC('hour', polls.slot_at) = DATE_TRUNC('hour', sightings.slot_at)
+            observations.entity_type = 'connector'
+            AND connectors.connector_key = observations.entity_key
+            AND polls.slot_at >= observations.slot_at
+            AND polls.slot_at <= observations.last_slot_at
+            AND DATE_TRUNC('hour', polls.slot_at) = DATE_TRUNC('hour', observations.slot_at)
     WHERE
         polls.feed_kind = 'chargecloud'
         AND polls.outcome = 'ok'

@@ -11,7 +11,7 @@ WITH polled AS (
         AND slot_at < :window_end
 ),
 
-begun AS (
+started_sessions AS (
     SELECT
         feed,
         DATE_TRUNC('hour', slot_at) AS hour_at,
@@ -28,10 +28,10 @@ SELECT
     polled.feed,
     polled.hour_at AS column_at,
     CAST('CHARGING' AS VARCHAR(16)) AS series,
-    COALESCE(begun.session_count, 0) AS amount
+    COALESCE(started_sessions.session_count, 0) AS amount
 FROM polled
-LEFT JOIN begun
+LEFT JOIN started_sessions
     ON
-        polled.feed = begun.feed
-        AND polled.hour_at = begun.hour_at
+        polled.feed = started_sessions.feed
+        AND polled.hour_at = started_sessions.hour_at
 ORDER BY polled.feed, polled.hour_at;

@@ -59,7 +59,7 @@ place_time AS (
     GROUP BY place
 ),
 
-summed AS (
+totals AS (
     SELECT
         hours.station_key,
         MIN(hours.place) AS place,
@@ -96,28 +96,28 @@ named AS (
 )
 
 SELECT
-    summed.station_key,
+    totals.station_key,
     named.name,
     named.city,
-    summed.place,
-    summed.evse_count,
-    CAST(summed.observed_s AS BIGINT) AS observed_s,
-    CAST(summed.window_s AS BIGINT) AS window_s,
-    CAST(summed.operable_s AS BIGINT) AS operable_s,
-    CAST(summed.charging_s AS BIGINT) AS charging_s
-FROM summed
+    totals.place,
+    totals.evse_count,
+    CAST(totals.observed_s AS BIGINT) AS observed_s,
+    CAST(totals.window_s AS BIGINT) AS window_s,
+    CAST(totals.operable_s AS BIGINT) AS operable_s,
+    CAST(totals.charging_s AS BIGINT) AS charging_s
+FROM totals
 INNER JOIN place_time
-    ON summed.place = place_time.place
+    ON totals.place = place_time.place
 LEFT JOIN named
     ON
-        summed.station_key = named.station_key
+        totals.station_key = named.station_key
         AND named.version_rank = 1
 WHERE
-    summed.observed_s * 5 >= summed.window_s * 4
-    AND summed.observed_s * 5 >= 4 * summed.evse_count * place_time.polled_s
-    AND summed.operable_s * 5 >= 4 * summed.observed_s
-    AND summed.operable_s > 0
+    totals.observed_s * 5 >= totals.window_s * 4
+    AND totals.observed_s * 5 >= 4 * totals.evse_count * place_time.polled_s
+    AND totals.operable_s * 5 >= 4 * totals.observed_s
+    AND totals.operable_s > 0
 ORDER BY
-    CAST(summed.charging_s AS DOUBLE PRECISION) / NULLIF(summed.operable_s, 0) DESC,
-    summed.station_key ASC
+    CAST(totals.charging_s AS DOUBLE PRECISION) / NULLIF(totals.operable_s, 0) DESC,
+    totals.station_key ASC
 LIMIT 10;

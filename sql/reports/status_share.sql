@@ -17,7 +17,7 @@ WITH hours AS (
         AND slot_at < :window_end
 ),
 
-summed AS (
+totals AS (
     SELECT
         CAST('AVAILABLE' AS VARCHAR(16)) AS status,
         SUM(available_s) AS observed_s
@@ -57,6 +57,6 @@ summed AS (
 SELECT
     status,
     CAST(observed_s AS BIGINT) AS observed_s
-FROM summed
+FROM totals
 WHERE observed_s > 0
 ORDER BY observed_s DESC, status ASC;

@@ -42,7 +42,7 @@ WITH published AS (
         AND slot_at < :window_end
 ),
 
-known AS (
+existing AS (
     SELECT
         CAST('station' AS VARCHAR(16)) AS entity_type,
         station_key AS entity_key,
@@ -106,11 +106,11 @@ SELECT
     published.entity_type,
     published.entity_key
 FROM published
-INNER JOIN known
+INNER JOIN existing
     ON
-        published.entity_type = known.entity_type
-        AND published.entity_key = known.entity_key
-        AND published.identity_hash <> known.identity_hash
+        published.entity_type = existing.entity_type
+        AND published.entity_key = existing.entity_key
+        AND published.identity_hash <> existing.identity_hash
 UNION
 SELECT
     entity_type,

@@ -35,54 +35,54 @@ WITH staged AS (
     WHERE connector_key IN (SELECT contested_key.entity_key FROM contested_key)
 ),
 
-seen AS (
+observed AS (
     SELECT
-        sightings.slot_at,
-        sightings.entity_type,
-        sightings.entity_key,
+        observations.slot_at,
+        observations.entity_type,
+        observations.entity_key,
         states.identity_hash,
         states.station_id AS entity_id,
         0 AS rejected
-    FROM warehouse.entity_sighting AS sightings
+    FROM warehouse.entity_sighting AS observations
     INNER JOIN warehouse.station_attributes AS states
         ON
-            sightings.entity_key = states.station_key
-            AND sightings.attribute_hash = states.attribute_hash
+            observations.entity_key = states.station_key
+            AND observations.attribute_hash = states.attribute_hash
     WHERE
-        sightings.entity_type = 'station'
-        AND sightings.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
+        observations.entity_type = 'station'
+        AND observations.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
     UNION ALL
     SELECT
-        sightings.slot_at,
-        sightings.entity_type,
-        sightings.entity_key,
+        observations.slot_at,
+        observations.entity_type,
+        observations.entity_key,
         states.identity_hash,
         states.evse_uid AS entity_id,
         0 AS rejected
-    FROM warehouse.entity_sighting AS sightings
+    FROM warehouse.entity_sighting AS observations
     INNER JOIN warehouse.evse_attributes AS states
         ON
-            sightings.entity_key = states.evse_key
-            AND sightings.attribute_hash = states.attribute_hash
+            observations.entity_key = states.evse_key
+            AND observations.attribute_hash = states.attribute_hash
     WHERE
-        sightings.entity_type = 'evse'
-        AND sightings.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
+        observations.entity_type = 'evse'
+        AND observations.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
     UNION ALL
     SELECT
-        sightings.slot_at,
-        sightings.entity_type,
-        sightings.entity_key,
+        observations.slot_at,
+        observations.entity_type,
+        observations.entity_key,
         states.identity_hash,
         states.connector_id AS entity_id,
         0 AS rejected
-    FROM warehouse.entity_sighting AS sightings
+    FROM warehouse.entity_sighting AS observations
     INNER JOIN warehouse.connector_attributes AS states
         ON
-            sightings.entity_key = states.connector_key
-            AND sightings.attribute_hash = states.attribute_hash
+            observations.entity_key = states.connector_key
+            AND observations.attribute_hash = states.attribute_hash
     WHERE
-        sightings.entity_type = 'connector'
-        AND sightings.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
+        observations.entity_type = 'connector'
+        AND observations.entity_key IN (SELECT contested_key.entity_key FROM contested_key)
 ),
 
 staged_hour AS (
@@ -93,7 +93,7 @@ staged_hour AS (
         AND is_staged
 ),
 
-elsewhere AS (
+other_hours AS (
     SELECT DISTINCT
         entity_type,
         entity_key
@@ -108,11 +108,11 @@ newly_contested AS (
         contested_key.entity_type,
         contested_key.entity_key
     FROM contested_key
-    LEFT JOIN elsewhere
+    LEFT JOIN other_hours
         ON
-            contested_key.entity_type = elsewhere.entity_type
-            AND contested_key.entity_key = elsewhere.entity_key
-    WHERE elsewhere.entity_key IS NULL
+            contested_key.entity_type = other_hours.entity_type
+            AND contested_key.entity_key = other_hours.entity_key
+    WHERE other_hours.entity_key IS NULL
 ),
 
 claims AS (
@@ -147,19 +147,19 @@ claims AS (
         staged.slot_at < :window_start
         OR staged.slot_at >= :window_end
     UNION ALL
-    SELECT seen.*
-    FROM seen
+    SELECT observed.*
+    FROM observed
     INNER JOIN newly_contested
         ON
-            seen.entity_type = newly_contested.entity_type
-            AND seen.entity_key = newly_contested.entity_key
+            observed.entity_type = newly_contested.entity_type
+            AND observed.entity_key = newly_contested.entity_key
     LEFT JOIN staged_hour
-        ON DATE_TRUNC('hour', seen.slot_at) = staged_hour.slot_at
+        ON DATE_TRUNC('hour', observed.slot_at) = staged_hour.slot_at
     WHERE
         staged_hour.slot_at IS NULL
         AND (
-            seen.slot_at < :window_start
-            OR seen.slot_at >= :window_end
+            observed.slot_at < :window_start
+            OR observed.slot_at >= :window_end
         )
 )
 

@@ -1,12 +1,12 @@
 -- Grain: one row per feed, place, operator and UTC hour in which one of its EVSEs was seen.
 -- Place and operator of a station are those of its local day in mart_station_day; an operator that
--- names none is (not told).
+-- names none is (not stated).
 -- Scope: everything; readers narrow it down by slot_at.
 SELECT
     station_hours.slot_at,
     station_hours.feed,
     COALESCE(station_days.place, station_hours.place) AS place,
-    COALESCE(station_days.operator_name, '(not told)') AS operator_name,
+    COALESCE(station_days.operator_name, '(not stated)') AS operator_name,
     CAST(SUM(station_hours.evse_count) AS INTEGER) AS evse_count,
     CAST(SUM(station_hours.observed_s) AS BIGINT) AS observed_s,
     CAST(
@@ -27,4 +27,4 @@ GROUP BY
     station_hours.slot_at,
     station_hours.feed,
     COALESCE(station_days.place, station_hours.place),
-    COALESCE(station_days.operator_name, '(not told)');
+    COALESCE(station_days.operator_name, '(not stated)');
