@@ -1,5 +1,5 @@
--- Grain: one row per time zone that was polled in the hour and has no row of it, or one that says a
--- local time which is not that of its offset.
+-- Grain: one row per time zone that was polled in the hour and has no row in dim_time, or a row
+-- whose local time does not match its offset.
 -- Scope: slots in [:window_start, :window_end).
 WITH polled AS (
     SELECT DISTINCT time_zone

@@ -1,5 +1,5 @@
--- Grain: one row per session whose bounds contradict each other, or that begins before the one
--- before it of its EVSE has ended.
+-- Grain: one row per session whose bounds contradict each other, or that begins before the previous
+-- session of its EVSE has ended.
 -- Scope: sessions with a slot in [:window_start, :window_end) that began at :past_start or later.
 WITH sessions AS (
     SELECT

@@ -1,4 +1,4 @@
--- Grain: one row per poll of a place that is staged and not in the fact, or the other way round.
+-- Grain: one row per poll of a place that is staged but not in the fact, or vice versa.
 -- Scope: slots in [:window_start, :window_end).
 WITH staged AS (
     SELECT

@@ -1,7 +1,7 @@
--- Grain: one row per feed and place that tells of far fewer or more EVSEs, or has far fewer good
--- polls, than in the same hour of the past four weeks (their median).
--- Scope: slots in [:window_start, :window_end), against hours from :past_start on. What was seen in
--- fewer than two of the weeks is not judged.
+-- Grain: one row per feed and place that reports far fewer or more EVSEs, or has far fewer good
+-- polls, than in the same hour of the past four weeks (median).
+-- Scope: slots in [:window_start, :window_end), compared with hours from :past_start on. Places
+-- with data in fewer than two of the weeks are not checked.
 WITH hours AS (
     SELECT
         feed,
@@ -32,8 +32,8 @@ ranked AS (
         AND poll_count > 0
 ),
 
--- A median is the mean of the one or two middle rows, whose doubled rank lies in [n, n + 2] of n
--- rows. Not MEDIAN: Redshift takes two of them in a statement only over the same expression.
+-- The median is the mean of the one or two middle rows: of n rows, those with rank * 2 in
+-- [n, n + 2]. Redshift allows several MEDIANs in a statement only over the same expression.
 past AS (
     SELECT
         feed,

@@ -1,4 +1,4 @@
--- Grain: one row per feed and place whose runs do not stand for exactly the rows polled.
+-- Grain: one row per feed and place whose runs do not cover exactly the polled rows.
 -- Scope: slots in [:window_start, :window_end).
 WITH polled AS (
     SELECT

@@ -1,7 +1,7 @@
--- Grain: one row per connector whose power is not what its current and voltage give.
--- Scope: slots in [:window_start, :window_end). One phase gives A x V; three give A x V x 1.732, or
--- A x V x 3 where V is that of one phase; DC may give less than A x V, each of which is a bound of
--- its own. Sources cut to whole kW, so 1 kW is let pass, and a tenth.
+-- Grain: one row per connector whose power contradicts its current and voltage.
+-- Scope: slots in [:window_start, :window_end). One phase: A x V; three phases: A x V x 1.732, or
+-- A x V x 3 if V is the voltage of one phase. DC may be less than A x V, since current and voltage
+-- are separate limits. The tolerance is 1 kW, as sources truncate to whole kW, and 10 %.
 WITH connectors AS (
     SELECT DISTINCT
         feed,

@@ -1,5 +1,5 @@
--- Grain: one row per EVSE whose EVSE-ID is not one: country, operator, E, outlet (ISO 15118).
--- Scope: slots in [:window_start, :window_end). Small letters are as good as capitals.
+-- Grain: one row per EVSE with an invalid EVSE-ID: country, operator, E, outlet (ISO 15118).
+-- Scope: slots in [:window_start, :window_end). Upper and lower case are accepted.
 SELECT DISTINCT
     feed,
     place,

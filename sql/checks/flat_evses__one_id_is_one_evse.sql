@@ -1,6 +1,7 @@
 -- Grain: one row per EVSE uid that two places publish for different EVSEs in the hour: under
--- another EVSE-ID (spelled without * and -), or, where one has none, at another station.
--- No state of one place is like any of the other, so an EVSE that changes in the hour is none.
+-- another EVSE-ID (compared without * and -), or, where one has none, at another station.
+-- No state of one place matches any state of the other; an EVSE that changes in the hour is not
+-- reported.
 -- Scope: slots in [:window_start, :window_end).
 WITH states AS (
     SELECT

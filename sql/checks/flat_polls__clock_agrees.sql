@@ -1,4 +1,4 @@
--- Grain: one row per feed and place whose clock is a quarter of an hour away from ours.
+-- Grain: one row per feed and place whose clock differs from ours by more than 15 minutes.
 -- Scope: slots in [:window_start, :window_end).
 WITH clocks AS (
     SELECT

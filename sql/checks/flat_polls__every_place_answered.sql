@@ -1,4 +1,4 @@
--- Grain: one row per feed, place and outcome that is not an answer.
+-- Grain: one row per feed, place and outcome other than a good response.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     feed,

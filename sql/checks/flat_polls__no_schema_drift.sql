@@ -1,4 +1,4 @@
--- Grain: one row per feed and set of fields that this version does not know.
+-- Grain: one row per feed and set of unknown fields.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     feed,

@@ -1,4 +1,4 @@
--- Grain: one row per id that an answer held more than once: one record of it counts.
+-- Grain: one row per id that occurred several times in a response; only one record is loaded.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     feed,

@@ -1,5 +1,5 @@
--- Grain: one row per station without coordinates, or with some outside a box around its country.
--- Scope: slots in [:window_start, :window_end). A country that is not listed is taken for Europe.
+-- Grain: one row per station without coordinates, or outside the bounding box of its country.
+-- Scope: slots in [:window_start, :window_end). The box of Europe is used for other countries.
 WITH checked AS (
     SELECT
         feed,

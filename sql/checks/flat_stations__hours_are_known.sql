@@ -1,4 +1,4 @@
--- Grain: one row per station that is not open at all hours and does not say when it is.
+-- Grain: one row per station that is not always open and publishes no opening hours.
 -- Scope: slots in [:window_start, :window_end).
 SELECT DISTINCT
     feed,

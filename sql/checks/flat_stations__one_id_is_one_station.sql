@@ -1,6 +1,7 @@
 -- Grain: one row per station id that two places publish for different stations in the hour: over
--- 1 km apart, or under another name and address where they are not known to be within 200 m.
--- No state of one place is like any of the other, so a station that changes in the hour is none.
+-- 1 km apart, or under another name and address unless they are known to be within 200 m.
+-- No state of one place matches any state of the other; a station that changes in the hour is not
+-- reported.
 -- Scope: slots in [:window_start, :window_end).
 WITH states AS (
     SELECT

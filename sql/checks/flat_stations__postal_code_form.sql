@@ -1,5 +1,5 @@
--- Grain: one row per station whose postal code is not one of its country.
--- Scope: slots in [:window_start, :window_end). For a country that is not listed, any will do.
+-- Grain: one row per station whose postal code does not have the format of its country.
+-- Scope: slots in [:window_start, :window_end). For countries that are not listed any is accepted.
 WITH checked AS (
     SELECT
         feed,

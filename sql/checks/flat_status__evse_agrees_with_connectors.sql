@@ -1,5 +1,5 @@
--- Grain: one row per EVSE and status that its connectors contradict: CHARGING though none of them
--- is, or not CHARGING though one of them is.
+-- Grain: one row per EVSE and status that its connectors contradict: CHARGING although no connector
+-- is, or not CHARGING although a connector is.
 -- Scope: slots in [:window_start, :window_end).
 WITH connectors AS (
     SELECT

@@ -1,4 +1,4 @@
--- Grain: one row per feed and operator that knows less than nine tenths of its EVSEs' status.
+-- Grain: one row per feed and operator that reports a known status for less than 90 % of its EVSEs.
 -- Scope: slots in [:window_start, :window_end).
 WITH operators AS (
     SELECT

@@ -1,4 +1,4 @@
--- Grain: one row per EVSE that was UNKNOWN in every poll of the hour that told of it.
+-- Grain: one row per EVSE that was UNKNOWN in every poll of the hour that reported it.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     feed,

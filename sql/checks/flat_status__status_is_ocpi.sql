@@ -1,5 +1,5 @@
--- Grain: one row per EVSE and status that is none of OCPI's, or was not understood (null).
--- Scope: slots in [:window_start, :window_end). What was published stands in ops.flat_rejects.
+-- Grain: one row per EVSE and status that is not an OCPI status, or could not be parsed (null).
+-- Scope: slots in [:window_start, :window_end). The published value is in ops.flat_rejects.
 SELECT
     feed,
     place,

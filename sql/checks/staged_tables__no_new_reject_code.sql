@@ -1,6 +1,6 @@
--- Grain: one row per feed, entity and code by which something was set aside as never before.
--- Scope: slots in [:window_start, :window_end), against four weeks from :past_start on. A feed with
--- no polls in those has nothing to be compared with.
+-- Grain: one row per feed, entity and reject code that is new.
+-- Scope: slots in [:window_start, :window_end), compared with four weeks from :past_start on. A
+-- feed without polls in these weeks is not checked.
 WITH past_codes AS (
     SELECT DISTINCT
         feed,

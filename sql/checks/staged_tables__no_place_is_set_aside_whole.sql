@@ -1,4 +1,5 @@
--- Grain: one row per feed and place of which every body, or every record of a sort, was rejected.
+-- Grain: one row per feed and place of which all bodies, or all records of an entity type, were
+-- rejected.
 -- Scope: slots in [:window_start, :window_end).
 WITH places AS (
     SELECT

@@ -1,4 +1,4 @@
--- Grain: one row per id of the hour that was rejected because its key stands for another id.
+-- Grain: one row per id of the hour that was rejected because its key belongs to another id.
 -- Scope: slots in [:window_start, :window_end).
 WITH claims AS (
     SELECT

@@ -1,6 +1,6 @@
--- Grain: one row per version of an entity that begins before the one before it has ended, or that
--- leaves a gap after it though it has not disappeared, among the entities seen in the hour.
--- Scope: entities of :entity_type seen in [:window_start, :window_end).
+-- Grain: one row per version of an entity that overlaps the next version, or leaves a gap before it
+-- although the entity had not disappeared.
+-- Scope: entities of :entity_type observed in [:window_start, :window_end).
 WITH observed AS (
     SELECT DISTINCT
         entity_type,

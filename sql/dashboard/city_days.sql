@@ -1,6 +1,6 @@
--- Grain: one row per place and local day of :feed, summed over stations; :place and :operator_name
--- narrow them down where they are not empty.
--- window_s is that of the day; period_window_s adds up to that of the period.
+-- Grain: one row per place and local day of :feed, summed over stations, filtered by :place and
+-- :operator_name unless empty.
+-- window_s is the window of the day; the sum of period_window_s is the window of the period.
 -- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
 -- :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
@@ -25,8 +25,8 @@ neighbours AS (
     FROM place_days
 ),
 
--- Days of a place without data count with the day before them, those before the first with it.
--- What lies after :now_at could not be observed yet.
+-- Days of a place without data count with the previous day, those before the first with the first.
+-- Time after :now_at is not counted.
 windows AS (
     SELECT
         place,

@@ -1,6 +1,6 @@
--- Grain: one row per stretch of whole UTC hours [gap_from, gap_to) in which places of :feed were
--- not observed: the EVSEs that the places had in the hour before it, or after it where none is
--- before; :place and :operator_name narrow them down where they are not empty.
+-- Grain: one row per period of whole UTC hours [gap_from, gap_to) in which places of :feed were not
+-- observed, with the EVSEs of the places in the hour before it, or after it if there is none
+-- before. Filtered by :place and :operator_name unless empty.
 -- Scope: hours in [:window_start, :window_end), none after :now_at, the end of the newest good
 -- poll.
 WITH hours AS (

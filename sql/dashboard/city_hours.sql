@@ -1,5 +1,5 @@
--- Grain: one row per local weekday (1 Monday to 7 Sunday) and hour of day of :feed, by the clock
--- of :time_zone; :place and :operator_name narrow it down where they are not empty.
+-- Grain: one row per local weekday (1 Monday to 7 Sunday) and hour of day of :feed in :time_zone,
+-- filtered by :place and :operator_name unless empty.
 -- Hours in which a place was not observed are in city_hour_gaps.
 -- Scope: hours in [:window_start, :window_end); now is :now_at, the end of the newest good poll.
 WITH hours AS (

@@ -1,6 +1,6 @@
--- Grain: one row per station of :feed, summed over days: the thousand most used, those that were
--- observed for less than 0.8 of the period last; :place and :operator_name narrow them down where
--- they are not empty. Name, place and operator are those of its last day.
+-- Grain: one row per station of :feed, summed over days, for the 1,000 most used; stations observed
+-- for less than 0.8 of the period come last. Filtered by :place and :operator_name unless empty.
+-- Name, place and operator are those of the station's last day.
 -- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
 -- :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
@@ -25,8 +25,8 @@ neighbours AS (
     FROM place_days
 ),
 
--- Days of a place without data count with the day before them, those before the first with it.
--- What lies after :now_at could not be observed yet.
+-- Days of a place without data count with the previous day, those before the first with the first.
+-- Time after :now_at is not counted.
 windows AS (
     SELECT
         place,

@@ -1,13 +1,13 @@
 -- Grain: one row per group of charging sessions: all of them, and those of each place, power class
 -- and local day. Mean duration as the Kaplan-Meier mean restricted to 24 hours, of durations in
--- whole minutes, half a minute rounded up. An end that was not observed is a censored duration, at
--- events of the same minute counted as longer. After the last duration the curve falls to 0 if it
--- is at 0.05 or below, or lasted 24 hours; else there is no mean, as with fewer than five observed
--- ends. Sessions are counted by minute before anything else, so that a group has at most 1,441
--- rows, however many sessions it has.
--- Scope: sessions of :feed whose start was observed, on local days from :from_date to :to_date by
--- :time_zone, both included, which are [:window_start, :window_end). :place, :operator_name,
--- :station_key and :evse_key (0 for all) narrow them down where they are not empty.
+-- whole minutes, half a minute rounded up. A session whose end was not observed is censored; it
+-- counts as longer than sessions that ended in the same minute. After the longest duration the
+-- curve drops to 0 if it is at 0.05 or below, or at 24 hours; otherwise there is no mean, nor with
+-- fewer than five observed ends. Sessions are counted by minute first, so that a group has at most
+-- 1,441 rows.
+-- Scope: sessions of :feed whose start was observed, on local days from :from_date to :to_date in
+-- :time_zone, both included, which are [:window_start, :window_end). Filtered by :place,
+-- :operator_name, :station_key and :evse_key unless empty (keys: 0).
 WITH station_days AS (
     SELECT
         station_key,
@@ -44,7 +44,7 @@ started_sessions AS (
         AND (:evse_key = 0 OR evse_key = :evse_key)
 ),
 
--- A day is counted as 1,440 minutes: what lasts longer adds nothing to the mean.
+-- Durations are cut at 1,440 minutes: the mean is restricted to 24 hours.
 rounded AS (
     SELECT
         evse_key,
@@ -72,8 +72,8 @@ hours AS (
         AND (:evse_key = 0 OR evse_key = :evse_key)
 ),
 
--- The local day is found of what is left, since the clock of every hour would be dear. Counting
--- before that keeps engines from joining hours with all stations of their day.
+-- The local day is joined after counting: joining it for every hour would be slow, and engines
+-- would join hours with all stations of their day.
 station_hours AS (
     SELECT
         hours.station_key,
@@ -169,7 +169,7 @@ at_risk AS (
     FROM counted
 ),
 
--- All that are left can end at the last duration only, after which nothing is added up.
+-- At the longest duration no sessions remain, and nothing is added to the sum.
 curve AS (
     SELECT
         at_risk.*,

@@ -1,5 +1,5 @@
 -- Grain: one row per feed: its first and its last local day, as UTC instants.
--- Scope: everything that is loaded.
+-- Scope: all loaded data.
 SELECT
     feed,
     MIN(slot_at) AS first_at,

@@ -1,5 +1,5 @@
--- Grain: one row: the slot at which a station was first seen, null where none was.
--- Scope: stations of :feed; :place, :operator_name and :station_key (0 for all) narrow them down.
+-- Grain: one row: the slot in which a station was first observed, null if there is none.
+-- Scope: stations of :feed, filtered by :place, :operator_name and :station_key (0 for all).
 SELECT MIN(valid_from) AS first_at
 FROM warehouse.dim_station
 WHERE

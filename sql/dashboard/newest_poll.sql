@@ -1,4 +1,4 @@
--- Grain: one row: the newest good poll of :feed, and by which clock and how often it is polled.
+-- Grain: one row: the newest good poll of :feed, its time zone and its cadence.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     MAX(time_zone) AS time_zone,

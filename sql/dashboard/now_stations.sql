@@ -1,6 +1,6 @@
--- Grain: one row per station of :feed that there was at :now_at: its EVSEs by state, each as its
--- place's newest good poll until then says. An EVSE that the poll does not tell of is absent.
--- A place without a good poll since :window_start has no state.
+-- Grain: one row per station of :feed that existed at :now_at, with its EVSEs by state according to
+-- the place's newest good poll until then. An EVSE that the poll does not report is absent. A place
+-- without a good poll since :window_start has no state.
 -- Scope: slots in [:window_start, :now_at].
 WITH latest AS (
     SELECT

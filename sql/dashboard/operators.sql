@@ -1,5 +1,5 @@
--- Grain: one row per operator of :feed; (not stated) where a station names none.
--- Scope: stations that are current, and days from :from_date to :to_date, both included.
+-- Grain: one row per operator of :feed; (not stated) if a station names none.
+-- Scope: current stations, and days from :from_date to :to_date, both included.
 SELECT COALESCE(operator_name, '(not stated)') AS operator_name
 FROM warehouse.dim_station
 WHERE

@@ -1,6 +1,6 @@
--- Grain: one row per place of :feed that has stations, with the city that most of them are in.
--- Scope: stations that are current, and days from :from_date to :to_date, both included: a place
--- that has no current station has the name that is polled.
+-- Grain: one row per place of :feed with stations, and the city of most of them.
+-- Scope: current stations, and days from :from_date to :to_date, both included. A place without
+-- current stations has its own name as city.
 WITH counted AS (
     SELECT
         place,

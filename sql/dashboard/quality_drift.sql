@@ -1,4 +1,4 @@
--- Grain: one row per set of fields (schema fingerprint) that places of :feed answered with.
+-- Grain: one row per set of fields (schema fingerprint) in responses of :feed.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     schema_fingerprint,

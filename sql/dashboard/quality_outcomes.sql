@@ -1,4 +1,4 @@
--- Grain: one row per place and outcome of :feed other than a good answer.
+-- Grain: one row per place and outcome of :feed other than a good response.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     place,

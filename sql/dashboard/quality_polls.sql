@@ -1,4 +1,4 @@
--- Grain: one row per local day of :feed, by the clock of :time_zone: its slots and answers.
+-- Grain: one row per local day of :feed in :time_zone: its slots and responses.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     DATE_TRUNC('day', CONVERT_TIMEZONE('UTC', :time_zone, slot_at)) AS local_date,

@@ -1,4 +1,4 @@
--- Grain: one row per code, severity and entity of what was set aside of :feed.
+-- Grain: one row per code, severity and entity of rejects of :feed.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     code,

@@ -1,11 +1,10 @@
--- Grain: one row per group of :feed: each station, operator and local day, of the hours and EVSEs
--- that count. :min_power_kw: only EVSEs whose greatest published connector power is so much or more
--- (0 for all). :is_open_only 1: only UTC hours for the whole of which the station is open by its
--- own published hours by day of the week; one that publishes none counts as always open.
--- Windows are as in station_evse_days, of the hours that count. :place and :operator_name narrow
--- them down where they are not empty. Stations are the 1,000 least reliable
--- of those below 99 %.
--- Scope: local days from :from_date to :to_date by :time_zone, both included, which are
+-- Grain: one row per group of :feed: each station, operator and local day, over the selected hours
+-- and EVSEs. :min_power_kw selects EVSEs with at least this published connector power (0 for all).
+-- :is_open_only 1 selects UTC hours during all of which the station is open by its published hours
+-- by day of the week; a station that publishes none counts as always open.
+-- Windows are as in station_evse_days, of the selected hours. Filtered by :place and :operator_name
+-- unless empty. Stations are the 1,000 least reliable of those below 99 %.
+-- Scope: local days from :from_date to :to_date in :time_zone, both included, which are
 -- [:window_start, :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
     SELECT
@@ -67,7 +66,7 @@ digits AS (
     SELECT 9 AS digit
 ),
 
--- The UTC hours of the period, up to 366 days. By clocks of half hours midnight lies within one.
+-- The UTC hours of the period, up to 366 days. With offsets of half hours, midnight is within one.
 numbered AS (
     SELECT
         DATEADD(
@@ -108,7 +107,7 @@ clock AS (
     FROM local_hours
 ),
 
--- By clocks of half hours an hour can lie on two days.
+-- With offsets of half hours, an hour can be on two days.
 parts AS (
     SELECT
         hour_at,
@@ -145,7 +144,7 @@ opening AS (
         AND station_key IN (SELECT station_days.station_key FROM station_days)
 ),
 
--- Times that touch or overlap are one.
+-- Adjacent or overlapping times are joined.
 stretches AS (
     SELECT
         opening.*,
@@ -201,8 +200,8 @@ weekly AS (
     GROUP BY bridge.station_key, bridge.valid_from, bridge.valid_to
 ),
 
--- Versions that are not open all the time. The hours of the first are those of the time before
--- the station was first seen, and the hours of the last those of the time since.
+-- Versions that are not always open. The opening hours of the first version also apply before the
+-- station was first observed, and those of the last version after it was last observed.
 limited AS (
     SELECT
         weekly.station_key,
@@ -241,7 +240,7 @@ closed_hours AS (
     GROUP BY limited.station_key, parts.hour_at
 ),
 
--- How many hours of the period were closed before each, of stations that are not always open.
+-- The number of closed hours of the period before each hour, of stations that are not always open.
 closed_before AS (
     SELECT
         stations.station_key,
@@ -406,7 +405,7 @@ spans AS (
             AND evse_days.local_date = polls_after.local_date
 ),
 
--- Of each EVSE and day: its window, what of that is still to come, the missing days around it.
+-- By EVSE and day: its window, the future part of it, and the missing days around it.
 intervals AS (
     SELECT
         evse_key,

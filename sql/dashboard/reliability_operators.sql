@@ -1,5 +1,5 @@
--- Grain: one row per operator of :feed, summed over stations and days; :place and :operator_name
--- narrow them down where they are not empty.
+-- Grain: one row per operator of :feed, summed over stations and days, filtered by :place and
+-- :operator_name unless empty.
 -- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
 -- :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
@@ -24,8 +24,8 @@ neighbours AS (
     FROM place_days
 ),
 
--- Days of a place without data count with the day before them, those before the first with it.
--- What lies after :now_at could not be observed yet.
+-- Days of a place without data count with the previous day, those before the first with the first.
+-- Time after :now_at is not counted.
 windows AS (
     SELECT
         place,

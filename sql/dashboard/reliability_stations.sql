@@ -1,7 +1,7 @@
--- Grain: one row per station of :feed whose reliability is below 99 %, the thousand worst, of those
--- that were observed for at least 0.8 of the period, and known for a fifth of that; :place and
--- :operator_name narrow them down where they are not empty. Name, place and operator are those of
--- its last day.
+-- Grain: one row per station of :feed with a reliability below 99 %, for the 1,000 least reliable.
+-- Stations must be observed for at least 0.8 of the period, with a known status for a fifth of that
+-- time. Filtered by :place and :operator_name unless empty. Name, place and operator are those of
+-- the station's last day.
 -- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
 -- :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
@@ -26,8 +26,8 @@ neighbours AS (
     FROM place_days
 ),
 
--- Days of a place without data count with the day before them, those before the first with it.
--- What lies after :now_at could not be observed yet.
+-- Days of a place without data count with the previous day, those before the first with the first.
+-- Time after :now_at is not counted.
 windows AS (
     SELECT
         place,

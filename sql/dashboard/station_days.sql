@@ -1,5 +1,5 @@
 -- Grain: one row per local day of station :station_key of :feed.
--- window_s is that of the day; period_window_s adds up to that of the period.
+-- window_s is the window of the day; the sum of period_window_s is the window of the period.
 -- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
 -- :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
@@ -24,8 +24,8 @@ neighbours AS (
     FROM place_days
 ),
 
--- Days of a place without data count with the day before them, those before the first with it.
--- What lies after :now_at could not be observed yet.
+-- Days of a place without data count with the previous day, those before the first with the first.
+-- Time after :now_at is not counted.
 windows AS (
     SELECT
         place,

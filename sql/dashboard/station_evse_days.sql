@@ -1,8 +1,8 @@
--- Grain: one row per EVSE of :feed that was seen at station :station_key and local day by
--- :time_zone.
--- The window of the day begins with the day, or where the EVSE appears: good polls of its place
--- before did not have it; it ends likewise. window_s is that of the day; period_window_s adds up to
--- that of the period. Counted are sessions whose start was observed, by their first poll.
+-- Grain: one row per EVSE of :feed observed at station :station_key and local day in :time_zone.
+-- The window of the day begins with the day, or when the EVSE appears after good polls of its place
+-- without it; it ends correspondingly. window_s is the window of the day; the sum of
+-- period_window_s is the window of the period. Sessions are counted by their first poll if their
+-- start was observed.
 -- Scope: local days from :from_date to :to_date, both included, which are [:window_start,
 -- :window_end); now is :now_at, the end of the newest good poll.
 WITH place_days AS (
@@ -27,8 +27,8 @@ neighbours AS (
     FROM place_days
 ),
 
--- Days of a place without data count with the day before them, those before the first with it.
--- What lies after :now_at could not be observed yet.
+-- Days of a place without data count with the previous day, those before the first with the first.
+-- Time after :now_at is not counted.
 windows AS (
     SELECT
         place,

@@ -1,5 +1,5 @@
--- Grain: one row per version of an EVSE of station :station_key, with its connectors' power then.
--- Scope: all of their history.
+-- Grain: one row per version of an EVSE of station :station_key, with the power of its connectors.
+-- Scope: all versions.
 SELECT
     evses.evse_key,
     evses.evse_uid,

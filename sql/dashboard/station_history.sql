@@ -1,5 +1,5 @@
 -- Grain: one row per version of station :station_key.
--- Scope: all of its history.
+-- Scope: all versions.
 SELECT
     feed,
     station_id,

@@ -1,5 +1,5 @@
 -- Grain: one row per station of :place of :feed.
--- Scope: stations that are current.
+-- Scope: current stations.
 SELECT
     station_key,
     name,

@@ -1,6 +1,6 @@
--- Grain: one row per EVSE that ever stood at station :station_key and run of equal status, as it
--- was polled: runs of neighbouring hours are one, a gap of over 2.5 cadences ends a run. Of places
--- and feeds that publish an EVSE one is taken hour by hour, as in fact_charging_session.
+-- Grain: one row per EVSE that ever belonged to station :station_key and run of equal status. Runs
+-- of adjacent hours are joined; a gap of over 2.5 cadences ends a run. Of several places and feeds
+-- that publish an EVSE one is used in each hour, as in fact_charging_session.
 -- Scope: slots in [:window_start, :window_end).
 WITH evses AS (
     SELECT DISTINCT evse_key

@@ -1,4 +1,4 @@
--- Grain: one row per charging session of an EVSE that stands at station :station_key.
+-- Grain: one row per charging session of an EVSE of station :station_key.
 -- Scope: sessions whose first slot is in [:window_start, :window_end).
 WITH evses AS (
     SELECT DISTINCT evse_key

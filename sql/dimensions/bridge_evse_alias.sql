@@ -1,7 +1,7 @@
 -- Grain: one row per EVSE, former identity and time at which it changed.
--- A relabelled EVSE keeps its uid and has another EVSE-ID: that is seen. That one EVSE took the
--- place of another is a guess: it was first seen in the 30 days after the other had disappeared for
--- good, and has its EVSE-ID, or its station and physical reference.
+-- A relabelled EVSE keeps its uid and has a new EVSE-ID, which is observed. The replacement of one
+-- EVSE by another is inferred: it was first observed within 30 days after the other had
+-- disappeared, and has its EVSE-ID, or its station and physical reference.
 -- Scope: the EVSEs in touched_entity, and pairs with one of them.
 WITH versions AS (
     SELECT

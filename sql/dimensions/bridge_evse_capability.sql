@@ -1,7 +1,7 @@
 -- Grain: one row per EVSE, capability and version of the EVSE that has it.
--- The list is canonical JSON (texts, sorted, without white space), so its members stand between
--- quotation marks. A member that holds one itself, or a backslash, would be cut in the wrong place:
--- lists with a backslash are left to readers of JSON. None of OCPI's capabilities has either.
+-- The list is canonical JSON (texts, sorted, without white space) and is split at quotation marks.
+-- Lists with a backslash, which may escape a quotation mark, are left out; no OCPI capability
+-- contains one.
 -- Scope: the EVSEs in touched_entity.
 WITH digits AS (
     SELECT 0 AS digit

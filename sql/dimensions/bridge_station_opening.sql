@@ -1,8 +1,8 @@
 -- Grain: one row per station, version, weekday (or holidays) and time in which it is open.
 -- Times are minutes since local midnight, [opens_min, closes_min). The list is canonical JSON of
--- periods whose form preprocessing guarantees. A period that ends where it begins lasts a day; one
--- that ends before it begins goes on after midnight, on the next weekday. What goes on after the
--- midnight of a holiday is left out, since what day follows is not known.
+-- periods in the format that preprocessing guarantees. A period with equal start and end lasts a
+-- day; a period that ends before it starts continues on the next weekday. The part after the
+-- midnight of a holiday is left out, since the next day is not known.
 -- Scope: the stations in touched_entity.
 WITH digits AS (
     SELECT 0 AS digit
@@ -92,7 +92,7 @@ period_texts AS (
     FROM parts
 ),
 
--- Forms that know no 24:00 say 23:59 and mean it.
+-- Sources without 24:00 publish 23:59 instead.
 numbered AS (
     SELECT
         station_key,
@@ -136,7 +136,7 @@ open_times AS (
     WHERE stations.is_open_24_7
 ),
 
--- Two periods that begin together, as those of two days can after midnight, are one.
+-- Periods with the same start are merged; two days can both continue after midnight.
 longest AS (
     SELECT
         station_key,

@@ -1,7 +1,7 @@
--- Grain: one row per absence of an entity that ends its version: it was not in three or more good
--- polls of its place that span a day, each with at least half of what the place told of in the
--- hour in which the entity was last seen; or not in any good poll over seven days, however little
--- these told of. It is gone since the first good poll that it was not in.
+-- Grain: one row per absence of an entity that ends its version. Either it is missing from three or
+-- more good polls of its place that span a day, each with at least half of the records of the place
+-- in the hour of its last observation; or it is missing from all good polls over seven days, with
+-- any number of records. The version ends at the first good poll without the entity.
 -- Scope: the absences in entity_gap, of :entity_type; polls in [:gaps_from, :gaps_to).
 WITH polls AS (
     SELECT

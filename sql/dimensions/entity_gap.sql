@@ -1,6 +1,6 @@
--- Grain: one row per entity and time of over a day in which it was not seen: after a moment of
--- entity_moment, until the next (null if there is none).
--- Scope: the moments in entity_moment, without the last of those that have one after the hour.
+-- Grain: one row per entity and absence of over a day: from a row of entity_moment until the next
+-- one (null if there is none).
+-- Scope: the rows of entity_moment, except for those after the hour.
 WITH boundaries_with_next AS (
     SELECT
         entity_key,

@@ -1,7 +1,7 @@
--- Grain: one row per entity and moment at which the hour, or the sighting next to it, tells what it
--- was: the last moment before the hour (is_before), those of the hour, the first after it
--- (is_after). Versions depend on neighbouring moments alone, so no others are needed.
--- Scope: the entities of :entity_type in touched_entity; sightings in [:reach_from, :reach_to),
+-- Grain: one row per entity and boundary of an observation: the last one before the hour
+-- (is_before), those of the hour, and the first one after it (is_after). Versions depend only on
+-- adjacent observations.
+-- Scope: the entities of :entity_type in touched_entity; observations in [:reach_from, :reach_to),
 -- around the hour [:window_start, :window_end).
 WITH observations AS (
     SELECT

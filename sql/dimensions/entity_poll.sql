@@ -1,5 +1,5 @@
--- Grain: one row per good poll of a place: how many entities of :entity_type it told of.
--- A dimension keeps its own, so that presence and polls change in one transaction.
+-- Grain: one row per good poll of a place: the number of entities of :entity_type it reported.
+-- Every dimension has its own rows, so that observations and polls change in one transaction.
 -- Scope: slots in [:window_start, :window_end).
 SELECT
     slot_at,

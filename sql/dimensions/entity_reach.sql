@@ -1,6 +1,7 @@
--- Grain: one row: between which times the sightings next to the hour are to be looked for.
--- Nearly always that is 25 hours before and after it. An entity that was not seen then was last
--- seen since its version of that time began, unless that version has ended; and next at any time.
+-- Grain: one row: the time range that contains the observations next to the hour.
+-- Nearly always this is 25 hours before and after the hour. An entity that was not observed then
+-- was last observed after its version of that time began, unless that version has ended; its next
+-- observation may be at any later time.
 -- Scope: the entities of :entity_type in touched_entity; slots of the hour are in
 -- [:window_start, :window_end); :newest_at is the newest hour loaded.
 WITH near AS (

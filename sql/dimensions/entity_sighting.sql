@@ -1,11 +1,11 @@
--- Grain: one row per entity of :entity_type, hour and distinct attribute state seen.
--- An entity that several places publish is taken from the first of them by name, and of feeds of
--- one network that publish it from the same place, from the first feed by name. An EVSE, with
--- its connectors, that is REMOVED or PLANNED in all of a place's polls is taken from another where
--- it is more than that: one that was moved is published as REMOVED where it was.
--- What others told before the first slot in the chosen place, or after its last, is taken from the
--- earliest and the latest of them, so that versions reach as far as facts do; in equal words it is
--- the chosen place's, unless it is of another feed.
+-- Grain: one row per entity of :entity_type, hour and distinct attribute state observed.
+-- An entity that several places publish is taken from the first place by name, and of several feeds
+-- of one network from the first feed by name. An EVSE, with its connectors, that is REMOVED or
+-- PLANNED in all polls of a place is taken from another place where it is not: an EVSE that was
+-- moved is published as REMOVED at its old place.
+-- Observations of other places before the first slot or after the last slot of the chosen place
+-- are taken from the earliest and the latest of them, so that versions cover the same time as
+-- facts. If their attributes are equal they count for the chosen place, unless it is another feed.
 -- Scope: slots in [:window_start, :window_end).
 WITH flat_states AS (
     SELECT
@@ -45,7 +45,7 @@ WITH flat_states AS (
     FROM staging.flat_connectors
 ),
 
--- Of EVSEs that are ever REMOVED or PLANNED, what they are at best in a place's polls of an hour.
+-- For EVSEs that are REMOVED or PLANNED in a poll: their best state in a place in the hour.
 dormant AS (
     SELECT
         evse_key,
@@ -91,7 +91,7 @@ in_scope AS (
         AND flat_states.slot_at < :window_end
 ),
 
--- Places and feeds in the order in which they are chosen; names have no spaces.
+-- Places and feeds in order of preference; names contain no spaces.
 ordered AS (
     SELECT
         in_scope.*,
@@ -120,8 +120,7 @@ ranked AS (
     FROM ordered
 ),
 
--- Of another place's state only the slot that is beyond those of the chosen place counts: between
--- them the chosen place knows better.
+-- Of states of other places, only slots before or after those of the chosen place are used.
 extended AS (
     SELECT
         CASE

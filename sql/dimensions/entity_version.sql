@@ -1,7 +1,7 @@
--- Grain: one row per entity of :entity_type and run of one attribute state in one place, ended by
--- the next one or by an absence that counts (entity_closing).
--- Of the versions held, those that begin up to the last moment before the hour or after the first
--- moment behind it stay; what lies between is told from entity_moment.
+-- Grain: one row per entity of :entity_type and run of one attribute state in one place. It ends
+-- with the next run, or with an absence in entity_closing.
+-- Existing versions are kept if they begin before or at the last observation before the hour, or
+-- after the first observation after it. Versions in between are derived from entity_moment.
 -- Scope: the entities in touched_entity.
 WITH boundaries AS (
     SELECT

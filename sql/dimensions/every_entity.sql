@@ -1,7 +1,7 @@
--- Grain: one row per entity of :entity_type that is known, or seen in the hours to be loaded.
--- Reads new_sighting, the hours' rows to be. It takes the place of touched_entity where many hours
--- are loaded at once.
--- Scope: all entities, whenever they were seen.
+-- Grain: one row per entity of :entity_type that is loaded, or observed in the hours to load.
+-- Reads new_sighting, the rows of these hours. Used instead of touched_entity when many hours are
+-- loaded at once.
+-- Scope: all entities.
 SELECT entity_key FROM new_sighting
 UNION
 SELECT entity_key

@@ -1,6 +1,6 @@
--- Grain: one row per evse and distinct attribute state that one of its versions names.
--- States are those of the hour and, where it does not have them, those held. Rows of one state are
--- equal unless somebody made their hashes meet, so any one is enough; there is never more than one.
+-- Grain: one row per evse and distinct attribute state that one of its versions refers to.
+-- States are those of the hour, else the stored ones. Rows of one state are equal (unless hashes
+-- collide on purpose), so any row is used; there is one row per state.
 -- Scope: the evses in touched_entity; the hour's slots are in [:window_start, :window_end).
 WITH first_published AS (
     SELECT

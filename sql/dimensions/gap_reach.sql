@@ -1,4 +1,4 @@
--- Grain: one row: between which times the polls of absences are; nothing where there is none.
+-- Grain: one row: the time range of the polls of absences; an empty range if there are none.
 -- Scope: the absences in entity_gap.
 SELECT
     COALESCE(

@@ -1,4 +1,4 @@
--- Grain: one row per version that touched entities of :entity_type had before the hour was loaded.
+-- Grain: one row per version of affected entities of :entity_type before the hour was loaded.
 -- Scope: the entities in touched_entity.
 SELECT
     entity_key,

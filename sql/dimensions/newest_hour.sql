@@ -1,4 +1,4 @@
--- Grain: one row: the newest hour that is loaded, :window_start if none is.
+-- Grain: one row: the newest loaded hour, :window_start if there is none.
 -- Scope: the ledger of :asset.
 SELECT COALESCE(MAX(slot_at), :window_start) AS newest_at
 FROM ops.ledger

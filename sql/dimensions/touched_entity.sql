@@ -1,14 +1,13 @@
 -- Grain: one row per entity of :entity_type whose versions an hour may change.
--- Reads new_sighting and new_poll, the hour's rows to be, beside those that are held.
--- Touched are entities
--- - with a sighting that went, or that came and says what no version said (explained), or that came
---   at the end of a long absence;
--- - absent from the good polls of a place in which they have a version at that time;
--- - of a place whose good polls in the hour are not what they were;
--- - seen in the hour, if the ledger has it of :asset by other code than :code_version, which may
---   have told otherwise of them.
--- To touch too many is right, only dearer. Joins and set operations alone: Redshift refuses
--- correlated subqueries under OR.
+-- Compares new_sighting and new_poll, the new rows of the hour, with the stored rows.
+-- An entity is affected if it
+-- - has a removed observation, or an added one that no version covers (explained) or that ends a
+--   long absence;
+-- - is absent from the good polls of a place in which it has a version at that time;
+-- - belongs to a place whose good polls in the hour have changed;
+-- - is observed in the hour, and :asset was loaded with other code than :code_version.
+-- Additional entities do no harm, but cost time. Only joins and set operations are used, since
+-- Redshift does not support correlated subqueries under OR.
 -- Scope: slots in [:window_start, :window_end); :newest_at is the newest hour loaded.
 WITH stored AS (
     SELECT
@@ -61,7 +60,7 @@ versions AS (
     WHERE entity_type = :entity_type
 ),
 
--- Within 24 hours of any moment of the hour: no absence beside it can be long enough to count.
+-- Within 24 hours of any time in the hour, so that no absence next to it can end a version.
 seen_before AS (
     SELECT DISTINCT entity_key
     FROM warehouse.entity_sighting

@@ -1,10 +1,9 @@
 -- Grain: one row per feed, place, EVSE and run of equal status, parking status and connector
 -- overrides within an hour. A run ends at a change, at an absence from a good poll, or at a gap of
 -- over 2.5 cadences; the last two show as a jump of poll_ordinal.
--- The rows of one state whose ordinals have no jump are a run, whatever else the EVSE was in the
--- hour. That is nearly all of them, and takes an aggregate; only the states that were interrupted
--- are read and sorted once more. EVSEs are chosen by their key before states are compared: engines
--- pass over nearly all rows by one integer.
+-- Rows of one state without a jump in their ordinals are one run, whatever other states the EVSE
+-- had in the hour. This covers nearly all rows with one aggregate; only interrupted states are read
+-- and sorted again. They are filtered by EVSE key before states are compared, which is cheap.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH states AS (
     SELECT

@@ -1,8 +1,8 @@
--- Grain: one row per charging session that an hour can change: it reaches or comes near the hour,
--- or its idle time does, which is over where its place tells of another status.
+-- Grain: one row per charging session that an hour can change: the session, or its idle time,
+-- reaches into or near the hour. Idle time ends where its place reports another status.
 -- Scope: slots in [:near_start, :near_end), the hour and six hours on either side; sessions that
--- began since :oldest_start, since none lasts longer than a week, and of which the last slot is not
--- before :idle_start, since idle time is counted no longer.
+-- began at :oldest_start or later, since none lasts longer than a week, and whose last slot is not
+-- before :idle_start, since idle time is limited.
 SELECT
     evse_key,
     slot_at

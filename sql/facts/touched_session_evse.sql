@@ -1,5 +1,5 @@
--- Grain: one row per EVSE whose charging sessions an hour can change: one of them is touched, or it
--- is CHARGING in or near the hour.
+-- Grain: one row per EVSE whose charging sessions an hour can change: it has an affected session,
+-- or it is CHARGING in or near the hour.
 -- Scope: the sessions in touched_session; slots in [:near_start, :near_end).
 SELECT touched_session.evse_key AS entity_key
 FROM touched_session

@@ -1,4 +1,4 @@
--- Grain: one row: the hour from which on touched sessions begin, :near_start at the latest.
+-- Grain: one row: the first hour in which affected sessions begin, :near_start at the latest.
 -- Scope: the sessions in touched_session.
 SELECT
     LEAST(

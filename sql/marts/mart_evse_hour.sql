@@ -1,14 +1,14 @@
--- Grain: one row per feed, EVSE and UTC hour in which it was seen in a good poll.
--- A good poll stands for its cadence, or until the place's next good poll of the hour if that is
--- sooner, or the next poll of any place that the EVSE is in. An EVSE that several places publish
--- is taken from the first by name of each slot; a place where it is REMOVED gives way to one where
--- it is PLANNED, and both to any other.
--- What stands beyond the hour's end is counted in place of the time before the hour's first poll,
--- for which none of its polls stands: after the last poll of an hour comes its first, an hour
--- later. So an hour holds 3,600 seconds at most, and depends on no other.
--- The start of a session is observed between two consecutive polls of the EVSE that are at most
--- 2.5 cadences apart, with no good poll of the first one's place between them, and of which neither
--- is in a run of two or more polls of unknown status. A single unknown poll is bridged.
+-- Grain: one row per feed, EVSE and UTC hour in which it was observed in a good poll.
+-- A good poll is valid for its cadence, until the place's next good poll of the hour, or until the
+-- next poll of any place with the EVSE, whichever is sooner. Of several places that publish an EVSE
+-- in a slot the first by name is used; other statuses take precedence over PLANNED, and PLANNED
+-- over REMOVED.
+-- Each hour is treated as a cycle: its last poll is followed by its first, one hour later. Valid
+-- time beyond the end of the hour thus counts for the time before its first poll. An hour has at
+-- most 3,600 seconds and does not depend on other hours.
+-- The start of a session is observable between two consecutive polls of the EVSE that are at most
+-- 2.5 cadences apart, have no good poll of the first one's place between them, and are not in a run
+-- of two or more polls of unknown status. A single unknown poll is bridged.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH polls_with_next AS (
     SELECT
@@ -89,7 +89,7 @@ evse_polls AS (
             AND runs.last_slot_at >= polls.slot_at
 ),
 
--- Of the places of one slot the one to take comes last, and is followed by another slot.
+-- The preferred place of each slot comes last in the slot, before the next slot.
 evse_slots AS (
     SELECT
         feed,
@@ -157,7 +157,7 @@ totals AS (
     GROUP BY feed, evse_key, hour_at
 ),
 
--- Only hours with two unknown polls, or with one poll that follows itself, have a run of them.
+-- Only hours with two unknown polls, or a single poll that is unknown, can have a run of them.
 unknown_hours AS (
     SELECT
         evse_key,
@@ -230,8 +230,8 @@ unobservable_starts AS (
     GROUP BY feed, evse_key, hour_at
 ),
 
--- The connectors that were published at the EVSE's last poll of the hour: whether one that was not
--- has gone is known later, and an hour depends on no other.
+-- The connectors published at the EVSE's last poll of the hour, not the versions of dim_connector:
+-- an hour does not depend on later hours, in which a version may be closed.
 connectors AS (
     SELECT
         states.evse_key,
@@ -315,7 +315,7 @@ metrics AS (
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
         observed_s - unknown_s AS status_s,
-        -- Null where too little was seen: it makes null of every share that it is multiplied with.
+        -- Null if coverage is too low: multiplied with it, shares become null.
         CASE
             WHEN observed_s * 5 >= 3600 * 4 THEN CAST(1 AS DOUBLE PRECISION)
         END AS counted

@@ -1,9 +1,8 @@
 -- Grain: one row per feed, operator and local month.
--- The window is the month, or what of it lies before the end of the feed's newest good poll. Days
--- of a place without any row count in it: those after an observed day, until the place's next one,
--- with the EVSEs of that day; those before the place's first one of the month with the EVSEs of the
--- first. A day that is not over counts as far as the newest poll reaches, and never for less than
--- was seen.
+-- The window is the month, up to the end of the feed's newest good poll. Days of a place without
+-- rows are included: with the EVSEs of the previous observed day, and before the first observed day
+-- of the month with the EVSEs of that day. An incomplete day counts up to the newest poll, but not
+-- for less than the observed time.
 -- Scope: local months that begin in [:months_from, :months_to), as UTC instants.
 WITH zones AS (
     SELECT
@@ -191,7 +190,7 @@ metrics AS (
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
-        -- Null where too little was seen: it makes null of every share that it is multiplied with.
+        -- Null if coverage is too low: multiplied with it, shares become null.
         CASE
             WHEN observed_s * 5 >= window_s * 4 THEN CAST(1 AS DOUBLE PRECISION)
         END AS counted,

@@ -1,10 +1,10 @@
--- Grain: one row per feed, station and local day on which one of its EVSEs was seen.
+-- Grain: one row per feed, station and local day on which one of its EVSEs was observed.
 -- A session counts on the day of its first slot where its start was observed, and as ended on the
 -- day of its last.
--- The window of an EVSE is the local day. Where polls of its place on that day lie before its first
--- slot in the station, the window begins when the last of them no longer stands; where polls lie
+-- The window of an EVSE is the local day. Where polls of its place on that day are before its first
+-- slot in the station, the window begins when the last of them is no longer valid; where polls are
 -- after its last slot, it ends with the first of them. An absence in between stays in the window.
--- In time zones of half hours an hour, and the window, belongs to the day in which the hour begins.
+-- With offsets of half hours, an hour and its window belong to the day in which the hour begins.
 -- Scope: local days that begin in [:days_from, :days_to), as UTC instants.
 WITH local_hours AS (
     SELECT
@@ -98,7 +98,7 @@ hours AS (
         AND evse_hours.station_key IS NOT NULL
 ),
 
--- An EVSE in a group on a day, by the place that it was taken from.
+-- EVSEs by group and day, with the place they were taken from.
 parts AS (
     SELECT
         feed,
@@ -134,8 +134,8 @@ ordered_parts AS (
     FROM parts
 ),
 
--- When the last poll that lacks an EVSE before its first slot of the day ends: the EVSE's window
--- begins there. Found once for each distinct first slot, of which there are few.
+-- The end of the last poll without the EVSE before its first slot of the day, where the window of
+-- the EVSE begins. Computed once for each distinct first slot, of which there are few.
 late_starts AS (
     SELECT
         starts.feed,
@@ -317,7 +317,7 @@ metrics AS (
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
-        -- Null where too little was seen: it makes null of every share that it is multiplied with.
+        -- Null if coverage is too low: multiplied with it, shares become null.
         CASE
             WHEN observed_s * 5 >= window_s * 4 THEN CAST(1 AS DOUBLE PRECISION)
         END AS counted,

@@ -1,8 +1,8 @@
--- Grain: one row per feed, station and UTC hour in which one of its EVSEs was seen.
--- Saturation needs what its EVSEs were at the same time, hence the polls once more; they stand as
--- in mart_evse_hour, here until the next poll that any EVSE of the station is in. Of places that
--- publish an EVSE the same one is taken as there. A station is certainly full where every operable
--- EVSE is occupied and none is unknown; nobody can charge where one is REMOVED or PLANNED.
+-- Grain: one row per feed, station and UTC hour in which one of its EVSEs was observed.
+-- Saturation depends on the simultaneous status of all EVSEs, so the polls are read again. They are
+-- valid as in mart_evse_hour, here until the next poll with any EVSE of the station. Of several
+-- places that publish an EVSE the same one is used as there. A station is certainly full if every
+-- operable EVSE is occupied and none is unknown. REMOVED and PLANNED EVSEs are not unknown.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 WITH polls AS (
     SELECT

@@ -1,6 +1,6 @@
--- Grain: one row: the instant from which on months are summed, :months_from at the latest.
--- The window of a feed's last month ends with its newest poll: when later polls are loaded, or they
--- are gone, the month of the poll before them is summed again, however long ago that was.
+-- Grain: one row: the instant from which months are recomputed, :months_from at the latest.
+-- The window of a feed's last month ends with its newest poll. When later polls are loaded or
+-- removed, the month of the poll before them is recomputed, even if it is long ago.
 -- Scope: the newest good poll of each feed before :window_start, and whether one follows.
 WITH last_polls AS (
     SELECT
@@ -63,6 +63,6 @@ INNER JOIN last_months
 LEFT JOIN polled_feeds
     ON months.feed = polled_feeds.feed
 WHERE
-    -- The window ends with that poll although later ones are loaded, or after it although none is.
+    -- The window ends at that poll although there are later ones, or after it although it is last.
     (polled_feeds.feed IS NOT NULL AND months.ends_at <= last_months.observed_until)
     OR (polled_feeds.feed IS NULL AND months.ends_at > last_months.observed_until);

@@ -1,8 +1,8 @@
 -- Grain: one row per charging point, place and poll, as the original project stored it.
 -- fact_status, expanded over the good polls of its place. id_status_cp is a stable number of the
--- row; it is no key. id_chargingpoint is the EVSE-ID of that time. The first version counts from
--- the beginning: of two places the dimension follows one, and the other may have told of the EVSE
--- before it.
+-- row, but not a key. id_chargingpoint is the EVSE-ID at that time. The first version is taken as
+-- valid from the beginning: the dimension follows one place, and another place may have published
+-- the EVSE earlier.
 -- Scope: every hour of the feeds of chargecloud's kind.
 WITH versions AS (
     SELECT

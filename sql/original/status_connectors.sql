@@ -1,8 +1,8 @@
 -- Grain: one row per connector, place and poll, as the original project stored it.
--- fact_status, expanded over the good polls of its place and the connectors seen then; a connector
--- has its EVSE's status unless an override says otherwise. Whether it was seen is known from the
+-- fact_status, expanded over the good polls of its place and the connectors observed then. A
+-- connector has the status of its EVSE unless there is an override. It was observed between the
 -- first and last slot of each of its attribute states in the hour.
--- id_status_connector is a stable number of the row; it is no key.
+-- id_status_connector is a stable number of the row, but not a key.
 -- Scope: every hour of the feeds of chargecloud's kind.
 WITH polled AS (
     SELECT DISTINCT
@@ -43,7 +43,7 @@ SELECT
     connector_id AS id_connector,
     CAST(observed_at AS TIMESTAMP) AT TIME ZONE 'UTC' AS query_time,
     CASE
-        -- An override's key follows a brace or a comma; LIKE would take _ and % for patterns.
+        -- The key of an override follows a brace or a comma. LIKE would treat _ and % as wildcards.
         WHEN
             STRPOS(connector_status_overrides, '{"' || connector_id || '":') = 1
             OR STRPOS(connector_status_overrides, ',"' || connector_id || '":') > 0

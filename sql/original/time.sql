@@ -1,5 +1,5 @@
--- Grain: one row per time at which a place answered, as the original project stored it: parts of
--- the feed's local time, Monday as weekday 0.
+-- Grain: one row per response time of a place, as the original project stored it: parts of the
+-- feed's local time, with Monday as weekday 0.
 -- Scope: every hour of the feeds of chargecloud's kind.
 WITH times AS (
     SELECT DISTINCT

@@ -1,4 +1,4 @@
--- Grain: one row per feed and UTC hour that was polled: how many charging sessions began in it.
+-- Grain: one row per feed and polled UTC hour: the number of charging sessions that began in it.
 -- Scope: first slots in [:window_start, :window_end), whole hours.
 WITH polled AS (
     SELECT DISTINCT

@@ -1,4 +1,4 @@
--- Grain: one row per feed, UTC hour and status: how many polls saw an EVSE in it.
+-- Grain: one row per feed, UTC hour and status: the number of polls of EVSEs with the status.
 -- Scope: slots in [:window_start, :window_end), whole hours.
 SELECT
     feed,

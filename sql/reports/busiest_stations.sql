@@ -1,8 +1,9 @@
 -- Grain: one row per station, the ten with the highest utilisation (CHARGING / operable).
--- Sums of mart_evse_hour, hence EVSEs belong to the station of that hour; name and city are the
--- latest. Left out is a station that was seen in less than 0.8 of its window or of what was seen of
--- its place, or operable in less than 0.8 of what was seen. Hours in which its place was not
--- observed count with the EVSEs of the hour before them, those before the first with its own.
+-- Sums of mart_evse_hour, so EVSEs belong to the station of that hour. Name and city are the
+-- latest. A station is left out if it was observed for less than 0.8 of its window or of the
+-- observed time of its place, or operable for less than 0.8 of its observed time. Hours without
+-- observations of its place count with the EVSEs of the hour before, those before the first with
+-- its EVSEs.
 -- Scope: slots in [:window_start, :window_end), whole hours, of :feed; now is :now_at, the end of
 -- the newest good poll.
 WITH place_hours AS (

@@ -1,5 +1,5 @@
--- Grain: one row: how many stations, EVSEs, connectors, polls and hours there are of a feed.
--- Scope: slots in [:window_start, :window_end) of :feed; versions of entities that touch it.
+-- Grain: one row: the number of stations, EVSEs, connectors, polls and hours of a feed.
+-- Scope: slots in [:window_start, :window_end) of :feed; versions of entities that overlap it.
 WITH stations AS (
     SELECT COUNT(DISTINCT station_key) AS station_count
     FROM warehouse.dim_station

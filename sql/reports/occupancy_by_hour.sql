@@ -1,6 +1,5 @@
--- Grain: one row per local hour of day of the feed: EVSE time that there was to observe, observed,
--- operable and occupied. Sums of mart_evse_hour. Hours in which nothing was observed are in
--- dashboard/city_hour_gaps.
+-- Grain: one row per local hour of day of the feed: observable, observed, operable and occupied
+-- EVSE time, as sums of mart_evse_hour. Hours without observations are in dashboard/city_hour_gaps.
 -- Scope: slots in [:window_start, :window_end), whole hours, of :feed; now is :now_at, the end of
 -- the newest good poll.
 WITH zones AS (

@@ -1,4 +1,4 @@
--- Grain: one row per outcome of asking a place: how often, and what was set aside of the answers.
+-- Grain: one row per outcome of requests: their number, and the rejects of their responses.
 -- Scope: slots in [:window_start, :window_end) of :feed.
 SELECT
     outcome,

@@ -1,4 +1,4 @@
--- Grain: one row per reason and severity for which a body, record or field was set aside.
+-- Grain: one row per code and severity of rejected bodies, records and fields.
 -- Scope: slots in [:window_start, :window_end) of :feed.
 SELECT
     code,

@@ -1,4 +1,4 @@
--- Grain: one row per set of unknown fields (canonical JSON) that answers had, with their number.
+-- Grain: one row per set of unknown fields (canonical JSON) in responses, with their number.
 -- Scope: slots in [:window_start, :window_end) of :feed.
 SELECT
     unknown_fields,

@@ -1,5 +1,5 @@
--- Grain: one row per status that was seen: EVSE time observed in it. UNKNOWN stands for every
--- status that is none of the others, or was not understood.
+-- Grain: one row per observed status: EVSE time in it. UNKNOWN includes all other statuses, and
+-- those that could not be parsed.
 -- Scope: hours in [:window_start, :window_end) of :feed.
 WITH hours AS (
     SELECT

@@ -1,5 +1,5 @@
--- Grain: one row per other hour that was staged before it was known which id a key stands for: it
--- has records of another id under the key, or rejects of the id that the key stands for.
+-- Grain: one row per other hour that was staged with another owner of a key: it has records of an
+-- id that does not own the key, or rejects of the id that does.
 -- Scope: the keys in key_claim; slots outside of [:window_start, :window_end).
 SELECT DISTINCT DATE_TRUNC('hour', conflicts.slot_at) AS slot_at
 FROM ops.key_conflict AS conflicts

@@ -1,5 +1,5 @@
--- Grain: one row per key of a staged hour that several ids have, or had in the hour before it was
--- staged again. Nearly always there is none.
+-- Grain: one row per key of a staged hour that several ids share, or shared before the hour was
+-- staged again. Usually there are none.
 -- Ids of other hours are those of the dimensions, and of hours that are staged in
 -- [:underived_from, :underived_to) but not in the dimensions yet.
 -- Scope: slots in [:window_start, :window_end).

@@ -1,5 +1,5 @@
--- Grain: one row per id of a contested key: whose claim to the key is the oldest (claim_rank 1).
--- Of ids that were first published in the same slot the smaller one counts, as in flattening.
+-- Grain: one row per id of a contested key, ranked by its first publication: claim_rank 1 owns the
+-- key. Of ids first published in the same slot the smaller one ranks first, as in flattening.
 -- Scope: the keys in contested_key, all hours.
 WITH claims AS (
     SELECT

@@ -1,7 +1,7 @@
 -- Grain: one row per hour, key that several ids have, and id that was published in the hour.
--- The keys in contested_key: their ids in the hours that are being staged, loaded or rejected; for
--- keys that no other hour has here, also their ids in all other hours. These are read from staging
--- where the hour is there, else from what the dimensions keep.
+-- For the keys in contested_key: their ids, loaded or rejected, in the hours being staged; for keys
+-- that are not in this table for another hour, also their ids in all other hours. These are read
+-- from staging if the hour is staged, else from the dimensions.
 -- Scope: slots in [:window_start, :window_end), and all others of keys that are contested now.
 WITH staged AS (
     SELECT

@@ -1,5 +1,5 @@
--- Grain: one row per hour and id whose records are staged although their key stands for another id:
--- of the highest level that has any, since a rejected station takes its EVSEs along.
+-- Grain: one row per hour and id whose records are staged although their key belongs to another id,
+-- of the highest entity level that has any, since rejecting a station also rejects its EVSEs.
 -- Scope: the keys in key_claim; slots in [:window_start, :window_end).
 WITH lost AS (
     SELECT

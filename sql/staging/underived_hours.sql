@@ -1,5 +1,5 @@
--- Grain: one row: between which times the hours are that are staged but not yet in all dimensions.
--- Nearly always there are none; while a span is loaded, those that were staged before.
+-- Grain: one row: the time range of hours that are staged but not yet in all dimensions. Usually it
+-- is empty; while a range of hours is loaded, it contains those staged before.
 -- Scope: hours in staging.
 WITH derived AS (
     SELECT

@@ -1,7 +1,7 @@
--- Grain: one row per feed, place, operator and UTC hour in which one of its EVSEs was seen.
--- Place and operator of a station are those of its local day in mart_station_day; an operator that
--- names none is (not stated).
--- Scope: everything; readers narrow it down by slot_at.
+-- Grain: one row per feed, place, operator and UTC hour in which one of its EVSEs was observed.
+-- Place and operator of a station are those of its local day in mart_station_day; the operator is
+-- (not stated) where a station names none.
+-- Scope: all hours; readers filter by slot_at.
 SELECT
     station_hours.slot_at,
     station_hours.feed,
