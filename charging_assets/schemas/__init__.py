@@ -1,5 +1,5 @@
-"""The one schema: every table's columns, key and grain, once, in Python.
+"""The schema of all tables: columns, key and grain, defined once in Python.
 
-Belongs here: what tables are. DDL, Arrow schemas, dagster-pandas types, the UI's column schema
-and the data dictionary are rendered from it. Does not belong here: how tables are filled.
+Belongs here: the definition of tables. DDL, Arrow schemas, dagster-pandas types, Dagster's column
+schema and the data dictionary are rendered from it. Does not belong here: how tables are filled.
 """

@@ -1,8 +1,4 @@
-"""Bridges: what a version has several of, as rows.
-
-Belongs here: columns, keys and grain of opening hours, capabilities and former identities. Does not
-belong here: how rows are derived (`sql/`).
-"""
+"""Bridge tables for multi-valued attributes: opening hours, capabilities, former identities."""
 
 from __future__ import annotations
 
@@ -30,11 +26,11 @@ BRIDGE_STATION_OPENING = Table(
         flat.STATION_ID,
         Column("day_number", Type.SMALLINT, "local weekday: 1 Monday to 7 Sunday; 8 holidays",
                nullable=False),
-        flag("is_holiday", "holds on holidays, whatever their weekday", nullable=False),
-        Column("opens_min", Type.SMALLINT, "from so many minutes after local midnight",
+        flag("is_holiday", "applies on holidays, on any weekday", nullable=False),
+        Column("opens_min", Type.SMALLINT, "opening time, in minutes after local midnight",
                unit="minutes", nullable=False),
-        Column("closes_min", Type.SMALLINT, "until before so many minutes after local midnight; "
-               "1440 where it stays open until midnight, or beyond", unit="minutes",
+        Column("closes_min", Type.SMALLINT, "closing time (exclusive), in minutes after local "
+               "midnight; 1440 if it is open until midnight or longer", unit="minutes",
                nullable=False),
         VALID_FROM,
         VALID_TO,
@@ -55,7 +51,7 @@ BRIDGE_EVSE_CAPABILITY = Table(
         flat.FEED,
         FIRST_PLACE,
         flat.EVSE_UID,
-        text("capability", 1024, "capability, of OCPI's such as RFID_READER", nullable=False),
+        text("capability", 1024, "OCPI capability such as RFID_READER", nullable=False),
         VALID_FROM,
         VALID_TO,
         IS_CURRENT,
@@ -75,15 +71,16 @@ BRIDGE_EVSE_ALIAS = Table(
         flat.FEED,
         FIRST_PLACE,
         flat.EVSE_UID,
-        text("evse_id", 64, "EVSE-ID since then"),
-        key("former_evse_key", "EVSE that it was before: itself where it was relabelled"),
+        text("evse_id", 64, "EVSE-ID since the change"),
+        key("former_evse_key", "key of the former EVSE: its own key if it was relabelled"),
         text("former_evse_uid", 128, "uid of that EVSE", nullable=False),
         text("former_evse_id", 64, "EVSE-ID before"),
         at("changed_at", "first slot of the new identity"),
-        text("reason", 32, "relabelled (seen: the same uid has another EVSE-ID), same_evse_id or "
-             "same_position (guessed: first seen within 30 days after the other disappeared, with "
-             "its EVSE-ID, or its station and physical reference)", nullable=False),
-        flag("is_guess", "nothing that was published says so", nullable=False),
+        text("reason", 32, "relabelled (observed: the uid has a new EVSE-ID), same_evse_id or "
+             "same_position (inferred: first observed within 30 days after the other EVSE "
+             "disappeared, with its EVSE-ID, or its station and physical reference)",
+             nullable=False),
+        flag("is_guess", "inferred, not published by the source", nullable=False),
     ),
     hour_column=None,
     distribution="ALL",

@@ -1,7 +1,4 @@
-"""All tables of the warehouse, in the order in which they are made.
-
-Belongs here: the list. Does not belong here: any column.
-"""
+"""All tables of the warehouse, in the order of their creation."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ TABLES: tuple[Table, ...] = (*FLAT_TABLES, *WAREHOUSE_TABLES, *MART_TABLES, *OPS
 
 
 def table(name: str) -> Table:
-    """The table of a name; KeyError if there is none."""
+    """The table with a name; KeyError if there is none."""
     return _BY_NAME[name]
 
 
-_BY_NAME = {found.name: found for found in TABLES}
+_BY_NAME = {each.name: each for each in TABLES}

@@ -1,7 +1,7 @@
-"""The ER diagram: every table with its key and references, as SVG.
+"""The ER diagram of all tables, with keys and references, as SVG.
 
-Belongs here: layout and drawing. `python -m charging_assets.schemas.diagram` writes
-`docs/er-diagram.svg`; a test fails when the file is behind the schema.
+`python -m charging_assets.schemas.diagram` writes `docs/er-diagram.svg`; a test fails if the file
+is outdated.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Box:
 
 
 def diagram() -> str:
-    """The whole diagram, as SVG; the same tables give the same text."""
+    """The diagram as SVG; equal tables give equal text."""
     boxes = _boxes()
     width = 2 * _MARGIN + len(_TITLES) * _WIDTH + (len(_TITLES) - 1) * _GUTTER + 60
     height = max(box.y + box.height for box in boxes.values()) + 50
@@ -56,8 +56,8 @@ def diagram() -> str:
             for lane, title in enumerate(_TITLES)
         ),
         *(_arrow(box, boxes, each) for box in boxes.values() for each in box.table.references),
-        *(_drawn(box) for box in boxes.values()),
-        f'<text x="{_MARGIN}" y="{height - 18}">* key · arrows lead from the referring columns · '
+        *(_draw_box(box) for box in boxes.values()),
+        f'<text x="{_MARGIN}" y="{height - 18}">* key · arrows start at the referring columns · '
         "dashed: to the row that is valid at the time</text>",
         "</svg>",
     ]
@@ -85,7 +85,7 @@ def _lane(table: Table) -> int:
     return 3 if table.name.startswith(("fact_", "mart_")) else 1
 
 
-def _drawn(box: _Box) -> str:
+def _draw_box(box: _Box) -> str:
     lines = [
         f'<rect class="b" x="{box.x}" y="{box.y}" width="{_WIDTH}" height="{box.height}"/>',
         f'<rect class="k" x="{box.x}" y="{box.y}" width="{_WIDTH}" height="{_ROW + 2}"/>',

@@ -1,7 +1,7 @@
-"""The data dictionary: every table and column in Markdown.
+"""The data dictionary of all tables and columns, in Markdown.
 
-Belongs here: rendering for people. `python -m charging_assets.schemas.dictionary` writes
-`docs/data-dictionary.md`; a test fails when the file is behind the schema.
+`python -m charging_assets.schemas.dictionary` writes `docs/data-dictionary.md`; a test fails if the
+file is outdated.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ TARGET = Path("docs/data-dictionary.md")
 _HEAD = """# Data dictionary
 
 Rendered from the schema (`charging_assets/schemas/`) by
-`python -m charging_assets.schemas.dictionary`; not edited by hand. Times are UTC. Lengths count
-bytes of UTF-8. A range behind a unit is what is plausible: a number that is published outside of it
-is null, and recorded in `ops.flat_rejects` with the code `out_of_range`. The views of schema
+`python -m charging_assets.schemas.dictionary`; do not edit it by hand. Times are UTC. Lengths are
+in UTF-8 bytes. A range after a unit is the plausible range: a published number outside of it is set
+to null, and recorded in `ops.flat_rejects` with the code `out_of_range`. The views of schema
 `original` are in `sql/original/`, `mart.city_hour` is in `sql/views/`.
 """
 
 
 def dictionary() -> str:
-    """The whole dictionary, as Markdown."""
+    """The dictionary as Markdown."""
     return "\n".join([_HEAD, *(_table(table) for table in TABLES)])
 
 
@@ -37,7 +37,7 @@ def _table(table: Table) -> str:
         f"Key: `{', '.join(table.key)}`"
         + (f"; partitioned by the hour of `{table.hour_column}`." if table.hour_column else ".")
         + ("  " if table.references else ""),
-        *(f"Refers: {_reference(each)}.  " for each in table.references),
+        *(f"References: {_reference(each)}.  " for each in table.references),
         "",
         "| column | type | unit | meaning |",
         "|---|---|---|---|",
@@ -48,9 +48,9 @@ def _table(table: Table) -> str:
 
 
 def _reference(reference: Reference) -> str:
-    lead, to = ", ".join(reference.columns), ", ".join(reference.to_columns)
+    columns, to_columns = ", ".join(reference.columns), ", ".join(reference.to_columns)
     as_of = ", the row valid at that time" if reference.as_of else ""
-    return f"`{lead}` → `{reference.table}` (`{to}`){as_of}"
+    return f"`{columns}` → `{reference.table}` (`{to_columns}`){as_of}"
 
 
 def _column(column: Column) -> str:

@@ -1,8 +1,4 @@
-"""Dimensions: stations, EVSEs, connectors and hours, and what their versions are derived from.
-
-Belongs here: columns, keys and grain of the dimensions, of the observations beneath them, and the
-columns that tell of a version. Does not belong here: how rows are derived (`sql/dimensions`).
-"""
+"""Dimension tables, and the observation tables from which their versions are derived."""
 
 from __future__ import annotations
 
@@ -23,14 +19,14 @@ from charging_assets.schemas.table import (
 VALID_FROM = at("valid_from", "first slot of the version")
 VALID_TO = at(
     "valid_to",
-    "first slot that is no longer of the version: of the next one, or of the first good poll "
-    "without the entity; null while it is current",
+    "first slot after the version: that of the next version, or of the first good poll without "
+    "the entity; null while it is current",
     nullable=True,
 )
 IS_CURRENT = flag(
     "is_current",
-    "the version is the latest, and the entity has not disappeared: false for every version of one "
-    "that has",
+    "the version is the latest, and the entity has not disappeared; false for all versions of an "
+    "entity that has disappeared",
     nullable=False,
 )
 CLOSE_REASON = text(
@@ -42,9 +38,9 @@ CLOSE_REASON = text(
 FIRST_PLACE = text(
     "place",
     names.PLACE.max_bytes,
-    "place that publishes the entity (of several the first by name; of an EVSE, and its "
-    "connectors, one where it is REMOVED gives way to one where it is PLANNED, and both to any "
-    "other)",
+    "place that publishes the entity; of several places the first by name, but for an EVSE and "
+    "its connectors a place with another status takes precedence over PLANNED, and PLANNED over "
+    "REMOVED",
     nullable=False,
 )
 ENTITY_TYPE = text("entity_type", 16, "station, evse or connector", nullable=False)
@@ -53,7 +49,7 @@ ENTITY_KEY = key("entity_key", "key of the entity")
 ENTITY_SIGHTING = Table(
     schema="warehouse",
     name="entity_sighting",
-    grain="one row per entity, hour and distinct attribute state seen",
+    grain="one row per entity, hour and distinct attribute state observed",
     key=("entity_type", "entity_key", "slot_at", "attribute_hash"),
     columns=(
         flat.SLOT_AT,
@@ -80,7 +76,7 @@ ENTITY_POLL = Table(
         ENTITY_TYPE,
         flat.FEED,
         flat.PLACE,
-        count("record_count", "entities of the type that the answer told of", "entities"),
+        count("record_count", "entities of the type in the response", "entities"),
     ),
     sort_key=("slot_at",),
 )
@@ -99,7 +95,9 @@ ENTITY_VERSION = Table(
         VALID_FROM,
         VALID_TO,
         CLOSE_REASON,
-        at("seen_until", "last slot in which it was seen, where it has disappeared", nullable=True),
+        at(
+            "seen_until", "last slot in which it was observed, if it has disappeared", nullable=True
+        ),
     ),
     hour_column=None,
     distribution="ALL",
@@ -112,7 +110,7 @@ def _attributes(
     return Table(
         schema="warehouse",
         name=f"{entity}_attributes",
-        grain=f"one row per {entity} and distinct attribute state ever seen",
+        grain=f"one row per {entity} and distinct attribute state",
         key=(key_column.name, "attribute_hash"),
         columns=(
             key_column, flat.ATTRIBUTE_HASH, id_column, flat.IDENTITY_HASH, *columns,
@@ -169,8 +167,8 @@ DIM_TIME = Table(
         Column("weekday", Type.SMALLINT, "local weekday: 1 Monday to 7 Sunday", nullable=False),
         Column("utc_offset_min", Type.SMALLINT, "local time minus UTC", unit="minutes",
                nullable=False),
-        Column("fold", Type.SMALLINT, "1 where the local hour is one that was there before "
-               "(the end of summer time), else 0", nullable=False),
+        Column("fold", Type.SMALLINT, "1 for the repeated local hour at the end of summer time, "
+               "else 0", nullable=False),
     ),
     distribution="ALL",
     sort_key=("slot_at",),

@@ -1,8 +1,4 @@
-"""Facts: polls, runs of equal status, charging sessions.
-
-Belongs here: columns, keys and grain of the facts. Does not belong here: how rows are derived
-(`sql/facts`).
-"""
+"""Fact tables: polls, runs of equal status, charging sessions."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from charging_assets.schemas.table import (
 FACT_POLL = Table(
     schema="warehouse",
     name="fact_poll",
-    grain="one row per feed, slot and place: what the place answered in that poll",
+    grain="one row per feed, slot and place: the outcome of the poll",
     key=flat.FLAT_POLLS.key,
     columns=flat.FLAT_POLLS.columns,
     references=(references.TIME,),
@@ -69,39 +65,39 @@ FACT_CHARGING_SESSION = Table(
         flat.PLACE,
         flat.EVSE_KEY,
         flat.EVSE_UID,
-        at("started_after", "no earlier than: the request before, that was not CHARGING (a single "
-           "poll of unknown status is looked through); null where that was not seen. Bounds are "
-           "by this program's clock; those of imported polls by the answer's, if it is within 15 "
-           "minutes of the slot, else the slot", nullable=True),
-        at("started_before", "no later than: the earliest answer that was CHARGING"),
-        at("started_at", "middle of these two; null where the start is censored", nullable=True),
-        at("ended_after", "no earlier than: the latest request that was CHARGING"),
-        at("ended_before", "no later than: the answer after, that was not CHARGING (REMOVED and "
-           "PLANNED are not; a single poll of unknown status is looked through); null where that "
-           "was not seen", nullable=True),
-        at("ended_at", "middle of these two; null where the end is censored", nullable=True),
-        flag("is_start_censored", "its start was not seen", nullable=False),
-        flag("is_end_censored", "its end was not seen, or not yet", nullable=False),
+        at("started_after", "lower bound of the start: request time of the previous poll, not "
+           "CHARGING (a single poll of unknown status is ignored); null if it was not observed. "
+           "Times are by this program's clock; for imported polls, the response's timestamp if it "
+           "is within 15 minutes of the slot, else the slot", nullable=True),
+        at("started_before", "upper bound of the start: the earliest response with CHARGING"),
+        at("started_at", "middle of these two; null if the start is censored", nullable=True),
+        at("ended_after", "lower bound of the end: the latest request with CHARGING"),
+        at("ended_before", "upper bound of the end: response time of the next poll, not CHARGING "
+           "(REMOVED and PLANNED included; a single poll of unknown status is ignored); null if it "
+           "was not observed", nullable=True),
+        at("ended_at", "middle of these two; null if the end is censored", nullable=True),
+        flag("is_start_censored", "the start was not observed", nullable=False),
+        flag("is_end_censored", "the end was not observed, or not yet", nullable=False),
         flag("is_stuck", "one of its runs (rows of fact_status) begins 7 days or more after "
              "slot_at; the row ends with the run before, censored", nullable=False),
-        count("poll_count", "good polls that were CHARGING", "polls"),
-        count("bridged_poll_count", "single polls of unknown status within it, not "
+        count("poll_count", "good polls with CHARGING", "polls"),
+        count("bridged_poll_count", "single polls of unknown status within the session, without "
               "those directly before or after", "polls"),
-        number("duration_min_s", "time charging that is certain", "seconds"),
-        number("duration_s", "from started_at to ended_at; null where one is", "seconds"),
-        number("duration_max_s", "the longest that it can have been; null where censored",
-               "seconds"),
-        number("idle_after_s", "time BLOCKED directly after, 86,400 at most; null where the end "
-               "is censored", "seconds"),
-        number("max_power_kw", "greatest power of the EVSE's connectors that was published in the "
-               "hour of its first poll", "kW"),
-        number("energy_min_kwh", "least energy: always 0, for a status does not show whether "
+        number("duration_min_s", "shortest possible duration", "seconds"),
+        number("duration_s", "from started_at to ended_at; null if one of them is", "seconds"),
+        number("duration_max_s", "longest possible duration; null if censored", "seconds"),
+        number("idle_after_s", "time BLOCKED directly after, at most 86,400; null if the end is "
+               "censored", "seconds"),
+        number("max_power_kw", "greatest published power of the EVSE's connectors in the hour of "
+               "its first poll", "kW"),
+        number("energy_min_kwh", "minimum energy: always 0, since a status does not show whether "
                "current flows", "kWh"),
-        number("energy_max_kwh", "most energy, not measured: duration_max_s at the greater of the "
-               "published power and what current and voltage give, of all connectors published "
-               "in an hour in which it was CHARGING; null where the longest duration is, or the "
-               "power of a connector, or none was published", "kWh"),
-        Column("rule_version", Type.SMALLINT, "version of the rules that told it", nullable=False),
+        number("energy_max_kwh", "maximum energy, not measured: duration_max_s at the greater of "
+               "the published power and the power from current and voltage, of all connectors "
+               "published in an hour with CHARGING; null if the longest duration or the power of a "
+               "connector is unknown, or no connector was published", "kWh"),
+        Column("rule_version", Type.SMALLINT, "version of the rules that derived the session",
+               nullable=False),
     ),
     hour_column=None,
     distribution="evse_key",

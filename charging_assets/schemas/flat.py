@@ -1,8 +1,6 @@
-"""The flat tables: what preprocessing makes of one hour of raw answers.
+"""The flat tables: the output of preprocessing one hour of raw responses.
 
-Belongs here: columns, keys and grain of `flat_*`, and the attributes of stations, EVSEs and
-connectors, which the dimensions take over. Does not belong here: where values come from (`kinds`)
-or how they are cleaned (`preprocessing`).
+The attributes of stations, EVSEs and connectors are also those of the dimensions.
 """
 
 from __future__ import annotations
@@ -23,23 +21,23 @@ from charging_assets.schemas.table import (
 )
 from charging_assets.schemas.units import DEGREES
 
-# Part of every flat file; a file of another version is flattened again, never loaded.
+# Part of every flat file. A file of another version is not loaded, but flattened again.
 SCHEMA_VERSION = 3
 
 SLOT_AT = at(
-    "slot_at", "first slot, by our own clock, that the row speaks of; its UTC hour is the partition"
+    "slot_at", "first slot of the row, by this program's clock; its UTC hour is the partition"
 )
-FEED = text("feed", names.FEED.max_bytes, "feed that was asked", nullable=False)
-PLACE = text("place", names.PLACE.max_bytes, "place of the feed that answered", nullable=False)
-LAST_SLOT_AT = at("last_slot_at", "last slot that the row speaks of")
-POLL_COUNT = count("poll_count", "good polls of its place that the row stands for", "polls")
+FEED = text("feed", names.FEED.max_bytes, "feed that was polled", nullable=False)
+PLACE = text("place", names.PLACE.max_bytes, "place of the feed", nullable=False)
+LAST_SLOT_AT = at("last_slot_at", "last slot of the row")
+POLL_COUNT = count("poll_count", "good polls of its place that the row covers", "polls")
 ATTRIBUTE_HASH = key(
-    "attribute_hash", "hash of all attributes that are not null, whatever their order"
+    "attribute_hash", "hash of all attributes that are not null, independent of their order"
 )
 
 IDENTITY_HASH = key(
     "identity_hash",
-    "second hash of what the key is a hash of; differs where two ids have the same key",
+    "second hash of the input of the key; differs if two ids have the same key",
     nullable=True,
 )
 
@@ -65,7 +63,7 @@ CONNECTOR_ID = text(
     nullable=False,
 )
 
-EXTRA = json("extra", "published fields that this version does not know")
+EXTRA = json("extra", "published fields unknown to this version")
 
 STATION_ATTRIBUTES: tuple[Column, ...] = (
     text("name", 512, "name of the station"),
@@ -93,12 +91,12 @@ STATION_ATTRIBUTES: tuple[Column, ...] = (
 )
 
 EVSE_ATTRIBUTES: tuple[Column, ...] = (
-    key("station_key", "station that the EVSE stands at"),
+    key("station_key", "station of the EVSE"),
     STATION_ID,
     text("evse_id", 64, "EVSE-ID (DE*REK*E00025*001); operators relabel it"),
-    text("physical_reference", 256, "what is written on the EVSE"),
+    text("physical_reference", 256, "label on the EVSE"),
     text("floor_level", 256, "floor"),
-    text("vehicle_type", 64, "vehicles that it is for"),
+    text("vehicle_type", 64, "types of vehicles it serves"),
     text("charging_point_position", 512, "position of the charging point at the station"),
     text("charging_station_position", 512, "position of the station"),
     text("parking_space_numbers", 256, "numbers of its parking spaces"),
@@ -109,7 +107,7 @@ EVSE_ATTRIBUTES: tuple[Column, ...] = (
     EXTRA,
 )
 
-# What a connector can be, so that a value in another unit falls outside.
+# Plausible ranges of connectors; a value in another unit is outside of them.
 # Voltage: IEC 61851-1 covers up to 1,500 V of direct current. Current: the Megawatt Charging System
 # ends at 3,000 A (CharIN, 1,250 V). Power: the strongest chargers give 1,500 kW (BYD Flash, Huawei,
 # 2025 and 2026). MCS allows 3,750 kW, but that limit would let 2,300 W pass as 2,300 kW.
@@ -130,7 +128,7 @@ CONNECTOR_ATTRIBUTES: tuple[Column, ...] = (
 FLAT_POLLS = Table(
     schema="staging",
     name="flat_polls",
-    grain="one row per feed, slot and place: what the place answered in that poll",
+    grain="one row per feed, slot and place: the outcome of the poll",
     key=("feed", "place", "slot_at"),
     columns=(
         SLOT_AT,
@@ -138,34 +136,38 @@ FLAT_POLLS = Table(
         text(
             "feed_kind",
             names.KIND.max_bytes,
-            "kind of the feed, which says how its answers are read",
+            "kind of the feed, which defines how its responses are parsed",
             nullable=False,
         ),
         text("time_zone", names.TIME_ZONE_MAX_BYTES, "the feed's own time zone", nullable=False),
         PLACE,
-        text("outcome", 32, "ok, or why there is no usable answer", nullable=False),
-        flag("is_imported", "from an archive of before, not asked by this program", nullable=False),
+        text("outcome", 32, "ok, or the reason why there is no usable response", nullable=False),
+        flag(
+            "is_imported",
+            "imported from another archive, not polled by this program",
+            nullable=False,
+        ),
         at("requested_at", "when the request was sent", nullable=True),
-        at("observed_at", "the source's own timestamp of the answer", nullable=True),
+        at("observed_at", "the source's own timestamp of the response", nullable=True),
         count("cadence_s", "time between two polls", "seconds"),
         count("elapsed_ms", "duration of the request", "milliseconds", nullable=True),
         Column("http_status", Type.SMALLINT, "HTTP status"),
-        count("body_bytes", "size of the answer", "bytes"),
-        text("raw_key", 512, "raw object that holds the answer", nullable=False),
+        count("body_bytes", "size of the response", "bytes"),
+        text("raw_key", 512, "raw object with the response", nullable=False),
         count(
             "answer_count",
-            "answers archived for this slot and place; of the good ones the one that was requested "
-            "earliest counts, or of all if none is good",
+            "responses archived for this slot and place; the good response with the earliest "
+            "request is used, or the earliest of all if none is good",
         ),
-        count("station_count", "station records in the answer"),
+        count("station_count", "station records in the response"),
         count("station_rejected_count", "station records rejected"),
-        count("evse_count", "EVSE records in the answer"),
+        count("evse_count", "EVSE records in the response"),
         count("evse_rejected_count", "EVSE records rejected"),
-        count("connector_count", "connector records in the answer"),
+        count("connector_count", "connector records in the response"),
         count("connector_rejected_count", "connector records rejected"),
-        count("field_rejected_count", "fields set to null because their value was bad"),
-        Column("schema_fingerprint", Type.BIGINT, "hash of the field names in the answer"),
-        json("unknown_fields", "fields that this version does not know (schema drift)"),
+        count("field_rejected_count", "fields set to null because of an invalid value"),
+        Column("schema_fingerprint", Type.BIGINT, "hash of the field names in the response"),
+        json("unknown_fields", "fields unknown to this version (schema drift)"),
     ),
     sort_key=("slot_at",),
     order=("feed", "place", "slot_at"),
@@ -174,7 +176,7 @@ FLAT_POLLS = Table(
 FLAT_STATIONS = Table(
     schema="staging",
     name="flat_stations",
-    grain="one row per feed, place, station and distinct attribute state seen in the hour",
+    grain="one row per feed, place, station and distinct attribute state in the hour",
     key=("feed", "place", "station_key", "attribute_hash"),
     columns=(
         SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, STATION_KEY, ATTRIBUTE_HASH, STATION_ID,
@@ -189,7 +191,7 @@ FLAT_STATIONS = Table(
 FLAT_EVSES = Table(
     schema="staging",
     name="flat_evses",
-    grain="one row per feed, place, EVSE and distinct attribute state seen in the hour",
+    grain="one row per feed, place, EVSE and distinct attribute state in the hour",
     key=("feed", "place", "evse_key", "attribute_hash"),
     columns=(
         SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, EVSE_KEY, ATTRIBUTE_HASH, EVSE_UID,
@@ -205,7 +207,7 @@ FLAT_EVSES = Table(
 FLAT_CONNECTORS = Table(
     schema="staging",
     name="flat_connectors",
-    grain="one row per feed, place, connector and distinct attribute state seen in the hour",
+    grain="one row per feed, place, connector and distinct attribute state in the hour",
     key=("feed", "place", "connector_key", "attribute_hash"),
     columns=(
         SLOT_AT, LAST_SLOT_AT, POLL_COUNT, FEED, PLACE, CONNECTOR_KEY, ATTRIBUTE_HASH, CONNECTOR_ID,
@@ -218,12 +220,12 @@ FLAT_CONNECTORS = Table(
     order=("feed", "place", "connector_key", "slot_at", "attribute_hash"),
 )  # fmt: skip
 
-STATUS = text("status", 16, "OCPI status as published; null where it was not understood")
+STATUS = text("status", 16, "OCPI status as published; null if it could not be parsed")
 PARKING_STATUS = text("parking_status", 32, "the parking sensor's status, such as OCCUPIED")
 OVERRIDES = json(
     "connector_status_overrides",
-    "connectors of the EVSE whose status differs from its own: connector id → status, null where "
-    "it was not understood; connectors without a status are left out",
+    "connectors whose status differs from that of the EVSE: connector id → status, null if it "
+    "could not be parsed; connectors without a status are left out",
 )
 
 FLAT_STATUS = Table(
@@ -237,14 +239,14 @@ FLAT_STATUS = Table(
         PLACE,
         EVSE_KEY,
         EVSE_UID,
-        at("observed_at", "the source's own timestamp of the answer", nullable=True),
+        at("observed_at", "the source's own timestamp of the response", nullable=True),
         STATUS,
         PARKING_STATUS,
         OVERRIDES,
         count(
             "poll_ordinal",
-            "position among the hour's good polls of the place; a gap of over 2.5 cadences skips "
-            "one, so that neighbours in number are neighbours in observation",
+            "position among the hour's good polls of the place; a gap of over 2.5 cadences skips a "
+            "number, so that consecutive numbers are consecutive observations",
         ),
     ),
     distribution="evse_key",
@@ -256,37 +258,37 @@ FLAT_STATUS = Table(
 FLAT_REJECTS = Table(
     schema="ops",
     name="flat_rejects",
-    grain="one row per bad body, record or field of a poll: the first 1,000 records and 1,000 "
-    "fields; and one per severity, entity and code of those that are not listed",
+    grain="one row per rejected body, record or field of a poll: the first 1,000 records and 1,000 "
+    "fields; and one per severity, entity and code for those that are not listed",
     key=("feed", "place", "slot_at", "entity", "pointer", "code"),
     columns=(
         SLOT_AT,
         FEED,
         PLACE,
-        text("raw_key", 512, "raw object that holds the answer", nullable=False),
+        text("raw_key", 512, "raw object with the response", nullable=False),
         text("stage", 16, "step that rejected it", nullable=False),
-        text("severity", 16, "body, record or field: how much was set aside", nullable=False),
+        text("severity", 16, "body, record or field: the extent of the reject", nullable=False),
         text("entity", 16, "poll, station, evse or connector", nullable=False),
-        text("entity_id", 128, "published id, where it is known"),
+        text("entity_id", 128, "published id, if known"),
         text(
             "pointer",
             1024,
-            "JSON pointer into the answer; it ends in /unlisted/ and the severity in a row that "
-            "counts what is not listed",
+            "JSON pointer into the response; in a row that counts unlisted rejects it ends in "
+            "/unlisted/ and the severity",
             nullable=False,
         ),
-        text("code", 32, "what is wrong", nullable=False),
+        text("code", 32, "code of the problem", nullable=False),
         count(
             "reject_count",
-            "bodies, records or fields that the row stands for; their sum is the number rejected",
+            "bodies, records or fields that the row covers; the sum is the number of rejects",
         ),
         text("fragment", 1024, "the value, cut to 1,024 bytes"),
-        key("entity_key", "key of the record, of code duplicate_key only", nullable=True),
+        key("entity_key", "key of the record, for code duplicate_key only", nullable=True),
         Column(
             "identity_hash",
             Type.BIGINT,
-            "second hash of the ids behind `entity_key`; another than that of the loaded record "
-            "where two ids have the same key",
+            "second hash of the ids of `entity_key`; differs from that of the loaded record if two "
+            "ids have the same key",
         ),
     ),
     references=(references.FLAT_POLL,),

@@ -1,7 +1,6 @@
-"""The marts: what was inferred of use, in observed seconds.
+"""Mart tables: utilisation and reliability in observed seconds.
 
-Belongs here: columns, keys and grain of schema `mart`. Does not belong here: how rows are derived
-(`sql/marts`), or what a metric means for its readers (`docs/metrics.md`).
+`docs/metrics.md` explains the metrics, `sql/marts` derives the rows.
 """
 
 from __future__ import annotations
@@ -34,20 +33,20 @@ POWER_CLASS = text(
 )
 
 STATUS_SECONDS: tuple[Column, ...] = (
-    _seconds("observed_s", "EVSE time for which good polls stand"),
+    _seconds("observed_s", "EVSE time covered by good polls"),
     _seconds("available_s", "of it AVAILABLE"),
     _seconds("charging_s", "of it CHARGING"),
     _seconds("reserved_s", "of it RESERVED"),
     _seconds("blocked_s", "of it BLOCKED"),
     _seconds("inoperative_s", "of it INOPERATIVE"),
     _seconds("out_of_order_s", "of it OUTOFORDER"),
-    _seconds("unknown_s", "of it UNKNOWN, or any other status, or none that was understood"),
+    _seconds("unknown_s", "of it UNKNOWN, any other status, or a status that could not be parsed"),
 )
 
 WINDOW_S = _seconds(
     "window_s",
-    "EVSE time that there was to observe: of an EVSE the hour; or the local day, less what lies "
-    "before it appeared or after it disappeared; of a month also days without any row",
+    "observable EVSE time: the hour; or the local day, without the time before an EVSE appeared or "
+    "after it disappeared; for a month including days without rows",
 )
 
 METRICS: tuple[Column, ...] = (
@@ -57,8 +56,8 @@ METRICS: tuple[Column, ...] = (
     _share("availability", "operable / observed"),
     number(
         "reliability",
-        "1 - (INOPERATIVE + OUTOFORDER) / observed; null where coverage is below 0.8, or less than "
-        "a fifth of the observed time is known",
+        "1 - (INOPERATIVE + OUTOFORDER) / observed; null where coverage is below 0.8, or the "
+        "status is known for less than a fifth of the observed time",
         "share of 1",
     ),
 )
@@ -72,35 +71,35 @@ SATURATION: tuple[Column, ...] = (
     _seconds("saturated_s", "of it, time in which every operable EVSE was occupied and none "
              "unknown: certainly full"),
     _seconds("saturated_or_unknown_s", "of it, time in which every operable EVSE was occupied, "
-             "whatever unknown ones were: possibly full"),
+             "regardless of unknown ones: possibly full"),
 )  # fmt: skip
 
 SESSION_COUNTS: tuple[Column, ...] = (
     count("session_count", "charging sessions whose start was observed", "sessions"),
     SESSION_EXPOSURE_S,
-    count("ended_session_count", "sessions that ended, both ends seen", "sessions"),
-    _seconds("dwell_s", "their time charging, added up"),
+    count("ended_session_count", "sessions that ended, with both ends observed", "sessions"),
+    _seconds("dwell_s", "total duration of these"),
 )
 
 MART_EVSE_HOUR = Table(
     schema="mart",
     name="mart_evse_hour",
-    grain="one row per feed, EVSE and UTC hour in which it was seen in a good poll",
+    grain="one row per feed, EVSE and UTC hour in which it was observed in a good poll",
     key=("feed", "evse_key", "slot_at"),
     columns=(
         HOUR_AT,
         flat.FEED,
-        text("place", names.PLACE.max_bytes, "first by name of the places that the EVSE was taken "
-             "from in the hour", nullable=False),
+        text("place", names.PLACE.max_bytes, "first by name of the places used for the EVSE in "
+             "the hour", nullable=False),
         flat.EVSE_KEY,
-        key("station_key", "station at which the EVSE stood at its last poll of the hour",
+        key("station_key", "station of the EVSE at its last poll of the hour",
             nullable=True),
         POWER_CLASS,
         number("max_power_kw", "greatest power of the connectors published at its last poll of "
                "the hour", "kW"),
-        count("poll_count", "good polls that it was seen in", "polls"),
-        at("first_slot_at", "first slot of the hour in which it was seen"),
-        at("last_slot_at", "last slot of the hour in which it was seen"),
+        count("poll_count", "good polls with the EVSE", "polls"),
+        at("first_slot_at", "first slot of the hour with the EVSE"),
+        at("last_slot_at", "last slot of the hour with the EVSE"),
         *STATUS_SECONDS,
         WINDOW_S,
         *METRICS,
@@ -114,7 +113,7 @@ MART_EVSE_HOUR = Table(
 MART_STATION_HOUR = Table(
     schema="mart",
     name="mart_station_hour",
-    grain="one row per feed, station and UTC hour in which one of its EVSEs was seen",
+    grain="one row per feed, station and UTC hour in which one of its EVSEs was observed",
     key=("feed", "station_key", "slot_at"),
     columns=(
         HOUR_AT,
@@ -122,7 +121,7 @@ MART_STATION_HOUR = Table(
         flat.FEED,
         flat.PLACE,
         flat.STATION_KEY,
-        count("evse_count", "EVSEs seen", "EVSEs"),
+        count("evse_count", "EVSEs observed", "EVSEs"),
         *STATUS_SECONDS,
         *SATURATION,
         WINDOW_S,
@@ -135,7 +134,7 @@ MART_STATION_HOUR = Table(
 MART_STATION_DAY = Table(
     schema="mart",
     name="mart_station_day",
-    grain="one row per feed, station and local day on which one of its EVSEs was seen",
+    grain="one row per feed, station and local day on which one of its EVSEs was observed",
     key=("feed", "station_key", "local_date"),
     columns=(
         DAY_FROM,
@@ -144,9 +143,9 @@ MART_STATION_DAY = Table(
         flat.FEED,
         flat.PLACE,
         flat.STATION_KEY,
-        text("station_name", 512, "name of the station, as it was last that day"),
-        text("operator_name", 256, "operator's name, as it was last that day"),
-        count("evse_count", "EVSEs seen", "EVSEs"),
+        text("station_name", 512, "name of the station at the end of the day"),
+        text("operator_name", 256, "operator's name at the end of the day"),
+        count("evse_count", "EVSEs observed", "EVSEs"),
         *STATUS_SECONDS,
         *SATURATION,
         WINDOW_S,
@@ -171,8 +170,8 @@ MART_CITY_DAY = Table(
         flat.FEED,
         flat.PLACE,
         POWER_CLASS,
-        count("station_count", "stations with an EVSE of the class seen", "stations"),
-        count("evse_count", "EVSEs seen", "EVSEs"),
+        count("station_count", "stations with an observed EVSE of the class", "stations"),
+        count("evse_count", "EVSEs observed", "EVSEs"),
         *STATUS_SECONDS,
         WINDOW_S,
         *METRICS,
@@ -196,9 +195,9 @@ MART_OPERATOR_MONTH = Table(
         at("ends_at", "UTC instant at which the window ends: that of the month, or of the feed's "
            "newest good poll if that is sooner"),
         flat.FEED,
-        text("operator_name", 256, "operator's name; (not stated) where it is not", nullable=False),
-        count("station_count", "stations seen", "stations"),
-        count("evse_count", "EVSEs seen: each station's most on one day", "EVSEs"),
+        text("operator_name", 256, "operator's name, or (not stated)", nullable=False),
+        count("station_count", "stations observed", "stations"),
+        count("evse_count", "EVSEs observed: sum of each station's maximum on one day", "EVSEs"),
         count("day_count", "local days with an observation", "days"),
         *STATUS_SECONDS,
         WINDOW_S,
@@ -209,7 +208,7 @@ MART_OPERATOR_MONTH = Table(
     sort_key=("slot_at",),
 )  # fmt: skip
 
-# A view: what is asked of a network a hundred times as large is not to add up its stations.
+# A view, so that queries of large networks do not sum up stations.
 CITY_HOUR = Table(
     schema="mart",
     name="city_hour",
@@ -219,9 +218,9 @@ CITY_HOUR = Table(
         HOUR_AT,
         flat.FEED,
         flat.PLACE,
-        text("operator_name", 256, "operator's name; (not stated) where it is not", nullable=False),
-        count("evse_count", "EVSEs seen", "EVSEs"),
-        _seconds("observed_s", "EVSE time for which good polls stand"),
+        text("operator_name", 256, "operator's name, or (not stated)", nullable=False),
+        count("evse_count", "EVSEs observed", "EVSEs"),
+        _seconds("observed_s", "EVSE time covered by good polls"),
         _seconds("operable_s", "of it operable"),
         _seconds("charging_s", "of it CHARGING"),
         WINDOW_S,

@@ -1,8 +1,7 @@
-"""dagster-pandas types of the tables, for assets of your own that take rows as pandas.
+"""dagster-pandas types of the tables, for your own assets that take rows as pandas DataFrames.
 
-Belongs here: rendering a table as a dagster-pandas DataFrame type. Does not belong here: the gate
-of the flat tables, which checks Arrow (`preprocessing.gate`). Imported by nothing in the package,
-because pandas takes a second to import:
+The flat tables themselves are checked as Arrow (`preprocessing.gate`). No module of the package
+imports this one, because importing pandas takes a second:
 
     @asset(ins={"flat_status": AssetIn(dagster_type=pandas_type(FLAT_STATUS))})
     def my_asset(flat_status): ...
@@ -22,7 +21,7 @@ from dagster_pandas.constraints import (
 
 from charging_assets.schemas.table import Column, Table, Type
 
-# What Arrow's to_pandas makes of each type; whole numbers and truths with nulls change theirs.
+# numpy kinds after Arrow's to_pandas; integers and booleans with nulls become float and object.
 _KINDS = {
     Type.TEXT: "OU",
     Type.BOOLEAN: "bO",
@@ -35,7 +34,7 @@ _KINDS = {
 
 
 class _Kind(ColumnConstraint):
-    """The column's values are of its type's numpy kind; microsecond timestamps are taken."""
+    """Requires a numpy kind that matches the column's type."""
 
     def __init__(self, column: Column) -> None:
         self.kinds = _KINDS[column.type]

@@ -1,7 +1,6 @@
-"""References: which columns of a table lead to rows of another.
+"""References between tables, by name.
 
-Belongs here: the references that several tables share, by name. Does not belong here: the tables,
-which say which of these they have; nothing enforces references, loads are checked by guards.
+They are documentation and the basis of checks; no engine enforces them.
 """
 
 from __future__ import annotations
@@ -28,6 +27,6 @@ VERSION = Reference(_ENTITY, "warehouse.entity_version", _ENTITY, as_of=True)
 
 
 def attributes(entity: str) -> Reference:
-    """From a version in a dimension to its attribute state."""
+    """The reference from a version in a dimension to its attribute state."""
     columns = (f"{entity}_key", "attribute_hash")
     return Reference(columns, f"warehouse.{entity}_attributes", columns)

@@ -1,7 +1,4 @@
-"""The one schema, rendered: Arrow, DDL for both engines, Dagster's column schema.
-
-Belongs here: every spelling of a table that is not Python. Does not belong here: any table.
-"""
+"""Render table definitions as DDL for both engines, Arrow schemas and Dagster column schemas."""
 
 from __future__ import annotations
 
@@ -24,15 +21,15 @@ _SQL = {
 
 
 def sql_type(column: Column) -> str:
-    """The column's SQL type, as both engines spell it."""
+    """The column's SQL type, in the spelling of both engines."""
     return f"VARCHAR({column.length})" if column.type is Type.TEXT else _SQL[column.type]
 
 
 def create_table(table: Table, *, dialect: str) -> str:
     """CREATE TABLE IF NOT EXISTS, with distribution, sort key and encodings on Redshift.
 
-    Keys are stated on neither engine. Redshift would not enforce them but believe them, and leave
-    out the DISTINCT or GROUP BY by which doubled rows are found; DuckDB would pay for an index.
+    Keys are not declared. Redshift does not enforce them but relies on them to optimise, and would
+    skip the DISTINCT or GROUP BY that finds duplicates; DuckDB would build an index.
     """
     is_redshift = dialect == "redshift"
     lines = [
@@ -46,10 +43,10 @@ def create_table(table: Table, *, dialect: str) -> str:
 
 
 def declared(table: Table) -> str:
-    """What a table's rows are made to: columns with units and plausible ranges, and the key.
+    """The part of a table's definition that its rows depend on, without storage attributes.
 
-    Without how an engine stores them. Values are converted to a column's unit and nulled outside
-    of its range, so rows depend on both.
+    Besides columns and key this includes units and plausible ranges: values are converted to the
+    unit of a column, and set to null outside of its range.
     """
     measures = [
         f"{column.name} [{column.unit or ''}] {column.minimum} to {column.maximum}"
@@ -61,9 +58,9 @@ def declared(table: Table) -> str:
 
 
 def create_view(name: str, select: str, *, dialect: str) -> list[str]:
-    """Statements that make a view, whatever columns it had before.
+    """Statements that create or replace a view, which may have had other columns.
 
-    On Redshift it is bound late: else it would keep the tables that it reads from changing.
+    On Redshift it has no schema binding, which would prevent changes of the tables it reads.
     """
     if dialect == "redshift":
         made = f"CREATE VIEW {name} AS {select}\nWITH NO SCHEMA BINDING"
@@ -73,7 +70,7 @@ def create_view(name: str, select: str, *, dialect: str) -> list[str]:
 
 def _encoding(table: Table, column: Column) -> str:
     if column.name in table.sort_key[:1]:
-        # Compressed, the first sort column would hide which blocks a range needs.
+        # Range-restricted scans are slower if the first sort column is compressed.
         return " ENCODE RAW"
     plain = column.type in {Type.TEXT, Type.BOOLEAN, Type.DOUBLE}
     return " ENCODE ZSTD" if plain else " ENCODE AZ64"
@@ -89,16 +86,17 @@ def _physical(table: Table) -> str:
 
 def comments(table: Table) -> list[str]:
     """COMMENT ON the table (its grain) and each column (its meaning and unit), for both engines."""
-    told = [f"COMMENT ON TABLE {table.full_name} IS {_quoted(table.grain)}"]
+    statements = [f"COMMENT ON TABLE {table.full_name} IS {_quote(table.grain)}"]
     for column in table.columns:
         unit = column.unit_and_range
         meaning = column.meaning + (f" [{unit}]" if unit else "")
-        told.append(f"COMMENT ON COLUMN {table.full_name}.{column.name} IS {_quoted(meaning)}")
-    return told
+        comment = _quote(meaning)
+        statements.append(f"COMMENT ON COLUMN {table.full_name}.{column.name} IS {comment}")
+    return statements
 
 
-def _quoted(words: str) -> str:
-    return "'" + words.replace("'", "''") + "'"
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def arrow_schema(table: Table) -> pa.Schema:

@@ -1,8 +1,4 @@
-"""What a table is: columns with type, unit and meaning, a key and a grain.
-
-Belongs here: the vocabulary in which `flat`, `warehouse` and `ops` state their tables. Does not
-belong here: any table, or any engine's spelling (`render`).
-"""
+"""The classes that define a table: columns with type, unit and meaning, key and grain."""
 
 from __future__ import annotations
 
@@ -24,11 +20,11 @@ class Type(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column; `length` is the greatest number of UTF-8 bytes of a text (Redshift counts those).
+    """A column; `length` is the maximum number of UTF-8 bytes of a text, as Redshift counts.
 
-    `is_json` marks a text that holds canonical JSON (sorted keys, no white space). `minimum` and
-    `maximum` are the least and the greatest plausible value of a number, in its unit: what a source
-    publishes outside of them is nulled and recorded.
+    `is_json` marks a text with canonical JSON (sorted keys, no white space). `minimum` and
+    `maximum` are the plausible range of a number, in its unit: a published value outside of it is
+    set to null and recorded as a reject.
     """
 
     name: str
@@ -43,7 +39,7 @@ class Column:
 
     @property
     def unit_and_range(self) -> str:
-        """Unit and plausible range for people: `kW, 0.5 to 1,500`. Empty without a unit."""
+        """Unit and plausible range as text: `kW, 0.5 to 1,500`. Empty without a unit."""
         if self.unit is None or self.minimum is None or self.maximum is None:
             return self.unit or ""
         return f"{self.unit}, {self.minimum:,g} to {self.maximum:,g}"
@@ -51,9 +47,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Reference:
-    """Columns that lead to a row of another table, which is named in full.
+    """Columns that refer to a row of another table, given by its full name.
 
-    `as_of` marks one that leads to the row that is valid at the referring row's time.
+    `as_of` marks a reference to the row that is valid at the time of the referring row.
     """
 
     columns: tuple[str, ...]
@@ -66,7 +62,7 @@ class Reference:
 class Table:
     """A table of a database schema. `key` is unique and not null; `hour_column` is its partition.
 
-    `distribution` and `sort_key` are Redshift's physical attributes; DuckDB takes none of them.
+    `distribution` and `sort_key` are physical attributes for Redshift; DuckDB ignores them.
     """
 
     schema: str

@@ -1,7 +1,7 @@
-"""Units of published numbers: how they are spelled, and how one is converted to another.
+"""Units of published numbers: their spellings and conversions.
 
 A feed kind names the unit of a field in its map (`max_electric_power[W]`); a source may also write
-it behind the number (`"22 kW"`). Both are looked up here.
+it after the number (`"22 kW"`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from fractions import Fraction
 
 DEGREES = "degrees"
 
-# Unit → the unit of its quantity that all others are converted through, and how many of it it is.
+# Unit → the base unit of its quantity, and its size in that unit.
 _UNITS: dict[str, tuple[str, Fraction]] = {
     "W": ("W", Fraction(1)),
     "kW": ("W", Fraction(1_000)),
@@ -23,7 +23,7 @@ _UNITS: dict[str, tuple[str, Fraction]] = {
     "kV": ("V", Fraction(1_000)),
     DEGREES: (DEGREES, Fraction(1)),
 }
-# Spellings in texts, whatever their case. `mw` is not among them: it may be MW or mW.
+# Case-insensitive spellings in texts. `mw` is left out, since it may be MW or mW.
 _SPELLINGS: dict[str, str] = {
     "w": "W", "watt": "W", "watts": "W", "kw": "kW",
     "a": "A", "amp": "A", "amps": "A", "ampere": "A", "amperes": "A",
@@ -33,10 +33,10 @@ _SPELLINGS: dict[str, str] = {
 
 
 def factor(unit: str, target: str) -> Fraction:
-    """What a number in `unit` is multiplied with to be one in `target`.
+    """The factor that converts a number in `unit` to `target`.
 
     Raises:
-        ValueError: a unit is not known, or they are units of different quantities.
+        ValueError: a unit is unknown, or the units are of different quantities.
     """
     for name in (unit, target):
         if name not in _UNITS:
@@ -48,5 +48,5 @@ def factor(unit: str, target: str) -> Fraction:
 
 
 def unit_of(spelling: str) -> str | None:
-    """The unit that a text means (`KW`, `Volt`, `°`), None if it is not one."""
+    """The unit of a spelling (`KW`, `Volt`, `°`); None if it is unknown."""
     return spelling if spelling in _UNITS else _SPELLINGS.get(spelling.lower())

@@ -1,7 +1,4 @@
-"""The tables of schema `warehouse`, in the order in which they are made.
-
-Belongs here: the list. Does not belong here: any column (`dimensions`, `bridges`, `facts`).
-"""
+"""The tables of schema `warehouse`, in the order of their creation."""
 
 from __future__ import annotations
 
