@@ -1,8 +1,8 @@
-"""Coverage, shares and rates of summed seconds, as `docs/metrics.md` defines them.
+"""Coverage, shares and rates from sums of seconds, as defined in `docs/metrics.md`.
 
-Every share of the dashboard, the report and the command line is computed here and nowhere else.
-All follow one rule: they are null where less than four fifths of the window was observed. Sums are
-added up and shares computed from the sums; a share is never averaged.
+All shares of the dashboard, the report and the command line are computed here. They follow one
+rule: a share is None if less than four fifths of the window was observed. Shares are computed from
+sums, and never averaged.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STATUS_COLUMNS = {
     "OUTOFORDER": "out_of_order_s",
     "UNKNOWN": "unknown_s",
 }
-# Columns that count as full: certainly, and possibly where the status of some EVSEs is unknown.
+# Columns of the time a station was full: certainly, or possibly as some EVSEs were unknown.
 CERTAINLY_FULL, POSSIBLY_FULL = "saturated_s", "saturated_or_unknown_s"
 _DAY_S = 24 * 60 * 60
 
@@ -35,7 +35,7 @@ _DAY_S = 24 * 60 * 60
 def sum_columns(
     rows: Iterable[Mapping[str, Any]], names: Sequence[str] = SECONDS
 ) -> dict[str, int]:
-    """Column sums; null counts as nothing."""
+    """Sums of columns; null counts as 0."""
     totals = dict.fromkeys(names, 0)
     for row in rows:
         for name in names:
@@ -44,9 +44,9 @@ def sum_columns(
 
 
 def use_period_windows(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of days whose window is the one they have within a period.
+    """Rows of days, with the window they have within a period.
 
-    That is `period_window_s`: the day, up to the newest poll, and the days without data after it.
+    This is `period_window_s`: the day up to the newest poll, and the days without data after it.
     """
     return [{**row, "window_s": row["period_window_s"]} for row in rows]
 
@@ -62,33 +62,33 @@ def is_known(observed_s: float, unknown_s: float) -> bool:
 
 
 def coverage(row: Mapping[str, Any]) -> float | None:
-    """Observed of the window, at most 1; None without a window."""
+    """Observed time divided by the window, at most 1; None without a window."""
     return observed_share(row["observed_s"], row["window_s"])
 
 
 def share(row: Mapping[str, Any], part: float | None, whole: float | None) -> float | None:
-    """A part of a whole; None of nothing, and where less than four fifths of `row` was observed."""
+    """`part / whole`; None if the whole is 0 or the coverage of `row` is below four fifths."""
     if part is None or not whole or not has_enough_coverage(row["observed_s"], row["window_s"]):
         return None
     return part / whole
 
 
 def observed_share(observed: float, whole: float) -> float | None:
-    """What was seen of a whole, at most 1; None of nothing."""
+    """`observed / whole`, at most 1; None if the whole is 0."""
     return min(1.0, observed / whole) if whole else None
 
 
 def count_share(count: int, observed: int, every: int) -> float | None:
-    """A count of EVSEs of all; None where the status of less than four fifths of them was seen."""
+    """`count / every` of EVSEs; None if less than four fifths of them were observed."""
     return share({"observed_s": observed, "window_s": every}, count, every)
 
 
 def compute_measures(row: Mapping[str, Any], full: str = CERTAINLY_FULL) -> dict[str, float | None]:
-    """Every share, rate and mean of a row of sums; None for those whose columns it lacks.
+    """All shares, rates and means of a row of sums; None for those with missing columns.
 
     Args:
-        row: `observed_s` and `window_s`, and the columns of the shares that are wanted. Operable
-            time is `operable_s` or the sum of its statuses. `dwell_mean_s` was estimated before.
+        row: `observed_s` and `window_s`, and the columns of the required shares. Operable time is
+            `operable_s` or the sum of its statuses. `dwell_mean_s` is passed through.
         full: the column of the time in which stations were full.
     """
     observed = row["observed_s"]
@@ -136,12 +136,12 @@ def add_gaps(
     gaps: Iterable[Mapping[str, Any]],
     cell_of: Callable[[datetime], Mapping[str, int]],
 ) -> list[dict[str, Any]]:
-    """Rows by a cell of the clock, with the hours that were not observed in their windows.
+    """Add hours without observations to the windows of rows by hour or weekday.
 
     Args:
-        rows: sums of the hours that were observed, with the columns of their cell.
-        gaps: `[gap_from, gap_to)`, naive UTC, and the `evse_count` that was not observed in it.
-        cell_of: the columns of the cell in which an hour lies.
+        rows: sums of the observed hours, with the columns of their cell.
+        gaps: `[gap_from, gap_to)`, naive UTC, and the `evse_count` not observed in it.
+        cell_of: the columns of the cell of an hour.
 
     Returns:
         The rows sorted by cell; a cell without an observed hour has sums of 0.
@@ -158,7 +158,7 @@ def add_gaps(
         while at < gap["gap_to"]:
             until = min(at + timedelta(hours=1), gap["gap_to"])
             cell = cell_of(at)
-            held = cells.setdefault(tuple(cell.values()), {**cell, **empty})
-            held["window_s"] += gap["evse_count"] * int((until - at).total_seconds())
+            cell = cells.setdefault(tuple(cell.values()), {**cell, **empty})
+            cell["window_s"] += gap["evse_count"] * int((until - at).total_seconds())
             at = until
     return [cells[key] for key in sorted(cells)]

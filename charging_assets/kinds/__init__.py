@@ -1,11 +1,11 @@
-"""Feed kinds: how one family of APIs is asked and how its answers are read.
+"""Feed kinds: the URL and response format of one family of APIs.
 
-Belongs here: the `Kind` protocol and the look-up by name. One module a kind (`chargecloud`); a
-further kind is one module and no change elsewhere. Does not belong here: which feeds of a kind
-there are (`acquisition.feeds`), HTTP, or how values are cleaned (`preprocessing`).
+Belongs here: the `Kind` protocol, the look-up by name, and one module per kind (`chargecloud`); a
+new kind needs no change elsewhere. Does not belong here: the list of feeds (`acquisition.feeds`),
+HTTP, or the cleaning of values (`preprocessing`).
 
-A kind says three things: the address of a place, how a body is opened into station records, and
-which field of a record is which column. All cleaning is common to every kind.
+A kind defines three things: the URL of a place, how a response body is split into station records,
+and the mapping of fields to columns. Cleaning is common to all kinds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _UNIT = re.compile(r"\[([^\[\]]*)\]$")
 
 
 class BadBody(Exception):
-    """A body is not an answer of its kind. `code` is the reject's error code."""
+    """A body is not a valid response of its kind. `code` is the error code of the reject."""
 
     def __init__(self, code: str, message: str, fragment: bytes | str = "", pointer: str = ""):
         super().__init__(message)
@@ -35,16 +35,16 @@ class BadBody(Exception):
 
 
 class UnusableKind(ValueError):
-    """A kind cannot be used: there is no such module, or it is no kind. The message says why."""
+    """A kind cannot be used: there is no such module, or it is not a kind."""
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """An opened body: the source's own timestamp as published, and its stations unparsed.
+    """A parsed body: the source's own timestamp as published, and its unparsed station records.
 
-    `stations` holds the JSON of each record; `pointer` is where they stand in the body.
-    `unknown` are the envelope's fields that the kind does not know. A record may be damaged: it
-    is repaired or rejected by itself, when it is read.
+    `stations` has the JSON of each record; `pointer` is their position in the body. `unknown` are
+    unknown fields of the envelope. A damaged record is repaired or rejected when it is parsed,
+    independently of the others.
     """
 
     observed_at: Any
@@ -53,20 +53,20 @@ class Envelope:
     unknown: Sequence[str] = ()
 
 
-# Where an id is unique: in all of a network, in one place's answers, in the record that holds it.
+# Where an id is unique: in the network, in the responses of one place, or in the parent record.
 SCOPES = ("network", "place", "parent")
 
 
 @dataclass(frozen=True)
 class RecordMap:
-    """Which published field is which column, for one entity.
+    """The mapping of published fields to columns, for one entity type.
 
-    `columns` maps a column to its path in the record (`coordinates.latitude`). A unit behind the
-    path, `max_electric_power[W]`, is the one that numbers are published in where that is not the
-    column's; they are converted. `children` is the field with the entity's parts (a station's
-    EVSEs). `ignored` are fields known and left out on purpose. Whatever else is published goes to
-    `extra`. `within` is where an id is unique,
-    one of `SCOPES`; a connector's id always is within its EVSE, whatever its map states.
+    `columns` maps a column to its path in the record (`coordinates.latitude`). A unit after the
+    path, as in `max_electric_power[W]`, is the published unit if it is not that of the column;
+    numbers are converted. `children` is the field with child records (the EVSEs of a station).
+    `ignored` are fields that are left out on purpose. All other fields go to `extra`. `within` is
+    the scope in which ids are unique, one of `SCOPES`; ids of connectors are always unique within
+    their EVSE.
     """
 
     columns: Mapping[str, str]
@@ -81,13 +81,13 @@ class RecordMap:
 
     @cached_property
     def units(self) -> dict[str, str]:
-        """Column → the unit its path names, for those that name one."""
+        """Column → the unit in its path, if there is one."""
         matches = {name: _UNIT.search(path) for name, path in self.columns.items()}
         return {name: match[1] for name, match in matches.items() if match}
 
 
 class Kind(Protocol):
-    """What a kind's module must define at its top level."""
+    """The names that the module of a kind must define."""
 
     NAME: str
     STATION: RecordMap
@@ -95,40 +95,40 @@ class Kind(Protocol):
     CONNECTOR: RecordMap
 
     def url(self, base_url: str, slug: str) -> str:
-        """The address that is asked for one place."""
+        """The URL of a place."""
 
     def open(self, body: bytes) -> Envelope:
-        """Split a body into station records; BadBody if it is not an answer of this kind."""
+        """Split a body into station records; BadBody if it is not a response of this kind."""
 
 
 _PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "open")
 
 
 def kind(name: str) -> Kind:
-    """The kind of a name: a module of this package, or of any package as `package.module`.
+    """Load a kind by name: a module of this package, or of any package as `package.module`.
 
     Raises:
-        UnusableKind: there is no such module, it cannot be imported, or it is no kind.
+        UnusableKind: there is no such module, it cannot be imported, or it is not a kind.
     """
-    # An archive of an earlier version may have longer names than can be configured now.
+    # An archive of an earlier version may have longer names than are allowed now.
     if not names.KIND.pattern.fullmatch(name):
         raise UnusableKind(
             f"{name!r} is no name of a feed kind: it is made of {names.KIND.characters}"
         )
     try:
-        return _checked(name, _imported(name))
+        return _check_kind(name, _import_kind(name))
     except UnusableKind:
         raise
-    except Exception as error:  # maps may be anything
+    except Exception as error:  # maps may have any type
         raise UnusableKind(f"feed kind {name!r}: {type(error).__name__}: {error}") from error
 
 
 def open_body(feed_kind: Kind, body: bytes) -> Envelope:
-    """What a kind makes of a body.
+    """Parse a body with its kind.
 
     Raises:
-        BadBody: it is not an answer of this kind, or the kind's code fails (`kind_failed`), which
-            is one place's problem and no other's.
+        BadBody: it is not a response of this kind, or the code of the kind fails (`kind_failed`).
+            Other places are not affected.
     """
     try:
         envelope = feed_kind.open(body)
@@ -144,7 +144,7 @@ def open_body(feed_kind: Kind, body: bytes) -> Envelope:
         raise BadBody("kind_failed", message, message) from error
 
 
-def _imported(name: str) -> ModuleType:
+def _import_kind(name: str) -> ModuleType:
     path = name if "." in name else f"{__name__}.{name}"
     try:
         return importlib.import_module(path)
@@ -157,36 +157,36 @@ def _imported(name: str) -> ModuleType:
         raise UnusableKind(
             f"feed kind {name!r} cannot be imported: {error}; install what it needs"
         ) from error
-    except (Exception, SystemExit) as error:  # it runs whatever is in the module
+    except (Exception, SystemExit) as error:  # importing runs any code of the module
         raise UnusableKind(
             f"feed kind {name!r} cannot be imported: {type(error).__name__}: {error}"
         ) from error
 
 
-def _checked(name: str, module: ModuleType) -> Kind:
+def _check_kind(name: str, module: ModuleType) -> Kind:
     missing = [part for part in _PARTS if not hasattr(module, part)]
     if missing:
         raise UnusableKind(f"feed kind {name!r} lacks {', '.join(missing)}")
-    found = cast(Kind, module)
-    if "status" not in found.EVSE.columns:
+    kind_module = cast(Kind, module)
+    if "status" not in kind_module.EVSE.columns:
         raise UnusableKind(f"feed kind {name!r}: EVSE.columns lacks status")
-    for record_map in (found.STATION, found.EVSE, found.CONNECTOR):
+    for record_map in (kind_module.STATION, kind_module.EVSE, kind_module.CONNECTOR):
         deep = [path for path in record_map.paths.values() if path.count(".") > 1]
         if deep:
             raise UnusableKind(f"feed kind {name!r}: paths of over two names are not read: {deep}")
         _check_units(name, record_map)
     for part, allowed in (("STATION", SCOPES[:2]), ("EVSE", SCOPES), ("CONNECTOR", SCOPES)):
-        within = getattr(found, part).within
+        within = getattr(kind_module, part).within
         if within not in allowed:
             raise UnusableKind(
                 f"feed kind {name!r}: {part}.within cannot be {within!r}: "
                 f"give one of {', '.join(allowed)}"
             )
-    return found
+    return kind_module
 
 
 def maps_version(kind: Kind) -> str:
-    """The hash of what a kind's maps state: flat rows and entity keys depend on it."""
+    """The hash of a kind's maps; flat rows and entity keys depend on it."""
     parts = [
         repr(
             (
@@ -207,12 +207,12 @@ def maps_version(kind: Kind) -> str:
 
 
 def is_packaged(name: str) -> bool:
-    """Whether a kind comes with this package; others are named by a dotted path."""
+    """Whether a kind is part of this package; others have a dotted path as name."""
     return "." not in name
 
 
 def packaged_kinds() -> list[str]:
-    """The names of the kinds that come with this package, sorted."""
+    """The names of the kinds in this package, sorted."""
     modules = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return [
         name

@@ -1,7 +1,6 @@
 """The chargecloud kind: `GET <base>/<slug>`, an envelope of stations, EVSEs and connectors.
 
-Belongs here: what is particular to chargecloud's public JSON. Sources: its answers of 2022 and
-2024; fields were added and changed type between them, and will be again.
+Based on responses of 2022 and 2024, between which fields were added and changed type.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ STATION = RecordMap(
         "tariff_zones": "tariffZones",
     },
     children="evses",
-    # How far a station is from the place's centre says something of the question, not of it.
+    # The distance to the centre of the place depends on the request, not on the station.
     ignored=frozenset({"distance_in_m"}),
 )
 
@@ -79,10 +78,10 @@ CONNECTOR = RecordMap(
     within="parent",
 )
 
-_KNOWN = {"data", "status_code", "status_message", "timestamp"}
+_ENVELOPE_FIELDS = {"data", "status_code", "status_message", "timestamp"}
 _SUCCESS = 1000
 _MAX_UNKNOWN = 1000
-_LONGEST_SHOWN = 64
+_MAX_REPR_LENGTH = 64
 
 
 class _Envelope(msgspec.Struct):
@@ -92,48 +91,48 @@ class _Envelope(msgspec.Struct):
     status_message: Any = None
 
 
-class _KnownEnvelope(_Envelope, forbid_unknown_fields=True):
+class _StrictEnvelope(_Envelope, forbid_unknown_fields=True):
     pass
 
 
 _DECODER = msgspec.json.Decoder(_Envelope)
-_KNOWN_DECODER = msgspec.json.Decoder(_KnownEnvelope)
+_STRICT_DECODER = msgspec.json.Decoder(_StrictEnvelope)
 _NAMES = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def url(base_url: str, slug: str) -> str:
-    """The public address of a place."""
+    """The public URL of a place."""
     return f"{base_url.rstrip('/')}/{slug}"
 
 
 def open(body: bytes) -> Envelope:
-    """The stations of an answer; the plain way first, the tolerant one for what it refuses."""
+    """Split a response into stations; the tolerant parser is used if the strict one fails."""
     try:
-        envelope, names = _decoded(body)
+        envelope, names = _decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _open_tolerantly(body)
-    _refuse_failure(envelope.status_code, body)
+    _raise_for_status(envelope.status_code, body)
     stations: list[Any] = envelope.data
     for number, raw in enumerate(stations):
-        # One by one in their place: there may be millions of them.
+        # Replaced in place: there may be millions of them.
         stations[number] = bytes(raw)
     return Envelope(envelope.timestamp, stations, unknown=_unknown(names))
 
 
-def _decoded(body: bytes) -> tuple[_Envelope, Iterable[str]]:
-    """An answer and the names of its fields, which are read for themselves only if unknown."""
+def _decode(body: bytes) -> tuple[_Envelope, Iterable[str]]:
+    """The envelope, and the names of its fields if some of them are unknown."""
     try:
-        return _KNOWN_DECODER.decode(body), ()
+        return _STRICT_DECODER.decode(body), ()
     except msgspec.ValidationError:
         return _DECODER.decode(body), _NAMES.decode(body)
 
 
 def _open_tolerantly(body: bytes) -> Envelope:
     if not tolerant.is_object(body):
-        tolerant.parse(body)  # says why it is not JSON, if it is not
+        tolerant.parse(body)  # raises BadBody with the reason if it is not JSON
         raise BadBody("bad_envelope", "the answer is not a JSON object", body)
     answer = tolerant.fields(body)
-    _refuse_failure(_value(answer.get("status_code")), body)
+    _raise_for_status(_value(answer.get("status_code")), body)
     data = answer.get("data", b"")
     if not data.startswith(b"["):
         raise BadBody("bad_envelope", "the answer has no list of stations in 'data'", body, "/data")
@@ -142,7 +141,7 @@ def _open_tolerantly(body: bytes) -> Envelope:
 
 
 def _value(text: bytes | None) -> Any:
-    """A field's value; its text where that is not JSON, for others to refuse."""
+    """The value of a field; its text if that is not JSON."""
     if text is None:
         return None
     try:
@@ -152,16 +151,16 @@ def _value(text: bytes | None) -> Any:
 
 
 def _unknown(names: Iterable[str]) -> list[str]:
-    """The pointers of the first fields that are not known; of long names, their beginning."""
-    unknown = (name for name in names if name not in _KNOWN)
+    """The pointers of the first unknown fields; long names are cut."""
+    unknown = (name for name in names if name not in _ENVELOPE_FIELDS)
     return [f"/{pointer_token(name[:MAX_NAME])}" for name in islice(unknown, _MAX_UNKNOWN)]
 
 
-def _refuse_failure(status_code: Any, body: bytes) -> None:
+def _raise_for_status(status_code: Any, body: bytes) -> None:
     if status_code not in (None, _SUCCESS, str(_SUCCESS)):
-        # It may be as large as the answer, and nested too deeply for repr.
+        # It may be as large as the response, and nested too deeply for repr.
         is_short = isinstance(status_code, float) or (
-            isinstance(status_code, str | int) and len(str(status_code)) <= _LONGEST_SHOWN
+            isinstance(status_code, str | int) and len(str(status_code)) <= _MAX_REPR_LENGTH
         )
-        shown = repr(status_code) if is_short else f"a {type(status_code).__name__}"
-        raise BadBody("api_status", f"the API answered status_code {shown}", body, "/status_code")
+        label = repr(status_code) if is_short else f"a {type(status_code).__name__}"
+        raise BadBody("api_status", f"the API answered status_code {label}", body, "/status_code")

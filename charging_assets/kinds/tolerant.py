@@ -1,8 +1,7 @@
-"""Reading JSON that is not quite JSON, so that one bad value never costs its neighbours.
+"""A tolerant JSON parser, so that one invalid value does not affect the rest of a response.
 
-Belongs here: the slow path for what the strict decoder refuses (NaN, 1e999, lone surrogates, bad
-UTF-8, bare control characters, endless nesting), with every repair named. Does not belong here:
-what fields mean.
+It is the slow path for text that the strict decoder rejects (NaN, 1e999, lone surrogates, invalid
+UTF-8, bare control characters, deep nesting), and reports every repair.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ import msgspec
 
 from charging_assets.kinds import BadBody
 
-# Where a value is: its name or index, and where the value that holds it is; None is the record.
+# The path of a value: its name or index, and the path of its parent; None is the record.
 Path = tuple[Any, "Path"] | None
-# A repair's code and path. Its `pointer` is not rendered for what nobody lists.
+# Called with the code and path of a repair. Its `pointer` is rendered only if it is listed.
 Report = Callable[[str, Path], None]
 
-# Far more than any record has, and far from the end of Python's stack wherever it is read.
+# Far more than any record has, and far below Python's recursion limit.
 MAX_DEPTH = 320
-# Of longer names of fields, the beginning is kept.
+# Longer field names are cut.
 MAX_NAME = 256
-# Longer pointers are cut by whoever stores them; rendering more of them would only cost memory.
+# Longer pointers are cut when they are stored; rendering more would only cost memory.
 _POINTER_CHARACTERS = 1024
-# Python itself refuses to parse more.
+# Python's limit for parsing integers.
 _MAX_DIGITS = 4300
 _BOM = b"\xef\xbb\xbf"
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{},:]', re.DOTALL)
@@ -36,9 +35,10 @@ _CLOSED_BY = {b"[": b"]", b"{": b"}"}
 
 
 def parse(text: bytes) -> tuple[Any, list[str]]:
-    """The JSON value of a text, as far as there is one, and the codes of repairs to the text.
+    """The JSON value of a text, and the codes of repairs.
 
-    BadBody if there is none.
+    Raises:
+        BadBody: the text is not JSON.
     """
     repairs: list[str] = []
     text = text.removeprefix(_BOM)
@@ -51,9 +51,9 @@ def parse(text: bytes) -> tuple[Any, list[str]]:
         try:
             return _loads(decoded, strict=True), repairs
         except ValueError as error:
-            # Its text alone: the error holds this frame, and would be in memory as long as it.
+            # Keep the text only: the error would keep this frame in memory.
             refusal = str(error)
-        # Refused again unless bare control characters were all that was wrong.
+        # Fails again unless bare control characters were the only problem.
         return _loads(decoded, strict=False), [*repairs, "control_character"]
     except RecursionError:
         raise BadBody("too_deep", "the answer is nested too deeply", text) from None
@@ -62,9 +62,9 @@ def parse(text: bytes) -> tuple[Any, list[str]]:
 
 
 def members(text: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The members of a list or an object as (name, value), unparsed; BadBody if it is neither.
+    """The unparsed members of a list or an object as (name, value); BadBody if it is neither.
 
-    Only brackets and quotes must be whole: what is wrong inside a member stays inside it.
+    Only brackets and quotes must match; errors inside a member do not affect other members.
     """
     text = text.removeprefix(_BOM).strip()
     open_brackets: list[bytes] = []
@@ -94,17 +94,17 @@ def members(text: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def is_object(text: bytes) -> bool:
-    """Whether a text begins as an object does."""
+    """Whether a text begins like an object."""
     return text.removeprefix(_BOM).lstrip().startswith(b"{")
 
 
 def fields(text: bytes) -> dict[str, bytes]:
-    """An object's fields by name, unparsed; of one that is there twice, the last."""
+    """The unparsed fields of an object by name; the last one of a name wins."""
     return dict(named_members(text))
 
 
 def named_members(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """An object's fields as (name, value), unparsed; a name may occur twice."""
+    """The unparsed fields of an object as (name, value); a name may occur several times."""
     for name, value in members(text):
         parsed = parse(name)[0] if name else None
         if not isinstance(parsed, str):
@@ -113,11 +113,11 @@ def named_members(text: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def ignore(_code: str, _path: Path) -> None:
-    """Report of repairs that nobody wants to know."""
+    """A `Report` that ignores repairs."""
 
 
 def record(fragment: bytes, report: Report = ignore) -> Any:
-    """One record's value; pointers of its repairs are relative to the record."""
+    """The value of one record; pointers of repairs are relative to the record."""
     if _is_too_deep(fragment):
         raise BadBody("too_deep", f"the record is nested over {MAX_DEPTH} levels", fragment)
     try:
@@ -130,12 +130,12 @@ def record(fragment: bytes, report: Report = ignore) -> Any:
 
 
 def pointer_token(name: str) -> str:
-    """A field's name in a JSON pointer (RFC 6901)."""
+    """A field name as token of a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
 def pointer(path: Path) -> str:
-    """The JSON pointer of a path, cut: names may be as long as the answer."""
+    """The JSON pointer of a path, cut since names may be as long as the response."""
     names: list[str | int] = []
     while path is not None:
         name, path = path
@@ -169,7 +169,7 @@ def _is_too_deep(fragment: bytes) -> bool:
 
 
 def _strict(value: Any, path: Path, report: Report) -> Any:
-    """The value without what strict JSON cannot say; each repair is reported."""
+    """The value without parts that strict JSON cannot represent; each repair is reported."""
     if isinstance(value, dict):
         strict = {}
         for published, member in value.items():

@@ -1,4 +1,4 @@
-"""Publication: the warehouse's dimensions and marts as files.
+"""Publication: assets that write dimensions, marts and reports to the lake, and preview plots.
 
-Belongs here: what Dagster runs and shows of it. Does not belong here: the files (`storage`).
+Belongs here: the assets and their metadata. Does not belong here: writing the files (`storage`).
 """

@@ -1,8 +1,4 @@
-"""The publication asset: dimensions and marts as Parquet in the lake.
-
-Belongs here: what Dagster runs and shows of publishing. Does not belong here: which files there
-are (`storage.publish`).
-"""
+"""The publication asset: dimensions and marts as Parquet files in the lake."""
 
 import time
 from typing import Any
@@ -24,7 +20,7 @@ _FILLED_WITH = {CITY_HOUR.name: MART_STATION_HOUR.name} | {
 
 
 def _columns() -> dg.TableSchema:
-    """The columns of all published tables, each under its table's name."""
+    """The columns of all published tables, as `table.column`."""
     return dg.TableSchema(
         [
             dg.TableColumn(f"{table.name}.{column.name}", column.type, column.description)
@@ -49,19 +45,19 @@ def published_tables(
     warehouse: dg.ResourceParam[Warehouse],
     progress: dg.ResourceParam[Any],
 ) -> None:
-    """Dimensions and marts as Parquet under `published/`; files that did not change stay."""
+    """Dimensions and marts as Parquet under `published/`; unchanged files are kept."""
     hours = [Hour.parse(key) for key in context.partition_keys]
     started = time.monotonic()
     written = publish(lake, warehouse, *hours)
     progress("published_tables", hours, time.monotonic() - started)
     files = "\n".join(f"{lake.uri(file)}: {count} rows" for file, count in written.items())
-    told = {
+    metadata = {
         "path": dg.MetadataValue.path(lake.uri("published")),
         "files_written": len(written),
         "files": files or "none changed",
     }
     for key in context.partition_keys:
-        context.add_asset_metadata(told, partition_key=key)
+        context.add_asset_metadata(metadata, partition_key=key)
 
 
 ASSETS = [published_tables]

@@ -1,7 +1,7 @@
-"""The report asset: a day's or a month's utilisation as a page and pictures in the lake.
+"""The report asset: utilisation of a day or a month as an HTML page and PNG charts in the lake.
 
-Belongs here: what Dagster runs and shows of it. Does not belong here: what it says
-(`dashboard.report`, which needs the extra `dashboard` and is imported when a report is made).
+`dashboard.report` builds its content. It needs the extra `dashboard`, and is imported only when a
+report is materialized.
 """
 
 import base64
@@ -20,7 +20,7 @@ _PREVIEW = "city-heat"
 
 
 class ReportConfig(dg.Config):
-    """Which report: of the partition's day, or of the month that it lies in."""
+    """Configuration: the period is the partition's day, or its month."""
 
     length: Literal["day", "month"] = "day"
     language: Literal["en", "de"] = "en"
@@ -40,10 +40,10 @@ def utilisation_report(
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.MaterializeResult[None]:
-    """A self-contained HTML page of use and reliability, and its charts as PNG.
+    """A self-contained HTML page about utilisation and reliability, and its charts as PNG.
 
-    The partition is a local day; the configuration's `length: month` makes it the day's month.
-    Hours that are loaded later are in it only when it is made again.
+    The partition is a local day; with `length: month` in the configuration, the report covers the
+    month of that day. Materialize it again to include hours that are loaded later.
     """
     try:
         require_extra("dashboard", "the report")
@@ -54,28 +54,28 @@ def utilisation_report(
     from charging_assets.deployments import Storage
 
     first, last = _span(datetime.fromisoformat(context.partition_key), config.length)
-    made = build_report(
+    built = build_report(
         make_reader(Storage(lake, warehouse)), first, last,
         feed=config.feed, language=config.language,
     )  # fmt: skip
     name = f"{first:%Y-%m-%d}" if config.length == "day" else f"{first:%Y-%m}"
-    folder = f"reports/utilisation_report/{made.feed}/{name}-{config.language}"
+    folder = f"reports/utilisation_report/{built.feed}/{name}-{config.language}"
     page = f"{folder}/utilisation_report.html"
-    lake.put(page, made.html.encode())
-    for picture, body in made.pictures.items():
+    lake.put(page, built.html.encode())
+    for picture, body in built.pictures.items():
         lake.put(f"{folder}/{picture}.png", body)
     figures = "\n".join(
-        f"| {each.label} | {each.value} {each.unit} | {each.coverage} |" for each in made.figures
+        f"| {each.label} | {each.value} {each.unit} | {each.coverage} |" for each in built.figures
     )
     return dg.MaterializeResult(
         metadata={
             "page": dg.MetadataValue.path(lake.uri(page)),
             "link": dg.MetadataValue.url(f"file://{lake.uri(page)}"),
             "preview": dg.MetadataValue.md(
-                f"| | {name} | |\n|---|---|---|\n{figures}\n\n{_image(made.pictures[_PREVIEW])}"
+                f"| | {name} | |\n|---|---|---|\n{figures}\n\n{_image(built.pictures[_PREVIEW])}"
             ),
-            "pictures": len(made.pictures),
-            "bytes": len(made.html),
+            "pictures": len(built.pictures),
+            "bytes": len(built.html),
         }
     )
 

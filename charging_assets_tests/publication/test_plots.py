@@ -15,8 +15,8 @@ from charging_assets import deployments
 from charging_assets.dashboard.palette import GAP, STATUS
 from charging_assets.modelling.assets import ASSETS
 from charging_assets.partitions import Hour
-from charging_assets.publication.column_plot import Drawn, column_plot
-from charging_assets.publication.plots import asked, drawn
+from charging_assets.publication.column_plot import ColumnStyle, column_plot
+from charging_assets.publication.plots import plot_query, render_plot
 from charging_assets.storage.io_managers import Plotter, WarehouseIOManager
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
@@ -51,15 +51,15 @@ def warehouse(lake: MemoryLake) -> DuckDBWarehouse:
 
 def plot_of(warehouse: DuckDBWarehouse, table: str, hour: Hour) -> str | None:
     """What the UI shows of a table as of an hour."""
-    statement = asked(table, hour)
+    statement = plot_query(table, hour)
     assert statement
-    return drawn(table, hour, warehouse.query(*statement))
+    return render_plot(table, hour, warehouse.query(*statement))
 
 
-def svg_of(told: str | None) -> ElementTree.Element:
+def svg_of(markdown: str | None) -> ElementTree.Element:
     """The picture in a plot's Markdown."""
-    assert told
-    (body,) = re.findall(r"\(data:image/svg\+xml;base64,([\w+/=]+)\)", told)
+    assert markdown
+    (body,) = re.findall(r"\(data:image/svg\+xml;base64,([\w+/=]+)\)", markdown)
     return ElementTree.fromstring(base64.b64decode(body))
 
 
@@ -108,7 +108,7 @@ def test_plot__of_days_shows_too_little_observed_as_a_gap(warehouse: DuckDBWareh
 def test_load__stands_without_a_plot(lake: MemoryLake) -> None:
     storage = deployments.Storage(lake, DuckDBWarehouse(None))
     hours.load(storage.warehouse, lake, only="none")
-    broken = Plotter(lambda asset, hour: ("SELECT nothing FROM warehouse.nowhere", {}), drawn)
+    broken = Plotter(lambda asset, hour: ("SELECT nothing FROM warehouse.nowhere", {}), render_plot)
     manager = WarehouseIOManager(storage.warehouse, broken)
     (asset,) = (asset for asset in ASSETS if asset.key.path[-1] == "fact_status")
     resources = {**deployments.resources(storage, {}), "warehouse_io_manager": manager}
@@ -135,26 +135,26 @@ def test_asset__of_one_hour_has_its_plot_and_of_two_none(lake: MemoryLake, table
         one = dg.materialize([asset], partition_key=keys[1], **given)
         two = dg.materialize([asset], tags=span, **given)
     (event,) = one.asset_materializations_for_node(table)
-    told = event.metadata["plot"]
-    assert isinstance(told, dg.MarkdownMetadataValue)
-    svg_of(told.value)
+    markdown = event.metadata["plot"]
+    assert isinstance(markdown, dg.MarkdownMetadataValue)
+    svg_of(markdown.value)
     events = two.asset_materializations_for_node(table)
     assert len(events) == 2
     assert all("plot" not in event.metadata for event in events)
 
 
 def test_plot__of_other_tables_is_none() -> None:
-    assert asked("dim_station", hours.hour_after(3)) is None
+    assert plot_query("dim_station", hours.hour_after(3)) is None
 
 
-@pytest.mark.parametrize("how", Drawn)
-def test_plot__with_every_status_in_every_hour_is_small(how: Drawn) -> None:
-    spots = [datetime(2026, 1, 1) + timedelta(hours=n) for n in range(24)]
+@pytest.mark.parametrize("how", ColumnStyle)
+def test_plot__with_every_status_in_every_hour_is_small(style: ColumnStyle) -> None:
+    times = [datetime(2026, 1, 1) + timedelta(hours=n) for n in range(24)]
     rows = [
-        {"column_at": spot, "series": status, "amount": 1 + n * spot.hour}
-        for spot in spots
+        {"column_at": time, "series": status, "amount": 1 + n * time.hour}
+        for time in times
         for n, status in enumerate(STATUS)
     ]
-    svg = column_plot(how, spots, rows)
+    svg = column_plot(style, times, rows)
     assert len(base64.b64encode(svg.encode())) < LARGEST_BYTES
     ElementTree.fromstring(svg)
