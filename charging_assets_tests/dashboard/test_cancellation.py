@@ -45,7 +45,7 @@ class Site:
     def get(self, path: str, timeout_s: float = 30) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=timeout_s)
 
-    def ask(self, path: str) -> socket.socket:
+    def open_request(self, path: str) -> socket.socket:
         """A connection over which a page was requested; who closes it hangs up."""
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
@@ -75,9 +75,9 @@ def _served(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     started: list[float] = []
 
     def slow(_request: Any, reader: Reader) -> Any:
-        with reader.session() as rows:
+        with reader.session() as query:
             started.append(time.monotonic())
-            rows("slow")
+            query("slow")
 
     monkeypatch.setitem(server.PAGES, "reliability", slow)
     monkeypatch.setattr(reader_module, "sql", lambda name: SLOW if name == "slow" else sql(name))
@@ -118,7 +118,7 @@ def test_page__query_in_redshift_is_cancelled_on_the_server(
         return int(count) > 0
 
     for site in _served(WarehouseReader(warehouse), monkeypatch):
-        with site.ask("/reliability"), site.ask("/reliability"):
+        with site.open_request("/reliability"), site.open_request("/reliability"):
             _until(is_running, within_s=60)
         _until(lambda: not is_running())
         assert site.get("/definitions").status_code == 200
@@ -145,7 +145,7 @@ def _is_idle() -> bool:
 
 
 def test_page__clients_that_hang_up_leave_no_work_behind(site: Site) -> None:
-    clients = [site.ask("/reliability") for _ in range(CLIENTS)]
+    clients = [site.open_request("/reliability") for _ in range(CLIENTS)]
     _until(lambda: bool(site.started))
     _until(lambda: not _is_idle())
     for client in clients:
@@ -173,7 +173,7 @@ def test_page__that_finds_no_place_in_time_is_refused(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "WAIT_TIMEOUT_S", _SHORT_S)
-    with site.ask("/reliability"), site.ask("/reliability"):
+    with site.open_request("/reliability"), site.open_request("/reliability"):
         _until(lambda: bool(site.started))
         time.sleep(0.5)  # the other one has its place too
         response = site.get("/reliability/operators.csv?lang=en")

@@ -14,14 +14,14 @@ from charging_assets.dashboard.drawing import png, svg
 def chunks(picture: bytes) -> list[tuple[bytes, bytes]]:
     """Kind and body of each chunk of a PNG, with their sums checked."""
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
-    found, at = [], 8
+    parts, at = [], 8
     while at < len(picture):
         (length,) = struct.unpack(">I", picture[at : at + 4])
-        told = picture[at + 4 : at + 8 + length]
-        assert picture[at + 8 + length : at + 12 + length] == struct.pack(">I", zlib.crc32(told))
-        found.append((told[:4], told[4:]))
+        body = picture[at + 4 : at + 8 + length]
+        assert picture[at + 8 + length : at + 12 + length] == struct.pack(">I", zlib.crc32(body))
+        parts.append((body[:4], body[4:]))
         at += 12 + length
-    return found
+    return parts
 
 
 def pixels(picture: bytes) -> bytes:

@@ -59,13 +59,13 @@ def restricted_mean(durations: Sequence[tuple[int, bool]]) -> Fraction | None:
 def means(sessions: Sequence[Session], **scope: Any) -> dict[tuple[str, Any], float | None]:
     """What the statement finds, by group."""
     days = [(key, DAY + timedelta(days=day)) for key in STATIONS for day in (0, 1)]
-    held = [
+    sessions_rows = [
         (key, at, at, at + timedelta(seconds=lasted), float(lasted) if ended else None, False)
         for n, (key, day, lasted, ended) in enumerate(sessions)
         for at in [DAY + timedelta(days=day, seconds=n)]
     ]
     # One whose start was not observed is in no mean.
-    held.append((1, DAY, None, DAY + timedelta(hours=30), None, True))
+    sessions_rows.append((1, DAY, None, DAY + timedelta(hours=30), None, True))
     with duckdb.connect() as connection:
         connection.execute(TABLES)
         insert(
@@ -78,12 +78,12 @@ def means(sessions: Sequence[Session], **scope: Any) -> dict[tuple[str, Any], fl
             "mart.mart_evse_hour",
             [(key, key, STATIONS[key][1], day) for key, day in days],
         )
-        insert(connection, "warehouse.fact_charging_session", held)
+        insert(connection, "warehouse.fact_charging_session", sessions_rows)
         statement, values = bound(sql("dashboard/dwell"), {**ALL, **scope}, "duckdb")
         names = [each[0] for each in connection.execute(statement, values).description or []]
-        found = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
+        result = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
     return {
-        (row["grouped_by"], row.get(row["grouped_by"])): row["dwell_mean_s"] for row in found
+        (row["grouped_by"], row.get(row["grouped_by"])): row["dwell_mean_s"] for row in result
     }  # fmt: skip
 
 
@@ -109,15 +109,15 @@ def test_dwell__is_the_restricted_mean_of_every_group(sessions: list[Session]) -
         for group in (("total", None), ("place", place), ("power_class", power),
                       ("local_date", DAY + timedelta(days=day))):  # fmt: skip
             groups.setdefault(group, []).append((lasted, ended))
-    found = means(sessions)
-    assert set(found) == set(groups)
+    result = means(sessions)
+    assert set(result) == set(groups)
     for group, durations in groups.items():
         expected = restricted_mean(durations)
-        assert found[group] == (None if expected is None else pytest.approx(float(expected), 1e-6,
+        assert result[group] == (None if expected is None else pytest.approx(float(expected), 1e-6,
                                                                             2e-3))  # fmt: skip
 
 
-def lasting(*durations: tuple[int, bool], key: int = 1) -> list[Session]:
+def sessions_of(*durations: tuple[int, bool], key: int = 1) -> list[Session]:
     return [(key, 0, seconds, ended) for seconds, ended in durations]
 
 
@@ -133,16 +133,16 @@ def lasting(*durations: tuple[int, bool], key: int = 1) -> list[Session]:
         ([(3600, True)] * 5 + [(100_000, True)], (5 * 3600 + 86_400) / 6),
         ([(89, True)] * 5, 60),
         ([(90, True)] * 5, 120),  # half a minute is rounded up
-        # A censored half an hour tells nothing of the others but that one lasted longer.
+        # A censored half an hour only shows that the session lasted longer.
         ([(1800, False)] * 5 + [(3600, True)] * 5, 3600),
     ],
 )
 def test_dwell__by_example(durations: list[tuple[int, bool]], expected: float | None) -> None:
-    assert means(lasting(*durations))["total", None] == expected
+    assert means(sessions_of(*durations))["total", None] == expected
 
 
 def test_dwell__can_be_narrowed_down() -> None:
-    sessions = lasting(*[(600, True)] * 5) + lasting(*[(1200, True)] * 5, key=2)
+    sessions = sessions_of(*[(600, True)] * 5) + sessions_of(*[(1200, True)] * 5, key=2)
     assert means(sessions)["total", None] == 900
     assert means(sessions, place="bonn")["total", None] == 600
     assert means(sessions, operator_name="koeln")["total", None] == 1200

@@ -20,7 +20,7 @@ def day(number: int) -> datetime:
     return datetime(2026, 1, 12) + timedelta(days=number)
 
 
-def asked(first_day: datetime, newest: datetime, **query: str) -> PageRequest:
+def make_request(first_day: datetime, newest: datetime, **query: str) -> PageRequest:
     """A page of a feed whose data begins on a local day and ends at a local time."""
     newest_at = utc(newest, ZONE)
     feed = Feed("test", ZONE, 600, utc(first_day, ZONE), newest_at)
@@ -28,13 +28,13 @@ def asked(first_day: datetime, newest: datetime, **query: str) -> PageRequest:
 
 
 def days(page: PageRequest, default: int = DAYS, **how: object) -> tuple[datetime, datetime]:
-    found = select_period(page, default, **how)  # type: ignore[arg-type]
-    return found.first, found.last
+    period = select_period(page, default, **how)  # type: ignore[arg-type]
+    return period.first, period.last
 
 
 def test_default__after_two_days_is_these_days_and_not_thirty() -> None:
     # Two days of UTC are an hour of a third local day, by which coverage would be 0.67.
-    demo = asked(day(0), day(2) + timedelta(minutes=50))
+    demo = make_request(day(0), day(2) + timedelta(minutes=50))
     assert days(demo) == (day(0), day(1))
     assert days(demo, 7) == (day(0), day(1))
     assert days(demo, whole=False) == (day(0), day(2))
@@ -55,11 +55,11 @@ def test_default__after_two_days_is_these_days_and_not_thirty() -> None:
 def test_default__by_how_much_there_is(
     first: datetime, newest: datetime, expected: tuple[datetime, datetime]
 ) -> None:
-    assert days(asked(first, newest)) == expected
+    assert days(make_request(first, newest)) == expected
 
 
-def test_default__of_a_city_that_came_later_begins_with_its_own_first_day() -> None:
-    page = asked(day(0), day(20) + timedelta(hours=20))
+def test_default__city_added_later_begins_with_its_first_day() -> None:
+    page = make_request(day(0), day(20) + timedelta(hours=20))
     assert days(page, first_at=utc(day(18) + timedelta(hours=9), ZONE)) == (day(18), day(20))
     assert days(page, first_at=utc(day(-40), ZONE)) == (day(0), day(20))
     assert days(page, first_at=None) == (day(0), day(20))
@@ -78,11 +78,11 @@ def test_default__of_a_city_that_came_later_begins_with_its_own_first_day() -> N
 def test_explicit__stays_as_it_is_given(
     query: dict[str, str], expected: tuple[datetime, datetime]
 ) -> None:
-    assert days(asked(day(0), day(2) + timedelta(minutes=50), **query)) == expected
+    assert days(make_request(day(0), day(2) + timedelta(minutes=50), **query)) == expected
 
 
-def test_faults__are_told_once_though_the_period_is_read_twice() -> None:
-    page = asked(day(0), day(2), **{"from": "yesterday", "to": "2026-13-01"})
+def test_faults__are_reported_once_when_the_period_is_read_twice() -> None:
+    page = make_request(day(0), day(2), **{"from": "yesterday", "to": "2026-13-01"})
     for _ in range(2):
         select_period(page)
     assert len(page.faults) == 2
@@ -108,18 +108,18 @@ def test_period__has_data_at_both_ends_unless_it_is_given(
 ) -> None:
     newest = day(first + length)
     given = {name: f"{day(number):%Y-%m-%d}" for name, number in query.items()}
-    page = asked(day(first), newest + timedelta(minutes=minutes), **given)
+    page = make_request(day(first), newest + timedelta(minutes=minutes), **given)
     first_at = None if later is None else utc(min(day(first + later), newest), ZONE)
-    found = select_period(page, default, first_at)
-    assert found.first <= found.last
-    assert found.day_count <= MOST_DAYS
+    period = select_period(page, default, first_at)
+    assert period.first <= period.last
+    assert period.day_count <= MOST_DAYS
     if not given:
-        assert day(first) <= found.first
-        assert found.last in (newest, newest - ONE_DAY)
-        assert found.day_count <= default
-        assert first_at is None or found.start + ONE_DAY > first_at
-        if found.last < newest:  # the day that is left out is one by which figures would go
+        assert day(first) <= period.first
+        assert period.last in (newest, newest - ONE_DAY)
+        assert period.day_count <= default
+        assert first_at is None or period.start + ONE_DAY > first_at
+        if period.last < newest:  # the day that is left out is one by which figures would go
             assert minutes < 24 * 60 * 0.8
-            assert found.day_count < 5
+            assert period.day_count < 5
     elif len(given) == 2 and abs(query["from"] - query["to"]) < MOST_DAYS:
-        assert sorted(given.values()) == [f"{found.first:%Y-%m-%d}", f"{found.last:%Y-%m-%d}"]
+        assert sorted(given.values()) == [f"{period.first:%Y-%m-%d}", f"{period.last:%Y-%m-%d}"]

@@ -47,7 +47,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     return PublishedReader(PublishedFiles(lake), "a test")
 
 
-def asked(evse: str = "", **query: str) -> PageRequest:
+def make_request(evse: str = "", **query: str) -> PageRequest:
     chosen = {"evse": str(hours.key_of("evse", evse))} if evse else {}
     query = {"from": FIRST, "to": LAST, **chosen, **query}
     return PageRequest("/station", query, "en", ["test"], FEED, FEED.newest_at, draws=False)
@@ -58,7 +58,9 @@ def figures(page: Page) -> dict[str, float | int | None]:
 
 
 def test_station__figures_follow_the_evse_that_is_chosen(reader: Reader) -> None:
-    whole, busy, idle = (station.build_page(asked(evse), reader) for evse in ("", "busy", "idle"))
+    whole, busy, idle = (
+        station.build_page(make_request(evse), reader) for evse in ("", "busy", "idle")
+    )
     assert [figures(page)["sessions"] for page in (whole, busy, idle)] == [1, 1, 0]
     for page, name in ((busy, "DE*TST*Ebusy"), (idle, "DE*TST*Eidle")):
         assert {figure.period for figure in page.figures} == {
@@ -67,7 +69,7 @@ def test_station__figures_follow_the_evse_that_is_chosen(reader: Reader) -> None
 
 
 def test_station__without_dates_begins_with_the_first_day_that_has_data(reader: Reader) -> None:
-    page = station.build_page(asked(**{"from": "", "to": ""}), reader)
+    page = station.build_page(make_request(**{"from": "", "to": ""}), reader)
     # The second day has hardly begun: with it, coverage would be half of what it is.
     assert {figure.period for figure in page.figures} == {"11 Jan 2022"}
     days = page.table("days")
@@ -78,7 +80,7 @@ def test_station__without_dates_begins_with_the_first_day_that_has_data(reader: 
 def test_station__days_follow_the_evse_that_is_chosen(reader: Reader) -> None:
     counts = {}
     for evse in ("", "busy", "idle"):
-        table = station.build_page(asked(evse), reader).table("days")
+        table = station.build_page(make_request(evse), reader).table("days")
         assert table
         counts[evse] = [(row["evse_count"], row["session_count"]) for row in table.rows]
     # Newest first; a session counts on the local day on which it began.
@@ -98,31 +100,31 @@ def test_station__dwell_is_that_of_the_evse_that_is_chosen() -> None:
         ]
         for minute in range(180, 310, 10)
     }
-    held = WarehouseReader(hours.loaded(polls))
+    reader = WarehouseReader(hours.loaded(polls))
     newest = datetime(2022, 1, 12, 1)
     feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 11, 23), newest)
-    found = {}
+    figures_by_evse = {}
     for name in ("", "busy", "idle"):
-        page = asked(name, **{"from": LAST})
+        page = make_request(name, **{"from": LAST})
         page.feed = feed
-        shown = figures(station.build_page(page, held))
-        found[name] = (shown["sessions"], shown["dwell"])
-    assert found == {"": (7, 600), "busy": (6, 600), "idle": (1, None)}
+        page_figures = figures(station.build_page(page, reader))
+        figures_by_evse[name] = (page_figures["sessions"], page_figures["dwell"])
+    assert figures_by_evse == {"": (7, 600), "busy": (6, 600), "idle": (1, None)}
 
 
-def test_station__days_of_its_evses_add_up_to_its_own(reader: Reader) -> None:
+def test_station__days_of_evses_add_up_to_those_of_the_station(reader: Reader) -> None:
     key = hours.key_of("station", "s1")
     window = {
         "window_start": datetime(2022, 1, 10, 23), "window_end": datetime(2022, 1, 12, 23),
         "from_date": datetime(2022, 1, 11), "to_date": datetime(2022, 1, 12),
         "now_at": FEED.observed_until,
     }  # fmt: skip
-    with reader.session() as rows:
-        whole = rows(
+    with reader.session() as query:
+        whole = query(
             "dashboard/station_days",
             feed="test", station_key=key, **window,
         )  # fmt: skip
-        each = rows(
+        each = query(
             "dashboard/station_evse_days",
             feed="test",
             station_key=key,
@@ -138,12 +140,12 @@ def test_station__days_of_its_evses_add_up_to_its_own(reader: Reader) -> None:
 
 
 def test_station__another_station_s_evse_is_left_out(reader: Reader) -> None:
-    whole = station.build_page(asked(), reader)
-    other = station.build_page(asked("elsewhere"), reader)
+    whole = station.build_page(make_request(), reader)
+    other = station.build_page(make_request("elsewhere"), reader)
     assert figures(other) == figures(whole)
 
 
-def test_station__without_a_feed_is_shown_by_its_own_clock_and_days() -> None:
+def test_station__without_a_feed_uses_the_clock_and_days_of_the_station() -> None:
     """Another feed goes on for a week, by another clock, after this station's ended."""
     warehouse = hours.loaded(POLLS)
     warehouse.execute(
@@ -155,9 +157,9 @@ def test_station__without_a_feed_is_shown_by_its_own_clock_and_days() -> None:
     other = Feed("other", "Asia/Tokyo", 600, newest, newest)
     query = {"station": str(hours.key_of("station", "s1"))}
     page = PageRequest("/station", query, "en", ["test", "other"], other, newest, draws=False)
-    shown = station.build_page(page, WarehouseReader(warehouse))
+    page_figures = station.build_page(page, WarehouseReader(warehouse))
     assert (page.feed.name, page.feed.time_zone) == ("test", "Europe/Berlin")
     assert page.feed.newest_at == FEED.newest_at
-    assert {figure.period for figure in shown.figures} == {"11 Jan 2022"}
-    assert figures(shown)["sessions"] == 1
+    assert {figure.period for figure in page_figures.figures} == {"11 Jan 2022"}
+    assert figures(page_figures)["sessions"] == 1
     assert "feed=test" in page.href("/city")

@@ -43,13 +43,13 @@ def answers(minute: int) -> dict[str, Any]:
         # In the middle of the first day, and again in the middle of the second.
         **of("Alte Werke" if minute < 100 else "Neue Werke" if minute < 250 else "Musterwerke"),
     )  # fmt: skip
-    own = hours.station(
+    local = hours.station(
         [hours.evse("own"), hours.evse("fast", connectors=[
             {**hours.evse("fast")["connectors"][0], "power_type": "DC", "max_power": 150},
         ])], "own",
     )  # fmt: skip
     # In the first hours bonn alone publishes what both do.
-    koeln = [changing, own] if minute < 60 else [changing, own, both]
+    koeln = [changing, local] if minute < 60 else [changing, local, both]
     bonn = None if minute in (90, 210) else [both]
     return {"koeln": koeln, "bonn": bonn}
 
@@ -80,7 +80,7 @@ def reader(
     return PublishedReader(PublishedFiles(lake), "a test")
 
 
-def asked(path: str, **query: str) -> PageRequest:
+def make_request(path: str, **query: str) -> PageRequest:
     query = {"from": FIRST, "to": LAST, **{name: text for name, text in query.items() if text}}
     return PageRequest(path, query, "en", ["test"], FEED, NEWEST, draws=False)
 
@@ -96,12 +96,14 @@ def observed(page: Page, name: str) -> int:
 def test_tables__of_a_filter_add_up_to_the_same_observed_time(
     reader: Reader, operator: str, place: str
 ) -> None:
-    page = city.build_page(asked("/city", place=place, operator=operator), reader)
+    page = city.build_page(make_request("/city", place=place, operator=operator), reader)
     assert page.table("places" if not place else "days")
     names = [table.id for table in page.tables]
     assert ("classes" in names) == (operator == "")
     totals = {name: observed(page, name) for name in names}
-    other = reliability.build_page(asked("/reliability", place=place, operator=operator), reader)
+    other = reliability.build_page(
+        make_request("/reliability", place=place, operator=operator), reader
+    )
     totals["operators"] = observed(other, "operators")
     totals["reliability days"] = observed(other, "days")
     assert len(set(totals.values())) == 1, totals
@@ -109,7 +111,7 @@ def test_tables__of_a_filter_add_up_to_the_same_observed_time(
 
 def test_filters__add_up_to_the_whole(reader: Reader) -> None:
     def total(**query: str) -> int:
-        return observed(city.build_page(asked("/city", **query), reader), "days")
+        return observed(city.build_page(make_request("/city", **query), reader), "days")
 
     whole = total()
     assert whole == sum(total(place=place) for place in PLACES[1:])
@@ -117,7 +119,7 @@ def test_filters__add_up_to_the_whole(reader: Reader) -> None:
     assert total(operator="Neue Werke") > 0
     assert total(place="bonn") > 0
     # A day's operator is its last one: the first is gone by then, and cannot be chosen.
-    page = asked("/city", operator="Alte Werke")
+    page = make_request("/city", operator="Alte Werke")
     city.build_page(page, reader)
     assert len(page.faults) == 1
 
@@ -128,10 +130,10 @@ def test_filters__add_up_to_the_whole(reader: Reader) -> None:
 def test_reliability__options_choose_of_the_same_seconds(
     reader: Reader, options: dict[str, str]
 ) -> None:
-    page = reliability.build_page(asked("/reliability", **options), reader)
+    page = reliability.build_page(make_request("/reliability", **options), reader)
     totals = {name: observed(page, name) for name in ("operators", "days")}
     assert len(set(totals.values())) == 1, totals
-    whole = observed(reliability.build_page(asked("/reliability"), reader), "days")
+    whole = observed(reliability.build_page(make_request("/reliability"), reader), "days")
     # Every station is always open; one EVSE of six has 50 kW.
     assert totals["days"] == whole if "power" not in options else 0 < totals["days"] < whole
 
@@ -154,16 +156,16 @@ def test_reliability__with_access_counts_opening_hours_only() -> None:
     }  # fmt: skip
     newest = datetime(2022, 1, 11, 22, 50)
     feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 10, 23), newest)
-    held = WarehouseReader(hours.loaded(polls))
-    found = {}
+    reader = WarehouseReader(hours.loaded(polls))
+    row_of = {}
     for access in ("", "open"):
         query = {"from": FIRST, "to": FIRST, "access": access}
         page = PageRequest("/reliability", query, "en", ["test"], feed, newest, draws=False)
-        (found[access],) = reliability.build_page(page, held).tables[0].rows
+        (row_of[access],) = reliability.build_page(page, reader).tables[0].rows
     # Of the whole day three hours were polled; of the one hour that counts, all of it.
-    assert (found[""]["observed_s"], found[""]["reliability"]) == (3 * 3600, None)
-    assert (found["open"]["observed_s"], found["open"]["window_s"]) == (3600, 3600)
-    assert (found["open"]["coverage"], found["open"]["reliability"]) == (1.0, 1.0)
+    assert (row_of[""]["observed_s"], row_of[""]["reliability"]) == (3 * 3600, None)
+    assert (row_of["open"]["observed_s"], row_of["open"]["window_s"]) == (3600, 3600)
+    assert (row_of["open"]["coverage"], row_of["open"]["reliability"]) == (1.0, 1.0)
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu"])
@@ -198,9 +200,9 @@ def test_reliability_hours__are_utc_hours_by_every_clock(zone: str) -> None:
             "duckdb",
         )  # fmt: skip
         names = [each[0] for each in connection.execute(statement, values).description or []]
-        found = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
-    assert {row["grouped_by"] for row in found} == {"day", "operator"}
-    for row in found:
+        rows = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
+    assert {row["grouped_by"] for row in rows} == {"day", "operator"}
+    for row in rows:
         assert (row["observed_s"], row["window_s"]) == (open_hours * 3600, open_hours * 3600)
 
 
@@ -230,19 +232,19 @@ def test_reliability__without_hours_that_are_closed_every_option_s_window_is_the
     reader: Reader,
 ) -> None:
     """The statement for the options, with nothing left out, is the plain one."""
-    page = asked("/reliability")
+    page = make_request("/reliability")
     from charging_assets.dashboard.pages.period import select_period
 
     period = select_period(page)
     scope = {"feed": "test", "place": "", "operator_name": "", **period.scope_params(page)}
-    with reader.session(period.start, period.end) as rows:
-        plain = rows("dashboard/reliability_operators", **scope)
-        found = rows(
+    with reader.session(period.start, period.end) as query:
+        plain = query("dashboard/reliability_operators", **scope)
+        rows = query(
             "dashboard/reliability_hours", **scope, time_zone=FEED.time_zone, is_open_only=0,
             min_power_kw=0,
         )  # fmt: skip
-        days = rows("dashboard/city_days", **scope)
-    operators = {r["operator_name"]: r for r in found if r["grouped_by"] == "operator"}
+        days = query("dashboard/city_days", **scope)
+    operators = {r["operator_name"]: r for r in rows if r["grouped_by"] == "operator"}
     assert set(operators) == {row["operator_name"] for row in plain}
     for row in plain:
         for name in ("observed_s", "out_of_order_s", "window_s", "station_count", "day_count"):
@@ -251,11 +253,11 @@ def test_reliability__without_hours_that_are_closed_every_option_s_window_is_the
     for row in days:
         by_day[row["local_date"]] = by_day.get(row["local_date"], 0) + row["window_s"]
     assert by_day == {
-        row["local_date"]: row["window_s"] for row in found if row["grouped_by"] == "day"
+        row["local_date"]: row["window_s"] for row in rows if row["grouped_by"] == "day"
     }
 
 
-def test_windows__are_found_by_the_same_words_in_every_statement() -> None:
+def test_windows__have_the_same_text_in_every_query() -> None:
     """Which days are missing is decided once: statements that need it have the same text."""
     parts = {}
     for name in sql_names("dashboard"):
@@ -304,13 +306,13 @@ def test_coverage__of_a_period_up_to_now_is_full_where_every_poll_is_there() -> 
     page = PageRequest(
         "/city", {"from": LAST, "to": LAST}, "en", ["test"], feed, newest, draws=False
     )
-    found = city.build_page(page, WarehouseReader(hours.loaded(polls)))
-    assert coverages(found)["availability"] == 1.0
-    assert "coverage 100.0" in found.figures[0].coverage
-    days = found.table("days")
+    result = city.build_page(page, WarehouseReader(hours.loaded(polls)))
+    assert coverages(result)["availability"] == 1.0
+    assert "coverage 100.0" in result.figures[0].coverage
+    days = result.table("days")
     assert days
     assert days.rows[0]["availability"] is None  # the day itself is not over
-    heat = found.table("hours")
+    heat = result.table("hours")
     assert heat
     assert [row["coverage"] for row in heat.rows] == [1.0]
 

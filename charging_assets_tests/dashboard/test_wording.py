@@ -25,7 +25,7 @@ PLACES = re.compile(r"{(\w+)}")
 
 
 def page_of(stations: Any, language: str, tmp_path: Any) -> Page:
-    """The page of now, with its pictures, right after a poll that told of these stations."""
+    """The page of now, with its pictures, right after a poll with these stations."""
     lake, warehouse = LocalLake(tmp_path), DuckDBWarehouse(None)
     polled = hours.lake_of({0: stations})
     for hour in hours_archived(polled):
@@ -33,8 +33,8 @@ def page_of(stations: Any, language: str, tmp_path: Any) -> Page:
     publish(lake, warehouse, *hours_archived(polled))
     at = datetime(2022, 1, 11, 20)
     feed = Feed("test", "Europe/Berlin", 600, at, at)
-    asked = PageRequest("/now", {}, language, ["test"], feed, at, draws=True)
-    return now.build_page(asked, PublishedReader(PublishedFiles(lake), "a test"))
+    page_request = PageRequest("/now", {}, language, ["test"], feed, at, draws=True)
+    return now.build_page(page_request, PublishedReader(PublishedFiles(lake), "a test"))
 
 
 @pytest.mark.parametrize(
@@ -59,27 +59,27 @@ def test_now__units_agree_with_their_numbers(
 
 
 @pytest.mark.parametrize(
-    ("language", "told"),
+    ("language", "expected"),
     [
         ("en", ["1 of 1 EVSE reported", "Map of 1 station:", "EVSEs of 1 city by"]),
         ("de", ["1 von 1 Ladepunkt in", "Karte mit 1 Station:", "Ladepunkte von 1 Stadt nach"]),
     ],
 )
-def test_now__one_of_each_is_told_as_one(language: str, told: list[str], tmp_path: Any) -> None:
+def test_now__one_of_each_is_singular(language: str, expected: list[str], tmp_path: Any) -> None:
     page = page_of(hours.stand(), language, tmp_path)
-    found = [page.figures[0].coverage, *(chart.description for chart in page.charts)]
-    for each, text in zip(told, found, strict=True):
+    texts = [page.figures[0].coverage, *(chart.description for chart in page.charts)]
+    for each, text in zip(expected, texts, strict=True):
         assert each in text
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_words__of_one_and_of_several_say_the_same_values(name: str) -> None:
+def test_texts__singular_and_plural_have_the_same_values(name: str) -> None:
     for language in LANGUAGES:
         one, several = (all_texts()[each][language] for each in (f"{name}_one", name))
         assert one != several
         assert set(PLACES.findall(one)) == set(PLACES.findall(several))
 
 
-@pytest.mark.parametrize(("count", "told"), [(0, "at 0 stations"), (1, "at 1 station")])
-def test_counting__only_one_is_one(count: int, told: str) -> None:
-    assert Wording("en").plural("at_stations", count, stations=count) == told
+@pytest.mark.parametrize(("count", "expected"), [(0, "at 0 stations"), (1, "at 1 station")])
+def test_counting__only_one_is_one(count: int, expected: str) -> None:
+    assert Wording("en").plural("at_stations", count, stations=count) == expected

@@ -30,15 +30,15 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 def chromium() -> str:
     """Where Chromium is: CHARGING_CHROMIUM, or one on the path; else the test fails and says so."""
     on_path = filter(None, map(shutil.which, NAMES))
-    found = os.environ.get("CHARGING_CHROMIUM") or next(on_path, None)
-    if not found:
+    executable = os.environ.get("CHARGING_CHROMIUM") or next(on_path, None)
+    if not executable:
         pytest.fail("there is no Chromium: `apt-get install chromium`, or set CHARGING_CHROMIUM")
-    return found
+    return executable
 
 
 @dataclass
 class Log:
-    """What the browser asked for, and what pages said on the console."""
+    """Requests of the browser, and console messages of pages."""
 
     requests: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Log:
 
 
 @contextmanager
-def opened(
+def open_browser(
     profile: Path, width: int = 1440, language: str = "en-GB", arguments: Sequence[str] = ()
 ) -> Iterator[BrowserContext]:
     """A browser with a profile of its own; `arguments` are further ones of its command line."""

@@ -17,7 +17,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from charging_assets_tests.e2e import browser, network
 
-_PATIENCE_S = 180
+_TIMEOUT_S = 180
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 
 def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while True:
         try:
             urllib.request.urlopen(url).close()
@@ -69,7 +69,7 @@ def home() -> Path:
 
 @pytest.fixture(scope="session")
 def address(home: Path) -> Iterator[str]:
-    """The dashboard over these; each kind of page was asked for once, as after a start."""
+    """The dashboard over these; each kind of page was requested once, as after a start."""
     with served(home) as url:
         urllib.request.urlopen(f"{url}/now").read()
         yield url
@@ -79,8 +79,8 @@ def address(home: Path) -> Iterator[str]:
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A browser for which evil.example is this machine, as after DNS rebinding."""
     rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
-    with browser.opened(tmp_path_factory.mktemp("profile"), arguments=[rules]) as opened:
-        yield opened
+    with browser.open_browser(tmp_path_factory.mktemp("profile"), arguments=[rules]) as context:
+        yield context
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ _BUILD = Path(__file__).resolve().parents[2] / "build"
 
 
 def network(home: Path = _BUILD / "e2e-home", scale: float = 1.0) -> Path:
-    """A CHARGING_HOME with the data; made anew only where the code that makes it has changed."""
+    """A CHARGING_HOME with the data; created again only if the code that creates it has changed."""
     made_by = _version(scale)
     mark = home / "made_by"
     if not mark.exists() or mark.read_text() != made_by:
@@ -60,7 +60,7 @@ def make(home: Path, scale: float) -> None:
     warehouse.execute(
         ("UPDATE warehouse.dim_time SET weekday = (EXTRACT(dow FROM local_date) + 6) % 7 + 1", {})
     )
-    _forget_a_day(warehouse)
+    _delete_a_day(warehouse)
     hours = hours_between(Hour(FIRST.start - timedelta(days=DAYS - 1)), LAST)
     publish(lake, warehouse, *list(hours)[::23])
 
@@ -74,7 +74,7 @@ def load(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
     warehouse.apply_all([staging_plan(hour, files), *derived_plans(hour)])
 
 
-def _forget_a_day(warehouse: DuckDBWarehouse) -> None:
+def _delete_a_day(warehouse: DuckDBWarehouse) -> None:
     """Take a local day out of every table that holds something of it."""
     start = GAP_DAY - timedelta(hours=1)
     day = {"day_from": start, "day_to": start + timedelta(days=1)}
@@ -92,8 +92,8 @@ def _forget_a_day(warehouse: DuckDBWarehouse) -> None:
 def _version(scale: float) -> str:
     package = Path(__file__).resolve().parents[2]
     made_by = [*(package / "sql").rglob("*.sql"), Path(__file__)]
-    told = [
+    inputs = [
         path.read_text(encoding="utf-8") for path in sorted(made_by) if "dashboard" not in str(path)
     ]
-    told += [repr(table) for table in TABLES] + [str(scale)]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+    inputs += [repr(table) for table in TABLES] + [str(scale)]
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()

@@ -31,16 +31,16 @@ PICTURES = {
     "quality": ("/quality?lang=en", 1280, 900),
     "phone": ("/city?place=koeln&lang=de", 390, 1400),
 }
-_PATIENCE_S = 120
+_TIMEOUT_S = 120
 _QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 def main() -> None:
     TARGET.mkdir(exist_ok=True)
     home = network.network()
-    with tempfile.TemporaryDirectory() as profile, browser.opened(Path(profile)) as context:
+    with tempfile.TemporaryDirectory() as profile, browser.open_browser(Path(profile)) as context:
         page = context.new_page()
-        page.set_default_timeout(_PATIENCE_S * 1000)
+        page.set_default_timeout(_TIMEOUT_S * 1000)
         with served(home) as address:
             for name, (path, width, height) in PICTURES.items():
                 page.set_viewport_size({"width": width, "height": height})
@@ -85,7 +85,7 @@ def _dagster(home: Path) -> Iterator[str]:
 
 
 def _await(url: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIMEOUT_S
     while True:
         try:
             urllib.request.urlopen(url).close()

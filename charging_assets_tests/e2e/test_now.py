@@ -46,10 +46,10 @@ def test_now__figures_equal_the_facts(page: Page, address: str, home: Path, plac
     page.get_by_label("City", exact=True).select_option(place)
     page.get_by_role("button", name="Show").press("Enter")
     page.wait_for_url(f"**place={place}**")
-    found = DuckDBWarehouse(home / "charging.duckdb").query(STATES, {"place": place}).to_pylist()
-    counted = {row["status"]: row["evses"] for row in found}
-    shown = {name: figure(page, name) for name in GROUPS}
-    assert shown == {
+    expected = DuckDBWarehouse(home / "charging.duckdb").query(STATES, {"place": place}).to_pylist()
+    counted = {row["status"]: row["evses"] for row in expected}
+    figures = {name: figure(page, name) for name in GROUPS}
+    assert figures == {
         name: sum(counted.get(status, 0) for status in statuses)
         for name, statuses in GROUPS.items()
     }

@@ -44,7 +44,7 @@ SELECT COUNT(*) AS observed,
 FROM seen
 """
 DAYS = {"day_from": datetime(2026, 1, 8, 23), "day_to": datetime(2026, 1, 11, 23)}
-ASKED = "from=2026-01-09&to=2026-01-11"
+QUERY = "from=2026-01-09&to=2026-01-11"
 
 
 @pytest.fixture(scope="module")
@@ -64,30 +64,32 @@ def counted(warehouse: DuckDBWarehouse, place: str, sql: str = COUNTS) -> list[d
 def test_city__figures_equal_the_facts(
     page: Page, address: str, warehouse: DuckDBWarehouse, place: str
 ) -> None:
-    page.goto(f"{address}/city?{ASKED}")
+    page.goto(f"{address}/city?{QUERY}")
     page.get_by_label("City", exact=True).select_option(place)
     page.get_by_role("button", name="Show").click()
     page.wait_for_url(f"**place={place}&**")
-    (found,) = counted(warehouse, place)
-    assert figure(page, "utilisation") == pytest.approx(found["charging"] / found["operable"])
-    assert figure(page, "occupancy") == pytest.approx(found["occupied"] / found["operable"])
-    assert figure(page, "availability") == pytest.approx(found["operable"] / found["observed"])
+    (expected,) = counted(warehouse, place)
+    assert figure(page, "utilisation") == pytest.approx(expected["charging"] / expected["operable"])
+    assert figure(page, "occupancy") == pytest.approx(expected["occupied"] / expected["operable"])
+    assert figure(page, "availability") == pytest.approx(
+        expected["operable"] / expected["observed"]
+    )
 
 
 def test_reliability__rows_equal_the_facts(
     page: Page, address: str, warehouse: DuckDBWarehouse
 ) -> None:
     grouped = COUNTS.replace("SELECT", "SELECT operator_name,", 1) + " GROUP BY operator_name"
-    found = {row["operator_name"]: row for row in counted(warehouse, "", grouped)}
-    page.goto(f"{address}/reliability?{ASKED}")
+    expected = {row["operator_name"]: row for row in counted(warehouse, "", grouped)}
+    page.goto(f"{address}/reliability?{QUERY}")
     with page.expect_download() as download:
         page.locator("#table-operators a[download]").click()
     lines = download.value.path().read_text(encoding="utf-8").splitlines()
     names = lines[0].split(",")
     rows = [dict(zip(names, line.split(","), strict=True)) for line in lines[1:]]
-    assert {row["operator_name"] for row in rows} == set(found)
+    assert {row["operator_name"] for row in rows} == set(expected)
     for row in rows:
-        facts = found[row["operator_name"]]
+        facts = expected[row["operator_name"]]
         expected = 1 - facts["failed"] / facts["observed"]
         assert float(row["reliability"]) == pytest.approx(expected)
 
@@ -105,11 +107,11 @@ def test_station__sessions_and_shares_equal_the_facts(
         "GROUP BY evses.station_key ORDER BY COUNT(*) DESC, evses.station_key LIMIT 1",
         DAYS,
     ).to_pylist()
-    page.goto(f"{address}/station?station={busiest['station_key']}&{ASKED}")
+    page.goto(f"{address}/station?station={busiest['station_key']}&{QUERY}")
     assert figure(page, "sessions") == busiest["sessions"]
     one = f" WHERE station_key = {busiest['station_key']}"
-    (found,) = counted(warehouse, "", COUNTS + one)
-    assert figure(page, "utilisation") == pytest.approx(found["charging"] / found["operable"])
+    (expected,) = counted(warehouse, "", COUNTS + one)
+    assert figure(page, "utilisation") == pytest.approx(expected["charging"] / expected["operable"])
     runs = page.locator("#chart-band title").count()
     assert runs > 10
 
@@ -117,15 +119,17 @@ def test_station__sessions_and_shares_equal_the_facts(
 def test_station__figures_of_one_evse_equal_the_facts(
     page: Page, address: str, warehouse: DuckDBWarehouse
 ) -> None:
-    page.goto(f"{address}/station?place=koeln&{ASKED}")
+    page.goto(f"{address}/station?place=koeln&{QUERY}")
     page.get_by_label("EVSE", exact=True).select_option(index=2)
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**evse=*")
     chosen = page.get_by_label("EVSE", exact=True)
     evse = int(chosen.input_value())
-    (found,) = counted(warehouse, "", f"{COUNTS} WHERE evse_key = {evse}")
-    assert figure(page, "utilisation") == pytest.approx(found["charging"] / found["operable"])
-    assert figure(page, "availability") == pytest.approx(found["operable"] / found["observed"])
+    (expected,) = counted(warehouse, "", f"{COUNTS} WHERE evse_key = {evse}")
+    assert figure(page, "utilisation") == pytest.approx(expected["charging"] / expected["operable"])
+    assert figure(page, "availability") == pytest.approx(
+        expected["operable"] / expected["observed"]
+    )
     (begun,) = warehouse.query(
         "SELECT COUNT(*) AS sessions FROM warehouse.fact_charging_session "
         f"WHERE evse_key = {evse} AND slot_at >= :day_from AND slot_at < :day_to "
@@ -145,6 +149,6 @@ def test_quality__polls_equal_the_facts(
     page.goto(f"{address}/quality?from=2026-01-01&to=2026-01-11")
     missed = page.locator("#table-polls tbody tr", has_text="4 Jan 2026")
     assert missed.locator("[data-name=missed_count]").inner_text() == "144"
-    page.goto(f"{address}/quality?{ASKED}")
-    shown = page.locator("#table-polls [data-name=poll_count]").all_inner_texts()
-    assert sum(map(int, shown)) == polls["polls"]
+    page.goto(f"{address}/quality?{QUERY}")
+    counts = page.locator("#table-polls [data-name=poll_count]").all_inner_texts()
+    assert sum(map(int, counts)) == polls["polls"]

@@ -19,7 +19,7 @@ from playwright.sync_api import BrowserContext
 from charging_assets_tests.e2e import browser
 from charging_assets_tests.e2e.conftest import _await, free_port
 
-# What a page can send without being asked: pictures, forms, frames, sockets, simple requests.
+# What a page can send without user action: pictures, forms, frames, sockets, simple requests.
 _ATTACKS = """
 <!doctype html><title>attacking</title><body><script>
 const target = new URLSearchParams(location.search).get("target");

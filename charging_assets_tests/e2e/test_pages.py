@@ -21,7 +21,7 @@ PAGES = {
     "definitions": "/definitions",
 }
 PICTURES = Path(__file__).resolve().parents[2] / "build/e2e"
-LONGEST_S, TRIES = 3.0, 10
+LONGEST_S, MAX_LOADS = 3.0, 10
 # What is wider than its box, to the pixel.
 TOO_WIDE = """all => all.filter(box => box.scrollWidth > box.clientWidth + 1)
   .map(box => box.textContent)"""
@@ -37,12 +37,12 @@ ALONE = """all => all.filter(link => {
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_page__loads_in_time_and_asks_nobody_else(
+def test_page__loads_in_time_and_requests_no_other_host(
     page: Page, log: Log, address: str, name: str
 ) -> None:
     took: list[float] = []
     # Other work on the machine is not the page's: it is quick if it once was.
-    while len(took) < TRIES and not (took and took[-1] < LONGEST_S):
+    while len(took) < MAX_LOADS and not (took and took[-1] < LONGEST_S):
         began = time.perf_counter()
         page.goto(address + PAGES[name], wait_until="load")
         took.append(time.perf_counter() - began)
@@ -60,8 +60,8 @@ def test_page__is_accessible_in_both_languages(
 ) -> None:
     page.goto(f"{address}{PAGES[name]}{'&' if '?' in PAGES[name] else '?'}lang={language}")
     assert page.locator("html").get_attribute("lang") == language
-    found = Axe().run(page).response["violations"]
-    assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found] == []
+    violations = Axe().run(page).response["violations"]
+    assert [(each["id"], each["nodes"][0]["html"][:200]) for each in violations] == []
 
 
 @pytest.mark.parametrize("width", [1440, 390, 360, 320])
@@ -138,13 +138,13 @@ def test_link__is_deep(page: Page, address: str) -> None:
 
 def test_link__every_figure_leads_to_its_definition(page: Page, address: str) -> None:
     page.goto(f"{address}/definitions")
-    held = set(page.locator("dl > div").evaluate_all("all => all.map(each => each.id)"))
+    ids = set(page.locator("dl > div").evaluate_all("all => all.map(each => each.id)"))
     for path in PAGES.values():
         page.goto(address + path)
         targets = page.locator("a.define").evaluate_all(
             "all => all.map(each => each.hash.slice(1))"
         )
-        assert set(targets) <= held
+        assert set(targets) <= ids
         assert page.locator(".figure").count() == page.locator(".figure a.define").count()
 
 
@@ -166,15 +166,15 @@ def test_gap__is_drawn_as_a_gap(page: Page, address: str) -> None:
     assert row.locator("[data-name=utilisation]").inner_text() == "–"
     titles = page.locator("#chart-trend title").all_text_contents()
     assert "2026-01-04: too little observed" in titles
-    assert not any(told.startswith("2026-01-04, ") for told in titles)
+    assert not any(messages.startswith("2026-01-04, ") for messages in titles)
 
 
-def test_fault__in_an_address_is_told(page: Page, address: str) -> None:
+def test_fault__in_an_address_is_reported(page: Page, address: str) -> None:
     page.goto(f"{address}/city?from=yesterday&place=atlantis&lang=en")
-    told = page.get_by_role("status").all_text_contents()
-    assert len(told) == 2
-    assert "yesterday" in " ".join(told)
-    assert "atlantis" in " ".join(told)
+    messages = page.get_by_role("status").all_text_contents()
+    assert len(messages) == 2
+    assert "yesterday" in " ".join(messages)
+    assert "atlantis" in " ".join(messages)
     response = page.goto(f"{address}/nowhere")
     assert response
     assert response.status == 404

@@ -65,16 +65,16 @@ def svg_of(markdown: str | None) -> ElementTree.Element:
 
 def columns_of(svg: ElementTree.Element, colour: str) -> list[tuple[float, float]]:
     """Left end and height of each column of a colour."""
-    found = []
+    columns = []
     for path in svg.iter("{http://www.w3.org/2000/svg}path"):
         if path.get("fill") == colour:
-            found += re.findall(
+            columns += re.findall(
                 r"M([\d.]+) [\d.]+h\d\d\.\dv([\d.]+)h-\d\d\.\dz", path.get("d") or ""
             )
-    return [(float(left), float(height)) for left, height in found]
+    return [(float(left), float(height)) for left, height in columns]
 
 
-def test_plot__shows_the_last_day_and_its_gap(warehouse: DuckDBWarehouse) -> None:
+def test_plot__covers_the_last_day_with_its_gap(warehouse: DuckDBWarehouse) -> None:
     svg = svg_of(plot_of(warehouse, "fact_status", hours.hour_after(5)))
     free, charging = (columns_of(svg, STATUS[name]) for name in ("AVAILABLE", "CHARGING"))
     assert [height for _, height in free] == [90, 90, 90]
@@ -92,13 +92,13 @@ def test_plot__of_sessions_counts_them_at_their_hour(warehouse: DuckDBWarehouse)
     assert len(columns_of(svg, GAP)) == 24 - len(POLLED)
 
 
-def test_plot__of_a_mart_is_what_it_says(warehouse: DuckDBWarehouse) -> None:
+def test_plot__of_a_mart_shows_its_values(warehouse: DuckDBWarehouse) -> None:
     svg = svg_of(plot_of(warehouse, "mart_station_hour", hours.hour_after(3)))
     assert [height for _, height in columns_of(svg, STATUS["CHARGING"])] == [90]
     assert len(columns_of(svg, GAP)) == 24 - 4  # three hours of 0 are none
 
 
-def test_plot__of_days_shows_too_little_observed_as_a_gap(warehouse: DuckDBWarehouse) -> None:
+def test_plot__of_days_has_gaps_for_low_coverage(warehouse: DuckDBWarehouse) -> None:
     days = warehouse.query("SELECT coverage, utilisation FROM mart.mart_city_day").to_pylist()
     assert [day["utilisation"] for day in days] == [None, None]
     svg = svg_of(plot_of(warehouse, "mart_city_day", hours.hour_after(5)))
@@ -147,7 +147,7 @@ def test_plot__of_other_tables_is_none() -> None:
     assert plot_query("dim_station", hours.hour_after(3)) is None
 
 
-@pytest.mark.parametrize("how", ColumnStyle)
+@pytest.mark.parametrize("style", ColumnStyle)
 def test_plot__with_every_status_in_every_hour_is_small(style: ColumnStyle) -> None:
     times = [datetime(2026, 1, 1) + timedelta(hours=n) for n in range(24)]
     rows = [

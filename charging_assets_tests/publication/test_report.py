@@ -31,7 +31,7 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, object]:
     return {"lake": lake, "warehouse": warehouse}
 
 
-def made(resources: Mapping[str, object], **config: str) -> dg.ExecuteInProcessResult:
+def build(resources: Mapping[str, object], **config: str) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [utilisation_report],
         partition_key="2022-01-11",
@@ -48,7 +48,7 @@ def page_of(result: dg.ExecuteInProcessResult) -> Path:
 
 
 def test_report__of_a_day_is_one_file_with_its_figures(resources: Mapping[str, object]) -> None:
-    page = page_of(made(resources))
+    page = page_of(build(resources))
     html = page.read_text(encoding="utf-8")
     assert "11 Jan 2022" in html
     assert re.search(r'id="figure-city-sessions" data-raw="1"', html)
@@ -60,7 +60,7 @@ def test_report__of_a_day_is_one_file_with_its_figures(resources: Mapping[str, o
 
 
 def test_report__of_a_month_in_german(resources: Mapping[str, object]) -> None:
-    page = page_of(made(resources, length="month", language="de"))
+    page = page_of(build(resources, length="month", language="de"))
     assert page.parent.name == "2022-01-de"
     html = page.read_text(encoding="utf-8")
     assert 'lang="de"' in html
@@ -70,13 +70,15 @@ def test_report__of_a_month_in_german(resources: Mapping[str, object]) -> None:
 
 
 def test_report__is_previewed_and_linked(resources: Mapping[str, object]) -> None:
-    (event,) = made(resources).asset_materializations_for_node("utilisation_report")
+    (event,) = build(resources).asset_materializations_for_node("utilisation_report")
     assert "data:image/png;base64," in str(event.metadata["preview"].value)
     assert len(str(event.metadata["preview"].value)) < 100_000  # it stays in the event log
     assert str(event.metadata["link"].value).startswith("file://")
 
 
-def test_report__of_a_day_without_data_fails_and_says_so(resources: Mapping[str, object]) -> None:
+def test_report__of_a_day_without_data_fails_with_the_reason(
+    resources: Mapping[str, object],
+) -> None:
     result = dg.materialize(
         [utilisation_report], partition_key="2023-05-01", resources=dict(resources),
         raise_on_error=False,

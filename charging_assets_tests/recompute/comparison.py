@@ -73,12 +73,12 @@ def open_warehouse(home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def existing_columns(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
     """The columns of a table; none where there is no such table."""
     schema, name = table.split(".")
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT column_name FROM information_schema.columns "
         "WHERE table_schema = ? AND table_name = ?",
         [schema, name],
     ).fetchall()
-    return {column for (column,) in found}
+    return {column for (column,) in rows}
 
 
 def compare(

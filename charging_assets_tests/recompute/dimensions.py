@@ -1,7 +1,7 @@
-"""Which attributes an entity had at a time: versions, from what was seen in each hour.
+"""The attributes of an entity at a time: versions, derived from the observations of each hour.
 
-The definitions are those of docs/decisions/0007, 0012 and 0023. Only attributes that figures are
-made of are told apart, so a version here may be several of the warehouse.
+The definitions are those of docs/decisions/0007, 0012 and 0023. Only attributes that affect figures
+are compared, so a version here may be several versions of the warehouse.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Dimension:
         ]
 
 
-# When an entity was seen, in which state, by which feed and place.
-_Moment = tuple[datetime, tuple[Any, ...], str, str]
+# Time and state of an observation, and its feed and place.
+_Boundary = tuple[datetime, tuple[Any, ...], str, str]
 
 
 def dimension(observations: Observations, entity: str) -> Dimension:
@@ -60,25 +60,25 @@ def dimension(observations: Observations, entity: str) -> Dimension:
     versions = {}
     for (entity_type, key), hours in observations.seen.items():
         if entity_type == entity:
-            moments = sorted(
+            boundaries = sorted(
                 {
-                    moment
+                    boundary
                     for hour, by_place in hours.items()
-                    for moment in _moments(observations, entity, key, hour, by_place)
+                    for boundary in _boundaries(observations, entity, key, hour, by_place)
                 },
-                key=lambda moment: moment[0],
+                key=lambda boundary: boundary[0],
             )
-            versions[key] = _versions(observations.places, entity, moments)
+            versions[key] = _versions(observations.places, entity, boundaries)
     return Dimension(versions)
 
 
-def _moments(
+def _boundaries(
     observations: Observations,
     entity: str,
     key: int,
     hour: datetime,
     by_place: dict[tuple[str, str], dict[tuple[Any, ...], list[datetime]]],
-) -> list[_Moment]:
+) -> list[_Boundary]:
     """First and last slot of each state in the hour, in the place that counts.
 
     What another place published before that, or after it, counts with its one slot.
@@ -88,14 +88,14 @@ def _moments(
         for (feed, place), states in by_place.items()
     }
     chosen = min(choices)
-    sightings: dict[tuple[tuple[Any, ...], str], list[Any]] = {}
+    extents: dict[tuple[tuple[Any, ...], str], list[Any]] = {}
 
     def add(state: tuple[Any, ...], choice: tuple[int, str, str], *slots: datetime) -> None:
         # Of equal states of a feed, the first place by name counts.
-        sighting = sightings.setdefault((state, choice[2]), [choice, slots[0], slots[-1]])
-        sighting[0] = min(sighting[0], choice)
-        sighting[1] = min(sighting[1], *slots)
-        sighting[2] = max(sighting[2], *slots)
+        extent = extents.setdefault((state, choice[2]), [choice, slots[0], slots[-1]])
+        extent[0] = min(extent[0], choice)
+        extent[1] = min(extent[1], *slots)
+        extent[2] = max(extent[2], *slots)
 
     for state, slots in choices[chosen].items():
         add(state, chosen, *slots)
@@ -115,7 +115,7 @@ def _moments(
         add(state, choice, last)
     return [
         (slot, state, feed, choice[1])
-        for (state, feed), (choice, first, last) in sightings.items()
+        for (state, feed), (choice, first, last) in extents.items()
         for slot in (first, last)
     ]
 
@@ -127,7 +127,7 @@ def states_in_hour(
     by_place = observations.seen[entity, key].get(hour)
     if by_place is None:
         return set()
-    return {state for _, state, _, _ in _moments(observations, entity, key, hour, by_place)}
+    return {state for _, state, _, _ in _boundaries(observations, entity, key, hour, by_place)}
 
 
 def dormancy_in_hour(
@@ -149,10 +149,10 @@ def dormancy_in_hour(
     return best
 
 
-def _versions(places: Places, entity: str, moments: list[_Moment]) -> list[Version]:
+def _versions(places: Places, entity: str, boundaries: list[_Boundary]) -> list[Version]:
     versions: list[Version] = []
     closed_at: datetime | None = None
-    for number, (slot, state, feed, place) in enumerate(moments):
+    for number, (slot, state, feed, place) in enumerate(boundaries):
         last = versions[-1] if versions else None
         if (
             last is None
@@ -162,7 +162,7 @@ def _versions(places: Places, entity: str, moments: list[_Moment]) -> list[Versi
             if last is not None and last.valid_to == FOREVER:
                 last.valid_to = slot
             versions.append(Version(slot, FOREVER, feed, place, state))
-        next_at = moments[number + 1][0] if number + 1 < len(moments) else FOREVER
+        next_at = boundaries[number + 1][0] if number + 1 < len(boundaries) else FOREVER
         closed_at = _closed_at(places, entity, feed, place, slot, next_at)
         if closed_at is not None:
             versions[-1].valid_to = closed_at

@@ -84,7 +84,7 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 
-# Dimension → key, columns of the state by which versions are told apart here.
+# Dimension → key, and the columns whose change makes a new version here.
 _DIMENSIONS = {
     "station": ("station_key", ("name", "operator_name")),
     "evse": ("evse_key", ("station_key",)),

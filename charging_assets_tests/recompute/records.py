@@ -154,8 +154,8 @@ _READ_OF_CONNECTOR = ("id", "status", "power_type", "ampere", "voltage", "max_po
 
 
 def _others(connector: dict[str, Any]) -> str:
-    """The fields of a connector that no figure is made of. They tell its states apart: one that
-    comes back within an hour is known by its first and its last slot alone."""
+    """The fields of a connector that affect no figure. They distinguish its states: a state that
+    returns within an hour counts only by its first and last slot."""
     others = [
         (name, _tidy(value) if isinstance(value, str) else value)
         for name, value in connector.items()
@@ -281,10 +281,10 @@ def _quantity(value: float | str, unit: str, least: float, most: float) -> float
         with_unit = re.fullmatch(r"(.*[\d.,])\s*([^\W\d_]+)", text)
         if with_unit:
             text, spelling = with_unit[1].rstrip(), with_unit[2]
-            known = _UNITS[unit].get(spelling, _UNITS[unit].get(spelling.lower()))
-            if known is None:
+            size = _UNITS[unit].get(spelling, _UNITS[unit].get(spelling.lower()))
+            if size is None:
                 return None
-            factor = known
+            factor = size
         number = _number(text)
     else:
         number = float(value) if abs(value) < 1e300 else math.inf
@@ -376,25 +376,25 @@ def _value(text: str) -> Any:
 
 def _members(text: str) -> list[tuple[str, str]] | None:
     """The members of a list or an object as (name, value), unparsed; None if brackets differ."""
-    found: list[tuple[str, str]] = []
-    opened: list[str] = []
+    members: list[tuple[str, str]] = []
+    open_brackets: list[str] = []
     name, start = "", 1
     for token in re.finditer(r'"(?:[^"\\]|\\.)*"|["\[\]{},:]', text, re.DOTALL):
         mark = token[0]
         if mark in ("[", "{"):
-            opened.append(mark)
+            open_brackets.append(mark)
         elif mark in ("]", "}"):
-            if not opened or {"[": "]", "{": "}"}[opened.pop()] != mark:
+            if not open_brackets or {"[": "]", "{": "}"}[open_brackets.pop()] != mark:
                 return None
-            if not opened:
+            if not open_brackets:
                 value = text[start : token.start()].strip()
                 if name or value:
-                    found.append((name, value))
-                return found if token.end() == len(text) else None
-        elif mark == "," and len(opened) == 1:
-            found.append((name, text[start : token.start()].strip()))
+                    members.append((name, value))
+                return members if token.end() == len(text) else None
+        elif mark == "," and len(open_brackets) == 1:
+            members.append((name, text[start : token.start()].strip()))
             name, start = "", token.end()
-        elif mark == ":" and opened == ["{"] and not name:
+        elif mark == ":" and open_brackets == ["{"] and not name:
             name, start = text[start : token.start()].strip(), token.end()
         elif mark == '"':
             return None

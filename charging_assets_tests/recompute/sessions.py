@@ -299,13 +299,13 @@ def _add_power(session: Session, hours: set[datetime], connectors: _Connectors) 
     of all hours."""
     powers = [state[4] for state in connectors.get(hour_of(session.slot_at), [])]
     session.max_power_kw = max((power for power in powers if power is not None), default=None)
-    bounds = [power_bound_kw(*state[1:5]) for hour in hours for state in connectors.get(hour, [])]
-    if session.duration_max_s is not None and bounds and None not in bounds:
-        most_kw = max(bound for bound in bounds if bound is not None)
+    limits = [power_limit_kw(*state[1:5]) for hour in hours for state in connectors.get(hour, [])]
+    if session.duration_max_s is not None and limits and None not in limits:
+        most_kw = max(limit for limit in limits if limit is not None)
         session.energy_max_kwh = most_kw * session.duration_max_s / 3600
 
 
-def power_bound_kw(power_type: Any, ampere: Any, voltage: Any, max_power_kw: Any) -> float | None:
+def power_limit_kw(power_type: Any, ampere: Any, voltage: Any, max_power_kw: Any) -> float | None:
     """The greater of the published power and of what current and voltage give, in kW.
 
     Current and voltage are rounded up to a tenth of a kW and give 1,500 kW at most; below 0.5 kW

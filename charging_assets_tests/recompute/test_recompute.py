@@ -70,12 +70,12 @@ DEFECTS = (
     Defect(
         "connectors are joined by the EVSE, not by the hour, and fan out",
         "facts/fact_charging_session",
-        "            AND DATE_TRUNC('hour', bounded.slot_at) = evse_power.hour_at\n",
+        "            AND DATE_TRUNC('hour', segment_runs.slot_at) = evse_power.hour_at\n",
         "",
         ("fact_charging_session",),
     ),
     Defect(
-        "two unknown polls are looked through",
+        "two unknown polls are bridged",
         "facts/fact_charging_session",
         "AND poll_count = 1\n",
         "AND poll_count <= 2\n",
@@ -164,13 +164,13 @@ def test_program__imports_nothing_of_the_package() -> None:
                 names = [f"{node.module}.{alias.name}" for alias in node.names]
             for each in names:
                 top = each.split(".")[0]
-                is_own = each.startswith(f"{_PACKAGE}.")
+                is_internal = each.startswith(f"{_PACKAGE}.")
                 allowed = {*sys.stdlib_module_names, "duckdb", "zstandard"}
-                assert is_own or top in allowed, f"{module} imports {each}"
-                if is_own:
-                    own = ".".join(each.split(".")[:3])
-                    if own not in reached:
-                        left.append(own)
+                assert is_internal or top in allowed, f"{module} imports {each}"
+                if is_internal:
+                    module_name = ".".join(each.split(".")[:3])
+                    if module_name not in reached:
+                        left.append(module_name)
     others = {"__init__", "homes", "test_recompute"}
     modules = {path.stem for path in _FOLDER.glob("*.py")} - others
     assert reached == {f"{_PACKAGE}.{module}" for module in modules}
@@ -206,10 +206,10 @@ def test_recompute__compacted_days__have_no_differences(small_home: Path, tmp_pa
     assert differing(recompute(home)) == {}
 
 
-def test_recompute__planted_defect_in_a_small_home__is_found(
+def test_recompute__planted_defect_in_a_small_home__is_detected(
     small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (defect,) = [each for each in DEFECTS if each.name == "two unknown polls are looked through"]
+    (defect,) = [each for each in DEFECTS if each.name == "two unknown polls are bridged"]
     report = with_defect(defect, small_home, recomputed(small_home), tmp_path, monkeypatch)
     assert "warehouse.fact_charging_session" in differing(report)
 
@@ -261,9 +261,9 @@ def test_recompute__warehouse_that_is_being_written__reads_a_copy(
 
 
 def test_compare__rows_on_one_side_and_columns_that_are_missing__are_differences() -> None:
-    found = compare("t", ["k"], ["v"], [(1, 2.0), (2, None)], [(1, 2.5), (3, 1)], ["w"])
-    assert found.counts == {"v": 1, "(row)": 2, "w": 1}
-    assert found.examples["v"] == ["k 1: warehouse 2.5, recomputed 2.0"]
+    table_report = compare("t", ["k"], ["v"], [(1, 2.0), (2, None)], [(1, 2.5), (3, 1)], ["w"])
+    assert table_report.counts == {"v": 1, "(row)": 2, "w": 1}
+    assert table_report.examples["v"] == ["k 1: warehouse 2.5, recomputed 2.0"]
 
 
 @pytest.mark.slow
@@ -291,7 +291,7 @@ def test_recompute__tables_derived_again_without_a_defect__have_no_differences(
 @pytest.mark.slow
 @pytest.mark.xdist_group("recompute")
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
-def test_recompute__planted_defect__is_found(
+def test_recompute__planted_defect__is_detected(
     defect: Defect,
     dirty_week: Path,
     dirty_figures: Figures,
@@ -316,7 +316,7 @@ def test_recompute__broken_answers__have_no_differences(seed: int, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_recompute__feed_with_a_network_and_ids_of_its_own__has_no_differences(
+def test_recompute__feed_with_separate_network_and_ids__has_no_differences(
     tmp_path: Path,
 ) -> None:
     homes.write_few_evses(tmp_path, days=1)

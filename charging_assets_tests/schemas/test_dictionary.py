@@ -8,5 +8,5 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_dictionary__is_not_behind_the_schema():
-    told = (ROOT / TARGET).read_text(encoding="utf-8")
-    assert told == dictionary(), "run `python -m charging_assets.schemas.dictionary`"
+    text = (ROOT / TARGET).read_text(encoding="utf-8")
+    assert text == dictionary(), "run `python -m charging_assets.schemas.dictionary`"

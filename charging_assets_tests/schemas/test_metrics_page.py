@@ -21,5 +21,5 @@ def test_page__defines_every_measure_of_a_mart(table: marts.Table) -> None:
 
 
 def test_page__defines_nothing_that_no_mart_has() -> None:
-    held = {name for table in marts.MART_TABLES for name in table.names}
-    assert {name for name in DEFINED if name.endswith(("_s", "_count"))} <= held
+    mart_columns = {name for table in marts.MART_TABLES for name in table.names}
+    assert {name for name in DEFINED if name.endswith(("_s", "_count"))} <= mart_columns

@@ -41,20 +41,20 @@ def test_pandas_type__takes_rows_as_arrow_gives_them(table, nulls):
 def test_pandas_type__names_a_column_of_another_type():
     frame = _frame(FLAT_POLLS, nulls=False)
     frame["slot_at"] = "yesterday"
-    found = _check(FLAT_POLLS, frame)
-    assert not found.success
-    assert "slot_at" in found.description
+    result = _check(FLAT_POLLS, frame)
+    assert not result.success
+    assert "slot_at" in result.description
 
 
 def test_pandas_type__names_a_null_where_none_may_be():
     frame = _frame(FLAT_POLLS, nulls=False)
     frame.loc[0, "place"] = None
-    found = _check(FLAT_POLLS, frame)
-    assert not found.success
-    assert "place" in found.description
+    result = _check(FLAT_POLLS, frame)
+    assert not result.success
+    assert "place" in result.description
 
 
 def test_pandas_type__names_a_missing_column():
-    found = _check(FLAT_POLLS, _frame(FLAT_POLLS, nulls=False).drop(columns="outcome"))
-    assert not found.success
-    assert "outcome" in found.description
+    result = _check(FLAT_POLLS, _frame(FLAT_POLLS, nulls=False).drop(columns="outcome"))
+    assert not result.success
+    assert "outcome" in result.description

@@ -36,8 +36,8 @@ def test_create_table__parses_in_its_dialect_and_names_all_columns(
     assert tuple(column.name for column in columns) == each.names
     not_null = [column.name for column in columns if column.find(exp.NotNullColumnConstraint)]
     assert not_null == [column.name for column in each.columns if not column.nullable]
-    found = statement.this.this
-    assert (found.db, found.name) == (each.schema, each.name)
+    table_expression = statement.this.this
+    assert (table_expression.db, table_expression.name) == (each.schema, each.name)
 
 
 @each_table
@@ -90,14 +90,14 @@ def test_arrow_schema__is_of_the_columns(each: Table) -> None:
 
 
 @each_table
-def test_column_schema__says_type_and_meaning(each: Table) -> None:
-    shown = column_schema(each).columns
-    assert tuple(column.name for column in shown) == each.names
-    for column, told in zip(shown, each.columns, strict=True):
-        assert column.type == sql_type(told).lower()
+def test_column_schema__has_type_and_meaning(each: Table) -> None:
+    rendered = column_schema(each).columns
+    assert tuple(column.name for column in rendered) == each.names
+    for column, column_definition in zip(rendered, each.columns, strict=True):
+        assert column.type == sql_type(column_definition).lower()
         assert column.description is not None
-        assert told.meaning in column.description
-        assert column.constraints.nullable == told.nullable
+        assert column_definition.meaning in column.description
+        assert column.constraints.nullable == column_definition.nullable
 
 
 @each_table
@@ -131,7 +131,7 @@ def test_tables__a_column_of_one_name_has_one_type() -> None:
         for column in each.columns:
             kinds.setdefault(column.name, set()).add((column.type, column.length))
     # What the words mean differs by table; the engines only see the type.
-    assert {name: found for name, found in kinds.items() if len({t for t, _ in found}) > 1} == {}
+    assert {name: types for name, types in kinds.items() if len({t for t, _ in types}) > 1} == {}
 
 
 def test_tables__have_each_name_once() -> None:

@@ -1,6 +1,6 @@
-"""`make score`: weeks of simulated life, and how well the warehouse tells them.
+"""`make score`: compare the warehouse with simulated weeks whose truth is known.
 
-Belongs here: the runs, what is asked of them, and telling it. The score goes to build/truth.json.
+Runs the simulations, applies the targets and prints the result. The score goes to build/truth.json.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from charging_assets_tests.truth.weeks import Weeks, loaded
 
 TARGET = Path("build/truth.json")
 OCCUPANCY_WITHIN, SESSIONS_WITHIN = 0.005, 0.02
-# Of what pages show where polls are missing, relative to what polls without gaps could tell apart.
+# Of what pages show where polls are missing, relative to what polls without gaps could distinguish.
 ESTIMATES_WITHIN = 0.03
 GAP_SEEDS = (52_901, 77_347, 90_203)
 
 
 def main() -> int:
-    asked = _arguments()
+    arguments = _arguments()
     scores = []
     runs = []
-    if "weeks" in asked.part:
+    if "weeks" in arguments.part:
         runs += [
-            Weeks(asked.days, asked.scale, asked.seed, dwell, _gaps(asked.days))
-            for dwell in asked.dwell or [None]
+            Weeks(arguments.days, arguments.scale, arguments.seed, dwell, _gaps(arguments.days))
+            for dwell in arguments.dwell or [None]
         ]
-    if "gaps" in asked.part:
+    if "gaps" in arguments.part:
         runs += [
-            Weeks(asked.gap_days, asked.gap_scale, seed, has_gap_plan=True)
-            for seed in asked.gap_seeds
+            Weeks(arguments.gap_days, arguments.gap_scale, seed, has_gap_plan=True)
+            for seed in arguments.gap_seeds
         ]
     for weeks in runs:
         began = time.monotonic()
@@ -52,14 +52,14 @@ def main() -> int:
 
 
 def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[str, Any]:
-    """All scores of a run, and whether all that is asked holds.
+    """All scores of a run, and whether all targets are met.
 
-    Occupancy is asked to be within 0.5 %, sampling or not; a test on few EVSEs allows for so many
+    Occupancy must be within 0.5 %, sampling or not; a test on few EVSEs allows for so many
     `sampling_errors`.
     """
     truth, unpolled = weeks.truth(), weeks.gap_spans
     shares = score.occupancy(warehouse, truth, unpolled)
-    found = score.sessions(warehouse, truth, unpolled)
+    session_score = score.sessions(warehouse, truth, unpolled)
     bounds = score.bounds(warehouse, truth)
     energy = score.energy(warehouse, truth)
     gaps = score.gaps(warehouse, unpolled)
@@ -69,11 +69,12 @@ def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[s
             <= max(OCCUPANCY_WITHIN, sampling_errors * each.sampling_error)
             for name, each in shares.items()
         },
-        "sessions": abs(found.share - found.expected) <= SESSIONS_WITHIN,
-        "sessions with surplus": abs(found.share_with_surplus - found.expected) <= SESSIONS_WITHIN,
+        "sessions": abs(session_score.share - session_score.expected) <= SESSIONS_WITHIN,
+        "sessions with surplus": abs(session_score.share_with_surplus - session_score.expected)
+        <= SESSIONS_WITHIN,
         "bounds": bool(bounds.starts and bounds.ends) and not bounds.wrong,
         "energy": bool(energy.bounded) and not energy.wrong,
-        "gaps": not gaps.told,
+        "gaps": not gaps.estimated,
     }
     return {
         "days": weeks.days,
@@ -82,7 +83,7 @@ def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[s
         "dwell_min": weeks.dwell_min,
         "occupancy": {
             name: {
-                "estimated": round(each.told, 5),
+                "estimated": round(each.estimated, 5),
                 "true": round(each.true, 5),
                 "deviation": round(each.deviation, 5),
                 "sampling_error": round(each.sampling_error, 5),
@@ -90,11 +91,11 @@ def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[s
             for name, each in shares.items()
         },
         "sessions": {
-            "true": found.true,
-            "merged": found.merged,
-            "found": round(found.share, 4),
-            "surplus": found.surplus,
-            "expected": round(found.expected, 4),
+            "true": session_score.true,
+            "merged": session_score.merged,
+            "found": round(session_score.share, 4),
+            "surplus": session_score.surplus,
+            "expected": round(session_score.expected, 4),
         },
         "bounds": {
             "starts": bounds.starts,
@@ -107,7 +108,7 @@ def scored(weeks: Weeks, warehouse: Any, sampling_errors: float = 0.0) -> dict[s
             "wrong": len(energy.wrong),
             "sample": energy.wrong[:5],
         },
-        "gaps": {"days": gaps.days, "rows": gaps.rows, "with a share": gaps.told},
+        "gaps": {"days": gaps.days, "rows": gaps.rows, "with a share": gaps.estimated},
         "met": all(met.values()),
         "missed": [name for name, holds in met.items() if not holds],
     }
@@ -181,8 +182,8 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _progress(told: str) -> None:
-    print(f"  {told}", file=sys.stderr, flush=True)
+def _progress(message: str) -> None:
+    print(f"  {message}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

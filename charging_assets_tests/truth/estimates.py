@@ -1,7 +1,7 @@
 """What pages show of weeks with gaps, against the truth: rate of sessions, mean dwell, occupancy.
 
 The estimates are made by the pages' own statements and `measures`. The truth has two forms: *all*
-true sessions, and those that polls without gaps could tell apart (*distinct*): sessions that no
+true sessions, and those that polls without gaps could distinguish (*distinct*): sessions that no
 such poll sees are left out, and those that none separates are one. Gaps must not bias an estimate
 against the second form; the difference between the two is what polling at that cadence cannot see.
 Between them lies, for dwell, what polls without gaps would give themselves (*polled*): of sessions
@@ -9,7 +9,7 @@ about as short as the cadence they see the longer ones, and the mean comes out l
 those they see.
 
 Over which time: whole local days, without the first and the last of the weeks. A rate is per EVSE
-time whose published status is known, since nothing is known of the rest; occupancy is a share of
+time whose published status is known, since the rest is unknown; occupancy is a share of
 operable time. Intervals are of a bootstrap over EVSEs, of which each brings its estimate and its
 truth; that all EVSEs miss the same hours is not in them.
 """
@@ -39,7 +39,7 @@ from charging_assets.measures import (
 from charging_assets.simulator.network import FEED
 from charging_assets.simulator.truth import Session, Truth
 from charging_assets.storage.warehouse import Warehouse
-from charging_assets_tests.truth.spans import Span, clip, joined, length, without
+from charging_assets_tests.truth.spans import Span, clip, join_spans, subtract_spans, total_length
 
 Floats = NDArray[np.float64]
 ZONE = "Europe/Berlin"
@@ -77,12 +77,12 @@ class Estimate:
 
     @property
     def deviation(self) -> float | None:
-        """Of the estimate from what polls without gaps could tell apart, relative."""
+        """Of the estimate from what polls without gaps could distinguish, relative."""
         return None if self.estimated is None else self.estimated / self.distinct - 1
 
     @property
     def unseen(self) -> float:
-        """Of what polls without gaps could tell apart from the whole truth, relative."""
+        """Of what polls without gaps could distinguish from the whole truth, relative."""
         return self.distinct / self.all - 1
 
 
@@ -116,7 +116,7 @@ class _Evse:
     occupied_s: float = 0.0
     operable_s: float = 0.0
     durations: list[tuple[float, bool]] = field(default_factory=list)
-    known_s: float = 0.0
+    observable_s: float = 0.0
     true_occupied_s: float = 0.0
     true_operable_s: float = 0.0
     occupied_polls: int = 0
@@ -144,16 +144,16 @@ def estimate(
     start, end = (day.astimezone(UTC) for day in (first, last + timedelta(days=1)))
     evses = _estimated_evses(warehouse, start, end)
     _add_truth(evses, truth, poll_times, (start, end))
-    shown = _shown(warehouse, first, last, start, end)
+    page_figures = _page_figures(warehouse, first, last, start, end)
     figures = {}
-    for name, row in shown.items():
+    for name, row in page_figures.items():
         group = [evse for evse in evses.values() if name in ("all", evse.power_class)]
         figures[name] = _compare(row, group)
     every = list(evses.values())
     true_count = sum(len(evse.true_durations) for evse in every)
     distinct_count = sum(len(evse.distinct_durations) for evse in every)
     short = sum(evse.short for evse in every)
-    coverage = shown["all"]["coverage"]
+    coverage = page_figures["all"]["coverage"]
     assert coverage is not None
     return Estimates(
         coverage, len(every), true_count, short / true_count,
@@ -184,17 +184,17 @@ def _local_days(truth: Truth) -> tuple[datetime, datetime]:
     return midnights[0] + timedelta(days=1), midnights[1] - timedelta(days=2)
 
 
-def _shown(
+def _page_figures(
     warehouse: Warehouse, first: datetime, last: datetime, start: datetime, end: datetime
 ) -> dict[str, dict[str, float | None]]:
     """What the page of a city shows for the period: of all, and by power class."""
     dates = {"from_date": _naive(first), "to_date": _naive(last)}
     window = {"window_start": _naive(start), "window_end": _naive(end)}
     scope = {**dates, **window, "feed": FEED, "place": ""}
-    with WarehouseReader(warehouse).session() as rows:
-        days = rows("dashboard/city_days", **scope, operator_name="", now_at=_naive(end))
-        classes = rows("dashboard/city_classes", **scope, now_at=_naive(end))
-        dwell = rows(
+    with WarehouseReader(warehouse).session() as query:
+        days = query("dashboard/city_days", **scope, operator_name="", now_at=_naive(end))
+        classes = query("dashboard/city_classes", **scope, now_at=_naive(end))
+        dwell = query(
             "dashboard/dwell", **scope, operator_name="", time_zone=ZONE, station_key=0, evse_key=0
         )
     means = {(row["grouped_by"], row["power_class"]): row["dwell_mean_s"] for row in dwell}
@@ -259,29 +259,29 @@ def _add_truth(
         spans[outage.evse_uid][outage.status in _FAILED].append(span)
     for uid, evse in evses.items():
         polls = poll_times[evse.place]
-        unknown = joined(spans[uid][False])
-        hidden = joined([*spans[uid][True], *unknown])
-        known = without(period, unknown)
-        evse.known_s = length(known)
-        operable = without(period, hidden)
-        evse.true_operable_s = length(operable)
+        unknown = join_spans(spans[uid][False])
+        hidden = join_spans([*spans[uid][True], *unknown])
+        observable = subtract_spans(period, unknown)
+        evse.observable_s = total_length(observable)
+        operable = subtract_spans(period, hidden)
+        evse.true_operable_s = total_length(operable)
         evse.operable_polls = sum(_count(polls, part) for part in operable)
         for session in sessions[uid]:
             stay = clip((session.reserved_at or session.started_at, session.free_at), *period)
-            parts = without(stay, hidden)
-            evse.true_occupied_s += length(parts)
+            parts = subtract_spans(stay, hidden)
+            evse.true_occupied_s += total_length(parts)
             evse.occupied_polls += sum(_count(polls, part) for part in parts)
         every = [(session.started_at, session.ended_at) for session in sessions[uid]]
         seen = [
             span
             for span in every
-            if any(_count(polls, part) for part in without(span, hidden))
+            if any(_count(polls, part) for part in subtract_spans(span, hidden))
         ]  # fmt: skip
-        evse.true_durations = _durations(every, known)
-        evse.short = len(evse.true_durations) - len(_durations(seen, known))
+        evse.true_durations = _durations(every, observable)
+        evse.short = len(evse.true_durations) - len(_durations(seen, observable))
         distinct = _distinct(seen, polls)
-        evse.distinct_durations = _durations(distinct, known)
-        evse.polled_durations = _durations([_polled(span, polls) for span in distinct], known)
+        evse.distinct_durations = _durations(distinct, observable)
+        evse.polled_durations = _durations([_polled(span, polls) for span in distinct], observable)
 
 
 def _distinct(sessions: Sequence[Span], polls: Sequence[datetime]) -> list[Span]:
@@ -307,12 +307,12 @@ def _middle(before: datetime, after: datetime) -> datetime:
     return before + (after - before) / 2
 
 
-def _durations(sessions: Sequence[Span], known: Sequence[Span]) -> list[float]:
+def _durations(sessions: Sequence[Span], observable: Sequence[Span]) -> list[float]:
     """Seconds of those that begin in some times."""
     return [
         (end - start).total_seconds()
         for start, end in sessions
-        if any(since <= start < until for since, until in known)
+        if any(since <= start < until for since, until in observable)
     ]
 
 
@@ -321,7 +321,9 @@ def _count(polls: Sequence[datetime], span: Span) -> int:
     return bisect_left(polls, span[1]) - bisect_left(polls, span[0])
 
 
-def _compare(shown: Mapping[str, float | None], evses: Sequence[_Evse]) -> dict[str, Estimate]:
+def _compare(
+    page_figures: Mapping[str, float | None], evses: Sequence[_Evse]
+) -> dict[str, Estimate]:
     """The figures of some EVSEs; their bootstrap has the same EVSEs in estimate and truth."""
 
     def column(of: Callable[[_Evse], float]) -> Floats:
@@ -334,7 +336,7 @@ def _compare(shown: Mapping[str, float | None], evses: Sequence[_Evse]) -> dict[
     distinct_count = column(lambda evse: len(evse.distinct_durations))
     polled_count = column(lambda evse: len(evse.polled_durations))
     true_count = column(lambda evse: len(evse.true_durations))
-    known_days = column(lambda evse: evse.known_s / DAY_S)
+    observable_days = column(lambda evse: evse.observable_s / DAY_S)
     at_polls = (
         column(lambda evse: evse.occupied_polls),
         column(lambda evse: evse.operable_polls),
@@ -343,9 +345,9 @@ def _compare(shown: Mapping[str, float | None], evses: Sequence[_Evse]) -> dict[
     quotients = {
         "sessions": (
             (column(lambda evse: evse.session_count), column(lambda evse: evse.exposure_s / DAY_S)),
-            (distinct_count, known_days),
-            (distinct_count, known_days),
-            (true_count, known_days),
+            (distinct_count, observable_days),
+            (distinct_count, observable_days),
+            (true_count, observable_days),
         ),
         "dwell": (
             None,
@@ -371,14 +373,14 @@ def _compare(shown: Mapping[str, float | None], evses: Sequence[_Evse]) -> dict[
     drawn = chance.multinomial(len(evses), once / len(evses), REPLICATES).astype(np.float64)
     figures = {}
     for name, (estimated, polled, distinct, every) in quotients.items():
-        figure, source = shown[FIGURES[name]], value(estimated, once)
+        figure, source = page_figures[FIGURES[name]], value(estimated, once)
         if figure is not None and abs(source / figure - 1) > 1e-6:
             raise AssertionError(f"{name}: pages show {figure}, sources give {source}")
         values = np.array([value(estimated, weights) for weights in drawn])
         bounds = [
-            float(bound)
+            float(percentile)
             for true in (distinct, polled)
-            for bound in np.percentile(
+            for percentile in np.percentile(
                 values / np.array([value(true, weights) for weights in drawn]) - 1, (2.5, 97.5)
             )
         ]

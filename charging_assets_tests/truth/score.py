@@ -8,7 +8,7 @@ at. Occupancy is compared as the share of operable time; polls that are missed a
 both sides of the quotient alike. What is left is sampling: a true stay of length L is estimated
 to a multiple of the cadence c, with a variance of c²/6 on average; `sampling_error` is that of the
 sum. Records that the simulator planted to be hostile are nobody's, and left out. In gaps of polling
-there is nothing to compare; that the marts say so is asked by `gaps`.
+there is nothing to compare; `gaps` checks that the marts have no share then.
 """
 
 from __future__ import annotations
@@ -25,32 +25,39 @@ from zoneinfo import ZoneInfo
 from charging_assets.simulator.hostile import FIRST_ID
 from charging_assets.simulator.truth import Session, Truth
 from charging_assets.storage.warehouse import Warehouse
-from charging_assets_tests.truth.spans import Span, clip, joined, length, meets, without
+from charging_assets_tests.truth.spans import (
+    Span,
+    clip,
+    join_spans,
+    overlaps,
+    subtract_spans,
+    total_length,
+)
 
 CADENCE_S = 600.0
 MARGIN = timedelta(days=1)
-# Around what hides a status, nothing is asked of sessions.
+# Sessions near a hidden status are not scored.
 SHADOW = timedelta(minutes=40)
 CLASSES = ("ac", "dc", "hpc")
 
 
 @dataclass(frozen=True)
 class Occupancy:
-    """Occupied of operable time, as told and as it was."""
+    """Occupied of operable time, estimated and true."""
 
-    told: float
+    estimated: float
     true: float
     sampling_error: float
 
     @property
     def deviation(self) -> float:
         """Relative to the truth."""
-        return self.told / self.true - 1
+        return self.estimated / self.true - 1
 
 
 @dataclass(frozen=True)
-class Found:
-    """How many true sessions were found; those that no poll told apart count as one.
+class SessionScore:
+    """How many true sessions were matched; those that no poll separates count as one.
 
     `surplus` are sessions that match no true one, or one that another already matches. `expected`
     is the mean of min(1, dwell / cadence).
@@ -58,17 +65,17 @@ class Found:
 
     true: int
     merged: int
-    found: int
+    matched: int
     surplus: int
     expected: float
 
     @property
     def share(self) -> float:
-        return self.found / self.true
+        return self.matched / self.true
 
     @property
     def share_with_surplus(self) -> float:
-        return (self.found + self.surplus) / self.true
+        return (self.matched + self.surplus) / self.true
 
 
 @dataclass(frozen=True)
@@ -90,18 +97,18 @@ class Energy:
 
 @dataclass(frozen=True)
 class Gaps:
-    """Rows of marts for days of which over a fifth was not polled; `told` of them have a share."""
+    """Rows of marts for days with over a fifth of gaps; `estimated` of them have a share."""
 
     days: int
     rows: int
-    told: int
+    estimated: int
 
 
 def occupancy(
     warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()
 ) -> dict[str, Occupancy]:
     """By power class, and under `all`; over the truth's whole period but gaps of polling."""
-    told = warehouse.query(
+    estimated = warehouse.query(
         "SELECT evses.evse_uid, hours.power_class, "
         "SUM(hours.available_s + hours.charging_s + hours.reserved_s + hours.blocked_s) "
         "AS operable, "
@@ -110,61 +117,63 @@ def occupancy(
         "INNER JOIN (SELECT DISTINCT evse_key, evse_uid FROM warehouse.dim_evse) AS evses "
         "ON hours.evse_key = evses.evse_key GROUP BY 1, 2"
     ).to_pylist()
-    told = [row for row in told if int(row["evse_uid"]) < FIRST_ID]
-    classes = {row["evse_uid"]: row["power_class"] for row in told}
+    estimated = [row for row in estimated if int(row["evse_uid"]) < FIRST_ID]
+    classes = {row["evse_uid"]: row["power_class"] for row in estimated}
     for session in truth.sessions:
         if classes.get(session.evse_uid, session.power_class) != session.power_class:
             raise AssertionError(f"{session.evse_uid} is {session.power_class}")
     hidden, stays = _hidden(truth, unpolled), defaultdict(list)
     for session in truth.sessions:
         stays[session.evse_uid].append((session.reserved_at or session.started_at, session.free_at))
-    found = {}
+    by_class = {}
     for name in (*CLASSES, "all"):
-        own = {uid for uid, of in classes.items() if name in (of, "all")}
-        rows = [row for row in told if row["evse_uid"] in own]
+        uids = {uid for uid, of in classes.items() if name in (of, "all")}
+        rows = [row for row in estimated if row["evse_uid"] in uids]
         if not rows:
             continue
         whole = (truth.end - truth.start).total_seconds()
-        operable = sum(whole - length(hidden[uid]) for uid in own)
+        operable = sum(whole - total_length(hidden[uid]) for uid in uids)
         seen = [
             part
-            for uid in own
+            for uid in uids
             for stay in stays[uid]
-            for part in without(clip(stay, truth.start, truth.end), hidden[uid])
+            for part in subtract_spans(clip(stay, truth.start, truth.end), hidden[uid])
         ]
-        occupied = length(seen)
-        found[name] = Occupancy(
-            told=float(sum(row["occupied"] for row in rows) / sum(row["operable"] for row in rows)),
+        occupied = total_length(seen)
+        by_class[name] = Occupancy(
+            estimated=float(
+                sum(row["occupied"] for row in rows) / sum(row["operable"] for row in rows)
+            ),
             true=occupied / operable,
             sampling_error=CADENCE_S * sqrt(len(seen) / 6) / occupied,
         )
-    return found
+    return by_class
 
 
-def sessions(warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()) -> Found:
+def sessions(warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()) -> SessionScore:
     """Over sessions that begin within the period less a day at either end, and are not hidden."""
     start, end = truth.start + MARGIN, truth.end - MARGIN
     hidden, polls = _hidden(truth, unpolled), _polls(warehouse)
-    told = _told(warehouse)
-    true = found = surplus = merged = 0
+    estimated = _estimated_sessions(warehouse)
+    true = matched = surplus = merged = 0
     chances = 0.0
-    for uid, own in _by_evse(truth.sessions).items():
-        runs = _merged(own, polls[own[0].slug])
-        merged += len(own) - len(runs)
+    for uid, evse_sessions in _by_evse(truth.sessions).items():
+        runs = _merged(evse_sessions, polls[evse_sessions[0].slug])
+        merged += len(evse_sessions) - len(runs)
         in_scope = [
             run
             for run in runs
-            if start <= run[0].started_at < end and not meets(_span(run), hidden[uid], SHADOW)
+            if start <= run[0].started_at < end and not overlaps(_span(run), hidden[uid], SHADOW)
         ]
         mine = [
             row
-            for row in told.get(uid, ())
-            if not meets((row["started_before"], row["ended_after"]), hidden[uid], SHADOW)
+            for row in estimated.get(uid, ())
+            if not overlaps((row["started_before"], row["ended_after"]), hidden[uid], SHADOW)
         ]
         for run in in_scope:
             matching = [row for row in mine if _touches(row, run)]
             true += 1
-            found += bool(matching)
+            matched += bool(matching)
             surplus += max(0, len(matching) - 1)
             charged = sum((s.ended_at - s.started_at).total_seconds() for s in run)
             chances += min(1.0, charged / CADENCE_S)
@@ -172,16 +181,16 @@ def sessions(warehouse: Warehouse, truth: Truth, unpolled: Sequence[Span] = ()) 
             start <= row["started_before"] < end and not any(_touches(row, run) for run in runs)
             for row in mine
         )
-    known = {session.evse_uid for session in truth.sessions}
+    condition = {session.evse_uid for session in truth.sessions}
     surplus += sum(
         int(uid) < FIRST_ID
         and start <= row["started_before"] < end
-        and not meets((row["started_before"], row["ended_after"]), hidden[uid], SHADOW)
-        for uid, rows in told.items()
-        if uid not in known
+        and not overlaps((row["started_before"], row["ended_after"]), hidden[uid], SHADOW)
+        for uid, rows in estimated.items()
+        if uid not in condition
         for row in rows
     )
-    return Found(true, merged, found, surplus, chances / true)
+    return SessionScore(true, merged, matched, surplus, chances / true)
 
 
 def bounds(warehouse: Warehouse, truth: Truth) -> Bounds:
@@ -189,7 +198,7 @@ def bounds(warehouse: Warehouse, truth: Truth) -> Bounds:
     starts = ends = 0
     wrong = []
     by_evse = _by_evse(truth.sessions)
-    for uid, rows in _told(warehouse).items():
+    for uid, rows in _estimated_sessions(warehouse).items():
         for row in rows:
             if not truth.start + MARGIN <= row["started_before"] < truth.end - MARGIN:
                 continue
@@ -211,7 +220,7 @@ def energy(warehouse: Warehouse, truth: Truth) -> Energy:
     """The least and the greatest energy of every session, against what was charged over it."""
     bounded, wrong = 0, []
     by_evse = _by_evse(truth.sessions)
-    for uid, rows in _told(warehouse).items():
+    for uid, rows in _estimated_sessions(warehouse).items():
         for row in rows:
             if not truth.start + MARGIN <= row["started_before"] < truth.end - MARGIN:
                 continue
@@ -224,29 +233,32 @@ def energy(warehouse: Warehouse, truth: Truth) -> Energy:
 
 
 def gaps(warehouse: Warehouse, unpolled: Sequence[Span], zone: str = "Europe/Berlin") -> Gaps:
-    """What the marts say of local days of which more than a fifth lies in gaps.
+    """Shares in the marts of local days with more than a fifth of gaps.
 
-    Only hostile records have no power class. Those that come and go beside a gap have a window that
-    is as short as they are, and rightly a share.
+    Only hostile records have no power class. Those that appear and disappear next to a gap have
+    a correspondingly short window, and may have a share.
     """
-    days = rows = told = 0
+    days = rows = estimated = 0
     for day in sorted(_local_days(unpolled, zone)):
         start, end = (at.astimezone(UTC) for at in (day, _next(day)))
-        missed = length(clip(gap, start, end) for gap in unpolled if gap[0] < end > start < gap[1])
+        missed = total_length(
+            clip(gap, start, end) for gap in unpolled if gap[0] < end > start < gap[1]
+        )
         if missed <= 0.2 * (end - start).total_seconds():
             continue
         days += 1
-        for name, known in (
+        for name, condition in (
             ("mart_station_day", ""),
             ("mart_city_day", " AND power_class <> 'unknown'"),
         ):
-            found = warehouse.query(
-                "SELECT COUNT(*) AS held, COUNT(COALESCE(occupancy, utilisation, availability, "
-                f"reliability)) AS told FROM mart.{name} WHERE local_date = :day{known}",
+            row = warehouse.query(
+                "SELECT COUNT(*) AS row_count, COUNT(COALESCE(occupancy, utilisation, "
+                f"availability, reliability)) AS share_count FROM mart.{name} "
+                f"WHERE local_date = :day{condition}",
                 {"day": day.replace(tzinfo=None)},
             ).to_pylist()[0]
-            rows, told = rows + found["held"], told + found["told"]
-    return Gaps(days, rows, told)
+            rows, estimated = rows + row["row_count"], estimated + row["share_count"]
+    return Gaps(days, rows, estimated)
 
 
 def _local_days(spans: Iterable[Span], zone: str) -> set[datetime]:
@@ -264,7 +276,7 @@ def _next(day: datetime) -> datetime:
     return day + timedelta(days=1)
 
 
-def _told(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
+def _estimated_sessions(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in warehouse.query(
         "SELECT evse_uid, started_after, started_before, ended_after, ended_before, "
@@ -277,14 +289,14 @@ def _told(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
 
 def _polls(warehouse: Warehouse) -> dict[str, list[datetime]]:
     """When each place's good answers were made."""
-    found: dict[str, list[datetime]] = defaultdict(list)
+    times: dict[str, list[datetime]] = defaultdict(list)
     for row in warehouse.query(
         "SELECT place, requested_at, elapsed_ms FROM warehouse.fact_poll "
         "WHERE outcome = 'ok' ORDER BY requested_at"
     ).to_pylist():
         answered = row["requested_at"] + timedelta(milliseconds=row["elapsed_ms"])
-        found[row["place"]].append(_aware(answered))
-    return found
+        times[row["place"]].append(_aware(answered))
+    return times
 
 
 def _aware(value: Any) -> Any:
@@ -292,16 +304,16 @@ def _aware(value: Any) -> Any:
 
 
 def _by_evse(sessions: Iterable[Session]) -> dict[str, list[Session]]:
-    found: dict[str, list[Session]] = defaultdict(list)
+    by_evse: dict[str, list[Session]] = defaultdict(list)
     for session in sorted(sessions, key=lambda each: each.started_at):
-        found[session.evse_uid].append(session)
-    return found
+        by_evse[session.evse_uid].append(session)
+    return by_evse
 
 
-def _merged(own: Sequence[Session], polls: Sequence[datetime]) -> list[list[Session]]:
+def _merged(evse_sessions: Sequence[Session], polls: Sequence[datetime]) -> list[list[Session]]:
     """Sessions, together where no poll saw the EVSE in between."""
     runs: list[list[Session]] = []
-    for session in own:
+    for session in evse_sessions:
         if runs and not _polled(polls, runs[-1][-1].ended_at, session.started_at):
             runs[-1].append(session)
         else:
@@ -335,6 +347,6 @@ def _hidden(truth: Truth, unpolled: Sequence[Span]) -> dict[str, list[Span]]:
     spans: dict[str, list[Span]] = defaultdict(lambda: list(unpolled))
     for outage in truth.outages:
         spans[outage.evse_uid].append((outage.started_at, outage.ended_at))
-    for uid, own in spans.items():
-        spans[uid] = joined(own)
+    for uid, evse_sessions in spans.items():
+        spans[uid] = join_spans(evse_sessions)
     return spans

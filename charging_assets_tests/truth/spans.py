@@ -11,18 +11,18 @@ from datetime import datetime, timedelta
 Span = tuple[datetime, datetime]
 
 
-def joined(spans: Iterable[Span]) -> list[Span]:
+def join_spans(spans: Iterable[Span]) -> list[Span]:
     """Spans without overlaps, in order."""
-    found: list[Span] = []
+    joined_spans: list[Span] = []
     for start, end in sorted(spans):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
+        if joined_spans and start <= joined_spans[-1][1]:
+            joined_spans[-1] = (joined_spans[-1][0], max(joined_spans[-1][1], end))
         else:
-            found.append((start, end))
-    return found
+            joined_spans.append((start, end))
+    return joined_spans
 
 
-def meets(span: Span, hidden: Iterable[Span], shadow: timedelta) -> bool:
+def overlaps(span: Span, hidden: Iterable[Span], shadow: timedelta) -> bool:
     """Whether a span overlaps one of others, or its shadow before and after."""
     return any(start - shadow < span[1] and end + shadow > span[0] for start, end in hidden)
 
@@ -32,7 +32,7 @@ def clip(span: Span, start: datetime, end: datetime) -> Span:
     return max(span[0], start), min(span[1], end)
 
 
-def without(span: Span, hidden: Iterable[Span]) -> list[Span]:
+def subtract_spans(span: Span, hidden: Iterable[Span]) -> list[Span]:
     """A span's parts outside of others, which are in order and do not overlap."""
     parts, at = [], span[0]
     for start, end in hidden:
@@ -46,6 +46,6 @@ def without(span: Span, hidden: Iterable[Span]) -> list[Span]:
     return parts
 
 
-def length(spans: Iterable[Span]) -> float:
+def total_length(spans: Iterable[Span]) -> float:
     """Seconds, added up."""
     return sum((end - start).total_seconds() for start, end in spans)

@@ -111,8 +111,8 @@ def _gap_plan(weeks: Weeks) -> GapPlan:
     return plan_gaps(weeks.seed, START.start, weeks.days, PLACES)
 
 
-def _simulated(asked: tuple[Weeks, Hour, Path]) -> Hour:
-    weeks, hour, folder = asked
+def _simulated(jobs: tuple[Weeks, Hour, Path]) -> Hour:
+    weeks, hour, folder = jobs
     if weeks.has_gap_plan:
         _poll_with_gaps(weeks, hour, LocalLake(folder))
     elif not any(start <= hour.start < end for start, end in weeks.gap_spans):
@@ -141,7 +141,7 @@ def _poll_with_gaps(weeks: Weeks, hour: Hour, lake: LocalLake) -> None:
 def loaded(
     weeks: Weeks,
     folder: Path,
-    progress: Callable[[str], None] = lambda told: None,
+    progress: Callable[[str], None] = lambda message: None,
     workers: int = 2,
     path: Path | None = None,
 ) -> DuckDBWarehouse:
@@ -149,14 +149,14 @@ def loaded(
 
     The warehouse is in the file `path`, or in memory.
     """
-    asked = [(weeks, hour, folder) for hour in weeks.hours]
+    jobs = [(weeks, hour, folder) for hour in weeks.hours]
     if workers:
         with get_context("spawn").Pool(workers) as pool:
-            for number, _ in enumerate(pool.imap(_simulated, asked, chunksize=12), start=1):
+            for number, _ in enumerate(pool.imap(_simulated, jobs, chunksize=12), start=1):
                 if number % 24 == 0:
-                    progress(f"{number}/{len(asked)} hours simulated")
+                    progress(f"{number}/{len(jobs)} hours simulated")
     else:
-        for each in asked:
+        for each in jobs:
             _simulated(each)
     lake, warehouse = LocalLake(folder), DuckDBWarehouse(path)
 

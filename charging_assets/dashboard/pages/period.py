@@ -99,10 +99,10 @@ class Filters:
 
 def select_filters(request: PageRequest, query: Query, period: Period) -> Filters:
     """The requested city and operator, of those with data in the period or current stations."""
-    found = query("dashboard/places", feed=request.feed.name, **period.date_params())
-    cities = {row["place"]: row["city"] for row in found}
-    found = query("dashboard/operators", feed=request.feed.name, **period.date_params())
-    operators = [row["operator_name"] for row in found]
+    rows = query("dashboard/places", feed=request.feed.name, **period.date_params())
+    cities = {row["place"]: row["city"] for row in rows}
+    rows = query("dashboard/operators", feed=request.feed.name, **period.date_params())
+    operators = [row["operator_name"] for row in rows]
     return Filters(
         request.choice_value("place", list(cities)),
         request.choice_value("operator", operators),

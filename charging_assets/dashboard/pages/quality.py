@@ -147,12 +147,12 @@ def _calendar_chart(
 def _polls_table(request: PageRequest, polls: list[Row], about: str) -> Table:
     names = ("expected_count", "poll_count", "missed_count", "answer_count", "ok_count",
              "failed_count")  # fmt: skip
-    told = {"failed_count": "failed_answers"}
+    labels = {"failed_count": "failed_answers"}
     return Table(
         "polls", request.words("polls_title"),
         [
             columns.day(request),
-            *(columns.count(request, name, told.get(name, name)) for name in names),
+            *(columns.count(request, name, labels.get(name, name)) for name in names),
         ],
         polls, f"{about}. {request.words('polls_caption')}",
     )  # fmt: skip
