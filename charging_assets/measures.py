@@ -56,7 +56,7 @@ def has_enough_coverage(observed_s: float, window_s: float) -> bool:
     return bool(observed_s * 5 >= window_s * 4)
 
 
-def is_known(observed_s: float, unknown_s: float) -> bool:
+def has_known_status(observed_s: float, unknown_s: float) -> bool:
     """Whether the status is known for at least a fifth of the observed time."""
     return bool((observed_s - unknown_s) * 5 >= observed_s)
 
@@ -96,7 +96,7 @@ def compute_measures(row: Mapping[str, Any], full: str = CERTAINLY_FULL) -> dict
     occupied = _less(operable, row.get("available_s"))
     working = _less(_less(observed, row.get("inoperative_s")), row.get("out_of_order_s"))
     unknown = row.get("unknown_s")
-    if unknown is not None and not is_known(observed, unknown):
+    if unknown is not None and not has_known_status(observed, unknown):
         working = None
     sessions = row.get("session_count")
     return {

@@ -32,7 +32,7 @@ MODULES = [
     PACKAGE / "cli/demo.py",
 ]
 STATEMENTS = [*sql_names("dashboard"), *sql_names("reports")]
-# By these numbers of polls and heights of bars in a terminal are found.
+# Divisors of poll counts and of bar heights in a terminal.
 LENGTHS = {"_CHART_ROWS", "top", "request.feed.cadence"}
 # A product over the sessions at risk, not a share of time; its mean passes the rule afterwards.
 ESTIMATES = {"dashboard/dwell"}
@@ -45,7 +45,7 @@ WHOLE = {
 
 def divisions(source: str) -> list[str]:
     """What a module divides by anything but a number or a unit of time."""
-    found = []
+    measures = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
             by = ast.unparse(node.right)
@@ -54,8 +54,8 @@ def divisions(source: str) -> list[str]:
                 node.right.value, int | float
             )
             if not (is_path or is_number or by.startswith("timedelta(") or by in LENGTHS):
-                found.append(ast.unparse(node))
-    return found
+                measures.append(ast.unparse(node))
+    return measures
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -65,7 +65,7 @@ def test_module__computes_no_share_of_its_own(module: Path) -> None:
     assert "normalize" not in source  # a chart would divide what it is given
 
 
-def test_divisions__are_found_where_there_are_some() -> None:
+def test_divisions__are_detected() -> None:
     assert divisions("a / b\nx / 60\nt / timedelta(hours=1)\n_HERE / 'a'") == ["a / b"]
 
 
@@ -98,9 +98,9 @@ def test_compute_measures__has_every_share_of_what_was_observed() -> None:
 
 
 def test_compute_measures__has_nothing_but_coverage_where_too_little_was_observed() -> None:
-    found = compute_measures({**WHOLE, "window_s": 1001})
-    assert found.pop("coverage") == pytest.approx(800 / 1001)
-    assert set(found.values()) == {None}
+    measures = compute_measures({**WHOLE, "window_s": 1001})
+    assert measures.pop("coverage") == pytest.approx(800 / 1001)
+    assert set(measures.values()) == {None}
     assert set(status_shares({**WHOLE, "window_s": 1001}).values()) == {None}
     assert count_share(1, 79, 100) is None
     assert count_share(1, 80, 100) == 0.01
@@ -120,10 +120,10 @@ def test_compute_measures__is_between_0_and_1_or_none(values: dict[str, int]) ->
     row = {**WHOLE, **values}
     statuses = [row[name] for name in SECONDS[1:-1]]
     row["observed_s"] = sum(statuses)
-    found = compute_measures(row)
+    measures = compute_measures(row)
     enough = row["observed_s"] * 5 >= row["window_s"] * 4
     for name in ("utilisation", "occupancy", "availability", "reliability", "unknown"):
-        value = found[name]
+        value = measures[name]
         assert value is None or (enough and 0 <= value <= 1)
 
 

@@ -1,4 +1,4 @@
-"""Every query of the docs gives figures that were worked out by hand, on both engines.
+"""Every query of the docs returns figures that were computed by hand, on both engines.
 
 The data is `uneven_home`. EVSE hours below are hours times EVSEs: its polls stand for whole hours.
 """

@@ -69,10 +69,10 @@ def create_app(reader: Reader, clock: Callable[[], datetime] = utc_now) -> ASGIA
             *(Route(f"/{name}", site.page(name)) for name in PAGES),
             *(Route(f"/{name}/{{table}}.csv", site.csv(name)) for name in PAGES),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
-            Route("/{rest:path}", site.not_found),
+            Route("/{rest:path}", site.handle_not_found),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1000)],
-        exception_handlers={Exception: site.server_error},
+        exception_handlers={Exception: site.handle_server_error},
     )
     # Outermost: Starlette handles errors outside of its own middleware.
     return _SecurityHeaders(Guard(pages))
@@ -138,10 +138,10 @@ class _Site:
 
         return endpoint
 
-    async def not_found(self, request: Request) -> Response:
+    async def handle_not_found(self, request: Request) -> Response:
         return self._message_page(request, "missing", 404)
 
-    async def server_error(self, request: Request, error: Exception) -> Response:
+    async def handle_server_error(self, request: Request, error: Exception) -> Response:
         # The path is decoded: a newline in it would start another line in the log.
         _log.error("%s could not be created", printable(str(request.url)), exc_info=error)
         return self._message_page(request, "broken", 500)

@@ -1,4 +1,4 @@
-"""Pages that nobody waits for, or that take too long, are ended: real servers, slow queries."""
+"""Abandoned and slow pages are cancelled, tested with real servers and slow queries."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Site:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=timeout_s)
 
     def open_request(self, path: str) -> socket.socket:
-        """A connection over which a page was requested; who closes it hangs up."""
+        """Open a connection and request a page; closing it is a disconnect."""
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         return connection

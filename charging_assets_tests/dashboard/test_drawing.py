@@ -1,4 +1,4 @@
-"""Pictures: what is packed smaller is the same picture."""
+"""Recompressed PNGs have the same pixels."""
 
 from __future__ import annotations
 

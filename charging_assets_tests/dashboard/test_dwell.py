@@ -1,4 +1,4 @@
-"""Mean dwell is the Kaplan-Meier mean restricted to a day, by an implementation that is obvious."""
+"""Mean dwell equals a simple reference implementation of the restricted Kaplan-Meier mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many pages are made at a time."""
+"""Limits of concurrent pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Default periods: they begin with the first day with data, and end where figures can be shown."""
+"""Default periods begin with the first day with data, and end where coverage is high enough."""
 
 from __future__ import annotations
 

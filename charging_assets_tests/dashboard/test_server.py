@@ -1,4 +1,4 @@
-"""The web server: whatever an address holds is answered, with the same headers everywhere."""
+"""The web server responds to any URL, always with the same security headers."""
 
 from __future__ import annotations
 

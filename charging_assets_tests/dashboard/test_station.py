@@ -1,4 +1,4 @@
-"""The station page: what is chosen is what the figures are of."""
+"""The station page: figures follow the selected station and EVSE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All figures and tables of a page rest on the same seconds, and on the same window."""
+"""All figures and tables of a page are based on the same seconds and the same window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words: what is counted agrees with its number, in both languages."""
+"""Texts with a count have the correct singular and plural in both languages."""
 
 from __future__ import annotations
 

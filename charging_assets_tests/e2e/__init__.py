@@ -1,1 +1,1 @@
-"""The dashboard in a real browser, over thirty days of a network of real size."""
+"""Browser tests of the dashboard, with thirty days of data of a network of realistic size."""

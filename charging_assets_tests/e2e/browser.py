@@ -1,7 +1,4 @@
-"""A headless Chromium, and what it did: requests, console, what has the focus.
-
-Belongs here: finding and driving the browser. Does not belong here: what pages should say.
-"""
+"""Starts a headless Chromium, and logs its requests and console messages."""
 
 from __future__ import annotations
 

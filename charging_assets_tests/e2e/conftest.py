@@ -1,4 +1,4 @@
-"""A dashboard over thirty days, and a browser to look at it."""
+"""Fixtures: a dashboard with thirty days of data, and a browser."""
 
 from __future__ import annotations
 

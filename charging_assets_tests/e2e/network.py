@@ -1,7 +1,7 @@
-"""Thirty days of a network of real size, quickly: one simulated day, loaded, then repeated.
+"""Thirty days of data of a network of realistic size: one simulated day, loaded and repeated.
 
-Belongs here: making that data, and keeping it in `build/` until the code that makes it changes.
-One day of the thirty was not polled at all: its rows are taken away again.
+The data is kept in `build/` until the code that creates it changes. One of the thirty days has no
+polls: its rows are deleted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""`make pictures`: the README's pictures, of the network that the browser's tests look at.
+"""`make pictures`: screenshots for the README, with the data of the browser tests.
 
-Belongs here: which pictures there are: pages of the dashboard, and the asset graph in Dagster's UI.
+They show pages of the dashboard, and the asset graph in Dagster's UI.
 """
 
 from __future__ import annotations

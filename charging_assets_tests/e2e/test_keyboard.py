@@ -1,4 +1,4 @@
-"""Every page can be walked through and used with Tab and Enter alone."""
+"""Every page can be used with Tab and Enter only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REACHABLE = "main a[href], main button, main select, main input:not([type=hidden
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_tab__reaches_everything_in_order_and_shows_where(
+def test_tab__reaches_all_controls_in_order_with_visible_focus(
     page: Page, address: str, name: str
 ) -> None:
     page.goto(address + PAGES[name])

@@ -1,4 +1,4 @@
-"""Hours load while the dashboard is used, and neither fails or waits for the other."""
+"""Hours are loaded while the dashboard is used; neither fails or waits for the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Network now: what it shows is what the facts say."""
+"""Network now: figures equal those computed from facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages say, filtered, is what hand-written SQL over the facts says."""
+"""Figures of filtered pages equal hand-written SQL over facts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of another origin can start, change and read nothing, in a real browser."""
+"""A page of another origin cannot start, change or read anything, in a real browser."""
 
 from __future__ import annotations
 

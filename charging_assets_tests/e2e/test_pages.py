@@ -1,4 +1,4 @@
-"""Every page: quick, quiet, accessible, self-contained; on a wide screen and on a narrow one."""
+"""Every page is fast, free of errors, accessible and self-contained, on wide and narrow screens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where there is no data, or none that can be read, pages say so kindly."""
+"""Pages without data, or with unreadable data, show a message with the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small plots of facts and marts: what they show is what the tables hold, and they stay small."""
+"""Plots of facts and marts show the values of the tables, and are small."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_plot__of_sessions_counts_them_at_their_hour(warehouse: DuckDBWarehouse)
     assert len(columns_of(svg, GAP)) == 24 - len(POLLED)
 
 
-def test_plot__of_a_mart_shows_its_values(warehouse: DuckDBWarehouse) -> None:
+def test_plot__of_a_mart_has_its_values(warehouse: DuckDBWarehouse) -> None:
     svg = svg_of(plot_of(warehouse, "mart_station_hour", hours.hour_after(3)))
     assert [height for _, height in columns_of(svg, STATUS["CHARGING"])] == [90]
     assert len(columns_of(svg, GAP)) == 24 - 4  # three hours of 0 are none

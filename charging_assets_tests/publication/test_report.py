@@ -1,4 +1,4 @@
-"""The report asset: one file that needs no other, for a day and for a month."""
+"""The report asset: one self-contained file for a day or a month."""
 
 from __future__ import annotations
 

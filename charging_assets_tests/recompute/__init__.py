@@ -1,4 +1,4 @@
-"""Every figure of a home once more, from its raw objects alone, by code of its own.
+"""Recomputes all figures of a home from its raw objects, with independent code.
 
 `python -m charging_assets_tests.recompute [HOME]` reads the raw archive, derives polls, statuses,
 dimensions, sessions and marts by plain loops from their documented definitions, compares them with

@@ -1,4 +1,4 @@
-"""The ER diagram is what the schema says, and references lead somewhere."""
+"""The ER diagram is up to date, and references have existing targets."""
 
 from pathlib import Path
 from xml.etree import ElementTree

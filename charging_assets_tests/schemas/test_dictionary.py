@@ -1,4 +1,4 @@
-"""The data dictionary is what the schema says."""
+"""The data dictionary is up to date."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page of metrics keeps up with the marts."""
+"""The metrics page defines the columns of the marts."""
 
 from __future__ import annotations
 

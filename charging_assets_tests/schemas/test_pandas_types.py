@@ -1,4 +1,4 @@
-"""dagster-pandas types: they take what the lake gives, and name a planted defect."""
+"""dagster-pandas types accept data from the lake, and report a planted defect."""
 
 import dagster as dg
 import pyarrow as pa

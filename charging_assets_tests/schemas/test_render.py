@@ -1,4 +1,4 @@
-"""The one schema as DDL, Arrow and Dagster's columns."""
+"""The schema as DDL, Arrow schemas and Dagster column schemas."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What the warehouse says, scored against what the simulator knows to have happened.
+"""Scores of the warehouse against the simulator's truth.
 
-Belongs here: the score, and a runner over simulated weeks. Does not belong here: any of the code
-that derives what is scored.
+Belongs here: the scores, and a runner over simulated weeks. Does not belong here: any code that
+derives the scored tables.
 """

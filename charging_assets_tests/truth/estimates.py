@@ -1,6 +1,6 @@
-"""What pages show of weeks with gaps, against the truth: rate of sessions, mean dwell, occupancy.
+"""Compare page figures of weeks with gaps with the truth: session rate, mean dwell, occupancy.
 
-The estimates are made by the pages' own statements and `measures`. The truth has two forms: *all*
+The estimates use the queries of the pages and `measures`. The truth has two forms: *all*
 true sessions, and those that polls without gaps could distinguish (*distinct*): sessions that no
 such poll sees are left out, and those that none separates are one. Gaps must not bias an estimate
 against the second form; the difference between the two is what polling at that cadence cannot see.

@@ -1,7 +1,7 @@
-"""Where the polls of simulated weeks with gaps are missing: what a real collector lives through.
+"""The missing polls of simulated weeks, as realistic for a data collector.
 
-Gaps are independent of what happens at the EVSEs, and spread evenly over the hours of the day, so
-that what is left of an error is the estimator's and not that of the hours that happened to be lost.
+Gaps are independent of events at the EVSEs and spread evenly over the hours of the day, so that a
+remaining error is due to the estimator, and not to the hours that are missing.
 """
 
 from __future__ import annotations

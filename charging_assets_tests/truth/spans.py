@@ -1,7 +1,4 @@
-"""Spans of time: joined, clipped, cut out of one another.
-
-Belongs here: arithmetic on `[start, end)`. Does not belong here: what is compared (`score`).
-"""
+"""Arithmetic on time spans `[start, end)`: join, clip, subtract."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The truth score on three days of a small network; `make score` is the same over a month.
 
-Belongs here: that the score holds, and that it sees what is wrong.
+The score meets its targets, and detects errors.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def test_scored__of_three_days__holds(warehouse: DuckDBWarehouse) -> None:
     assert result["gaps"]["rows"] > 50
 
 
-def test_scored__of_a_warehouse_that_errs__says_in_what(warehouse: DuckDBWarehouse) -> None:
+def test_scored__warehouse_with_errors__names_failed_targets(warehouse: DuckDBWarehouse) -> None:
     wrong = (
         "UPDATE mart.mart_evse_hour "
         "SET charging_s = charging_s + 200, available_s = available_s - 200",

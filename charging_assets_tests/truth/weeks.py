@@ -1,8 +1,4 @@
-"""Simulated weeks, brought into a warehouse in memory.
-
-Belongs here: simulating, and loading a warehouse from raw objects alone. Does not belong here:
-the score.
-"""
+"""Simulates weeks, and loads them from raw objects into an in-memory warehouse."""
 
 from __future__ import annotations
 
