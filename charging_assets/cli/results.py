@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from charging_assets.storage.warehouse import Warehouse
 
-Query = Sequence[Mapping[str, Any]]
+Rows = Sequence[Mapping[str, Any]]
 _CHART_ROWS = 6
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _BAR = 20
@@ -49,7 +49,7 @@ def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last:
     def local_hour(at: datetime) -> dict[str, int]:
         return {"local_hour": at.replace(tzinfo=UTC).astimezone(zone).hour}
 
-    def rows(name: str) -> Query:
+    def rows(name: str) -> Rows:
         return query(f"reports/{name}")
 
     gaps = query("dashboard/city_hour_gaps", now_at=now_at, place="", operator_name="")
@@ -101,7 +101,7 @@ def _cell(value: float | None, top: float, line: int) -> str:
     return _EIGHTHS[min(max(eighths, 0), 8)]
 
 
-def _busiest(console: Console, rows: Query) -> None:
+def _busiest(console: Console, rows: Rows) -> None:
     from rich.markup import escape
 
     console.print("[bold]Busiest stations[/] (utilisation: charging, of operable)")
@@ -133,7 +133,7 @@ def _statuses(console: Console, rows: Rows, totals: Mapping[str, Any]) -> None:
     console.print("" if rows else "  nothing was observed\n")
 
 
-def _quality(console: Console, outcomes: Query, rejects: Query, drift: Query) -> None:
+def _quality(console: Console, outcomes: Rows, rejects: Rows, drift: Rows) -> None:
     console.print("[bold]Data quality[/]")
     answers = sum(row["answer_count"] for row in outcomes)
     failed = [row for row in outcomes if row["outcome"] != "ok"]

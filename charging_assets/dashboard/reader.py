@@ -42,7 +42,7 @@ class Reader(Protocol):
 
     def session(
         self, start: datetime = ..., end: datetime = ...
-    ) -> Any:  # AbstractContextManager[Rows]
+    ) -> Any:  # AbstractContextManager[Query]
         """A function that runs named queries, as in `query("dashboard/feeds", feed="test")`.
 
         Rows outside of `[start, end)`, naive UTC, may be missing.
