@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from charging_assets.deployments import DeploymentError
@@ -26,6 +27,16 @@ _NAME = re.compile(r"[\w.$-]{1,255}")
 _ENDPOINT = re.compile(r"https?://[\w.:\[\]-]+(/[\w./-]*)?")
 _MOST_DIGITS = 9
 _YES, _NO = {"1", "true", "yes"}, {"", "0", "false", "no"}
+
+
+@dataclass(frozen=True)
+class _LakeSettings:
+    """Where the lake is, as far as it is set; whether it is usable `_Reader.check` says."""
+
+    bucket: str
+    prefix: str
+    region: str
+    endpoint_url: str
 
 
 class _Reader:
@@ -79,9 +90,60 @@ class _Reader:
             )
 
 
+def s3_lake(environment: Mapping[str, str]) -> S3Lake:
+    """The lake; DeploymentError names every variable of it that is missing or wrong."""
+    reader = _Reader(environment)
+    settings = _lake_settings(reader)
+    _require_packages()
+    reader.check()
+    return _s3_lake(settings)
+
+
 def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
     """The lake and the warehouse; DeploymentError names every variable that is missing or wrong."""
     reader = _Reader(environment)
+    settings = _lake_settings(reader)
+    role = reader.needed(
+        "CHARGING_REDSHIFT_IAM_ROLE", "the role by which Redshift reads the bucket, or default"
+    )
+    group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
+    _require_packages()
+    from charging_assets.storage.redshift_copy import checked_role
+    from charging_assets.storage.redshift_grants import reader_grants
+    from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+
+    redshift = _redshift(reader, settings.region)
+    for name, check, value in (
+        ("CHARGING_REDSHIFT_IAM_ROLE", checked_role, role or "default"),
+        ("CHARGING_REDSHIFT_READER_GROUP", reader_grants, group),
+    ):
+        try:
+            check(value)
+        except ValueError as error:
+            reader.problems.append(f"{name}: {error}")
+    reader.check()
+    lake = _s3_lake(settings)
+    return lake, RedshiftWarehouse(redshift, lake, role, reader_group=group)
+
+
+def _require_packages() -> None:
+    try:
+        require_extra("aws", "CHARGING_DEPLOYMENT=aws")
+    except MissingExtra as error:
+        raise DeploymentError(str(error)) from None
+
+
+def _s3_lake(settings: _LakeSettings) -> S3Lake:
+    from charging_assets.storage.lake_s3 import S3Lake
+    from charging_assets.storage.s3_resource import LakeS3Resource
+
+    s3 = LakeS3Resource(
+        region_name=settings.region or None, endpoint_url=settings.endpoint_url or None
+    )
+    return S3Lake(settings.bucket, settings.prefix, s3)
+
+
+def _lake_settings(reader: _Reader) -> _LakeSettings:
     bucket, prefix = _bucket(reader)
     region = next(
         (
@@ -99,33 +161,7 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
         ),
         "",
     )
-    role = reader.required(
-        "CHARGING_REDSHIFT_IAM_ROLE", "the role by which Redshift reads the bucket, or default"
-    )
-    group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
-    try:
-        require_extra("aws", "CHARGING_DEPLOYMENT=aws")
-    except MissingExtra as error:
-        raise DeploymentError(str(error)) from None
-    from charging_assets.storage.lake_s3 import S3Lake
-    from charging_assets.storage.redshift_copy import checked_role
-    from charging_assets.storage.redshift_grants import reader_grants
-    from charging_assets.storage.s3_resource import LakeS3Resource
-    from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
-
-    redshift = _redshift(reader, region)
-    for name, check, value in (
-        ("CHARGING_REDSHIFT_IAM_ROLE", checked_role, role or "default"),
-        ("CHARGING_REDSHIFT_READER_GROUP", reader_grants, group),
-    ):
-        try:
-            check(value)
-        except ValueError as error:
-            reader.problems.append(f"{name}: {error}")
-    reader.check()
-    s3 = LakeS3Resource(region_name=region or None, endpoint_url=endpoint or None)
-    lake = S3Lake(bucket, prefix, s3)
-    return lake, RedshiftWarehouse(redshift, lake, role, reader_group=group)
+    return _LakeSettings(bucket, prefix, region, endpoint)
 
 
 def _bucket(reader: _Reader) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.feeds import load_feeds
 from charging_assets.acquisition.spool import Spool
-from charging_assets.event_files import of_each_run
 from charging_assets.storage.dialect import remember_in
 from charging_assets.storage.generation import FILE_NAME
 from charging_assets.storage.lake import Lake, LocalLake
@@ -26,7 +25,6 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets.text import is_address
 
 if TYPE_CHECKING:
-    from charging_assets.partitions import Hour
     from charging_assets.storage.io_managers import Progress
 
 DEPLOYMENTS = ("local", "aws")
@@ -84,15 +82,44 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
         from charging_assets import aws_environment
 
         lake, warehouse = aws_environment.engines(environment)
-        return Storage(ArchiveLake(lake), warehouse, Spool(home(environment) / "spool"))
+        return Storage(ArchiveLake(lake), warehouse, spool(environment))
+    return Storage(_local_lake(environment), _local_warehouse(environment), spool(environment))
+
+
+def lake(environment: Mapping[str, str] = os.environ) -> Lake:
+    """The lake of the deployment; what only the warehouse needs may be missing."""
+    if deployment(environment) == "aws":
+        from charging_assets import aws_environment
+
+        return ArchiveLake(aws_environment.s3_lake(environment))
+    return _local_lake(environment)
+
+
+def warehouse(environment: Mapping[str, str] = os.environ) -> Warehouse:
+    """The warehouse of the deployment; that of `aws` needs the lake's variables as well."""
+    if deployment(environment) == "aws":
+        from charging_assets import aws_environment
+
+        return aws_environment.engines(environment)[1]
+    return _local_warehouse(environment)
+
+
+def spool(environment: Mapping[str, str] = os.environ) -> Spool:
+    """Where polls wait that the lake refused; on this machine in every deployment."""
+    return Spool(home(environment) / "spool")
+
+
+def _local_lake(environment: Mapping[str, str]) -> Lake:
+    folder = home(environment)
+    _require_usable_path(folder)
+    return ArchiveLake(LocalLake(folder / "lake"))
+
+
+def _local_warehouse(environment: Mapping[str, str]) -> Warehouse:
     folder = home(environment)
     _require_usable_path(folder)
     remember_in(folder / "cache" / "rendered")
-    return Storage(
-        ArchiveLake(LocalLake(folder / "lake")),
-        DuckDBWarehouse(folder / FILE_NAME),
-        Spool(folder / "spool"),
-    )
+    return DuckDBWarehouse(folder / FILE_NAME)
 
 
 def _require_usable_path(folder: Path) -> None:
@@ -126,23 +153,24 @@ def resources(
     feeds: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """The Dagster resources over a storage; `progress` hears of what runs of this process load."""
+    """The Dagster resources over a storage that is given, such as `memory_storage` in tests.
+
+    Those of the environment are made by `charging_assets.resources`. `progress` hears of what runs
+    of this process load.
+    """
     from charging_assets.acquisition.assets import RawArchiveIOManager
     from charging_assets.publication.plots import PLOTTER
+    from charging_assets.resources import EventFilesResource, ProgressResource
     from charging_assets.storage.io_managers import LakeIOManager, WarehouseIOManager
 
     return {
         "lake": chosen.lake,
         "warehouse": chosen.warehouse,
         "spool": chosen.spool,
-        "event_files": of_each_run(),
-        "progress": progress or _no_progress,
+        "event_files": EventFilesResource(),
+        "progress": progress or ProgressResource(),
         "feeds": load_feeds() if feeds is None else feeds,
         "raw_io_manager": RawArchiveIOManager(chosen.lake),
         "lake_io_manager": LakeIOManager(chosen.lake),
         "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, PLOTTER, progress),
     }
-
-
-def _no_progress(asset: str, hours: Sequence[Hour], seconds: float) -> None:
-    """Where nobody watches."""

@@ -13,10 +13,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dagster import InitResourceContext, ResourceDefinition
 
 
 @contextmanager
@@ -30,19 +26,3 @@ def held_open(dagster_home: Path, run_id: str) -> Iterator[None]:
                 # A connection that has read nothing has not opened the log.
                 connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
         yield
-
-
-def of_each_run() -> ResourceDefinition:
-    """The resource that holds them: an asset or op that asks for it has its whole run held."""
-    from dagster import ResourceDefinition
-
-    def held(context: InitResourceContext) -> Iterator[None]:
-        if context.instance is None or context.run is None:
-            yield
-            return
-        with held_open(Path(context.instance.root_directory), context.run.run_id):
-            yield
-
-    return ResourceDefinition(
-        contextmanager(held), description="Dagster's event files, held open for a run."
-    )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from charging_assets.event_files import held_open, of_each_run
+from charging_assets.event_files import held_open
+from charging_assets.resources import EventFilesResource
 
 RUN = "0f7e6f0a"
 
@@ -46,7 +47,7 @@ def test_held_open__events_that_are_stored_elsewhere_leave_no_file(tmp_path: Pat
         assert list(tmp_path.rglob("*")) == []
 
 
-def test_of_each_run__holds_the_files_of_the_run_while_it_lasts(tmp_path: Path) -> None:
+def test_resource__holds_the_files_of_the_run_while_it_lasts(tmp_path: Path) -> None:
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
     seen: dict[str, bool] = {}
 
@@ -57,7 +58,7 @@ def test_of_each_run__holds_the_files_of_the_run_while_it_lasts(tmp_path: Path) 
             _read(stores / name)
             seen[name.replace(context.run_id, "run")] = (stores / f"{name}-wal").exists()
 
-    @dg.job(resource_defs={"event_files": of_each_run()})
+    @dg.job(resource_defs={"event_files": EventFilesResource()})
     def looking() -> None:
         look()
 
@@ -67,11 +68,11 @@ def test_of_each_run__holds_the_files_of_the_run_while_it_lasts(tmp_path: Path) 
     assert not list(tmp_path.rglob("*-wal"))
 
 
-def test_of_each_run__in_an_instance_of_no_files_holds_nothing() -> None:
+def test_resource__in_an_instance_of_no_files_holds_nothing() -> None:
     @dg.op(required_resource_keys={"event_files"})
     def look() -> None: ...
 
-    @dg.job(resource_defs={"event_files": of_each_run()})
+    @dg.job(resource_defs={"event_files": EventFilesResource()})
     def looking() -> None:
         look()
 

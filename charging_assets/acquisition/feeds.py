@@ -91,13 +91,15 @@ class Feed:
             seen.add(slug)
 
 
-def load_feeds(path: Path | None = None) -> dict[str, Feed]:
+def load_feeds(
+    path: Path | None = None, *, environment: Mapping[str, str] = os.environ
+) -> dict[str, Feed]:
     """The feeds by name, disabled ones too: the packaged ones, changed by the user's TOML file.
 
     Without a path, the file is the one that `CHARGING_FEEDS` names, if any. FeedError names the
     file, the feed and the setting that is wrong.
     """
-    own = path or user_file()
+    own = path or user_file(environment)
     tables = _read(_PACKAGED)
     changes = _read(own.expanduser()) if own else {}
     try:
@@ -114,9 +116,9 @@ def user_defined(path: Path) -> frozenset[str]:
     return frozenset(_read(path))
 
 
-def user_file() -> Path | None:
+def user_file(environment: Mapping[str, str] = os.environ) -> Path | None:
     """The feeds file that `CHARGING_FEEDS` names, if any; FeedError if it is an address."""
-    named = os.environ.get("CHARGING_FEEDS", "").strip()
+    named = environment.get("CHARGING_FEEDS", "").strip()
     if is_address(named):
         raise FeedError("CHARGING_FEEDS is an address; give the path of a TOML file")
     return Path(named).expanduser() if named else None

@@ -18,7 +18,7 @@ from charging_assets.alerts.channels import channel, deliver, escape_mrkdwn
 from charging_assets.automation.healing import TRIES
 from charging_assets.automation.load import told_failure
 from charging_assets.automation.runs import TRY_TAG, told_hours_of
-from charging_assets.automation.switch import alerts_are_on, tells_warnings
+from charging_assets.automation.switch import tells_warnings
 from charging_assets.plurals import counted
 from charging_assets.text import escape_control
 
@@ -26,8 +26,6 @@ _RUNS_A_TICK = 50
 # A message stays below the 4,000 characters that Slack advises.
 _LINES, _LINE_LENGTH, _SUBJECT_LENGTH = 10, 300, 150
 _AGAIN = timedelta(days=1)
-# Whoever names a channel wants to be told, however runs are started.
-_STATUS = dg.DefaultSensorStatus.RUNNING if alerts_are_on() else dg.DefaultSensorStatus.STOPPED
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -45,13 +43,19 @@ class Trouble(msgspec.Struct, frozen=True):
     line: str
 
 
-@dg.sensor(
-    minimum_interval_seconds=60,
-    default_status=_STATUS,
-    description=f"Tell the channels in {ALERTS} which runs and checks have failed, in one message "
-    "a minute, nothing twice a day.",
-)
-def alert_people(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+def alert_people_sensor(*, is_on: bool) -> dg.SensorDefinition:
+    """The sensor that alerts; on where a channel is configured, however runs are started."""
+    alerts = dg.sensor(
+        name="alert_people",
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
+        description=f"Tell the channels in {ALERTS} which runs and checks have failed, in one "
+        "message a minute, nothing twice a day.",
+    )
+    return alerts(_alert)
+
+
+def _alert(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     now = clock.utc_now()
     if not context.cursor:
         return _rest(Told(upto=now), "from now on, failed runs and checks are told")

@@ -14,7 +14,7 @@ from charging_assets.acquisition.compacted import archive_lake
 from charging_assets.acquisition.compaction import compact
 from charging_assets.automation.history import forget_runs
 from charging_assets.automation.notes import publish_notes
-from charging_assets.automation.switch import compacts, is_live
+from charging_assets.automation.switch import compacts
 from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.modelling.staging import KEPT, prune_before, prune_rejects_before
 from charging_assets.partitions import Hour
@@ -38,9 +38,9 @@ class History(dg.Config):
 
 
 class Archive(dg.Config):
-    """Whether days that are over are compacted."""
+    """Whether past days are compacted; None: as CHARGING_COMPACT and the deployment decide."""
 
-    compact: bool = compacts()
+    compact: bool | None = None
 
 
 @dg.op(pool=WRITER_POOL, description="Notes of missed slots and accepted gaps, into `ops`.")
@@ -102,7 +102,7 @@ def forget(context: dg.OpExecutionContext, config: History) -> None:
 def compact_archive(
     context: dg.OpExecutionContext, config: Archive, lake: dg.ResourceParam[Lake]
 ) -> None:
-    if not config.compact:
+    if not (compacts() if config.compact is None else config.compact):
         context.log.info("the archive is left as it is; `charging-assets compact` compacts it")
         return
     archive, days, freed, failed = archive_lake(lake), 0, 0, dict[str, str]()
@@ -131,14 +131,18 @@ def maintain() -> None:
     compact_archive()  # by itself: it needs no warehouse, and its trouble is not the others'
 
 
-@dg.schedule(
-    job=maintain,
-    cron_schedule="17 3 * * *",
-    execution_timezone="UTC",
-    default_status=(
-        dg.DefaultScheduleStatus.RUNNING if is_live() else dg.DefaultScheduleStatus.STOPPED
-    ),
-    description="Upkeep, every night.",
-)
-def maintain_daily(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def maintain_daily_schedule(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """The schedule of the job `maintain`."""
+    nightly = dg.schedule(
+        name="maintain_daily",
+        job=maintain,
+        cron_schedule="17 3 * * *",
+        execution_timezone="UTC",
+        default_status=status,
+        description="Upkeep, every night.",
+    )
+    return nightly(_request_maintenance)
+
+
+def _request_maintenance(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"maintain#{context.scheduled_execution_time.isoformat()}")

@@ -8,7 +8,7 @@ import dagster as dg
 
 from charging_assets import clock
 from charging_assets.acquisition.hour import days_known, hours_known
-from charging_assets.automation.alerting import alert_people
+from charging_assets.automation.alerting import alert_people_sensor
 from charging_assets.automation.healing import (
     RECENT,
     TRIES,
@@ -29,33 +29,41 @@ from charging_assets.automation.runs import (
     TRY_TAG,
     hours_of,
 )
-from charging_assets.automation.switch import heal_every_s, is_live, refreshes
+from charging_assets.automation.switch import Automation, heal_every_s, refreshes
 from charging_assets.partitions import Hour
 from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse, WarehouseError
 from charging_assets.storage.warehouse_duckdb import impatient
 
-_STATUS = dg.DefaultSensorStatus.RUNNING if is_live() else dg.DefaultSensorStatus.STOPPED
-
 # So many runs of healing are open at a time, the running hour's not counted.
 _ROOM = 4
 _PATIENCE_S = 10.0
 
 
-@dg.sensor(
-    job=load_hour,
-    minimum_interval_seconds=heal_every_s(),
-    default_status=_STATUS,
-    description="Load each hour whose archive or code differs from what the ledger says: after a "
-    "poll, a late poll, an import, an outage, an upgrade. Recent days in every tick, older ones in "
-    "rotation.",
-)
-def heal_hours(
+def sensors(automation: Automation) -> list[dg.SensorDefinition]:
+    """All sensors; `heal_hours` is off until it is switched on in the UI, or by `is_live`."""
+    heals = dg.sensor(
+        name="heal_hours",
+        job=load_hour,
+        minimum_interval_seconds=automation.heal_every_s,
+        default_status=(
+            dg.DefaultSensorStatus.RUNNING if automation.is_live else dg.DefaultSensorStatus.STOPPED
+        ),
+        description="Load each hour whose archive or code differs from what the ledger says: after "
+        "a poll, a late poll, an import, an outage, an upgrade. Recent days in every tick, older "
+        "ones in rotation.",
+    )
+    return [heals(_heal), alert_people_sensor(is_on=automation.alerts)]
+
+
+def _heal(
     context: dg.SensorEvaluationContext,
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.SensorResult:
+    # An interval that cannot be used fails here: each tick wakes a warehouse that sleeps.
+    heal_every_s()
     now = clock.utc_now()
     memory = remembered(context.cursor, now)
     days, horizon = days_known(lake), (now - RECENT).date()
@@ -128,4 +136,6 @@ def _told(decision: Decision, days_seen: int) -> str:
     return f"every archived hour of {counted(days_seen, 'day')} is loaded"
 
 
-SENSORS = [heal_hours, alert_people]
+# As they are without any variable.
+SENSORS = sensors(Automation())
+heal_hours, alert_people = SENSORS

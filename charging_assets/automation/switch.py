@@ -1,14 +1,69 @@
 """Whether automation runs by itself: off until it is switched on.
 
 Belongs here: reading the switches of the environment. Does not belong here: what they switch.
+
+Nothing is read when the module is imported. What a schedule or sensor is defined with is read once,
+by `read_automation`, when the code location's definitions are built.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from charging_assets.acquisition.feeds import Feed, FeedError, load_feeds
+from charging_assets.deployments import DeploymentError, HomeError, storage
 
 _MOST_DIGITS = 9
+_HEAL_EVERY_S = 30
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Automation:
+    """What the environment decides of schedules and sensors when they are defined.
+
+    The defaults are those without any variable. `warnings` name the settings that cannot be used;
+    what is defined has the default in their place, and what needs the setting fails when it runs.
+    """
+
+    is_live: bool = False
+    alerts: bool = False
+    feeds: tuple[Feed, ...] = ()
+    heal_every_s: int = _HEAL_EVERY_S
+    warnings: tuple[str, ...] = ()
+
+
+def read_automation(environment: Mapping[str, str] = os.environ) -> Automation:
+    """The automation of the environment; settings that cannot be used become warnings."""
+    warnings: list[str] = []
+
+    def read(setting: Callable[[], Value], default: Value, otherwise: str) -> Value:
+        try:
+            return setting()
+        except (FeedError, DeploymentError, HomeError) as error:
+            warnings.append(f"{error}. {otherwise}")
+            return default
+
+    read(lambda: storage(environment), None, "Until then every run and sensor that uses it fails")
+    return Automation(
+        is_live=is_live(environment),
+        alerts=alerts_are_on(environment),
+        feeds=read(
+            lambda: tuple(load_feeds(environment=environment).values()),
+            (),
+            "Until then every poll fails; correct it and reload the code location",
+        ),
+        heal_every_s=read(
+            lambda: heal_every_s(environment),
+            _HEAL_EVERY_S,
+            "Until then the sensor heal_hours fails; correct it and restart Dagster",
+        ),
+        warnings=tuple(warnings),
+    )
 
 
 def is_live(environment: Mapping[str, str] = os.environ) -> bool:
@@ -42,10 +97,8 @@ def heal_every_s(environment: Mapping[str, str] = os.environ) -> int:
     Raises:
         DeploymentError: it is no number of seconds.
     """
-    seconds = environment.get("CHARGING_HEAL_EVERY_S") or "30"
+    seconds = environment.get("CHARGING_HEAL_EVERY_S") or str(_HEAL_EVERY_S)
     if not seconds.isdecimal() or len(seconds) > _MOST_DIGITS or int(seconds) < 1:
-        from charging_assets.deployments import DeploymentError
-
         raise DeploymentError(
             "CHARGING_HEAL_EVERY_S is not a whole number above 0; give seconds, or unset it"
         )

@@ -8,7 +8,8 @@ import dagster as dg
 import pytest
 
 from charging_assets import deployments
-from charging_assets.automation.alerting import Told, alert_people
+from charging_assets.automation.alerting import Told
+from charging_assets.automation.sensors import alert_people
 from charging_assets.definitions import build
 from charging_assets_tests import builders
 from charging_assets_tests.alerts.receivers import HttpReceiver

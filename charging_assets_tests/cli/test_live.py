@@ -88,8 +88,8 @@ def test_schedules__are_on_only_with_live(tmp_path: Path, switch: str, status: s
         f"""
         import os
         os.environ["CHARGING_LIVE"] = {switch!r}
-        from charging_assets.automation.schedules import SCHEDULES
-        print(*sorted({{schedule.default_status.name for schedule in SCHEDULES}}))
+        from charging_assets.definitions import defs
+        print(*sorted({{schedule.default_status.name for schedule in defs().schedules}}))
         """,
     )
     assert output == f"{status}\n"

@@ -1,0 +1,299 @@
+"""The Dagster resources of a deployment: typed settings, and the engines that are made of them.
+
+Belongs here: what the UI's resource page shows and which settings there are. Does not belong here:
+how a variable is checked (`deployments`, `aws_environment`), or what an engine does.
+
+Nothing is read, and nothing connected, before a run or tick needs a resource. A field that is empty
+is read from its variable then.
+
+Dagster needs the types of the fields as objects, so annotations are not postponed here.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import dagster as dg
+from pydantic import Field
+
+from charging_assets import deployments
+from charging_assets.acquisition.assets import RawArchiveIOManager
+from charging_assets.acquisition.feeds import Feed, load_feeds
+from charging_assets.acquisition.spool import Spool
+from charging_assets.event_files import held_open
+from charging_assets.partitions import Hour
+from charging_assets.storage.io_managers import LakeIOManager, WarehouseIOManager
+from charging_assets.storage.lake import Lake
+from charging_assets.storage.warehouse import Warehouse
+
+_DEPLOYMENT = Field(
+    default="",
+    description="`local` (a folder and DuckDB) or `aws` (S3 and Redshift). "
+    "Empty: CHARGING_DEPLOYMENT, else local.",
+)
+_HOME = Field(
+    default="",
+    description="Folder of the local deployment, and of the spool. Empty: CHARGING_HOME, else "
+    "`.charging`.",
+)
+_LOCATION = Field(
+    default="",
+    description="The lake of `aws`, as s3://bucket/prefix. Empty: CHARGING_LAKE, else "
+    "CHARGING_S3_BUCKET and CHARGING_S3_PREFIX.",
+)
+_REGION = Field(
+    default="", description="AWS region. Empty: AWS_REGION, AWS_DEFAULT_REGION or boto3's own."
+)
+_ENDPOINT_URL = Field(
+    default="",
+    description="Address of a store that speaks S3. Empty: AWS_ENDPOINT_URL_S3, else AWS's own.",
+)
+
+
+class _Settings(dg.ConfigurableResource[Any]):
+    """Fields that stand for variables; what is not given is read when the resource is made."""
+
+    _variables: ClassVar[Mapping[str, str]] = {
+        "deployment": "CHARGING_DEPLOYMENT",
+        "home": "CHARGING_HOME",
+        "lake_location": "CHARGING_LAKE",
+        "region": "AWS_REGION",
+        "endpoint_url": "AWS_ENDPOINT_URL_S3",
+        "host": "CHARGING_REDSHIFT_HOST",
+        "port": "CHARGING_REDSHIFT_PORT",
+        "database": "CHARGING_REDSHIFT_DATABASE",
+        "user": "CHARGING_REDSHIFT_USER",
+        "password": "CHARGING_REDSHIFT_PASSWORD",
+        "iam": "CHARGING_REDSHIFT_IAM",
+        "cluster": "CHARGING_REDSHIFT_CLUSTER",
+        "workgroup": "CHARGING_REDSHIFT_WORKGROUP",
+        "iam_role": "CHARGING_REDSHIFT_IAM_ROLE",
+        "reader_group": "CHARGING_REDSHIFT_READER_GROUP",
+        "statement_timeout_s": "CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S",
+        "file": "CHARGING_FEEDS",
+    }
+
+    def environment(self) -> dict[str, str]:
+        """The variables of this process, and in place of them the fields that are set.
+
+        Raises:
+            DeploymentError: a field of the deployment `aws` is set in a local one.
+        """
+        given = {
+            name: str(value)
+            for name in type(self).model_fields
+            if name in self._variables and (value := getattr(self, name)) not in ("", None)
+        }
+        environment = {**os.environ, **{self._variables[name]: given[name] for name in given}}
+        only_aws = sorted(given.keys() - {"deployment", "home", "file"})
+        if only_aws and deployments.deployment(environment) != "aws":
+            raise deployments.DeploymentError(
+                f"{type(self).__name__} sets {', '.join(only_aws)}, which the deployment `local` "
+                'does not have; set deployment="aws" or CHARGING_DEPLOYMENT=aws'
+            )
+        return environment
+
+
+# One object per process and settings: of several on one DuckDB file each would find it locked by
+# another, and what was read once of an archive or a schema would be read at every tick.
+@cache
+def _lake(environment: frozenset[tuple[str, str]]) -> Lake:
+    return deployments.lake(dict(environment))
+
+
+@cache
+def _warehouse(environment: frozenset[tuple[str, str]]) -> Warehouse:
+    return deployments.warehouse(dict(environment))
+
+
+def _of_storage(environment: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    chosen = {
+        name: value for name, value in environment.items() if name.startswith(("CHARGING_", "AWS_"))
+    }
+    # A relative path, and none at all, name another folder in another working directory.
+    if deployments.deployment(chosen) == "local":
+        chosen["CHARGING_HOME"] = str(deployments.home(chosen))
+    return frozenset(chosen.items())
+
+
+class LakeResource(_Settings):
+    """Where objects are: raw answers, flat files, published tables. A folder, or S3.
+
+    Assets receive a `charging_assets.storage.lake.Lake`. Keys of AWS are found by boto3 itself.
+    """
+
+    deployment: str = _DEPLOYMENT
+    home: str = _HOME
+    lake_location: str = _LOCATION
+    region: str = _REGION
+    endpoint_url: str = _ENDPOINT_URL
+
+    def create_resource(self, context: dg.InitResourceContext) -> Lake:
+        """The lake.
+
+        Raises:
+            DeploymentError: a setting is missing or wrong; the message names each.
+            HomeError: the folder cannot be used.
+        """
+        return _lake(_of_storage(self.environment()))
+
+
+class WarehouseResource(_Settings):
+    """Where tables are: staging, dimensions, facts, marts and your own. DuckDB, or Redshift.
+
+    Assets receive a `charging_assets.storage.warehouse.Warehouse`. Loads into Redshift are staged
+    in the lake, from where `iam_role` reads them.
+    """
+
+    deployment: str = _DEPLOYMENT
+    home: str = _HOME
+    lake_location: str = _LOCATION
+    region: str = _REGION
+    endpoint_url: str = _ENDPOINT_URL
+    host: str = Field(default="", description="Redshift's host. Empty: CHARGING_REDSHIFT_HOST.")
+    port: int | None = Field(
+        default=None, description="Its port. Empty: CHARGING_REDSHIFT_PORT, else 5439."
+    )
+    database: str = Field(
+        default="", description="The database. Empty: CHARGING_REDSHIFT_DATABASE."
+    )
+    user: str = Field(default="", description="Database user. Empty: CHARGING_REDSHIFT_USER.")
+    password: str = Field(
+        default="",
+        repr=False,
+        description='Its password, as `EnvVar("NAME")`: the UI then shows the name alone. Empty: '
+        "CHARGING_REDSHIFT_PASSWORD.",
+    )
+    iam: bool | None = Field(
+        default=None,
+        description="Sign in with temporary IAM credentials. Empty: CHARGING_REDSHIFT_IAM, else "
+        "false.",
+    )
+    cluster: str = Field(
+        default="", description="Cluster, for IAM. Empty: CHARGING_REDSHIFT_CLUSTER."
+    )
+    workgroup: str = Field(
+        default="", description="Workgroup, for IAM. Empty: CHARGING_REDSHIFT_WORKGROUP."
+    )
+    iam_role: str = Field(
+        default="",
+        description="Role by which Redshift reads the lake. Empty: CHARGING_REDSHIFT_IAM_ROLE.",
+    )
+    reader_group: str = Field(
+        default="",
+        description="Group that may read all tables. Empty: CHARGING_REDSHIFT_READER_GROUP, else "
+        "none.",
+    )
+    statement_timeout_s: int | None = Field(
+        default=None,
+        description="Seconds after which a statement is ended. Empty: "
+        "CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S, else 900.",
+    )
+
+    def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
+        """The warehouse; nothing is connected yet. Raises as `LakeResource` does."""
+        return _warehouse(_of_storage(self.environment()))
+
+
+class SpoolResource(_Settings):
+    """Polls that the lake refused, on this machine until it takes them again."""
+
+    home: str = _HOME
+
+    def create_resource(self, context: dg.InitResourceContext) -> Spool:
+        """The spool. Raises HomeError where its folder cannot be used."""
+        return deployments.spool(self.environment())
+
+
+class FeedsResource(_Settings):
+    """The feeds that are polled: the packaged ones, changed by your own TOML file.
+
+    The file is read by each run, so that a change takes effect with the next poll.
+    """
+
+    file: str = Field(
+        default="", description="Your feeds file. Empty: CHARGING_FEEDS, else the packaged feeds."
+    )
+
+    def create_resource(self, context: dg.InitResourceContext) -> dict[str, Feed]:
+        """The feeds by name. Raises FeedError, which names the file, the feed and the setting."""
+        return load_feeds(environment=self.environment())
+
+
+class EventFilesResource(dg.ConfigurableResource[None]):
+    """Dagster's SQLite files of a run's events, held open while the run lasts: it saves time."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[None]:
+        """Holds them; where Dagster stores events elsewhere, nothing is held."""
+        if context.instance is None or context.run is None:
+            yield
+            return
+        with held_open(Path(context.instance.root_directory), context.run.run_id):
+            yield
+
+
+class ProgressResource(dg.ConfigurableResource[Any]):
+    """What hears of loaded hours: nothing here; the command line draws a progress bar."""
+
+    def __call__(self, asset: str, hours: Sequence[Hour], seconds: float) -> None:
+        """An asset has loaded hours, which took so many seconds together."""
+
+
+class RawIOManagerFactory(dg.ConfigurableIOManagerFactory[RawArchiveIOManager]):
+    """Finds the archived polls of an hour in the lake."""
+
+    lake: dg.ResourceDependency[Lake]
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> RawArchiveIOManager:
+        return RawArchiveIOManager(self.lake)
+
+
+class LakeIOManagerFactory(dg.ConfigurableIOManagerFactory[LakeIOManager]):
+    """Flat tables as Parquet in the lake; read as pandas, Arrow or a `FlatFile`."""
+
+    lake: dg.ResourceDependency[Lake]
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> LakeIOManager:
+        return LakeIOManager(self.lake)
+
+
+class WarehouseIOManagerFactory(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
+    """Tables in the warehouse; stores and loads pandas frames and Arrow tables of your own assets.
+
+    An asset's frame replaces its partition in the table `user_tables.<asset>`, or in the schema
+    that the asset's metadata `schema` or key prefix names.
+    """
+
+    warehouse: dg.ResourceDependency[Warehouse]
+
+    def create_io_manager(self, context: dg.InitResourceContext) -> WarehouseIOManager:
+        from charging_assets.publication.plots import PLOTTER
+
+        return WarehouseIOManager(self.warehouse, PLOTTER)
+
+
+def deployed(
+    lake: LakeResource | None = None,
+    warehouse: WarehouseResource | None = None,
+    feeds: FeedsResource | None = None,
+) -> dict[str, Any]:
+    """The resources of a deployment, by the keys that assets use.
+
+    What is not given is as the environment says when a run or tick needs it.
+    """
+    lake, warehouse = lake or LakeResource(), warehouse or WarehouseResource()
+    return {
+        "lake": lake,
+        "warehouse": warehouse,
+        "spool": SpoolResource(home=lake.home),
+        "event_files": EventFilesResource(),
+        "progress": ProgressResource(),
+        "feeds": feeds or FeedsResource(),
+        "raw_io_manager": RawIOManagerFactory(lake=lake),
+        "lake_io_manager": LakeIOManagerFactory(lake=lake),
+        "warehouse_io_manager": WarehouseIOManagerFactory(warehouse=warehouse),
+    }
