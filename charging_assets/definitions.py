@@ -3,8 +3,8 @@
 Belongs here: assembly only. It reads like the picture in the README: acquisition, preprocessing,
 modelling, over a lake and a warehouse.
 
-Importing this module reads no setting and opens nothing; Dagster calls `defs`. A setting that cannot
-be used does not keep the code location from loading: it is logged, and what needs it fails.
+Importing this module reads no setting and opens nothing; Dagster calls `defs`. A setting that
+cannot be used does not keep the code location from loading: it is logged, and what needs it fails.
 """
 
 from __future__ import annotations

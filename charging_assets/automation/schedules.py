@@ -1,6 +1,7 @@
 """What starts by the clock.
 
-Belongs here: ticks to run requests. What the environment decides of a schedule is an `Automation`. Does not belong here: what a run does, or healing.
+Belongs here: ticks to run requests. What the environment decides of a schedule is an `Automation`.
+Does not belong here: what a run does, or healing.
 
 A partitioned schedule would request the hour before the tick; a poll is of the hour of the tick.
 """

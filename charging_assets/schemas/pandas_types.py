@@ -1,14 +1,14 @@
 """dagster-pandas types of the tables, for your own assets that take rows as pandas DataFrames.
 
-The flat tables themselves are checked as Arrow (`preprocessing.gate`). No module of the package
-imports this one, because importing pandas takes a second:
-
-    @asset(ins={"flat_status": AssetIn(dagster_type=pandas_type(FLAT_STATUS))})
-    def my_asset(flat_status): ...
+The flat tables themselves are checked as Arrow (`preprocessing.gate`). pandas takes a second to
+import, so this module is imported late: by the IO managers, which validate frames that they load,
+and by `charging_assets.frames`, which has the types by name.
 """
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
 from typing import Any
 
 from dagster import DagsterType
@@ -30,6 +30,7 @@ _KINDS = {
     Type.BIGINT: "if",
     Type.DOUBLE: "f",
     Type.TIMESTAMP: "M",
+    Type.DATE: "O",
 }
 
 
@@ -52,8 +53,12 @@ class _Kind(ColumnConstraint):
             )
 
 
+@cache  # Dagster refuses two types of one name
 def pandas_type(table: Table) -> DagsterType:
     """The table as a dagster-pandas DataFrame type: columns, types and nulls as declared."""
+    # Beta in the release that the lock pins; without this, each table that is read says so.
+    for what in ("Class `PandasColumn`", "Function `create_dagster_pandas_dataframe_type`"):
+        warnings.filterwarnings("ignore", message=what)
     return create_dagster_pandas_dataframe_type(
         name=f"{''.join(part.title() for part in table.name.split('_'))}Frame",
         description=f"Grain: {table.grain}.",

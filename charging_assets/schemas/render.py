@@ -17,6 +17,7 @@ _SQL = {
     Type.BIGINT: "BIGINT",
     Type.DOUBLE: "DOUBLE PRECISION",
     Type.TIMESTAMP: "TIMESTAMP",
+    Type.DATE: "DATE",
 }
 
 
@@ -99,8 +100,8 @@ def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def arrow_schema(table: Table) -> pa.Schema:
-    """The Arrow schema of a table: timestamps are naive UTC microseconds."""
+def arrow_type(kind: Type) -> pa.DataType:
+    """The Arrow type of a column: timestamps are naive UTC microseconds."""
     import pyarrow as pa
 
     types = {
@@ -111,9 +112,20 @@ def arrow_schema(table: Table) -> pa.Schema:
         Type.BIGINT: pa.int64(),
         Type.DOUBLE: pa.float64(),
         Type.TIMESTAMP: pa.timestamp("us"),
+        Type.DATE: pa.date32(),
     }
+    return types[kind]
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table."""
+    import pyarrow as pa
+
     return pa.schema(
-        [pa.field(column.name, types[column.type], column.nullable) for column in table.columns]
+        [
+            pa.field(column.name, arrow_type(column.type), column.nullable)
+            for column in table.columns
+        ]
     )
 
 

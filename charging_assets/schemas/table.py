@@ -7,7 +7,10 @@ from enum import Enum
 
 
 class Type(Enum):
-    """Column types that both engines and Parquet share. Timestamps are UTC, microseconds."""
+    """Column types that both engines and Parquet share. Timestamps are UTC, microseconds.
+
+    Dates are in tables of users' own assets alone.
+    """
 
     TEXT = "text"
     BOOLEAN = "boolean"
@@ -16,6 +19,7 @@ class Type(Enum):
     BIGINT = "bigint"
     DOUBLE = "double"
     TIMESTAMP = "timestamp"
+    DATE = "date"
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,25 @@ from typing import Any, NoReturn
 import dagster as dg
 import pyarrow as pa
 
-from charging_assets.partitions import Hour, Span, naive
+from charging_assets.partitions import Hour, Span, naive, neighbours, spanned
 from charging_assets.partitions import spans as words_of
 from charging_assets.plurals import counted
-from charging_assets.schemas.catalog import table
+from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES, table
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
-from charging_assets.storage.flat_files import FlatFile, open_flat, write_flat
+from charging_assets.storage.flat_files import FlatFile, open_flat
+from charging_assets.storage.frame_io_manager import FrameIOManager, form_of
+from charging_assets.storage.frames import USER_SCHEMA, FrameError
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import (
     Loaded,
     Params,
     Plan,
+    Scope,
     SpanLoad,
     hour_scope,
+    window,
 )
 from charging_assets.storage.span_loads import SpanResult, apply_spans
 from charging_assets.storage.warehouse import Warehouse, WarehouseError
@@ -40,50 +44,36 @@ FAILED_HOURS = "failed_hours"
 Progress = Callable[[str, Sequence[Hour], float], None]
 
 
-@dataclass(frozen=True)
-class FlatRows:
-    """An hour of a flat table on its way to the lake."""
-
-    rows: pa.Table
-    archive_digest: str
-    code_version: str
-
-
 class LakeIOManager(dg.IOManager):
-    """Flat tables in the lake. Outputs are rows by partition key, or files that are there already.
+    """Flat tables in the lake. Outputs are files, by partition key, which are there already.
 
-    Inputs are a `FlatFile`, or its rows as Arrow or pandas, as the input is annotated; for a run of
-    several hours, those by partition key.
+    Inputs are the rows of all hours of a run, as Arrow or validated pandas, as the input is
+    annotated. Where it is not, they are a `FlatFile`; in a run of several hours, those by partition
+    key.
     """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
-    def handle_output(
-        self, context: dg.OutputContext, obj: Mapping[str, FlatRows | FlatFile]
-    ) -> None:
-        for key, output in obj.items():
-            file = self._write(context, key, output) if isinstance(output, FlatRows) else output
+    def handle_output(self, context: dg.OutputContext, obj: Mapping[str, FlatFile]) -> None:
+        if not isinstance(obj, Mapping):
+            raise FrameError(
+                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}, and "
+                "lake_io_manager stores flat tables alone; name warehouse_io_manager for a frame"
+            )
+        for key, file in obj.items():
             context.step_context.add_asset_metadata(file_metadata(file), context.asset_key, key)
 
-    def _write(self, context: dg.OutputContext, key: str, output: FlatRows) -> FlatFile:
-        return write_flat(
-            self._lake,
-            table(context.asset_key.path[-1]),
-            Hour.parse(key),
-            output.rows,
-            archive_digest=output.archive_digest,
-            code_version=output.code_version,
-        )
-
     def load_input(self, context: dg.InputContext) -> Any:
-        flat_table, wanted = table(context.asset_key.path[-1]), _form(context)
-
-        def load(key: str) -> Any:
-            found = open_flat(self._lake, flat_table, Hour.parse(key))
-            return found if wanted is None else wanted(found.read())
-
-        return _for_hours(context, load)
+        flat_table = table(context.asset_key.path[-1])
+        files = {
+            key: open_flat(self._lake, flat_table, Hour.parse(key))
+            for key in context.asset_partition_keys
+        }
+        wanted = _form(context, flat_table)
+        if wanted is not None:
+            return wanted(pa.concat_tables(file.read() for file in files.values()))
+        return next(iter(files.values())) if len(files) == 1 else files
 
 
 def file_metadata(file: FlatFile) -> dict[str, Any]:
@@ -105,12 +95,21 @@ class Plotter:
 
 
 class WarehouseIOManager(dg.IOManager):
-    """Warehouse tables. Outputs are a `SpanLoad`: a plan, and so a transaction, for each span.
+    """Warehouse tables: of this project, as a `SpanLoad`, and of users' own assets, as a frame.
+
+    An asset that returns a pandas frame or an Arrow table has it stored as a table of its own, in
+    the schema `user_tables` or the one that its metadata `schema` or its key prefix names
+    (`FrameIOManager`); the column `slot_at` tells its hours apart.
+
+    A `SpanLoad` is a plan, and so a transaction, for each span.
 
     Where a span cannot be loaded, its halves are, down to single hours. Hours that cannot be loaded
     fail the step, which names them; the others are loaded and recorded as materialized.
 
-    Inputs are the hour's rows, as Arrow or pandas; for a run of several hours by partition key.
+    Inputs are the rows of all hours of a run, as Arrow or validated pandas, as the input is
+    annotated; of days and months, those that the hours lie in. Where an input is not annotated, its
+    rows are Arrow; in a run of several hours, those by partition key.
+
     Runs of one hour have a plot: nobody looks at each hour of a backfill.
     """
 
@@ -121,9 +120,20 @@ class WarehouseIOManager(dg.IOManager):
         progress: Progress | None = None,
     ) -> None:
         self._warehouse, self._plotter, self._progress = warehouse, plotter, progress
+        self._frames = FrameIOManager(
+            warehouse, schema=USER_SCHEMA, time_column="slot_at", reserved=DATABASE_SCHEMAS
+        )
 
-    def handle_output(self, context: dg.OutputContext, obj: SpanLoad) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         name = context.asset_key.path[-1]
+        if not isinstance(obj, SpanLoad):
+            if _is_of_catalog(context):
+                raise FrameError(
+                    f"{name} is a table of this project, which its own asset loads; give yours "
+                    "another name or a key prefix"
+                )
+            self._frames.handle_output(context, obj)
+            return
         where = {"path": dg.MetadataValue.path(self._warehouse.describe())}
         context.add_output_metadata(where)
         load = replace(obj, plan_of=lambda span: self._with_plot(name, obj.plan_of(span)))
@@ -201,13 +211,22 @@ class WarehouseIOManager(dg.IOManager):
         return {"plot": dg.MetadataValue.md(drawn)} if drawn else {}
 
     def load_input(self, context: dg.InputContext) -> Any:
-        asked, wanted = table(context.asset_key.path[-1]), _form(context)
-
-        def load(key: str) -> Any:
-            rows = self._warehouse.query(*_select(asked, Hour.parse(key)))
+        if not _is_of_catalog(context):
+            return self._frames.load_input(context)
+        asked = table(context.asset_key.path[-1])
+        keys = list(context.asset_partition_keys) if context.has_asset_partitions else []
+        wanted = _form(context, asked)
+        if wanted is not None or not keys:
+            hours = [Hour.parse(key) for key in keys]
+            # Of what holds no hours there is one answer; of all others, one per stretch of hours.
+            parts: list[Hour | Span | None] = [spanned(group) for group in neighbours(hours)]
+            if not parts or not _has_time(asked):
+                parts = [None]
+            answers = [self._warehouse.query(*_select(asked, part)) for part in parts]
+            rows = answers[0] if len(answers) == 1 else pa.concat_tables(answers)
             return rows if wanted is None else wanted(rows)
-
-        return _for_hours(context, load)
+        by_key = {key: self._warehouse.query(*_select(asked, Hour.parse(key))) for key in keys}
+        return next(iter(by_key.values())) if len(by_key) == 1 else by_key
 
 
 def _rows(name: str, of_hour: Mapping[str, int], done: Loaded) -> int:
@@ -259,17 +278,25 @@ def by_hour(context: dg.AssetExecutionContext, value: Any) -> dict[str, Any]:
     return {keys[0]: value} if len(keys) == 1 else value
 
 
-def _for_hours(context: dg.InputContext, load: Callable[[str], Any]) -> Any:
-    keys = list(context.asset_partition_keys)
-    return load(keys[0]) if len(keys) == 1 else {key: load(key) for key in keys}
+def _is_of_catalog(context: dg.OutputContext | dg.InputContext) -> bool:
+    *folders, name = context.asset_key.path
+    return not folders and any(each.name == name for each in TABLES)
 
 
-def _select(asked: Table, hour: Hour) -> tuple[str, dict[str, Any]]:
-    names = ", ".join(asked.names)
-    if asked.hour_column is None:
-        return f"SELECT {names} FROM {asked.full_name}", {}
-    scope = hour_scope(asked, hour)
-    return f"SELECT {names} FROM {asked.full_name} WHERE {scope.predicate}", dict(scope.params)
+def _has_time(asked: Table) -> bool:
+    """Whether rows are of hours, or of days or months that hours lie in."""
+    return asked.hour_column is not None or {"slot_at", "ends_at"} <= set(asked.names)
+
+
+def _select(asked: Table, hour: Hour | Span | None) -> tuple[str, dict[str, Any]]:
+    select = f"SELECT {', '.join(asked.names)} FROM {asked.full_name}"
+    if hour is None or not _has_time(asked):
+        return select, {}
+    if asked.hour_column is not None:
+        scope = hour_scope(asked, hour)
+    else:
+        scope = Scope("slot_at < :window_end AND ends_at > :window_start", window(hour))
+    return f"{select} WHERE {scope.predicate}", dict(scope.params)
 
 
 def described(stored: Table) -> dict[str, Any]:
@@ -281,11 +308,23 @@ def described(stored: Table) -> dict[str, Any]:
     }
 
 
-def _form(context: dg.InputContext) -> Callable[[pa.Table], Any] | None:
-    """What makes of rows the form that the input is annotated with; None where it says no form."""
-    wanted = context.dagster_type.typing_type
-    if wanted is pa.Table:
-        return lambda rows: rows
-    if getattr(wanted, "__module__", "").startswith("pandas"):
-        return lambda rows: rows.to_pandas()
-    return None
+def _form(context: dg.InputContext, stored: Table) -> Callable[[pa.Table], Any] | None:
+    """As `form_of`; a pandas frame is validated by the table's dagster-pandas type."""
+    made = form_of(context)
+    if made is None or context.dagster_type.typing_type is pa.Table:
+        return made
+
+    def validated(rows: pa.Table) -> Any:
+        from charging_assets.schemas.pandas_types import pandas_type
+
+        frame = made(rows)
+        checked = dg.check_dagster_type(pandas_type(stored), frame)
+        if not checked.success:
+            raise dg.Failure(
+                f"rows of {stored.full_name} are not as declared: {checked.description}; load the "
+                "hours again, and if it persists, report a bug",
+                allow_retries=False,
+            )
+        return frame
+
+    return validated

@@ -40,7 +40,16 @@ class StagedRows:
     @property
     def incoming(self) -> str:
         """The temp table that takes them in."""
-        return f"incoming_{self.table.name}"
+        return incoming_name(self.table)
+
+
+def incoming_name(table: Table) -> str:
+    """A table's name in the temp table and in the keys of its rows; it may be quoted in SQL."""
+    return f"incoming_{_bare(table)}"
+
+
+def _bare(table: Table) -> str:
+    return re.sub(r"[^A-Za-z0-9_]", "_", table.name.strip('"'))
 
 
 def stage(
@@ -49,12 +58,12 @@ def stage(
     """Write rows as Parquet parts with a manifest that says how big and how many they are."""
     folder, keys, entries = f"{LOADS}{load_id}/", [], []
     for number, part in enumerate(_parts(rows, part_bytes)):
-        body, key = _parquet(part), f"{folder}{table.name}-{number:04}.parquet"
+        body, key = _parquet(part), f"{folder}{_bare(table)}-{number:04}.parquet"
         lake.put(key, body)
         keys.append(key)
         meta = {"content_length": len(body), "record_count": part.num_rows}
         entries.append({"url": lake.uri(key), "mandatory": True, "meta": meta})
-    manifest = f"{folder}{table.name}.manifest"
+    manifest = f"{folder}{_bare(table)}.manifest"
     lake.put(manifest, json.dumps({"entries": entries}, indent=1).encode())
     return StagedRows(table, lake.uri(manifest), (*keys, manifest), rows.num_rows)
 

@@ -14,7 +14,12 @@ import pyarrow as pa
 
 from charging_assets.schemas.table import Table
 from charging_assets.storage.plan import LoadError, Params, Temp
-from charging_assets.storage.redshift_copy import StagedRows, copy_statement, create_incoming
+from charging_assets.storage.redshift_copy import (
+    StagedRows,
+    copy_statement,
+    create_incoming,
+    incoming_name,
+)
 from charging_assets.storage.redshift_sql import bound, inlined
 
 LOCK_TABLE = "ops.load_lock"
@@ -77,7 +82,8 @@ class RedshiftSession:
         """Add the rows that `take_in` copied: by name, for the order of columns may differ."""
         names = ", ".join(table.names)
         return self.add(
-            f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_{table.name}", {}
+            f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM {incoming_name(table)}",
+            {},
         )
 
     def keep(self, temp: Temp) -> None:

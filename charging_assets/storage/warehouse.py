@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from charging_assets.schemas.table import Table
-from charging_assets.storage.plan import Loaded, Params, Plan, Temp
+from charging_assets.storage.plan import Loaded, Params, Plan, Scope, Temp
 
 
 class WarehouseError(Exception):
@@ -52,6 +52,12 @@ class Warehouse(Reader, Protocol):
         """For several questions in a row: one connection, opened with the first of them.
 
         Whoever holds it keeps DuckDB's loads waiting, so ask and let go.
+        """
+
+    def replace_rows(self, table: Table, scope: Scope, rows: pa.Table) -> None:
+        """Replace a scope's rows of a table that is no table of the catalog; it is made if absent.
+
+        In one transaction: all of it, or LoadError and none of it.
         """
 
     def execute(self, *statements: tuple[str, Params]) -> None:

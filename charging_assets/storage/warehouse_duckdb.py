@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 
 from charging_assets import clock
+from charging_assets.schemas.table import Table
 from charging_assets.storage.cancellation import interruptible
 from charging_assets.storage.course import new_load_id, read_rows, run, with_shown
 from charging_assets.storage.dialect import bound
@@ -38,6 +39,7 @@ from charging_assets.storage.duckdb_connection import (
 )
 from charging_assets.storage.duckdb_session import DuckDBSession
 from charging_assets.storage.folders import make_private
+from charging_assets.storage.frames import make_or_fit, plain, replace_in_transaction
 from charging_assets.storage.generation import (
     FILE_NAME,
     FORMER_FILE_NAMES,
@@ -55,6 +57,7 @@ from charging_assets.storage.plan import (
     Params,
     Plan,
     PlanChanged,
+    Scope,
 )
 from charging_assets.storage.warehouse import (
     NoWarehouse,
@@ -117,6 +120,15 @@ class DuckDBWarehouse:
             yield reader
         finally:
             reader.close()
+
+    def replace_rows(self, table: Table, scope: Scope, rows: pa.Table) -> None:
+        with raise_interrupts(), self._mutex, self._writing() as connection:
+            try:
+                with self._transaction(connection) as session:
+                    replace_in_transaction(session, table, scope, make_or_fit(session, table, rows))
+            except duckdb.Error as error:
+                shown = f"{plain(table.schema)}.{plain(table.name)}"
+                raise LoadError(f"storing {shown} failed, nothing was changed: {error}") from error
 
     def execute(self, *statements: tuple[str, Params]) -> None:
         with raise_interrupts(), self._mutex, self._writing() as connection:

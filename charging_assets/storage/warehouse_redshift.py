@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from charging_assets import clock
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
+from charging_assets.schemas.table import Table
 from charging_assets.storage.cancellation import (
     Cancelled,
     hold,
@@ -50,10 +51,12 @@ from charging_assets.storage.plan import (
     Params,
     Plan,
     PlanChanged,
+    Scope,
 )
 from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
 from charging_assets.storage.redshift_copy import StagedRows, checked_role, remove, stage
 from charging_assets.storage.redshift_errors import PASSES, Kind, explain, kind_of, told
+from charging_assets.storage.redshift_frames import RedshiftFrames
 from charging_assets.storage.redshift_grants import reader_grants
 from charging_assets.storage.redshift_rows import arrow_rows
 from charging_assets.storage.redshift_session import CREATE_LOCK, Link, RedshiftSession
@@ -90,6 +93,9 @@ class RedshiftWarehouse:
         self._lake = lake
         self._iam_role = checked_role(iam_role)
         self._grants = reader_grants(reader_group)
+        self._frames = RedshiftFrames(
+            redshift, lake, iam_role, grants=lambda schema: reader_grants(reader_group, [schema])
+        )
         self._is_migrated = False
         self._loading, self._reading = threading.RLock(), threading.RLock()
         self._reader = Link(self._connect_reader)
@@ -144,6 +150,9 @@ class RedshiftWarehouse:
             done = committed_before(session, plan, load_id) or run(session, plan, rows, load_id)
         session.drop_temps()
         return done
+
+    def replace_rows(self, table: Table, scope: Scope, rows: pa.Table) -> None:
+        self._frames.replace_rows(table, scope, rows)
 
     def execute(self, *statements: tuple[str, Params]) -> None:
         """Run statements in one transaction; they are run again if a commit's reply is lost."""

@@ -9,13 +9,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from charging_assets.partitions import Hour, hourly_partitions
+from charging_assets import frames
+from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
+from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets.schemas.facts import FACT_STATUS
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
 from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, flat_key
+from charging_assets.storage.frames import FrameError
 from charging_assets.storage.io_managers import (
-    FlatRows,
     LakeIOManager,
     WarehouseIOManager,
     described,
@@ -44,27 +46,44 @@ def warehouse(lake: MemoryLake) -> DuckDBWarehouse:
     return filled
 
 
-def given(manager: dg.IOManager, name: str, annotation: Any, hour: int) -> Any:
+def given(
+    manager: dg.IOManager, name: str, annotation: Any, hour: int, last: int | None = None
+) -> Any:
     """What an asset with an annotated input gets, by a real materialization."""
     told = []
 
     def body(rows):  # type: ignore[no-untyped-def]
         told.append(rows)
 
-    body.__annotations__ = {} if annotation is None else {"rows": annotation}
+    annotated = {} if annotation is None else {"rows": annotation}
+    body.__annotations__ = {**annotated, "return": None}
     reader = dg.asset(
         name="reader",
         ins={"rows": dg.AssetIn(key=name)},
         partitions_def=hourly_partitions(),
+        backfill_policy=backfill_policy(),
     )(body)
     upstream = dg.AssetSpec(name, partitions_def=hourly_partitions()).with_io_manager_key("stored")
     dg.materialize(
         [upstream, reader],
         selection=["reader"],
-        partition_key=hours.hour_after(hour).key,
+        partition_key=hours.hour_after(hour).key if last is None else None,
+        tags=(
+            {}
+            if last is None
+            else {
+                FIRST_TAG: hours.hour_after(hour).key,
+                LAST_TAG: hours.hour_after(last).key,
+            }
+        ),
         resources={"stored": manager},
     )
     return told[0]
+
+
+def given_range(manager: dg.IOManager, name: str, annotation: Any) -> Any:
+    """What an annotated input is in a run of two hours."""
+    return given(manager, name, annotation, 0, 1)
 
 
 @pytest.mark.parametrize("hour", [0, 1], ids=["empty", "filled"])
@@ -118,14 +137,67 @@ def stored(manager: dg.IOManager, name: str, value: Any, hour: Hour = HOUR) -> d
 
 @pytest.mark.parametrize("table", FLAT_TABLES, ids=lambda table: table.name)
 def test_lake_output__tells_rows_and_path(table: Any) -> None:
-    lake = MemoryLake()
-    files = {file.table.name: file for file in hours.flat_files(hours.lake_of({0: stand()}))}
-    rows = files[table.name].read()
-    told = stored(LakeIOManager(lake), table.name, {HOUR.key: FlatRows(rows, "archive", "code")})
-    assert told["dagster/row_count"] == rows.num_rows
+    lake = hours.lake_of({0: stand()})
+    files = {file.table.name: file for file in hours.flat_files(lake)}
+    file = files[table.name]
+    told = stored(LakeIOManager(lake), table.name, {HOUR.key: file})
+    assert told["dagster/row_count"] == file.read().num_rows
     assert told["path"] == f"memory://{flat_key(table, HOUR)}"
     assert told["bytes"] == len(lake.get(flat_key(table, HOUR)))
-    assert told["archive_digest"] == "archive"
+    assert told["archive_digest"] == file.archive_digest
+
+
+def test_lake_output__of_a_frame_names_the_manager_for_frames() -> None:
+    with pytest.raises(FrameError, match="name warehouse_io_manager for a frame"):
+        stored(LakeIOManager(MemoryLake()), "mine", pa.table({"a": [1]}))
+
+
+@pytest.mark.parametrize("annotation", [pa.Table, pd.DataFrame, frames.FlatStatus])
+def test_lake_input__of_a_range_is_one_frame_in_the_order_of_hours(
+    lake: MemoryLake, annotation: Any
+) -> None:
+    found = given_range(LakeIOManager(lake), "flat_status", annotation)
+    assert len(found) == 2 and isinstance(found, pa.Table | pd.DataFrame)
+
+
+def test_lake_input__of_a_range_without_annotation_is_files_by_hour(lake: MemoryLake) -> None:
+    found = given_range(LakeIOManager(lake), "flat_status", None)
+    assert [file.row_count for file in found.values()] == [0, 2]
+
+
+@pytest.mark.parametrize("annotation", [pa.Table, pd.DataFrame, frames.FactStatus])
+def test_warehouse_input__of_a_range_is_one_frame(
+    warehouse: DuckDBWarehouse, annotation: Any
+) -> None:
+    found = given_range(WarehouseIOManager(warehouse), "fact_status", annotation)
+    assert len(found) == 2 and isinstance(found, pa.Table | pd.DataFrame)
+
+
+def test_warehouse_input__of_a_range_without_annotation_is_rows_by_hour(
+    warehouse: DuckDBWarehouse,
+) -> None:
+    found = given_range(WarehouseIOManager(warehouse), "fact_status", None)
+    assert [rows.num_rows for rows in found.values()] == [0, 2]
+
+
+def test_warehouse_input__of_days_is_the_days_that_the_hour_lies_in(
+    warehouse: DuckDBWarehouse,
+) -> None:
+    manager = WarehouseIOManager(warehouse)
+    days = given(manager, "mart_city_day", frames.MartCityDay, 1)
+    assert len(days) == 1 and (days["slot_at"] <= HOUR.end.replace(tzinfo=None)).all()
+    # 2022-01-11T20 is of a day that ends at 23:00 UTC.
+    assert given(manager, "mart_city_day", pd.DataFrame, 4).empty
+
+
+def test_warehouse_input__that_is_not_as_declared_fails_with_its_column() -> None:
+    class Wrong:
+        def query(self, sql: str, params: Any = None) -> pa.Table:
+            columns = {column.name: pa.nulls(1, pa.string()) for column in FACT_STATUS.columns}
+            return pa.table(columns)
+
+    with pytest.raises(dg.Failure, match=r"rows of warehouse\.fact_status are not as declared"):
+        given(WarehouseIOManager(Wrong()), "fact_status", pd.DataFrame, 0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("asset", ["dim_station", "fact_poll", "fact_status"])

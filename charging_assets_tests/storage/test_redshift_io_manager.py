@@ -47,13 +47,8 @@ def made(manager: RedshiftIOManager, value: Any, partition: str | None = None, *
 
 
 def all_rows(manager: RedshiftIOManager, column: str) -> list[Any]:
-    connection = manager._redshift.connect()
-    try:
-        cursor = connection.cursor()
-        cursor.execute(f"SELECT {column} FROM sales.orders ORDER BY 1")
-        return [row[0] for row in cursor.fetchall()]
-    finally:
-        connection.close()
+    rows = manager._store.query(f"SELECT {column} FROM sales.orders ORDER BY 1")
+    return rows.column(0).to_pylist()
 
 
 def test_output__of_every_type_comes_back(manager: RedshiftIOManager, s3_lake: S3Lake) -> None:
