@@ -116,6 +116,21 @@ def test_without_extras__all_else_works(without_extras, tmp_path):
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.parametrize("variables", [{}, {"CHARGING_DEPLOYMENT": "moon"}], ids=["good", "wrong"])
+def test_wheel__is_a_code_location_for_dagsters_own_commands(without_extras, tmp_path, variables):
+    home = tmp_path / "home"
+    for command in (["definitions", "validate"], ["asset", "list"]):
+        ended = without_extras.run(
+            "dagster", *command, "-m", "charging_assets.definitions", home=home, **variables
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert not variables or "CHARGING_DEPLOYMENT names no deployment" in (
+            ended.stdout + ended.stderr
+        )
+    assert "fact_status" in ended.stdout
+    assert not home.exists()
+
+
 @pytest.mark.parametrize(
     ("extra", "command", "variables"),
     [

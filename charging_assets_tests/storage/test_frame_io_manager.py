@@ -242,7 +242,7 @@ def test_input__of_a_day_is_one_frame_of_its_hours(warehouse: Warehouse) -> None
     read = []
 
     @dg.asset(io_manager_key="warehouse_io_manager", **HOURLY)
-    def mine(context: dg.AssetExecutionContext) -> pd.DataFrame:
+    def mine(context) -> pd.DataFrame:  # type: ignore[no-untyped-def]
         keys = context.partition_keys
         at = [datetime.strptime(key, "%Y-%m-%dT%H") for key in keys]
         return pd.DataFrame({"slot_at": at})
