@@ -53,14 +53,19 @@ def home(environment: Mapping[str, str] = os.environ) -> Path:
     That is in the project where this is a checkout, and in the current folder where it is not.
 
     Raises:
-        HomeError: CHARGING_HOME is an address.
+        HomeError: CHARGING_HOME is an address, or begins with the home of an unknown user.
     """
     checkout = Path(__file__).resolve().parent.parent
     default = checkout if (checkout / "workspace.yaml").is_file() else Path()
     chosen = environment.get("CHARGING_HOME")
     if chosen and is_address(chosen):
         raise HomeError("CHARGING_HOME is an address; give the path of a folder")
-    return (Path(chosen).expanduser() if chosen else default / ".charging").resolve()
+    try:
+        return (Path(chosen).expanduser() if chosen else default / ".charging").resolve()
+    except RuntimeError:
+        raise HomeError(
+            "CHARGING_HOME begins with ~, for which there is no home folder; give a whole path"
+        ) from None
 
 
 def deployment(environment: Mapping[str, str] = os.environ) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from charging_assets import resources
+from charging_assets import definitions, resources
 from charging_assets.acquisition.feeds import FeedError
+from charging_assets.automation.alerting import _troubles
 from charging_assets.automation.schedules import schedules
 from charging_assets.automation.sensors import heal_hours
 from charging_assets.automation.switch import Automation, read_automation
@@ -116,6 +117,23 @@ def test_code_location__of_aws_without_a_variable_loads(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     for name in ("CHARGING_REDSHIFT_HOST is not set", "CHARGING_S3_BUCKET is not set"):
         assert name in ended.stderr
+
+
+def test_poll__with_a_wrong_feeds_file_fails_with_its_name_and_is_alerted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CHARGING_HOME", str(tmp_path))
+    monkeypatch.setenv("CHARGING_FEEDS", str(tmp_path / "no.toml"))
+    poll = definitions.build().resolve_job_def("poll")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = poll.execute_in_process(
+            instance=instance, raise_on_error=False, partition_key="2022-01-11T20"
+        )
+        assert not done.success
+        record = instance.get_run_record_by_id(done.run_id)
+        assert record is not None
+        (trouble,) = _troubles(instance, record)
+    assert "no.toml: cannot be read" in trouble.line and "CHARGING_FEEDS" in trouble.line
 
 
 def test_automation__is_read_from_the_environment() -> None:
@@ -229,6 +247,8 @@ def test_lake__of_aws_needs_no_setting_of_the_warehouse(monkeypatch: pytest.Monk
         ({"CHARGING_HOME": "s3://x/y"}, resources.WarehouseResource(), HomeError, "CHARGING_HOME"),
         ({"CHARGING_HOME": "s3://x/y"}, resources.SpoolResource(), HomeError, "CHARGING_HOME"),
         ({"CHARGING_FEEDS": "/no.toml"}, resources.FeedsResource(), FeedError, "/no.toml"),
+        ({"CHARGING_HOME": "~nobody9/x"}, resources.LakeResource(), HomeError, "whole path"),
+        ({"CHARGING_FEEDS": "~nobody9/x"}, resources.FeedsResource(), FeedError, "whole path"),
         ({}, resources.FeedsResource(file="/other.toml"), FeedError, "/other.toml"),
         ({}, resources.LakeResource(lake_location="s3://a-bucket"), DeploymentError, "sets lake_"),
         ({}, resources.WarehouseResource(host="h", port=1), DeploymentError, "sets host, port"),

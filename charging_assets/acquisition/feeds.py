@@ -121,7 +121,12 @@ def user_file(environment: Mapping[str, str] = os.environ) -> Path | None:
     named = environment.get("CHARGING_FEEDS", "").strip()
     if is_address(named):
         raise FeedError("CHARGING_FEEDS is an address; give the path of a TOML file")
-    return Path(named).expanduser() if named else None
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError:
+        raise FeedError(
+            "CHARGING_FEEDS begins with ~, for which there is no home folder; give a whole path"
+        ) from None
 
 
 def is_loopback(host: str | None) -> bool:

@@ -105,8 +105,21 @@ def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, hours: str) ->
     told = [told_failure(entry.dagster_event) for entry in failures if entry.dagster_event]
     count = run.tags.get(TRY_TAG)
     tries = f" (try {count} of {TRIES})" if count else ""
-    why = "; ".join(told[:3]) or "its process ended; its log says more"
+    why = (
+        "; ".join(told[:3])
+        or _failed_start(instance, run)
+        or "its process ended; its log says more"
+    )
     return f"run {run.job_name} {hours}{tries} failed: {why}  [{run.run_id[:8]}]".replace("  ", " ")
+
+
+def _failed_start(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """Why a run failed before any step: a resource whose setting is wrong."""
+    for entry in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE):
+        data = entry.dagster_event.job_failure_data if entry.dagster_event else None
+        if data and data.error:
+            return (data.error.cause or data.error).message.strip()
+    return ""
 
 
 def _failed_checks(

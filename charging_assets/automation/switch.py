@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from charging_assets.acquisition.feeds import Feed, FeedError, load_feeds
-from charging_assets.deployments import DeploymentError, HomeError, storage
+from charging_assets.acquisition.feeds import Feed, load_feeds
+from charging_assets.deployments import DeploymentError, storage
 
 _MOST_DIGITS = 9
 _HEAL_EVERY_S = 30
@@ -44,7 +44,7 @@ def read_automation(environment: Mapping[str, str] = os.environ) -> Automation:
     def read(setting: Callable[[], Value], default: Value, otherwise: str) -> Value:
         try:
             return setting()
-        except (FeedError, DeploymentError, HomeError) as error:
+        except Exception as error:  # whatever is wrong: the code location loads, and polls
             warnings.append(f"{error}. {otherwise}")
             return default
 

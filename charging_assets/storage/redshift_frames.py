@@ -13,7 +13,13 @@ import pyarrow as pa
 
 from charging_assets.schemas.table import Table
 from charging_assets.storage.course import new_load_id
-from charging_assets.storage.frames import FrameError, make_or_fit, plain, replace_in_transaction
+from charging_assets.storage.frames import (
+    FrameError,
+    frame_table,
+    make_or_fit,
+    plain,
+    replace_in_transaction,
+)
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import LoadError, Params, Scope
 from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
@@ -51,7 +57,9 @@ class RedshiftFrames:
             )
         with Link(self._redshift.connect) as link:
             fitted = self._tried(link, what, lambda session: self._prepare(session, table, rows))
-            staged = stage(self._lake, new_load_id(), table, fitted)
+            # COPY takes no other type of a column than that of the file.
+            copied = frame_table(plain(table.schema), plain(table.name), fitted.schema)
+            staged = stage(self._lake, new_load_id(), copied, fitted)
             try:
                 self._tried(
                     link, what, lambda session: self._replace(session, table, staged, scope)
