@@ -7,12 +7,14 @@ project's own (`io_managers`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import dagster as dg
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,6 +22,8 @@ from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage.frames import FrameError, arrow_of, frame_table, quoted, unquoted
 from charging_assets.storage.plan import LoadError, Params, Scope
+
+Window: TypeAlias = tuple[datetime, datetime]
 
 
 class FrameStore(Protocol):
@@ -66,9 +70,15 @@ class FrameIOManager(dg.IOManager):
         if partition is not None:
             partition.require_within(rows, f"{schema}.{name}")
         self._store.replace_rows(table, partition.scope if partition else Scope("TRUE"), rows)
+        counts = partition.row_counts(context, rows) if partition else {}
+        if len(counts) > 1:
+            for key, count in counts.items():
+                metadata = {"dagster/row_count": count}
+                context.step_context.add_asset_metadata(metadata, context.asset_key, key)
+        else:
+            context.add_output_metadata({"dagster/row_count": rows.num_rows})
         context.add_output_metadata(
             {
-                "dagster/row_count": rows.num_rows,
                 "dagster/table_name": f"{schema}.{name}",
                 "dagster/column_schema": column_schema(unquoted(table)),
             }
@@ -108,7 +118,7 @@ class _Partition:
 
     column: str
     scope: Scope
-    windows: Sequence[tuple[datetime, datetime]] = ()
+    windows: Sequence[Window] = ()
     keys: Sequence[str] = ()
 
     def require_within(self, rows: pa.Table, table: str) -> None:
@@ -138,6 +148,20 @@ class _Partition:
                 f"this run by their {self.column} ({self._shown()}); return only rows of the "
                 "partitions that are asked for"
             )
+
+    def row_counts(self, context: dg.OutputContext, rows: pa.Table) -> dict[str, int]:
+        """The rows of each partition of the run; none where only the engine can tell."""
+        keys, partitions = list(context.asset_partition_keys), context.asset_partitions_def
+        if self.column not in rows.column_names:
+            return {}
+        values = rows.column(self.column)
+        if not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+            counts = Counter(values.cast(pa.string()).to_pylist())
+            return {key: counts[key] for key in keys}
+        starts = [_in_utc(*partitions.time_window_for_partition_key(key)[:2])[0] for key in keys]
+        instants = values.cast(pa.timestamp("us")).to_pandas().to_numpy()
+        places = np.searchsorted(np.array(starts, "datetime64[us]"), instants, side="right") - 1
+        return dict(zip(keys, np.bincount(places, minlength=len(keys)).tolist(), strict=True))
 
     def _shown(self) -> str:
         if self.keys:
@@ -185,7 +209,7 @@ def _partition(
         names = ", ".join(f":key_{number}" for number in range(len(keys)))
         by_name = {f"key_{number}": key for number, key in enumerate(keys)}
         return _Partition(column, Scope(f"{expression} IN ({names})", by_name), keys=keys)
-    windows = _windows(context, partitions)
+    windows = time_windows(context)
     params: dict[str, datetime] = {}
     for number, (start, end) in enumerate(windows):
         params |= {f"start_{number}": start, f"end_{number}": end}
@@ -196,19 +220,30 @@ def _partition(
     return _Partition(column, Scope(f"({predicate})", params), windows=windows)
 
 
-def _windows(
-    context: dg.OutputContext | dg.InputContext, partitions: dg.TimeWindowPartitionsDefinition
-) -> list[tuple[datetime, datetime]]:
-    """The windows of the partitions in UTC, neighbours as one."""
-    merged: list[tuple[datetime, datetime]] = []
-    for key in context.asset_partition_keys:
-        window = partitions.time_window_for_partition_key(key)
-        start, end = (at.astimezone(UTC).replace(tzinfo=None) for at in (window.start, window.end))
-        if merged and merged[-1][1] == start:
-            merged[-1] = (merged[-1][0], end)
+def time_windows(context: dg.OutputContext | dg.InputContext) -> list[Window]:
+    """The windows of an asset's partitions, naive in UTC, neighbours as one."""
+    partitions = context.asset_partitions_def
+    if not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
+        raise FrameError(
+            f"{context.asset_key.to_user_string()} is declared with other partitions than hours; "
+            "declare it with charging_assets.partitions.hourly_partitions()"
+        )
+    try:
+        # All at once, where they are neighbours: one by one, years of hours take seconds.
+        return [_in_utc(*context.asset_partitions_time_window)]
+    except Exception:
+        keys = context.asset_partition_keys
+    merged: list[Window] = []
+    for window in (_in_utc(*partitions.time_window_for_partition_key(key)[:2]) for key in keys):
+        if merged and merged[-1][1] == window[0]:
+            merged[-1] = (merged[-1][0], window[1])
         else:
-            merged.append((start, end))
+            merged.append(window)
     return merged
+
+
+def _in_utc(start: datetime, end: datetime) -> Window:
+    return start.astimezone(UTC).replace(tzinfo=None), end.astimezone(UTC).replace(tzinfo=None)
 
 
 def _definition_metadata(context: dg.OutputContext | dg.InputContext) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import dagster as dg
 import pyarrow as pa
 
-from charging_assets.partitions import Hour, Span, naive, neighbours, spanned
+from charging_assets.partitions import Hour, Span, naive
 from charging_assets.partitions import spans as words_of
 from charging_assets.plurals import counted
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES, table
@@ -23,17 +23,14 @@ from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
 from charging_assets.storage.flat_files import FlatFile, open_flat
-from charging_assets.storage.frame_io_manager import FrameIOManager, form_of
+from charging_assets.storage.frame_io_manager import FrameIOManager, Window, form_of, time_windows
 from charging_assets.storage.frames import USER_SCHEMA, FrameError
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import (
     Loaded,
     Params,
     Plan,
-    Scope,
     SpanLoad,
-    hour_scope,
-    window,
 )
 from charging_assets.storage.span_loads import SpanResult, apply_spans
 from charging_assets.storage.warehouse import Warehouse, WarehouseError
@@ -214,18 +211,18 @@ class WarehouseIOManager(dg.IOManager):
         if not _is_of_catalog(context):
             return self._frames.load_input(context)
         asked = table(context.asset_key.path[-1])
-        keys = list(context.asset_partition_keys) if context.has_asset_partitions else []
         wanted = _form(context, asked)
-        if wanted is not None or not keys:
-            hours = [Hour.parse(key) for key in keys]
-            # Of what holds no hours there is one answer; of all others, one per stretch of hours.
-            parts: list[Hour | Span | None] = [spanned(group) for group in neighbours(hours)]
-            if not parts or not _has_time(asked):
-                parts = [None]
-            answers = [self._warehouse.query(*_select(asked, part)) for part in parts]
-            rows = answers[0] if len(answers) == 1 else pa.concat_tables(answers)
-            return rows if wanted is None else wanted(rows)
-        by_key = {key: self._warehouse.query(*_select(asked, Hour.parse(key))) for key in keys}
+        if wanted is None and context.has_asset_partitions:
+            return self._rows_by_key(asked, list(context.asset_partition_keys))
+        windows = time_windows(context) if context.has_asset_partitions else []
+        rows = self._warehouse.query(*_select(asked, windows))
+        return rows if wanted is None else wanted(rows)
+
+    def _rows_by_key(self, asked: Table, keys: Sequence[str]) -> pa.Table | dict[str, pa.Table]:
+        by_key = {}
+        for hour in map(Hour.parse, keys):
+            window = (naive(hour.start), naive(hour.end))
+            by_key[hour.key] = self._warehouse.query(*_select(asked, [window]))
         return next(iter(by_key.values())) if len(by_key) == 1 else by_key
 
 
@@ -283,20 +280,25 @@ def _is_of_catalog(context: dg.OutputContext | dg.InputContext) -> bool:
     return not folders and any(each.name == name for each in TABLES)
 
 
-def _has_time(asked: Table) -> bool:
-    """Whether rows are of hours, or of days or months that hours lie in."""
-    return asked.hour_column is not None or {"slot_at", "ends_at"} <= set(asked.names)
+def _select(asked: Table, windows: Sequence[Window]) -> tuple[str, dict[str, Any]]:
+    """A table's rows of time windows: of its hours, or of the days and months that they lie in.
 
-
-def _select(asked: Table, hour: Hour | Span | None) -> tuple[str, dict[str, Any]]:
+    All its rows where there is no window, or where rows are of no time.
+    """
     select = f"SELECT {', '.join(asked.names)} FROM {asked.full_name}"
-    if hour is None or not _has_time(asked):
-        return select, {}
     if asked.hour_column is not None:
-        scope = hour_scope(asked, hour)
+        predicate = f"({asked.hour_column} >= :from_{{0}} AND {asked.hour_column} < :to_{{0}})"
+    elif {"slot_at", "ends_at"} <= set(asked.names):
+        predicate = "(slot_at < :to_{0} AND ends_at > :from_{0})"
     else:
-        scope = Scope("slot_at < :window_end AND ends_at > :window_start", window(hour))
-    return f"{select} WHERE {scope.predicate}", dict(scope.params)
+        return select, {}
+    if not windows:
+        return select, {}
+    params: dict[str, Any] = {}
+    for number, (start, end) in enumerate(windows):
+        params |= {f"from_{number}": start, f"to_{number}": end}
+    predicates = " OR ".join(predicate.format(number) for number in range(len(windows)))
+    return f"{select} WHERE {predicates}", params
 
 
 def described(stored: Table) -> dict[str, Any]:

@@ -119,6 +119,25 @@ def test_frame__replaces_its_hours_and_no_others(warehouse: Warehouse) -> None:
     assert len(made(warehouse, frame(1, 2, 2), ("2024-01-01T01", "2024-01-01T03"), **HOURLY)) == 3
 
 
+def test_frame__of_a_range_states_the_rows_of_each_hour() -> None:
+    @dg.asset(io_manager_key="io_manager", **HOURLY)
+    def mine() -> pd.DataFrame:
+        return frame(1, 3, 3)()
+
+    done = dg.materialize(
+        [mine],
+        resources={"io_manager": WarehouseIOManager(DuckDBWarehouse(None))},
+        tags={FIRST_TAG: "2024-01-01T01", LAST_TAG: "2024-01-01T03"},
+    )
+    counts = {
+        event.partition: event.step_materialization_data.materialization.metadata[
+            "dagster/row_count"
+        ].value
+        for event in done.get_asset_materialization_events()
+    }
+    assert counts == {"2024-01-01T01": 1, "2024-01-01T02": 0, "2024-01-01T03": 2}
+
+
 def test_frame__without_partitions_replaces_everything(warehouse: Warehouse) -> None:
     made(warehouse, pa.table({"n": [1, 2]}))
     assert made(warehouse, pa.table({"n": [3]})) == [{"n": 3}]

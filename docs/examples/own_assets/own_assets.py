@@ -8,7 +8,7 @@ from charging_assets.frames import MartCityDay
 from charging_assets.partitions import backfill_policy, hourly_partitions
 
 
-@dg.asset(io_manager_key="warehouse_io_manager", group_name="own")
+@dg.asset(io_manager_key="warehouse_io_manager", group_name="own", pool="warehouse_writer")
 def city_ranking(mart_city_day: MartCityDay) -> pd.DataFrame:
     """Cities by the share of observed time spent charging: the table user_tables.city_ranking."""
     seconds = mart_city_day.groupby("place")[["observed_s", "charging_s"]].sum().reset_index()
@@ -22,6 +22,7 @@ def city_ranking(mart_city_day: MartCityDay) -> pd.DataFrame:
     partitions_def=hourly_partitions(),
     backfill_policy=backfill_policy(),
     group_name="own",
+    pool="warehouse_writer",
 )
 def full_stations(mart_station_hour: pd.DataFrame) -> pd.DataFrame:
     """Stations without a free EVSE for some of the hour; a run of many hours gets one frame."""
