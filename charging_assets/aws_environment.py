@@ -103,7 +103,7 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
     """The lake and the warehouse; DeploymentError names every variable that is missing or wrong."""
     reader = _Reader(environment)
     settings = _lake_settings(reader)
-    role = reader.needed(
+    role = reader.required(
         "CHARGING_REDSHIFT_IAM_ROLE", "the role by which Redshift reads the bucket, or default"
     )
     group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
