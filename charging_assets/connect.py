@@ -1,8 +1,11 @@
-"""Read-only access to the warehouse for analysts; results are pandas frames.
+"""The warehouse for analysts: read only, into pandas or any tool that takes an SQLAlchemy engine.
 
 import charging_assets
 charging = charging_assets.connect()
 charging.sql("SELECT place, COUNT(*) AS polls FROM warehouse.fact_poll GROUP BY place")
+
+import pandas as pd
+pd.read_sql("SELECT * FROM mart.mart_city_day", charging_assets.engine())
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.render import sql_type
 from charging_assets.schemas.table import Table
 from charging_assets.storage.migrate import view_names
+from charging_assets.storage.sqlalchemy_engine import engine_of, execute, warehouse_errors
 from charging_assets.storage.warehouse import QueryRefused, Warehouse
 from charging_assets.unknown_names import explain, names_of, table_problem
 
 if TYPE_CHECKING:
     import pandas as pd
+    import sqlalchemy as sa
 
 
 # First words of a SELECT.
@@ -38,6 +43,7 @@ class Connection:
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
+        self._engine = engine_of(warehouse)
 
     def __repr__(self) -> str:
         return f"<charging_assets connection, read only: {self._warehouse.describe()}>"
@@ -57,7 +63,9 @@ class Connection:
             )
         values = {name: _utc(value) for name, value in params.items()}
         try:
-            frame: pd.DataFrame = self._warehouse.query(query, values).to_pandas()
+            with warehouse_errors(), self._engine.connect() as connection:
+                # The cursor's table rather than its rows: Arrow keeps the types of empty columns.
+                frame: pd.DataFrame = execute(connection, query, values).cursor.table.to_pandas()
         except QueryRefused as error:
             explanation = explain(query, str(error), names_of(self._warehouse))
             raise QueryError(explanation or str(error)) from error
@@ -107,10 +115,27 @@ class Connection:
 
 
 def connect(environment: Mapping[str, str] | None = None) -> Connection:
-    """Read-only access to the deployment's warehouse; DeploymentError for invalid settings."""
+    """Read-only access to the deployment's warehouse; DeploymentError where there is none such."""
+    return Connection(_warehouse(environment))
+
+
+def engine(environment: Mapping[str, str] | None = None) -> sa.Engine:
+    """A read-only SQLAlchemy engine for the deployment's warehouse.
+
+    Statements are in the dialect of the engine itself: DuckDB's, or Redshift's. Each runs by
+    itself, so that an open connection keeps no load waiting; what is not a SELECT is refused with
+    `sqlalchemy.exc.ProgrammingError`. A result is fetched as a whole.
+
+    Raises:
+        DeploymentError: there is no such deployment, or its settings are incomplete.
+    """
+    return engine_of(_warehouse(environment))
+
+
+def _warehouse(environment: Mapping[str, str] | None) -> Warehouse:
     from charging_assets.deployments import storage
 
-    return Connection((storage() if environment is None else storage(environment)).warehouse)
+    return (storage() if environment is None else storage(environment)).warehouse
 
 
 def _parameters(query: str) -> set[str]:

@@ -21,14 +21,12 @@ MODULES: dict[str, tuple[str, ...]] = {
     "ui": ("dagster_webserver", "starlette"),
     "dashboard": (
         "altair",
-        "duckdb_engine",
         "jinja2",
-        "sqlalchemy_redshift",
         "starlette",
         "uvicorn",
         "vl_convert",
     ),
-    "aws": ("dagster_aws", "redshift_connector", "boto3", "botocore"),
+    "aws": ("dagster_aws", "redshift_connector", "sqlalchemy_redshift", "boto3", "botocore"),
     "production": ("dagster_postgres", "dagster_k8s"),
 }
 

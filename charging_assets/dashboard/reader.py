@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from charging_assets.deployments import Storage
 from charging_assets.schemas.table import Table
 from charging_assets.storage.cancellation import interruptible
-from charging_assets.storage.dialect import bound
 from charging_assets.storage.duckdb_connection import restrict_reading
 from charging_assets.storage.lake import LakeError
 from charging_assets.storage.publish import PUBLISHED
 from charging_assets.storage.published import PublishedFiles
 from charging_assets.storage.sql_files import sql
+from charging_assets.storage.sqlalchemy_engine import engine_of, execute, warehouse_errors
 from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
@@ -83,7 +83,7 @@ class PublishedReader:
                         for table in _tables(name) - attached:
                             self._files.attach(engine, table, start, end)
                             attached.add(table)
-                        return _fetch(connection, sql(name), params)
+                        return _rows(connection, name, params)
 
                 yield query
         # Files are attached without SQLAlchemy, which would wrap DuckDB's errors.
@@ -95,17 +95,19 @@ class PublishedReader:
 
 
 class WarehouseReader:
-    """Reads a warehouse that allows reads during writes."""
+    """Over a warehouse that can be read while it is written, through its SQLAlchemy engine."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
+        self._engine = engine_of(warehouse)
 
     @contextmanager
     def session(
         self, start: datetime = _ALL_TIME[0], end: datetime = _ALL_TIME[1]
     ) -> Iterator[Query]:
         try:
-            yield lambda name, **params: self._warehouse.query(sql(name), params).to_pylist()
+            with warehouse_errors(), self._engine.connect() as connection:
+                yield lambda name, **params: _rows(connection, name, params)
         except NoWarehouse:
             raise
         except (WarehouseError, OSError) as error:
@@ -122,7 +124,5 @@ def _tables(name: str) -> frozenset[Table]:
     return frozenset(table for table in PUBLISHED if table.full_name in named)
 
 
-def _fetch(connection: sa.Connection, statement: str, params: Mapping[str, Any]) -> list[Row]:
-    sql_text, values = bound(statement, params, "duckdb")
-    result = connection.exec_driver_sql(sql_text, values)
-    return [dict(row) for row in result.mappings()]
+def _rows(connection: sa.Connection, name: str, params: Mapping[str, Any]) -> list[Row]:
+    return [dict(row) for row in execute(connection, sql(name), params).mappings()]

@@ -15,9 +15,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -112,6 +113,11 @@ class DuckDBWarehouse:
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         with self.reading() as reader:
             return reader.query(sql, params)
+
+    def select(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> pa.Table:
+        """Rows of one SELECT in DuckDB's dialect; values by name for `$name`, else by position."""
+        with self.reading() as reader:
+            return reader.select(statement, values)
 
     @contextmanager
     def reading(self) -> Iterator[_Reader]:
@@ -267,8 +273,8 @@ class DuckDBWarehouse:
             finally:
                 connection.close()
 
-    def _require(self) -> None:
-        """Nothing, if there is a file to read, or none is needed."""
+    def require(self) -> None:
+        """Nothing, if there is a file to read, or none is needed; NoWarehouse if there is none."""
         if self.path is None or self.path.exists():
             return
         for former in self._former_files():
@@ -319,24 +325,28 @@ class _Reader:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
-        with raise_interrupts():
-            return self._query(sql, params)
+        self._warehouse.require()  # before a statement is rendered, and kept, for nothing
+        return self.select(*bound(sql, params or {}, "duckdb"))
 
-    def _query(self, sql: str, params: Params | None) -> pa.Table:
-        self._warehouse._require()  # before a statement is rendered, and kept, for nothing
-        statement, values = bound(sql, params or {}, "duckdb")
+    def select(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> pa.Table:
+        """Rows of one SELECT in DuckDB's dialect."""
+        self._warehouse.require()
+        with raise_interrupts():
+            return self._select(statement, values)
+
+    def _select(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> pa.Table:
         if self._connection is None:
             self._connection = self._held.enter_context(self._warehouse._reading())
         try:
             require_select(self._connection, statement)
             with interruptible(self._connection.interrupt):
-                return self._connection.sql(statement, params=values).to_arrow_table()
+                return self._connection.sql(statement, params=values or None).to_arrow_table()
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             if not self._warehouse._is_migrated:
                 # Tables and columns were added since the file was last written.
                 self.close()
                 self._warehouse.execute()
-                return self.query(sql, params)
+                return self._select(statement, values)
             raise self._refused(error) from error
         except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
             raise self._refused(error) from error

@@ -1,7 +1,7 @@
 """Redshift as the warehouse: COPY into temp tables, then one short transaction.
 
-Belongs here: the order of a load, and reading. Does not belong here: signing in
-(`redshift_connection`), statements of a session (`redshift_session`), staged objects
+Belongs here: the order of a load. Does not belong here: signing in (`redshift_connection`),
+reading (`redshift_reader`), statements of a session (`redshift_session`), staged objects
 (`redshift_copy`), which errors pass (`redshift_errors`, `redshift_tries`).
 
 A load stages its rows as Parquet outside any transaction and copies them into temp tables of its
@@ -14,25 +14,16 @@ its id stands in the ledger, which is read behind the same lock.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from charging_assets import clock
-from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
+from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.table import Table
-from charging_assets.storage.cancellation import (
-    Cancelled,
-    hold,
-    interruptible,
-    is_cancellable,
-    raise_if_cancelled,
-)
+from charging_assets.storage.cancellation import hold
 from charging_assets.storage.course import (
     already_loaded,
     committed_before,
@@ -41,7 +32,6 @@ from charging_assets.storage.course import (
     run,
     with_shown,
 )
-from charging_assets.storage.generation import mismatch
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.migrate import is_current, migrate, schema_digest, widenings
 from charging_assets.storage.plan import (
@@ -55,17 +45,14 @@ from charging_assets.storage.plan import (
 )
 from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
 from charging_assets.storage.redshift_copy import StagedRows, checked_role, remove, stage
-from charging_assets.storage.redshift_errors import PASSES, Kind, explain, kind_of, told
+from charging_assets.storage.redshift_errors import PASSES, Kind, explain
 from charging_assets.storage.redshift_frames import RedshiftFrames
 from charging_assets.storage.redshift_grants import reader_grants
-from charging_assets.storage.redshift_rows import arrow_rows
+from charging_assets.storage.redshift_reader import RedshiftReader, connect, require_generation
 from charging_assets.storage.redshift_session import CREATE_LOCK, Link, RedshiftSession
 from charging_assets.storage.redshift_sql import bound
 from charging_assets.storage.redshift_tries import TRIES, tried
-from charging_assets.storage.warehouse import NoWarehouse, QueryRefused, WarehouseError
-
-# A connection that rested longer may have been forgotten by a router on the way.
-_IDLE_S = 60.0
+from charging_assets.storage.warehouse import WarehouseError
 
 Result = TypeVar("Result")
 
@@ -98,17 +85,13 @@ class RedshiftWarehouse:
         )
         self._is_migrated = False
         self._loading, self._reading = threading.RLock(), threading.RLock()
-        self._reader = Link(self._connect_reader)
-        # The server's process of that connection, which a cancel request names.
-        self._reader_process: int | None = None
-        self._is_generation_read = False
-        self._read_at = 0.0
+        self._reader = self.new_reader()
 
     def apply(self, plan: Plan) -> Loaded:
         return self.apply_all([plan])[0]
 
     def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
-        with self._loading, Link(self._connected) as link:
+        with self._loading, Link(self._connect) as link:
             return [with_shown(self._apply(link, plan), plan, self.query) for plan in plans]
 
     def _apply(self, link: Link, plan: Plan) -> Loaded:
@@ -162,76 +145,20 @@ class RedshiftWarehouse:
                 for sql, params in statements:
                     session.execute(sql, params)
 
-        with self._loading, Link(self._connected) as link:
+        with self._loading, Link(self._connect) as link:
             self._tried(link, "changing the warehouse", once)
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         values = bound(sql, params or {})
         with hold(self._reading):
-            if time.monotonic() - self._read_at > _IDLE_S:
-                self._reader.cut()
-            try:
-                with interruptible(self._cancel_reading):
-                    found = tried(
-                        "reading",
-                        lambda: self._read(sql, values),
-                        after_error=self._reader.cut,
-                        failed=self._cannot_read,
-                    )
-            except Cancelled:
-                # The server may yet receive a cancel request, which would end the next statement.
-                self._reader.cut()
-                raise
-            self._read_at = time.monotonic()
-            return found
+            return self._reader.select(sql, values or {})
 
     def reading(self) -> AbstractContextManager[RedshiftWarehouse]:
         return nullcontext(self)  # its reader's connection stays open in any case
 
-    def _read(self, sql: str, values: Mapping[str, Any] | None) -> pa.Table:
-        """Rows of one statement, by itself: the connection holds no transaction in between."""
-        if not self._is_generation_read:
-            self._require_generation(RedshiftSession(self._reader))
-            self._is_generation_read = True
-        cursor = self._reader.connection.cursor()
-        if is_cancellable() and self._reader_process is None:
-            cursor.execute("SELECT pg_backend_pid()")
-            self._reader_process = cursor.fetchone()[0]
-        raise_if_cancelled()
-        cursor.paramstyle = "named"
-        cursor.execute(sql, values)
-        return arrow_rows(cursor.description, cursor.fetchall())
-
-    def _connect_reader(self) -> Any:
-        self._reader_process = None
-        return self._connected()
-
-    def _cancel_reading(self) -> None:
-        """End the statement that the reader's connection runs, over a connection of its own."""
-        if self._reader_process is None:
-            return
-        with closing(self._redshift.connect()) as connection:
-            statement = f"SELECT pg_cancel_backend({int(self._reader_process)})"
-            connection.cursor().execute(statement)
-
-    def _cannot_read(self, kind: Kind, error: Exception) -> Exception:
-        if kind in PASSES:
-            return cannot_connect(self._redshift, error)
-        if kind is Kind.MISSING and not self._has_every_table():
-            return NoWarehouse(
-                f"{self.describe()} has not all tables yet; load some hours first "
-                f"(`charging-assets load`): {told(error)}"
-            )
-        return QueryRefused(f"{self.describe()} cannot run the query: {explain(error)}")
-
-    def _has_every_table(self) -> bool:
-        """Whether all that this version declares was made, so that other names are mistakes."""
-        session = RedshiftSession(self._reader)
-        try:
-            return is_current(session, schema_digest(session.dialect, self._grants))
-        except Exception:  # no mark: nothing was ever made here
-            self._reader.cut()
-            return False
+    def new_reader(self) -> RedshiftReader:
+        """A reader with a connection of its own, for one thread at a time."""
+        return RedshiftReader(self._redshift, self._grants)
 
     def rights(self) -> Rights:
         """What the database user that signs in may do. Raises WarehouseError as `query` does."""
@@ -260,7 +187,7 @@ class RedshiftWarehouse:
         return bool(ledger["may_select"])
 
     def maintain(self) -> list[str]:
-        with self._loading, Link(self._connected) as link:
+        with self._loading, Link(self._connect) as link:
             return [
                 self._maintained(link, f"{verb} {table.full_name}")
                 for table in TABLES
@@ -281,7 +208,7 @@ class RedshiftWarehouse:
     def close(self) -> None:
         """Let go of the connection that reads; the next query makes another."""
         with self._reading:
-            self._reader.cut()
+            self._reader.close()
 
     def _tried(self, link: Link, what: str, once: Callable[[RedshiftSession], Result]) -> Result:
         return tried(
@@ -313,39 +240,11 @@ class RedshiftWarehouse:
         with suppress(Exception):  # no mark: nothing was ever made here
             if is_current(session, schema_digest(session.dialect, self._grants)):
                 return
-        self._require_generation(session)
+        require_generation(self._redshift, session)
         for statement in (*CREATE_LOCK, *widenings(session)):
             session.execute(statement, {})
         with session.transaction():
             migrate(session, self._grants)
 
-    def _require_generation(self, session: RedshiftSession) -> None:
-        """Refuse a warehouse of another generation: others may use its schemas and grants."""
-        other = mismatch(session)
-        if other is not None:
-            rename = _rename(other.generation, clock.utc_now())
-            raise WarehouseError(
-                f"{self.describe()} holds a warehouse of generation {other.generation} "
-                f"({other.reason}), which is never changed in place. Name an empty database in "
-                "CHARGING_REDSHIFT_DATABASE, or rename its schemas "
-                f"({rename}); `charging-assets load` then loads every archived hour again"
-            )
-
-    def _connected(self) -> Any:
-        try:
-            return self._redshift.connect()
-        except Exception as error:
-            if kind_of(error) in PASSES:
-                raise
-            raise cannot_connect(self._redshift, error) from error
-
-
-def _rename(generation: int, now: datetime) -> str:
-    """Statements that keep all schemas of a generation under other names.
-
-    Names have the time too: those of the generation alone may be taken since an earlier rename.
-    """
-    return "; ".join(
-        f"ALTER SCHEMA {schema} RENAME TO {schema}_{generation}_{now:%Y%m%dt%H%M%Sz}"
-        for schema in DATABASE_SCHEMAS
-    )
+    def _connect(self) -> Any:
+        return connect(self._redshift)

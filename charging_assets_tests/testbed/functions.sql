@@ -149,3 +149,34 @@ LANGUAGE sql IMMUTABLE
 AS $$ SELECT pg_catalog.round(value::numeric)::double precision $$;
 
 CREATE FUNCTION rs.pg_last_copy_id() RETURNS integer LANGUAGE sql STABLE AS $$ SELECT -1 $$;
+
+-- Redshift's own columns and tables of the catalog, see catalog.py.
+CREATE VIEW rs.redshift_pg_class AS
+SELECT pg_class.*, 0 AS reldiststyle FROM pg_catalog.pg_class;
+
+CREATE VIEW rs.redshift_pg_attribute AS
+SELECT attrelid, attname, atttypid, atttypmod, attnum, attnotnull, attisdropped,
+    0 AS attencodingtype, FALSE AS attisdistkey, 0 AS attsortkeyord
+FROM pg_catalog.pg_attribute;
+
+CREATE VIEW rs.redshift_pg_attrdef AS
+SELECT pg_attrdef.*, pg_catalog.pg_get_expr(adbin, adrelid) AS adsrc FROM pg_catalog.pg_attrdef;
+
+CREATE FUNCTION rs.format_encoding(encoding integer) RETURNS text LANGUAGE sql IMMUTABLE
+AS $$ SELECT 'none' $$;
+
+CREATE FUNCTION rs.pg_get_late_binding_view_cols() RETURNS SETOF record LANGUAGE sql STABLE
+AS $$ SELECT ''::name, ''::name, ''::name, ''::varchar, 0 WHERE FALSE $$;
+
+CREATE VIEW rs.svv_external_schemas AS
+SELECT 0::oid AS esoid, ''::name AS schemaname, 0::oid AS esowner WHERE FALSE;
+
+CREATE VIEW rs.svv_external_tables AS
+SELECT ''::name AS schemaname, ''::name AS tablename WHERE FALSE;
+
+CREATE VIEW rs.svv_external_columns AS
+SELECT ''::name AS schemaname, ''::name AS tablename, ''::name AS columnname,
+    ''::text AS external_type, 0 AS columnnum
+WHERE FALSE;
+
+GRANT SELECT ON ALL TABLES IN SCHEMA rs TO PUBLIC;

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from charging_assets_tests.testbed import ddl, refusals
+from charging_assets_tests.testbed.catalog import asks_catalog, edit_catalog
 from charging_assets_tests.testbed.copy_options import Copy, parse_copy
 from charging_assets_tests.testbed.errors import SYNTAX, Refused
 from charging_assets_tests.testbed.expressions import edit_expressions
@@ -53,6 +54,9 @@ class Translated:
 def translate(sql: str) -> Translated:
     """What the bed does for one statement; Refused if Redshift would not run it."""
     statement = Statement(sql)
+    if asks_catalog(statement):
+        edit_catalog(statement)
+        return Translated(sql=statement.edited())
     refusals.check(statement)
     for word, how in _KINDS.items():
         if statement.upper(0) == word and (done := how(statement)) is not None:
