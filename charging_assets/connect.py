@@ -14,6 +14,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
+_BY_FILE: dict[Path, Warehouse] = {}
 # First words of a SELECT.
 _QUERY_WORDS = frozenset({"", "SELECT", "WITH", "FROM", "TABLE"})
 
@@ -133,9 +135,18 @@ def engine(environment: Mapping[str, str] | None = None) -> sa.Engine:
 
 
 def _warehouse(environment: Mapping[str, str] | None) -> Warehouse:
-    from charging_assets.deployments import storage
+    """The deployment's warehouse; of a DuckDB file the same object for the whole process.
 
-    return (storage() if environment is None else storage(environment)).warehouse
+    The operating system's lock on a file is the process's: closing one of two connections would let
+    a load in while the other still reads. One warehouse object reads one statement at a time.
+    """
+    from charging_assets.deployments import storage
+    from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+
+    warehouse = (storage() if environment is None else storage(environment)).warehouse
+    if isinstance(warehouse, DuckDBWarehouse) and warehouse.path is not None:
+        return _BY_FILE.setdefault(warehouse.path, warehouse)
+    return warehouse
 
 
 def _parameters(query: str) -> set[str]:

@@ -264,6 +264,29 @@ def test_engine__readers_and_a_load_of_another_process_both_succeed(tmp_path: Pa
     assert pd.read_sql(_COUNT, engine)["n"].iloc[0] == 5
 
 
+def test_engine__two_of_a_process_do_not_take_each_other_s_lock(tmp_path: Path) -> None:
+    """Closing a file ends the lock of the whole process: a load would get in while one reads."""
+    hours.load(DuckDBWarehouse(tmp_path / FILE_NAME), _lake())
+    environment = {"CHARGING_HOME": str(tmp_path)}
+    slow = "SELECT COUNT(*) FROM range(15000) AS a, range(15000) AS b WHERE a.range + b.range = 7"
+    ended: list[str] = []
+    began = threading.Event()
+
+    def read(name: str, query: str) -> None:
+        with charging_assets.engine(environment).connect() as connection:
+            began.set()
+            connection.exec_driver_sql(query)
+            ended.append(name)
+
+    thread = threading.Thread(target=read, args=("slow", slow))
+    thread.start()
+    began.wait(20)
+    threading.Event().wait(0.2)
+    read("quick", _COUNT)
+    thread.join(120)
+    assert ended == ["slow", "quick"]
+
+
 def test_dispose__the_file_is_free(tmp_path: Path) -> None:
     hours.load(DuckDBWarehouse(tmp_path / FILE_NAME), _lake())
     engine = charging_assets.engine({"CHARGING_HOME": str(tmp_path)})
