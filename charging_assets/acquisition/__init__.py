@@ -1,5 +1,5 @@
-"""Acquisition: ask the feeds, keep every answer.
+"""Acquisition: poll the feeds and archive every answer unchanged.
 
 Belongs here: feeds, the HTTP client, the raw archive and the import of older archives. Does not
-belong here: anything that interprets a station.
+belong here: anything that interprets the content of an answer.
 """

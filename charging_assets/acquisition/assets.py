@@ -196,7 +196,7 @@ def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
         context.log.info(f"archived from the spool: {report.drained.archived}")
     if report.drained.failed:
         context.log.warning(
-            f"{report.drained.waiting} polls still wait in the spool: {report.drained.told()}"
+            f"{report.drained.waiting} polls still wait in the spool: {report.drained.summary()}"
         )
     context.add_output_metadata(
         {

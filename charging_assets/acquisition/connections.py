@@ -1,9 +1,7 @@
-"""Connections that can be cut: every socket of a request is known, and shut when time is over.
+"""A requests session whose sockets are registered, so that a deadline can shut them.
 
-Belongs here: the requests session, its pools and the watchdog. Does not belong here: what is
-asked, or how an answer is read (`client`, `bodies`).
-
-`requests` alone bounds the gap between two bytes, so that a byte a second lasts for ever.
+On its own, `requests` limits only the time between two bytes, so that a response of one byte a
+second never ends.
 """
 
 from __future__ import annotations
@@ -37,66 +35,66 @@ class Session(requests.Session):
             self.mount(f"{scheme}://", _Adapter(pool_maxsize=max_workers))
 
     def get_redirect_target(self, resp: Any) -> None:
-        """None: requests would read and inflate a redirect's body whole, followed or not."""
+        """None: otherwise requests reads and decompresses the whole body of each redirect."""
 
     def merge_environment_settings(self, url: Any, *args: Any, **kwargs: Any) -> Any:
-        """The environment's proxies, save for this machine: a proxy's loopback is another's."""
+        """Use the environment's proxies, but none for loopback: a proxy's loopback is its own."""
         settings: Any = super().merge_environment_settings(url, *args, **kwargs)
         return {**settings, "proxies": {}} if is_loopback(urlsplit(url).hostname) else settings
 
 
-class Watchdog:
-    """Shuts the sockets of its thread's attempt when the time is over, whatever they wait for."""
+class Deadline:
+    """Shuts the sockets of its thread's attempt after `time_s` seconds, whatever they wait for."""
 
     def __init__(self, time_s: float) -> None:
-        self.has_bitten = False
-        self._lock, self._held = threading.Lock(), list[socket.socket]()
-        self._timer = threading.Timer(max(time_s, 0), self._bite)
+        self.expired = False
+        self._lock, self._sockets = threading.Lock(), list[socket.socket]()
+        self._timer = threading.Timer(max(time_s, 0), self._expire)
         self._timer.daemon = True
 
-    def __enter__(self) -> Watchdog:
-        _WATCHDOG.set(self)
+    def __enter__(self) -> Deadline:
+        _DEADLINE.set(self)
         self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        _WATCHDOG.set(None)
+        _DEADLINE.set(None)
         with self._lock:
-            for held in self._held:
-                held.close()
+            for sock in self._sockets:
+                sock.close()
 
-    def hold(self, sock: socket.socket) -> None:
-        """Take a handle of its own: TLS detaches the first, and `close` may forget the second."""
+    def watch(self, sock: socket.socket) -> None:
+        """Keep a duplicate of the socket: TLS detaches the first, and `close` may drop another."""
         with self._lock:
-            if self.has_bitten:
+            if self.expired:
                 raise TimeoutError
-            self._held.append(socket.socket(fileno=os.dup(sock.fileno())))
+            self._sockets.append(socket.socket(fileno=os.dup(sock.fileno())))
 
-    def _bite(self) -> None:
+    def _expire(self) -> None:
         with self._lock:
-            self.has_bitten = True
-            for held in self._held:
+            self.expired = True
+            for sock in self._sockets:
                 with suppress(OSError):
-                    held.shutdown(socket.SHUT_RDWR)
+                    sock.shutdown(socket.SHUT_RDWR)
 
 
-_WATCHDOG: ContextVar[Watchdog | None] = ContextVar("watchdog", default=None)
+_DEADLINE: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 
 
-def _watched(sock: socket.socket) -> socket.socket:
-    if watchdog := _WATCHDOG.get():
-        watchdog.hold(sock)
+def _watch(sock: socket.socket) -> socket.socket:
+    if deadline := _DEADLINE.get():
+        deadline.watch(sock)
     return sock
 
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _watched(super()._new_conn())
+        return _watch(super()._new_conn())
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:
-            _watched(self.sock)
+            _watch(self.sock)
         super().request(*args, **kwargs)
 
 

@@ -1,8 +1,6 @@
-"""Feeds: which addresses are asked for which places, how often and how patiently.
+"""The settings of feeds: read and validate the packaged `feeds.toml` and the user's feeds file.
 
-Belongs here: the settings of a feed, what each may be, and reading them from the packaged
-`feeds.toml` and the user's file (`CHARGING_FEEDS`). Does not belong here: HTTP (`client`), the
-poll itself (`poll`), or what a kind's answers mean (`kinds`).
+`CHARGING_FEEDS` names the user's file.
 """
 
 from __future__ import annotations
@@ -28,21 +26,22 @@ _MAX_WORKERS, _MAX_ATTEMPTS = 32, 10
 
 
 class FeedError(ValueError):
-    """A feed is not usable as written; the message names the setting and the remedy.
+    """A feed's settings are not valid; the message names the setting and the remedy.
 
-    It shows values that are numbers, truth values or names, and no others: an address or a text may
-    hold a password or a key, and errors end in logs and alerts.
+    It shows only values that are numbers, booleans or names: a URL or a text may contain a password
+    or a key, and errors appear in logs and alerts.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """One feed; FeedError if a setting cannot be. Seconds and bytes are in the names.
+    """One feed; FeedError if a setting is not valid. Names carry the units.
 
-    `place_timeout_s` bounds one place, retries included; `poll_budget_s` the whole poll, which
-    must be over before the next one is due. `max_body_bytes` counts a body after decompression.
-    `network` names whose ids the feed publishes (None: the feed's own name) and `ids_within` where
-    an id is unique (None: as its kind states); both go into entity keys (`identities`).
+    `place_timeout_s` limits one place, retries included; `poll_budget_s` limits the whole poll,
+    which must end before the next one. `max_body_bytes` limits a body after decompression.
+    `network` is the network whose ids the feed publishes (None: the feed's name) and `ids_within`
+    the scope within which an id is unique (None: default of its kind); both are part of entity keys
+    (`identities`).
     """
 
     name: str
@@ -52,7 +51,7 @@ class Feed:
     cadence: timedelta = timedelta(minutes=10)
     time_zone: str = "Europe/Berlin"
     country: str = "DE"
-    # The fewest that ask chargecloud's 39 places in three rounds; more would not be faster.
+    # The smallest number that polls chargecloud's 39 places in three rounds; more is not faster.
     max_workers: int = 13
     place_timeout_s: float = 30
     poll_budget_s: float = 240
@@ -64,10 +63,10 @@ class Feed:
     ids_within: str | None = None
 
     def __post_init__(self) -> None:
-        named = {"name": names.FEED, "kind": names.KIND}
+        name_rules = {"name": names.FEED, "kind": names.KIND}
         if self.network is not None:
-            named["network"] = names.NETWORK
-        for setting, rule in named.items():
+            name_rules["network"] = names.NETWORK
+        for setting, rule in name_rules.items():
             if problem := rule.problem(value := getattr(self, setting)):
                 raise _refusal(self.name, setting, value, f"a feed's {setting}: {problem}")
         for setting, (is_valid, remedy) in _RULES.items():
@@ -87,7 +86,7 @@ class Feed:
         seen = set()
         for slug in self.places:
             if slug in seen:
-                raise _refusal(self.name, "places", slug, "the place is there twice; remove one")
+                raise _refusal(self.name, "places", slug, "the place is listed twice; remove one")
             seen.add(slug)
 
 
@@ -99,30 +98,30 @@ def load_feeds(
     Without a path, the file is the one that `CHARGING_FEEDS` names, if any. FeedError names the
     file, the feed and the setting that is wrong.
     """
-    own = path or user_file(environment)
+    changes_file = path or user_file(environment)
     tables = _read(_PACKAGED)
-    changes = _read(own.expanduser()) if own else {}
+    changes = _read(changes_file.expanduser()) if changes_file else {}
     try:
-        merged = {name: _merged(tables.get(name, {}), changes[name]) for name in changes}
+        merged = {name: _merge(tables.get(name, {}), changes[name]) for name in changes}
         feeds = {name: _feed(name, table) for name, table in {**tables, **merged}.items()}
         _refuse_shared_networks(feeds)
         return feeds
     except FeedError as error:
-        raise FeedError(f"{own or _PACKAGED}: {error}") from error
+        raise FeedError(f"{changes_file or _PACKAGED}: {error}") from error
 
 
 def user_defined(path: Path) -> frozenset[str]:
-    """The names of the feeds that a feeds file has a table of; FeedError if it cannot be read."""
+    """The names of the feeds that a feeds file defines; FeedError if it cannot be read."""
     return frozenset(_read(path))
 
 
 def user_file(environment: Mapping[str, str] = os.environ) -> Path | None:
     """The feeds file that `CHARGING_FEEDS` names, if any; FeedError if it is an address."""
-    named = environment.get("CHARGING_FEEDS", "").strip()
-    if is_address(named):
+    file_name = environment.get("CHARGING_FEEDS", "").strip()
+    if is_address(file_name):
         raise FeedError("CHARGING_FEEDS is an address; give the path of a TOML file")
     try:
-        return Path(named).expanduser() if named else None
+        return Path(file_name).expanduser() if file_name else None
     except RuntimeError:
         raise FeedError(
             "CHARGING_FEEDS begins with ~, for which there is no home folder; give a whole path"
@@ -130,12 +129,12 @@ def user_file(environment: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Whether a host is this machine by one of the two names that may be asked without TLS."""
+    """Whether a host is one of the two loopback names that may be polled without TLS."""
     return host in {"127.0.0.1", "localhost"}
 
 
 def _is_number(value: object, least: float, most: float) -> bool:
-    # bool is an int to Python and NaN is a float to TOML; the comparison refuses NaN.
+    # bool is an int in Python and NaN is a float in TOML; the comparison rejects NaN.
     is_plain = isinstance(value, int | float) and not isinstance(value, bool)
     return is_plain and least <= value <= most  # type: ignore[operator]
 
@@ -157,7 +156,7 @@ def _is_cadence(value: object) -> bool:
 
 def _is_time_zone(value: object) -> bool:
     try:
-        # The length of the column that holds it; names of the IANA list are half as long.
+        # The length of its column; names of the IANA list are half as long.
         is_short = isinstance(value, str) and len(value.encode()) <= names.TIME_ZONE_MAX_BYTES
         return is_short and bool(ZoneInfo(str(value)))
     except (KeyError, ValueError, OSError):
@@ -172,17 +171,17 @@ def _is_base_url(value: object) -> bool:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    # A user or a key in the address would end in logs, and a query before the place's slug.
+    # A user or a key in the URL would appear in logs, and a query would precede the place's slug.
     is_plain = bool(host) and not set("@?#") & set(str(value))
     return is_plain and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
 
 
-# Settings whose texts are names or codes, and texts that can be one: a message may show these.
+# Settings that are names or codes, and texts that can be one: messages may contain these.
 _NAMES = {"name", "kind", "network", "places", "add_places", "country", "ids_within"}
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-# Of these even a number is not shown: it may be a part of a key.
-_NEVER_SHOWN = {"base_url", "user_agent"}
-# The messages of tomllib that quote keys, which may be anything.
+# Messages contain no value of these, not even a number: it may be a part of a key.
+_SECRET = {"base_url", "user_agent"}
+# Messages of tomllib that quote keys; a key may contain a secret.
 _QUOTED_KEYS = re.compile(
     r"^(Cannot declare|Cannot \w+(?: immutable)? namespace|Duplicate inline table key) "
     r".*(?= \(at )",
@@ -193,7 +192,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "base_url": (
         _is_base_url,
         "give https://host/path of up to 1,024 characters without user, query or fragment "
-        "(http:// is for 127.0.0.1 and localhost alone)",
+        "(http:// is allowed for 127.0.0.1 and localhost only)",
     ),
     "places": (lambda v: isinstance(v, tuple) and len(v) > 0, 'give a list such as ["koeln"]'),
     "cadence": (_is_cadence, "give whole minutes that divide an hour: 60, 120, …, 600, …, 3600 s"),
@@ -210,34 +209,36 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "enabled": (lambda v: isinstance(v, bool), "give true or false"),
     "user_agent": (
         lambda v: _is_text(v, r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?"),
-        "use up to 256 characters of ASCII, without spaces at its ends",
+        "use up to 256 characters of ASCII, without spaces at either end",
     ),
     "ids_within": (
         lambda v: v is None or v in kinds.SCOPES,
-        'give "network", "place" (an id of one place may stand for something else in another) or '
-        '"parent" (an EVSE\'s id may stand for something else at another station)',
+        'give "network", "place" (two places may use the same id for different things) or '
+        '"parent" (two stations may use the same EVSE id for different EVSEs)',
     ),
 }
 
-# TOML has no durations, so the file says in seconds what Python holds as a timedelta.
+# TOML has no durations: the file has seconds, Python a timedelta.
 _SETTINGS = ({field.name for field in fields(Feed)} - {"name", "cadence"}) | {
     "cadence_s",
     "add_places",
 }
-_NEEDED = [f.name for f in fields(Feed) if f.default is MISSING and f.name != "name"]
+_REQUIRED = [f.name for f in fields(Feed) if f.default is MISSING and f.name != "name"]
 
 
 def _refusal(feed: object, setting: str, value: object, remedy: str) -> FeedError:
-    return FeedError(f"{_feed_named(feed)}: {setting} cannot be {_shown(setting, value)}: {remedy}")
+    return FeedError(
+        f"{_feed_label(feed)}: {setting} cannot be {_printable(setting, value)}: {remedy}"
+    )
 
 
-def _feed_named(name: object) -> str:
-    return f"feed {_shown('name', name)}"
+def _feed_label(name: object) -> str:
+    return f"feed {_printable('name', name)}"
 
 
-def _shown(setting: str, value: object) -> str:
-    """A value as messages may show it: what it is, where it could hold a secret."""
-    if setting not in _NEVER_SHOWN:
+def _printable(setting: str, value: object) -> str:
+    """A value for messages; only its type or length where it could contain a secret."""
+    if setting not in _SECRET:
         if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1e15):
             return str(value)
         if isinstance(value, timedelta):
@@ -259,7 +260,7 @@ def _refuse_bad_names(feed: object, setting: str, slugs: Iterable[object]) -> No
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The `feeds` table of a file; what its feeds say is checked later."""
+    """The `feeds` table of a file; its feeds are validated later."""
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
@@ -271,15 +272,15 @@ def _read(path: Path) -> dict[str, Any]:
         raise FeedError(f"{path}: is not TOML: {reason}") from error
     feeds = content.pop("feeds", {})
     if content or not isinstance(feeds, dict):
-        keys = ", ".join(_shown("name", key) for key in content) or "a value for 'feeds'"
+        keys = ", ".join(_printable("name", key) for key in content) or "a value for 'feeds'"
         raise FeedError(f"{path}: {keys}: put all settings in tables named [feeds.<name>]")
     return feeds
 
 
 def _refuse_shared_networks(feeds: Mapping[str, Feed]) -> None:
-    """Two feeds that poll the same EVSEs would each state what they are and do.
+    """Refuse two enabled feeds of one network: both would report the same EVSEs.
 
-    Feeds that are disabled poll nothing: a renamed feed has its former name's network.
+    Disabled feeds are ignored: a renamed feed keeps the network of its former name.
     """
     by_network: dict[str, str] = {}
     for name, feed in feeds.items():
@@ -295,21 +296,21 @@ def _refuse_shared_networks(feeds: Mapping[str, Feed]) -> None:
             raise _refusal(owner, "network", feeds[owner].network, remedy)
 
 
-def _merged(packaged: dict[str, Any], own: object) -> object:
-    return {**packaged, **own} if isinstance(own, dict) else own
+def _merge(packaged: dict[str, Any], changes: object) -> object:
+    return {**packaged, **changes} if isinstance(changes, dict) else changes
 
 
 def _feed(name: str, table: object) -> Feed:
-    """A feed from its table in TOML; FeedError names the setting, its caller the file."""
+    """A feed from its TOML table; FeedError names the setting, the caller adds the file."""
     if not isinstance(table, dict):
         raise FeedError(
-            f"{_feed_named(name)}: is {_shown('', table)} and not a table; write [feeds.<name>]"
+            f"{_feed_label(name)}: is {_printable('', table)} and not a table; write [feeds.<name>]"
         )
     if name == SIMULATED:
-        raise FeedError(f"feed {name!r}: the name is the simulator's alone; choose another")
+        raise FeedError(f"feed {name!r}: the name is reserved for the simulator; choose another")
     _refuse_unknown(name, table)
-    if missing := [setting for setting in _NEEDED if setting not in table]:
-        raise FeedError(f"{_feed_named(name)}: lacks {', '.join(missing)}; a new feed needs them")
+    if missing := [setting for setting in _REQUIRED if setting not in table]:
+        raise FeedError(f"{_feed_label(name)}: lacks {', '.join(missing)}; all are required")
     settings = dict(table)
     settings["places"] = _places(name, settings["places"], settings.pop("add_places", []))
     if (seconds := settings.pop("cadence_s", None)) is not None:
@@ -324,8 +325,8 @@ def _refuse_unknown(name: str, table: Mapping[str, Any]) -> None:
             hint = (
                 f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(_SETTINGS))}"
             )
-            unknown = _shown("name", setting)
-            raise FeedError(f"{_feed_named(name)}: there is no setting {unknown}; {hint}")
+            unknown = _printable("name", setting)
+            raise FeedError(f"{_feed_label(name)}: there is no setting {unknown}; {hint}")
 
 
 def _places(name: str, places: object, added: object) -> tuple[Any, ...]:

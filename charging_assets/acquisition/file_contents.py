@@ -1,7 +1,8 @@
-"""The answers in an archived file: one, or one for each place, byte for byte.
+"""Extract the answers in an archived file, byte for byte.
 
-Two forms are read: an object of all places (slug → answer) and one place's answer. Members of an
-object that are no answers are places whose request failed, or fields such as `timestamp`.
+Two forms are supported: an object of all places (slug → answer) and a single answer of one place.
+Members of an object that are not answers are places whose request failed, or fields such as
+`timestamp`.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class CannotImport(Exception):
-    """A file is not an archive that can be read; the message states why."""
+    """A file is not an archive that can be imported; the message states why."""
 
 
 class Doubt(CannotImport):
-    """What a file is cannot be decided without a guess; the message names the remedy."""
+    """The place or time of a file is ambiguous; the message names the remedy."""
 
 
 MemberKind = Literal["answer", "failed", "field", "unknown"]
 MemberChoice = Literal["place", "field"]
 
-# What the collectors of archives write next to the places: names without `_`, `-` and capitals.
+# Fields that data collectors write next to the places; names without `_`, `-` and capitals.
 _FIELD_NAMES = frozenset(
     """
     attribution city cities code comment config copyright count created createdat data date datetime
@@ -51,7 +52,7 @@ _FIELD_NAMES = frozenset(
     updated updatedat uri url useragent uuid version warning warnings
     """.split()  # noqa: SIM905
 )
-# A field that one of these is in reports that a request failed, or how.
+# An object with one of these fields reports a failed request.
 _FAILURE_FIELDS = frozenset(
     """
     code data detail details err error errorcode errormessage errors exception fault http httpstatus
@@ -64,8 +65,8 @@ _FAILURE_FIELDS = frozenset(
 class Member:
     """A member of a file of all places.
 
-    `answer` is beyond doubt (sound, damaged, or an error that the API reports), `failed` looks like
-    what a collector writes for a place whose request failed, `field` has the name of a field.
+    Kinds: `answer` is certainly an answer (valid, damaged, or an error reported by the API),
+    `failed` looks like the record of a failed request, `field` has the name of a known field.
     """
 
     name: str
@@ -77,10 +78,10 @@ class Member:
 class Contents:
     """The places and times in a file.
 
-    `slugs` are its places, None for a single answer, whose place only its path can name. `fields`
-    are members next to the places that are no answers. `published` are the answers' times.
-    `members` are those of a file of all places, for `choose_places`, which sets `slugs` and
-    `fields`; of the names in `repeated` there are several with different values.
+    `slugs` are its places, None for a single answer, whose place comes from its path. `fields` are
+    the members that are not places. `published` are the times in the answers. `members` are those
+    of a file of all places; `choose_places` sets `slugs` and `fields` from them. Names in
+    `repeated` occur more than once with different values.
     """
 
     slugs: tuple[str, ...] | None
@@ -91,27 +92,27 @@ class Contents:
 
     @property
     def answered(self) -> set[str]:
-        """Members that are places beyond doubt."""
+        """Names of members that are certainly places."""
         return {member.name for member in self.members if member.kind == "answer"}
 
 
 def read_contents(feed: Feed, content: bytes) -> Contents:
-    """The places and times in a file; CannotImport if it is of neither form."""
+    """Read the places and times of a file; CannotImport if it has neither form."""
     try:
         pairs = _pairs(content)
     except CannotImport:
-        # A kind's answers may be no objects.
-        if isinstance(opened := _open(feed, content), Envelope):
-            return Contents(None, (), _times(feed, [opened]))
+        # The answers of a kind are not necessarily objects.
+        if isinstance(answer := _open(feed, content), Envelope):
+            return Contents(None, (), _times(feed, [answer]))
         raise
     members, repeated = dict(pairs), _repeated(pairs)
     _refuse_repeated({name for name, body in pairs if name in repeated
                       and isinstance(_open(feed, body), Envelope)})  # fmt: skip
     answers = {slug: _open(feed, body) for slug, body in members.items()}
-    good = [slug for slug, answer in answers.items() if isinstance(answer, Envelope)]
+    valid = [slug for slug, answer in answers.items() if isinstance(answer, Envelope)]
     if "data" in members:
-        _refuse_two_forms(feed, members, [slug for slug in good if slug != "data"])
-    if "data" in members or not good:
+        _refuse_two_forms(feed, members, [slug for slug in valid if slug != "data"])
+    if "data" in members or not valid:
         whole = _open(feed, content)
         if isinstance(whole, Envelope) or "data" in members:
             return Contents(None, (), _times(feed, [whole]))
@@ -133,45 +134,45 @@ def choose_places(
     answered: Collection[str],
     choices: Mapping[str, MemberChoice],
 ) -> Contents:
-    """The contents with places and fields decided.
+    """Decide which members are places and which are fields.
 
-    The result is the same with any configuration of the feed's places, so that an import after
-    a change of it archives nothing a second time. The configuration only decides what is refused.
+    The result does not depend on the configured places of the feed, so that an import after a
+    change of them archives nothing twice. The configuration only decides what is refused.
 
     Args:
         answered: places with an answer in any file of the import.
-        choices: members by name, as the user states them.
+        choices: the user's choices, by the name of the member.
 
     Raises:
         Doubt: a member may be a place whose request failed, or a field.
-        CannotImport: the file has no answer, or a member cannot be a place.
+        CannotImport: the file has no answer, or a member's name is not valid for a place.
     """
     places: list[Member] = []
     fields: list[Member] = []
-    doubts: list[Member] = []
+    ambiguous: list[Member] = []
     for member in contents.members:
         choice = choices.get(member.name) or _choice(member, feed, answered)
-        target = places if choice == "place" else fields if choice == "field" else doubts
+        target = places if choice == "place" else fields if choice == "field" else ambiguous
         target.append(member)
     if not any(
         member.kind == "answer" or member.name in answered or member.name in feed.places
         for member in places
     ) or not any(member.is_object or member.kind == "answer" for member in places):
         raise CannotImport("the file contains no answer")
-    strange = [printable(member.name)[:200] for member in places
+    invalid = [printable(member.name)[:200] for member in places
                if names.PLACE.problem(member.name)]  # fmt: skip
-    if strange:
+    if invalid:
         raise CannotImport(
-            f"{strange[:3]} cannot be places (up to {names.PLACE.max_bytes} of "
+            f"{invalid[:3]} cannot be places (up to {names.PLACE.max_bytes} of "
             f"{names.PLACE.characters})"
         )
     slugs = tuple(member.name for member in places)
     _refuse_repeated(contents.repeated.intersection(slugs))
-    if doubts:
-        doubtful = [printable(member.name)[:200] for member in doubts]
+    if ambiguous:
+        shortened = [printable(member.name)[:200] for member in ambiguous]
         raise Doubt(
-            f"{doubtful[:3]} next to the places may be places whose request failed, or fields: use "
-            f"--member {doubtful[0]}=place or --member {doubtful[0]}=field"
+            f"{shortened[:3]} next to the places may be places whose request failed, or fields: "
+            f"use --member {shortened[0]}=place or --member {shortened[0]}=field"
         )
     return replace(
         contents, slugs=slugs, fields=tuple(printable(field.name)[:200] for field in fields)
@@ -179,7 +180,7 @@ def choose_places(
 
 
 def _choice(member: Member, feed: Feed, answered: Collection[str]) -> MemberChoice | None:
-    """Whether a member is a place or a field; None where this is a guess."""
+    """Whether a member is a place or a field; None if it is ambiguous."""
     if member.kind in ("answer", "failed") or member.name in answered:
         return "place"
     is_configured = member.name in feed.places
@@ -193,13 +194,13 @@ def _choice(member: Member, feed: Feed, answered: Collection[str]) -> MemberChoi
 def _refuse_repeated(slugs: Set[str]) -> None:
     if slugs:
         raise CannotImport(
-            f"{sorted(slugs)[:3]} are in the file twice, with different answers; only one of them "
-            "can be archived: split the file"
+            f"{sorted(slugs)[:3]} occur twice in the file, with different answers; only one of "
+            "them can be archived: split the file"
         )
 
 
 def bodies_of(content: bytes, slugs: tuple[str, ...] | None, place: str | None) -> dict[str, bytes]:
-    """The answers of a file by place, verbatim; `place` is the one of a single answer."""
+    """The answers of a file by place, verbatim; `place` is the place of a single answer."""
     if slugs is None:
         return {str(place): content}
     members = _members(content)
@@ -207,7 +208,7 @@ def bodies_of(content: bytes, slugs: tuple[str, ...] | None, place: str | None) 
 
 
 class _MemberName(str):
-    """A member's name that equals only itself, so that a dict keeps members of the same name."""
+    """A name that is equal only to itself, so that a dict keeps members of the same name."""
 
     __slots__ = ()
     __hash__ = object.__hash__
@@ -236,7 +237,7 @@ def _pairs(content: bytes) -> list[tuple[str, bytes]]:
 
 
 def _repeated(pairs: Sequence[tuple[str, bytes]]) -> set[str]:
-    """Names that occur twice with different values."""
+    """Names that occur more than once with different values."""
     first = dict(reversed(pairs))
     return {name for name, body in pairs if body != first[name]}
 
@@ -251,7 +252,7 @@ def _open(feed: Feed, body: bytes) -> Envelope | BadBody:
 def _member_kind(name: str, body: bytes, answer: Envelope | BadBody) -> MemberKind:
     if isinstance(answer, Envelope):
         return "answer"
-    if _plain(name) in _FIELD_NAMES:
+    if _normalize(name) in _FIELD_NAMES:
         return "field"
     if answer.code == "api_status":
         return "answer"
@@ -263,22 +264,22 @@ def _member_kind(name: str, body: bytes, answer: Envelope | BadBody) -> MemberKi
 
 
 def _is_failure(value: Any) -> bool:
-    """Whether sound JSON looks like a failed answer, or an answer of another form."""
+    """Whether valid JSON looks like the record of a failed request."""
     if isinstance(value, dict):
-        return not value or any(_plain(field) in _FAILURE_FIELDS for field in value)
+        return not value or any(_normalize(field) in _FAILURE_FIELDS for field in value)
     if isinstance(value, list):
         return all(isinstance(item, dict) for item in value)
     return value is None
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.replace("_", "").replace("-", "").casefold()
 
 
-def _refuse_two_forms(feed: Feed, members: dict[str, bytes], good: list[str]) -> None:
-    if good:
+def _refuse_two_forms(feed: Feed, members: dict[str, bytes], slugs: list[str]) -> None:
+    if slugs:
         raise CannotImport(
-            f"the file is an answer ('data') and contains answers of places too ({good[:3]}); "
+            f"the file is an answer ('data') and also contains answers of places ({slugs[:3]}); "
             "split it"
         )
     try:
@@ -286,7 +287,9 @@ def _refuse_two_forms(feed: Feed, members: dict[str, bytes], good: list[str]) ->
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     if any(isinstance(_open(feed, bytes(body)), Envelope) for body in inner.values()):
-        raise CannotImport(f"the places ({list(inner)[:3]}) are within 'data'; take them out of it")
+        raise CannotImport(
+            f"the places ({list(inner)[:3]}) are within 'data'; move them to the top level"
+        )
 
 
 def _times(feed: Feed, answers: list[Envelope | BadBody]) -> tuple[datetime, ...]:
@@ -299,7 +302,7 @@ def _times(feed: Feed, answers: list[Envelope | BadBody]) -> tuple[datetime, ...
 
 
 def published_at(published: Any, time_zone: str) -> datetime | None:
-    """An answer's published time in UTC; None if it is no time, or ambiguous without an offset."""
+    """An answer's published time in UTC; None if it is invalid, or ambiguous without an offset."""
     try:
         instant = datetime.fromisoformat(published)
         if instant.tzinfo is not None:
@@ -311,24 +314,24 @@ def published_at(published: Any, time_zone: str) -> datetime | None:
 
 
 def instants_of(local: datetime, zone: str) -> list[datetime]:
-    """The instants that a local time is, in UTC: none or two of them where the clocks change.
+    """The UTC instants of a local time: none or two of them where the clocks change.
 
     Raises:
-        OverflowError: it is at an end of the calendar.
+        OverflowError: the time is at the end of the calendar.
     """
     tz = ZoneInfo(zone)
-    both = {local.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1)}
-    return sorted(at for at in both if at.astimezone(tz).replace(tzinfo=None) == local)
+    candidates = {local.replace(tzinfo=tz, fold=fold).astimezone(UTC) for fold in (0, 1)}
+    return sorted(at for at in candidates if at.astimezone(tz).replace(tzinfo=None) == local)
 
 
 def _split(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The members of an object that is damaged inside; nothing of it is left out."""
+    """The members of a damaged object, without dropping any bytes of them."""
     if content.startswith(_UTF_16):
-        raise CannotImport("the file is not UTF-8 but UTF-16; convert it")
+        raise CannotImport("the file is UTF-16; convert it to UTF-8")
     text = content.decode("utf-8-sig", "surrogateescape")
     position = _skip(text, 0)
     if text[position : position + 1] != "{":
-        raise CannotImport("the file is not a JSON object of places, nor a single answer")
+        raise CannotImport("the file is neither a JSON object of places nor a single answer")
     position = _skip(text, position + 1)
     while text[position : position + 1] == '"':
         try:
@@ -353,7 +356,7 @@ def _split(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _split_damaged(slug: str, rest: bytes) -> Iterator[tuple[str, bytes]]:
-    """A damaged answer and those behind it, if its brackets match; else one answer of the rest."""
+    """A damaged answer and those after it if its brackets match; else the rest as one answer."""
     try:
         members = list(tolerant.named_members(b'{"": ' + rest))
     except BadBody:

@@ -1,7 +1,6 @@
-"""The time and the places that the path of an archived file names.
+"""Parse the time and the candidate places in the path of an archived file.
 
-Only names are read here. Which of several candidates is the place, and in which zone a time is, is
-decided over all files of an import (`import_plan`).
+`import_plan` decides over all files of an import which candidate is the place, and the time zone.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from charging_assets import clock
 from charging_assets.partitions import FIRST_HOUR
 
-# Words that name what a file is or when it was made, never where. A name of nothing else is no
-# place: every folder of an archive may hold a `status.json`.
+# Words that name the kind of a file, never a place. A name of only such words is not a place: every
+# folder of an archive may contain a `status.json`.
 _KINDS_OF_FILE = frozenset(
     """
     answer answers antwort antworten api backup body chargecloud copy data daten dump export json
@@ -52,7 +51,7 @@ _YMD = (
 )
 _DMY = r"(?P<a>\d{1,2})(?P<s3>[-_./ ])(?P<b>\d{1,2})(?P=s3)(?P<y3>(?:19|20)\d\d)"
 _DMY_COMPACT = r"(?P<a4>\d{2})(?P<b4>\d{2})(?P<y4>(?:19|20)\d\d)"
-# Behind it neither a digit, unless it is a time that is written without a separator.
+# No digit may follow, except a time without a separator.
 _DATE_END = r"(?=\d{4}(?:\d{2}(?:\d{3})?)?(?!\d)|(?!\d))"
 _DATE = re.compile(rf"(?<!\d)(?:{_YMD}|{_DMY}|{_DMY_COMPACT}){_DATE_END}")
 _CLOCK = (
@@ -62,7 +61,7 @@ _CLOCK_12 = (
     r"(?P<h>\d{1,2})(?:(?P<t>[-_:.h]?)(?P<n>\d{2})(?:(?P=t)(?P<c>\d{2}))?)?"
     r"(?P<half>[\s_.-]?(?i:[ap]\.?m\.?))(?![^\W\d_])"
 )
-# Offsets that are in use: -0001 behind a time is a counter. CET is winter time also in July.
+# Offsets in use: -0001 after a time is a counter. CET is winter time also in July.
 _OFFSET = (
     r"(?:[+\u2212](?:0\d|1[0-4]):?(?:00|15|30|45)|[-\u2212](?:00:?00|(?:0[1-9]|1[0-2]):?[03]0)"
     r"|\+(?:0\d|1[0-4]))(?![0-9A-Za-z:])"
@@ -83,7 +82,7 @@ _BEFORE, _BEFORE_12 = (
 _ALONE, _ALONE_12 = (
     re.compile(rf"(?<![0-9A-Za-z]){form}{_ZONE}(?![0-9A-Za-z])") for form in (_CLOCK, _CLOCK_12)
 )
-# Letters behind a time that may be a zone: directly behind it any, else zones by their names.
+# Letters after a time that may be a zone: any letters if adjacent, else known names of zones.
 _LETTERS = re.compile(r"(?!(?i:h|hrs|hours|uhr|s|sec)(?![^\W\d_]))[^\W\d_]+")
 _OTHER_ZONE = re.compile(
     r"[\s_-]*(?:A[CEKW]?[SD]T|[CEMP][SD]?T|HST|MSK|WES?T|EES?T|NZ[SD]T|[BIJKS]ST)(?![^\W\d_])"
@@ -91,14 +90,14 @@ _OTHER_ZONE = re.compile(
 _TWO_DIGITS = re.compile(r"-(?:0\d|1[0-2])(?![0-9A-Za-z])")
 _NO_TIME = re.compile(r"(?<!\d)\d{8}[T_-]?\d{4}(?:\d{2})?(?!\d)")
 _EPOCH = re.compile(r"(?<![0-9A-Za-z])(1\d{9})(\d{3})?(?![0-9A-Za-z])")
-# How the original project's files begin; such a name counts whatever the answers' clocks show.
+# How file names of the original project begin; such a name is used whatever the answers' times.
 _ORIGINAL = re.compile(r"^\d{8}_\d{6}(?!\d)")
 
 
 class NotATime(ValueError):
-    """A path contains what is written like a time and is none; the message quotes it.
+    """A path contains text in the form of a time that is not a valid time; the message quotes it.
 
-    `rest` is the path without it.
+    `rest` is the path without that text.
     """
 
     def __init__(self, message: str, rest: str):
@@ -108,15 +107,16 @@ class NotATime(ValueError):
 
 @dataclass(frozen=True)
 class NamedTime:
-    """The time that a path names: one reading, or two where day and month may be either.
+    """The time in a path: one reading, or two where the order of day and month is ambiguous.
 
-    Readings are naive and local to whatever zone the names are in, unless `is_utc`.
-    `order` of a reading: `dmy` or `mdy`, None where the year comes first.
+    Readings are naive local times in the zone of the names, or UTC with `is_utc`. `orders` are the
+    readings' orders: `dmy` or `mdy`, None if the year comes first.
 
-    `doubt` states why it may be another time, or none: only answers that agree prove it. `letters`
-    stand directly behind it and are its doubt, unless they begin the name of a place.
-    `number` are its digits where it is written as a number of four or six (`0620`), which may be a
-    counter, or with `is_apart` (from the date) a postcode; `shape` is the path without both.
+    `doubt` states why the text may be another time or no time; only answers of the same time
+    confirm it. `letters` directly follow the time and are a doubt unless they begin the name of a
+    place. `number` are its digits if it is written as a number of four or six digits (`0620`),
+    which may be a counter, or, if it is not adjacent to the date (`is_apart`), a postcode; `shape`
+    is the path without date and time.
     """
 
     text: str
@@ -133,12 +133,12 @@ class NamedTime:
 
 @dataclass(frozen=True)
 class NamedPlaces:
-    """The places that a path may name: by the file's name, and by its folders, nearest first.
+    """The candidate places in a path: in the file's name and in its folders, nearest first.
 
-    `outer` is the imported folder itself (of a file that is imported by name, the folder it is
-    in), if it may be a place; `above` are the folders above it, which are never evidence: they
-    are a home directory or a disk. `doubtful` is a file's name that may be a place and a counter.
-    `labelled` is explicit (`place=koeln`).
+    `outer` is the imported folder (or the folder of a file that is imported by name), if it may be
+    a place; `above` are the folders above it, which are never used as evidence: they may be a home
+    directory or a disk. `doubtful` is a file name that may be a place with a counter. `labelled` is
+    an explicit place (`place=koeln`).
     """
 
     name: tuple[str, ...]
@@ -151,7 +151,7 @@ class NamedPlaces:
 
 @dataclass(frozen=True)
 class PathReading:
-    """What a path names. `day` is a date in the file's name without a time."""
+    """Time and candidate places in a path. `day` is a date in the file's name without a time."""
 
     time: NamedTime | None
     day: date | None
@@ -159,15 +159,15 @@ class PathReading:
 
 
 def read_path(inside: str, outer: Sequence[str] = (), *, is_time_read: bool = True) -> PathReading:
-    """Read the time and the places in the path of a file.
+    """Parse the time and the candidate places in the path of a file.
 
     Args:
         inside: the path below the folder or zip that is imported, with the file's name.
         outer: names of the folders above it, outermost first.
-        is_time_read: if not, what is written like a time and is none is skipped.
+        is_time_read: if false, text in the form of an invalid time is skipped.
 
     Raises:
-        NotATime: it contains what is written like a time and is none.
+        NotATime: the path contains text in the form of a time that is not a valid time.
     """
     path = unicodedata.normalize("NFC", inside)
     *folders, name = [part for part in path.split("/") if part not in ("", ".", "..")] or [""]
@@ -202,7 +202,7 @@ def read_path(inside: str, outer: Sequence[str] = (), *, is_time_read: bool = Tr
 
 
 def _label(folder: str) -> tuple[str | None, str]:
-    """A folder as Hive names it: `hour=06` is ("hour", "06")."""
+    """A folder in Hive notation: `hour=06` is ("hour", "06")."""
     match = _LABEL.match(folder)
     return (match[1].lower(), match[2]) if match else (None, folder)
 
@@ -224,13 +224,13 @@ def _without_times(part: str) -> str:
 
 
 def _candidates(text: str) -> tuple[list[str], str | None]:
-    """What is left of a name, without times: names of places, and one that a number ends or begins.
+    """Candidate places in a name without times, and one that begins or ends with a number.
 
-    Words such as `status` and `data` at its ends belong to no place.
+    Words such as `status` and `data` at either end are not part of a place.
     """
     names, doubtful = [], None
     for piece in text.split(_BLANK):
-        name = _trimmed(piece)
+        name = _trim(piece)
         if not name or name.isdecimal() or _HASH.fullmatch(name):
             continue
         first, last = _FIRST_WORD.search(name), _LAST_WORD.search(name)
@@ -242,9 +242,10 @@ def _candidates(text: str) -> tuple[list[str], str | None]:
     return names, doubtful
 
 
-def _trimmed(piece: str) -> str:
-    """A name without separators and kinds of file at its ends; empty if no word of it can name a
-    place. Other words stay, for they may be a part of it (`new-town`).
+def _trim(piece: str) -> str:
+    """Remove separators and kinds of file at both ends; empty if no word can name a place.
+
+    Other generic words are kept: they may be part of the place (`new-town`).
     """
     name = piece.strip(_ENDS)
     if all(
@@ -263,9 +264,9 @@ def _trimmed(piece: str) -> str:
 def _read_time(
     whole: str, stem_at: int, is_labelled: Sequence[bool] = ()
 ) -> tuple[NamedTime | None, date | None, str]:
-    """The time of a path, the day of its stem if it has no time, and the path without both.
+    """The time in a path, the day of its stem if there is no time, and the path without both.
 
-    `is_labelled` states by folder whether it is explicitly a time (`time=0620`).
+    `is_labelled` states for each folder whether it is labelled as a time (`time=0620`).
     """
     dates = list(_dates(whole))
     rest = whole
@@ -278,7 +279,7 @@ def _read_time(
     if match is None:
         return None, days[0] if start >= stem_at and len(days) == 1 else None, rest
     offset = _time_of_day(match)
-    if offset is None and match.re is _ALONE:  # a number that is not next to the date
+    if offset is None and match.re is _ALONE:  # a number that is not adjacent to the date
         return None, None, rest
     first, last = min(start, match.start()), max(end, match.end())
     text = whole[first:last] if last - first < 40 else f"{whole[start:end]} {match[0]}"
@@ -291,7 +292,7 @@ def _read_time(
         readings = [datetime.combine(day, time()) + offset - _utc_offset(zone) for day in days]
     except OverflowError:
         raise NotATime(f"{text} in the file's path is out of range", rest) from None
-    doubt, letters, rest = _doubt_behind(whole, rest, match, text)
+    doubt, letters, rest = _doubt_after(whole, rest, match, text)
     hour_at = match.start("h")
     is_marked = "T" in match[0][: hour_at - match.start()].upper()
     is_number = match["t"] == "" and "half" not in match.groupdict() and not is_marked
@@ -325,7 +326,7 @@ def _read_time(
 
 
 def _find_clock(whole: str, rest: str, start: int, end: int, stem_at: int) -> re.Match[str] | None:
-    """The time of day behind the date, before it, or alone in the stem."""
+    """The time of day after the date, before it, or alone in the stem."""
     for after, before, alone in (
         (_AFTER_12, _BEFORE_12, _ALONE_12),
         (_AFTER, _BEFORE, _ALONE),
@@ -334,7 +335,7 @@ def _find_clock(whole: str, rest: str, start: int, end: int, stem_at: int) -> re
         if match is None:
             matches = [match for match in alone.finditer(rest, stem_at) if match["t"] != "/"]
             match = matches[0] if len(matches) == 1 else None
-        # `1330_am_markt` is no time before noon.
+        # In `1330_am_markt`, `am` is a German word.
         if match is not None and not (
             after is _AFTER_12 and _is_word(match["half"]) and _time_of_day(match) is None
         ):
@@ -343,14 +344,14 @@ def _find_clock(whole: str, rest: str, start: int, end: int, stem_at: int) -> re
 
 
 def _is_word(half: str) -> bool:
-    """Whether `am` may be a German word: it is apart from the time, and in lower case."""
+    """Whether `am` may be the German word: separated from the time and in lower case."""
     return half[0] in " _.-" and half[1:] == "am"
 
 
-def _doubt_behind(
+def _doubt_after(
     whole: str, rest: str, match: re.Match[str], text: str
 ) -> tuple[str | None, str, str]:
-    """Why what stands behind a time makes it doubtful, letters directly behind, and the rest."""
+    """Why the text after a time makes it ambiguous, letters directly after it, and the rest."""
     half = match.groupdict().get("half")
     if half and _is_word(half):
         return f"{half.strip(_ENDS)!r} behind {text} may be a half of the day or a word", "", rest
@@ -360,8 +361,8 @@ def _doubt_behind(
         rest = _blank(rest, zone.start(), zone.end())
         return f"{zone[0].strip(_ENDS)!r} behind {text} may be a time zone", "", rest
     if letters := _LETTERS.match(whole, match.end()):
-        behind = re.split(r"[/\s.]", whole[match.end() :])[0]
-        return f"{letters[0]!r} directly behind {text} may be a time zone", behind, rest
+        following = re.split(r"[/\s.]", whole[match.end() :])[0]
+        return f"{letters[0]!r} directly behind {text} may be a time zone", following, rest
     if match["c"] and (two_digits := _TWO_DIGITS.match(whole, match.end())):
         return f"{two_digits[0]!r} behind {text} may be an offset or a number", "", rest
     return None, "", rest
@@ -374,29 +375,30 @@ def _dates(whole: str) -> Iterator[tuple[int, int, tuple[date, ...], tuple[str |
         if days:
             yield match.start(), match.end(), tuple(days.values()), tuple(days)
             position = match.end()
-            # 190001-12 behind a date is a time and an offset, not January 1900.
-            behind = _AFTER.match(whole, position)
-            if behind and behind["c"] and behind["t"] == "" and _time_of_day(behind) is not None:
-                position = behind.end("c")
+            # 190001-12 after a date is a time and an offset, not January 1900.
+            after = _AFTER.match(whole, position)
+            if after and after["c"] and after["t"] == "" and _time_of_day(after) is not None:
+                position = after.end("c")
         else:
             position = match.start() + 1
 
 
 def _days(match: re.Match[str]) -> dict[str | None, date]:
-    """The days that a date may be, by the order of its parts."""
+    """The possible days of a date, by the order of its parts."""
     year, month, day = (
         match["y"] or match["y2"],
         match["m"] or match["m2"],
         match["d"] or match["d2"],
     )
     if year is not None:
-        found_day = _day(year, month, day)
-        return {None: found_day} if found_day else {}
+        iso_day = _day(year, month, day)
+        return {None: iso_day} if iso_day else {}
     first, second, year = (match["a"] or match["a4"], match["b"] or match["b4"],
                            match["y3"] or match["y4"])  # fmt: skip
-    read = {"dmy": _day(year, second, first), "mdy": _day(year, first, second)}
-    days: dict[str | None, date] = {order: day for order, day in read.items() if day}
-    return {None: read["dmy"]} if read["dmy"] and read["dmy"] == read["mdy"] else days
+    dmy, mdy = _day(year, second, first), _day(year, first, second)
+    if dmy and dmy == mdy:
+        return {None: dmy}
+    return {order: day for order, day in (("dmy", dmy), ("mdy", mdy)) if day}
 
 
 def _day(year: str, month: str, day: str) -> date | None:
@@ -407,7 +409,7 @@ def _day(year: str, month: str, day: str) -> date | None:
 
 
 def _time_of_day(match: re.Match[str]) -> timedelta | None:
-    """Time since midnight; 24:00 is the next day's, a leap second the next minute's."""
+    """Time since midnight; 24:00 is 0:00 of the next day, a leap second the next minute."""
     hour, minute, second = int(match["h"]), int(match["n"] or 0), int(match["c"] or 0)
     if half := match.groupdict().get("half"):
         is_afternoon = "p" in half.lower()
@@ -431,7 +433,7 @@ def _utc_offset(zone: str) -> timedelta:
 
 
 def _read_epoch(whole: str, stem_at: int) -> tuple[NamedTime | None, None, str]:
-    """Seconds or milliseconds since 1970 in a file's name, where they are of a time with polls."""
+    """A Unix time in seconds or milliseconds in a file's name, from the first hour until now."""
     for match in _EPOCH.finditer(whole, stem_at):
         instant = datetime.fromtimestamp(int(match[1]), UTC)
         if FIRST_HOUR <= instant <= clock.utc_now() + timedelta(days=1):
@@ -445,5 +447,5 @@ def _read_epoch(whole: str, stem_at: int) -> tuple[NamedTime | None, None, str]:
 
 
 def _blank(text: str, start: int, end: int) -> str:
-    """The text with blanks in place of a part of it; folders stay apart."""
+    """The text with a part replaced by blanks; slashes are kept."""
     return text[:start] + re.sub("[^/]", _BLANK, text[start:end]) + text[end:]

@@ -1,9 +1,9 @@
 """Feed identities: what a feed's settings add to the keys of its stations, EVSEs and connectors.
 
 Flat files depend on these settings as they depend on the raw objects, so they are part of the
-digest of each hour that holds polls of the feed (`archive.digest`). The identity that a feed's
-hours were flattened with is recorded in the lake: a process whose feeds file does not define the
-feed, or that has no such file, goes on with it.
+digest of each hour that has polls of the feed (`archive.digest`). The identity with which a feed's
+hours were flattened is recorded in the lake; a process without a feeds file, or whose feeds file
+does not define the feed, uses the recorded one.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from charging_assets.acquisition.feeds import FeedError, load_feeds, user_define
 from charging_assets.storage.lake import Lake, LakeError
 
 NO_IDENTITIES: Final[Mapping[str, FeedIdentity]] = {}
-# Next to the flat files, which are made with them.
+# Next to the flat files, which are written with them.
 _RECORDS = "flat/identities/"
 
 
 @dataclass(frozen=True)
 class FeedIdentity:
-    """The network whose ids a feed publishes, and where an id is unique.
+    """The network whose ids a feed publishes, and the scope within which an id is unique.
 
-    `ids_within` is "network", "place" or "parent"; None leaves it to the feed's kind. `kind` is the
-    feed's kind where it does not come with this package, and `kind_maps` the version of its maps.
+    `ids_within` is "network", "place" or "parent"; None is the default of the feed's kind. `kind`
+    is the feed's kind if it is not part of this package, and `kind_maps` the version of its maps.
     """
 
     network: str
@@ -43,7 +43,7 @@ class FeedIdentity:
 
 
 def identity_of(feed: str, identities: Mapping[str, FeedIdentity]) -> FeedIdentity:
-    """The identity of a feed; one that is not configured is a network of its own."""
+    """The identity of a feed; a feed without configuration is its own network."""
     return identities.get(feed) or FeedIdentity(feed)
 
 
@@ -57,10 +57,10 @@ def configured_identities() -> Mapping[str, FeedIdentity]:
 
 
 def effective_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
-    """The identities that hours are flattened with, by feed, without those that are the default.
+    """The identities with which hours are flattened, by feed, without the default ones.
 
-    They are those of the user's feeds file and, for feeds that it does not define, those that the
-    lake has a record of. So no process changes the keys of a feed that it does not know.
+    They come from the user's feeds file and, for feeds that it does not define, from the records in
+    the lake. So no process changes the keys of a feed that its feeds file does not define.
 
     Raises:
         FeedError: the feeds file is not usable, or a recorded kind cannot be imported.
@@ -68,14 +68,14 @@ def effective_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
     """
     configured, defined = _configured()
     recorded = recorded_identities(lake)
-    kept = {feed: recorded[feed] for feed in recorded.keys() - defined}
-    merged = {**configured, **kept}
+    undefined = {feed: recorded[feed] for feed in recorded.keys() - defined}
+    merged = {**configured, **undefined}
     return {name: merged[name] for name in sorted(merged) if merged[name] != FeedIdentity(name)}
 
 
 def recorded_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
-    """The identities that the hours of feeds were last flattened with, where they ever differed
-    from the default.
+    """The identities with which hours were last flattened, for feeds that ever differed from the
+    default.
 
     Raises:
         FeedError: a recorded kind cannot be imported.
@@ -99,7 +99,7 @@ def recorded_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
 def record_identities(
     lake: Lake, feeds: Iterable[str], identities: Mapping[str, FeedIdentity]
 ) -> None:
-    """Record what hours of these feeds are flattened with, unless it always was the default."""
+    """Record the identities with which hours are flattened, unless they always were the default."""
     recorded = recorded_identities(lake)
     for feed in sorted(set(feeds)):
         identity = identity_of(feed, identities)
@@ -113,7 +113,7 @@ def record_identities(
 
 
 def changed_identities(lake: Lake) -> dict[str, tuple[FeedIdentity, FeedIdentity]]:
-    """Feeds whose hours were last flattened with another identity: recorded and effective one."""
+    """Feeds whose recorded identity differs from the effective one, as (recorded, effective)."""
     effective = effective_identities(lake)
     return {
         feed: (recorded, identity_of(feed, effective))

@@ -1,14 +1,11 @@
-"""Files of answers, wherever they lie: in folders, in zips, compressed.
+"""Find and read the files of an import: in folders, in zips, compressed.
 
-Belongs here: finding files and reading their bytes. Does not belong here: what is in one
-(`imports`).
+`.json`, `.json.gz` and `.zip` are read, and zips within a zip. Other files in a folder or a zip are
+reported and skipped, except those that macOS adds.
 
-Read are `.json`, `.json.gz` and `.zip`, and zips within a zip. All else in a folder or a zip is
-named and passed over, but for what macOS adds by itself.
-
-What is read is bounded: a file by what it inflates to, and a folder or zip by what everything in it
-inflates to, zips within zips included. Pipes, devices, links to folders and links that lead out of
-the folder are problems, and are never opened.
+The decompressed size is limited: of each file, and of everything in a folder or zip together,
+including zips within zips. Pipes, devices, links to folders and links out of the folder are
+reported as problems and never opened.
 """
 
 from __future__ import annotations
@@ -25,21 +22,21 @@ from typing import IO, NamedTuple
 
 _FORMS = (".json", ".json.gz", ".zip")
 _GZ = ".gz"
-# A file of the original project's 38 cities is 2 MB; the largest national file known is 542 MB, and
+# A file of the original project's 38 cities has 2 MB. The largest known national file has 542 MB;
 # its feed sets `max_body_bytes`.
 MAX_FILE_BYTES = 256 * 1024**2
-# Polls of one form after the other shrink to a hundredth; a bomb shrinks to a thousandth.
+# Similar polls compress to 1/100 of their size; a decompression bomb to 1/1000.
 _MOST_INFLATION, _FREE_INFLATION = 300, 1024**3
 _PIECE = 1024**2
-# gzip adds some bytes per part of a file, and content adds more: what is read beyond the content so
-# far is the read-ahead of some pieces, or parts that are empty.
+# Compressed bytes that are read beyond the content so far are the read-ahead of some pieces, or
+# empty gzip members.
 _GZ_PIECE, _MOST_EMPTY = 64 * 1024, 512 * 1024
-# Zips in zips in zips would be a bomb, or one that contains itself.
+# A deeper nesting of zips is a decompression bomb, or a zip that contains itself.
 _MOST_ZIPS = 2
 
 
-# A file of a folder or zip: its path in it, and how it is opened.
-_Inside = tuple[str, Callable[[], IO[bytes]]]
+# A file of a folder or zip: its path in it, and a function that opens it.
+_Entry = tuple[str, Callable[[], IO[bytes]]]
 
 
 class _Refused(Exception):
@@ -47,33 +44,33 @@ class _Refused(Exception):
 
 
 class _Budget:
-    """What may be inflated of a path that is imported: some bytes, and more by each file's size.
+    """How many bytes an imported path may be decompressed to: a base plus a share of each file.
 
-    Whatever is inside a file of the disk spends what that file has added, at any depth: zips within
-    a zip would each inflate to a multiple of another multiple.
+    Everything inside a file on disk spends the share of that file, at any depth: otherwise each
+    level of zips within zips would multiply the limit.
     """
 
     def __init__(self) -> None:
         self._left = _FREE_INFLATION
 
     def add(self, compressed_bytes: int) -> None:
-        """Allow what a file of the disk may inflate to."""
+        """Add the share of a file on disk."""
         self._left += _MOST_INFLATION * compressed_bytes
 
     def spend(self, inflated_bytes: int) -> None:
-        """Count what is inflated; refused, and not counted, where it is more than what is left."""
+        """Count decompressed bytes; raises _Refused, without counting, if they exceed the rest."""
         if inflated_bytes > self._left:
             raise _Refused(
-                f"inflates to {inflated_bytes:,} bytes or more, and what is imported with it to "
-                f"over {_MOST_INFLATION} times its size; unpack it and import the folder"
+                f"inflates to {inflated_bytes:,} bytes or more, and all imported files together to "
+                f"over {_MOST_INFLATION} times their size; unpack it and import the folder"
             )
         self._left -= inflated_bytes
 
 
 class _GzSource:
-    """A gzip file as `GzipFile` reads it; refused where it has next to no content.
+    """A file for `GzipFile` to read from; raises _Refused if it is almost without content.
 
-    A part of 20 bytes may be empty, and `GzipFile` skips any number of them before it returns.
+    An empty gzip member has 20 bytes, and `GzipFile` skips any number of them in one call.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -84,21 +81,21 @@ class _GzSource:
         piece = self._file.read(size)
         self._left -= len(piece)
         if self._left < 0:
-            raise _Refused("is gzip of empty parts; unpack it and import the file")
+            raise _Refused("is gzip of empty members; decompress it and import the file")
         return piece
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._file.seek(offset, whence)
 
     def count(self, inflated_bytes: int) -> None:
-        """Allow as many bytes more to be read as were inflated."""
+        """Allow as many more compressed bytes as were decompressed."""
         self._left += inflated_bytes
 
 
-class Found(NamedTuple):
-    """A file, by its path through the zips it is in: its content, or what is wrong with it.
+class SourceFile(NamedTuple):
+    """A file by its path, including enclosing zips, with its content or its problem.
 
-    Neither of them where it was passed over.
+    A skipped file has neither.
     """
 
     path: str
@@ -107,15 +104,15 @@ class Found(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's name, as it is when unpacked."""
+        """The file's name after decompression."""
         name = PurePath(self.path.replace("\\", "/")).name
         return name[: -len(_GZ)] if name.lower().endswith(_GZ) else name
 
 
-def found_in(path: Path, max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[Found]:
-    """The files of a folder or a zip; a file that is named itself is read whatever its form.
+def read_source_files(path: Path, max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[SourceFile]:
+    """Read the files of a folder or a zip; a single file is read whatever its extension.
 
-    `max_file_bytes` bounds what each file inflates to.
+    `max_file_bytes` limits the decompressed size of each file.
     """
     reader = _Reader(max_file_bytes)
     if not path.is_dir():
@@ -126,7 +123,7 @@ def found_in(path: Path, max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[Found
     links: list[Path] = []
     for folder, subfolders, names in os.walk(path, onerror=unread.append):
         files += [Path(folder, name) for name in names]
-        # Links to folders are listed among the folders and not followed: they may lead in circles.
+        # Links to folders are listed among the folders and not followed: they may form cycles.
         links += [link for name in subfolders if (link := Path(folder, name)).is_symlink()]
     inside = [
         (str(file.relative_to(path)), partial(reader.open_inside, path, file))
@@ -134,15 +131,15 @@ def found_in(path: Path, max_file_bytes: int = MAX_FILE_BYTES) -> Iterator[Found
     ]
     yield from reader.members(str(path), inside, 0, "folder")
     for link in sorted(links):
-        yield Found(
-            str(link), problem="is a link to a folder; import the folder that it leads to by name"
+        yield SourceFile(
+            str(link), problem="is a link to a folder; import the folder that it points to by name"
         )
     for error in unread:
-        yield Found(str(error.filename), problem=f"cannot be read: {error}")
+        yield SourceFile(str(error.filename), problem=f"cannot be read: {error}")
 
 
 class _Member(BytesIO):
-    """A member of a zip, whose size counts already as what the zip inflates to."""
+    """A member of a zip; its size is already counted in the decompressed size of the zip."""
 
 
 class _Reader:
@@ -151,40 +148,42 @@ class _Reader:
         self._budget = _Budget()
 
     def members(
-        self, path: str, files: Sequence[_Inside], zips: int, whole: str
-    ) -> Iterator[Found]:
-        """The files of a folder or zip."""
-        files = [(inside, opened) for inside, opened in files if not _is_of_macos(inside)]
-        for inside, opened in files:
-            if _is_read(inside) and not (_is_zip(inside) and zips >= _MOST_ZIPS):
-                yield from self.read(f"{path}/{inside}", opened, zips)
+        self, path: str, files: Sequence[_Entry], zips: int, whole: str
+    ) -> Iterator[SourceFile]:
+        """Read the files of a folder or zip."""
+        files = [(inside, open_file) for inside, open_file in files if not _is_of_macos(inside)]
+        for inside, open_file in files:
+            if _is_supported(inside) and not (_is_zip(inside) and zips >= _MOST_ZIPS):
+                yield from self.read(f"{path}/{inside}", open_file, zips)
             else:
-                yield Found(f"{path}/{inside}")
-        if not any(_is_read(inside) for inside, _ in files):
-            yield Found(path, problem=f"the {whole} has no file of {', '.join(_FORMS)}")
+                yield SourceFile(f"{path}/{inside}")
+        if not any(_is_supported(inside) for inside, _ in files):
+            yield SourceFile(path, problem=f"the {whole} has no file of {', '.join(_FORMS)}")
 
-    def read(self, path: str, opened: Callable[[], IO[bytes]], zips: int) -> Iterator[Found]:
-        """A file, or the files of a zip; what is wrong with it is yielded as a problem."""
+    def read(
+        self, path: str, open_file: Callable[[], IO[bytes]], zips: int
+    ) -> Iterator[SourceFile]:
+        """Read a file, or the files of a zip; errors are yielded as problems."""
         try:
-            with opened() as file:
+            with open_file() as file:
                 if _is_zip(path):
                     yield from self._unzip(path, file, zips + 1)
                 elif path.lower().endswith(_GZ):
                     if not isinstance(file, _Member):
                         self._budget.add(file.seek(0, os.SEEK_END))
-                    # Twice, so that a bomb is only counted.
+                    # Twice, so that a decompression bomb is only counted.
                     self._inflate(file, keep=False)
-                    yield Found(path, self._inflate(file, keep=True))
+                    yield SourceFile(path, self._inflate(file, keep=True))
                 else:
-                    yield Found(path, self._bounded(file, "is", _PIECE, keep=True))
+                    yield SourceFile(path, self._read_limited(file, "is", _PIECE, keep=True))
         except _Refused as refused:
-            yield Found(path, problem=str(refused))
-        except Exception as error:  # damage makes readers of zips raise errors of a dozen types
+            yield SourceFile(path, problem=str(refused))
+        except Exception as error:  # zip readers raise many types of errors for damaged files
             reason = str(error) or type(error).__name__
-            yield Found(path, problem=f"cannot be read: {reason}")
+            yield SourceFile(path, problem=f"cannot be read: {reason}")
 
     def open(self, path: Path) -> IO[bytes]:
-        """A regular file, whose size is allowed unless it is a zip."""
+        """Open a regular file, of at most the maximum size unless it is a zip."""
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise _Refused("is not a regular file; only files, folders and zips are imported")
@@ -193,30 +192,30 @@ class _Reader:
         return path.open("rb")
 
     def open_inside(self, folder: Path, path: Path) -> IO[bytes]:
-        """A regular file of a folder; a link may not lead out of it."""
+        """Open a regular file of a folder; links must not point out of it."""
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-            raise _Refused("is a link out of the folder; import the file that it leads to by name")
+            raise _Refused("is a link out of the folder; import the file that it points to by name")
         return self.open(path)
 
-    def _unzip(self, path: str, file: IO[bytes], zips: int) -> Iterator[Found]:
-        with zipfile.ZipFile(file) as opened:
-            members = [member for member in opened.infolist() if not member.is_dir()]
+    def _unzip(self, path: str, file: IO[bytes], zips: int) -> Iterator[SourceFile]:
+        with zipfile.ZipFile(file) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
             if not isinstance(file, _Member):
                 size = sum(member.compress_size for member in members)
                 self._budget.add(min(size, file.seek(0, os.SEEK_END)))
-            # A member never inflates to more than its header says: that is an error of the zip.
+            # zipfile raises an error if a member is larger than its header states.
             self._budget.spend(sum(member.file_size for member in members))
-            # Windows' own archiver once wrote its own separators.
+            # Old Windows archivers write backslashes.
             inside = [
-                (member.filename.replace("\\", "/"), partial(self._open_member, opened, member))
+                (member.filename.replace("\\", "/"), partial(self._open_member, archive, member))
                 for member in sorted(members, key=lambda member: member.filename)
             ]
             yield from self.members(path, inside, zips, "zip")
 
-    def _open_member(self, opened: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    def _open_member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
         if member.file_size > self._max:
             raise self._too_large("inflates to")
-        return _Member(opened.read(member))
+        return _Member(archive.read(member))
 
     def _inflate(self, file: IO[bytes], *, keep: bool) -> bytes:
         file.seek(0)
@@ -228,9 +227,9 @@ class _Reader:
                 if not keep:
                     self._budget.spend(size)
 
-            return self._bounded(inflated, "inflates to", _GZ_PIECE, keep=keep, count=count)
+            return self._read_limited(inflated, "inflates to", _GZ_PIECE, keep=keep, count=count)
 
-    def _bounded(
+    def _read_limited(
         self,
         file: IO[bytes] | gzip.GzipFile,
         what: str,
@@ -239,7 +238,7 @@ class _Reader:
         keep: bool,
         count: Callable[[int], None] | None = None,
     ) -> bytes:
-        """A file's content, or nothing where it is only counted; refused beyond the limit."""
+        """Read a file, or only count it unless `keep`; raises _Refused beyond the limit."""
         pieces, size = [], 0
         while piece := file.read(piece_bytes):
             size += len(piece)
@@ -258,7 +257,7 @@ class _Reader:
         )
 
 
-def _is_read(name: str) -> bool:
+def _is_supported(name: str) -> bool:
     return name.lower().endswith(_FORMS)
 
 

@@ -1,8 +1,8 @@
-"""What an import would archive: the place and time of every file, decided before any is written.
+"""Plan an import: decide the place and time of every file before anything is archived.
 
-A raw object is never moved, so nothing is guessed. What an option has to settle (is the place the
-folder or the file's name, in which zone are the names) is a doubt, and refuses the whole import. A
-file that is damaged or of no form is a problem of that file alone; the others are imported.
+Raw objects are never moved, so nothing is guessed. An ambiguity that an option must resolve (is the
+place the folder or the file's name, which zone are the names in) is a doubt and refuses the whole
+import. A damaged file, or one of unknown form, is a problem of that file; the others are imported.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ from charging_assets.acquisition.file_names import (
     PathReading,
     read_path,
 )
-from charging_assets.acquisition.import_files import MAX_FILE_BYTES, Found, found_in
+from charging_assets.acquisition.import_files import MAX_FILE_BYTES, SourceFile, read_source_files
 from charging_assets.partitions import FIRST_HOUR, Hour
 from charging_assets.text import printable
 
 PlaceFrom = Literal["folder", "name"]
 TimesFrom = Literal["answers", "names"]
 
-# The tolerance of the check `flat_polls__clock_agrees` too.
+# The same tolerance as in the check `flat_polls__clock_agrees`.
 _NEAR = timedelta(minutes=15)
-# The two readings of an hour that is there twice are an hour apart.
+# The two instants of an ambiguous local time (end of summer time) are an hour apart.
 _DECISIVE = timedelta(minutes=30)
 _DAYS_APART = timedelta(days=2)
-# How much of a difference a zone may explain: whole quarter hours, but for the clocks' drift.
+# The differences that a time zone can explain: whole quarter hours, plus clock drift.
 _QUARTER, _MAX_OFFSET, _DRIFT = timedelta(minutes=15), timedelta(hours=14), timedelta(minutes=5)
 
 
 @dataclass
 class PlannedFile:
-    """A file of an import: what it would be archived as, or why it cannot be.
+    """A file of an import: its place and time, or why it cannot be archived.
 
-    `place` is decided for single answers only. `problem` concerns the file, `doubt` the import.
+    `place` is set for single answers only. `problem` concerns the file, `doubt` the whole import.
     """
 
     path: str
@@ -69,7 +69,7 @@ class PlannedFile:
     place: str | None = None
     problem: str | None = None
     doubt: str | None = None
-    is_passed_over: bool = False
+    is_skipped: bool = False
 
     @property
     def is_importable(self) -> bool:
@@ -88,7 +88,7 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """All files of an import, in the order in which they are found."""
+    """All files of an import, in the order in which they are read."""
 
     feed: Feed
     paths: tuple[Path, ...]
@@ -96,13 +96,13 @@ class ImportPlan:
 
     @property
     def doubts(self) -> dict[str, str]:
-        """Why the import is refused, by file; empty where nothing has to be guessed."""
+        """Why the import is refused, by file; empty if nothing is ambiguous."""
         return {file.path: file.doubt for file in self.files if file.doubt}
 
     def places_from(self, source: PlaceFrom) -> list[str]:
-        """The places that `--place-from` would make of the files that are in doubt."""
+        """The places that `--place-from` would give the ambiguous files."""
         places = {
-            _explicit(file.reading, source, self.feed)
+            _chosen_place(file.reading, source, self.feed)
             for file in self.files
             if file.doubt and file.is_single and file.reading
         }
@@ -119,30 +119,29 @@ def plan_import(
     members: Mapping[str, MemberChoice] | None = None,
     times_from: TimesFrom | None = None,
 ) -> ImportPlan:
-    """Read all files once, and decide the place and time of each; no body is kept.
+    """Read all files once and decide the place and time of each; bodies are not kept.
 
     Args:
         names_in: time zone of the times in names, by default the feed's.
-        place_from: where the place of a single answer stands; by default what is beyond doubt.
-        members: names next to the places of a file that are places or fields, where this is in
-            doubt.
-        times_from: `answers` takes the time of every file from its answers, `names` that of its
-            path without comparing it with the answers; by default what is beyond doubt.
+        place_from: source of the place of a single answer; by default it must be unambiguous.
+        members: whether ambiguous members of a file of all places are places or fields.
+        times_from: `answers` takes the time of every file from its answers, `names` from its path
+            without comparing it with the answers; by default both must agree.
     """
     plan = ImportPlan(feed, tuple(paths))
-    for root, found in files_of(plan):
-        progress(printable(found.name))
-        plan.files.append(_read(feed, root, found, times_from))
+    for root, source in read_files(plan):
+        progress(printable(source.name))
+        plan.files.append(_read(feed, root, source, times_from))
     decide(plan.files, feed, names_in, place_from, members=members, times_from=times_from)
     return plan
 
 
-def files_of(plan: ImportPlan) -> Iterator[tuple[Path, Found]]:
-    """The files of an import, always in the same order."""
+def read_files(plan: ImportPlan) -> Iterator[tuple[Path, SourceFile]]:
+    """Read the files of an import, always in the same order."""
     limit = max(MAX_FILE_BYTES, plan.feed.max_body_bytes)
     for path in plan.paths:
-        for found in found_in(path, limit):
-            yield path, found
+        for source in read_source_files(path, limit):
+            yield path, source
 
 
 def decide(
@@ -154,13 +153,13 @@ def decide(
     members: Mapping[str, MemberChoice] | None = None,
     times_from: TimesFrom | None = None,
 ) -> None:
-    """Set the places and time of files that were read, or what is wrong with them."""
+    """Set the places and times of planned files, or their problems and doubts."""
     _decide_members(files, feed, members or {})
     _decide_times(files, feed, names_in, times_from)
     _decide_places(files, feed, place_from)
 
 
-def read_one(
+def plan_file(
     feed: Feed,
     path: str,
     name: str,
@@ -168,12 +167,12 @@ def read_one(
     outer: Sequence[str],
     times_from: TimesFrom | None = None,
 ) -> PlannedFile:
-    """A file's contents and what its path names; `path` is the one below what is imported."""
-    shown = unicodedata.normalize("NFC", printable(name))
-    file = PlannedFile(path, shown, hashlib.sha256(content).digest())
+    """Plan one file from its content and its path, relative to the imported folder or zip."""
+    printable_name = unicodedata.normalize("NFC", printable(name))
+    file = PlannedFile(path, printable_name, hashlib.sha256(content).digest())
     try:
         file.contents = read_contents(feed, content)
-        # Windows' separators first: escaped bytes have backslashes too.
+        # Replace Windows separators first: escaped bytes contain backslashes too.
         file.reading = read_path(
             printable(path.replace("\\", "/")), outer, is_time_read=times_from != "answers"
         )
@@ -182,22 +181,22 @@ def read_one(
     return file
 
 
-def _read(feed: Feed, root: Path, found: Found, times_from: TimesFrom | None) -> PlannedFile:
-    path = printable(found.path)
-    if found.problem is not None:
-        return PlannedFile(path, found.name, problem=printable(found.problem))
-    if found.content is None:
-        return PlannedFile(path, found.name, is_passed_over=True)
-    inside, outer = _position(root, found.path)
-    file = read_one(feed, inside, found.name, found.content, outer, times_from)
+def _read(feed: Feed, root: Path, source: SourceFile, times_from: TimesFrom | None) -> PlannedFile:
+    path = printable(source.path)
+    if source.problem is not None:
+        return PlannedFile(path, source.name, problem=printable(source.problem))
+    if source.content is None:
+        return PlannedFile(path, source.name, is_skipped=True)
+    inside, outer = _split_path(root, source.path)
+    file = plan_file(feed, inside, source.name, source.content, outer, times_from)
     file.path = path
     return file
 
 
-def _position(root: Path, path: str) -> tuple[str, list[str]]:
-    """A file's path below what was named for import, and the folders down to there."""
+def _split_path(root: Path, path: str) -> tuple[str, list[str]]:
+    """A file's path below the imported path, and the names of the folders above."""
     above = Path.cwd() if root == Path() else root
-    # Of a file that was named itself, the folders that were named with it.
+    # For a file that is imported by name: the folders in the given path.
     if path == str(root):
         return root.name, [
             printable(part) for part in root.parts[:-1] if part not in (".", "..", "/")
@@ -214,7 +213,7 @@ def _position(root: Path, path: str) -> tuple[str, list[str]]:
 def _decide_members(
     files: Sequence[PlannedFile], feed: Feed, members: Mapping[str, MemberChoice]
 ) -> None:
-    """Over all files: a member that is a place in one of them is a place in all."""
+    """Decide over all files: a member that is a place in one of them is a place in all."""
     answered = {
         name
         for file in files
@@ -238,36 +237,36 @@ def _decide_members(
 def _decide_times(
     files: Sequence[PlannedFile], feed: Feed, names_in: str | None, times_from: TimesFrom | None
 ) -> None:
-    orders = {order for file in files for order in _proven_orders(file)}
-    settled = next(iter(orders)) if len(orders) == 1 else None
-    doubts = {} if times_from else _doubtful_numbers(files, feed, names_in)
+    orders = {order for file in files for order in _certain_orders(file)}
+    order = next(iter(orders)) if len(orders) == 1 else None
+    doubts = {} if times_from else _number_doubts(files, feed, names_in)
     for file in files:
         if file.contents is None or file.reading is None or file.problem:
             continue
         published = file.contents.published
         try:
             if file.reading.time is None or times_from == "answers":
-                slot_at = _answered_at(file.reading, published, times_from)
+                slot_at = _time_of_answers(file.reading, published, times_from)
             elif times_from == "names":
-                slot_at = _named_at(file.reading.time, published, feed, names_in, settled)
+                slot_at = _time_of_path(file.reading.time, published, feed, names_in, order)
             else:
-                slot_at = _compared_at(
-                    file.reading.time, published, feed, names_in, settled, doubts.get(file.path)
+                slot_at = _confirmed_time(
+                    file.reading.time, published, feed, names_in, order, doubts.get(file.path)
                 )
-            file.slot_at = _checked(slot_at)
+            file.slot_at = _check_time(slot_at)
         except Doubt as doubt:
             file.doubt = file.doubt or str(doubt)
         except CannotImport as error:
             file.problem, file.doubt = str(error), None
 
 
-def _doubtful_numbers(
+def _number_doubts(
     files: Sequence[PlannedFile], feed: Feed, names_in: str | None
 ) -> dict[str, str]:
-    """Why numbers of four or six digits may be no times, by the path of the file.
+    """Why numbers of four or six digits may not be times, by the path of the file.
 
-    They may be counters if they are consecutive, and postcodes if they are apart from the date.
-    Answers prove that those of one shape are times where all that have a time agree.
+    They may be counters if they are consecutive, and postcodes if they are not adjacent to the
+    date. The numbers of one shape are times if all answers with a time agree with them.
     """
     shapes: dict[str, list[tuple[PlannedFile, NamedTime]]] = defaultdict(list)
     for file in files:
@@ -289,7 +288,7 @@ def _doubtful_numbers(
             if named.is_apart:
                 doubts[file.path] = (
                     f"{named.number} may be a time or another number, such as a postcode: it is "
-                    "apart from the date"
+                    "not adjacent to the date"
                 )
             elif named.number in consecutive:
                 doubts[file.path] = _COUNTER.format(number=named.number)
@@ -307,7 +306,7 @@ _COUNTER = (
 
 
 def _consecutive(times: Sequence[NamedTime]) -> set[str]:
-    """Numbers next to another one of the same day, or of all days where they never fall."""
+    """Numbers adjacent to another one of the same day, or of all days if they never decrease."""
     days: dict[date, set[int]] = defaultdict(set)
     for named in times:
         days[named.readings[0].date()].add(int(named.number or 0))
@@ -327,7 +326,7 @@ def _consecutive(times: Sequence[NamedTime]) -> set[str]:
 def _agrees(
     named: NamedTime, published: Sequence[datetime], feed: Feed, names_in: str | None
 ) -> bool | None:
-    """Whether a named time is near the answers' in one of its readings; None without answers."""
+    """Whether one reading of a path's time is near the answers' time; None without answers."""
     if not published:
         return None
     answered, zone = _middle(published), _zone(named, feed, names_in)
@@ -345,8 +344,8 @@ def _zone(named: NamedTime, feed: Feed, names_in: str | None) -> str:
     return "UTC" if named.is_utc else names_in or feed.time_zone
 
 
-def _proven_orders(file: PlannedFile) -> set[str]:
-    """The order of day and month in a file's path, where the date or the answers leave but one."""
+def _certain_orders(file: PlannedFile) -> set[str]:
+    """The order of day and month in a path, if the date or the answers leave only one."""
     if file.contents is None or file.reading is None or file.reading.time is None:
         return set()
     readings = _by_answers(file.reading.time, file.contents.published)
@@ -356,7 +355,7 @@ def _proven_orders(file: PlannedFile) -> set[str]:
 def _by_answers(
     named: NamedTime, published: Sequence[datetime]
 ) -> list[tuple[datetime, str | None]]:
-    """The readings of a named time; only the one that the answers agree with, if it is one."""
+    """The readings of a path's time, or only the one near the answers if there is just one."""
     readings = list(zip(named.readings, named.orders, strict=True))
     if len(readings) < 2 or not published:
         return readings
@@ -365,23 +364,23 @@ def _by_answers(
     return near if len(near) == 1 else readings
 
 
-def _checked(slot_at: datetime) -> datetime:
-    """A file's time, if there are partitions for it."""
+def _check_time(slot_at: datetime) -> datetime:
+    """Return the time of a file; CannotImport if there is no partition for it."""
     now = clock.utc_now()
     if slot_at < FIRST_HOUR:
         raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
     if Hour.of(slot_at) > Hour.of(now) or slot_at > now + _NEAR:
         raise CannotImport(
-            f"its time is {slot_at}, which is in the future: this machine's clock is at "
+            f"its time is {slot_at}, which is in the future: this machine's clock shows "
             f"{now:%Y-%m-%d %H:%M} UTC"
         )
     return slot_at
 
 
-def _answered_at(
+def _time_of_answers(
     reading: PathReading, published: Sequence[datetime], times_from: TimesFrom | None
 ) -> datetime:
-    """The time of the earliest answer; a clock that is far from the others' is ignored."""
+    """The time of the earliest answer; times that are far from the others are ignored."""
     if not published:
         raise CannotImport(
             "no answer in it has a time, and --times-from answers ignores its path's"
@@ -393,26 +392,26 @@ def _answered_at(
     day = reading.day if times_from != "answers" else None
     if day is not None and abs((slot_at.date() - day).days) > 1:
         raise CannotImport(
-            f"its name is of {day}, its answers are of {slot_at:%Y-%m-%d}; use --times-from "
-            "answers, or rename it, if the answers are right"
+            f"its name has the date {day}, its answers have {slot_at:%Y-%m-%d}; if the answers are "
+            "right, use --times-from answers or rename it"
         )
     return slot_at
 
 
-def _compared_at(
+def _confirmed_time(
     named: NamedTime,
     published: Sequence[datetime],
     feed: Feed,
     names_in: str | None,
-    settled: str | None,
+    order: str | None,
     doubt: str | None,
 ) -> datetime:
     """The time of a path, if its answers do not contradict it.
 
     Args:
-        doubt: why it may be no time; only answers that agree settle it.
+        doubt: why it may not be a time; only answers with the same time resolve it.
     """
-    slot_at = _named_at(named, published, feed, names_in, settled)
+    slot_at = _time_of_path(named, published, feed, names_in, order)
     answered = _middle(published) if published else None
     if answered is not None and abs(slot_at - answered) <= _NEAR:
         return slot_at
@@ -425,7 +424,7 @@ def _compared_at(
             f"{doubt}. Use --times-from names if {named.text} is {slot_at:%Y-%m-%d %H:%M} UTC, or "
             "rename the file"
         )
-    local = _one_reading(named, published, settled)
+    local = _single_reading(named, published, order)
     utc = local.replace(tzinfo=UTC)
     if names_in is None and doubt is None and abs(utc - answered) <= _NEAR:
         raise Doubt(
@@ -435,7 +434,7 @@ def _compared_at(
     zone = _zone(named, feed, names_in)
     if doubt is None and (
         _is_excused(slot_at, answered, zone, is_named=names_in is not None and not named.is_utc)
-        # Names of the original project's form were checked against answers; others may be numbers.
+        # Names in the form of the original project are known to be times; others may be numbers.
         or (named.is_original and slot_at in instants_of(local, _zone(named, feed, None)))
         or slot_at < FIRST_HOUR
     ):
@@ -450,9 +449,9 @@ def _compared_at(
 
 
 def _is_excused(slot_at: datetime, answered: datetime, zone: str, *, is_named: bool) -> bool:
-    """Whether the answers are off by the offset of the zone that the user named.
+    """Whether the difference to the answers is the offset of the zone that the user named.
 
-    A source that publishes local times as UTC, or UTC as local times, is off by just that.
+    That is the case for sources that publish local times as UTC, or UTC as local times.
     """
     offset = slot_at.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()
     difference = abs(slot_at - answered)
@@ -460,7 +459,7 @@ def _is_excused(slot_at: datetime, answered: datetime, zone: str, *, is_named: b
 
 
 def _is_of_quarters(difference: timedelta) -> bool:
-    """Whether a difference is one of whole quarter hours, as offsets are."""
+    """Whether a difference is a multiple of a quarter hour, as UTC offsets are."""
     rest = abs(difference) % _QUARTER
     return abs(difference) <= _MAX_OFFSET + _DRIFT and min(rest, _QUARTER - rest) <= _DRIFT
 
@@ -469,16 +468,16 @@ def _begins_with_place(letters: str, feed: Feed) -> bool:
     return any(re.match(rf"{re.escape(place)}(?![^\W_])", letters) for place in feed.places)
 
 
-def _named_at(
+def _time_of_path(
     named: NamedTime,
     published: Sequence[datetime],
     feed: Feed,
     names_in: str | None,
-    settled: str | None,
+    order: str | None,
 ) -> datetime:
-    """The time of a path in UTC; of a local time that was twice, the one nearer the answers."""
+    """The time of a path in UTC; an ambiguous local time is resolved by the answers."""
     zone = _zone(named, feed, names_in)
-    local = _one_reading(named, published, settled)
+    local = _single_reading(named, published, order)
     try:
         instants = instants_of(local, zone)
     except OverflowError:
@@ -487,8 +486,8 @@ def _named_at(
         ) from None
     if not instants:
         raise Doubt(
-            f"{named.text} does not exist in {zone}, where the clocks went forward over it: the "
-            "times in names are not of that zone. Use --names-in UTC, or the zone they are in"
+            f"{named.text} does not exist in {zone}, where the clocks went forward: the times in "
+            "names are of another zone. Use --names-in UTC, or their zone"
         )
     if len(instants) == 1:
         return instants[0]
@@ -499,14 +498,14 @@ def _named_at(
             return nearest
     raise CannotImport(
         f"{named.text} in the file's name is ambiguous (the clocks changed), and no answer in "
-        "it has a time that settles it"
+        "it has a time that resolves it"
     )
 
 
-def _one_reading(named: NamedTime, published: Sequence[datetime], settled: str | None) -> datetime:
+def _single_reading(named: NamedTime, published: Sequence[datetime], order: str | None) -> datetime:
     readings = _by_answers(named, published)
     if len(readings) > 1:
-        readings = [reading for reading in readings if reading[1] == settled] or readings
+        readings = [reading for reading in readings if reading[1] == order] or readings
     if len(readings) > 1:
         days = " or ".join(f"{local:%Y-%m-%d}" for local, _ in readings)
         raise Doubt(
@@ -543,16 +542,16 @@ def _place_of(
     file: PlannedFile, reading: PathReading, feed: Feed, place_from: PlaceFrom | None
 ) -> str:
     if place_from is None:
-        place = _beyond_doubt(file.name, reading, feed)
+        place = _certain_place(file.name, reading, feed)
     else:
-        named = _explicit(reading, place_from, feed)
-        if named is None:
+        chosen = _chosen_place(reading, place_from, feed)
+        if chosen is None:
             raise CannotImport(
                 "no folder in its path can be a place"
                 if place_from == "folder"
                 else "its name contains no place"
             )
-        place = named
+        place = chosen
     if problem := names.PLACE.problem(place):
         raise CannotImport(
             f"{place[:200]!r} cannot be a place: {problem}. A single answer is named after its "
@@ -561,8 +560,8 @@ def _place_of(
     return place
 
 
-def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
-    """The place that a path names, if it is but one, or but one that the feed has."""
+def _certain_place(name: str, reading: PathReading, feed: Feed) -> str:
+    """The only place in a path, or the only one that is configured; Doubt otherwise."""
     places = reading.places
     if places.labelled:
         return places.labelled
@@ -585,7 +584,7 @@ def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
         raise Doubt(f"{places.doubtful!r} may be a place, or a place and a number")
     above = next((folder for folder in places.above if folder in feed.places), None)
     remedy = (
-        f". The folder {above!r} is above the imported one and does not count: import that folder "
+        f". The folder {above!r} is above the imported one and is not used: import that folder "
         "if it is the place"
         if above
         else ""
@@ -599,8 +598,8 @@ def _beyond_doubt(name: str, reading: PathReading, feed: Feed) -> str:
 def _doubt_variant_of_configured_place(place: str, feed: Feed) -> None:
     """Refuse `koeln_test` and `stations_koeln` where `koeln` is configured.
 
-    Such a name may be that place or another one. Words are compared whole, without upper and lower
-    case, trailing digits and generic words (`stations`).
+    Such a name may be that place or another one. Whole words are compared, ignoring case, trailing
+    digits and generic words (`stations`).
     """
     if place in feed.places:
         return
@@ -623,13 +622,13 @@ def _words(name: str, *, is_generic: bool = True) -> list[str]:
 
 
 def _contains(words: list[str], part: list[str]) -> bool:
-    """Whether `part`, which is not empty, is a run of `words`."""
+    """Whether `part` is not empty and occurs in `words` in sequence."""
     starts = range(len(words) - len(part) + 1)
     return bool(part) and any(words[at : at + len(part)] == part for at in starts)
 
 
-def _explicit(reading: PathReading, place_from: PlaceFrom, feed: Feed) -> str | None:
-    """The place by the option: of several in a name, the one that the feed has."""
+def _chosen_place(reading: PathReading, place_from: PlaceFrom, feed: Feed) -> str | None:
+    """The place by `--place-from`: of several in a name, the configured one."""
     places = reading.places
     if place_from == "folder":
         return next(iter([places.labelled] if places.labelled else
@@ -654,7 +653,7 @@ def _doubt_one_name_of_several_folders(files: Sequence[PlannedFile], feed: Feed)
 
 
 def _folder_around(file: PlannedFile) -> str:
-    """The nearest folder around what names a file's place, that may be a place itself."""
+    """The nearest folder around a file's place that may be a place itself."""
     assert file.reading is not None
     places = file.reading.places
     chain = [*places.name[-1:], *places.folders, *places.outer, *places.above]
@@ -668,7 +667,7 @@ def _folder_around(file: PlannedFile) -> str:
 def _doubt_places_that_differ_in_case(
     files: Sequence[PlannedFile], decided: Sequence[PlannedFile], feed: Feed
 ) -> None:
-    """Names from paths only: file systems of Windows and macOS do not distinguish them."""
+    """For names from paths: file systems of Windows and macOS ignore case."""
     spellings: dict[str, set[str]] = defaultdict(set)
     for place in {*feed.places, *(slug for file in files if not file.doubt for slug in file.slugs)}:
         spellings[place.casefold()].add(place)
@@ -677,6 +676,6 @@ def _doubt_places_that_differ_in_case(
         others = spellings[place.casefold()] - {place}
         if others and place not in feed.places:
             file.doubt = file.doubt or (
-                f"{place!r} differs from {sorted(others)[0]!r} in upper and lower case alone; "
+                f"{place!r} differs from {sorted(others)[0]!r} only in upper and lower case; "
                 "rename the file or folder"
             )

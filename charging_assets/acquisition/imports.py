@@ -1,7 +1,7 @@
-"""Import archives of other collectors, as the original project's, as raw objects.
+"""Import the archives of other data collectors, such as the original project's, as raw objects.
 
-Files are read twice: for a plan (`import_plan`), which decides the place and time of each, and for
-archiving what was planned. No body is kept in memory in between. Bodies are archived byte for byte.
+Files are read twice: for the plan (`import_plan`), which decides the place and time of each, and to
+archive them. Bodies are not kept in memory in between and are archived byte for byte.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from charging_assets.acquisition.import_plan import (
     PlannedFile,
     TimesFrom,
     decide,
-    files_of,
+    plan_file,
     plan_import,
-    read_one,
+    read_files,
 )
 from charging_assets.acquisition.raw_objects import Place, Poll
 from charging_assets.storage.lake import Lake
@@ -41,7 +41,7 @@ __all__ = [
 
 @dataclass
 class PlaceSpan:
-    """A place that an import makes: its polls, and the first and last of them (UTC)."""
+    """A place in an import: the number of its polls, and the first and last of them (UTC)."""
 
     polls: int
     first: datetime
@@ -51,11 +51,11 @@ class PlaceSpan:
 
 @dataclass
 class ImportReport:
-    """What an import did: new objects by file, files that were there already, and problems.
+    """Result of an import: raw objects by file, new (`imported`) and existing (`known`), problems.
 
-    `passed_over` are other files, of forms that are not read. `fields` are members of
-    files that are no places' answers, and were left out. `refused` states by file why nothing was
-    imported. `places` are those of all files that are imported or were there already.
+    `passed_over` are files of other types, which are not read. `fields` are the members of files
+    that are not places; they are not archived. `refused` states by file why nothing was imported.
+    `places` are those of all new and existing files.
     """
 
     imported: dict[str, str] = field(default_factory=dict)
@@ -78,9 +78,9 @@ def import_paths(
     members: Mapping[str, MemberChoice] | None = None,
     times_from: TimesFrom | None = None,
 ) -> ImportReport:
-    """Import files, folders of files and zips. Importing the same again changes nothing.
+    """Import files, folders of files and zips. Importing the same files again changes nothing.
 
-    Where anything would have to be guessed nothing is archived: `refused` of the report states why.
+    If anything is ambiguous, nothing is archived: `refused` of the report states why.
     """
     plan = plan_import(feed, paths, names_in, place_from, members=members, times_from=times_from)
     return execute_import(lake, plan, progress)
@@ -89,34 +89,34 @@ def import_paths(
 def execute_import(
     lake: Lake, plan: ImportPlan, progress: Callable[[str], None] = lambda _: None
 ) -> ImportReport:
-    """Archive what was planned, if nothing is in doubt; the files are read again."""
+    """Archive the planned files, unless anything is ambiguous; the files are read again."""
     report = report_of(plan)
     if report.refused:
         return report
-    for file, (_, found) in zip(plan.files, files_of(plan), strict=False):
+    for file, (_, source) in zip(plan.files, read_files(plan), strict=False):
         if not file.is_importable:
             continue
         progress(file.name)
-        content = found.content or b""
+        content = source.content or b""
         if hashlib.sha256(content).digest() != file.digest:
             report.problems[file.path] = "it changed during the import; import it again"
             continue
         key, is_new = archive(lake, *_poll(plan.feed, file, content))
         (report.imported if is_new else report.known)[file.path] = key
-    done = {**report.imported, **report.known}
+    archived = {**report.imported, **report.known}
     for file in plan.files:
-        if file.is_importable and file.path not in done and file.path not in report.problems:
-            report.problems[file.path] = "it was gone during the import; import it again"
+        if file.is_importable and file.path not in archived and file.path not in report.problems:
+            report.problems[file.path] = "it disappeared during the import; import it again"
     return report
 
 
 def report_of(plan: ImportPlan) -> ImportReport:
-    """What a plan would do, with nothing archived."""
+    """The report of a plan before anything is archived."""
     report = ImportReport(refused=plan.doubts)
     for file in plan.files:
         if file.problem is not None:
             report.problems[file.path] = file.problem
-        elif file.is_passed_over:
+        elif file.is_skipped:
             report.passed_over.append(file.path)
         elif file.is_importable:
             _count_places(report, file, plan.feed)
@@ -129,11 +129,11 @@ def report_of(plan: ImportPlan) -> ImportReport:
 def read_file(
     feed: Feed, name: str, content: bytes, names_in: str | None = None
 ) -> tuple[Poll, list[Place]]:
-    """A file by itself as a poll at its own time; CannotImport if it is of no form that is read.
+    """Read a single file as a poll; CannotImport if its form is not supported.
 
     `names_in` is the time zone of times in names, by default the feed's.
     """
-    file = read_one(feed, name, name, content, ())
+    file = plan_file(feed, name, name, content, ())
     decide([file], feed, names_in, None)
     if reason := file.problem or file.doubt:
         raise CannotImport(reason)
@@ -153,7 +153,7 @@ def _poll(feed: Feed, file: PlannedFile, content: bytes) -> tuple[Poll, list[Pla
         asked=tuple(bodies),
         started_at=file.slot_at,
         ended_at=file.slot_at,
-        # Without a version: importing the same file by a later release must change nothing.
+        # Without a version: a later release must not archive the same file again.
         program="charging_assets import",
         is_imported=True,
         origin=file.name,

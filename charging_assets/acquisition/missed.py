@@ -1,7 +1,6 @@
-"""Missed slots: those that were to be polled and were not.
+"""Missed slots: planned polls that did not happen, recorded as notes in the lake.
 
-Belongs here: noting them in the lake, where they survive the warehouse, and reading the notes.
-Does not belong here: hours that are accepted as lost (`gaps`), polling (`hour`).
+The lake keeps the notes when the warehouse is rebuilt. Hours that are accepted as lost are `gaps`.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.lake import Lake
 
 _MISSED = "missed/"
-# A longer silence is a time in which nobody polled, not one in which polls were missed.
+# In a longer silence no polling was planned, so that no slots were missed.
 LONGEST_SILENCE = timedelta(days=35)
 _SLOT_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 def record_missed(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None:
-    """Note in the lake that a slot was to be polled and was not; once, however often noted."""
+    """Record that a planned slot was not polled; a repeated call changes nothing."""
     note = {"feed": feed, "slot_at": slot_at.isoformat(), "reason": reason}
     lake.put_new(_key(feed, slot_at), json.dumps(note).encode())
 
@@ -32,7 +31,7 @@ def record_missed(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None
 def record_unpolled(
     lake: Lake, feeds: Mapping[str, Feed], planned_at: datetime, reason: str
 ) -> None:
-    """Note the planned slot of every enabled feed as missed, unless an earlier try polled it."""
+    """Record the planned slot of every enabled feed as missed, unless a poll of it is archived."""
     for feed in feeds.values():
         slot = slot_of(planned_at, feed.cadence)
         is_missed = feed.enabled and is_due(feed, planned_at)
@@ -43,19 +42,23 @@ def record_unpolled(
 def record_silence(
     lake: Lake, feed: Feed, slot_at: datetime, *, spooled: Collection[str] = ()
 ) -> list[datetime]:
-    """Note the slots between the feed's last poll and this one, of which nobody knows; those noted.
+    """Record the slots between the feed's last poll and this one as missed; returns the new ones.
 
-    While nothing runs nobody can note what is missed, so the next poll does. `spooled` are keys of
-    polls that are still to be archived. One note a UTC day.
+    A deployment that does not run cannot record what it misses, so its next poll does. `spooled`
+    are keys of polls that are not archived yet. Writes one note for each UTC day.
     """
-    found = _last_polled(lake, feed.name, slot_at)
-    last = max([s for s in _slots(spooled, feed.name) if s < slot_at] + found, default=None)
+    polled = [slot for slot in _slots(spooled, feed.name) if slot < slot_at]
+    last = max(polled + _last_polled(lake, feed.name, slot_at), default=None)
     if last is None:
         return []
     noted = {note["slot_at"] for note in _notes(lake, feed.name, last.date(), slot_at.date())}
-    missed = [s for s in _between(last, slot_at, feed.cadence) if s.isoformat() not in noted]
-    for _, of_day in groupby(missed, key=datetime.date):
-        slots = list(of_day)
+    missed = [
+        slot
+        for slot in _slots_between(last, slot_at, feed.cadence)
+        if slot.isoformat() not in noted
+    ]
+    for _, day_slots in groupby(missed, key=datetime.date):
+        slots = list(day_slots)
         note = {
             "feed": feed.name,
             "slots": [slot.isoformat() for slot in slots],
@@ -66,18 +69,18 @@ def record_silence(
 
 
 def missed_slots(lake: Lake) -> list[dict[str, str]]:
-    """The slots noted as missed, in order, each once: feed, slot_at and reason."""
+    """The recorded missed slots, sorted and without duplicates: feed, slot_at and reason."""
     return list(_read(lake, lake.keys(_MISSED)))
 
 
 def has_missed_slots(lake: Lake, feed: str) -> bool:
-    """Whether a slot of the feed was ever noted as missed: it was to be polled."""
+    """Whether any slot of the feed was ever recorded as missed."""
     return bool(lake.folders(f"{_MISSED}feed={feed}/"))
 
 
 def still_missed(lake: Lake, archived: Mapping[Hour, Collection[str]]) -> list[dict[str, str]]:
-    """The slots noted as missed that the archive lacks: a spooled poll or an import may come."""
-    return [note for note in missed_slots(lake) if not _has(archived, note)]
+    """Recorded missed slots that are not archived: spooled polls and imports can fill them."""
+    return [note for note in missed_slots(lake) if not _is_filled(archived, note)]
 
 
 def is_due(feed: Feed, planned_at: datetime | None) -> bool:
@@ -88,12 +91,12 @@ def is_due(feed: Feed, planned_at: datetime | None) -> bool:
 
 
 def is_archived(lake: Lake, feed: str, slot_at: datetime) -> bool:
-    """Whether a feed has a poll of a slot."""
+    """Whether a poll of the slot is archived."""
     keys = hour_keys(lake, [feed], Hour.of(slot_at))
     return any(slot_of_key(key) == slot_at for key in keys)
 
 
-def _has(archived: Mapping[Hour, Collection[str]], note: Mapping[str, str]) -> bool:
+def _is_filled(archived: Mapping[Hour, Collection[str]], note: Mapping[str, str]) -> bool:
     slot_at = datetime.fromisoformat(note["slot_at"])
     keys = archived.get(Hour.of(slot_at), ())
     return slot_at in _slots(keys, note["feed"])
@@ -104,16 +107,16 @@ def _slots(keys: Collection[str], feed: str) -> set[datetime]:
 
 
 def _last_polled(lake: Lake, feed: str, before: datetime) -> list[datetime]:
-    """The last slot before another that has a poll, if it is not too long ago."""
+    """The last polled slot before an instant, at most `LONGEST_SILENCE` ago, as a list."""
     day = before.date()
     while day >= (before - LONGEST_SILENCE).date():
-        if found := [slot for slot in slots_archived(lake, feed, day) if slot < before]:
-            return [max(found)]
+        if slots := [slot for slot in slots_archived(lake, feed, day) if slot < before]:
+            return [max(slots)]
         day -= timedelta(days=1)
     return []
 
 
-def _between(last: datetime, slot_at: datetime, cadence: timedelta) -> Iterator[datetime]:
+def _slots_between(last: datetime, slot_at: datetime, cadence: timedelta) -> Iterator[datetime]:
     slot = slot_of(last, cadence) + cadence
     while slot < slot_at:
         yield slot
@@ -128,8 +131,8 @@ def _notes(lake: Lake, feed: str, first: date, last: date) -> Iterator[dict[str,
 
 def _read(lake: Lake, keys: list[str]) -> Iterator[dict[str, str]]:
     seen: set[tuple[str, str]] = set()
-    found = [note for key in keys for note in _expanded(json.loads(lake.get(key)))]
-    for note in sorted(found, key=_order):
+    notes = [note for key in keys for note in _expand(json.loads(lake.get(key)))]
+    for note in sorted(notes, key=_order):
         if (note["feed"], note["slot_at"]) not in seen:
             seen.add((note["feed"], note["slot_at"]))
             yield note
@@ -138,7 +141,7 @@ def _read(lake: Lake, keys: list[str]) -> Iterator[dict[str, str]]:
 _order: Callable[[dict[str, str]], tuple[str, str]] = lambda note: (note["feed"], note["slot_at"])  # noqa: E731
 
 
-def _expanded(note: dict[str, object]) -> Iterator[dict[str, str]]:
+def _expand(note: dict[str, object]) -> Iterator[dict[str, str]]:
     slots = note.get("slots") or [note["slot_at"]]
     for slot in slots:  # type: ignore[attr-defined]
         yield {"feed": str(note["feed"]), "slot_at": str(slot), "reason": str(note["reason"])}

@@ -1,11 +1,8 @@
-"""One raw object: its format, its key, how it is written and read.
-
-Belongs here: bytes and what they say. Does not belong here: lakes, or which objects there are
-(`archive`), HTTP, feeds, or what a body means.
+"""The format of a raw object: its key, how it is encoded and decoded.
 
 An object is zstd-compressed NDJSON: a header line about the poll, then a line for each place,
-sorted by slug, with the body verbatim (base64 where it is not UTF-8). Readers that know only
-JSON and zstd can read it in fifty years.
+sorted by slug, with the body verbatim (base64 where it is not UTF-8). Any reader of JSON and zstd
+can read it.
 """
 
 from __future__ import annotations
@@ -24,20 +21,20 @@ from charging_assets.partitions import Hour
 FORMAT = 1
 RAW = "raw/"
 _LEVEL = 9
-# Whatever else somebody puts beside raw objects is no poll.
+# Other objects in the same folders are ignored.
 SUFFIX = ".ndjson.zst"
 _CHUNK = 1 << 18
 _SLOT_FORMAT = "%Y%m%dT%H%M%SZ"
 
 
 class CorruptArchive(Exception):
-    """A raw object cannot be read as what was written; the message names its key."""
+    """A raw object is damaged or is not one; the message names its key."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """What one place of a feed answered in one poll; `outcome` speaks of the transport alone.
+    """The response of one place in one poll; `outcome` describes the transport only.
 
-    `elapsed_ms` and `http_status` are None where they were never known (an import).
+    `elapsed_ms` and `http_status` are None where they are unknown (imported files).
     """
 
     slug: str
@@ -66,7 +63,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A place's answer with the poll and the object it stands in: what readers get."""
+    """A place's response with its poll and the key of its raw object."""
 
     poll: Poll
     place: Place
@@ -91,17 +88,17 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class RawObject(NamedTuple):
-    """A poll as it is archived: its key, and the compressed bytes under it."""
+    """An encoded poll: its key and its compressed bytes."""
 
     key: str
     blob: bytes
 
 
 def encode(poll: Poll, places: Iterable[Place]) -> RawObject:
-    """The object of a poll: the same poll and places give the same object, in whatever order.
+    """Encode a poll; the order of the places does not matter.
 
-    The key carries the hash of the lines, not of their compression: a later zstd, which compresses
-    better, archives nothing a second time.
+    The key contains the hash of the uncompressed lines, so that another version of zstd does not
+    archive the same poll twice.
     """
     lines = [msgspec.json.encode(_Header(format=FORMAT, poll=poll))]
     lines += [
@@ -114,17 +111,17 @@ def encode(poll: Poll, places: Iterable[Place]) -> RawObject:
 
 def slot_of_key(key: str) -> datetime:
     """The slot of a raw object, to the second, by its key."""
-    said = key.rsplit("/", 1)[-1].split("-", 1)[0]
-    return datetime.strptime(said, _SLOT_FORMAT).replace(tzinfo=UTC)
+    slot = key.rsplit("/", 1)[-1].split("-", 1)[0]
+    return datetime.strptime(slot, _SLOT_FORMAT).replace(tzinfo=UTC)
 
 
 def hour_prefix(feed: str, hour: Hour) -> str:
-    """The folder of one feed's hour."""
+    """The key prefix of a feed's hour."""
     return f"{RAW}feed={feed}/date={hour.start:%Y-%m-%d}/hour={hour.start:%H}/"
 
 
 def answers_in(key: str, blob: bytes) -> Iterator[Answer]:
-    """The answers of a raw object, by slug; CorruptArchive names one that is damaged."""
+    """The responses in a raw object, sorted by slug; CorruptArchive if it is damaged."""
     lines = raw_lines(key, blob)
     try:
         header = msgspec.json.decode(next(lines), type=_Header)
@@ -133,7 +130,7 @@ def answers_in(key: str, blob: bytes) -> Iterator[Answer]:
             raise CorruptArchive(f"{key} has format {header.format}; this program reads {FORMAT}")
         if not key.startswith(_folder(header.poll)):
             raise CorruptArchive(
-                f"{key} holds a poll of {header.poll.feed} at {header.poll.slot_at}; move it to "
+                f"{key} contains a poll of {header.poll.feed} at {header.poll.slot_at}; move it to "
                 f"{_folder(header.poll)}"
             )
         for line in lines:
@@ -143,7 +140,7 @@ def answers_in(key: str, blob: bytes) -> Iterator[Answer]:
 
 
 def _key(poll: Poll, content: bytes) -> str:
-    """Where a poll's object stands: by feed, UTC date and hour of its slot, and content."""
+    """The key of a poll: feed, UTC date and hour of its slot, and hash of its content."""
     digest = hashlib.sha256(content).hexdigest()[:12]
     return f"{_folder(poll)}{poll.slot_at.astimezone(UTC):{_SLOT_FORMAT}}-{digest}{SUFFIX}"
 
@@ -192,7 +189,7 @@ def _place(line: _Line) -> Place:
 
 
 def _with_utc(poll: Poll) -> Poll:
-    """The poll with aware times: others could not be compared with those of other objects."""
+    """The poll with aware times, so that they compare with those of other objects."""
     times = {name: getattr(poll, name) for name in ("slot_at", "started_at", "ended_at")}
     if all(time.tzinfo is not None for time in times.values()):
         return poll
@@ -204,20 +201,20 @@ def _utc(time: datetime) -> datetime:
 
 
 def raw_lines(key: str, blob: bytes) -> Iterator[bytes]:
-    """A raw object's lines without their ends, header first; CorruptArchive for a damaged one."""
+    """The lines of a raw object without line ends, header first; CorruptArchive if damaged."""
     reader, rest = zstandard.ZstdDecompressor().decompressobj(), b""
     try:
         for start in range(0, len(blob), _CHUNK):
-            *whole, rest = (rest + reader.decompress(blob[start : start + _CHUNK])).split(b"\n")
-            yield from whole
+            *lines, rest = (rest + reader.decompress(blob[start : start + _CHUNK])).split(b"\n")
+            yield from lines
     except zstandard.ZstdError as error:
         raise _damaged(key, str(error)) from error
-    # The frame's checksum stands at its end: without it nothing says that all of it is there.
+    # The checksum is at the end of the frame; without it the content may be incomplete.
     if not reader.eof or reader.unused_data or rest:
-        raise _damaged(key, "its end is missing or not its own")
+        raise _damaged(key, "its end is missing or belongs to another object")
 
 
 def _damaged(key: str, reason: str) -> CorruptArchive:
     return CorruptArchive(
-        f"{key} is damaged ({reason}); restore it from a backup: nothing else holds its answers"
+        f"{key} is damaged ({reason}); restore it from a backup: there is no other copy"
     )

@@ -1,8 +1,4 @@
-"""The newest polls of a feed: when it last answered, and whether this deployment polls it.
-
-Belongs here: bounded look-ups in the archive, newest polls first. Does not belong here: how old a
-poll may be (`checks.freshness`, `cli.freshness`).
-"""
+"""Bounded searches of the newest polls: when a feed last answered, and who polls it."""
 
 from __future__ import annotations
 
@@ -21,11 +17,11 @@ from charging_assets.acquisition.raw_objects import (
 )
 from charging_assets.storage.lake import Lake
 
-# An hour and a half of a feed that is polled every minute fits: with none of them good, it failed.
+# At least two hours of a feed that is polled every minute; if none of them is good, the feed fails.
 MAX_POLLS_READ = 127
-# Objects that are fetched together: a compacted day is unpacked once for all of them.
+# Objects that are fetched together: a compacted day is read once for all of them.
 _MAX_BATCH = 16
-# Where polls of our own are looked for, in an archive whose newest polls are imported.
+# The sample in which polls of this deployment are searched, where the newest are imported.
 _NEWEST_DAYS, _SPREAD_DAYS, _POLLS_A_DAY = 7, 14, 3
 
 _T = TypeVar("_T")
@@ -33,10 +29,10 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class RecentPolls:
-    """What a feed's newest polls show; slots are None where no poll read has them.
+    """State of a feed by its newest polls; slots are None where no poll that was read has them.
 
     `newest_at` is the newest poll of any outcome, `good_at` the newest in which at least one place
-    answered, `oldest_read_at` the last poll read. `is_all` is True if the feed has no older ones.
+    answered, `oldest_read_at` the last poll read. `is_all` is True if the feed has no older polls.
     """
 
     newest_at: datetime | None = None
@@ -46,10 +42,10 @@ class RecentPolls:
 
 
 def recent_polls(lake: Lake, feed: str, before: datetime) -> RecentPolls:
-    """Read polls before an instant, newest first, until a good one; at most `MAX_POLLS_READ`.
+    """Read polls before an instant, newest first, up to a good one; at most `MAX_POLLS_READ`.
 
-    A feed whose clock was wrong once has polls of the future; they are not the newest. An object
-    that is damaged is no good poll.
+    Polls at or after `before` are ignored: they come from a wrong clock. A damaged object does not
+    count as a good poll.
     """
     keys = _keys_backwards(lake, feed, before)
     newest_at = oldest_at = None
@@ -66,22 +62,22 @@ def recent_polls(lake: Lake, feed: str, before: datetime) -> RecentPolls:
 
 
 def newest_slot(lake: Lake, feed: str, before: datetime) -> datetime | None:
-    """The newest archived slot of a feed before an instant, of any outcome; None if none is."""
+    """The newest archived slot of a feed before an instant, of any outcome; None without polls."""
     key = next(_keys_backwards(lake, feed, before), None)
     return slot_of_key(key) if key else None
 
 
 def has_own_poll(lake: Lake, feed: str, before: datetime) -> bool:
-    """Whether this deployment polled the feed before an instant: not all polls are imported.
+    """Whether this deployment polled the feed before an instant (not all polls are imported).
 
-    Bounded: three polls are read of each of the newest seven days and of 14 more, spread over the
-    archive. Own polling that was short compared with what was imported later can be overlooked.
+    A sample is read: three polls of each of the newest seven days and of 14 more, spread over the
+    archive. A short period of polling among many imported polls can be missed.
     """
     folder, days = f"{RAW}feed={feed}/", _days_backwards(lake, feed, before)
     spread = _spread(days[_NEWEST_DAYS:], _SPREAD_DAYS)
     for day in [*days[:_NEWEST_DAYS], *spread]:
         keys = _spread(_keys_of_day(lake, f"{folder}{day}/", before), _POLLS_A_DAY)
-        if any(_is_own(key, blob) for key, blob in _blobs(lake, keys)):
+        if any(_is_polled_here(key, blob) for key, blob in _blobs(lake, keys)):
             return True
     return False
 
@@ -105,14 +101,14 @@ def _keys_of_day(lake: Lake, folder: str, before: datetime) -> list[str]:
 
 
 def _spread(items: Sequence[_T], count: int) -> list[_T]:
-    """So many of the items, evenly spread, the first and the last included."""
+    """`count` of the items, evenly spread, including the first and the last."""
     if len(items) <= count:
         return list(items)
     return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]
 
 
 def _blobs(lake: Lake, keys: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-    """Raw objects in order; None for one of a compacted day that is damaged."""
+    """Raw objects in order; None for those of a damaged compacted day."""
     try:
         blobs: Sequence[bytes | None] = lake.get_many(keys)
     except CorruptArchive:
@@ -133,7 +129,7 @@ def _has_good_answer(key: str, blob: bytes | None) -> bool:
         return False
 
 
-def _is_own(key: str, blob: bytes | None) -> bool:
+def _is_polled_here(key: str, blob: bytes | None) -> bool:
     try:
         answer = next(answers_in(key, blob), None) if blob is not None else None
     except CorruptArchive:

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{count_noun(len(done.archived), 'poll')} archived from {storage.spool.folder}")
     if done.waiting:
         show.err().print(
-            f"error: {count_noun(done.waiting, 'poll')} still wait: {done.told()}",
+            f"error: {count_noun(done.waiting, 'poll')} still wait: {done.summary()}",
             style="red", markup=False, soft_wrap=True,
         )  # fmt: skip
     return FAILED if done.waiting else 0

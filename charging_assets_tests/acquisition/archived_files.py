@@ -1,7 +1,4 @@
-"""Files as archives of before hold them.
-
-Belongs here: their names and bytes. Does not belong here: what they are read as.
-"""
+"""Names and bytes of archived files, as in the archives of other data collectors."""
 
 from __future__ import annotations
 
@@ -20,9 +17,9 @@ def cities(**bodies: bytes) -> bytes:
     return b"{" + members + b"}"
 
 
-def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    made = BytesIO()
-    with zipfile.ZipFile(made, "w", method) as opened:
+def make_zip(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members:
-            opened.writestr(name, content)
-    return made.getvalue()
+            archive.writestr(name, content)
+    return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""A server on loopback for each test that asks one, and the feed of the original project."""
+"""Fixtures: a server on loopback, and the feed of the original project."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Archived days for the tests of compaction, and lakes that fail in the middle of one.
-
-Belongs here: making polls of a day, and what readers see of an archive.
-"""
+"""Archived days for the tests of compaction, and a lake that fails in the middle of one."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ FEED = "test"
 
 
 def archive_day(lake: Lake, polls: int = 24, places: Iterable[str] = ("a", "b")) -> list[str]:
-    """A day of polls, evenly apart: answers that differ in a little; the keys."""
+    """Archive a day of evenly spaced polls with similar answers; returns the keys."""
     keys = []
     for number in range(polls):
         slot = START + timedelta(days=1) / polls * number
@@ -38,8 +35,8 @@ def archive_day(lake: Lake, polls: int = 24, places: Iterable[str] = ("a", "b"))
     return sorted(keys)
 
 
-def seen(lake: Lake) -> dict[str, Any]:
-    """All that readers see of an archive: feeds, hours, keys, each answer, alone and by hour."""
+def read_archive(lake: Lake) -> dict[str, Any]:
+    """Everything that readers get from an archive: feeds, hours, keys, answers by key and hour."""
     hours = hours_archived(lake)
     return {
         "feeds": feeds_archived(lake),
@@ -51,11 +48,11 @@ def seen(lake: Lake) -> dict[str, Any]:
 
 
 class CutOff(Exception):
-    """The program ended here."""
+    """The program stopped here."""
 
 
 class FailingLake(MemoryLake):
-    """A lake whose n-th change is the last: it happens or not, and then nothing does any more."""
+    """A lake that fails at its n-th change, after (`happens`) or before applying it."""
 
     def __init__(self, fail_at: int, *, happens: bool) -> None:
         super().__init__()
@@ -72,13 +69,13 @@ class FailingLake(MemoryLake):
     def delete(self, key: str) -> None:
         self._change(lambda: super(FailingLake, self).delete(key))
 
-    def _change(self, made: Any) -> Any:
+    def _change(self, apply: Any) -> Any:
         if not self.armed:
-            return made()
+            return apply()
         self.changes += 1
         if self.changes > self._fail_at or (self.changes == self._fail_at and not self._happens):
             raise CutOff
-        result = made()
+        result = apply()
         if self.changes == self._fail_at:
             raise CutOff
         return result

@@ -1,8 +1,4 @@
-"""A real HTTP server on 127.0.0.1 that answers each path well or badly, as a test says.
-
-Belongs here: the server and the behaviours. Does not belong here: what
-the answers should come to (the tests say) or stations that look real (the simulator makes them).
-"""
+"""A real HTTP server on 127.0.0.1 with a configurable behaviour, good or faulty, for each path."""
 
 from __future__ import annotations
 
@@ -28,7 +24,7 @@ Behaviour = Callable[["Handler"], None]
 
 
 @dataclass
-class Seen:
+class ReceivedRequest:
     """A request that arrived: its path, its headers and when (seconds, monotonic)."""
 
     path: str
@@ -37,24 +33,24 @@ class Seen:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers a GET by the behaviour of its path; paths without one answer well."""
+    """Answers a GET with the behaviour of its path; by default with a valid answer."""
 
     protocol_version = "HTTP/1.1"
-    # Else a reused connection waits 40 ms for its acknowledgement, and benches would count that.
+    # Otherwise a reused connection waits 40 ms for an acknowledgement, which benches would count.
     disable_nagle_algorithm = True
     server: _Server
 
     def do_GET(self) -> None:
         loopback = self.server.loopback
-        loopback.seen.append(Seen(self.path, dict(self.headers)))
+        loopback.received.append(ReceivedRequest(self.path, dict(self.headers)))
         try:
             loopback.behaviours.get(self.path.split("?")[0].lstrip("/"), reply())(self)
         except OSError:
-            # The client hung up, as it should on most of these.
+            # The client closed the connection, as it should for most behaviours.
             self.close_connection = True
 
     def begin(self, status: int = 200, **headers: object) -> None:
-        """The status line and the headers; an underscore in a name is a hyphen."""
+        """Send the status line and the headers; underscores in names become hyphens."""
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), str(value))
@@ -64,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def log_message(self, *_: object) -> None:
-        """Silence: pytest shows what was seen."""
+        """No log: tests use `Loopback.received`."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -74,15 +70,15 @@ class _Server(ThreadingHTTPServer):
     loopback: Loopback
 
     def handle_error(self, *_: object) -> None:
-        """Silence: a client that refuses our certificate is what was wanted."""
+        """No log: clients are expected to refuse the certificate."""
 
 
 class Loopback:
-    """The server, running while it is a context. `behaviours` may be changed at any time."""
+    """The server, as a context manager. `behaviours` may be changed at any time."""
 
     def __init__(self, certificate: tuple[Path, Path] | None = None, **behaviours: Behaviour):
         self.behaviours = dict(behaviours)
-        self.seen: list[Seen] = []
+        self.received: list[ReceivedRequest] = []
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.loopback = self
         self.port = self._server.server_address[1]
@@ -90,14 +86,14 @@ class Loopback:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
-            # The handshake belongs into the request's thread, not into the one that accepts.
+            # The handshake must run in the thread of the request, not in the accepting one.
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def paths(self) -> list[str]:
-        return [seen.path for seen in self.seen]
+        return [request.path for request in self.received]
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -110,7 +106,7 @@ class Loopback:
 
 
 def reply(body: bytes = OK, status: int = 200, delay_s: float = 0, **headers: object) -> Behaviour:
-    """A whole answer, after a while."""
+    """A complete response after a delay."""
 
     def behave(handler: Handler) -> None:
         time.sleep(delay_s)
@@ -130,12 +126,12 @@ def redirect(
     return reply(body, status, Location=location, **headers)
 
 
-def in_turn(*behaviours: Behaviour) -> Behaviour:
-    """The first one, then the next, and the last for ever."""
-    left = list(behaviours)
+def sequence(*behaviours: Behaviour) -> Behaviour:
+    """One behaviour for each request in turn; the last one is repeated."""
+    remaining = list(behaviours)
 
     def behave(handler: Handler) -> None:
-        (left.pop(0) if len(left) > 1 else left[0])(handler)
+        (remaining.pop(0) if len(remaining) > 1 else remaining[0])(handler)
 
     return behave
 
@@ -147,7 +143,7 @@ def _drip(handler: Handler, data: bytes, gap_s: float) -> None:
 
 
 def drip_body(gap_s: float = 0.05) -> Behaviour:
-    """A body of one byte at a time, for longer than any test has patience."""
+    """A body of one byte at a time, for longer than any test waits."""
 
     def behave(handler: Handler) -> None:
         handler.begin(Content_Length=100_000)
@@ -157,7 +153,7 @@ def drip_body(gap_s: float = 0.05) -> Behaviour:
 
 
 def drip_headers(gap_s: float = 0.05) -> Behaviour:
-    """A status line, and a header that never ends."""
+    """A status line and a header that never ends."""
 
     def behave(handler: Handler) -> None:
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
@@ -167,7 +163,7 @@ def drip_headers(gap_s: float = 0.05) -> Behaviour:
 
 
 def silence() -> Behaviour:
-    """The request is taken, and nothing is ever said."""
+    """The request is accepted and never answered."""
     return lambda handler: time.sleep(60)
 
 
@@ -178,12 +174,12 @@ def _bomb(decoded_mb: int) -> bytes:
 
 
 def gzip_bomb(decoded_mb: int = 128, status: int = 200, **headers: object) -> Behaviour:
-    """A small body that inflates to a thousand times its size."""
+    """A small body that decompresses to a thousand times its size."""
     return reply(_bomb(decoded_mb), status, Content_Encoding="gzip", **headers)
 
 
 def large(mb: int = 100, *, is_declared: bool = True) -> Behaviour:
-    """A body of so many MB, with its length or in chunks without one."""
+    """A body of `mb` MB, with Content-Length or in chunks."""
 
     def behave(handler: Handler) -> None:
         length = {"Content_Length": mb * _MB} if is_declared else {"Transfer_Encoding": "chunked"}
@@ -196,7 +192,7 @@ def large(mb: int = 100, *, is_declared: bool = True) -> Behaviour:
 
 
 def truncated(body: bytes = OK, missing: int = 10) -> Behaviour:
-    """A body that ends before its Content-Length does."""
+    """A body shorter than its Content-Length."""
 
     def behave(handler: Handler) -> None:
         handler.begin(Content_Length=len(body) + missing)
@@ -207,7 +203,7 @@ def truncated(body: bytes = OK, missing: int = 10) -> Behaviour:
 
 
 def truncated_chunks(body: bytes = OK) -> Behaviour:
-    """Chunks of which the last is missing."""
+    """A chunked body without its last chunk."""
 
     def behave(handler: Handler) -> None:
         handler.begin(Transfer_Encoding="chunked")
@@ -218,7 +214,7 @@ def truncated_chunks(body: bytes = OK) -> Behaviour:
 
 
 def broken_chunks(body: bytes = OK) -> Behaviour:
-    """A chunk, and then something that is none."""
+    """A chunk followed by invalid data."""
 
     def behave(handler: Handler) -> None:
         handler.begin(Transfer_Encoding="chunked")
@@ -230,12 +226,12 @@ def broken_chunks(body: bytes = OK) -> Behaviour:
 
 
 def truncated_gzip(body: bytes = OK * 100) -> Behaviour:
-    """A gzip whose HTTP message is whole, but which is not."""
+    """A truncated gzip body in a complete HTTP message."""
     return reply(gzip.compress(body)[:-12], Content_Encoding="gzip")
 
 
 def reset() -> Behaviour:
-    """The connection is torn down, with RST, before a word is said."""
+    """The connection is reset (RST) before any response."""
 
     def behave(handler: Handler) -> None:
         linger = struct.pack("ii", 1, 0)

@@ -128,7 +128,7 @@ def _lake(blob: bytes) -> MemoryLake:
 
 @pytest.mark.fault(
     "A byte of a raw object is changed",
-    "the object is named, its hour alone fails, and is tried again",
+    "the error names the object; only its hour fails, and it is retried",
     area="storage",
 )
 @settings(max_examples=100)

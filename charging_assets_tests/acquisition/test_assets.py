@@ -95,8 +95,8 @@ def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
 
 
 @pytest.mark.fault(
-    "An hour that is over is materialized",
-    "its archived polls are found, or the run fails; no API is asked",
+    "A past hour is materialized",
+    "its archived polls are used, or the run fails; no API is requested",
     area="time",
 )
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Reading a body: what decompressing costs, and that it ends when its time is over."""
+"""Reading a body: the cost of decompression, and that it stops at the time limit."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class _Raw:
 
 
 class _CountingZlib:
-    """zlib that counts the bytes which its decompressors are given."""
+    """zlib that counts the input bytes of its decompressors."""
 
     error = zlib.error
 
     def __init__(self) -> None:
-        self.given = 0
+        self.input_bytes = 0
 
     def decompressobj(self, window_bits: int) -> Any:
         counting, member = self, zlib.decompressobj(window_bits)
 
         class Member:
             def decompress(self, data: bytes, size: int) -> bytes:
-                counting.given += len(data)
+                counting.input_bytes += len(data)
                 return member.decompress(data, size)
 
             def __getattr__(self, name: str) -> Any:
@@ -47,28 +47,28 @@ class _CountingZlib:
         return Member()
 
 
-def _bytes_given(monkeypatch: pytest.MonkeyPatch, members: int) -> int:
+def _input_bytes(monkeypatch: pytest.MonkeyPatch, members: int) -> int:
     counting = _CountingZlib()
     monkeypatch.setattr(bodies, "zlib", counting)
     assert read_body(_Raw(_EMPTY_MEMBER * members), "gzip", 1 << 20) == ("ok", b"", None)
-    return counting.given
+    return counting.input_bytes
 
 
 @pytest.mark.fault(
-    "gzip of a million members that hold nothing",
-    "twice the members take twice the time",
+    "gzip with a million empty members",
+    "decompression time is linear in the number of members",
     area="answers",
 )
-def test_read_body__gzip_of_empty_members_costs_its_length(
+def test_read_body__gzip_of_empty_members_takes_linear_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    once, twice = (_bytes_given(monkeypatch, members) for members in (2_000, 4_000))
+    once, twice = (_input_bytes(monkeypatch, members) for members in (2_000, 4_000))
     assert twice <= 2.2 * once
 
 
-@pytest.mark.parametrize("looks", [0, 1, 5, 20])
-def test_read_body__time_that_is_over_ends_decompressing(looks: int) -> None:
-    compressed, left = gzip.compress(bytes(2_000_000)), iter(range(looks))
+@pytest.mark.parametrize("checks", [0, 1, 5, 20])
+def test_read_body__expired_time_ends_decompressing(checks: int) -> None:
+    compressed, left = gzip.compress(bytes(2_000_000)), iter(range(checks))
     outcome, body, problem = read_body(
         _Raw(compressed), "gzip", 10_000_000, lambda: next(left, None) is None
     )
@@ -78,7 +78,7 @@ def test_read_body__time_that_is_over_ends_decompressing(looks: int) -> None:
     assert problem == "no time left to decompress it"
 
 
-def test_read_body__time_that_is_over_ends_reading() -> None:
+def test_read_body__expired_time_ends_reading() -> None:
     outcome, body, _ = read_body(_Raw(bytes(1_000_000)), "", 10_000_000, lambda: True)
     assert outcome == "truncated"
     assert body is not None

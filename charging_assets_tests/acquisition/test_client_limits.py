@@ -1,4 +1,4 @@
-"""How long an answer may take, and how large it may be."""
+"""Limits of time and size of a response."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 from charging_assets.acquisition.client import fetch
 from charging_assets.acquisition.connections import Session
 from charging_assets_tests.acquisition import loopback
-from charging_assets_tests.acquisition.asking import LATE_S, SLACK_S, ask
+from charging_assets_tests.acquisition.client_calls import LATE_S, SLACK_S, fetch_from
 from charging_assets_tests.acquisition.loopback import Loopback, reply
 
-# A good answer comes within this, on a machine that does other things too.
+# A valid response takes less than this, even on a busy machine.
 QUICK_S = 3.0
 
 
 @pytest.mark.fault(
-    "An answer that drips, a byte at a time",
-    "it is cut off when its time is over, and so is the poll",
+    "A response of one byte at a time",
+    "it is cut off at its time limit, and the poll at its own",
     area="answers",
 )
 @pytest.mark.parametrize(
@@ -33,7 +33,9 @@ def test_fetch__slow_answer_is_cut_off_in_time(
 ) -> None:
     server.behaviours["x"] = behaviour
     began = time.monotonic()
-    place = ask(server, attempts=3, **{"budget_s" if is_budget else "place_timeout_s": LATE_S})
+    place = fetch_from(
+        server, attempts=3, **{"budget_s" if is_budget else "place_timeout_s": LATE_S}
+    )
     assert LATE_S <= time.monotonic() - began < LATE_S + SLACK_S
     assert place.outcome == ("over_budget" if is_budget else "timeout")
     assert server.paths() == ["/x"]
@@ -60,8 +62,8 @@ def test_fetch__slow_answer_on_a_reused_connection_is_cut_off(server: Loopback) 
 
 
 @pytest.mark.fault(
-    "A hundred megabytes, or a gzip bomb",
-    "the answer is too large, and memory stays below 64 MB with four of them at once",
+    "A body of 100 MB, or a gzip bomb",
+    "the outcome is too_large, and memory stays below 64 MB with four at once",
     area="answers",
 )
 @pytest.mark.parametrize(
@@ -78,11 +80,11 @@ def test_fetch__body_beyond_the_cap_is_too_large(
     server: Loopback, behaviour: loopback.Behaviour
 ) -> None:
     server.behaviours["x"] = behaviour
-    place = ask(server)
+    place = fetch_from(server)
     assert (place.outcome, place.body) == ("too_large", None)
 
 
 def test_fetch__body_of_exactly_the_cap_is_ok(server: Loopback) -> None:
     server.behaviours["x"] = reply(gzip.compress(b"a" * 100_000), Content_Encoding="gzip")
-    assert ask(server, max_body_bytes=100_000).outcome == "ok"
-    assert ask(server, max_body_bytes=99_999).outcome == "too_large"
+    assert fetch_from(server, max_body_bytes=100_000).outcome == "ok"
+    assert fetch_from(server, max_body_bytes=99_999).outcome == "too_large"

@@ -1,4 +1,4 @@
-"""Whom the client talks to: redirects, certificates, proxies."""
+"""Which hosts the client connects to: redirects, certificates, proxies."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import pytest
 from charging_assets.acquisition.client import fetch
 from charging_assets.acquisition.connections import Session
 from charging_assets_tests.acquisition import loopback
-from charging_assets_tests.acquisition.asking import LATE_S, ask
+from charging_assets_tests.acquisition.client_calls import LATE_S, fetch_from
 from charging_assets_tests.acquisition.loopback import OK, Loopback, redirect
 
 
 @pytest.mark.fault(
     "A redirect to 169.254.169.254, to http, to a file",
-    "it is refused, and nobody else is asked",
+    "it is refused, and no request is sent to the target",
     area="security",
 )
 @pytest.mark.parametrize(
@@ -38,15 +38,15 @@ from charging_assets_tests.acquisition.loopback import OK, Loopback, redirect
         "http://[::1",
     ],
 )
-def test_fetch__redirect_elsewhere_is_refused_unasked(
+def test_fetch__redirect_to_another_origin_is_refused_without_a_request(
     server: Loopback, location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = _connections_made(monkeypatch)
+    connections = _record_connections(monkeypatch)
     server.behaviours["x"] = redirect(location.format(port=server.port))
-    place = ask(server, attempts=3)
+    place = fetch_from(server, attempts=3)
     assert (place.outcome, place.http_status) == ("redirect_refused", 302)
     assert server.paths() == ["/x"]
-    assert made == [("127.0.0.1", server.port)]
+    assert connections == [("127.0.0.1", server.port)]
     assert "s3cret" not in str(place.detail) and "/" not in str(place.detail).split("//")[-1]
 
 
@@ -59,7 +59,7 @@ def test_fetch__redirect_elsewhere_is_refused_unasked(
         b"HTTP/1.1 200 OK\r\nContent-Length: \x1b[31m\r\n\r\n",
     ],
 )
-def test_fetch__detail_holds_no_control_character(answer: bytes) -> None:
+def test_fetch__detail_has_no_control_character(answer: bytes) -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -89,61 +89,61 @@ def test_fetch__detail_holds_no_control_character(answer: bytes) -> None:
 def test_fetch__redirect_on_the_same_origin_is_followed(server: Loopback) -> None:
     server.behaviours["x"] = redirect("/a?b=c", 308)
     server.behaviours["a"] = redirect(f"{server.url}/end", 301)
-    place = ask(server)
+    place = fetch_from(server)
     assert (place.outcome, place.http_status, place.body) == ("ok", 200, OK)
     assert server.paths() == ["/x", "/a?b=c", "/end"]
 
 
 def test_fetch__credentials_in_a_redirect_are_not_used(server: Loopback) -> None:
     server.behaviours["x"] = redirect(f"http://user:pass@127.0.0.1:{server.port}/end")
-    assert ask(server).outcome == "ok"
-    assert "Authorization" not in server.seen[1].headers
+    assert fetch_from(server).outcome == "ok"
+    assert "Authorization" not in server.received[1].headers
 
 
-def test_fetch__redirects_without_end_are_refused(server: Loopback) -> None:
+def test_fetch__endless_redirects_are_refused(server: Loopback) -> None:
     server.behaviours["x"] = redirect("/x")
-    assert ask(server).outcome == "redirect_refused"
-    assert len(server.seen) == 4
+    assert fetch_from(server).outcome == "redirect_refused"
+    assert len(server.received) == 4
 
 
 @pytest.mark.fault(
-    "A hundred megabytes, or a gzip bomb",
+    "A body of 100 MB, or a gzip bomb",
     area="answers",
 )
-def test_fetch__bomb_behind_a_redirect_is_never_inflated(server: Loopback) -> None:
+def test_fetch__bomb_in_a_redirect_is_not_decompressed(server: Loopback) -> None:
     server.behaviours["x"] = loopback.gzip_bomb(128, 302, Location="http://localhost:1/")
     tracemalloc.start()
     try:
-        assert ask(server).outcome == "redirect_refused"
+        assert fetch_from(server).outcome == "redirect_refused"
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()
 
 
 @pytest.mark.fault(
-    "A TLS certificate that nobody vouches for",
-    "the answer is refused, also where the environment says otherwise",
+    "An untrusted TLS certificate",
+    "the response is refused, even if verification is turned off",
     area="security",
 )
-def test_fetch__unvouched_certificate_is_refused(
+def test_fetch__untrusted_certificate_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     certificate = _self_signed(tmp_path)
-    # A bundle of the environment verifies even where the session would not.
+    # A bundle from the environment would enable verification even where the session disables it.
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     with Loopback(certificate) as server, Session("test/1", 1) as session:
-        session.verify = False  # Not even this turns it off.
+        session.verify = False  # must have no effect
         limits: dict[str, Any] = {"place_timeout_s": 5, "max_body_bytes": 1000, "attempts": 1}
         place = fetch(session, f"{server.url}/x", slug="x", deadline=time.monotonic() + 9, **limits)
-        assert (place.outcome, server.seen) == ("connection_error", [])
+        assert (place.outcome, server.received) == ("connection_error", [])
         assert place.detail == "TLS: self-signed certificate"
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
-        assert ask(server).outcome == "ok"
+        assert fetch_from(server).outcome == "ok"
         server.behaviours["slow"] = loopback.drip_headers()
-        assert ask(server, "slow", place_timeout_s=LATE_S).outcome == "timeout"
+        assert fetch_from(server, "slow", place_timeout_s=LATE_S).outcome == "timeout"
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "absent.pem"))
-        missing = ask(server)
+        missing = fetch_from(server)
         assert missing.outcome == "connection_error" and "absent.pem" in str(missing.detail)
 
 
@@ -153,26 +153,26 @@ def test_fetch__proxy_of_the_environment_is_used_but_not_for_loopback(
     monkeypatch.setenv("http_proxy", server.url)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert ask(server, url="http://feed.invalid/x").outcome == "ok"
-    assert ask(server).outcome == "ok"
+    assert fetch_from(server, url="http://feed.invalid/x").outcome == "ok"
+    assert fetch_from(server).outcome == "ok"
     assert server.paths() == ["http://feed.invalid/x", "/x"]
 
 
-def _connections_made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The addresses that this process connects to from now on; they are really connected to."""
-    made: list[Any] = []
+def _record_connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A list to which the address of each new connection of this process is added."""
+    addresses: list[Any] = []
     connect = socket.socket.connect
 
-    def connect_and_tell(self: socket.socket, address: Any) -> None:
-        made.append(address)
+    def connect_and_record(self: socket.socket, address: Any) -> None:
+        addresses.append(address)
         connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", connect_and_tell)
-    return made
+    monkeypatch.setattr(socket.socket, "connect", connect_and_record)
+    return addresses
 
 
 def _self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate that nobody vouches for, and its key, as PEM files."""
+    """A self-signed certificate and its key, as PEM files."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,4 +1,4 @@
-"""docs/feeds/settings.md against the code: every setting, default, limit and example."""
+"""docs/feeds/settings.md matches the code: every setting, default, limit and example."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ ROWS = {
     if line.startswith("| `")
     for cells in [[cell.strip() for cell in line.strip("| ").split(" | ")]]
 }
-NEEDED = {"kind": "chargecloud", "base_url": "https://poi.example.org", "places": ["a"]}
+REQUIRED = {"kind": "chargecloud", "base_url": "https://poi.example.org", "places": ["a"]}
 LIMITS = {
-    setting: tuple(float(number.replace(",", "")) for number in found.groups())
+    setting: tuple(float(number.replace(",", "")) for number in limits_match.groups())
     for setting, (_, allowed, *_) in ROWS.items()
-    if (found := re.match(r"([\d.,]+\d|\d) to ([\d.,]+\d|\d)", allowed))
+    if (limits_match := re.match(r"([\d.,]+\d|\d) to ([\d.,]+\d|\d)", allowed))
 }
 
 
 def _feed(folder: Path, **settings: Any) -> Feed:
-    """The feed `mine` of a file with the needed settings and those that are given."""
-    lines = [f"{name} = {json.dumps(value)}" for name, value in {**NEEDED, **settings}.items()]
+    """The feed `mine` of a file with the required and the given settings."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in {**REQUIRED, **settings}.items()]
     file = folder / "feeds.toml"
     file.write_text("\n".join(["[feeds.mine]", *lines, ""]), encoding="utf-8")
     return load_feeds(file)["mine"]
 
 
-def test_page__has_every_setting_and_no_other():
+def test_page__has_exactly_the_settings():
     assert set(ROWS) == feeds._SETTINGS
 
 
@@ -49,9 +49,9 @@ def test_page__has_the_limits_of_every_number():
 
 @pytest.mark.parametrize("setting", ROWS)
 def test_page__default_is_that_of_the_code(setting):
-    shown = ROWS[setting][0]
+    stated_default = ROWS[setting][0]
     if setting == "add_places":
-        assert shown == "`[]`"
+        assert stated_default == "`[]`"
         return
     name, of_page = setting, lambda text: tomllib.loads(f"value = {text}")["value"]
     if setting == "cadence_s":
@@ -59,9 +59,9 @@ def test_page__default_is_that_of_the_code(setting):
     default = {field.name: field.default for field in fields(Feed)}[name]
     words = {MISSING: "required", None: "none"}
     if default in (MISSING, None):
-        assert shown == words[default]
+        assert stated_default == words[default]
     else:
-        assert of_page(shown.strip("`")) == default
+        assert of_page(stated_default.strip("`")) == default
 
 
 @pytest.mark.parametrize("setting", ROWS)
@@ -72,7 +72,7 @@ def test_page__example_is_accepted(setting, tmp_path):
 
 
 @pytest.mark.parametrize("setting", LIMITS)
-def test_page__limits_are_accepted_and_what_is_beyond_is_not(setting, tmp_path):
+def test_page__limits_are_accepted_and_values_beyond_are_refused(setting, tmp_path):
     least, most = LIMITS[setting]
     is_whole = setting in {"max_workers", "max_body_bytes", "attempts", "cadence_s"}
     number = int if is_whole else float

@@ -1,4 +1,4 @@
-"""Feeds: what the package brings, what a user may change, and what is refused, and how."""
+"""Feeds: the packaged settings, the user's changes, and which settings are error_info."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ NEW = '[feeds.new]\nkind = "chargecloud"\nbase_url = "https://example.org"\nplac
 
 
 @pytest.fixture(autouse=True)
-def _without_own_feeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unset_feeds_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHARGING_FEEDS", raising=False)
 
 
-def written(folder: Path, text: str) -> Path:
+def write_feeds(folder: Path, text: str) -> Path:
     path = folder / "my-feeds.toml"
     path.write_text(text, "utf-8")
     return path
 
 
-def a_feed(**settings: Any) -> Feed:
-    needed = {"name": "x", "kind": "chargecloud", "base_url": "https://example.org"}
-    return Feed(**{**needed, "places": ("a",), **settings})
+def make_feed(**settings: Any) -> Feed:
+    required = {"name": "x", "kind": "chargecloud", "base_url": "https://example.org"}
+    return Feed(**{**required, "places": ("a",), **settings})
 
 
-def test_load_feeds__package_brings_chargecloud() -> None:
+def test_load_feeds__packaged_feed_is_chargecloud() -> None:
     feeds = load_feeds()
     assert list(feeds) == ["chargecloud"]
     feed = feeds["chargecloud"]
@@ -45,7 +45,7 @@ def test_load_feeds__package_brings_chargecloud() -> None:
 
 def test_load_feeds__user_changes_the_packaged_feed(tmp_path: Path) -> None:
     text = '[feeds.chargecloud]\nadd_places = ["my-city"]\nenabled = false\ncadence_s = 300\n'
-    feed = load_feeds(written(tmp_path, text))["chargecloud"]
+    feed = load_feeds(write_feeds(tmp_path, text))["chargecloud"]
     assert feed.places[-2:] == ("SW-Stuttgart", "my-city") and len(feed.places) == 40
     assert (feed.enabled, feed.cadence) == (False, timedelta(minutes=5))
     assert feed.base_url == "https://new-poi.chargecloud.de"
@@ -53,14 +53,14 @@ def test_load_feeds__user_changes_the_packaged_feed(tmp_path: Path) -> None:
 
 def test_load_feeds__places_replace_and_add_places_add(tmp_path: Path) -> None:
     text = '[feeds.chargecloud]\nplaces = ["bonn"]\nadd_places = ["kiel"]\n'
-    assert load_feeds(written(tmp_path, text))["chargecloud"].places == ("bonn", "kiel")
+    assert load_feeds(write_feeds(tmp_path, text))["chargecloud"].places == ("bonn", "kiel")
 
 
 def test_load_feeds__environment_names_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # With the mark that some editors set before the first letter.
-    path = written(tmp_path, "\ufeff" + NEW + 'time_zone = "Europe/London"\ncountry = "GB"\n')
+    # With the byte order mark that some editors write.
+    path = write_feeds(tmp_path, "\ufeff" + NEW + 'time_zone = "Europe/London"\ncountry = "GB"\n')
     monkeypatch.setenv("CHARGING_FEEDS", str(path))
     feeds = load_feeds()
     assert list(feeds) == ["chargecloud", "new"]
@@ -70,11 +70,11 @@ def test_load_feeds__environment_names_the_file(
 
 @pytest.mark.fault(
     "../ in a place's name or an object's key",
-    "it is refused before anything is asked or written",
+    "it is error_info before anything is requested or written",
     area="security",
 )
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message_parts"),
     [
         ('[feeds.chargecloud]\nplace = ["a"]', ["'place'", "did you mean 'places'"]),
         ("[feeds.chargecloud]\nzzz = 1", ["'zzz'", "known: ", "cadence_s"]),
@@ -99,7 +99,7 @@ def test_load_feeds__environment_names_the_file(
             ["enabled", "a text of 2 characters", "true or false"],
         ),
         ('[feeds.new]\nkind = "chargecloud"', ["'new'", "lacks base_url, places"]),
-        (NEW.replace("new", "simulated"), ["'simulated'", "simulator's alone"]),
+        (NEW.replace("new", "simulated"), ["'simulated'", "reserved for the simulator"]),
         (NEW.replace("feeds.new", "feeds.New"), ["name", "'New'", "a-z"]),
         ("feeds = 1", ["[feeds.<name>]"]),
         ("[feeds]\nchargecloud = 1", ["'chargecloud'", "is 1 and not a table", "[feeds.<name>]"]),
@@ -107,12 +107,14 @@ def test_load_feeds__environment_names_the_file(
         ("[feeds.x]\nplaces == 2", ["not TOML", "line 2"]),
     ],
 )
-def test_load_feeds__what_is_wrong_is_named(tmp_path: Path, text: str, said: list[str]) -> None:
-    path = written(tmp_path, text)
-    with pytest.raises(FeedError) as refused:
+def test_load_feeds__invalid_setting_is_named(
+    tmp_path: Path, text: str, message_parts: list[str]
+) -> None:
+    path = write_feeds(tmp_path, text)
+    with pytest.raises(FeedError) as error_info:
         load_feeds(path)
-    for part in [str(path), *said]:
-        assert part in str(refused.value)
+    for part in [str(path), *message_parts]:
+        assert part in str(error_info.value)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
@@ -151,10 +153,10 @@ def test_load_feeds__unreadable_file_is_named(tmp_path: Path, content: bytes | N
         ("user_agent", ["", "a\r\nX: y", "ä", " a", None]),
     ],
 )
-def test_feed__setting_that_cannot_be_is_refused(setting: str, values: list[Any]) -> None:
+def test_feed__invalid_setting_is_refused(setting: str, values: list[Any]) -> None:
     for value in values:
         with pytest.raises(FeedError, match=f"feed .*{setting} cannot be "):
-            a_feed(**{setting: value})
+            make_feed(**{setting: value})
 
 
 SECRETS = [
@@ -170,16 +172,16 @@ FORMS = ['"{}"', '["{}"]', '["a", ["{}"]]', '{{"{}" = 1}}', '{{key = "{}"}}']
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("setting", SETTINGS)
-def test_load_feeds__refusal_shows_no_secret_of_any_setting(
+def test_load_feeds__error_contains_no_secret_of_any_setting(
     tmp_path: Path, setting: str, secret: str
 ) -> None:
-    needed = {"kind": '"chargecloud"', "base_url": '"https://example.org"', "places": '["a"]'}
+    required = {"kind": '"chargecloud"', "base_url": '"https://example.org"', "places": '["a"]'}
     refusals = []
     for form in FORMS:
-        table = {**needed, setting: form.format(secret)}
+        table = {**required, setting: form.format(secret)}
         lines = "\n".join(f"{name} = {value}" for name, value in table.items())
         try:
-            load_feeds(written(tmp_path, f"[feeds.mine]\n{lines}\n"))
+            load_feeds(write_feeds(tmp_path, f"[feeds.mine]\n{lines}\n"))
         except FeedError as error:
             refusals.append(str(error))
     assert len(refusals) >= len(FORMS) - 1  # a text may be a user agent
@@ -206,32 +208,32 @@ def test_load_feeds__refusal_shows_no_secret_of_any_setting(
         'feeds = ["{}"',
     ],
 )
-def test_load_feeds__refusal_shows_no_secret_wherever_it_stands(
+def test_load_feeds__error_contains_no_secret_anywhere_in_the_file(
     tmp_path: Path, text: str, secret: str
 ) -> None:
-    with pytest.raises(FeedError) as refused:
-        load_feeds(written(tmp_path, text.format(secret)))
-    assert "s3ntinel" not in str(refused.value)
+    with pytest.raises(FeedError) as error_info:
+        load_feeds(write_feeds(tmp_path, text.format(secret)))
+    assert "s3ntinel" not in str(error_info.value)
 
 
 @pytest.mark.parametrize("base_url", [["https://ops:s3ntinel@a"], *SECRETS, b"s3ntinel"])
-def test_feed__refusal_shows_no_secret(base_url: object) -> None:
-    with pytest.raises(FeedError, match="base_url cannot be ") as refused:
-        a_feed(base_url=base_url)
-    assert "s3ntinel" not in str(refused.value)
+def test_feed__error_contains_no_secret(base_url: object) -> None:
+    with pytest.raises(FeedError, match="base_url cannot be ") as error_info:
+        make_feed(base_url=base_url)
+    assert "s3ntinel" not in str(error_info.value)
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:8000", "http://localhost", "https://a/b"])
 def test_feed__loopback_needs_no_tls(base_url: str) -> None:
-    assert a_feed(base_url=base_url).base_url == base_url
+    assert make_feed(base_url=base_url).base_url == base_url
 
 
 @pytest.mark.parametrize("minutes", [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60])
-def test_feed__cadence_that_divides_an_hour_is_taken(minutes: int) -> None:
-    assert a_feed(cadence=timedelta(minutes=minutes), poll_budget_s=30).cadence.seconds > 0
+def test_feed__cadence_that_divides_an_hour_is_accepted(minutes: int) -> None:
+    assert make_feed(cadence=timedelta(minutes=minutes), poll_budget_s=30).cadence.seconds > 0
 
 
-def test_is_loopback__is_two_names_and_no_other() -> None:
+def test_is_loopback__accepts_two_names_only() -> None:
     assert is_loopback("127.0.0.1") and is_loopback("localhost")
     assert not any(map(is_loopback, ["127.0.0.1.evil.org", "0.0.0.0", "", None]))
 

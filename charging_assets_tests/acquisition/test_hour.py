@@ -91,8 +91,8 @@ def test_poll_hour__a_poll_belongs_to_the_slot_in_which_it_began() -> None:
 
 
 @pytest.mark.fault(
-    "A poll that begins late",
-    "it is kept under the slot in which it began, and the planned one is missed",
+    "A poll begins late",
+    "it is archived under the slot in which it began, and the planned slot is recorded as missed",
     area="time",
 )
 def test_poll_hour__a_late_poll_is_kept_under_its_own_hour_and_the_slot_is_missed() -> None:

@@ -1,4 +1,4 @@
-"""Identity settings: read from the feeds file as it is now, and part of an hour's digest."""
+"""Identity settings: read from the current feeds file, and part of an hour's digest."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def test_configured_identities__notice_a_change_of_equal_size(feeds_file: Path) 
     assert configured_identities()["chargecloud"].network == "two"
 
 
-def test_configured_identities__of_a_file_that_is_gone_are_refused(feeds_file: Path) -> None:
+def test_configured_identities__of_a_deleted_file_are_refused(feeds_file: Path) -> None:
     feeds_file.unlink()
     with pytest.raises(FeedError, match="CHARGING_FEEDS"):
         configured_identities()
 
 
-def test_digest__is_of_identities_of_its_own_feeds_alone() -> None:
+def test_digest__depends_on_identities_of_its_feeds_only() -> None:
     of_place, of_network = FeedIdentity("a", "place"), FeedIdentity("x")
     assert digest(KEYS, {"c": of_place}) == digest(KEYS, {}) == digest(KEYS)
     digests = {
@@ -79,7 +79,7 @@ def test_digest__is_of_identities_of_its_own_feeds_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "message_parts"),
     [
         ('[feeds.chargecloud]\nids_within = "city"\n', ("ids_within", "'city'", '"place"')),
         ("[feeds.chargecloud]\nids_within = true\n", ("ids_within", "True", '"network"')),
@@ -108,13 +108,15 @@ def test_digest__is_of_identities_of_its_own_feeds_alone() -> None:
         ),
     ],
 )
-def test_load_feeds__refuses_identities_that_cannot_be(
-    feeds_file: Path, text: str, named: tuple[str, ...]
+def test_load_feeds__invalid_identities_are_refused(
+    feeds_file: Path, text: str, message_parts: tuple[str, ...]
 ) -> None:
     feeds_file.write_text(text, "utf-8")
     with pytest.raises(FeedError) as refusal:
         load_feeds()
-    assert [word for word in (str(feeds_file), *named) if word not in str(refusal.value)] == []
+    assert [
+        word for word in (str(feeds_file), *message_parts) if word not in str(refusal.value)
+    ] == []
 
 
 def test_load_feeds__a_disabled_feed_leaves_its_network_to_its_successor(feeds_file: Path) -> None:
@@ -132,7 +134,7 @@ OF_PLACE = '[feeds.chargecloud]\nids_within = "place"\n'
 def test_effective_identities__without_the_feeds_file_are_those_recorded(
     feeds_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two processes, one of which lacks the file, make the same keys."""
+    """Two processes, one without the file, produce the same keys."""
     lake = MemoryLake()
     feeds_file.write_text(OF_PLACE + NEW.format(name="new") + 'network = "old"\n', "utf-8")
     of_daemon = effective_identities(lake)
@@ -146,7 +148,7 @@ def test_effective_identities__without_the_feeds_file_are_those_recorded(
     assert effective_identities(lake) == of_daemon
 
 
-def test_effective_identities__of_a_feed_that_the_file_defines_are_the_files(
+def test_effective_identities__of_a_feed_in_the_file_come_from_the_file(
     feeds_file: Path,
 ) -> None:
     lake = MemoryLake()
@@ -176,9 +178,9 @@ def test_recorded_identities__that_are_damaged_are_refused_by_name() -> None:
 def test_digest__depends_on_the_maps_of_a_kind_of_the_user(
     feeds_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another scope, column, unit or field of a map makes the hours of its feeds stale."""
-    monkeypatch.setitem(sys.modules, "users.kind", made := ModuleType("users.kind"))
-    vars(made).update({part: getattr(chargecloud, part) for part in PARTS})
+    """A changed scope, column, unit or field of a map makes the hours of its feeds stale."""
+    monkeypatch.setitem(sys.modules, "users.kind", module := ModuleType("users.kind"))
+    vars(module).update({part: getattr(chargecloud, part) for part in PARTS})
     feeds_file.write_text(NEW.format(name="a").replace("chargecloud", "users.kind"), "utf-8")
     lake, digests = MemoryLake(), []
     record_identities(lake, ["a"], configured_identities())
@@ -191,7 +193,7 @@ def test_digest__depends_on_the_maps_of_a_kind_of_the_user(
             replace(evse, columns={**evse.columns, "physical_reference": "elsewhere"}),
         )
     ):
-        monkeypatch.setattr(made, "EVSE", changed)
+        monkeypatch.setattr(module, "EVSE", changed)
         os.utime(feeds_file, ns=(number, number))
         digests.append(digest(KEYS, effective_identities(lake)))
         with monkeypatch.context() as without_file:
@@ -200,7 +202,7 @@ def test_digest__depends_on_the_maps_of_a_kind_of_the_user(
     assert len({digest(KEYS), *digests}) == 5
 
 
-def test_recorded_identities__of_a_kind_that_is_not_there_name_feed_and_remedy() -> None:
+def test_recorded_identities__of_a_missing_kind_name_feed_and_remedy() -> None:
     lake = MemoryLake()
     record_identities(lake, ["a"], {"a": FeedIdentity("a", kind="gone.kind", kind_maps="0")})
     with pytest.raises(FeedError, match=r"'a'.*'gone\.kind'.*CHARGING_FEEDS"):

@@ -1,4 +1,4 @@
-"""Layouts of archives: which place and time their paths say, and what is refused as a guess."""
+"""Layouts of archives: the place and time in paths, and which are refused as ambiguous."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from charging_assets.acquisition.archive import read
 from charging_assets.acquisition.feeds import Feed, load_feeds
 from charging_assets.acquisition.file_names import NotATime, read_path
-from charging_assets.acquisition.import_plan import decide, plan_import, read_one
+from charging_assets.acquisition.import_plan import decide, plan_file, plan_import
 from charging_assets.acquisition.imports import ImportReport, import_paths
 from charging_assets.storage.memory import MemoryLake
-from charging_assets_tests.acquisition.archived_files import BODY, cities, zipped
+from charging_assets_tests.acquisition.archived_files import BODY, cities, make_zip
 from charging_assets_tests.builders import envelope, station
 
 # All files of a layout are of 06:20 local time, which is 05:20 UTC.
@@ -28,7 +28,7 @@ KOELN, BONN = envelope(station("1"), at=AT), envelope(station("2"), at=AT)
 NO_TIME = envelope(station("1"), at=None)
 
 
-def written(folder: Path, files: dict[str, bytes]) -> Path:
+def write_files(folder: Path, files: dict[str, bytes]) -> Path:
     for name, content in files.items():
         path = Path(os.fsdecode(os.fsencode(folder) + b"/" + os.fsencode(name)))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def written(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def imported(folder: Path, feed: Feed, **options: Any) -> tuple[MemoryLake, ImportReport]:
+def import_folder(folder: Path, feed: Feed, **options: Any) -> tuple[MemoryLake, ImportReport]:
     lake = MemoryLake()
     report = import_paths(lake, feed, [folder], **options)
     if report.refused:
@@ -88,16 +88,16 @@ TWO = [("bonn", "2022-01-12T05:20"), ("koeln", "2022-01-12T05:20")]
 def test_import_paths__layouts_of_two_cities_are_two_places(
     tmp_path: Path, feed: Feed, koeln: str, bonn: str
 ) -> None:
-    folder = written(tmp_path / "in", {koeln: KOELN, bonn: BONN})
-    lake, report = imported(folder, feed)
+    folder = write_files(tmp_path / "in", {koeln: KOELN, bonn: BONN})
+    lake, report = import_folder(folder, feed)
     assert (report.problems, report.refused) == ({}, {})
     assert polls(lake) == TWO
     for name, body in (("koeln", KOELN), ("bonn", BONN)):
-        found = [a.place.body for k in lake.objects for a in read(lake, k) if a.place.slug == name]
-        assert found == [body]
-    # The same in a zip is the same.
+        bodies = [a.place.body for k in lake.objects for a in read(lake, k) if a.place.slug == name]
+        assert bodies == [body]
+    # A zip of the same files gives the same objects.
     archive = tmp_path / "in.zip"
-    archive.write_bytes(zipped((koeln, KOELN), (bonn, BONN)))
+    archive.write_bytes(make_zip((koeln, KOELN), (bonn, BONN)))
     again = import_paths(lake, feed, [archive])
     assert (again.imported, len(again.known)) == ({}, 2)
     assert again.places == report.places
@@ -115,21 +115,21 @@ def test_import_paths__layouts_of_two_cities_are_two_places(
         (["0620.json"], "names a place"),
         (["data_1.json"], "names a place"),
         (["koeln.json", "mitte_2.json"], "a place and a number"),
-        (["Koeln/0620.json"], "'Koeln' differs from 'koeln' in upper and lower case"),
-        (["AltStadt.json", "2022/altstadt.json"], "in upper and lower case"),
+        (["Koeln/0620.json"], "'Koeln' differs from 'koeln' only in upper and lower case"),
+        (["AltStadt.json", "2022/altstadt.json"], "only in upper and lower case"),
         (["aa/place=foo/01.02.2022_0620.json"], "2022-02-01 or 2022-01-02"),
         (["koeln/2022-03-27/0230.json"], "does not exist in Europe/Berlin"),
     ],
 )
-def test_import_paths__what_would_be_a_guess_leaves_the_archive_empty(
+def test_import_paths__ambiguous_files_leave_the_archive_empty(
     tmp_path: Path, feed: Feed, files: list[str], reason: str
 ) -> None:
     sound = {"20220112_062003_dortmund.json": KOELN, "damaged.json": b"<html>"}
-    folder = written(tmp_path / "in", {**dict.fromkeys(files, NO_TIME), **sound})
+    folder = write_files(tmp_path / "in", {**dict.fromkeys(files, NO_TIME), **sound})
     for name in files:
         if "2022" not in name or "status" in name or "altstadt" in name:
             (folder / name).write_bytes(KOELN)
-    lake, report = imported(folder, feed)
+    lake, report = import_folder(folder, feed)
     assert lake.objects == {}
     assert any(reason in refusal for refusal in report.refused.values()), report.refused
 
@@ -137,24 +137,24 @@ def test_import_paths__what_would_be_a_guess_leaves_the_archive_empty(
 @pytest.mark.parametrize(
     ("place_from", "places"), [("folder", ["altstadt", "neustadt"]), ("name", ["markt"])]
 )
-def test_import_paths__what_is_in_doubt_is_settled_by_the_option(
+def test_import_paths__ambiguity_is_resolved_by_the_option(
     tmp_path: Path, feed: Feed, place_from: Any, places: list[str]
 ) -> None:
     files = {"altstadt/0620/markt.json": KOELN, "neustadt/0620/markt.json": BONN}
-    folder = written(tmp_path / "in", files)
+    folder = write_files(tmp_path / "in", files)
     plan = plan_import(feed, [folder])
     assert len(plan.doubts) == 2
     assert plan.places_from(place_from) == places
-    _, report = imported(folder, feed, place_from=place_from)
+    _, report = import_folder(folder, feed, place_from=place_from)
     assert (list(report.places), report.refused, report.problems) == (places, {}, {})
     assert not any(place.is_configured for place in report.places.values())
 
 
-def test_import_paths__files_named_one_by_one_are_told_apart_by_their_folders(
+def test_import_paths__files_imported_by_name_are_distinguished_by_their_folders(
     tmp_path: Path, feed: Feed
 ) -> None:
     files = {"altstadt/markt.json": KOELN, "neustadt/markt.json": BONN}
-    paths = sorted(written(tmp_path, files).glob("*/*.json"))
+    paths = sorted(write_files(tmp_path, files).glob("*/*.json"))
     lake = MemoryLake()
     report = import_paths(lake, feed, paths)
     assert (len(report.refused), lake.objects) == (2, {})
@@ -162,13 +162,15 @@ def test_import_paths__files_named_one_by_one_are_told_apart_by_their_folders(
     assert list(report.places) == ["altstadt", "neustadt"]
 
 
-def test_import_paths__the_folder_that_is_named_is_a_place_that_the_feed_has(
+def test_import_paths__the_imported_folder_is_a_place_if_configured(
     tmp_path: Path, feed: Feed
 ) -> None:
-    folder = written(tmp_path, {"koeln/0620.json": KOELN, "altstadt/0620.json": BONN})
-    assert list(imported(folder / "koeln", feed)[1].places) == ["koeln"]
-    assert imported(folder / "altstadt", feed)[1].refused
-    assert list(imported(folder / "altstadt", feed, place_from="folder")[1].places) == ["altstadt"]
+    folder = write_files(tmp_path, {"koeln/0620.json": KOELN, "altstadt/0620.json": BONN})
+    assert list(import_folder(folder / "koeln", feed)[1].places) == ["koeln"]
+    assert import_folder(folder / "altstadt", feed)[1].refused
+    assert list(import_folder(folder / "altstadt", feed, place_from="folder")[1].places) == [
+        "altstadt"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,15 +182,15 @@ def test_import_paths__the_folder_that_is_named_is_a_place_that_the_feed_has(
         ("home/meier/Downloads", "archive", "nor a folder names a place"),
     ],
 )
-def test_import_paths__folders_above_the_imported_one_are_no_place(
+def test_import_paths__folders_above_the_imported_one_are_not_places(
     tmp_path: Path, feed: Feed, above: str, imported_folder: str, refusal: str
 ) -> None:
-    folder = written(tmp_path / above / imported_folder, {"20220112_062003.json": KOELN})
+    folder = write_files(tmp_path / above / imported_folder, {"20220112_062003.json": KOELN})
     for path in (folder, folder / "20220112_062003.json"):
-        lake, report = imported(path, feed)
+        lake, report = import_folder(path, feed)
         assert lake.objects == {}
         assert [refusal in why for why in report.refused.values()] == [True]
-        lake, report = imported(path, feed, place_from="folder")
+        lake, report = import_folder(path, feed, place_from="folder")
         assert (lake.objects, len(report.problems)) == ({}, 1)
 
 
@@ -203,7 +205,7 @@ def test_import_paths__folders_above_the_imported_one_are_no_place(
 def test_import_paths__a_name_that_contains_a_configured_place_is_refused(
     tmp_path: Path, feed: Feed, name: str, form: str
 ) -> None:
-    lake, report = imported(written(tmp_path / "in", {form.format(name): KOELN}), feed)
+    lake, report = import_folder(write_files(tmp_path / "in", {form.format(name): KOELN}), feed)
     place = "SW-Stuttgart" if "tuttgart" in name else "koeln"
     assert lake.objects == {}
     assert [f"may be the configured place {place!r}" in why for why in report.refused.values()] == [
@@ -211,7 +213,7 @@ def test_import_paths__a_name_that_contains_a_configured_place_is_refused(
     ]
     # The option states that it is a place.
     option = "folder" if "/0620" in form else "name"
-    _, report = imported(tmp_path / "in", feed, place_from=option)
+    _, report = import_folder(tmp_path / "in", feed, place_from=option)
     assert list(report.places) == [name]
 
 
@@ -219,33 +221,41 @@ def test_import_paths__a_name_that_contains_a_configured_place_is_refused(
 def test_import_paths__a_configured_place_within_a_word_is_not_that_place(
     tmp_path: Path, feed: Feed, name: str
 ) -> None:
-    lake, _ = imported(written(tmp_path / "in", {f"{name}_2022-01-12T06-20.json": KOELN}), feed)
+    lake, _ = import_folder(
+        write_files(tmp_path / "in", {f"{name}_2022-01-12T06-20.json": KOELN}), feed
+    )
     assert polls(lake) == [(name, "2022-01-12T05:20")]
 
 
-def test_import_paths__with_the_option_a_file_without_a_place_is_its_own_problem(
+def test_import_paths__with_the_option_a_file_without_a_place_is_a_problem(
     tmp_path: Path, feed: Feed
 ) -> None:
-    folder = written(tmp_path / "in", {"koeln.json": KOELN, "0620.json": BONN})
-    assert imported(folder, feed)[1].refused
-    lake, report = imported(folder, feed, place_from="name")
+    folder = write_files(tmp_path / "in", {"koeln.json": KOELN, "0620.json": BONN})
+    assert import_folder(folder, feed)[1].refused
+    lake, report = import_folder(folder, feed, place_from="name")
     assert polls(lake) == [("koeln", "2022-01-12T05:20")]
     assert list(report.problems.values()) == ["its name contains no place"]
 
 
-def test_import_paths__one_date_tells_the_order_of_them_all(tmp_path: Path, feed: Feed) -> None:
+def test_import_paths__one_unambiguous_date_decides_the_order_of_all(
+    tmp_path: Path, feed: Feed
+) -> None:
     first = {"01.02.2022_0620_koeln.json": NO_TIME}
-    folder = written(tmp_path / "in", first)
-    assert imported(folder, feed)[1].refused
-    lake, _ = imported(written(folder, {"13.02.2022_0620_koeln.json": NO_TIME}), feed)
+    folder = write_files(tmp_path / "in", first)
+    assert import_folder(folder, feed)[1].refused
+    lake, _ = import_folder(write_files(folder, {"13.02.2022_0620_koeln.json": NO_TIME}), feed)
     assert polls(lake) == [("koeln", "2022-02-01T05:20"), ("koeln", "2022-02-13T05:20")]
-    # Another that says the opposite: none of them is told.
-    assert imported(written(folder, {"02.14.2022_0620_bonn.json": NO_TIME}), feed)[1].refused
+    # With a contradicting date, no order is certain.
+    assert import_folder(write_files(folder, {"02.14.2022_0620_bonn.json": NO_TIME}), feed)[
+        1
+    ].refused
 
 
-def test_import_paths__answers_tell_the_order_of_day_and_month(tmp_path: Path, feed: Feed) -> None:
+def test_import_paths__answers_decide_the_order_of_day_and_month(
+    tmp_path: Path, feed: Feed
+) -> None:
     files = {"01-12-2022_0620_koeln.json": KOELN, "02-01-2022_0620_koeln.json": NO_TIME}
-    lake, _ = imported(written(tmp_path / "in", files), feed)
+    lake, _ = import_folder(write_files(tmp_path / "in", files), feed)
     assert polls(lake) == [("koeln", "2022-01-12T05:20"), ("koeln", "2022-02-01T05:20")]
 
 
@@ -260,31 +270,31 @@ def test_import_paths__names_that_are_not_utf_8_are_kept_escaped(
         NOT_UTF_8: cities(bonn=BONN),
         "20220112_062006_a\x1b[31m\nz.json": cities(kiel=BODY),
     }
-    folder = written(tmp_path / "in", files)
-    lake, report = imported(folder, feed, names_in="Europe/Berlin")
+    folder = write_files(tmp_path / "in", files)
+    lake, report = import_folder(folder, feed, names_in="Europe/Berlin")
     assert (len(report.imported), report.problems, report.refused) == (3, {}, {})
     origins = sorted(str(a.poll.origin) for k in lake.objects for a in read(lake, k))
     assert origins[1] == "20220112_062003_k\\xf6ln.json"
     assert all(text.isprintable() for text in [*origins, *report.imported])
 
 
-def test_import_paths__a_place_that_is_not_utf_8_is_a_problem_and_no_more(
+def test_import_paths__a_place_that_is_not_utf_8_is_a_problem_of_its_file(
     tmp_path: Path, feed: Feed
 ) -> None:
-    folder = written(tmp_path / "in", {NOT_UTF_8: KOELN, "20220112_062003_bonn.json": BONN})
-    folder = written(folder, {b"k\xf6ln/0620.json".decode("utf-8", "surrogateescape"): KOELN})
-    lake, report = imported(folder, feed)
+    folder = write_files(tmp_path / "in", {NOT_UTF_8: KOELN, "20220112_062003_bonn.json": BONN})
+    folder = write_files(folder, {b"k\xf6ln/0620.json".decode("utf-8", "surrogateescape"): KOELN})
+    lake, report = import_folder(folder, feed)
     assert polls(lake) == [("bonn", "2022-01-12T05:20")]
     assert [("k\\xf6ln" in path, "cannot be a place" in why) for path, why in
             sorted(report.problems.items())] == [(True, True)] * 2  # fmt: skip
 
 
 def test_import_paths__a_zip_of_another_code_page_is_imported(tmp_path: Path, feed: Feed) -> None:
-    content = bytearray(zipped(("20220112_062003_kXln.json", cities(koeln=KOELN))))
+    content = bytearray(make_zip(("20220112_062003_kXln.json", cities(koeln=KOELN))))
     for at in (content.find(b"kXln"), content.rfind(b"kXln")):
         content[at + 1] = 0x94  # ö of code page 437
     (tmp_path / "old.zip").write_bytes(content)
-    lake, report = imported(tmp_path / "old.zip", feed)
+    lake, report = import_folder(tmp_path / "old.zip", feed)
     assert (polls(lake), report.problems) == ([("koeln", "2022-01-12T05:20")], {})
     assert next(iter(report.imported)).endswith("köln.json")
 
@@ -293,7 +303,7 @@ def test_import_paths__composed_and_decomposed_names_are_one(tmp_path: Path, fee
     lake = MemoryLake()
     for form in ("NFC", "NFD"):
         name = unicodedata.normalize(form, "20220112_062003_köln.json")
-        folder = written(tmp_path / form, {name: cities(koeln=KOELN)})
+        folder = write_files(tmp_path / form, {name: cities(koeln=KOELN)})
         report = import_paths(lake, feed, [folder])
         assert report.problems == {}
     assert len(lake.objects) == 1
@@ -302,13 +312,13 @@ def test_import_paths__composed_and_decomposed_names_are_one(tmp_path: Path, fee
 FIELDS = {"timestamp": b'"2022-01-12T06:20:03+01:00"', "meta": b'{"version": 2}', "n": b"[1]"}
 
 
-def test_import_paths__fields_next_to_the_places_are_named_and_no_places(
+def test_import_paths__fields_next_to_the_places_are_reported_and_not_places(
     tmp_path: Path, feed: Feed
 ) -> None:
     content = cities(**FIELDS, altstadt=KOELN, bonn=b"null", neustadt=b'{"data": undefined}')
-    folder = written(tmp_path / "in", {"20220112_062003_cities.json": content})
-    lake, report = imported(folder, feed)
-    # A configured place without an answer, and an answer that is damaged, are places all the same.
+    folder = write_files(tmp_path / "in", {"20220112_062003_cities.json": content})
+    lake, report = import_folder(folder, feed)
+    # A configured place without an answer and a damaged answer are places as well.
     assert [slug for slug, _ in polls(lake)] == ["altstadt", "bonn", "neustadt"]
     assert list(report.fields.values()) == [("timestamp", "meta", "n")]
     assert list(report.places) == ["altstadt", "bonn", "neustadt"]
@@ -325,8 +335,8 @@ def test_import_paths__a_failed_answer_is_archived_whatever_is_configured(
     tmp_path: Path, feed: Feed, failed: bytes
 ) -> None:
     content = cities(koeln=KOELN, bergheim=failed, timestamp=b'"2022"', status=b"{}")
-    folder = written(tmp_path / "in", {"20220112_062003_cities.json": content})
-    lake, report = imported(folder, feed)
+    folder = write_files(tmp_path / "in", {"20220112_062003_cities.json": content})
+    lake, report = import_folder(folder, feed)
     bodies = {a.place.slug: a.place.body for key in lake.objects for a in read(lake, key)}
     assert bodies == {"koeln": KOELN, "bergheim": failed}
     assert list(report.fields.values()) == [("timestamp", "status")]
@@ -339,15 +349,15 @@ def test_import_paths__a_place_in_one_file_is_a_place_in_all(
     tmp_path: Path, feed: Feed, failed: bytes
 ) -> None:
     first = {"20220112_062003_a.json": cities(koeln=KOELN, bergheim=failed)}
-    folder = written(tmp_path / "in", first)
-    lake, report = imported(folder, feed)
+    folder = write_files(tmp_path / "in", first)
+    lake, report = import_folder(folder, feed)
     assert ["--member bergheim=place" in why for why in report.refused.values()] == [True]
-    _, report = imported(folder, feed, members={"bergheim": "field"})
+    _, report = import_folder(folder, feed, members={"bergheim": "field"})
     assert (list(report.places), list(report.fields.values())) == (["koeln"], [("bergheim",)])
-    _, report = imported(folder, feed, members={"bergheim": "place"})
+    _, report = import_folder(folder, feed, members={"bergheim": "place"})
     assert list(report.places) == ["bergheim", "koeln"]
-    written(folder, {"20220112_063003_a.json": cities(koeln=KOELN, bergheim=BONN)})
-    lake, report = imported(folder, feed)
+    write_files(folder, {"20220112_063003_a.json": cities(koeln=KOELN, bergheim=BONN)})
+    lake, report = import_folder(folder, feed)
     assert (report.refused, report.problems, report.fields) == ({}, {}, {})
     bodies = [a.place.body for k in lake.objects for a in read(lake, k) if
               a.place.slug == "bergheim"]  # fmt: skip
@@ -358,19 +368,19 @@ def test_import_paths__a_configured_place_with_the_name_of_a_field_is_refused(
     tmp_path: Path, feed: Feed
 ) -> None:
     content = cities(koeln=KOELN, info=b"null")
-    folder = written(tmp_path / "in", {"20220112_062003_a.json": content})
-    _, report = imported(folder, feed)
+    folder = write_files(tmp_path / "in", {"20220112_062003_a.json": content})
+    _, report = import_folder(folder, feed)
     assert list(report.fields.values()) == [("info",)]
-    _, report = imported(folder, dataclasses.replace(feed, places=("info",)))
+    _, report = import_folder(folder, dataclasses.replace(feed, places=("info",)))
     assert ["--member info=field" in why for why in report.refused.values()] == [True]
 
 
-def test_import_paths__a_place_that_cannot_be_named_is_a_problem_not_a_field(
+def test_import_paths__a_place_with_an_invalid_name_is_a_problem_not_a_field(
     tmp_path: Path, feed: Feed
 ) -> None:
     content = cities(koeln=KOELN, **{"köln": b'{"error": "timeout"}'})
-    folder = written(tmp_path / "in", {"20220112_062003_a.json": content})
-    lake, report = imported(folder, feed)
+    folder = write_files(tmp_path / "in", {"20220112_062003_a.json": content})
+    lake, report = import_folder(folder, feed)
     assert (lake.objects, len(report.problems)) == ({}, 1)
 
 
@@ -390,7 +400,7 @@ def test_decide__archived_places_do_not_depend_on_the_configuration(
     for places in configurations:
         feed = dataclasses.replace(load_feeds()["chargecloud"], places=tuple(places))
         planned = [
-            read_one(feed, f"20220112_06{at}000.json", "x", cities(**members), ())
+            plan_file(feed, f"20220112_06{at}000.json", "x", cities(**members), ())
             for at, members in enumerate(files)
         ]
         decide(planned, feed, None, None)
@@ -402,12 +412,12 @@ def test_decide__archived_places_do_not_depend_on_the_configuration(
             assert {*one.slugs, *one.contents.fields} == {m.name for m in one.contents.members}
 
 
-def test_import_paths__a_file_that_changes_meanwhile_is_not_archived_as_what_it_was(
+def test_import_paths__a_file_that_changes_during_the_import_is_not_archived(
     tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from charging_assets.acquisition.imports import execute_import
 
-    folder = written(tmp_path / "in", {"koeln.json": KOELN, "bonn.json": BONN})
+    folder = write_files(tmp_path / "in", {"koeln.json": KOELN, "bonn.json": BONN})
     plan, lake = plan_import(feed, [folder]), MemoryLake()
     (folder / "koeln.json").write_bytes(BONN)
     report = execute_import(lake, plan)
@@ -433,15 +443,15 @@ TIMES = st.datetimes(datetime(2021, 1, 2), datetime(2025, 12, 31)).map(
         ]
     ),
 )  # fmt: skip
-def test_read_path__finds_the_time_and_place_that_were_written(
+def test_read_path__finds_the_time_and_place_that_were_write_files(
     place: str, at: datetime, form: str
 ) -> None:
-    found = read_path(at.strftime(form).replace("{p}", place))
-    assert found.time is not None
-    assert at in found.time.readings
-    assert len(found.time.readings) == (2 if form.startswith("%d") and at.day <= 12
+    reading = read_path(at.strftime(form).replace("{p}", place))
+    assert reading.time is not None
+    assert at in reading.time.readings
+    assert len(reading.time.readings) == (2 if form.startswith("%d") and at.day <= 12
                                         and at.day != at.month else 1)  # fmt: skip
-    assert [*found.places.name, *found.places.folders] == [place]
+    assert [*reading.places.name, *reading.places.folders] == [place]
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=40), st.binary(max_size=30))
@@ -449,11 +459,11 @@ def test_read_path__any_name_is_read_or_refused(text: str, content: bytes) -> No
     name = content.decode("utf-8", "surrogateescape")
     for path in (text, name, f"{text}/{name}", f"20220112_{text}"):
         try:
-            found = read_path(path)
+            reading = read_path(path)
         except NotATime:
             pass
         else:
-            assert all(isinstance(place, str) for place in found.places.name)
+            assert all(isinstance(place, str) for place in reading.places.name)
 
 
 @settings(max_examples=60, deadline=timedelta(seconds=2))
@@ -461,7 +471,7 @@ def test_read_path__any_name_is_read_or_refused(text: str, content: bytes) -> No
 def test_import__any_time_of_the_calendar_is_imported_or_refused(at: datetime, form: str) -> None:
     from charging_assets.acquisition.imports import CannotImport, read_file
 
-    # strftime writes years before 1000 without their zeros.
+    # strftime writes years before 1000 without leading zeros.
     name = at.strftime(form.replace("%Y", f"{at.year:04}"))
     try:
         poll, _ = read_file(load_feeds()["chargecloud"], name, cities(koeln=NO_TIME))

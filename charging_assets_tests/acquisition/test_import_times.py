@@ -1,4 +1,4 @@
-"""Times in paths that may be another time, or none: zones, AM and PM, counters, postcodes."""
+"""Ambiguous times in paths: zones, AM and PM, counters, postcodes."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def slots(
     report = import_paths(lake, feed, [folder], **options)
     if report.refused:
         assert not lake.objects
-    found = {answer.poll.slot_at for key in lake.objects for answer in read(lake, key)}
-    return [f"{slot:%Y-%m-%dT%H:%M}" for slot in sorted(found)], report
+    slot_times = {answer.poll.slot_at for key in lake.objects for answer in read(lake, key)}
+    return [f"{slot:%Y-%m-%dT%H:%M}" for slot in sorted(slot_times)], report
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_read_file__twelve_is_noon_and_midnight(feed: Feed) -> None:
         read_file(feed, "koeln_2022-01-11 13-30 AM.json", NO_TIME)
 
 
-DOUBTFUL = [
+AMBIGUOUS = [
     "koeln_2022-01-11_2158EST", "koeln_2022-01-11_2158_EST", "koeln_20220111T215824 PST",
     "koeln_2022-01-11_21-58x", "koeln_20220111_2158MSK", "koeln_2022-01-11 09-58_am_markt",
     "koeln_2022-01-11_2158-0000", "koeln_20220111_215824-01", "2022-01-11/2158/koeln",
@@ -83,24 +83,24 @@ DOUBTFUL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", DOUBTFUL)
-def test_import__a_doubtful_time_is_refused_unless_the_answers_agree(
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_import__an_ambiguous_time_is_refused_unless_the_answers_agree(
     tmp_path: Path, feed: Feed, name: str
 ) -> None:
     for options in ({}, {"names_in": "Europe/Berlin"}):
-        found, report = slots(tmp_path, feed, {f"{name}.json": NO_TIME}, **options)
-        assert (found, len(report.refused)) == ([], 1), report
+        slot_keys, report = slots(tmp_path, feed, {f"{name}.json": NO_TIME}, **options)
+        assert (slot_keys, len(report.refused)) == ([], 1), report
         assert all("--times-from names" in why for why in report.refused.values())
     _, report = slots(tmp_path, feed, {}, times_from="names")
     assert (len(report.imported), report.refused, report.problems) == (1, {}, {})
     if "-0000" not in name and "_am_" not in name:
-        found, report = slots(tmp_path, feed, {f"{name}.json": BODY})
-        assert (found, report.refused) == (["2022-01-11T20:58"], {})
+        slot_keys, report = slots(tmp_path, feed, {f"{name}.json": BODY})
+        assert (slot_keys, report.refused) == (["2022-01-11T20:58"], {})
 
 
-def test_import__letters_that_begin_a_place_are_no_zone(tmp_path: Path, feed: Feed) -> None:
-    found, report = slots(tmp_path, feed, {"2022-01-11_2158koeln.json": NO_TIME})
-    assert (found, list(report.places)) == (["2022-01-11T20:58"], ["koeln"])
+def test_import__letters_that_begin_a_place_are_not_a_zone(tmp_path: Path, feed: Feed) -> None:
+    slot_keys, report = slots(tmp_path, feed, {"2022-01-11_2158koeln.json": NO_TIME})
+    assert (slot_keys, list(report.places)) == (["2022-01-11T20:58"], ["koeln"])
 
 
 COUNTERS = [
@@ -119,19 +119,19 @@ COUNTERS = [
 @pytest.mark.parametrize("names", COUNTERS)
 @pytest.mark.parametrize("options", [{}, {"names_in": "Europe/Berlin"}, {"names_in": "UTC"}])
 @pytest.mark.parametrize("body", [NO_TIME, BODY])
-def test_import__counters_are_no_times(
+def test_import__counters_are_not_times(
     tmp_path: Path, feed: Feed, names: list[str], options: dict[str, str], body: bytes
 ) -> None:
     files = {f"{name}.json": body for name in names}
-    found, report = slots(tmp_path, feed, files, **options)
-    assert found == []
+    slot_keys, report = slots(tmp_path, feed, files, **options)
+    assert slot_keys == []
     assert report.refused
     assert all("--times-from names" in why for why in report.refused.values()), report.refused
     _, report = slots(tmp_path, feed, {}, times_from="names")
     assert (len(report.imported), report.problems) == (len(files), {})
     if body == BODY:
-        found, report = slots(tmp_path, feed, {}, times_from="answers")
-        assert (found, report.problems) == (["2022-01-11T20:58"], {})
+        slot_keys, report = slots(tmp_path, feed, {}, times_from="answers")
+        assert (slot_keys, report.problems) == (["2022-01-11T20:58"], {})
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_import__times_without_answers_are_times(
     assert (len(report.imported), report.refused, report.problems) == (len(names), {}, {})
 
 
-def test_import__answers_prove_the_numbers_of_their_shape(tmp_path: Path, feed: Feed) -> None:
+def test_import__answers_confirm_the_numbers_of_their_shape(tmp_path: Path, feed: Feed) -> None:
     files = {"koeln_2022-01-11_2158.json": BODY, "koeln_2022-01-11_2159.json": NO_TIME}
-    found, _ = slots(tmp_path, feed, files)
-    assert found == ["2022-01-11T20:58", "2022-01-11T20:59"]
+    slot_keys, _ = slots(tmp_path, feed, files)
+    assert slot_keys == ["2022-01-11T20:58", "2022-01-11T20:59"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_import__answers_prove_the_numbers_of_their_shape(tmp_path: Path, feed: 
     [
         ("koeln_2022-01-11_1558", "America/New_York", "2022-01-11T20:58"),
         ("koeln_2022-01-11_2058", "UTC", "2022-01-11T20:58"),
-        # The answers publish the local time as UTC: off by the zone's offset.
+        # The answers publish the local time as UTC: they differ by the zone's offset.
         ("koeln_2022-01-11_2058", "Europe/Berlin", "2022-01-11T19:58"),
         ("koeln_2022-01-11_0900", "Europe/Berlin", None),
         ("koeln_2022-01-11_2158", "UTC", None),
@@ -177,18 +177,18 @@ def test_import__answers_prove_the_numbers_of_their_shape(tmp_path: Path, feed: 
 def test_import__a_named_zone_is_compared_with_the_answers(
     tmp_path: Path, feed: Feed, name: str, zone: str, slot: str | None
 ) -> None:
-    found, report = slots(tmp_path, feed, {f"{name}.json": BODY}, names_in=zone)
-    assert found == ([slot] if slot else [])
+    slot_keys, report = slots(tmp_path, feed, {f"{name}.json": BODY}, names_in=zone)
+    assert slot_keys == ([slot] if slot else [])
     assert len(report.refused) == (slot is None)
 
 
-def test_import__numbers_that_are_no_times_are_ignored_with_the_answers(
+def test_import__numbers_that_are_not_times_are_ignored_with_times_from_answers(
     tmp_path: Path, feed: Feed
 ) -> None:
     files = {f"koeln_2022-01-11_{n:04}.json": BODY for n in (61, 2500)}
     files["20220111_999999_koeln.json"] = BODY
-    found, report = slots(tmp_path, feed, {**files, "bonn.json": NO_TIME}, times_from="answers")
-    assert (found, len(report.imported)) == (["2022-01-11T20:58"], 3)
+    slot_keys, report = slots(tmp_path, feed, {**files, "bonn.json": NO_TIME}, times_from="answers")
+    assert (slot_keys, len(report.imported)) == (["2022-01-11T20:58"], 3)
     assert ["--times-from answers" in why for why in report.problems.values()] == [True]
 
 
@@ -207,12 +207,12 @@ OFFSETS = st.sampled_from([-720, -570, -300, -210, -60, 0, 60, 120, 330, 345, 76
 )
 def test_read_path__any_offset_is_applied(at: datetime, offset: int, form: str, colon: str) -> None:
     sign, (hours, minutes) = "-" if offset < 0 else "+", divmod(abs(offset), 60)
-    named = read_path(
+    named_time = read_path(
         at.strftime(form).replace("{z}", f"{sign}{hours:02}{colon}{minutes:02}") + ".json"
     ).time
-    assert named is not None
-    assert (named.is_utc, named.doubt) == (True, None)
-    assert named.readings == (at - timedelta(minutes=offset),)
+    assert named_time is not None
+    assert (named_time.is_utc, named_time.doubt) == (True, None)
+    assert named_time.readings == (at - timedelta(minutes=offset),)
 
 
 TAILS = st.text("0123456789-+_ .:TZAPMESTUCh/apm\u2212", max_size=14)
@@ -235,5 +235,5 @@ def test_read_file__any_tail_is_near_the_answers_or_refused(
             poll, _ = read_file(load_feeds()["chargecloud"], name, cities(koeln=BODY))
         except CannotImport:
             return
-        answered = datetime(2022, 1, 11, 20, 58, 22, tzinfo=UTC)
-        assert abs(poll.slot_at - answered) <= timedelta(minutes=15)
+        published = datetime(2022, 1, 11, 20, 58, 22, tzinfo=UTC)
+        assert abs(poll.slot_at - published) <= timedelta(minutes=15)

@@ -1,4 +1,4 @@
-"""Files of archives of before: every answer byte for byte, at its own time."""
+"""Reading archived files: every answer byte for byte, at the right time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_read_file__all_places_at_the_local_time_of_the_name(feed: Feed) -> None
     "content",
     [BODY, b"\xef\xbb\xbf" + BODY, BODY.replace(b'"50.940991"', b"NaN"), b" \n" + BODY + b"\n"],
 )
-def test_read_file__one_answer_at_its_own_time_in_the_place_of_its_name(
+def test_read_file__single_answer_has_its_time_and_the_place_of_its_name(
     feed: Feed, content: bytes
 ) -> None:
     poll, places = read_file(feed, "SW-Stuttgart.json", content)
@@ -54,7 +54,7 @@ def test_read_file__an_answer_without_an_offset_is_in_local_time(feed: Feed) -> 
 
 
 @pytest.mark.parametrize("name", ["20220111_220000_koeln.json", "20220111_220000-koeln.json"])
-def test_read_file__one_answer_whose_name_begins_with_a_time_is_of_that_time(
+def test_read_file__single_answer_with_a_time_in_its_name_has_that_time(
     feed: Feed, name: str
 ) -> None:
     poll, places = read_file(feed, name, BODY)
@@ -84,8 +84,8 @@ def test_read_file__bodies_are_byte_for_byte(
         slug: json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "replace")
         for slug, value in members.items()
     }
-    found = bodies_of(load_feeds()["chargecloud"], NAME, cities(anchor=BODY, **bodies))
-    assert found == {"anchor": BODY, **bodies}
+    bodies = bodies_of(load_feeds()["chargecloud"], NAME, cities(anchor=BODY, **bodies))
+    assert bodies == {"anchor": BODY, **bodies}
 
 
 DAMAGED = {
@@ -97,7 +97,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("damage", ["nan", "lone_surrogate"])
-def test_read_file__what_only_strict_readers_refuse_costs_no_neighbour(
+def test_read_file__json_that_only_strict_readers_refuse_affects_no_other_answer(
     feed: Feed, damage: str
 ) -> None:
     content = cities(koeln=BODY, bonn=DAMAGED[damage], kiel=BODY)
@@ -115,13 +115,13 @@ def test_read_file__what_only_strict_readers_refuse_costs_no_neighbour(
         b'undefined, "kiel": {}}',
     ],
 )
-def test_read_file__from_damage_on_all_bytes_are_kept(feed: Feed, tail: bytes) -> None:
+def test_read_file__all_bytes_after_damage_are_kept(feed: Feed, tail: bytes) -> None:
     content = b'{"koeln": ' + BODY + b', "bonn": ' + tail
-    found = bodies_of(feed, NAME, content)
-    assert found["koeln"] == BODY
-    rest = b"".join(body for slug, body in found.items() if slug != "koeln" and body)
-    # Either the places were told apart, or what follows the damage is kept in one piece.
-    assert found["bonn"] == tail or rest.count(b"kiel") + ("kiel" in found) >= 1
+    bodies = bodies_of(feed, NAME, content)
+    assert bodies["koeln"] == BODY
+    rest = b"".join(body for slug, body in bodies.items() if slug != "koeln" and body)
+    # Either the places are separated, or everything after the damage is one answer.
+    assert bodies["bonn"] == tail or rest.count(b"kiel") + ("kiel" in bodies) >= 1
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_read_file__from_damage_on_all_bytes_are_kept(feed: Feed, tail: bytes) -
         b'{"x": \x00\x00, "data": []}',
     ],
 )
-def test_read_file__a_damaged_answer_whose_brackets_match_costs_no_neighbour(
+def test_read_file__a_damaged_answer_with_matching_brackets_affects_no_other_answer(
     feed: Feed, damaged: bytes
 ) -> None:
     content = cities(koeln=BODY, bonn=damaged, kiel=BODY, calw=BODY)
@@ -144,9 +144,9 @@ def test_read_file__a_damaged_answer_whose_brackets_match_costs_no_neighbour(
 
 
 @pytest.mark.parametrize("tail", [b'{"data": [NaN, "\xf6"]}}', b'{"data": ["K\xc3'])
-def test_read_file__bytes_that_are_no_text_cost_no_neighbour(feed: Feed, tail: bytes) -> None:
-    found = bodies_of(feed, NAME, b'{"koeln": ' + BODY + b', "bonn": ' + tail)
-    assert found == {"koeln": BODY, "bonn": tail.removesuffix(b"}}") + b"}" * tail.count(b"}}")}
+def test_read_file__bytes_that_are_not_text_affect_no_other_answer(feed: Feed, tail: bytes) -> None:
+    bodies = bodies_of(feed, NAME, b'{"koeln": ' + BODY + b', "bonn": ' + tail)
+    assert bodies == {"koeln": BODY, "bonn": tail.removesuffix(b"}}") + b"}" * tail.count(b"}}")}
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ OTHER = envelope(at="2022-01-11T21:58:23+01:00")
 def test_read_file__a_place_twice_with_different_answers_is_refused(
     feed: Feed, content: bytes
 ) -> None:
-    with pytest.raises(CannotImport, match=r"'(koeln|bonn)'\] are in the file twice"):
+    with pytest.raises(CannotImport, match=r"'(koeln|bonn)'\] occur twice in the file"):
         read_file(feed, NAME, content)
 
 
@@ -207,13 +207,13 @@ def test_read_file__a_field_twice_within_an_answer_is_archived_verbatim(feed: Fe
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        (NAME, b"", "not a JSON object"),
-        (NAME, b"[]", "not a JSON object"),
-        (NAME, b'"x"', "not a JSON object"),
+        (NAME, b"", "neither a JSON object"),
+        (NAME, b"[]", "neither a JSON object"),
+        (NAME, b'"x"', "neither a JSON object"),
         (NAME, b"{}", "no answer"),
         (NAME, b'{"status_code": 2000, "status_message": "busy"}', "no answer"),
         (NAME, b'{"koeln": null}', "no answer"),
-        (NAME, b'\xff\xfe{"k": 1}', "not UTF-8"),
+        (NAME, b'\xff\xfe{"k": 1}', "is UTF-16"),
         (NAME, cities(**{"../etc": BODY}), "cannot be places"),
         (NAME, cities(**{"koeln\n": BODY}), "cannot be places"),
         (NAME, cities(**{"": BODY}), "cannot be places"),
@@ -222,7 +222,7 @@ def test_read_file__a_field_twice_within_an_answer_is_archived_verbatim(feed: Fe
         (NAME, cities(koeln=BODY, **{"k" * 129: BODY}), "cannot be places"),
         ("köln.json", BODY, "named"),
         ("k" * 129 + ".json", BODY, "129 characters long, 128 is the limit"),
-        ("2021-12-24 koeln.json", BODY, "its name is of 2021-12-24, its answers are of 2022-01-11"),
+        ("2021-12-24 koeln.json", BODY, "has the date 2021-12-24, its answers have 2022-01-11"),
         ("20220111_215824.json", BODY, "names a place"),
         ("0600.json", BODY, "names a place"),
         ("1641934702.json", BODY, "names a place"),
@@ -230,7 +230,7 @@ def test_read_file__a_field_twice_within_an_answer_is_archived_verbatim(feed: Fe
         ("3f2a9c1d8e.json", BODY, "names a place"),
         ("koeln_1.json", BODY, "a place and a number"),
         (NAME, b'{"data": {"koeln": %s}}' % BODY, "within 'data'"),
-        (NAME, b'{"data": [], "koeln": %s}' % BODY, "contains answers of places too"),
+        (NAME, b'{"data": [], "koeln": %s}' % BODY, "also contains answers of places"),
         (NAME, b'{"timestamp": "2022-01-11T21:58:22+01:00", "meta": {"a": 1}}', "no answer"),
         ("koeln.json", envelope(at="2021-10-31T02:29:58"), "has a time"),
         ("20211031_023000_x.json", cities(koeln=envelope(at="2021-10-31T02:29:58")), "ambiguous"),
@@ -256,7 +256,7 @@ def test_read_file__a_field_twice_within_an_answer_is_archived_verbatim(feed: Fe
         ("29990101_000000_x.json", cities(koeln=BODY), "in the future"),
     ],
 )
-def test_read_file__what_cannot_be_imported_says_why(
+def test_read_file__refusal_states_the_reason(
     feed: Feed, name: str, content: bytes, reason: str
 ) -> None:
     with pytest.raises(CannotImport, match=reason):
@@ -264,21 +264,21 @@ def test_read_file__what_cannot_be_imported_says_why(
 
 
 @pytest.mark.fault(
-    "The two days on which clocks change",
+    "The two days on which the clocks change",
     area="time",
 )
 @pytest.mark.parametrize(
     ("name", "published", "slot"),
     [
-        # 02:00 to 03:00 was there twice.
+        # 02:00 to 03:00 exists twice.
         ("20211031_023000", "2021-10-31T02:29:58+02:00", "2021-10-31T00:30:00+00:00"),
         ("20211031_023000", "2021-10-31T02:29:58+01:00", "2021-10-31T01:30:00+00:00"),
         ("20211031_015959", "2021-10-31T01:59:58+02:00", "2021-10-30T23:59:59+00:00"),
         ("20211031_030000", "2021-10-31T03:00:00+01:00", "2021-10-31T02:00:00+00:00"),
-        # 02:00 to 03:00 was not there, but before and after it are.
+        # 02:00 to 03:00 does not exist; the times before and after it do.
         ("20220327_015959", "2022-03-27T01:59:58+01:00", "2022-03-27T00:59:59+00:00"),
         ("20220327_030000", "2022-03-27T03:00:00+02:00", "2022-03-27T01:00:00+00:00"),
-        # What the name says holds, whatever the answers' own clocks say.
+        # The name decides, whatever the times of the answers.
         ("20220111_215824", "2022-01-11T20:10:00+01:00", "2022-01-11T20:58:24+00:00"),
     ],
 )
@@ -290,9 +290,7 @@ def test_read_file__a_name_at_a_change_of_clocks_is_resolved_by_the_answers(
 
 
 @pytest.mark.parametrize("published", ["2022-03-27T03:29:58+02:00", "2022-03-27T01:29:58+01:00"])
-def test_read_file__a_name_of_a_local_time_that_was_not_there_is_not_local(
-    feed: Feed, published: str
-) -> None:
+def test_read_file__a_local_time_that_does_not_exist_is_refused(feed: Feed, published: str) -> None:
     content, name = cities(koeln=envelope(at=published)), "20220327_023000_cp_data_cities.json"
     for zone in (None, "Europe/Berlin"):
         with pytest.raises(CannotImport, match=r"does not exist in Europe/Berlin.*--names-in UTC"):
@@ -323,7 +321,7 @@ def test_read_file__answers_far_from_both_readings_resolve_nothing(feed: Feed) -
         ("20220111_240000_koeln.json", "2022-01-11T23:00:00+00:00"),
     ],
 )
-def test_read_file__a_name_tells_time_and_place_in_any_order(
+def test_read_file__a_name_has_time_and_place_in_any_order(
     feed: Feed, name: str, slot: str
 ) -> None:
     poll, places = read_file(feed, name, BODY)
@@ -337,13 +335,13 @@ def test_read_file__one_stopped_clock_does_not_resolve_a_name(feed: Feed) -> Non
     assert poll.slot_at == at("2021-10-31T01:30:00+00:00")
 
 
-def test_read_file__one_stopped_clock_does_not_tell_the_time_of_the_others(feed: Feed) -> None:
-    told = {
+def test_read_file__one_stopped_clock_does_not_change_the_time(feed: Feed) -> None:
+    answers = {
         "bonn": envelope(at="2022-01-11T21:58:23+01:00"),
         "kiel": envelope(at="2021-03-01T00:00:00+01:00"),
         "koeln": BODY,
     }
-    poll, _ = read_file(feed, "cities.json", cities(**told))
+    poll, _ = read_file(feed, "cities.json", cities(**answers))
     assert poll.slot_at == at("2022-01-11T20:58:22+00:00")
 
 
@@ -355,7 +353,7 @@ def test_read_file__an_ambiguous_name_that_nothing_resolves_is_refused(feed: Fee
 IN_UTC = "20220111_205824_cp_data_cities.json"
 
 
-def test_read_file__a_name_that_tells_utc_is_doubted_until_it_is_said(feed: Feed) -> None:
+def test_read_file__a_name_in_utc_is_refused_without_the_option(feed: Feed) -> None:
     content = cities(koeln=BODY, bonn=BODY, kiel=envelope(at=None))
     with pytest.raises(CannotImport, match="--names-in UTC, or --names-in Europe/Berlin"):
         read_file(feed, IN_UTC, content)

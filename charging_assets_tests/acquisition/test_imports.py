@@ -1,4 +1,4 @@
-"""Archives of before: folders, files and zips, each answer once."""
+"""Importing archives: folders, files and zips, each answer once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from charging_assets.acquisition.archive import hours_archived, read
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.imports import import_paths, read_file
 from charging_assets.storage.memory import MemoryLake
-from charging_assets_tests.acquisition.archived_files import BODY, NAME, cities, zipped
+from charging_assets_tests.acquisition.archived_files import BODY, NAME, cities, make_zip
 from charging_assets_tests.builders import flattened
 
 
@@ -25,10 +25,10 @@ def folder_of_files(folder: Path) -> Path:
     (folder / "deep" / "SW-Stuttgart.json").write_bytes(BODY)
     (folder / "notes.txt").write_text("not an archive")
     (folder / f"._{NAME}").write_bytes(b"\x00\x05")
-    with zipfile.ZipFile(folder / "january.zip", "w", zipfile.ZIP_DEFLATED) as zipped:
-        zipped.writestr("2022/20220111_220822_cp_data_cities.json", cities(koeln=BODY))
-        zipped.writestr("__MACOSX/2022/._20220111_220822_cp_data_cities.json", b"\x00")
-        zipped.writestr("readme.md", "x")
+    with zipfile.ZipFile(folder / "january.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("2022/20220111_220822_cp_data_cities.json", cities(koeln=BODY))
+        archive.writestr("__MACOSX/2022/._20220111_220822_cp_data_cities.json", b"\x00")
+        archive.writestr("readme.md", "x")
     return folder
 
 
@@ -38,9 +38,9 @@ def test_import_paths__reads_folders_files_and_zips(tmp_path: Path, feed: Feed) 
     assert (len(report.imported), report.known, report.problems) == (3, {}, {})
     assert [Path(path).name for path in report.passed_over] == ["readme.md", "notes.txt"]
     assert [hour.key for hour in hours_archived(lake)] == ["2022-01-11T20", "2022-01-11T21"]
-    found = {key: [answer.place.body for answer in read(lake, key)] for key in lake.objects}
-    assert sorted(found.values()) == [[BODY], [BODY], [BODY, BODY]]
-    assert set(report.imported.values()) == set(found)
+    bodies = {key: [answer.place.body for answer in read(lake, key)] for key in lake.objects}
+    assert sorted(bodies.values()) == [[BODY], [BODY], [BODY, BODY]]
+    assert set(report.imported.values()) == set(bodies)
 
 
 def test_import_paths__the_same_file_compressed_is_the_same_object(
@@ -55,10 +55,10 @@ def test_import_paths__the_same_file_compressed_is_the_same_object(
     assert [hour.key for hour in hours_archived(lake)] == ["2022-01-11T20"]
 
 
-def test_import_paths__reads_zips_as_others_make_them(tmp_path: Path, feed: Feed) -> None:
-    inner = zipped((f"2022\\{NAME}", cities(koeln=BODY)))
-    deepest = zipped(("deeper.zip", inner))
-    outer = zipped(
+def test_import_paths__reads_zips_of_other_programs(tmp_path: Path, feed: Feed) -> None:
+    inner = make_zip((f"2022\\{NAME}", cities(koeln=BODY)))
+    deepest = make_zip(("deeper.zip", inner))
+    outer = make_zip(
         ("2022/january.ZIP", inner),
         ("2022/deep.zip", deepest),
         (f"._{NAME}", b"\x00"),
@@ -77,7 +77,7 @@ def _tail(path: str) -> str:
 
 def test_import_paths__two_members_of_one_name_are_both_kept(tmp_path: Path, feed: Feed) -> None:
     with pytest.warns(UserWarning, match="Duplicate name"):
-        content = zipped((NAME, cities(koeln=BODY)), (NAME, cities(bonn=BODY)))
+        content = make_zip((NAME, cities(koeln=BODY)), (NAME, cities(bonn=BODY)))
     (tmp_path / "x.zip").write_bytes(content)
     lake = MemoryLake()
     import_paths(lake, feed, [tmp_path / "x.zip"])
@@ -89,19 +89,19 @@ def test_import_paths__two_members_of_one_name_are_both_kept(tmp_path: Path, fee
 @pytest.mark.parametrize(
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
-def test_import_paths__a_damaged_zip_is_a_problem_whatever_the_damage(
+def test_import_paths__a_zip_with_any_damage_is_a_problem(
     tmp_path: Path, feed: Feed, method: int
 ) -> None:
-    dice, content = random.Random(7), zipped((NAME, cities(koeln=BODY)), method=method)
+    rng, content = random.Random(7), make_zip((NAME, cities(koeln=BODY)), method=method)
     for number in range(60):
         damaged = bytearray(content)
-        for _ in range(dice.choice([1, 2, 9])):
-            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
-        (tmp_path / "damaged.zip").write_bytes(damaged[: dice.choice([None, len(damaged) // 2])])
+        for _ in range(rng.choice([1, 2, 9])):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        (tmp_path / "damaged.zip").write_bytes(damaged[: rng.choice([None, len(damaged) // 2])])
         (tmp_path / "x.json.gz").write_bytes(gzip.compress(content)[number % 40 :])
         report = import_paths(MemoryLake(), feed, [tmp_path])
-        found = [*report.imported, *report.problems, *report.passed_over]
-        assert sum("damaged.zip" in path for path in found) >= 1
+        reported = [*report.imported, *report.problems, *report.passed_over]
+        assert sum("damaged.zip" in path for path in reported) >= 1
         assert all(report.problems.values())
 
 
@@ -134,9 +134,9 @@ def test_import_paths__a_bad_member_leaves_the_others_of_its_zip(
     tmp_path: Path, feed: Feed
 ) -> None:
     path = tmp_path / "x.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
-        zipped.writestr("20220111_000000_a.json", cities(koeln=BODY))
-        zipped.writestr("20220111_010000_b.json", cities(koeln=BODY))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("20220111_000000_a.json", cities(koeln=BODY))
+        archive.writestr("20220111_010000_b.json", cities(koeln=BODY))
     content = path.read_bytes()
     start = content.index(b"20220111_000000_a.json") + len("20220111_000000_a.json")
     path.write_bytes(content[:start] + b"\xff" * 20 + content[start + 20 :])
@@ -147,23 +147,23 @@ def test_import_paths__a_bad_member_leaves_the_others_of_its_zip(
 
 def test_import_paths__nothing_to_import_is_a_problem(tmp_path: Path, feed: Feed) -> None:
     (tmp_path / "empty").mkdir()
-    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as zipped:
-        zipped.writestr("readme.md", "x")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
+        archive.writestr("readme.md", "x")
     report = import_paths(MemoryLake(), feed, [tmp_path / "empty", tmp_path / "empty.zip"])
     assert len(report.problems) == 2
 
 
-def test_import_paths__a_folder_that_may_not_be_read_is_a_problem(
+def test_import_paths__a_folder_without_read_permission_is_a_problem(
     tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, scandir = folder_of_files(tmp_path / "archive"), os.scandir
 
-    def refusing(path: str) -> object:
+    def refuse(path: str) -> object:
         if str(path).endswith("deep"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", refusing)
+    monkeypatch.setattr(os, "scandir", refuse)
     report = import_paths(MemoryLake(), feed, [folder])
     assert len(report.imported) == 2
     assert list(report.problems) == [str(folder / "deep")]
@@ -180,7 +180,7 @@ def test_import_paths__an_import_and_a_poll_of_one_slot_are_one_answer(feed: Fee
 
 
 @pytest.mark.samples
-def test_import_paths__samples_come_out_as_they_went_in(samples: Path, feed: Feed) -> None:
+def test_import_paths__samples_are_archived_unchanged(samples: Path, feed: Feed) -> None:
     lake = MemoryLake()
     report = import_paths(lake, feed, [samples / "chargecloud_2022"])
     slots = []
@@ -190,6 +190,6 @@ def test_import_paths__samples_come_out_as_they_went_in(samples: Path, feed: Fee
         slots.append(answers[0].poll.slot_at.isoformat())
         assert len(answers) == 38
         assert all(answer.place.body and answer.place.body in content for answer in answers)
-        told = {answer.place.slug: json.loads(answer.place.body or b"") for answer in answers}
-        assert told == json.loads(content)
+        imported = {answer.place.slug: json.loads(answer.place.body or b"") for answer in answers}
+        assert imported == json.loads(content)
     assert slots == ["2022-01-11T20:58:24+00:00", "2022-01-11T21:08:22+00:00"]

@@ -1,4 +1,4 @@
-"""Missed slots: the next poll notes what was missed while nobody could."""
+"""Missed slots: the next poll records the slots missed while nothing ran."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def put(lake: Any, slot_at: datetime, feed: str = "f") -> str:
     return archived(lake, poll(slot_at=slot_at, feed=feed), {"koeln": b"{}"})
 
 
-def silence_until(lake: Any, slot_at: datetime, **known: Any) -> list[datetime]:
+def silence_until(lake: Any, slot_at: datetime, **options: Any) -> list[datetime]:
     put(lake, slot_at)
-    return record_silence(lake, FEED, slot_at, **known)
+    return record_silence(lake, FEED, slot_at, **options)
 
 
 def noted(lake: Any) -> list[str]:
     return [note["slot_at"] for note in missed_slots(lake)]
 
 
-def test_record_silence__a_day_without_power_is_noted_slot_by_slot_in_two_notes() -> None:
+def test_record_silence__a_day_of_silence_is_recorded_slot_by_slot_in_two_notes() -> None:
     lake = MemoryLake()
     put(lake, NOON)
     missed = silence_until(lake, NOON + timedelta(days=1))
@@ -57,7 +57,7 @@ def test_record_silence__nothing_is_missed_between_neighbours_or_before_the_firs
     assert silence_until(lake, NOON + timedelta(hours=1)) == [NOON + n * TEN for n in range(2, 6)]
 
 
-def test_record_silence__what_was_noted_before_keeps_its_reason() -> None:
+def test_record_silence__earlier_notes_keep_their_reason() -> None:
     lake = MemoryLake()
     put(lake, NOON)
     record_missed(lake, "f", NOON + TEN, "no route")
@@ -72,13 +72,13 @@ def test_record_silence__spooled_polls_are_not_missed() -> None:
     assert silence_until(lake, NOON + 5 * TEN, spooled=waiting) == [NOON + 4 * TEN]
 
 
-def test_record_silence__a_month_without_interest_is_no_list_of_missed_slots() -> None:
+def test_record_silence__a_silence_beyond_the_maximum_records_no_missed_slots() -> None:
     lake = MemoryLake()
     put(lake, NOON)
     assert silence_until(lake, NOON + LONGEST_SILENCE + timedelta(days=2)) == []
 
 
-def test_still_missed__forgets_what_turned_up() -> None:
+def test_still_missed__leaves_out_slots_archived_later() -> None:
     lake = MemoryLake()
     put(lake, NOON)
     silence_until(lake, NOON + 3 * TEN)

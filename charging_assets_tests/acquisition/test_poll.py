@@ -95,8 +95,8 @@ def test_poll__that_crosses_the_hour_belongs_to_its_first_request(server: Loopba
 
 
 @pytest.mark.fault(
-    "A place answers 500, times out, resets or is not there",
-    "it costs itself: the other places of the poll are whole",
+    "A place answers 500, times out, resets or is unreachable",
+    "only this place fails; the poll is complete for all other places",
     area="answers",
 )
 @pytest.mark.parametrize("fault", FAULTS)
@@ -111,7 +111,7 @@ def test_poll__fault_costs_its_own_place_alone(server: Loopback, fault: str) -> 
 
 @pytest.mark.fault(
     "Every fault of the network at once",
-    "the good places are kept, each bad one is named with its outcome",
+    "valid places are archived, each failed place has its outcome",
     area="answers",
 )
 def test_poll__all_faults_at_once_leave_the_good_places(server: Loopback) -> None:
@@ -181,7 +181,7 @@ print(time.monotonic() - began, *(place.outcome for place in places))
 
 
 @pytest.mark.fault(
-    "An answer that drips, a byte at a time",
+    "A response of one byte at a time",
     area="answers",
 )
 def test_poll__budget_holds_and_the_program_ends_though_every_thread_hangs() -> None:
@@ -248,7 +248,7 @@ print((peak_kb() - before) // 1024, *outcomes)
 
 
 @pytest.mark.fault(
-    "A hundred megabytes, or a gzip bomb",
+    "A body of 100 MB, or a gzip bomb",
     area="answers",
 )
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measured by Linux")

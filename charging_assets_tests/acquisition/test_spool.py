@@ -1,4 +1,4 @@
-"""The spool: a lake that is away, full or unsure costs no poll and doubles none."""
+"""The spool: no poll is lost or duplicated when the lake is unreachable, full or loses replies."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ TEN = timedelta(minutes=10)
 FEED = Feed(name="f", kind="chargecloud", base_url="https://example.org", places=("koeln",))
 
 
-class ShakyLake(MemoryLake):
-    """A lake that can be away, or keep what it says it did not."""
+class UnreliableLake(MemoryLake):
+    """A lake that can be unreachable, or store an object and lose the reply."""
 
     is_away = False
     loses_replies = False
 
     def put_new(self, key: str, body: bytes) -> bool:
         if self.is_away:
-            raise LakeError("the lake is away")
+            raise LakeError("the lake is unreachable")
         is_new = super().put_new(key, body)
         if self.loses_replies:
             raise LakeError("the reply was lost")
@@ -44,34 +44,34 @@ def spool(tmp_path: Path) -> Spool:
 
 
 def poll_slot(lake: MemoryLake, spool: Spool, number: int) -> PollReport:
-    """The poll of a slot, planned and begun then."""
+    """Poll a slot at its planned time."""
     slot = NOON + number * TEN
 
-    def ask(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
         return poll(feed=feed.name, slot_at=slot), [place("koeln", b"{}")]
 
     return poll_hour(
-        lake, {"f": FEED}, Hour.of(slot), poller=ask, planned_at=slot, spool=spool, now=slot
+        lake, {"f": FEED}, Hour.of(slot), poller=poller, planned_at=slot, spool=spool, now=slot
     )
 
 
 def slots(lake: MemoryLake) -> list[int]:
     polls = [next(read(lake, key)).poll for keys in hours_archived(lake).values() for key in keys]
-    return [(found.slot_at - NOON) // TEN for found in polls]
+    return [(archived.slot_at - NOON) // TEN for archived in polls]
 
 
 @pytest.mark.fault(
-    "The lake is away for an hour",
-    "polls wait on this machine and are archived once, each under its own slot",
+    "The lake is unreachable for an hour",
+    "polls are spooled on this machine and archived once, each under its own slot",
     area="storage",
 )
-def test_spool__an_hour_without_a_lake_is_archived_when_it_is_back(spool: Spool) -> None:
-    lake = ShakyLake()
+def test_spool__an_hour_without_a_lake_is_archived_afterwards(spool: Spool) -> None:
+    lake = UnreliableLake()
     poll_slot(lake, spool, 0)
     lake.is_away = True
     for number in range(1, 7):
         report = poll_slot(lake, spool, number)
-        assert report.spooled == {"f": "LakeError: the lake is away"}
+        assert report.spooled == {"f": "LakeError: the lake is unreachable"}
         assert (report.written, report.failed_feeds) == ([], {})
     assert (len(spool.waiting()), slots(lake)) == (6, [0])
     lake.is_away = False
@@ -87,7 +87,7 @@ def test_spool__an_hour_without_a_lake_is_archived_when_it_is_back(spool: Spool)
     area="storage",
 )
 def test_spool__a_lost_reply_archives_a_poll_once(spool: Spool) -> None:
-    lake = ShakyLake()
+    lake = UnreliableLake()
     lake.loses_replies = True
     assert poll_slot(lake, spool, 0).spooled
     lake.loses_replies = False
@@ -95,43 +95,43 @@ def test_spool__a_lost_reply_archives_a_poll_once(spool: Spool) -> None:
     assert (slots(lake), spool.waiting()) == ([0, 1], [])
 
 
-def spooled(spool: Spool, count: int) -> ShakyLake:
-    """A lake that was away for so many polls, and still is."""
-    lake = ShakyLake()
+def spool_polls(spool: Spool, count: int) -> UnreliableLake:
+    """A lake that is unreachable, with `count` polls in the spool."""
+    lake = UnreliableLake()
     lake.is_away = True
     for number in range(count):
         poll_slot(lake, spool, number)
     return lake
 
 
-def test_drain__of_a_lake_that_is_away_keeps_all(spool: Spool) -> None:
-    lake = spooled(spool, 3)
+def test_drain__of_an_unreachable_lake_keeps_all(spool: Spool) -> None:
+    lake = spool_polls(spool, 3)
     done = spool.drain(lake)
     assert (done.archived, done.waiting) == ([], 3)
     assert list(done.failed) == spool.waiting()
-    assert done.told() == f"{spool.waiting()[0]}: LakeError: the lake is away, and 2 more"
+    assert done.summary() == f"{spool.waiting()[0]}: LakeError: the lake is unreachable, and 2 more"
     lake.is_away = False
     assert spool.drain(lake).waiting == 0
     assert slots(lake) == [0, 1, 2]
 
 
 @pytest.mark.fault(
-    "A poll that the lake will not take",
-    "it waits, is named, and holds no other",
+    "The lake refuses one poll",
+    "it stays in the spool, is reported, and does not block other polls",
     area="storage",
 )
-def test_drain__goes_on_past_a_poll_that_fails_and_says_which(
+def test_drain__continues_after_a_failed_poll_and_reports_it(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake = spooled(spool, 3)
+    lake = spool_polls(spool, 3)
     lake.is_away = False
     oldest = spool.waiting()[0]
-    takes = lake.put_new
+    put_new = lake.put_new
 
     def refuse(key: str, body: bytes) -> bool:
         if key == oldest:
             raise LakeError("no such folder")
-        return takes(key, body)
+        return put_new(key, body)
 
     monkeypatch.setattr(lake, "put_new", refuse)
     done = spool.drain(lake)
@@ -143,19 +143,19 @@ def test_drain__goes_on_past_a_poll_that_fails_and_says_which(
     assert slots(lake) == [0, 1, 2]
 
 
-def test_drain__what_another_drain_has_archived_meanwhile_is_no_failure(
+def test_drain__a_poll_archived_by_another_drain_is_not_a_failure(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake = spooled(spool, 3)
+    lake = spool_polls(spool, 3)
     lake.is_away = False
     first, second, third = spool.waiting()
-    takes = lake.put_new
+    put_new = lake.put_new
 
     def meanwhile(key: str, body: bytes) -> bool:
         if key == first:
-            assert takes(second, (spool.folder / second).read_bytes())
+            assert put_new(second, (spool.folder / second).read_bytes())
             (spool.folder / second).unlink()
-        return takes(key, body)
+        return put_new(key, body)
 
     monkeypatch.setattr(lake, "put_new", meanwhile)
     done = spool.drain(lake)
@@ -164,13 +164,13 @@ def test_drain__what_another_drain_has_archived_meanwhile_is_no_failure(
 
 
 @pytest.mark.fault(
-    "A poll that the lake will not take",
+    "The lake refuses one poll",
     area="storage",
 )
-def test_drain__does_not_lose_more_time_than_it_may_on_a_lake_that_is_away(
+def test_drain__ends_early_on_a_lake_that_hangs(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lake = spooled(spool, 5)
+    lake = spool_polls(spool, 5)
     clock = [0.0]
 
     def hang(key: str, body: bytes) -> bool:
@@ -183,15 +183,15 @@ def test_drain__does_not_lose_more_time_than_it_may_on_a_lake_that_is_away(
     assert (len(done.failed), done.waiting, clock) == (2, 5, [40.0])
 
 
-def test_drain__of_a_lake_that_is_back_archives_all(spool: Spool) -> None:
-    lake = spooled(spool, 3)
+def test_drain__of_a_reachable_lake_archives_all(spool: Spool) -> None:
+    lake = spool_polls(spool, 3)
     lake.is_away = False
     assert spool.drain(lake).waiting == 0
     assert slots(lake) == [0, 1, 2]
 
 
-def test_drain__two_at_once_lose_and_double_nothing(spool: Spool) -> None:
-    lake = ShakyLake()
+def test_drain__two_at_once_lose_and_duplicate_nothing(spool: Spool) -> None:
+    lake = UnreliableLake()
     lake.is_away = True
     poll_slot(lake, spool, 0)
     lake.is_away = False
@@ -204,38 +204,38 @@ def test_drain__two_at_once_lose_and_double_nothing(spool: Spool) -> None:
 
 
 def test_poll_hour__without_a_spool_a_refusing_lake_is_a_failed_feed() -> None:
-    lake = ShakyLake()
+    lake = UnreliableLake()
     lake.is_away = True
     report = poll_hour(
         lake, {"f": FEED}, Hour.of(NOON),
         poller=lambda feed: (poll(feed="f", slot_at=NOON), [place("koeln", b"{}")]),
     )  # fmt: skip
-    assert report.failed_feeds == {"f": "LakeError: the lake is away"}
+    assert report.failed_feeds == {"f": "LakeError: the lake is unreachable"}
 
 
 @pytest.mark.fault(
     "Two pollers at once",
-    "a slot is asked once; where both asked, each answer is kept once",
+    "a slot is polled once; if both polled, each answer is archived once",
     area="processes",
 )
-def test_poll_hour__two_pollers_ask_a_slot_once_unless_a_place_failed(spool: Spool) -> None:
-    lake = ShakyLake()
-    asked: list[str] = []
+def test_poll_hour__two_pollers_poll_a_slot_once_unless_a_place_failed(spool: Spool) -> None:
+    lake = UnreliableLake()
+    outcomes: list[str] = []
 
     def polling(outcome: str) -> PollReport:
-        def ask(feed: Feed) -> tuple[Poll, list[Place]]:
-            asked.append(outcome)
+        def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+            outcomes.append(outcome)
             return poll(feed="f", slot_at=NOON), [place("koeln", b"{}", outcome)]
 
         hour = Hour.of(NOON)
         return poll_hour(
-            lake, {"f": FEED}, hour, poller=ask, planned_at=NOON, spool=spool, now=NOON
+            lake, {"f": FEED}, hour, poller=poller, planned_at=NOON, spool=spool, now=NOON
         )
 
     polling("timeout")
     assert polling("ok").known == []
     assert polling("ok").known == ["f"]
-    assert asked == ["timeout", "ok"]
+    assert outcomes == ["timeout", "ok"]
     assert missed_slots(lake) == []
 
 

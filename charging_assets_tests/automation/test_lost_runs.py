@@ -45,8 +45,8 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 @pytest.mark.fault(
-    "A host dies with its runs",
-    "those whose process is gone are ended, and their slot is free; living ones go on",
+    "A host fails while runs are in progress",
+    "runs without a process are ended and their slots are free; other runs continue",
     area="processes",
 )
 def test_end_lost_runs__ends_those_whose_process_is_gone(instance: dg.DagsterInstance) -> None:

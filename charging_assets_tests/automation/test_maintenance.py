@@ -102,7 +102,7 @@ def test_maintain__compacts_days_that_are_long_over_of_every_feed() -> None:
 
 @pytest.mark.fault(
     "One feed's archive is damaged while days are compacted",
-    "its day stays as it is and is named; the other feed's days are compacted",
+    "its day is unchanged and reported; the other feed's days are compacted",
     area="storage",
 )
 def test_maintain__a_damaged_day_of_a_feed_is_told_and_holds_nothing_else() -> None:

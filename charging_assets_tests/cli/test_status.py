@@ -50,8 +50,8 @@ def test_status__without_a_warehouse_reports_gaps_and_pending_hours(empty: Shell
 
 
 @pytest.mark.fault(
-    "Daemon and poller are dead",
-    "the check from outside turns red, with neither Dagster nor a warehouse",
+    "Daemon and poller are down",
+    "the external check fails, without Dagster and without a warehouse",
     area="time",
 )
 @pytest.mark.usefixtures("stopped_clock")

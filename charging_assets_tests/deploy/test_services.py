@@ -145,7 +145,7 @@ def test_services__nothing_is_written_to_dagster_home(services, ended):
 
 @pytest.mark.fault(
     "The code location is killed under a running daemon and web server",
-    "they go on, it comes back, and the run that was asked for meanwhile succeeds",
+    "both keep running, it restarts, and a run requested in the meantime succeeds",
     area="processes",
 )
 def test_services__a_code_location_that_was_killed_comes_back_and_runs_again(services):

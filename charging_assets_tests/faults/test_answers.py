@@ -79,8 +79,8 @@ HOSTILE: dict[str, tuple[loopback.Behaviour, str, str | None, int]] = {
 
 
 @pytest.mark.fault(
-    "Every hostile answer at once, from the socket to the facts",
-    "the good places' rows are whole, each hostile one is archived, named and accounted for",
+    "Every malformed answer at once, from the socket to the facts",
+    "rows of valid places are complete; each malformed answer is archived and reported",
     area="answers",
 )
 def test_hostile_answers__cost_themselves_alone(saw: Callable[[str], None]) -> None:
@@ -138,8 +138,8 @@ def _bodies_are_kept(lake: MemoryLake, hour: Hour) -> None:
 
 
 @pytest.mark.fault(
-    "The source's clock is two hours off, either way",
-    "slots are our own, no row moves to another hour; the check says so",
+    "The source's clock is two hours fast or slow",
+    "slots use our clock, no row moves to another hour; the check reports it",
     area="answers",
 )
 @pytest.mark.parametrize("off_h", [-2, 2])
@@ -164,7 +164,7 @@ def test_source_clock__moves_nothing(off_h: int) -> None:
 
 @pytest.mark.fault(
     "'; drop -- in names, and characters of four bytes at a column's limit",
-    "texts are stored as they are, or set aside as too long; never cut within a character",
+    "texts are stored unchanged or rejected as too long; never cut within a character",
     area="security",
 )
 def test_texts__are_never_code_and_never_cut() -> None:

@@ -44,7 +44,7 @@ def fill(lake: LocalLake, archived: list[str]) -> None:
 
 @pytest.mark.fault(
     "The disk is full",
-    "what was there stays whole, and the error says so",
+    "existing files stay intact, and the error states the cause",
     area="storage",
 )
 def test_archive__on_a_full_disk_keeps_what_was_there_and_says_so(small_disk: Path) -> None:

@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.faults,
     pytest.mark.fault(
         "kill -9 in the middle of a load",
-        "the old rows or the new ones, never a mixture; the same load again heals",
+        "the old rows or the new rows, never a mixture; repeating the load restores the new rows",
         area="processes",
     ),
 ]

@@ -16,7 +16,7 @@ import pytest
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.compaction import compact
 from charging_assets.storage.lake import LocalLake
-from charging_assets_tests.acquisition.days import FEED, LONG_AFTER, archive_day, seen
+from charging_assets_tests.acquisition.days import FEED, LONG_AFTER, archive_day, read_archive
 
 pytestmark = pytest.mark.faults
 
@@ -59,7 +59,7 @@ def test_compact__killed_anywhere_loses_and_doubles_nothing(
 ) -> None:
     lake = ArchiveLake(LocalLake(tmp_path))
     archive_day(lake, polls=POLLS)
-    before = seen(lake)
+    before = read_archive(lake)
     child = multiprocessing.get_context("spawn").Process(
         target=_compact_until_killed, args=(tmp_path, at, after)
     )
@@ -67,8 +67,8 @@ def test_compact__killed_anywhere_loses_and_doubles_nothing(
     child.join()
     assert child.exitcode == -signal.SIGKILL
     # A reader that comes now, and one that was there all along.
-    assert seen(ArchiveLake(LocalLake(tmp_path))) == before
-    assert seen(lake) == before
+    assert read_archive(ArchiveLake(LocalLake(tmp_path))) == before
+    assert read_archive(lake) == before
     compact(lake, FEED, now=LONG_AFTER)
-    assert seen(lake) == before
+    assert read_archive(lake) == before
     assert len(lake.inner.keys("raw/")) == 2

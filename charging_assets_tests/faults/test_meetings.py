@@ -60,7 +60,7 @@ def started(folder: Path, program: str) -> subprocess.Popen[str]:
 
 @pytest.mark.fault(
     "Three runs of one hour at once",
-    "each ends well, and the rows are those of one run",
+    "each run succeeds, and the rows are those of one run",
     area="processes",
 )
 def test_runs_of_one_hour__leave_the_rows_of_one(
@@ -80,7 +80,7 @@ def test_runs_of_one_hour__leave_the_rows_of_one(
 
 @pytest.mark.fault(
     "kill -9 between archive and load",
-    "the poll is archived, its hour is found to be stale, and loading it again is all it takes",
+    "the poll is archived, its hour is stale, and loading it again is sufficient",
     area="processes",
 )
 def test_kill__between_archive_and_load_is_seen_and_healed(tmp_path: Path) -> None:

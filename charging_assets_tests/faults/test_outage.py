@@ -67,7 +67,7 @@ def tick(lake: MemoryLake, at: datetime) -> None:
 
 @pytest.mark.fault(
     "The daemon is down for 3 hours, and for 24",
-    "every archived hour is loaded, missed slots are recorded, no poll has another's slot",
+    "every archived hour is loaded, missed slots are recorded, no poll has the slot of another",
     area="time",
 )
 @pytest.mark.usefixtures("stopped_clock")
@@ -123,7 +123,7 @@ def writing() -> None:
     write()
 
 
-@pytest.mark.fault("A host dies with its runs", area="processes")
+@pytest.mark.fault("A host fails while runs are in progress", area="processes")
 def test_host_crash__the_slot_of_a_run_that_died_is_free_for_the_next(
     instance: dg.DagsterInstance,
 ) -> None:
@@ -137,7 +137,7 @@ def test_host_crash__the_slot_of_a_run_that_died_is_free_for_the_next(
 
 
 @pytest.mark.fault(
-    "Every partition is run again",
+    "Every partition is materialized again",
     "the same bytes in the lake, the same rows in the warehouse",
     area="processes",
 )

@@ -24,8 +24,8 @@ def _network(status: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.fault(
-    "A status that no version knew, then a version that knows it",
-    "it is set aside with its raw key, pointer, value and code; the hour again brings it back",
+    "An unknown status, then a release that supports it",
+    "it is rejected with its raw key, pointer, value and code; flattening again restores it",
     area="answers",
 )
 @pytest.mark.usefixtures("fresh_readers")

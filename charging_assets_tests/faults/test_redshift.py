@@ -93,7 +93,7 @@ CUTS = [
 
 @pytest.mark.fault(
     "The connection to Redshift is cut before, during or after a statement, or its reply is lost",
-    "the load is tried again and its rows are there once, whether it was COPY, INSERT or COMMIT",
+    "the load is retried and its rows exist once, whether it was COPY, INSERT or COMMIT",
     area="warehouse",
 )
 @pytest.mark.parametrize(("statement", "moment", "tries"), CUTS)
@@ -111,7 +111,7 @@ def test_cut__at_a_statement__rows_are_there_once(
 
 @pytest.mark.fault(
     "The connection to Redshift breaks at any byte",
-    "the load is tried again and its rows are there once",
+    "the load is retried and its rows exist once",
     area="warehouse",
 )
 @pytest.mark.parametrize("direction", ["sent", "received"])
@@ -138,7 +138,7 @@ def test_cut__at_any_byte__rows_are_there_once(scene: Scene, saw: Saw, direction
 
 @pytest.mark.fault(
     "Redshift refuses a transaction with 1023, a serializable isolation violation",
-    "the whole transaction is tried again and its rows are there once",
+    "the whole transaction is retried and its rows exist once",
     area="warehouse",
 )
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_1023__at_a_statement__is_tried_again(scene: Scene, saw: Saw, statement:
 
 @pytest.mark.fault(
     "Two runs load the same hour at once",
-    "one waits for the other; the rows of one of them are there, once",
+    "one waits for the other; the rows of one of them exist, once",
     area="warehouse",
 )
 @pytest.mark.parametrize("is_same_input", [True, False])
@@ -190,8 +190,8 @@ def test_two_runs__of_one_hour__rows_are_there_once(
 
 
 @pytest.mark.fault(
-    "Redshift cannot be reached at all",
-    "the load is an error that names the host, and the old rows stay",
+    "Redshift cannot be reached",
+    "the load fails with an error that names the host, and the old rows stay",
     area="warehouse",
 )
 def test_cut__every_time__is_an_error_and_the_old_rows_stay(

@@ -69,7 +69,7 @@ def scene(testbed: Bed) -> Iterator[Scene]:
 
 @pytest.mark.fault(
     "S3 answers 500 or 503, resets, or loses its reply while a load is staged",
-    "the request is tried again; the rows are there once, and nothing is left in the bucket",
+    "the request is retried; the rows exist once, and nothing is left in the bucket",
     area="warehouse",
 )
 @pytest.mark.parametrize("fault", FAULTS)
@@ -87,8 +87,8 @@ def test_load__s3_stumbles_at_each_request__rows_are_there_once(
 
 
 @pytest.mark.fault(
-    "S3 stays away while a load is staged",
-    "the load is an error that names the object, and the old rows stay",
+    "S3 stays unreachable while a load is staged",
+    "the load fails with an error that names the object, and the old rows stay",
     area="warehouse",
 )
 def test_load__s3_stays_away__old_rows_stay(scene: Scene) -> None:
@@ -101,8 +101,8 @@ def test_load__s3_stays_away__old_rows_stay(scene: Scene) -> None:
 
 
 @pytest.mark.fault(
-    "Redshift's COPY meets a busy S3",
-    "the load is tried again and its rows are there once",
+    "S3 throttles Redshift's COPY",
+    "the load is retried and its rows exist once",
     area="warehouse",
 )
 def test_copy__meets_a_busy_s3__is_tried_again(
@@ -119,7 +119,7 @@ def test_copy__meets_a_busy_s3__is_tried_again(
 
 @pytest.mark.fault(
     "The cluster's role may not read the bucket",
-    "the load is an error that names the role, and the old rows stay",
+    "the load fails with an error that names the role, and the old rows stay",
     area="warehouse",
 )
 def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(scene: Scene) -> None:
@@ -133,7 +133,7 @@ def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(scene: Scene) -> 
 
 @pytest.mark.fault(
     "The loader's key may only read",
-    "the load is an error before Redshift is changed; readers work with such a key",
+    "the load fails before Redshift is changed; readers work with such a key",
     area="warehouse",
 )
 def test_load__with_a_readers_key__is_an_error_and_reading_works(scene: Scene) -> None:

@@ -31,7 +31,7 @@ COMMANDS = (
 
 @pytest.mark.fault(
     "Sentinel secrets in the environment",
-    "they are nowhere: not in output, logs, run history, lake or warehouse",
+    "they appear nowhere: not in output, logs, run history, lake or warehouse",
     area="security",
 )
 def test_secrets__are_nowhere(tmp_path: Path, saw: Callable[[str], None]) -> None:

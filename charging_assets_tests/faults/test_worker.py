@@ -71,8 +71,8 @@ def requested(storage: deployments.Storage, instance: dg.DagsterInstance) -> lis
 
 
 @pytest.mark.fault(
-    "The worker of a run is killed",
-    "the run is ended, its hour is requested again, and its rows are those of one whole run",
+    "The worker process of a run is killed",
+    "the run is ended, its hour is requested again, and the rows are those of one complete run",
     area="processes",
 )
 def test_worker__killed_in_the_middle_of_a_load_is_followed_by_another(tmp_path: Path) -> None:

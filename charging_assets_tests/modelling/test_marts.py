@@ -247,8 +247,8 @@ def _local_hours(first: datetime, count: int) -> DuckDBWarehouse:
 
 
 @pytest.mark.fault(
-    "The two days on which clocks change",
-    "days of 23 and 25 hours; nothing is lost or doubled",
+    "The two days on which the clocks change",
+    "days have 23 and 25 hours; nothing is lost or duplicated",
     area="time",
 )
 @pytest.mark.slow

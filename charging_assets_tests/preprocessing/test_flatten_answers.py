@@ -97,7 +97,7 @@ def test_flatten__a_time_that_no_answer_has_is_recorded(published: str) -> None:
 
 
 @pytest.mark.fault(
-    "Fields that come, go or have another name",
+    "Fields are added, removed or renamed",
     area="answers",
 )
 def test_flatten__the_fingerprint_changes_with_the_field_names_alone() -> None:

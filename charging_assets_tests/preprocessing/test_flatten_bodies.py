@@ -65,7 +65,7 @@ def test_flatten__any_bytes_as_a_body_cost_no_other_answer(body: bytes) -> None:
 
 
 @pytest.mark.fault(
-    "HTML, a truncated answer, or one of another schema",
+    "HTML, a truncated answer, or an answer of another schema",
     area="answers",
 )
 @pytest.mark.parametrize(

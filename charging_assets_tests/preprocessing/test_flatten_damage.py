@@ -107,8 +107,8 @@ DAMAGE = {
 
 
 @pytest.mark.fault(
-    "NaN, 1e999, duplicate keys, wrong types, no JSON at all",
-    "the record is set aside with its reason, or its field is null; its neighbours are whole",
+    "NaN, 1e999, duplicate keys, wrong types, invalid JSON",
+    "the record is rejected with its reason, or its field is null; other records are unaffected",
     area="answers",
 )
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -149,8 +149,8 @@ def test_flatten__a_status_that_is_not_known_is_recorded_once() -> None:
 
 
 @pytest.mark.fault(
-    "An id twice in one answer",
-    "one record counts, whichever comes first; the other is rejected with what only it holds",
+    "A duplicate id in one answer",
+    "one record is used, whatever their order; the other is rejected with its differing values",
     area="answers",
 )
 def test_flatten__an_id_repeated_in_one_answer_is_a_duplicate() -> None:

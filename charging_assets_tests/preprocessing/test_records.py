@@ -70,7 +70,7 @@ def test_read__a_group_that_is_no_object_is_reported(reader: RecordReader, hours
 
 
 @pytest.mark.fault(
-    "Fields that come, go or have another name",
+    "Fields are added, removed or renamed",
     area="answers",
 )
 def test_shape__tells_what_is_unknown(reader: RecordReader) -> None:
@@ -85,8 +85,8 @@ def test_shape__tells_what_is_unknown(reader: RecordReader) -> None:
 
 
 @pytest.mark.fault(
-    "Fields that come, go or have another name",
-    "what is unknown is kept, what is gone is null, and the drift is told",
+    "Fields are added, removed or renamed",
+    "unknown fields are kept, removed fields are null, and the drift is reported",
     area="answers",
 )
 def test_extra__keeps_what_is_unknown_and_holds_something(reader: RecordReader) -> None:
