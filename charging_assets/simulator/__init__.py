@@ -1,17 +1,18 @@
-"""A seeded charging network in simulated time: it writes histories and serves the API.
+"""A simulated charging network with a seed: it writes histories and serves the API.
 
-Belongs here: everything made up, and the truth about it, so that what the pipeline derives can
-be scored. Does not belong here: anything that the pipeline needs. The simulator knows only the
-archive's format; nothing outside the command line and the tests knows the simulator.
+Belongs here: synthetic data and its ground truth, with which the pipeline's results are scored.
+Does not belong here: anything that the pipeline needs. The simulator depends only on the archive's
+format; only the command line and the tests use the simulator.
 
-    topology, places    which stations, EVSEs and connectors there are
-    demand, spells      who comes and how long they stay; what breaks and for how long
-    life                what is renamed, relabelled, replaced, swapped, away
-    state               one place over time: all of the above, laid over each other
-    descriptions, dirt  what a station says of itself, and how badly it says it
-    answers, hostile    the JSON of a place at an instant
-    network, truth      the front door, and what really happened
-    history, server     the two ways out: raw objects for a past period, HTTP on loopback
+    topology, places         stations, EVSEs and connectors
+    demand, spells           sessions; outages and their duration
+    life                     renamed, relabelled, replaced and absent stations
+    state                    one place over time: the layers above combined
+    descriptions, dirt       attributes of stations, and data quality defects in them
+    answers, hostile         the JSON of a place at an instant, with malformed records
+    network, truth           the public interface and the ground truth
+    history                  output as raw objects for a past period
+    server, fault_responses  output over HTTP on loopback, with faults
 """
 
 from charging_assets.simulator.demand import Demand

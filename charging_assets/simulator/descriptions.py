@@ -1,9 +1,7 @@
-"""What a station says of itself: names, addresses, ids, opening hours, in the API's fields.
+"""Synthetic attributes of stations in the form of chargecloud's answers of 2022 or 2024.
 
-Belongs here: made-up attributes, clean, in the form of chargecloud's answers of 2022 or 2024.
-Does not belong here: statuses, for which marks are left that `answers` fills; dirt (`dirt`).
-
-Everything is made up from parts that stand here: no published record is repeated.
+Statuses are marks that `answers` replaces; `dirt` adds defects. All attributes are composed of the
+parts in this file; no published record is copied.
 """
 
 from __future__ import annotations
@@ -11,16 +9,16 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NamedTuple
 
-from charging_assets.simulator.randomness import Dice
+from charging_assets.simulator.randomness import KeyedRandom
 from charging_assets.simulator.topology import OUTFITS, PlaceTopology, Plug
 
 Edition = Literal["2022", "2024"]
 Record = dict[str, Any]
 
-# A number gets this many successors: enough for a replacement every year until 2084.
+# Ids reserved for each station: enough for a replacement every year until 2084.
 _GENERATIONS = 64
 _FIRST_STATION_ID, _FIRST_UID, _FIRST_CONNECTOR_ID = 10_000, 500_000, 70_000_000
-_LABELS_APART = 20_000
+_LABEL_STEP = 20_000
 
 _STREET_FIRST = (
     "Ahorn", "Amsel", "Birken", "Brunnen", "Buchen", "Dahlien", "Eichen", "Erlen", "Falken",
@@ -44,8 +42,8 @@ _STATION_POSITIONS = ("Parkplatz", "Wallbox 1", "Neben der Einfahrt")
 _HOURS = (("07:00:00", "20:00:00"), ("06:00:00", "22:00:00"), ("09:00:00", "18:30:00"))
 
 
-class Look(NamedTuple):
-    """Which version of its description a station shows, and each of its EVSEs."""
+class Variant(NamedTuple):
+    """The versions of the descriptions of a station and of each of its EVSEs."""
 
     generation: int
     name: int
@@ -55,7 +53,7 @@ class Look(NamedTuple):
 
 
 def mark(number: int) -> str:
-    """What stands for a status until one is filled in; `answers` numbers the statuses."""
+    """A placeholder for the status with this number; `answers` replaces it."""
     return f"@@{number}@@"
 
 
@@ -75,36 +73,36 @@ def connector_id(connector: int, generation: int) -> str:
 
 
 class Catalogue:
-    """The descriptions of one place's stations; the same look always gives the same record."""
+    """The descriptions of one place's stations; a variant always gives the same record."""
 
     def __init__(self, seed: int, place: PlaceTopology, edition: Edition) -> None:
         self._place, self._edition = place, edition
-        self._dice = Dice(seed, "descriptions")
+        self._rng = KeyedRandom(seed, "descriptions")
 
     def evse_id(self, row: int, generation: int, label: int) -> str:
-        """The EVSE-ID of an EVSE (by row), of a generation of its station and after relabelling."""
+        """The EVSE-ID of an EVSE (by row), by the generation of its station and its relabelling."""
         station = int(self._place.evse_station[row])
-        serial = int(self._place.rank[station]) + 1 + label * _LABELS_APART
+        serial = int(self._place.rank[station]) + 1 + label * _LABEL_STEP
         within = row - int(self._place.first_evse[station]) + 1
         letter = chr(ord("A") + generation % 26)
         return f"DE*{letter}{self._place.place.number:02d}*E{serial:05d}*{within:03d}"
 
-    def station(self, row: int, look: Look) -> Record:
+    def station(self, row: int, variant: Variant) -> Record:
         """A station's record with marks where statuses belong."""
         place = self._place.place
         number = int(self._place.station[row])
-        roll = Dice.roll
-        dice, key = self._dice, (number, look.generation)
-        street = self._street(number, look.generation)
+        draw = KeyedRandom.random
+        rng, key = self._rng, (number, variant.generation)
+        street = self._street(number, variant.generation)
         evses = range(int(self._place.first_evse[row]), int(self._place.first_evse[row + 1]))
         record: Record = {
-            "id": station_id(number, look.generation),
-            "name": self._name(number, look, street),
-            "address": f"{street} {1 + int(roll(dice, *key, 2) ** 2 * 180)}",
-            "city": place.city if roll(dice, *key, 3) < 0.93 else f"{place.city}-Neustadt",
-            "postal_code": place.postal_area + f"{int(roll(dice, *key, 4) * 40):02d}",
+            "id": station_id(number, variant.generation),
+            "name": self._name(number, variant, street),
+            "address": f"{street} {1 + int(draw(rng, *key, 2) ** 2 * 180)}",
+            "city": place.city if draw(rng, *key, 3) < 0.93 else f"{place.city}-Neustadt",
+            "postal_code": place.postal_area + f"{int(draw(rng, *key, 4) * 40):02d}",
             "country": "DE",
-            "directions": dice.pick(_DIRECTIONS, *key, 5) if roll(dice, *key, 6) < 0.4 else "",
+            "directions": rng.choice(_DIRECTIONS, *key, 5) if draw(rng, *key, 6) < 0.4 else "",
             "coordinates": {
                 "latitude": f"{self._near(place.latitude, 0.03, number, 7):.6f}",
                 "longitude": f"{self._near(place.longitude, 0.05, number, 9):.6f}",
@@ -117,42 +115,44 @@ class Catalogue:
             "opening_times": self._opening_times(key),
             "owner": None,
             "roaming": False,
-            "evses": [self._evse(evse, slot, look) for slot, evse in enumerate(evses)],
+            "evses": [self._evse(evse, slot, variant) for slot, evse in enumerate(evses)],
         }
         return record if self._edition == "2022" else _station_of_2024(record, place.number)
 
-    def _evse(self, row: int, slot: int, look: Look) -> Record:
-        place, dice = self._place, self._dice
+    def _evse(self, row: int, slot: int, variant: Variant) -> Record:
+        place, rng = self._place, self._rng
         number = int(place.evse[row])
-        roll = dice.roll
+        draw = rng.random
         first, last = int(place.first_connector[row]), int(place.first_connector[row + 1])
         connectors = [
-            self._connector(plug, connector, look.generation)
+            self._connector(plug, connector, variant.generation)
             for plug, connector in zip(
                 OUTFITS[int(place.outfit[row])][0], range(first, last), strict=True
             )
         ]
-        if look.swapped[slot]:
+        if variant.swapped[slot]:
             connectors.reverse()
         capabilities = ["RFID_READER", "REMOTE_START_STOP_CAPABLE"]
-        position = dice.pick(_POSITIONS, number, 21) if roll(number, 22) < 0.18 else None
-        station_position = dice.pick(_STATION_POSITIONS, number, 23)
+        position = rng.choice(_POSITIONS, number, 21) if draw(number, 22) < 0.18 else None
+        station_position = rng.choice(_STATION_POSITIONS, number, 23)
         record: Record = {
-            "uid": evse_uid(number, look.generation),
-            "id": self.evse_id(row, look.generation, look.labels[slot]),
+            "uid": evse_uid(number, variant.generation),
+            "id": self.evse_id(row, variant.generation, variant.labels[slot]),
             "status": mark(row),
-            "capabilities": ["RESERVABLE"] * look.reservable[slot] + capabilities,
+            "capabilities": ["RESERVABLE"] * variant.reservable[slot] + capabilities,
             "physical_reference": "",
-            "floor_level": dice.pick(_FLOORS, number, 24) if roll(number, 25) < 0.03 else "",
+            "floor_level": rng.choice(_FLOORS, number, 24) if draw(number, 25) < 0.03 else "",
             "vehicle_type": "four_wheeled",
             "connectors": connectors,
             "chargePointPosition": position,
             "chargePointPublicComment": None,
-            "chargePointParkingSpaceNumbers": str(slot + 1) if roll(number, 26) < 0.06 else None,
-            "chargingStationPosition": station_position if roll(number, 27) < 0.06 else None,
+            "chargePointParkingSpaceNumbers": str(slot + 1) if draw(number, 26) < 0.06 else None,
+            "chargingStationPosition": station_position if draw(number, 27) < 0.06 else None,
             "roaming": False,
         }
-        return record if self._edition == "2022" else _evse_of_2024(record, look.reservable[slot])
+        return (
+            record if self._edition == "2022" else _evse_of_2024(record, variant.reservable[slot])
+        )
 
     def _connector(self, plug: Plug, row: int, generation: int) -> Record:
         kw = plug.power_kw
@@ -169,39 +169,39 @@ class Catalogue:
         }
 
     def _street(self, number: int, generation: int) -> str:
-        first = self._dice.pick(_STREET_FIRST, number, generation, 0)
-        return first + self._dice.pick(_STREET_LAST, number, generation, 1)
+        first = self._rng.choice(_STREET_FIRST, number, generation, 0)
+        return first + self._rng.choice(_STREET_LAST, number, generation, 1)
 
-    def _name(self, number: int, look: Look, street: str) -> str:
-        version = (number, look.generation, look.name)
-        spot = self._dice.pick(_SPOT, *version, 11)
+    def _name(self, number: int, variant: Variant, street: str) -> str:
+        version = (number, variant.generation, variant.name)
+        spot = self._rng.choice(_SPOT, *version, 11)
         city = self._place.place.city
-        return f"{city} - {spot} {street}" if self._dice.roll(*version, 12) < 0.6 else street
+        return f"{city} - {spot} {street}" if self._rng.random(*version, 12) < 0.6 else street
 
     def _near(self, centre: float, spread: float, number: int, key: int) -> float:
-        away = math.sqrt(-2 * math.log(self._dice.roll(number, key)))
+        distance = math.sqrt(-2 * math.log(self._rng.random(number, key)))
         return round(
-            centre + away * math.cos(math.tau * self._dice.roll(number, key + 1)) * spread, 6
+            centre + distance * math.cos(math.tau * self._rng.random(number, key + 1)) * spread, 6
         )
 
     def _opening_times(self, key: tuple[int, int]) -> Record:
-        if self._dice.roll(*key, 13) < 0.968:
+        if self._rng.random(*key, 13) < 0.968:
             return {"twentyfourseven": True}
-        begin, end = self._dice.pick(_HOURS, *key, 14)
-        days = range(1, 6 + int(self._dice.roll(*key, 15) * 3))
+        begin, end = self._rng.choice(_HOURS, *key, 14)
+        days = range(1, 6 + int(self._rng.random(*key, 15) * 3))
         hours = [{"weekday": day, "period_begin": begin, "period_end": end} for day in days]
         return {"regular_hours": hours, "twentyfourseven": False}
 
 
 def add_sensor(record: Record, number: int) -> None:
-    """Give an EVSE's record a parking sensor, where such EVSEs have it: before `roaming`."""
+    """Add a parking sensor to an EVSE's record, before `roaming` as in real answers."""
     roaming = record.pop("roaming")
     record["parkingsensor_status"] = mark(number)
     record["roaming"] = roaming
 
 
 def _station_of_2024(record: Record, operator: int) -> Record:
-    """The fields that were added by 2024, where they were added."""
+    """Add the fields of 2024 at their positions."""
     changed: Record = {}
     for name, value in record.items():
         changed[name] = value

@@ -1,8 +1,4 @@
-"""Faults of a server, as real ones have them: which there are, and which place has one now.
-
-Belongs here: the list of faults and switching them while a server runs. Does not belong here:
-how a fault is put on the wire (`server`), and bad records in good answers (`hostile`).
-"""
+"""Faults of a server, and which place has which fault; they can be changed while it runs."""
 
 from __future__ import annotations
 
@@ -14,7 +10,7 @@ EVERYWHERE = "*"
 
 
 class FaultKind(StrEnum):
-    """What a place can do instead of answering."""
+    """The kinds of faulty responses."""
 
     STATUS_500 = "status_500"
     STATUS_503 = "status_503"
@@ -39,8 +35,8 @@ class FaultKind(StrEnum):
 class Fault:
     """One place's fault.
 
-    `times` is how many requests it meets (None: all). `seconds` is how long a delay, a drip or a
-    Retry-After lasts; `size` the bytes of a huge body, or of a bomb once it is unpacked.
+    `times` is the number of affected requests (None: all). `seconds` is the duration of a delay, a
+    drip or a Retry-After; `size` the bytes of a huge body, or of a decompressed gzip bomb.
     """
 
     kind: FaultKind
@@ -50,32 +46,32 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.times is not None and self.times < 1:
-            raise ValueError(f"a fault meets at least one request, not {self.times}")
+            raise ValueError(f"a fault affects at least one request, not {self.times}")
 
 
 class Faults:
-    """The faults that are on, by slug or for every place; switched from any thread."""
+    """The active faults, by slug or for every place; can be changed from any thread."""
 
     def __init__(self) -> None:
         self._faults: dict[str, Fault] = {}
         self._lock = threading.Lock()
 
     def set(self, slug: str, fault: Fault | FaultKind | str) -> None:
-        """Switch a place's fault on (`EVERYWHERE` for all); ValueError for an unknown kind."""
+        """Set a place's fault (`EVERYWHERE` for all); ValueError for an unknown kind."""
         fault = fault if isinstance(fault, Fault) else Fault(FaultKind(fault))
         with self._lock:
             self._faults[slug] = fault
 
     def clear(self, slug: str | None = None) -> None:
-        """Switch a place's fault off, or all of them."""
+        """Remove a place's fault, or all faults."""
         with self._lock:
             if slug is None:
                 self._faults.clear()
             else:
                 self._faults.pop(slug, None)
 
-    def take(self, slug: str) -> Fault | None:
-        """The fault that a request for a place meets; one that is used up goes off."""
+    def next_fault(self, slug: str) -> Fault | None:
+        """The fault of the next request for a place; a fault with no requests left is removed."""
         with self._lock:
             key = slug if slug in self._faults else EVERYWHERE
             fault = self._faults.get(key)
@@ -87,7 +83,7 @@ class Faults:
                 self._faults[key] = replace(fault, times=fault.times - 1)
             return fault
 
-    def on(self) -> dict[str, Fault]:
-        """All faults that are on."""
+    def active(self) -> dict[str, Fault]:
+        """All active faults."""
         with self._lock:
             return dict(self._faults)

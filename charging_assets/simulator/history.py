@@ -1,9 +1,4 @@
-"""Writing the past: raw objects for any period, as if the network had been polled.
-
-Belongs here: how a poll goes (when places are asked, which fail, which polls are missed) and
-putting it into the archive. Does not belong here: what places answer (`network`), and the format
-of a raw object, which is the archive's.
-"""
+"""Write raw objects for any past period, as if the network had been polled."""
 
 from __future__ import annotations
 
@@ -16,7 +11,7 @@ from charging_assets.acquisition.raw_objects import Place, Poll, encode
 from charging_assets.partitions import Hour
 from charging_assets.simulator.instants import seconds
 from charging_assets.simulator.network import FEED, Network
-from charging_assets.simulator.randomness import Dice
+from charging_assets.simulator.randomness import KeyedRandom
 from charging_assets.storage.lake import Lake
 
 CADENCE_S = 600
@@ -30,10 +25,10 @@ _FIRST_DELAY_S = 1.5
 
 @dataclass(frozen=True)
 class Polling:
-    """How regular the polls are.
+    """Regularity of the polls.
 
-    A poll begins up to `jitter_s` seconds late and asks its places over `spread_s` seconds;
-    `missed` is the chance that a poll did not happen, `failed` that a place answered with 503.
+    A poll begins up to `jitter_s` seconds late and requests its places over `spread_s` seconds;
+    `missed` is the probability that a poll is missed, `failed` that a place answers with 503.
     """
 
     jitter_s: float = 5.0
@@ -48,7 +43,7 @@ class Polling:
 
 @dataclass(frozen=True)
 class HistoryReport:
-    """What became of a period's slots. `written_bytes` are bytes of new objects, compressed."""
+    """Result for a period. `written_bytes` is the compressed size of the new objects."""
 
     polls: int
     already_there: int
@@ -68,16 +63,16 @@ def write_history(
 ) -> HistoryReport:
     """Poll the network at every slot of `[start, end)` and archive the answers.
 
-    The same network and period give the same objects, whole or in parts, so that writing again
-    changes nothing. `progress` is called with each slot when it is done.
+    The same network and period give the same objects, also when written in parts, so that writing
+    again changes nothing. `progress` is called after each slot.
     """
     polls = already = missed = failed = written = 0
     for slot in _slots(start, end):
-        made = poll_at(network, slot, polling or Polling())
-        if made is None:
+        result = poll_at(network, slot, polling or Polling())
+        if result is None:
             missed += 1
         else:
-            poll, places = made
+            poll, places = result
             key, blob = encode(poll, places)
             is_new = lake.put_new(key, blob)
             polls, already = polls + is_new, already + (not is_new)
@@ -89,16 +84,16 @@ def write_history(
 
 
 def poll_at(network: Network, slot: datetime, polling: Polling) -> tuple[Poll, list[Place]] | None:
-    """The poll of one slot, with its answers; None if it is missed."""
-    dice, number = Dice(network.seed, "polling"), seconds(slot)
-    if dice.roll(number, 0) < polling.missed:
+    """The poll of one slot with its responses; None if it is missed."""
+    rng, number = KeyedRandom(network.seed, "polling"), seconds(slot)
+    if rng.random(number, 0) < polling.missed:
         return None
-    started_at = slot + _time(_FIRST_DELAY_S + dice.roll(number, 1) * polling.jitter_s)
+    started_at = slot + _duration(_FIRST_DELAY_S + rng.random(number, 1) * polling.jitter_s)
     step = polling.spread_s / len(network.slugs)
     places = []
     for order, slug in enumerate(network.slugs):
-        requested_at = started_at + _time(order * step)
-        places.append(_asked(network, slug, requested_at, dice, (number, order), polling))
+        requested_at = started_at + _duration(order * step)
+        places.append(_poll_place(network, slug, requested_at, rng, (number, order), polling))
     poll = Poll(
         feed=FEED,
         kind="chargecloud",
@@ -114,16 +109,16 @@ def poll_at(network: Network, slot: datetime, polling: Polling) -> tuple[Poll, l
     return poll, places
 
 
-def _asked(
+def _poll_place(
     network: Network,
     slug: str,
     requested_at: datetime,
-    dice: Dice,
+    rng: KeyedRandom,
     key: tuple[int, int],
     polling: Polling,
 ) -> Place:
-    elapsed_ms = 60 + int(dice.roll(*key, 2) ** 3 * 1400)
-    if dice.roll(*key, 3) < polling.failed:
+    elapsed_ms = 60 + int(rng.random(*key, 2) ** 3 * 1400)
+    if rng.random(*key, 3) < polling.failed:
         return Place(
             slug=slug,
             outcome="http_error",
@@ -155,5 +150,5 @@ def _slots(start: Hour, end: Hour) -> Iterator[datetime]:
         slot += timedelta(seconds=CADENCE_S)
 
 
-def _time(length_s: float) -> timedelta:
+def _duration(length_s: float) -> timedelta:
     return timedelta(milliseconds=int(length_s * 1000))

@@ -1,7 +1,6 @@
-"""Records that must be rejected, and must not take their neighbours with them.
+"""Malformed records that must be rejected without affecting valid records of the same answer.
 
-Belongs here: broken records put among a place's good ones. Does not belong here: dirt that can
-be cleaned (`dirt`), and answers that are broken as a whole (`faults`).
+Defects that can be cleaned are in `dirt`, faulty answers in `faults`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from charging_assets.simulator.descriptions import Record
 from charging_assets.simulator.instants import HOUR
-from charging_assets.simulator.randomness import Dice
+from charging_assets.simulator.randomness import KeyedRandom
 
 FIRST_ID = 900_000_000
 
@@ -53,8 +52,8 @@ def _without(record: Record, name: str) -> Record:
     return {key: value for key, value in record.items() if key != name}
 
 
-# What can be broken, by the name under which tests ask for it. Each makes JSON from a number that
-# no good record has; `duplicate_station` and `duplicate_evse` repeat their own.
+# Kinds of malformed records by name. Each creates JSON from a number that no valid record has;
+# `duplicate_station` and `duplicate_evse` contain their record twice.
 KINDS: dict[str, Callable[[int], str]] = {
     "duplicate_station": lambda n: f"{_json(_record(n))}, {_json(_record(n))}",
     "duplicate_evse": lambda n: _json(_record(n, evses=_record(n)["evses"] * 2)),
@@ -89,26 +88,26 @@ def _deep(levels: int) -> str:
 
 
 class Hostility:
-    """Puts broken records into answers: of the kinds given, some others every hour."""
+    """Adds malformed records of the given kinds to answers; the kinds change every hour."""
 
     def __init__(self, seed: int, kinds: Iterable[str], per_answer: int = 2) -> None:
         self._kinds = sorted(kinds)
         unknown = set(self._kinds) - set(KINDS)
         if unknown:
-            raise ValueError(f"no hostile kind {sorted(unknown)}; there are {sorted(KINDS)}")
-        self._dice, self._per_answer = Dice(seed, "hostile"), per_answer
+            raise ValueError(f"no hostile kind {sorted(unknown)}; use {sorted(KINDS)}")
+        self._rng, self._per_answer = KeyedRandom(seed, "hostile"), per_answer
 
     def kinds(self, place: int, second: int) -> list[str]:
-        """Which kinds the answer of a place (by its number) has at a time, in order."""
-        order = self._dice.shuffled(len(self._kinds), place, second // HOUR)
+        """The kinds in the answer of a place (by number) at a time, in order."""
+        order = self._rng.permutation(len(self._kinds), place, second // HOUR)
         return [self._kinds[index] for index in order[: self._per_answer].tolist()]
 
-    def spoiled(self, stations: bytes, place: int, second: int) -> bytes:
-        """The station records of an answer with broken ones before and after them."""
-        bad = [
+    def add_to(self, stations: bytes, place: int, second: int) -> bytes:
+        """The station records of an answer with malformed ones before and after them."""
+        malformed = [
             KINDS[kind](FIRST_ID + place * 1000 + index * 10)
             for index, kind in enumerate(self.kinds(place, second))
         ]
-        before, after = bad[:1], bad[1:]
+        before, after = malformed[:1], malformed[1:]
         parts = [part.encode() for part in before] + [stations] + [part.encode() for part in after]
         return b", ".join(part for part in parts if part)

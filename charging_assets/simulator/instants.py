@@ -1,8 +1,4 @@
-"""Simulated time: whole seconds since the epoch, on which all of the simulator's arithmetic runs.
-
-Belongs here: turning instants into seconds and back, and the calendar that follows from it. Does
-not belong here: slots and hours, which are `partitions`' business.
-"""
+"""Simulated time in whole seconds since the simulator's epoch, and conversions."""
 
 from __future__ import annotations
 
@@ -11,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from charging_assets.partitions import FIRST_HOUR
 
-# A year before the first hour that can be asked for, so that what began earlier has room.
+# A year before the first valid hour, so that earlier events can be represented.
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 MINUTE, HOUR, DAY = 60, 3600, 86400
 YEAR = 365 * DAY
-# Later than anything: the time of what does not happen.
+# Later than any event: the time of events that do not happen.
 FAR = 1 << 35
 
 

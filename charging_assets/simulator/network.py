@@ -1,10 +1,7 @@
-"""The simulated network: the front door of the simulator.
+"""The simulated network: its settings, its answers at an instant, its ground truth.
 
-Belongs here: a network's settings, its answers at an instant, its truth over a period. Does not
-belong here: the archive (`history`) and HTTP (`server`), which ask it from outside.
-
-A network is a pure function of its settings and time. It has no clock and keeps no state but
-caches: it may be asked for any instant since 2021, in any order, and always says the same.
+A network is a pure function of its settings and time. It has no clock and no state except caches:
+it gives the same answers for any instant since 2021, in any order.
 """
 
 from __future__ import annotations
@@ -51,12 +48,12 @@ class Network:
     """A seeded charging network; safe to use from several threads.
 
     `scale` multiplies the stations of every place: 1 is 1,162 stations with 2,428 EVSEs and 2,811
-    connectors, all of them there at `whole_at`. `dirt` soils texts and numbers as the real API
-    does; `hostile` adds records that must be rejected, of all kinds or of those named (see
+    connectors, all of them published at `whole_at`. `dirt` adds the defects of real answers to
+    texts and numbers; `hostile` adds records that must be rejected, of all or of some kinds (see
     `hostile.KINDS`). `overrides` is the share of two-connector EVSEs whose second connector stays
-    AVAILABLE while the first one charges. `edition` is the year of the API's fields. `mix` gives
-    shares of "ac", "dc" and "hpc" EVSEs other than the real ones, of which 4 in 100 are not "ac".
-    `places` are the only ones that there are; the others' numbers stay free.
+    AVAILABLE while the first one charges. `edition` is the year of the API's fields. `mix` replaces
+    the real shares of "ac", "dc" and "hpc" EVSEs (96 % are "ac"). `places` limits the network to
+    some places; ids do not change.
     """
 
     def __init__(
@@ -76,7 +73,7 @@ class Network:
         places: Iterable[str] | None = None,
     ) -> None:
         if not scale > 0:
-            raise ValueError(f"a network's scale is greater than 0, not {scale}")
+            raise ValueError(f"a network's scale must be greater than 0, not {scale}")
         self.seed, self.scale, self.mix = seed, scale, mix
         names = (KINDS if hostile else ()) if isinstance(hostile, bool) else hostile
         self._settings = _Settings(
@@ -91,12 +88,12 @@ class Network:
             edition,
             seconds(whole_at),
         )
-        self._places = {part.place.slug: part for part in topology(seed, scale, mix)}
+        self._places = {place.place.slug: place for place in topology(seed, scale, mix)}
         if places is not None:
-            self._places = {slug: self._places[self._known(slug)] for slug in places}
+            self._places = {slug: self._places[self._require_place(slug)] for slug in places}
         self.is_whole = places is None
         self._answers: dict[str, tuple[PlaceState, PlaceAnswers]] = {}
-        # Caches of a place are filled by one thread at a time; places do not wait for each other.
+        # One thread at a time fills the caches of a place; places do not block each other.
         self._locks = {slug: threading.Lock() for slug in self._places}
 
     @property
@@ -106,7 +103,7 @@ class Network:
 
     @property
     def origin(self) -> str:
-        """What raw objects say about where they come from."""
+        """The `origin` of raw objects."""
         mix = f" mix={dict(sorted(self.mix.items()))}" if self.mix else ""
         some = "" if self.is_whole else f" places={','.join(self._places)}"
         return f"simulator seed={self.seed} scale={self.scale:g}{mix}{some}"
@@ -114,53 +111,62 @@ class Network:
     def answer(self, slug: str, at: datetime) -> bytes:
         """A place's envelope at an aware time, as UTF-8 JSON; UnknownPlace, ValueError."""
         second = seconds(at)
-        with self._locks[self._known(slug)]:
+        with self._locks[self._require_place(slug)]:
             return self._place(slug)[1].envelope(second)
 
     def counts(self, at: datetime) -> tuple[int, int, int]:
-        """How many stations, EVSEs and connectors are published at a time."""
+        """The numbers of published stations, EVSEs and connectors at a time."""
         stations = evses = connectors = 0
         for slug, place in self._places.items():
             with self._locks[slug]:
-                looks = self._place(slug)[1].looks(seconds(at))
-            stations += len(looks)
-            for row in looks:
+                variants = self._place(slug)[1].variants(seconds(at))
+            stations += len(variants)
+            for row in variants:
                 first, last = place.first_evse[row], place.first_evse[row + 1]
                 evses += int(last - first)
                 connectors += int(place.first_connector[last] - place.first_connector[first])
         return stations, evses, connectors
 
     def hostile_kinds(self, slug: str, at: datetime) -> list[str]:
-        """Which kinds of hostile records an answer has."""
+        """The kinds of hostile records in an answer."""
         hostility = self._hostility()
-        place = self._places[self._known(slug)].place
+        place = self._places[self._require_place(slug)].place
         return hostility.kinds(place.number, seconds(at)) if hostility else []
 
     def truth(self, start: datetime, end: datetime, slugs: Iterable[str] | None = None) -> Truth:
-        """What really happened in `[start, end)`, everywhere or in some places."""
+        """The ground truth of `[start, end)`, of all or of some places."""
         first, last = seconds(start), seconds(end)
         if first >= last:
             raise ValueError(f"the period {start.isoformat()} to {end.isoformat()} is empty")
         sessions: list[Session] = []
         outages: list[Outage] = []
         for slug in self.slugs if slugs is None else slugs:
-            with self._locks[self._known(slug)]:
+            with self._locks[self._require_place(slug)]:
                 state, _ = self._place(slug)
                 sessions += _sessions(state, first, last)
                 outages += _outages(state, first, last)
         return Truth(instant(first), instant(last), tuple(sessions), tuple(outages))
 
-    def _known(self, slug: str) -> str:
+    def _require_place(self, slug: str) -> str:
         if slug not in self._places:
-            raise UnknownPlace(f"no place {slug!r}; there are {', '.join(self._places)}")
+            raise UnknownPlace(f"no place {slug!r}; use {', '.join(self._places)}")
         return slug
 
     def _place(self, slug: str) -> tuple[PlaceState, PlaceAnswers]:
         if slug not in self._answers:
-            part, it = self._places[slug], self._settings
-            life = PlaceLife(it.seed, it.life, part, it.whole_at)
-            state = PlaceState(it.seed, part, life, it.demand, it.reliability, it.overrides)
-            answers = PlaceAnswers(it.seed, state, it.edition, it.is_dirty, self._hostility())
+            place, settings = self._places[slug], self._settings
+            life = PlaceLife(settings.seed, settings.life, place, settings.whole_at)
+            state = PlaceState(
+                settings.seed,
+                place,
+                life,
+                settings.demand,
+                settings.reliability,
+                settings.overrides,
+            )
+            answers = PlaceAnswers(
+                settings.seed, state, settings.edition, settings.is_dirty, self._hostility()
+            )
             self._answers[slug] = (state, answers)
         return self._answers[slug]
 
@@ -169,14 +175,16 @@ class Network:
 
 
 def _sessions(state: PlaceState, start: int, end: int) -> Iterator[Session]:
-    found = state.sessions(start, end)
+    sessions = state.sessions(start, end)
     place = state.place
-    energy = found.energy_kwh
-    generations = state.life.generations_at(place.evse_station[found.row], found.start).tolist()
-    for index, row in enumerate(found.row.tolist()):
-        began = int(found.start[index])
+    energy = sessions.energy_kwh
+    generations = state.life.generations_at(
+        place.evse_station[sessions.row], sessions.start
+    ).tolist()
+    for index, row in enumerate(sessions.row.tolist()):
+        began = int(sessions.start[index])
         generation = generations[index]
-        reserved = int(found.reserved_at[index])
+        reserved = int(sessions.reserved_at[index])
         yield Session(
             slug=place.place.slug,
             station_id=station_id(int(place.station[place.evse_station[row]]), generation),
@@ -185,27 +193,25 @@ def _sessions(state: PlaceState, start: int, end: int) -> Iterator[Session]:
             max_power_kw=float(state.power_kw[row]),
             reserved_at=instant(reserved) if reserved < began else None,
             started_at=instant(began),
-            ended_at=instant(int(found.end[index])),
-            free_at=instant(int(found.free_at[index])),
+            ended_at=instant(int(sessions.end[index])),
+            free_at=instant(int(sessions.free_at[index])),
             energy_kwh=float(energy[index]),
-            is_cut=bool(found.is_cut[index]),
+            is_cut=bool(sessions.is_cut[index]),
         )
 
 
 def _outages(state: PlaceState, start: int, end: int) -> list[Outage]:
-    hidden = state.hidden(start, end)
-    found = [
-        *_clipped(state, hidden.away, "absent", start, end),
-        *_clipped(state, hidden.outages, "outage", start, end),
-        *_clipped(state, hidden.stuck, "stuck", start, end),
-        *_clipped(state, hidden.flaps, "flap", start, end),
+    layers = state.status_layers(start, end)
+    outages = [
+        *_clip(state, layers.absences, "absent", start, end),
+        *_clip(state, layers.outages, "outage", start, end),
+        *_clip(state, layers.stuck, "stuck", start, end),
+        *_clip(state, layers.flaps, "flap", start, end),
     ]
-    return sorted(found, key=lambda outage: (int(outage.evse_uid), outage.started_at))
+    return sorted(outages, key=lambda outage: (int(outage.evse_uid), outage.started_at))
 
 
-def _clipped(
-    state: PlaceState, spells: Spells, reason: str, start: int, end: int
-) -> Iterator[Outage]:
+def _clip(state: PlaceState, spells: Spells, reason: str, start: int, end: int) -> Iterator[Outage]:
     starts = spells.start.clip(start, end)
     generations = state.life.generations_at(state.place.evse_station[spells.row], starts)
     for row, generation, began, ended, code in zip(

@@ -1,7 +1,6 @@
-"""The places of the simulated feed: real cities, as many stations as were counted there.
+"""The places of the simulated feed: real cities with their real numbers of stations.
 
-Belongs here: counts and city centres, which are facts, and the made-up operator of each place.
-Does not belong here: any published record; names, addresses and ids come from `descriptions`.
+Only counts and city centres are real; `descriptions` makes up names, addresses and ids.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """A place: how many stations it has at 1×, and where it is (degrees)."""
+    """A place: its number of stations at 1× and its position (degrees)."""
 
     slug: str
     city: str
@@ -21,7 +20,7 @@ class Place(NamedTuple):
 
     @property
     def number(self) -> int:
-        """Where it stands in the list, from 1: the digits of its operator's id."""
+        """Its position in the list, from 1: the digits of its operator's id."""
         return PLACES.index(self) + 1
 
 

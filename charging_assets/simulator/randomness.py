@@ -1,9 +1,7 @@
-"""Chance without a state: a number is a pure function of the seed and of what it is asked for.
+"""Stateless random numbers: each is a pure function of the seed and its keys.
 
-Belongs here: the hash behind every random choice, and the shapes that are drawn from it. Does
-not belong here: what is drawn. A stream of random numbers would have to be replayed from its
-start to know next March; a hash of (seed, EVSE, week, draw) is there at once, for any EVSE, week
-and order of asking, and the same on every platform.
+A stream of random numbers would have to be replayed from its start for each instant. A hash of
+(seed, EVSE, week, draw) gives any number directly, in any order, and equally on every platform.
 """
 
 from __future__ import annotations
@@ -31,8 +29,8 @@ _SECOND = 0x94D049BB133111EB
 _TO_UNIT = 2.0**-52
 
 
-class Dice:
-    """The random numbers of one purpose; two purposes of the same seed share nothing."""
+class KeyedRandom:
+    """The random numbers of one purpose; purposes of the same seed are independent."""
 
     def __init__(self, seed: int, purpose: str) -> None:
         digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
@@ -43,11 +41,11 @@ class Dice:
         return self.branch(*keys).uniform()
 
     def branch(self, *keys: Ints | int) -> Branch:
-        """What all numbers have in common whose keys begin so, worked out once."""
+        """The common state of all numbers whose keys begin with these keys, computed once."""
         return Branch(np.array([self._origin], dtype=np.uint64)).branch(*keys)
 
-    def roll(self, *keys: int) -> float:
-        """What `uniform` says for scalar keys, without the price of an array."""
+    def random(self, *keys: int) -> float:
+        """As `uniform` for scalar keys, without creating arrays."""
         state = self._origin
         for key in keys:
             state = (((state ^ (key & _MASK)) & _MASK) + _STEP) & _MASK
@@ -56,18 +54,18 @@ class Dice:
             state ^= state >> 31
         return ((state >> 12) + 0.5) * _TO_UNIT
 
-    def pick(self, options: Sequence[T], *keys: int) -> T:
+    def choice(self, options: Sequence[T], *keys: int) -> T:
         """One of the options."""
-        return options[int(self.roll(*keys) * len(options))]
+        return options[int(self.random(*keys) * len(options))]
 
-    def shuffled(self, count: int, *keys: int) -> Ints:
+    def permutation(self, count: int, *keys: int) -> Ints:
         """The numbers 0 … count-1 in random order."""
         order = np.argsort(self.uniform(*keys, np.arange(count)), kind="stable")
         return order.astype(np.int64)
 
 
 class Branch:
-    """The numbers whose keys begin with those of one array of things."""
+    """The random numbers whose keys begin with the keys of the branch."""
 
     def __init__(self, state: NDArray[np.uint64]) -> None:
         self._state = state
@@ -76,17 +74,17 @@ class Branch:
         """A branch of this branch."""
         state = self._state
         for key in keys:
-            state = _mixed(state ^ np.asarray(key, dtype=np.int64).astype(np.uint64))
+            state = _mix(state ^ np.asarray(key, dtype=np.int64).astype(np.uint64))
         return Branch(state)
 
     def uniform(self, *keys: Ints | int) -> Floats:
-        """As `Dice.uniform`, for the keys that follow."""
+        """As `KeyedRandom.uniform`, for the following keys."""
         state = self.branch(*keys)._state
         units: Floats = ((state >> np.uint64(12)).astype(np.float64) + 0.5) * _TO_UNIT
         return units
 
 
-def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     state = state + np.uint64(_STEP)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(_FIRST)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(_SECOND)
@@ -96,11 +94,11 @@ def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 _GRID = (np.arange(4096) + 0.5) / 4096
 
 
-class Shape:
+class Distribution:
     """A distribution with mean 1, drawn by its quantiles.
 
-    A table of quantiles and linear interpolation, because logarithms and exponentials of whole
-    arrays differ in the last bit between processors, and the same seed must give the same bytes.
+    It uses a table of quantiles and linear interpolation: logarithms and exponentials of arrays
+    differ in the last bit between processors, and the same seed must give the same bytes.
     """
 
     def __init__(self, quantile: Callable[[float], float]) -> None:
@@ -108,14 +106,14 @@ class Shape:
         self._table = table / table.mean()
 
     def __call__(self, share: Floats) -> Floats:
-        drawn: Floats = np.interp(share, _GRID, self._table)
-        return drawn
+        values: Floats = np.interp(share, _GRID, self._table)
+        return values
 
 
-def lognormal(sigma: float) -> Shape:
-    """Many short, few very long: dwell, popularity."""
+def lognormal(sigma: float) -> Distribution:
+    """A log-normal distribution: many small values, few very large ones."""
     normal = NormalDist()
-    return Shape(lambda share: math.exp(sigma * normal.inv_cdf(share)))
+    return Distribution(lambda share: math.exp(sigma * normal.inv_cdf(share)))
 
 
-EXPONENTIAL = Shape(lambda share: -math.log1p(-share))
+EXPONENTIAL = Distribution(lambda share: -math.log1p(-share))

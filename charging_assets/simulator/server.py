@@ -1,13 +1,9 @@
-"""The chargecloud API on loopback, played by the simulated network.
-
-Belongs here: HTTP, the clock that says what time it is in the network, and switching faults from
-outside. Does not belong here: what a place answers (`network`) or how faults look on the wire
-(`misbehaviour`).
+"""The chargecloud API of the simulated network, served on loopback.
 
     GET    /<slug>            the place's answer now
-    GET    /_faults           the faults that are on
-    PUT    /_faults/<slug>    {"kind": "status_503", "times": 2}: switch one on ("*": everywhere)
-    DELETE /_faults/<slug>    switch it off
+    GET    /_faults           the active faults
+    PUT    /_faults/<slug>    {"kind": "status_503", "times": 2}: set a fault ("*": everywhere)
+    DELETE /_faults/<slug>    remove it
 
 Run it with `python -m charging_assets.simulator.server --port 8099`.
 """
@@ -30,8 +26,8 @@ from urllib.parse import unquote
 
 from charging_assets.clock import utc_now
 from charging_assets.partitions import Hour
+from charging_assets.simulator.fault_responses import FaultResponder
 from charging_assets.simulator.faults import Fault, FaultKind, Faults
-from charging_assets.simulator.misbehaviour import Misbehaviour
 from charging_assets.simulator.network import Network, UnknownPlace
 
 Clock = Callable[[], datetime]
@@ -39,12 +35,12 @@ Clock = Callable[[], datetime]
 _HOST = "127.0.0.1"
 _JSON = "application/json; charset=utf-8"
 _FAULTS = "_faults"
-_REMEMBERED = 10_000
+_MAX_REQUESTS = 10_000
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request for a place that the server has seen: what, when, by whom, and its fault."""
+    """A received request for a place: its time, user agent and fault."""
 
     slug: str
     at: datetime
@@ -53,7 +49,7 @@ class Request:
 
 
 def simulated_time(start: datetime, speed: float = 1.0, clock: Clock = utc_now) -> Clock:
-    """A clock that shows `start` now and runs `speed` times as fast as another one."""
+    """A clock that starts at `start` and runs `speed` times as fast as `clock`."""
     began = clock()
     return lambda: start + (clock() - began) * speed
 
@@ -61,8 +57,8 @@ def simulated_time(start: datetime, speed: float = 1.0, clock: Clock = utc_now) 
 class ApiServer:
     """A threaded HTTP server on loopback; as a context manager it serves in the background.
 
-    `port` 0 takes any free port. `faults` are switched while it runs; `requests` tells what was
-    asked.
+    `port` 0 takes any free port. `faults` can be changed while it runs; `requests` are the latest
+    requests for places.
     """
 
     def __init__(
@@ -75,7 +71,7 @@ class ApiServer:
     ) -> None:
         self.network, self.clock, self.faults = network, clock, faults or Faults()
         self.stopping = threading.Event()
-        self._seen: deque[Request] = deque(maxlen=_REMEMBERED)
+        self._requests: deque[Request] = deque(maxlen=_MAX_REQUESTS)
         self._http = _Http(self, port)
         self._thread: threading.Thread | None = None
 
@@ -87,18 +83,18 @@ class ApiServer:
     @property
     def requests(self) -> list[Request]:
         """The latest requests for places, oldest first."""
-        return list(self._seen)
+        return list(self._requests)
 
-    def saw(self, request: Request) -> None:
-        """Remember a request."""
-        self._seen.append(request)
+    def record_request(self, request: Request) -> None:
+        """Add a request to `requests`."""
+        self._requests.append(request)
 
     def serve_forever(self) -> None:
-        """Serve until `close` is called from elsewhere."""
+        """Serve until another thread calls `close`."""
         self._http.serve_forever(poll_interval=0.05)
 
     def close(self) -> None:
-        """Stop, cutting off answers that are still dripping."""
+        """Stop, and cut off slow responses."""
         self.stopping.set()
         if self._thread is not None:
             self._http.shutdown()
@@ -117,7 +113,7 @@ class ApiServer:
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
-    # Threads that drip must not hold up the end.
+    # Slow responses must not delay the end.
     block_on_close = False
     request_queue_size = 128
 
@@ -126,7 +122,7 @@ class _Http(ThreadingHTTPServer):
         super().__init__((_HOST, port), _Handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up in the middle is its own business."""
+        """Ignore clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -136,38 +132,40 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         slug = self._path()
         if slug == _FAULTS:
-            faults = {place: asdict(fault) for place, fault in self.server.api.faults.on().items()}
+            faults = {
+                place: asdict(fault) for place, fault in self.server.api.faults.active().items()
+            }
             return self._send_json(HTTPStatus.OK, faults)
         api = self.server.api
         try:
             answer = api.network.answer(slug, api.clock())
         except UnknownPlace as error:
             return self._send_json(HTTPStatus.NOT_FOUND, {"error": str(error)})
-        fault = api.faults.take(slug)
+        fault = api.faults.next_fault(slug)
         kind = fault.kind if fault else None
-        api.saw(Request(slug, utc_now(), self.headers.get("User-Agent", ""), kind))
+        api.record_request(Request(slug, utc_now(), self.headers.get("User-Agent", ""), kind))
         if fault:
-            return Misbehaviour(self, slug, answer, api.stopping).show(fault)
+            return FaultResponder(self, slug, answer, api.stopping).respond(fault)
         return self._send(HTTPStatus.OK, answer)
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
-            wanted = json.loads(body)
-            fault = Fault(**{**wanted, "kind": FaultKind(wanted["kind"])})
+            fields = json.loads(body)
+            fault = Fault(**{**fields, "kind": FaultKind(fields["kind"])})
         except (ValueError, KeyError, TypeError) as error:
             kinds = ", ".join(FaultKind)
             message = f"not a fault ({error}); give a JSON object with a kind of {kinds}"
             return self._send_json(HTTPStatus.BAD_REQUEST, {"error": message})
-        return self._switch(lambda slug: self.server.api.faults.set(slug, fault))
+        return self._change_fault(lambda slug: self.server.api.faults.set(slug, fault))
 
     def do_DELETE(self) -> None:
-        self._switch(self.server.api.faults.clear)
+        self._change_fault(self.server.api.faults.clear)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: `ApiServer.requests` knows."""
+        """No log: use `ApiServer.requests`."""
 
-    def _switch(self, change: Callable[[str], None]) -> None:
+    def _change_fault(self, change: Callable[[str], None]) -> None:
         control, _, slug = self._path().partition("/")
         if control != _FAULTS or not slug:
             return self._send_json(HTTPStatus.NOT_FOUND, {"error": f"use /{_FAULTS}/<slug>"})
@@ -181,12 +179,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(answer).encode())
 
     def _send(self, status: HTTPStatus, body: bytes) -> None:
-        is_packed = "gzip" in self.headers.get("Accept-Encoding", "")
-        if is_packed:
+        is_compressed = "gzip" in self.headers.get("Accept-Encoding", "")
+        if is_compressed:
             body = gzip.compress(body, compresslevel=1, mtime=0)
         self.send_response(status)
         self.send_header("Content-Type", _JSON)
-        if is_packed:
+        if is_compressed:
             self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -199,13 +197,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=8099)
     parser.add_argument("--scale", type=float, default=1.0, help="1 is 1,162 stations")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", type=Hour.parse, help="serve from this UTC hour, not from now")
-    parser.add_argument("--speed", type=float, default=1.0, help="how fast simulated time runs")
-    chosen = parser.parse_args(arguments)
-    start = chosen.start.start if chosen.start else utc_now()
-    network = Network(chosen.seed, chosen.scale)
-    server = ApiServer(network, clock=simulated_time(start, chosen.speed), port=chosen.port)
-    # A script that starts us in the background may have us ignore both, and we would never end.
+    parser.add_argument("--start", type=Hour.parse, help="first simulated UTC hour (default: now)")
+    parser.add_argument("--speed", type=float, default=1.0, help="speed of simulated time")
+    options = parser.parse_args(arguments)
+    start = options.start.start if options.start else utc_now()
+    network = Network(options.seed, options.scale)
+    server = ApiServer(network, clock=simulated_time(start, options.speed), port=options.port)
+    # A script that starts this in the background may have both signals ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     print(f"{server.url}  ({len(network.slugs)} places, {network.origin})", flush=True)

@@ -1,11 +1,8 @@
-"""Spells: what befalls things now and then and lasts a while, such as outages.
+"""Spells: random periods such as outages, drawn for any window of time.
 
-Belongs here: drawing spells for any window of time, laying them on a time line, and how often
-EVSEs break. Does not belong here: who uses an EVSE (`demand`), what stations do (`life`).
-
-Time is cut into blocks, at another offset for each thing. A block has one spell or none, and a
-spell ends with its block. So a window's spells follow from the blocks that it touches, and two
-neighbouring windows agree about the spell that lies across their border.
+Time is divided into blocks, with a different offset for each item. A block has at most one spell,
+which ends with its block. So the spells of a window depend only on the blocks that it overlaps, and
+two adjacent windows agree about a spell that crosses their border.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charging_assets.simulator.instants import DAY, FAR, HOUR, MINUTE, YEAR
-from charging_assets.simulator.randomness import EXPONENTIAL, Bools, Dice, Ints
+from charging_assets.simulator.randomness import EXPONENTIAL, Bools, Ints, KeyedRandom
 
 AVAILABLE, CHARGING, RESERVED, BLOCKED, OUTOFORDER, INOPERATIVE, UNKNOWN = range(7)
 STATUSES = (
@@ -35,11 +32,11 @@ _SHARE_OF_BLOCKS = 0.75
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often EVSEs fail: rates per EVSE and year, and the share that never reports at all.
+    """Failure rates per EVSE and year, and the share of EVSEs that never report.
 
-    `flaps_per_year` are losses of contact of a few minutes, which hide a session and do not end
-    it; an outage ends it. `stuck_per_year` are EVSEs that say CHARGING for more than a week with
-    nobody there (none by default: then CHARGING always means a session).
+    `flaps_per_year` are connection losses of a few minutes, which hide a session without ending it;
+    an outage ends it. `stuck_per_year` are EVSEs that publish CHARGING for more than a week without
+    a session (none by default: then CHARGING always means a session).
     """
 
     outages_per_year: float = 1.2
@@ -49,13 +46,13 @@ class Reliability:
 
     @classmethod
     def perfect(cls) -> Reliability:
-        """Nothing ever breaks."""
+        """No failures."""
         return cls(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One kind of spell: its code, its share among the kinds, how long it lasts in seconds."""
+    """One kind of spell: its code, its share among the kinds, its duration in seconds."""
 
     code: int
     share: float
@@ -81,13 +78,13 @@ class Spells:
     end: Ints
     code: Ints
 
-    def only(self, wanted: Bools) -> Spells:
-        """Those that are wanted."""
-        return Spells(self.row[wanted], self.start[wanted], self.end[wanted], self.code[wanted])
+    def select(self, mask: Bools) -> Spells:
+        """The spells by mask."""
+        return Spells(self.row[mask], self.start[mask], self.end[mask], self.code[mask])
 
-    def within(self, start: int, end: int) -> Spells:
-        """Those that touch a window."""
-        return self.only((self.start < end) & (self.end > start))
+    def overlapping(self, start: int, end: int) -> Spells:
+        """The spells that overlap a window."""
+        return self.select((self.start < end) & (self.end > start))
 
     @property
     def keys(self) -> Ints:
@@ -95,38 +92,43 @@ class Spells:
         return self.row * _SPAN + self.start
 
     @classmethod
-    def of(cls, row: Ints, start: Ints, end: Ints, code: Ints) -> Spells:
-        """Spells in whatever order."""
+    def from_unsorted(cls, row: Ints, start: Ints, end: Ints, code: Ints) -> Spells:
+        """Spells in any order."""
         order = np.argsort(row * _SPAN + start, kind="stable")
         return cls(row[order], start[order], end[order], code[order])
 
 
 def draw(
-    dice: Dice, numbers: Ints, per_year: float, causes: tuple[Cause, ...], start: int, end: int
+    rng: KeyedRandom,
+    numbers: Ints,
+    per_year: float,
+    causes: tuple[Cause, ...],
+    start: int,
+    end: int,
 ) -> Spells:
-    """The spells of some things, known by their numbers, that touch `[start, end)`."""
+    """The spells of some items, by their numbers, that overlap `[start, end)`."""
     if per_year <= 0 or not numbers.size:
-        return nothing()
+        return no_spells()
     block = int(min(_LONGEST_BLOCK, _SHARE_OF_BLOCKS * YEAR / per_year))
-    phase = (dice.uniform(numbers, -1) * block).astype(np.int64)
+    phase = (rng.uniform(numbers, -1) * block).astype(np.int64)
     row, index = blocks(phase, block, start, end)
-    hit = dice.uniform(numbers[row], index, 0) < per_year * block / YEAR
-    row, index = row[hit], index[hit]
+    has_spell = rng.uniform(numbers[row], index, 0) < per_year * block / YEAR
+    row, index = row[has_spell], index[has_spell]
     number = numbers[row]
     begin = phase[row] + index * block
-    at = begin + (dice.uniform(number, index, 1) * block).astype(np.int64)
+    at = begin + (rng.uniform(number, index, 1) * block).astype(np.int64)
     shares = np.cumsum([cause.share for cause in causes])
-    which = np.searchsorted(shares[:-1], dice.uniform(number, index, 2) * shares[-1])
-    lasts = np.array([cause.mean_s for cause in causes])[which]
-    lasts = lasts * EXPONENTIAL(dice.uniform(number, index, 3))
-    lasts = np.maximum(lasts, np.array([cause.least_s for cause in causes])[which])
-    until = np.minimum(at + lasts.astype(np.int64), begin + block)
-    found = Spells(row, at, until, np.array([cause.code for cause in causes])[which])
-    return found.only(until > at).within(start, end)
+    which = np.searchsorted(shares[:-1], rng.uniform(number, index, 2) * shares[-1])
+    duration_s = np.array([cause.mean_s for cause in causes])[which]
+    duration_s = duration_s * EXPONENTIAL(rng.uniform(number, index, 3))
+    duration_s = np.maximum(duration_s, np.array([cause.least_s for cause in causes])[which])
+    until = np.minimum(at + duration_s.astype(np.int64), begin + block)
+    drawn = Spells(row, at, until, np.array([cause.code for cause in causes])[which])
+    return drawn.select(until > at).overlapping(start, end)
 
 
 def blocks(phase: Ints, length: int, start: int, end: int) -> tuple[Ints, Ints]:
-    """The blocks that touch a window, as (row, index of the block), in order."""
+    """The blocks that overlap a window, as (row, index of the block), in order."""
     first = (start - phase) // length
     count = (end - 1 - phase) // length - first + 1
     row = np.repeat(np.arange(phase.size), count)
@@ -134,53 +136,53 @@ def blocks(phase: Ints, length: int, start: int, end: int) -> tuple[Ints, Ints]:
     return row, index
 
 
-def nothing() -> Spells:
-    """No spells at all."""
+def no_spells() -> Spells:
+    """No spells."""
     none = np.zeros(0, dtype=np.int64)
     return Spells(none, none, none, none)
 
 
-def always(rows: Ints, code: int) -> Spells:
+def unending(rows: Ints, code: int) -> Spells:
     """One spell without an end for each row."""
     return Spells(rows, np.zeros_like(rows), np.full_like(rows, FAR), np.full_like(rows, code))
 
 
-def united(*parts: Spells, code: int) -> Spells:
-    """The union of spells, which may overlap, as spells that do not; all get one code."""
+def union(*parts: Spells, code: int) -> Spells:
+    """The union of spells that may overlap, as spells that do not; all get one code."""
     row, start, end, _ = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("row", "start", "end", "code")
     )
-    every = Spells.of(row, start, end, np.full_like(row, code))
-    if not every.row.size:
-        return every
-    # Rows are further apart than any time, so one running maximum serves them all.
-    reach = np.maximum.accumulate(every.row * _SPAN + every.end)
-    opens = np.concatenate([[True], every.keys[1:] > reach[:-1]])
-    last = np.append(np.flatnonzero(opens)[1:] - 1, every.row.size - 1)
-    first = every.only(opens)
+    spells = Spells.from_unsorted(row, start, end, np.full_like(row, code))
+    if not spells.row.size:
+        return spells
+    # Keys of different rows are further apart than any time, so one running maximum suffices.
+    reach = np.maximum.accumulate(spells.row * _SPAN + spells.end)
+    opens = np.concatenate([[True], spells.keys[1:] > reach[:-1]])
+    last = np.append(np.flatnonzero(opens)[1:] - 1, spells.row.size - 1)
+    first = spells.select(opens)
     return Spells(first.row, first.start, reach[last] - first.row * _SPAN, first.code)
 
 
 class Timeline:
-    """What code each row has at any time: 0 except within the spells given."""
+    """The code of each row at any time: that of its spell, otherwise 0."""
 
     def __init__(self, rows: int, *parts: Spells) -> None:
-        every = np.arange(rows)
-        # Ends before starts: where one spell ends and the next begins, the next one counts.
-        row = np.concatenate([every, *(p.row for p in parts), *(p.row for p in parts)])
+        all_rows = np.arange(rows)
+        # Ends before starts: where one spell ends as the next begins, the next one is used.
+        row = np.concatenate([all_rows, *(p.row for p in parts), *(p.row for p in parts)])
         at = np.concatenate(
-            [np.zeros_like(every), *(p.end for p in parts), *(p.start for p in parts)]
+            [np.zeros_like(all_rows), *(p.end for p in parts), *(p.start for p in parts)]
         )
         zeros = np.zeros(rows + sum(p.row.size for p in parts), dtype=np.int64)
         code = np.concatenate([zeros, *(p.code for p in parts)])
         keys = row * _SPAN + at
         order = np.argsort(keys, kind="stable")
-        self._rows = every * _SPAN
+        self._rows = all_rows * _SPAN
         self._keys = keys[order]
         self._codes = code[order].astype(np.int8)
 
     def at(self, second: int) -> Ints:
         """Every row's code at a time."""
-        found = np.searchsorted(self._keys, self._rows + second, side="right") - 1
-        return self._codes[found].astype(np.int64)
+        positions = np.searchsorted(self._keys, self._rows + second, side="right") - 1
+        return self._codes[positions].astype(np.int64)

@@ -1,11 +1,8 @@
-"""What stands where: stations, their EVSEs, their connectors.
+"""The stations, EVSEs and connectors of each place, their kinds and numbers.
 
-Belongs here: how many of each, of which kind, and their numbers. Does not belong here: what they
-are called (`descriptions`) and what happens to them (`life`, `spells`, `demand`).
-
-The network is made of *layers* of 1,162 stations, 2,428 EVSEs and 2,811 connectors, the first
-layer being the network at 1×. A further layer adds to every place as many stations again, so a
-station is the same at every scale that has it.
+The network consists of *layers* of 1,162 stations, 2,428 EVSEs and 2,811 connectors; the first
+layer is the network at 1×. Each further layer adds the same number of stations to every place, so a
+station is the same at every scale that contains it.
 """
 
 from __future__ import annotations
@@ -18,19 +15,19 @@ from typing import NamedTuple
 import numpy as np
 
 from charging_assets.simulator.places import PLACES, Place
-from charging_assets.simulator.randomness import Dice, Ints
+from charging_assets.simulator.randomness import Ints, KeyedRandom
 
 STATIONS = 1162
 EVSES = 2428
 
-# How many stations have so many EVSEs.
+# Number of stations by their number of EVSEs.
 _EVSES_PER_STATION = {
     1: 231, 2: 821, 3: 35, 4: 46, 5: 2, 6: 11, 8: 5, 10: 4, 12: 1, 14: 1, 16: 4, 20: 1,
 }  # fmt: skip
 
 
 class Plug(NamedTuple):
-    """One kind of connector; `power_kw` is what it gives, however it is published."""
+    """One kind of connector; `power_kw` is its real power, not the published one."""
 
     standard: str
     form: str
@@ -53,7 +50,7 @@ def _cable(standard: str, ampere: int, voltage: int, power_kw: float) -> Plug:
 _CCS = _cable("IEC_62196_T2_COMBO", 125, 500, 50)
 _CHADEMO = _cable("CHADEMO", 125, 500, 50)
 
-# What an EVSE can be, and how many of a layer's 2,428 are: 383 of them have two connectors.
+# Connectors of an EVSE, and how many of a layer's 2,428 EVSEs have them; 383 have two.
 OUTFITS: tuple[tuple[tuple[Plug, ...], int], ...] = (
     ((_T2,), 1687),
     ((_T2, _SCHUKO), 368),
@@ -79,7 +76,7 @@ _HPC_FROM_KW = 100
 
 
 def power_class(outfit: int) -> int:
-    """AC, DC or HPC (from 100 kW): who stops there and for how long depends on nothing else."""
+    """AC, DC or HPC (from 100 kW); demand and dwell time depend only on this class."""
     strongest = max(OUTFITS[outfit][0], key=lambda plug: plug.power_kw)
     if strongest.power_type != "DC":
         return AC
@@ -87,7 +84,7 @@ def power_class(outfit: int) -> int:
 
 
 def outfit_counts(mix: Mapping[str, float] | None) -> list[int]:
-    """How many EVSEs of a layer have each outfit.
+    """Number of EVSEs of a layer with each outfit.
 
     `mix` gives the shares of power classes; within a class, outfits keep their proportions.
     """
@@ -99,7 +96,7 @@ def outfit_counts(mix: Mapping[str, float] | None) -> list[int]:
     classes = np.array([power_class(outfit) for outfit in range(len(OUTFITS))])
     for number, name in enumerate(POWER_CLASSES):
         counts[classes == number] *= mix[name] * EVSES / counts[classes == number].sum()
-    # Rounded so that they still sum to all: where each one's end comes to lie, rounded, decides.
+    # Rounding the cumulative sums keeps the total.
     ends = np.round(np.cumsum(counts)).astype(np.int64)
     return [int(count) for count in np.diff(ends, prepend=0)]
 
@@ -126,16 +123,16 @@ class PlaceTopology:
 
 
 class Layer:
-    """One layer of the network: who belongs to which place, laid out by the seed alone."""
+    """One layer of the network; it depends on the seed only."""
 
     def __init__(self, seed: int, number: int, mix: Mapping[str, float] | None = None) -> None:
-        dice = Dice(seed, "topology")
+        rng = KeyedRandom(seed, "topology")
         sizes = np.repeat(list(_EVSES_PER_STATION), list(_EVSES_PER_STATION.values()))
         self.number = number
-        self.sizes: Ints = sizes[dice.shuffled(STATIONS, number, 0)].astype(np.int64)
+        self.sizes: Ints = sizes[rng.permutation(STATIONS, number, 0)].astype(np.int64)
         self.owner: Ints = np.repeat(np.arange(STATIONS), self.sizes)
-        # Outfits are dealt along a shuffled row of stations, so that a station's EVSEs are alike.
-        row = np.argsort(dice.uniform(number, 1, self.owner), kind="stable")
+        # Outfits are assigned along a random order of stations: a station has similar EVSEs.
+        row = np.argsort(rng.uniform(number, 1, self.owner), kind="stable")
         self.outfit: Ints = np.empty(EVSES, dtype=np.int64)
         self.outfit[row] = np.repeat(np.arange(len(OUTFITS)), outfit_counts(mix))
         self.connectors: Ints = np.array([len(plugs) for plugs, _ in OUTFITS])[self.outfit]
@@ -144,25 +141,25 @@ class Layer:
 def topology(
     seed: int, scale: float, mix: Mapping[str, float] | None = None
 ) -> list[PlaceTopology]:
-    """The places of a network; at least one station each, however small the scale."""
+    """The places of a network, with at least one station each."""
     layers = [Layer(seed, number, mix) for number in range(max(1, math.ceil(scale)))]
     places, first = [], 0
     for place in PLACES:
-        parts = [_part(layer, place, first, scale) for layer in layers]
-        places.append(_joined(place, [part for part in parts if part.size], layers))
+        parts = [_stations_of(layer, place, first, scale) for layer in layers]
+        places.append(_join(place, [part for part in parts if part.size], layers))
         first += place.stations
     return places
 
 
-def _part(layer: Layer, place: Place, first: int, scale: float) -> Ints:
+def _stations_of(layer: Layer, place: Place, first: int, scale: float) -> Ints:
     """The stations (numbered network-wide) that a place has of one layer."""
-    wanted = round(place.stations * min(1.0, scale - layer.number))
+    count = round(place.stations * min(1.0, scale - layer.number))
     if layer.number == 0:
-        wanted = max(1, wanted)
-    return layer.number * STATIONS + first + np.arange(max(0, wanted))
+        count = max(1, count)
+    return layer.number * STATIONS + first + np.arange(max(0, count))
 
 
-def _joined(place: Place, parts: list[Ints], layers: list[Layer]) -> PlaceTopology:
+def _join(place: Place, parts: list[Ints], layers: list[Layer]) -> PlaceTopology:
     evses, connectors, sizes, outfits, counts, ranks = [], [], [], [], [], []
     for part in parts:
         layer = layers[int(part[0]) // STATIONS]

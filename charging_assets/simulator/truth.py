@@ -1,8 +1,4 @@
-"""What really happened, to score with what the pipeline derives from the answers.
-
-Belongs here: sessions and hidden times as plain records. Does not belong here: how they came
-about (`state`) or how well something was derived from them (the tests and reports that ask).
-"""
+"""The ground truth as plain records, to score the results of the pipeline."""
 
 from __future__ import annotations
 
@@ -12,10 +8,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Session:
-    """One car at one EVSE: charging over `[started_at, ended_at)`, gone at `free_at`. UTC.
+    """One car at one EVSE: it charges in `[started_at, ended_at)` and leaves at `free_at`. UTC.
 
     `reserved_at` is None without a reservation; between `ended_at` and `free_at` the EVSE is
-    BLOCKED. `is_cut` says that an outage ended it, after which nothing more was charged.
+    BLOCKED. `is_cut` is True if an outage ended the charging.
     """
 
     slug: str
@@ -33,11 +29,11 @@ class Session:
 
 @dataclass(frozen=True)
 class Outage:
-    """A time over which an EVSE's published status says nothing of sessions. UTC, half-open.
+    """A period in which an EVSE's published status does not show its sessions. UTC, half-open.
 
     `reason` is "outage" (ends sessions), "flap" (a short UNKNOWN that hides them), "stuck"
-    (CHARGING with nobody there) or "absent" (the station is not published: `status` None).
-    Clipped to the window that was asked for.
+    (CHARGING without a session) or "absent" (the station is not published: `status` None).
+    Clipped to the requested window.
     """
 
     slug: str
@@ -50,7 +46,7 @@ class Outage:
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth of `[start, end)`: sessions that touch it, whole; outages, clipped to it.
+    """The truth of `[start, end)`: sessions that overlap it, complete; outages, clipped to it.
 
     Both are sorted by place, EVSE and time.
     """

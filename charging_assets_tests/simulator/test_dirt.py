@@ -1,4 +1,4 @@
-"""Dirt and hostile records: there when wanted, and only then."""
+"""Data quality defects and hostile records, switched on and off."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(part)
 
 
-def untidy(text: str) -> bool:
+def is_untidy(text: str) -> bool:
     return text != text.strip() or "  " in text
 
 
@@ -44,11 +44,11 @@ def clean() -> list[dict]:
     return whole(Network(dirt=False))
 
 
-def test_dirt__by_default__is_like_the_real_one(dirty: list[dict]) -> None:
+def test_dirt__by_default__is_like_real_answers(dirty: list[dict]) -> None:
     evses = [evse for station in dirty for evse in station["evses"]]
     connectors = [connector for evse in evses for connector in evse["connectors"]]
     hours = [h for s in dirty for h in s["opening_times"].get("regular_hours", [])]
-    assert 0.1 < sum(untidy(station["address"]) for station in dirty) / len(dirty) < 0.2
+    assert 0.1 < sum(is_untidy(station["address"]) for station in dirty) / len(dirty) < 0.2
     assert any("  " in station["name"].strip() for station in dirty)
     assert any(station["postal_code"].endswith(" ") for station in dirty)
     assert {station["country"] for station in dirty} == {"DE", "DEU"}
@@ -63,10 +63,10 @@ def test_dirt__by_default__is_like_the_real_one(dirty: list[dict]) -> None:
     assert 3 in {connector["max_power"] for connector in connectors}
 
 
-def test_dirt__switched_off__leaves_the_same_network_clean(
+def test_dirt__switched_off__gives_the_same_network_without_defects(
     clean: list[dict], dirty: list[dict]
 ) -> None:
-    assert not [text for text in texts(clean) if untidy(text)]
+    assert not [text for text in texts(clean) if is_untidy(text)]
     assert {station["country"] for station in clean} == {"DE"}
     assert {station["owner"] for station in clean} == {None}
     evses = [evse for station in clean for evse in station["evses"]]
@@ -84,20 +84,20 @@ def test_hostile__by_default__is_off(dirty: list[dict]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_hostile__of_each_kind__leaves_the_neighbours_as_they_were(kind: str) -> None:
-    good = Network(scale=0.05).answer("bonn", DEFAULT_START)
+def test_hostile__of_each_kind__leaves_other_records_unchanged(kind: str) -> None:
+    clean = Network(scale=0.05).answer("bonn", DEFAULT_START)
     network = Network(scale=0.05, hostile=[kind])
-    bad = network.answer("bonn", DEFAULT_START)
+    hostile = network.answer("bonn", DEFAULT_START)
     assert network.hostile_kinds("bonn", DEFAULT_START) == [kind]
-    records = good.removeprefix(b'{"data": [').partition(b'], "status_code"')[0]
-    assert records in bad
-    assert len(bad) > len(good)
-    envelope = json.loads(bad)
+    records = clean.removeprefix(b'{"data": [').partition(b'], "status_code"')[0]
+    assert records in hostile
+    assert len(hostile) > len(clean)
+    envelope = json.loads(hostile)
     assert envelope["status_code"] == 1000
-    assert len(envelope["data"]) > len(json.loads(good)["data"])
+    assert len(envelope["data"]) > len(json.loads(clean)["data"])
 
 
-def test_hostile__with_numbers_that_are_none__publishes_them_as_such() -> None:
+def test_hostile__with_invalid_numbers__publishes_them_verbatim() -> None:
     answer = Network(scale=0.05, hostile=["nan", "too_large_number"]).answer("hof", DEFAULT_START)
     assert b"NaN" in answer
     assert b"1e999" in answer
@@ -105,14 +105,14 @@ def test_hostile__with_numbers_that_are_none__publishes_them_as_such() -> None:
     assert any(isinstance(value, float) and math.isnan(value) for value in latitudes)
 
 
-def test_hostile__of_all_kinds__shows_others_every_hour() -> None:
+def test_hostile__of_all_kinds__changes_every_hour() -> None:
     network = Network(scale=0.05, hostile=True)
-    seen = {
+    kinds = {
         kind
         for hour in range(48)
         for kind in network.hostile_kinds("hof", DEFAULT_START + timedelta(hours=hour))
     }
-    assert seen == set(KINDS)
+    assert kinds == set(KINDS)
     assert network.answer("hof", DEFAULT_START) == Network(scale=0.05, hostile=True).answer(
         "hof", DEFAULT_START
     )

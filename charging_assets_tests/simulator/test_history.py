@@ -1,4 +1,4 @@
-"""Histories: raw objects that the archive can read, the same bytes every time."""
+"""Histories: valid raw objects, with the same bytes in each run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def hour(number: int) -> Hour:
     return Hour(DEFAULT_START + timedelta(hours=number))
 
 
-def written(start: int, end: int, lake: MemoryLake | None = None, **options: object) -> MemoryLake:
+def write(start: int, end: int, lake: MemoryLake | None = None, **options: object) -> MemoryLake:
     lake = lake or MemoryLake()
     write_history(lake, Network(6, SMALL, **options), hour(start), hour(end))
     return lake
@@ -36,7 +36,7 @@ def written(start: int, end: int, lake: MemoryLake | None = None, **options: obj
 
 @pytest.fixture(scope="module")
 def half_day() -> MemoryLake:
-    return written(0, 12)
+    return write(0, 12)
 
 
 def answers(lake: MemoryLake) -> list[Answer]:
@@ -50,7 +50,7 @@ def test_write_history__of_half_a_day__has_every_slot_once(half_day: MemoryLake)
     assert list(archive.hours_archived(half_day)) == [hour(number) for number in range(12)]
 
 
-def test_write_history__always__says_that_it_is_simulated(half_day: MemoryLake) -> None:
+def test_write_history__always__is_marked_as_simulated(half_day: MemoryLake) -> None:
     assert FEED == "simulated"
     assert archive.feeds_archived(half_day) == ["simulated"]
     for answer in answers(half_day):
@@ -74,8 +74,8 @@ def test_write_history__of_any_poll__has_times_in_order(half_day: MemoryLake) ->
 
 
 def test_write_history__in_parts_and_backwards__gives_the_same_bytes(half_day: MemoryLake) -> None:
-    lake = written(7, 12)
-    written(0, 7, lake)
+    lake = write(7, 12)
+    write(0, 7, lake)
     assert lake.objects == half_day.objects
 
 
@@ -95,11 +95,11 @@ def test_write_history__twice__writes_nothing_new(half_day: MemoryLake) -> None:
 
 
 def test_write_history__with_progress__reports_every_slot() -> None:
-    seen: list[datetime] = []
+    slots: list[datetime] = []
     report = write_history(
-        MemoryLake(), Network(scale=0.001), hour(0), hour(1), progress=seen.append
+        MemoryLake(), Network(scale=0.001), hour(0), hour(1), progress=slots.append
     )
-    assert seen == [DEFAULT_START + timedelta(minutes=10 * step) for step in range(6)]
+    assert slots == [DEFAULT_START + timedelta(minutes=10 * step) for step in range(6)]
     assert report.polls == 6
     assert report.written_bytes > 1000
 

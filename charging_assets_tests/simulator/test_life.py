@@ -1,4 +1,4 @@
-"""What changes over the years: every kind of change is seen, at about its rate, or not at all."""
+"""Changes over the years: each kind occurs at about its rate, or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def year() -> list[dict[str, dict]]:
     return [stations(network, step) for step in range(STEPS)]
 
 
-def test_life__over_a_year__renames_stations_and_nothing_else_of_them(
+def test_life__over_a_year__renames_stations_and_changes_nothing_else(
     year: list[dict[str, dict]],
 ) -> None:
     names = defaultdict(set)
@@ -34,8 +34,8 @@ def test_life__over_a_year__renames_stations_and_nothing_else_of_them(
         for number, station in snapshot.items():
             names[number].add(station["name"])
             addresses[number].add(station["address"])
-    assert 5 <= sum(len(each) == 2 for each in names.values()) <= 40
-    assert all(len(each) == 1 for each in addresses.values())
+    assert 5 <= sum(len(versions) == 2 for versions in names.values()) <= 40
+    assert all(len(versions) == 1 for versions in addresses.values())
 
 
 def test_life__over_a_year__relabels_evses_that_keep_their_uid(
@@ -48,11 +48,11 @@ def test_life__over_a_year__relabels_evses_that_keep_their_uid(
             for evse in station["evses"]:
                 labels[evse["uid"]].add(evse["id"])
                 owners[evse["id"]].add(evse["uid"])
-    assert 10 <= sum(len(each) == 2 for each in labels.values()) <= 80
-    assert all(len(each) == 1 for each in owners.values())
+    assert 10 <= sum(len(ids) == 2 for ids in labels.values()) <= 80
+    assert all(len(uids) == 1 for uids in owners.values())
 
 
-def test_life__over_a_year__replaces_stations_after_days_without_any(
+def test_life__over_a_year__replaces_stations_after_some_days(
     year: list[dict[str, dict]],
 ) -> None:
     gone = set(year[0]) - set(year[-1])
@@ -62,14 +62,14 @@ def test_life__over_a_year__replaces_stations_after_days_without_any(
     assert min(len(snapshot) for snapshot in year) < len(year[0]) == 168
 
 
-def test_life__over_a_year__takes_stations_away_and_brings_them_back(
+def test_life__over_a_year__has_absent_stations_that_return(
     year: list[dict[str, dict]],
 ) -> None:
-    back = set()
+    returned = set()
     for number in set(year[0]) & set(year[-1]):
         if any(number not in snapshot for snapshot in year):
-            back.add(number)
-    assert 5 <= len(back) <= 60
+            returned.add(number)
+    assert 5 <= len(returned) <= 60
 
 
 def test_life__over_a_year__swaps_connectors_and_withdraws_reservable(
@@ -81,16 +81,16 @@ def test_life__over_a_year__swaps_connectors_and_withdraws_reservable(
             for evse in station["evses"]:
                 orders[evse["uid"]].add(tuple(c["id"] for c in evse["connectors"]))
                 capabilities[evse["uid"]].add("RESERVABLE" in evse["capabilities"])
-    swapped = [each for each in orders.values() if len(each) > 1]
+    swapped = [evse_orders for evse_orders in orders.values() if len(evse_orders) > 1]
     assert swapped
     assert all(sorted(one) == sorted(other) for one, other in swapped)
-    assert any(len(each) == 2 for each in capabilities.values())
-    assert any(each == {False} for each in capabilities.values())
+    assert any(len(states) == 2 for states in capabilities.values())
+    assert any(states == {False} for states in capabilities.values())
 
 
-def test_life__that_is_still__changes_no_description() -> None:
+def test_life__without_changes__changes_no_description() -> None:
     network = Network(seed=2, scale=0.2, life=Life.still())
-    seen = {
+    descriptions = {
         json.dumps(
             [
                 (station["id"], station["name"], evse["id"], [c["id"] for c in evse["connectors"]])
@@ -100,7 +100,7 @@ def test_life__that_is_still__changes_no_description() -> None:
         )
         for step in range(0, STEPS, 6)
     }
-    assert len(seen) == 1
+    assert len(descriptions) == 1
 
 
 def test_life__with_an_impossible_rate__is_refused() -> None:

@@ -77,7 +77,7 @@ def test_counts__of_another_seed__are_the_same(seed: int) -> None:
     assert Network(seed).counts(DEFAULT_START) == (1162, 2428, 2811)
 
 
-def test_counts__at_another_whole_at__are_whole_then() -> None:
+def test_counts__at_another_whole_at__are_complete() -> None:
     later = DEFAULT_START + timedelta(days=400, hours=5)
     assert Network(whole_at=later).counts(later) == (1162, 2428, 2811)
 
@@ -96,7 +96,7 @@ def test_counts__at_a_small_scale__leave_a_station_everywhere() -> None:
     assert network.counts(DEFAULT_START)[0] == 38
 
 
-def test_answer__of_the_same_seed__is_the_same_in_whatever_order() -> None:
+def test_answer__of_the_same_seed__is_the_same_in_any_order() -> None:
     times = [DEFAULT_START + timedelta(hours=7 * step, seconds=13) for step in range(30)]
     one, other = Network(5, SMALL), Network(5, SMALL)
     forward = [one.answer("bonn", at) for at in times]
@@ -159,7 +159,7 @@ def test_answer__at_1x__has_about_the_real_power_and_sensors(whole: list[dict]) 
     assert set(sensors) <= {"AVAILABLE", "OCCUPIED"}
 
 
-def test_answer__of_an_evse__has_its_status_at_every_connector(whole: list[dict]) -> None:
+def test_answer__of_an_evse__has_the_same_status_at_every_connector(whole: list[dict]) -> None:
     for evse in evses_of(whole):
         assert {connector["status"] for connector in evse["connectors"]} == {evse["status"]}
 
@@ -182,9 +182,9 @@ def test_statuses__over_a_week__have_a_day_curve_and_plausible_shares() -> None:
         at = DEFAULT_START + timedelta(hours=2 * step)
         hour = at.astimezone(ZoneInfo("Europe/Berlin")).hour
         for slug in ("koeln", "dortmund", "calw", "goettingen"):
-            found = Counter(status.decode() for status in word.findall(network.answer(slug, at)))
-            shares += found
-            by_hour[hour] += found
+            statuses = Counter(status.decode() for status in word.findall(network.answer(slug, at)))
+            shares += statuses
+            by_hour[hour] += statuses
     assert STATUSES - {"INOPERATIVE"} <= set(shares) <= STATUSES
     assert 0.13 < occupancy(shares) < 0.21
     assert occupancy(by_hour[5]) < 0.08
@@ -232,15 +232,15 @@ def test_network__of_an_impossible_mix__is_refused(mix: dict[str, float]) -> Non
         Network(1, 0.1, mix=mix)
 
 
-def test_network__of_no_size__is_refused() -> None:
+def test_network__of_scale_zero__is_refused() -> None:
     with pytest.raises(ValueError, match="greater than 0"):
         Network(scale=0)
 
 
-def test_network__that_is_still_and_perfect_and_idle__answers_only_available() -> None:
-    nobody = Demand(arrivals_per_day={"ac": 0, "dc": 0, "hpc": 0})
+def test_network__without_changes_failures_and_demand__answers_only_available() -> None:
+    no_demand = Demand(arrivals_per_day={"ac": 0, "dc": 0, "hpc": 0})
     network = Network(
-        scale=SMALL, demand=nobody, life=Life.still(), reliability=Reliability.perfect()
+        scale=SMALL, demand=no_demand, life=Life.still(), reliability=Reliability.perfect()
     )
     answers = [
         json.loads(network.answer("koeln", DEFAULT_START + timedelta(hours=step)))["data"]

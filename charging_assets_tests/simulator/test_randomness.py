@@ -1,21 +1,21 @@
-"""Chance: the same for the same keys, even, and with the means that it promises."""
+"""Random numbers: reproducible by key, uniform, and with the stated means."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from charging_assets.simulator.randomness import EXPONENTIAL, Dice, Shape, lognormal
+from charging_assets.simulator.randomness import EXPONENTIAL, Distribution, KeyedRandom, lognormal
 
 
-def test_roll__for_any_keys__says_what_uniform_says() -> None:
-    dice = Dice(7, "test")
+def test_random__for_any_keys__equals_uniform() -> None:
+    rng = KeyedRandom(7, "test")
     keys = [(0,), (1, 2), (-1, 5, 1 << 40), (3, -(1 << 62))]
-    assert [dice.roll(*key) for key in keys] == [float(dice.uniform(*key)[0]) for key in keys]
+    assert [rng.random(*key) for key in keys] == [float(rng.uniform(*key)[0]) for key in keys]
 
 
-def test_uniform__for_neighbouring_keys__is_even_and_unrelated() -> None:
-    drawn = Dice(1, "test").uniform(np.arange(1000)[:, None], np.arange(100)[None, :])
+def test_uniform__for_adjacent_keys__is_uniform_and_uncorrelated() -> None:
+    drawn = KeyedRandom(1, "test").uniform(np.arange(1000)[:, None], np.arange(100)[None, :])
     assert 0 < drawn.min() < 0.001
     assert 0.999 < drawn.max() < 1
     assert drawn.mean() == pytest.approx(0.5, abs=0.005)
@@ -24,21 +24,21 @@ def test_uniform__for_neighbouring_keys__is_even_and_unrelated() -> None:
 
 
 def test_uniform__of_another_seed_or_purpose__differs() -> None:
-    first = {Dice(seed, name).roll(1) for seed in (1, 2) for name in ("a", "b")}
+    first = {KeyedRandom(seed, name).random(1) for seed in (1, 2) for name in ("a", "b")}
     assert len(first) == 4
 
 
-def test_branch__of_keys__says_what_uniform_says() -> None:
-    dice, keys = Dice(7, "test"), np.arange(10)
-    assert (dice.branch(keys, 3).uniform(4) == dice.uniform(keys, 3, 4)).all()
+def test_branch__of_keys__equals_uniform() -> None:
+    rng, keys = KeyedRandom(7, "test"), np.arange(10)
+    assert (rng.branch(keys, 3).uniform(4) == rng.uniform(keys, 3, 4)).all()
 
 
-def test_shuffled__always__has_every_number_once() -> None:
-    assert sorted(Dice(1, "test").shuffled(100, 5)) == list(range(100))
+def test_permutation__always__has_every_number_once() -> None:
+    assert sorted(KeyedRandom(1, "test").permutation(100, 5)) == list(range(100))
 
 
-@pytest.mark.parametrize("shape", [EXPONENTIAL, lognormal(0.85)])
-def test_shape__drawn_often__has_mean_one(shape: Shape) -> None:
-    drawn = shape(Dice(1, "test").uniform(np.arange(200_000)))
+@pytest.mark.parametrize("distribution", [EXPONENTIAL, lognormal(0.85)])
+def test_distribution__of_many_draws__has_mean_one(distribution: Distribution) -> None:
+    drawn = distribution(KeyedRandom(1, "test").uniform(np.arange(200_000)))
     assert drawn.mean() == pytest.approx(1, abs=0.01)
     assert drawn.min() >= 0

@@ -1,4 +1,4 @@
-"""The truth: it explains every published status, and follows the settings."""
+"""The ground truth explains every published status and follows the settings."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def by_evse(truth: Truth) -> tuple[dict[str, list[Session]], dict[str, list[Outa
     return sessions, outages
 
 
-def expected(sessions: list[Session], outages: list[Outage], at: datetime) -> str | None:
-    """The status that the truth demands; None if the station must not be published."""
+def expected_status(sessions: list[Session], outages: list[Outage], at: datetime) -> str | None:
+    """The status by the ground truth; None if the station must not be published."""
     now = {outage.reason: outage for outage in outages if outage.started_at <= at < outage.ended_at}
     for reason in ("absent", "flap", "outage", "stuck"):
         if reason in now:
@@ -56,10 +56,10 @@ def expected(sessions: list[Session], outages: list[Outage], at: datetime) -> st
     [Network(4, 0.15), Network(4, 0.1, life=BUSY_LIFE, reliability=FRAGILE)],
     ids=["default", "everything happens"],
 )
-def test_truth__at_any_instant__explains_every_status_answered(network: Network) -> None:
+def test_truth__at_any_instant__explains_every_published_status(network: Network) -> None:
     truth = network.truth(DEFAULT_START, DEFAULT_START + DAYS_10)
     sessions, outages = by_evse(truth)
-    seen = set()
+    statuses = set()
     for step in range(60):
         at = DEFAULT_START + DAYS_10 * step / 60
         for slug in ("koeln", "calw", "hof"):
@@ -68,32 +68,32 @@ def test_truth__at_any_instant__explains_every_status_answered(network: Network)
                 for station in json.loads(network.answer(slug, at))["data"]
                 for evse in station["evses"]
             }
-            seen.update(published.values())
+            statuses.update(published.values())
             wrong = {
                 uid: (status, wanted)
                 for uid, status in published.items()
-                if (wanted := expected(sessions[uid], outages[uid], at)) != status
+                if (wanted := expected_status(sessions[uid], outages[uid], at)) != status
             }
             assert not wrong
-    assert {"AVAILABLE", "CHARGING", "UNKNOWN"} <= seen
+    assert {"AVAILABLE", "CHARGING", "UNKNOWN"} <= statuses
 
 
 def test_truth__of_absent_stations__explains_why_they_are_not_published() -> None:
     network = Network(4, 0.3, life=BUSY_LIFE)
     _, outages = by_evse(network.truth(DEFAULT_START, DEFAULT_START + DAYS_10, ["koeln"]))
     at = DEFAULT_START + timedelta(days=6)
-    whole = {evse["uid"] for evse in published(network, DEFAULT_START)}
-    missing = whole - {evse["uid"] for evse in published(network, at)}
+    whole = {evse["uid"] for evse in published_evses(network, DEFAULT_START)}
+    missing = whole - {evse["uid"] for evse in published_evses(network, at)}
     assert missing
-    assert all(expected([], outages[uid], at) is None for uid in missing)
+    assert all(expected_status([], outages[uid], at) is None for uid in missing)
 
 
-def published(network: Network, at: datetime) -> list[dict]:
+def published_evses(network: Network, at: datetime) -> list[dict]:
     stations = json.loads(network.answer("koeln", at))["data"]
     return [evse for station in stations for evse in station["evses"]]
 
 
-def test_truth__of_two_neighbouring_windows__agrees_about_what_lies_across() -> None:
+def test_truth__of_two_adjacent_windows__agrees_about_sessions_across() -> None:
     network = Network(9, 0.3, reliability=FRAGILE, life=BUSY_LIFE)
     middle, end = DEFAULT_START + timedelta(days=3, hours=5), DEFAULT_START + DAYS_10
     whole = Network(9, 0.3, reliability=FRAGILE, life=BUSY_LIFE).truth(DEFAULT_START, end)
@@ -104,7 +104,7 @@ def test_truth__of_two_neighbouring_windows__agrees_about_what_lies_across() -> 
     assert all((s.reserved_at or s.started_at) < middle < s.free_at for s in across)
 
 
-def test_truth__of_an_evse__has_sessions_that_do_not_touch() -> None:
+def test_truth__of_an_evse__has_separate_sessions() -> None:
     truth = Network(9, 0.3).truth(DEFAULT_START, DEFAULT_START + timedelta(days=30))
     for sessions in by_evse(truth)[0].values():
         for one, following in pairwise(sessions):
@@ -133,7 +133,7 @@ def test_truth__with_given_dwell__has_that_mean() -> None:
     assert means == pytest.approx(minutes, rel=0.05)
 
 
-def test_truth__with_outages__cuts_sessions_and_starts_none_within() -> None:
+def test_truth__with_outages__ends_sessions_and_starts_none_within() -> None:
     network = Network(2, 0.2, reliability=Reliability(outages_per_year=40))
     truth = network.truth(DEFAULT_START, DEFAULT_START + timedelta(days=20))
     sessions, outages = by_evse(truth)

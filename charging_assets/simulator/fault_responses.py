@@ -1,8 +1,4 @@
-"""Faults on the wire: what a place sends when it does not answer as it should.
-
-Belongs here: one function for each kind of fault, from bytes that are wrong to connections that
-break. Does not belong here: which place has a fault (`faults`), and the server (`server`).
-"""
+"""Faulty HTTP responses: one method for each kind of fault."""
 
 from __future__ import annotations
 
@@ -19,13 +15,13 @@ from charging_assets.simulator.faults import Fault, FaultKind
 
 _JSON, _HTML = "application/json; charset=utf-8", "text/html"
 _CHUNK = 64 * 1024
-_MEMBER = 1 << 20
+_MEMBER_BYTES = 1 << 20
 _DRIP_S = 0.1
 _PAGE = b"<!DOCTYPE html><html><head><title>Wartung</title></head><body>Wartung</body></html>"
 
 
-class Misbehaviour:
-    """Answers one request as a fault demands; `answer` is what would have been right."""
+class FaultResponder:
+    """Responds to one request with a fault; `answer` is the correct answer."""
 
     def __init__(
         self, handler: BaseHTTPRequestHandler, slug: str, answer: bytes, stopping: threading.Event
@@ -33,9 +29,9 @@ class Misbehaviour:
         self._handler, self._slug, self._answer = handler, slug, answer
         self._stopping = stopping
 
-    def show(self, fault: Fault) -> None:
-        """Send what the fault says, whole or until the client has had enough."""
-        shown: dict[FaultKind, Callable[[Fault], None]] = {
+    def respond(self, fault: Fault) -> None:
+        """Send the faulty response, completely or until the client disconnects."""
+        responses: dict[FaultKind, Callable[[Fault], None]] = {
             FaultKind.STATUS_500: lambda f: self._fail(HTTPStatus.INTERNAL_SERVER_ERROR),
             FaultKind.STATUS_503: lambda f: self._fail(HTTPStatus.SERVICE_UNAVAILABLE),
             FaultKind.STATUS_429: self._too_many,
@@ -56,7 +52,7 @@ class Misbehaviour:
                 b'{"data": [], "status_code": 2001, "status_message": "Unknown location"}'
             ),
         }
-        shown[fault.kind](fault)
+        responses[fault.kind](fault)
 
     def _send(
         self,
@@ -83,13 +79,13 @@ class Misbehaviour:
         self._fail(HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(int(fault.seconds))})
 
     def _short_body(self, fault: Fault) -> None:
-        """Promise more than is sent, and hang up."""
+        """Send less than Content-Length and close the connection."""
         self._begin(HTTPStatus.OK, _JSON, {"Content-Length": str(len(self._answer))})
         self._handler.wfile.write(self._answer[: len(self._answer) // 2])
         self._handler.close_connection = True
 
     def _huge_body(self, fault: Fault) -> None:
-        """Well-formed JSON with more white space than anyone should read."""
+        """Valid JSON with very much white space."""
         self._begin(HTTPStatus.OK, _JSON, {"Connection": "close"})
         left = fault.size - len(self._answer)
         while left > 0 and not self._stopping.is_set():
@@ -98,15 +94,15 @@ class Misbehaviour:
         self._handler.wfile.write(self._answer)
 
     def _gzip_bomb(self, fault: Fault) -> None:
-        self._send(_packed(fault.size), headers={"Content-Encoding": "gzip"})
+        self._send(_gzip_spaces(fault.size), headers={"Content-Encoding": "gzip"})
 
     def _gzip_members(self, fault: Fault) -> None:
-        """A gzip file of very many members: some decoders take for ever to get through them."""
-        members = _packed(_MEMBER) * max(1, fault.size // _MEMBER)
+        """A gzip file of very many members: some decoders take quadratic time."""
+        members = _gzip_spaces(_MEMBER_BYTES) * max(1, fault.size // _MEMBER_BYTES)
         self._send(members, headers={"Content-Encoding": "gzip"})
 
     def _slow_drip(self, fault: Fault) -> None:
-        """A byte now and then: always alive, never done."""
+        """One byte at a time, without an end."""
         self._begin(HTTPStatus.OK, _JSON, {"Content-Length": str(len(self._answer))})
         for index in range(min(len(self._answer), int(fault.seconds / _DRIP_S))):
             self._handler.wfile.write(self._answer[index : index + 1])
@@ -120,23 +116,23 @@ class Misbehaviour:
             self._send(self._answer)
 
     def _reset(self, fault: Fault) -> None:
-        """Close without lingering: the client sees a connection reset, not an end."""
+        """Close without lingering: the client gets a connection reset."""
         linger = struct.pack("ii", 1, 0)
         self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._handler.connection.close()
         self._handler.close_connection = True
 
     def _redirect(self, fault: Fault) -> None:
-        """To another host, by name: it is this very server, so that no request leaves loopback."""
+        """Redirect to another host name of this server, so that no request leaves loopback."""
         port = self._handler.connection.getsockname()[1]
         location = f"http://localhost:{port}/{self._slug}"
         self._fail(HTTPStatus.FOUND, {"Location": location})
 
 
 @lru_cache(maxsize=2)
-def _packed(size: int) -> bytes:
-    """White space, so many bytes of it, in a gzip file a thousandth as long."""
-    packer = zlib.compressobj(level=9, wbits=31)
+def _gzip_spaces(size: int) -> bytes:
+    """`size` bytes of white space as gzip, a thousandth as long."""
+    compressor = zlib.compressobj(level=9, wbits=31)
     whole, rest = divmod(size, _CHUNK)
-    parts = [packer.compress(b" " * _CHUNK) for _ in range(whole)]
-    return b"".join([*parts, packer.compress(b" " * rest), packer.flush()])
+    parts = [compressor.compress(b" " * _CHUNK) for _ in range(whole)]
+    return b"".join([*parts, compressor.compress(b" " * rest), compressor.flush()])
