@@ -1,8 +1,4 @@
-"""A run of the fault suite, collected into a file (`--fault-report`). A pytest plugin.
-
-Belongs here: which scenario a test is part of, how it ended, what it saw. Does not belong here:
-the scenarios (`scenarios`) or their page (`page`).
-"""
+"""A pytest plugin that writes the results of the fault suite to a file (`--fault-report`)."""
 
 from __future__ import annotations
 
@@ -13,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from charging_assets_tests.faults.scenarios import Scenario, declared, scenario_of
+from charging_assets_tests.faults.scenarios import Scenario, declared_scenarios, scenario_of
 
-_SCENARIO, _SEEN = "fault_scenario", "fault_seen"
+_SCENARIO, _OBSERVED = "fault_scenario", "fault_seen"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fault-report", type=Path, help="write how each fault scenario ended here")
+    parser.addoption(
+        "--fault-report", type=Path, help="write the result of each fault scenario here"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "fault(title, condition, area): the test is part of a scenario of the fault suite; it runs "
         "in `make faults`, and in `make test` too unless it is also marked `faults`",
     )
-    config.pluginmanager.register(_Collected(config), "fault_report")
+    config.pluginmanager.register(_Collector(config), "fault_report")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,19 +34,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("fault"):
             try:
                 scenario = scenario_of(mark.args, dict(mark.kwargs), item.nodeid)
-            except ValueError as wrong:
-                raise pytest.UsageError(str(wrong)) from None
+            except ValueError as error:
+                raise pytest.UsageError(str(error)) from None
             item.user_properties.append((_SCENARIO, scenario.title))
 
 
 @pytest.fixture
-def saw(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Say on the page what was seen: short, and the same in every run (no clocks, no ports)."""
-    return lambda words: request.node.user_properties.append((_SEEN, words))
+def report_observed(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Report a result for the page: short, and equal in every run (no times, no ports)."""
+    return lambda text: request.node.user_properties.append((_OBSERVED, text))
 
 
-class _Collected:
-    """What the workers, or this process, reported of each scenario."""
+class _Collector:
+    """Collects the results of each scenario from the workers or this process."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._is_worker = hasattr(config, "workerinput")
@@ -56,7 +54,7 @@ class _Collected:
         self._results: dict[str, dict[str, Any]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        titles = [told for name, told in report.user_properties if name == _SCENARIO]
+        titles = [value for name, value in report.user_properties if name == _SCENARIO]
         for title in titles:
             result = self._results.setdefault(
                 str(title), {"passed": 0, "failed": 0, "skipped": 0, "seconds": 0.0, "seen": []}
@@ -66,25 +64,29 @@ class _Collected:
             if is_outcome:
                 result[report.outcome] += 1
             if report.when == "teardown":
-                seen = [str(told) for name, told in report.user_properties if name == _SEEN]
-                result["seen"] += [words for words in seen if words not in result["seen"]]
+                observed = [
+                    str(value) for name, value in report.user_properties if name == _OBSERVED
+                ]
+                result["seen"] += [text for text in observed if text not in result["seen"]]
 
     def pytest_sessionfinish(self) -> None:
         if self._is_worker or self._target is None:
             return
-        scenarios = declared()
-        told = [_result(scenarios[title], self._results[title]) for title in sorted(self._results)]
-        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        scenarios = declared_scenarios()
+        results = [
+            _result(scenarios[title], self._results[title]) for title in sorted(self._results)
+        ]
+        text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
         self._target.write_text(text, encoding="utf-8")
 
 
-def _result(scenario: Scenario, found: dict[str, Any]) -> dict[str, Any]:
+def _result(scenario: Scenario, counts: dict[str, Any]) -> dict[str, Any]:
     return {
         "goal": scenario.title,
-        "met": found["passed"] > 0 and found["failed"] == 0,
+        "met": counts["passed"] > 0 and counts["failed"] == 0,
         "area": scenario.area,
         "condition": scenario.condition,
-        "seen": sorted(found["seen"]),
-        "tests": {name: found[name] for name in ("passed", "failed", "skipped")},
-        "seconds": round(found["seconds"], 1),
+        "seen": sorted(counts["seen"]),
+        "tests": {name: counts[name] for name in ("passed", "failed", "skipped")},
+        "seconds": round(counts["seconds"], 1),
     }

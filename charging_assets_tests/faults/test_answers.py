@@ -1,4 +1,4 @@
-"""Hostile answers all the way: polled from a real server, archived, flattened, loaded, checked."""
+"""Malformed answers through the pipeline: polled, archived, flattened, loaded, checked."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
 
-GOOD = ("alpha", "omega")
+VALID = ("alpha", "omega")
 ANSWERED = [rule for rule in RULES if rule.name == "flat_polls__every_place_answered"]
 
 
-def answer(*stations: Any, behind: timedelta = timedelta(0)) -> bytes:
-    return builders.envelope(*stations, at=(datetime.now(UTC) - behind).isoformat())
+def answer(*stations: Any, delay: timedelta = timedelta(0)) -> bytes:
+    return builders.envelope(*stations, at=(datetime.now(UTC) - delay).isoformat())
 
 
-def good(place: str) -> bytes:
+def valid_answer(place: str) -> bytes:
     return answer(station([evse(f"{place}-1"), evse(f"{place}-2")], f"s-{place}"))
 
 
-def bad(damage: Callable[[dict[str, Any]], Any]) -> bytes:
+def damaged_answer(damage: Callable[[dict[str, Any]], Any]) -> bytes:
     """An answer of two stations, the second of which is damaged."""
     body = json.loads(answer(station([evse("b1")], "s-b1"), station([evse("b2")], "s-b2")))
     damage(body["data"][1])
     return json.dumps(body).encode()
 
 
-def renamed(record: dict[str, Any]) -> None:
+def rename_field(record: dict[str, Any]) -> None:
     record["evses"][0]["state"] = record["evses"][0].pop("status")
     record["novelty"] = {"a": 1}
 
 
-def without_id(record: dict[str, Any]) -> None:
+def remove_id(record: dict[str, Any]) -> None:
     del record["id"]
 
 
-def text_of(old: str, new: str) -> bytes:
-    body = bad(lambda record: record["coordinates"].update(latitude=old))
+def with_latitude(old: str, new: str) -> bytes:
+    body = damaged_answer(lambda record: record["coordinates"].update(latitude=old))
     return body.replace(json.dumps(old).encode(), new.encode())
 
 
-# What the hostile place answers, its outcome, the reject's code, and how many EVSEs it still tells.
+# The behaviour of a place, its outcome, the code of the reject, and the number of its valid EVSEs.
 HOSTILE: dict[str, tuple[loopback.Behaviour, str, str | None, int]] = {
     "error_500": (reply(b"no", 500), "http_error", None, 0),
     "html": (loopback.html(), "bad_body", "not_json", 0),
@@ -65,10 +65,10 @@ HOSTILE: dict[str, tuple[loopback.Behaviour, str, str | None, int]] = {
     "bomb": (loopback.gzip_bomb(), "too_large", None, 0),
     "slow": (loopback.drip_body(), "timeout", None, 0),
     "other_schema": (reply(b'{"items": []}'), "bad_body", "bad_envelope", 0),
-    "nan": (reply(text_of("x1", "NaN")), "ok", "not_finite", 2),
-    "infinite": (reply(text_of("x2", "1e999")), "ok", "not_finite", 2),
-    "renamed": (reply(bad(renamed)), "ok", "missing_status", 2),
-    "no_id": (reply(bad(without_id)), "ok", "missing_key", 1),
+    "nan": (reply(with_latitude("x1", "NaN")), "ok", "not_finite", 2),
+    "infinite": (reply(with_latitude("x2", "1e999")), "ok", "not_finite", 2),
+    "renamed": (reply(damaged_answer(rename_field)), "ok", "missing_status", 2),
+    "no_id": (reply(damaged_answer(remove_id)), "ok", "missing_key", 1),
     "doubled": (
         reply(answer(station([evse("b1")], "s-b1"), station([evse("b1")], "s-b2"))),
         "ok",
@@ -83,16 +83,18 @@ HOSTILE: dict[str, tuple[loopback.Behaviour, str, str | None, int]] = {
     "rows of valid places are complete; each malformed answer is archived and reported",
     area="answers",
 )
-def test_hostile_answers__cost_themselves_alone(saw: Callable[[str], None]) -> None:
+def test_hostile_answers__do_not_affect_other_places(
+    report_observed: Callable[[str], None],
+) -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     with Loopback() as server:
-        server.behaviours.update({name: told for name, (told, *_) in HOSTILE.items()})
-        server.behaviours.update({place: reply(good(place)) for place in GOOD})
+        server.behaviours.update({name: behaviour for name, (behaviour, *_) in HOSTILE.items()})
+        server.behaviours.update({place: reply(valid_answer(place)) for place in VALID})
         feed = Feed(
             name="test",
             kind="chargecloud",
             base_url=server.url,
-            places=(*HOSTILE, *GOOD),
+            places=(*HOSTILE, *VALID),
             place_timeout_s=8,
             poll_budget_s=60,
             attempts=1,
@@ -101,38 +103,38 @@ def test_hostile_answers__cost_themselves_alone(saw: Callable[[str], None]) -> N
         archive(lake, *poll(feed))
     (hour,) = hours_archived(lake)
     hours.load(warehouse, lake, hour, "fact_")
-    _outcomes_are_told(warehouse)
-    _rows_are_whole(warehouse)
-    _bodies_are_kept(lake, hour)
-    told = {f.rule.name: f for f in findings(ANSWERED, hour, lake, warehouse)}
-    failed = {row["place"] for row in told["flat_polls__every_place_answered"].sample}
+    _check_outcomes(warehouse)
+    _check_rows(warehouse)
+    _check_bodies(lake, hour)
+    by_rule = {f.rule.name: f for f in findings(ANSWERED, hour, lake, warehouse)}
+    failed = {row["place"] for row in by_rule["flat_polls__every_place_answered"].sample}
     assert failed == {name for name, (_, outcome, *_) in HOSTILE.items() if outcome != "ok"}
-    saw(f"{len(HOSTILE)} hostile places beside {len(GOOD)} good ones, in one poll")
+    report_observed(f"{len(HOSTILE)} hostile places and {len(VALID)} valid ones in one poll")
 
 
-def _outcomes_are_told(warehouse: DuckDBWarehouse) -> None:
+def _check_outcomes(warehouse: DuckDBWarehouse) -> None:
     rows = hours.rows(warehouse, "SELECT place, outcome FROM warehouse.fact_poll")
     expected = {name: outcome for name, (_, outcome, *_) in HOSTILE.items()}
-    assert dict(rows) == {**expected, **dict.fromkeys(GOOD, "ok")}
+    assert dict(rows) == {**expected, **dict.fromkeys(VALID, "ok")}
     rejects = hours.rows(warehouse, "SELECT place, code FROM ops.flat_rejects")
     for name, (_, _, code, _) in HOSTILE.items():
-        codes = {told for place, told in rejects if place == name}
+        codes = {reject_code for place, reject_code in rejects if place == name}
         assert (code in codes) if code else not codes, (name, codes)
-    assert not {place for place, _ in rejects} & set(GOOD)
+    assert not {place for place, _ in rejects} & set(VALID)
 
 
-def _rows_are_whole(warehouse: DuckDBWarehouse) -> None:
+def _check_rows(warehouse: DuckDBWarehouse) -> None:
     rows = hours.rows(
         warehouse,
         "SELECT place, COUNT(*), SUM(poll_count) FROM warehouse.fact_status GROUP BY place",
     )
     expected = {name: count for name, (*_, count) in HOSTILE.items() if count}
-    assert {place: count for place, count, _ in rows} == {**expected, **dict.fromkeys(GOOD, 2)}
+    assert {place: count for place, count, _ in rows} == {**expected, **dict.fromkeys(VALID, 2)}
 
 
-def _bodies_are_kept(lake: MemoryLake, hour: Hour) -> None:
+def _check_bodies(lake: MemoryLake, hour: Hour) -> None:
     (key,) = hour_keys(lake, ["test"], hour)
-    bodies = {found.place.slug: found.place.body for found in read(lake, key)}
+    bodies = {archived.place.slug: archived.place.body for archived in read(lake, key)}
     assert bodies["html"] == loopback.HTML
     assert bodies["nan"] is not None and b": NaN" in bodies["nan"]
 
@@ -143,7 +145,7 @@ def _bodies_are_kept(lake: MemoryLake, hour: Hour) -> None:
     area="answers",
 )
 @pytest.mark.parametrize("off_h", [-2, 2])
-def test_source_clock__moves_nothing(off_h: int) -> None:
+def test_source_clock__does_not_move_rows(off_h: int) -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     for minute in (0, 10, 20):
         header = builders.poll(minute)
@@ -167,16 +169,16 @@ def test_source_clock__moves_nothing(off_h: int) -> None:
     "texts are stored unchanged or rejected as too long; never cut within a character",
     area="security",
 )
-def test_texts__are_never_code_and_never_cut() -> None:
+def test_texts__are_never_executed_and_never_cut() -> None:
     hostile = "'; DROP TABLE warehouse.fact_poll; --"
     fits, too_long = "🔌" * 128, "🔌" * 129
-    told = [
+    stations = [
         station([evse("e1")], "s1", name=hostile),
         station([evse("e2")], "s2", name=fits, owner="🔌" * 64),
         station([evse("e3")], "s3", name=too_long, owner="🔌" * 65),
         station([evse("e4")], "s4", name="🔌" * 128 + "'"),
     ]
-    warehouse = hours.loaded({0: told}, only=("dim_station", "fact_"))
+    warehouse = hours.loaded({0: stations}, only=("dim_station", "fact_"))
     rows = hours.rows(warehouse, "SELECT station_id, name, owner FROM warehouse.dim_station")
     assert sorted(rows) == [
         ("s1", hostile, None),
@@ -186,7 +188,7 @@ def test_texts__are_never_code_and_never_cut() -> None:
     ]
     rejects = hours.rows(warehouse, "SELECT code, COUNT(*) FROM ops.flat_rejects GROUP BY code")
     assert rejects == [("too_long", 3)]
-    found = hours.rows(
+    count = hours.rows(
         warehouse, "SELECT COUNT(*) FROM warehouse.dim_station WHERE name = :name", name=hostile
     )
-    assert found == [(1,)]
+    assert count == [(1,)]

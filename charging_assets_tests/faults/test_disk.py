@@ -1,4 +1,4 @@
-"""A disk of one megabyte that fills up: a real one, in memory, where this may be mounted."""
+"""A full disk: a tmpfs of one megabyte, where mounting is allowed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ pytestmark = pytest.mark.faults
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    asked = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    mounted = subprocess.run(asked, capture_output=True, text=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, text=True)
     if mounted.returncode:
-        pytest.skip(f"no tmpfs may be mounted here: {mounted.stderr.strip()}")
+        pytest.skip(f"mounting a tmpfs is not allowed: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -47,14 +47,14 @@ def fill(lake: LocalLake, archived: list[str]) -> None:
     "existing files stay intact, and the error states the cause",
     area="storage",
 )
-def test_archive__on_a_full_disk_keeps_what_was_there_and_says_so(small_disk: Path) -> None:
+def test_archive__on_a_full_disk_keeps_archived_polls_and_reports_it(small_disk: Path) -> None:
     lake = LocalLake(small_disk / "lake")
     archived: list[str] = []
     with pytest.raises(LakeError, match="No space left") as failure:
         fill(lake, archived)
     assert archived and "raw/feed=test" in str(failure.value)
-    found = [key for keys in hours_archived(lake).values() for key in keys]
-    assert sorted(found) == sorted(archived)
-    assert all(len(list(read(lake, key))) == 1 for key in found)
+    keys_archived = [key for keys in hours_archived(lake).values() for key in keys]
+    assert sorted(keys_archived) == sorted(archived)
+    assert all(len(list(read(lake, key))) == 1 for key in keys_archived)
     left = [path for path in (small_disk / "lake").rglob("*") if path.is_file()]
-    assert len(left) == len(archived), "half an object was left behind"
+    assert len(left) == len(archived), "a partial object was left"

@@ -1,7 +1,7 @@
-"""kill -9 in the middle of a load: the old rows stay, and the same load again heals.
+"""kill -9 in the middle of a load: the old rows stay, and repeating the load restores new rows.
 
-The loads are real ones, in processes of their own, on a DuckDB file. A process imports what a load
-needs and forks one child for each kill, so that every statement can be the one that is killed.
+Real loads run in separate processes on a DuckDB file. A process imports the modules of a load and
+forks a child for each kill, so that a kill at every statement can be tested.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ pytestmark = [
 ASSETS = ("staged_tables", "dim_station", "fact_status")
 ALL = ("staged_tables", *(plan.asset for plan in hours.derived_plans()))
 AFTER_COMMIT = -1
-# All kills before COMMIT leave the same rows; so that not each of them is healed from, for time.
-HEAL_EVERY = 10
+# All kills before COMMIT leave the same rows; to save time, only some loads are repeated.
+RELOAD_EVERY = 10
 # numpy and pyarrow each start a thread when they are imported.
 WITHOUT_THREADS = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -61,7 +61,7 @@ from charging_assets_tests.faults.test_kill import plan_of
 count = 0
 
 
-class Killing:
+class KillingConnection:
     '''A connection that kills its process before the n-th statement, or after COMMIT.'''
 
     def __init__(self, connection, at):
@@ -72,45 +72,45 @@ class Killing:
         count += 1
         if count == self._at:
             os.kill(os.getpid(), 9)
-        done = self._connection.execute(sql, *values)
+        result = self._connection.execute(sql, *values)
         if sql == "COMMIT" and self._at == -1:
             os.kill(os.getpid(), 9)
-        return done
+        return result
 
     def __getattr__(self, name):
         return getattr(self._connection, name)
 
 
-def load(asset, path, lake, at, told):
+def load(asset, path, lake, at, output):
     real = warehouse_duckdb.opened
-    warehouse_duckdb.opened = lambda *a, **k: Killing(real(*a, **k), at)
+    warehouse_duckdb.opened = lambda *a, **k: KillingConnection(real(*a, **k), at)
     warehouse_duckdb.DuckDBWarehouse(Path(path)).apply(plan_of(asset, LocalLake(Path(lake))))
-    os.write(told, str(count).encode())
+    os.write(output, str(count).encode())
 
 
-# A child has only the thread that forked it: what others held stays held. Python 3.12 warns of it.
+# A child has only the thread that forked it; locks of other threads would stay locked.
 assert len(os.listdir("/proc/self/task")) == 1, "forking with threads"
 
 for line in sys.stdin:
-    asked = json.loads(line)
-    reading, told = os.pipe()
+    request = json.loads(line)
+    reading, output = os.pipe()
     began = time.monotonic()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
-            load(asked["asset"], asked["path"], asked["lake"], asked["at"], told)
+            load(request["asset"], request["path"], request["lake"], request["at"], output)
         finally:
             os._exit(0)
-    os.close(told)
-    if asked["after_s"] is not None:
-        time.sleep(asked["after_s"])
+    os.close(output)
+    if request["after_s"] is not None:
+        time.sleep(request["after_s"])
         os.kill(child, 9)
     _, status = os.waitpid(child, 0)
-    found = os.read(reading, 100).decode()
+    statements = os.read(reading, 100).decode()
     os.close(reading)
     answer = {"signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
-              "statements": int(found or 0), "seconds": time.monotonic() - began}
+              "statements": int(statements or 0), "seconds": time.monotonic() - began}
     print(json.dumps(answer), flush=True)
 """
 
@@ -122,12 +122,12 @@ def plan_of(asset: str, lake: Lake) -> Plan:
     return next(plan for plan in hours.derived_plans() if plan.asset == asset)
 
 
-# What two loads of the same rows differ in.
-OF_THE_RUN = {"loaded_at", "load_id"}
+# Columns in which two loads of the same rows differ.
+RUN_COLUMNS = {"loaded_at", "load_id"}
 
 
 def digests_of(path: Path) -> dict[str, list[str]]:
-    """Every table's rows but for the ledger's clock, read as a reader would: read-only."""
+    """The rows of each table without the run's columns, from a read-only connection."""
     connection = opened(path, read_only=True)
     try:
         return {
@@ -135,7 +135,7 @@ def digests_of(path: Path) -> dict[str, list[str]]:
                 map(
                     repr,
                     connection.execute(
-                        f"SELECT {', '.join(n for n in table.names if n not in OF_THE_RUN)} "
+                        f"SELECT {', '.join(n for n in table.names if n not in RUN_COLUMNS)} "
                         f"FROM {table.full_name}"
                     ).fetchall(),
                 )
@@ -151,8 +151,8 @@ def network(status: str, name: str, count: int) -> list[dict[str, Any]]:
 
 
 @dataclass
-class Scene:
-    """A warehouse before a load that replaces an hour, and what it is after."""
+class KilledLoad:
+    """A warehouse before a load that replaces an hour, and its rows before and after."""
 
     asset: str
     folder: Path
@@ -164,53 +164,53 @@ class Scene:
     statements: int = 0
     seconds: float = 0.0
 
-    def killed(
+    def kill(
         self, *, at: int = 0, after_s: float | None = None, is_first: bool = False
     ) -> tuple[Path, dict[str, Any]]:
-        """The warehouse after a load that was killed, and how its process ended."""
+        """Start a load and kill it; returns the warehouse and how its process ended."""
         path = self.folder / "killed" / "charging.duckdb"
         shutil.rmtree(path.parent, ignore_errors=True)
         path.parent.mkdir()
         if not is_first:
             shutil.copy(self.before, path)
-        asked = {"asset": self.asset, "path": str(path), "lake": str(self.lake)}
+        request = {"asset": self.asset, "path": str(path), "lake": str(self.lake)}
         assert self.child.stdin is not None and self.child.stdout is not None
         print(
-            json.dumps({**asked, "at": at, "after_s": after_s}), file=self.child.stdin, flush=True
+            json.dumps({**request, "at": at, "after_s": after_s}), file=self.child.stdin, flush=True
         )
         return path, json.loads(self.child.stdout.readline())
 
-    def heal(self, path: Path) -> None:
+    def reload(self, path: Path) -> None:
         DuckDBWarehouse(path).apply(plan_of(self.asset, LocalLake(self.lake)))
         assert digests_of(path) == self.new
 
 
 @pytest.fixture(scope="module")
 def child() -> Iterator[subprocess.Popen[str]]:
-    started = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", CHILD],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **WITHOUT_THREADS},
     )
-    yield started
-    assert started.stdin is not None
-    started.stdin.close()
-    assert started.wait(timeout=60) == 0
+    yield process
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait(timeout=60) == 0
 
 
 @pytest.fixture(scope="module", params=ASSETS)
-def scene(
+def killed_load(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     child: subprocess.Popen[str],
-) -> Scene:
-    return scene_of(request.param, tmp_path_factory.mktemp(request.param), child)
+) -> KilledLoad:
+    return prepare_load(request.param, tmp_path_factory.mktemp(request.param), child)
 
 
-def scene_of(asset: str, folder: Path, child: subprocess.Popen[str]) -> Scene:
-    """A warehouse in which all that the asset is made from is new, and the asset itself old."""
+def prepare_load(asset: str, folder: Path, child: subprocess.Popen[str]) -> KilledLoad:
+    """A warehouse in which the inputs of the asset are new, and the asset itself is old."""
     lake, before = LocalLake(folder / "lake"), folder / "before.duckdb"
     warehouse = DuckDBWarehouse(before)
     hours.load(warehouse, hours.lake_of({0: network("AVAILABLE", "old", 40)}))
@@ -222,60 +222,62 @@ def scene_of(asset: str, folder: Path, child: subprocess.Popen[str]) -> Scene:
     after = folder / "after.duckdb"
     shutil.copy(before, after)
     DuckDBWarehouse(after).apply(plan_of(asset, lake))
-    made = Scene(asset, folder, before, lake.root, digests_of(before), digests_of(after), child)
-    assert made.old != made.new
-    path, ended = made.killed()
-    assert (ended["signal"], digests_of(path)) == (0, made.new)
-    made.statements, made.seconds = ended["statements"], ended["seconds"]
-    return made
+    killed_load = KilledLoad(
+        asset, folder, before, lake.root, digests_of(before), digests_of(after), child
+    )
+    assert killed_load.old != killed_load.new
+    path, ended = killed_load.kill()
+    assert (ended["signal"], digests_of(path)) == (0, killed_load.new)
+    killed_load.statements, killed_load.seconds = ended["statements"], ended["seconds"]
+    return killed_load
 
 
-def test_kill__at_any_statement_leaves_the_old_rows_and_a_rerun_heals(scene: Scene) -> None:
-    assert scene.statements > 10
-    for number in range(1, scene.statements + 1):
-        path, ended = scene.killed(at=number)
+def test_kill__at_any_statement_leaves_the_old_rows_until_a_rerun(killed_load: KilledLoad) -> None:
+    assert killed_load.statements > 10
+    for number in range(1, killed_load.statements + 1):
+        path, ended = killed_load.kill(at=number)
         assert ended["signal"] == signal.SIGKILL, number
-        assert digests_of(path) == scene.old, f"{scene.asset}: statement {number}"
-        if number % HEAL_EVERY == 0 or number == scene.statements:
-            scene.heal(path)
+        assert digests_of(path) == killed_load.old, f"{killed_load.asset}: statement {number}"
+        if number % RELOAD_EVERY == 0 or number == killed_load.statements:
+            killed_load.reload(path)
 
 
 @pytest.mark.parametrize("asset", [asset for asset in ALL if asset not in ASSETS])
-def test_kill__in_each_other_asset_leaves_the_old_rows_and_a_rerun_heals(
+def test_kill__in_each_other_asset_leaves_the_old_rows_until_a_rerun(
     asset: str, tmp_path: Path, child: subprocess.Popen[str]
 ) -> None:
-    scene = scene_of(asset, tmp_path, child)
-    for number in (scene.statements // 2, scene.statements):
-        path, ended = scene.killed(at=number)
+    killed_load = prepare_load(asset, tmp_path, child)
+    for number in (killed_load.statements // 2, killed_load.statements):
+        path, ended = killed_load.kill(at=number)
         assert ended["signal"] == signal.SIGKILL, number
-        assert digests_of(path) == scene.old, f"{scene.asset}: statement {number}"
-    scene.heal(path)
+        assert digests_of(path) == killed_load.old, f"{killed_load.asset}: statement {number}"
+    killed_load.reload(path)
 
 
-def test_kill__after_the_commit_leaves_the_new_rows(scene: Scene) -> None:
-    path, ended = scene.killed(at=AFTER_COMMIT)
+def test_kill__after_the_commit_leaves_the_new_rows(killed_load: KilledLoad) -> None:
+    path, ended = killed_load.kill(at=AFTER_COMMIT)
     assert ended["signal"] == signal.SIGKILL
-    assert digests_of(path) == scene.new
-    scene.heal(path)
+    assert digests_of(path) == killed_load.new
+    killed_load.reload(path)
 
 
-def test_kill__at_any_time_leaves_the_old_rows_or_the_new(scene: Scene) -> None:
+def test_kill__at_any_time_leaves_the_old_rows_or_the_new(killed_load: KilledLoad) -> None:
     ends = set()
     for part in range(1, 7):
-        path, ended = scene.killed(after_s=scene.seconds * part / 6)
-        found = digests_of(path)
-        assert found in (scene.old, scene.new), ended
-        ends.add(found == scene.new)
-        scene.heal(path)
+        path, ended = killed_load.kill(after_s=killed_load.seconds * part / 6)
+        digests = digests_of(path)
+        assert digests in (killed_load.old, killed_load.new), ended
+        ends.add(digests == killed_load.new)
+        killed_load.reload(path)
     assert False in ends
 
 
-# Only staging is ever the first.
-@pytest.mark.parametrize("scene", ["staged_tables"], indirect=True)
-def test_kill__during_the_first_load_leaves_a_warehouse_that_can_be_loaded(scene: Scene) -> None:
+# Only staging can be the first load.
+@pytest.mark.parametrize("killed_load", ["staged_tables"], indirect=True)
+def test_kill__during_the_first_load_leaves_a_loadable_warehouse(killed_load: KilledLoad) -> None:
     for number in (3, 60):
-        path, ended = scene.killed(at=number, is_first=True)
+        path, ended = killed_load.kill(at=number, is_first=True)
         assert ended["signal"] == signal.SIGKILL
         warehouse = DuckDBWarehouse(path)
-        done = warehouse.apply(plan_of(scene.asset, LocalLake(scene.lake)))
-        assert (done.skipped, done.row_counts["flat_status"]) == (False, 90)
+        result = warehouse.apply(plan_of(killed_load.asset, LocalLake(killed_load.lake)))
+        assert (result.skipped, result.row_counts["flat_status"]) == (False, 90)

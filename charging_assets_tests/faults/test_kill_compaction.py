@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a compaction: every poll is there, once, and the next one finishes it.
+"""kill -9 in the middle of a compaction: every poll exists once, and the next run completes it.
 
 The archive is a folder on disk; a process is killed before or after each change that it makes.
 """
@@ -25,8 +25,8 @@ POLLS = 8
 CHANGES = POLLS + 2
 
 
-class _Killing(LocalLake):
-    """A folder whose user is killed at its n-th change, before or after it."""
+class _KillingLake(LocalLake):
+    """A lake that kills its process before or after its n-th change."""
 
     def __init__(self, root: Path, at: int, *, after: bool) -> None:
         super().__init__(root)
@@ -38,23 +38,23 @@ class _Killing(LocalLake):
     def delete(self, key: str) -> None:
         self._change(lambda: LocalLake.delete(self, key))
 
-    def _change(self, made: Any) -> Any:
+    def _change(self, apply: Any) -> Any:
         self._count += 1
         if self._count == self._at and not self._after:
             os.kill(os.getpid(), signal.SIGKILL)
-        result = made()
+        result = apply()
         if self._count == self._at:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
 
 def _compact_until_killed(root: Path, at: int, after: bool) -> None:
-    compact(ArchiveLake(_Killing(root, at, after=after)), FEED, now=LONG_AFTER)
+    compact(ArchiveLake(_KillingLake(root, at, after=after)), FEED, now=LONG_AFTER)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(1, CHANGES + 1))
-def test_compact__killed_anywhere_loses_and_doubles_nothing(
+def test_compact__killed_anywhere_loses_and_duplicates_nothing(
     tmp_path: Path, at: int, after: bool
 ) -> None:
     lake = ArchiveLake(LocalLake(tmp_path))
@@ -66,7 +66,7 @@ def test_compact__killed_anywhere_loses_and_doubles_nothing(
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    # A reader that comes now, and one that was there all along.
+    # A new reader, and one with cached indexes.
     assert read_archive(ArchiveLake(LocalLake(tmp_path))) == before
     assert read_archive(lake) == before
     compact(lake, FEED, now=LONG_AFTER)

@@ -1,4 +1,4 @@
-"""Processes that meet, or die between two steps: real ones, on one lake and one warehouse file."""
+"""Concurrent processes, and processes killed between two steps, on one lake and warehouse."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ folder = Path(sys.argv[1])
 hours.load(DuckDBWarehouse(folder / "charging.duckdb"), LocalLake(folder / "lake"))
 """
 
-DIE = """
+ARCHIVE_AND_DIE = """
 import os, sys
 from pathlib import Path
 from charging_assets.storage.lake import LocalLake
@@ -52,7 +52,7 @@ def lake_in(folder: Path) -> LocalLake:
     return lake
 
 
-def started(folder: Path, program: str) -> subprocess.Popen[str]:
+def start(folder: Path, program: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", program, str(folder)], stderr=subprocess.PIPE, text=True
     )
@@ -63,19 +63,19 @@ def started(folder: Path, program: str) -> subprocess.Popen[str]:
     "each run succeeds, and the rows are those of one run",
     area="processes",
 )
-def test_runs_of_one_hour__leave_the_rows_of_one(
-    tmp_path: Path, saw: Callable[[str], None]
+def test_runs_of_one_hour__leave_the_rows_of_one_run(
+    tmp_path: Path, report_observed: Callable[[str], None]
 ) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     lake = lake_in(alone)
     hours.load(DuckDBWarehouse(alone / "charging.duckdb"), lake)
     lake_in(together)
-    runs = [started(together, LOAD) for _ in range(3)]
-    told = [run.communicate(timeout=300)[1] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0, 0], told
+    runs = [start(together, LOAD) for _ in range(3)]
+    errors = [run.communicate(timeout=300)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0, 0], errors
     expected = hours.digests(DuckDBWarehouse(alone / "charging.duckdb"))
     assert hours.digests(DuckDBWarehouse(together / "charging.duckdb")) == expected
-    saw(f"{len(expected)} tables, equal to those of a single run")
+    report_observed(f"{len(expected)} tables, equal to those of a single run")
 
 
 @pytest.mark.fault(
@@ -83,14 +83,14 @@ def test_runs_of_one_hour__leave_the_rows_of_one(
     "the poll is archived, its hour is stale, and loading it again is sufficient",
     area="processes",
 )
-def test_kill__between_archive_and_load_is_seen_and_healed(tmp_path: Path) -> None:
+def test_kill__between_archive_and_load_is_detected_and_loaded(tmp_path: Path) -> None:
     lake, warehouse = lake_in(tmp_path), DuckDBWarehouse(tmp_path / "charging.duckdb")
     hours.load(warehouse, lake)
-    assert [found.hour for found in pending_hours(lake, warehouse)] == []
-    dying = started(tmp_path, DIE)
-    dying.communicate(timeout=120)
-    assert dying.returncode == -signal.SIGKILL
-    assert [found.hour for found in pending_hours(lake, warehouse)] == [HOUR]
+    assert [pending.hour for pending in pending_hours(lake, warehouse)] == []
+    process = start(tmp_path, ARCHIVE_AND_DIE)
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    assert [pending.hour for pending in pending_hours(lake, warehouse)] == [HOUR]
     hours.load(warehouse, lake)
     assert pending_hours(lake, warehouse) == []
     assert hours.rows(

@@ -1,4 +1,4 @@
-"""Nothing runs for hours, then it does again: what was archived is loaded, the rest is noted."""
+"""An outage of hours: archived polls are loaded afterwards, missed slots are recorded."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def slots(lake: MemoryLake) -> list[datetime]:
 
 
 def tick(lake: MemoryLake, at: datetime) -> None:
-    """What Dagster does with the one tick that it runs: the poll that the schedule requests."""
+    """One tick of the schedule, and the poll that it requests."""
     context = dg.build_schedule_context(scheduled_execution_time=at)
     request = poll_feeds(context)
     assert isinstance(request, dg.RunRequest) and request.partition_key
     config = request.run_config["ops"]["raw_api_snapshots"]["config"]
     body = builders.envelope(*stand(), at=at.isoformat())
 
-    def ask(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
         return poll(slot_at=slot_of(at, feed.cadence)), [place("koeln", body)]
 
     poll_hour(
-        lake, {"test": FEED}, Hour.parse(request.partition_key), poller=ask,
+        lake, {"test": FEED}, Hour.parse(request.partition_key), poller=poller,
         planned_at=datetime.fromisoformat(config["planned_at"]), now=at,
     )  # fmt: skip
 
@@ -71,25 +71,25 @@ def tick(lake: MemoryLake, at: datetime) -> None:
     area="time",
 )
 @pytest.mark.usefixtures("stopped_clock")
-@pytest.mark.parametrize("silent", [3, 24])
-def test_outage__what_was_archived_is_loaded_and_the_rest_is_noted(
-    silent: int, saw: Callable[[str], None]
+@pytest.mark.parametrize("outage_h", [3, 24])
+def test_outage__archived_polls_are_loaded_and_missed_slots_recorded(
+    outage_h: int, report_observed: Callable[[str], None]
 ) -> None:
     storage = deployments.Storage(MemoryLake(), deployments.memory_storage().warehouse)
     lake = storage.lake
     assert isinstance(lake, MemoryLake)
     back_at = slot_of(STOPPED_AT, TEN)
-    began = back_at - silent * ONE_HOUR
+    began = back_at - outage_h * ONE_HOUR
     tick(lake, began - TEN)
     tick(lake, began)
-    # A second poller, without Dagster, goes on for a while: its polls wait to be loaded.
-    archived = [began + n * TEN for n in range(1, 3 * silent + 1)]
+    # A second poller without Dagster continues for a while; its polls are not loaded yet.
+    archived = [began + n * TEN for n in range(1, 3 * outage_h + 1)]
     for slot_at in archived:
         put(lake, slot_at)
     tick(lake, back_at)
     assert slots(lake) == [began - TEN, began, *archived, back_at]
-    wanted = [began + n * TEN for n in range(3 * silent + 1, 6 * silent)]
-    assert [note["slot_at"] for note in missed_slots(lake)] == [at.isoformat() for at in wanted]
+    expected = [began + n * TEN for n in range(3 * outage_h + 1, 6 * outage_h)]
+    assert [note["slot_at"] for note in missed_slots(lake)] == [at.isoformat() for at in expected]
     with dg.DagsterInstance.ephemeral() as instance:
         for _ in range(3):
             context = dg.build_sensor_context(
@@ -103,19 +103,21 @@ def test_outage__what_was_archived_is_loaded_and_the_rest_is_noted(
     assert pending_hours(lake, storage.warehouse) == []
     loaded = hours.rows(storage.warehouse, "SELECT DISTINCT slot_at FROM warehouse.fact_poll")
     assert len(loaded) == len(slots(lake))
-    saw(f"after {silent} hours: {len(slots(lake))} polls loaded, {len(wanted)} slots recorded")
+    report_observed(
+        f"after {outage_h} hours: {len(slots(lake))} polls loaded, {len(expected)} slots recorded"
+    )
 
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
     overrides = {"concurrency": {"pools": {"default_limit": 1}}}
-    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as found:
-        yield found
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as dagster_instance:
+        yield dagster_instance
 
 
 @dg.op(pool=WRITER_POOL)
 def write() -> None:
-    """What it would write does not matter here."""
+    """An op in the writer pool that does nothing."""
 
 
 @dg.job(executor_def=dg.in_process_executor)
@@ -124,7 +126,7 @@ def writing() -> None:
 
 
 @pytest.mark.fault("A host fails while runs are in progress", area="processes")
-def test_host_crash__the_slot_of_a_run_that_died_is_free_for_the_next(
+def test_host_crash__the_slot_of_a_dead_run_is_freed(
     instance: dg.DagsterInstance,
 ) -> None:
     died = instance.create_run_for_job(writing, status=dg.DagsterRunStatus.STARTED)
@@ -141,8 +143,8 @@ def test_host_crash__the_slot_of_a_run_that_died_is_free_for_the_next(
     "the same bytes in the lake, the same rows in the warehouse",
     area="processes",
 )
-def test_again__every_partition_gives_the_same_bytes_and_rows(
-    tmp_path: Path, saw: Callable[[str], None]
+def test_rerun__of_every_partition_gives_the_same_bytes_and_rows(
+    tmp_path: Path, report_observed: Callable[[str], None]
 ) -> None:
     warehouse = deployments.memory_storage().warehouse
     storage = deployments.Storage(LocalLake(tmp_path), warehouse)
@@ -161,7 +163,9 @@ def test_again__every_partition_gives_the_same_bytes_and_rows(
         run(hour)
     assert contents(tmp_path) == files
     assert hours.digests(warehouse) == rows
-    saw(f"{len(partitions)} hours again, in another order: {len(files)} files, {len(rows)} tables")
+    report_observed(
+        f"{len(partitions)} hours again, in another order: {len(files)} files, {len(rows)} tables"
+    )
 
 
 def contents(folder: Path) -> dict[str, bytes]:

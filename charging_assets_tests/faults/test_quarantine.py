@@ -1,4 +1,4 @@
-"""Quarantine: what is set aside is kept whole, and comes back once the reader is mended."""
+"""Rejects: rejected values are kept, and restored once a release supports them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def _network(status: str) -> list[dict[str, Any]]:
     area="answers",
 )
 @pytest.mark.usefixtures("fresh_readers")
-def test_reject__comes_back_when_its_hour_is_materialized_again(
+def test_reject__is_restored_when_its_hour_is_materialized_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lake, warehouse = hours.lake_of({0: _network("DEFROSTING")}), DuckDBWarehouse(None)
     hours.load(warehouse, lake, only="fact_")
-    found = hours.rows(warehouse, REJECTS)
-    (raw_key,) = {row[1] for row in found}
-    assert [row[2:] for row in found] == [
+    rejects = hours.rows(warehouse, REJECTS)
+    (raw_key,) = {row[1] for row in rejects}
+    assert [row[2:] for row in rejects] == [
         ("field", "connector", "e2-c", "/data/0/evses/1/connectors/0/status", "unknown_status",
          '"DEFROSTING"'),
         ("field", "evse", "e2", "/data/0/evses/1/status", "unknown_status", '"DEFROSTING"'),
@@ -44,11 +44,11 @@ def test_reject__comes_back_when_its_hour_is_materialized_again(
     (archived,) = read(lake, raw_key)
     assert archived.place.body is not None
     value: Any = json.loads(archived.place.body)
-    for name in found[1][5].strip("/").split("/"):
+    for name in rejects[1][5].strip("/").split("/"):
         value = value[int(name) if isinstance(value, list) else name]
     assert value == "DEFROSTING"
 
-    _mend(monkeypatch)
+    _support_status(monkeypatch)
     hours.load(warehouse, lake, only="fact_")
     assert hours.rows(warehouse, REJECTS) == []
     assert hours.rows(
@@ -56,8 +56,8 @@ def test_reject__comes_back_when_its_hour_is_materialized_again(
     ) == [("e1", "AVAILABLE", 1), ("e2", "DEFROSTING", 1)]
 
 
-def _mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next version: its cleaner knows the status, its code version is another."""
+def _support_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next release: its cleaner supports the status, its code version is another."""
     monkeypatch.setattr(clean, "STATUSES", clean.STATUSES | {"DEFROSTING"})
-    monkeypatch.setattr(hours, "flat_version", lambda: "mended")
+    monkeypatch.setattr(hours, "flat_version", lambda: "next-release")
     flatten._reader.cache_clear()

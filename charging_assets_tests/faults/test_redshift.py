@@ -1,7 +1,7 @@
-"""Loads into Redshift whose connection is cut, who meet each other, or who are told 1023.
+"""Loads into Redshift with cut connections, concurrent loads and errors 1023.
 
-The real driver and the real loader, on the test bed, under both isolation levels. Whatever happens,
-the load succeeds or is an error; its rows are there exactly once.
+The real driver and the real loader on the test bed, at both isolation levels. In each case the load
+succeeds or fails with an error, and its rows exist exactly once.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
 from charging_assets_tests.storage.loads import DERIVED, GIVEN, a_load, told
 from charging_assets_tests.storage.redshifts import EmptyRedshift, of_the_bed
 from charging_assets_tests.testbed.bed import Bed
-from charging_assets_tests.testbed.statement_faults import Moment, StatementFaults
+from charging_assets_tests.testbed.statement_faults import CutPoint, StatementFaults
 from charging_assets_tests.testbed.tcp_proxy import Behaviour, TcpProxy
 
 pytestmark = pytest.mark.faults
 
-TRIES = 20
+LOADS = 20
 CUT_BYTES = 10
-Saw = Callable[[str], None]
+ReportObserved = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A database under one isolation level, and the faults that its clients meet."""
+class FaultyRedshift:
+    """A database at one isolation level, and the faults for its clients."""
 
     database: EmptyRedshift
     reader: RedshiftWarehouse
@@ -39,17 +39,17 @@ class Scene:
     port: int
 
     def at_port(self, port: int) -> RedshiftWarehouse:
-        """A warehouse that reaches the database by another port."""
-        given = RedshiftResource(**{**self.database.redshift.model_dump(), "port": port})
-        return RedshiftWarehouse(given, self.database.lake, self.database.iam_role)
+        """A warehouse that connects to another port."""
+        resource = RedshiftResource(**{**self.database.redshift.model_dump(), "port": port})
+        return RedshiftWarehouse(resource, self.database.lake, self.database.iam_role)
 
     def check_once(self, *amounts: int) -> int:
-        """The amount of the load whose rows, and whose ledger row, are there exactly once."""
+        """The amount of the load; its rows and its ledger row must exist exactly once."""
         read = self.reader.query
         given = read(f"SELECT name, amount FROM {GIVEN.full_name} ORDER BY name")
         derived = read(f"SELECT name, amount FROM {DERIVED.full_name} ORDER BY name")
         ledger = read("SELECT asset, input_digest FROM ops.ledger")
-        (amount,) = {int(each) for each in given["amount"].to_pylist()}
+        (amount,) = {int(value) for value in given["amount"].to_pylist()}
         assert amount in amounts
         assert given.to_pylist() == [{"name": name, "amount": amount} for name in "ab"]
         assert derived.to_pylist() == [{"name": name, "amount": 2 * amount} for name in "ab"]
@@ -58,19 +58,19 @@ class Scene:
 
 
 @pytest.fixture(scope="module", params=["snapshot", "serializable"])
-def scene(testbed: Bed, request: pytest.FixtureRequest) -> Iterator[Scene]:
+def redshift(testbed: Bed, request: pytest.FixtureRequest) -> Iterator[FaultyRedshift]:
     database = of_the_bed(testbed, testbed.new_bucket(), request.param)
     faults = testbed.proxy.faults[database.redshift.database]
-    yield Scene(database, database.warehouse(), faults, database.redshift.port)
+    yield FaultyRedshift(database, database.warehouse(), faults, database.redshift.port)
     database.end()
 
 
 @pytest.fixture(autouse=True)
-def at_ease(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No row, no fault, and short waits between tries."""
-    scene.faults.clear()
-    scene.database.emptied()
-    scene.faults.clear()
+def reset_faults(redshift: FaultyRedshift, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rows, no faults, and short waits between attempts."""
+    redshift.faults.clear()
+    redshift.database.emptied()
+    redshift.faults.clear()
     monkeypatch.setattr(redshift_tries, "_FIRST_WAIT_S", 0.01)
 
 
@@ -78,15 +78,15 @@ def load(amount: int) -> Plan:
     return a_load(told("a", "b", amount=amount), digest=f"d{amount}")
 
 
-MOMENTS: tuple[Moment, ...] = ("before", "during", "reply", "after")
+CUT_POINTS: tuple[CutPoint, ...] = ("before", "during", "reply", "after")
 CUTS = [
-    *(("^COPY", moment, TRIES) for moment in MOMENTS),
-    *(("^INSERT INTO staging.given", moment, TRIES) for moment in MOMENTS),
-    *(("^COMMIT", moment, TRIES) for moment in MOMENTS),
+    *(("^COPY", point, LOADS) for point in CUT_POINTS),
+    *(("^INSERT INTO staging.given", point, LOADS) for point in CUT_POINTS),
+    *(("^COMMIT", point, LOADS) for point in CUT_POINTS),
     *(
-        (statement, moment, 3)
+        (statement, point, 3)
         for statement in ("^LOCK", "^DELETE FROM staging.given", r"^\s*INSERT INTO ops.ledger")
-        for moment in ("before", "reply")
+        for point in ("before", "reply")
     ),
 ]
 
@@ -96,17 +96,23 @@ CUTS = [
     "the load is retried and its rows exist once, whether it was COPY, INSERT or COMMIT",
     area="warehouse",
 )
-@pytest.mark.parametrize(("statement", "moment", "tries"), CUTS)
-def test_cut__at_a_statement__rows_are_there_once(
-    scene: Scene, saw: Saw, statement: str, moment: Moment, tries: int
+@pytest.mark.parametrize(("statement", "point", "loads"), CUTS)
+def test_cut__at_a_statement__rows_exist_once(
+    redshift: FaultyRedshift,
+    report_observed: ReportObserved,
+    statement: str,
+    point: CutPoint,
+    loads: int,
 ) -> None:
-    warehouse = scene.database.warehouse()
-    for amount in range(1, tries + 1):
-        scene.faults.cut(moment, statement)
+    warehouse = redshift.database.warehouse()
+    for amount in range(1, loads + 1):
+        redshift.faults.cut(point, statement)
         warehouse.apply(load(amount))
-        assert scene.faults.left == 0
-        scene.check_once(amount)
-    saw(f"{len(CUTS)} moments of 6 statements, up to {TRIES} loads each, both isolation levels")
+        assert redshift.faults.remaining == 0
+        redshift.check_once(amount)
+    report_observed(
+        f"{len(CUTS)} cut points of 6 statements, up to {LOADS} loads each, both isolation levels"
+    )
 
 
 @pytest.mark.fault(
@@ -115,9 +121,11 @@ def test_cut__at_a_statement__rows_are_there_once(
     area="warehouse",
 )
 @pytest.mark.parametrize("direction", ["sent", "received"])
-def test_cut__at_any_byte__rows_are_there_once(scene: Scene, saw: Saw, direction: str) -> None:
-    with TcpProxy(("127.0.0.1", scene.port)) as proxy:
-        scene.at_port(proxy.port).apply(load(1000))
+def test_cut__at_any_byte__rows_exist_once(
+    redshift: FaultyRedshift, report_observed: ReportObserved, direction: str
+) -> None:
+    with TcpProxy(("127.0.0.1", redshift.port)) as proxy:
+        redshift.at_port(proxy.port).apply(load(1000))
         whole = proxy.traffic[-1][direction == "received"]
         for amount in range(1, CUT_BYTES + 1):
             at, first = whole * amount // (CUT_BYTES + 1), len(proxy.traffic)
@@ -130,10 +138,10 @@ def test_cut__at_any_byte__rows_are_there_once(scene: Scene, saw: Saw, direction
                 return Behaviour(cut_after_received=at, is_reset=True)
 
             proxy.behave = cut_first
-            scene.at_port(proxy.port).apply(load(amount))
+            redshift.at_port(proxy.port).apply(load(amount))
             assert proxy.traffic[first][direction == "received"] == at
-            scene.check_once(amount)
-    saw(f"cut at {CUT_BYTES} places in what is sent and in what is received")
+            redshift.check_once(amount)
+    report_observed(f"cut at {CUT_BYTES} positions of the sent and of the received bytes")
 
 
 @pytest.mark.fault(
@@ -144,15 +152,17 @@ def test_cut__at_any_byte__rows_are_there_once(scene: Scene, saw: Saw, direction
 @pytest.mark.parametrize(
     "statement", ["^LOCK", "^DELETE FROM staging.given", "^INSERT INTO staging.given", "^COMMIT"]
 )
-def test_1023__at_a_statement__is_tried_again(scene: Scene, saw: Saw, statement: str) -> None:
-    warehouse = scene.database.warehouse()
-    for amount in range(1, TRIES + 1):
+def test_1023__at_a_statement__is_retried(
+    redshift: FaultyRedshift, report_observed: ReportObserved, statement: str
+) -> None:
+    warehouse = redshift.database.warehouse()
+    for amount in range(1, LOADS + 1):
         times = 1 + amount % 3
-        scene.faults.refuse(statement, times=times)
+        redshift.faults.refuse(statement, times=times)
         warehouse.apply(load(amount))
-        assert scene.faults.left == 0
-        scene.check_once(amount)
-    saw(f"up to 3 times in a row, at 4 statements, {TRIES} loads each")
+        assert redshift.faults.remaining == 0
+        redshift.check_once(amount)
+    report_observed(f"up to 3 times in a row, at 4 statements, {LOADS} loads each")
 
 
 @pytest.mark.fault(
@@ -161,32 +171,32 @@ def test_1023__at_a_statement__is_tried_again(scene: Scene, saw: Saw, statement:
     area="warehouse",
 )
 @pytest.mark.parametrize("is_same_input", [True, False])
-def test_two_runs__of_one_hour__rows_are_there_once(
-    scene: Scene, saw: Saw, is_same_input: bool
+def test_two_runs__of_one_hour__rows_exist_once(
+    redshift: FaultyRedshift, report_observed: ReportObserved, is_same_input: bool
 ) -> None:
-    warehouses = [scene.database.warehouse() for _ in range(2)]
-    for number in range(1, TRIES + 1):
+    warehouses = [redshift.database.warehouse() for _ in range(2)]
+    for number in range(1, LOADS + 1):
         amounts = [number, number if is_same_input else number + 100]
-        together = threading.Barrier(2)
-        done: list[Loaded] = []
+        barrier = threading.Barrier(2)
+        results: list[Loaded] = []
 
         def run(
             which: int,
             amounts: list[int] = amounts,
-            together: threading.Barrier = together,
-            done: list[Loaded] = done,
+            barrier: threading.Barrier = barrier,
+            results: list[Loaded] = results,
         ) -> None:
-            together.wait()
-            done.append(warehouses[which].apply(load(amounts[which])))
+            barrier.wait()
+            results.append(warehouses[which].apply(load(amounts[which])))
 
         threads = [threading.Thread(target=run, args=(which,)) for which in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert len(done) == 2
-        scene.check_once(*amounts)
-    saw(f"{TRIES} races of the same input and of two, both isolation levels")
+        assert len(results) == 2
+        redshift.check_once(*amounts)
+    report_observed(f"{LOADS} races of the same input and of two, both isolation levels")
 
 
 @pytest.mark.fault(
@@ -195,14 +205,14 @@ def test_two_runs__of_one_hour__rows_are_there_once(
     area="warehouse",
 )
 def test_cut__every_time__is_an_error_and_the_old_rows_stay(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    redshift: FaultyRedshift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redshift_tries, "_LONGEST_WAIT_S", 0.02)
-    scene.database.warehouse().apply(load(1))
-    scene.faults.cut("before", "^COPY", times=redshift_tries.TRIES)
+    redshift.database.warehouse().apply(load(1))
+    redshift.faults.cut("before", "^COPY", times=redshift_tries.TRIES)
     with pytest.raises(Exception, match="localhost"):
-        scene.database.warehouse().apply(load(2))
-    assert scene.faults.left == 0
-    scene.check_once(1)
-    scene.database.warehouse().apply(load(2))
-    scene.check_once(2)
+        redshift.database.warehouse().apply(load(2))
+    assert redshift.faults.remaining == 0
+    redshift.check_once(1)
+    redshift.database.warehouse().apply(load(2))
+    redshift.check_once(2)

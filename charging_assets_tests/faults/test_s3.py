@@ -1,7 +1,7 @@
-"""Loads and archives while S3 stumbles: errors, resets, lost replies, at every request of them.
+"""Loads while S3 fails: errors, resets and lost replies at each of their requests.
 
-SeaweedFS behind a proxy that breaks requests, the real loader, the test bed's Redshift. Whatever
-happens, the load succeeds; its rows are there once and nothing of it is left in the bucket.
+SeaweedFS behind a proxy that breaks requests, the real loader, the test bed's Redshift. In each
+case the rows exist once and nothing is left in the bucket.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from charging_assets_tests.testbed.errors import internal
 
 pytestmark = pytest.mark.faults
 
-Saw = Callable[[str], None]
+ReportObserved = Callable[[str], None]
 FAULTS: dict[str, Fault] = {
     "500": faulty_s3.refuse(500),
     "503": faulty_s3.refuse(503),
-    "500 having done it": faulty_s3.refuse(500, having_done_it=True),
+    "500 after executing it": faulty_s3.refuse(500, having_done_it=True),
     "reset": faulty_s3.reset,
     "reply lost": faulty_s3.lose_reply,
 }
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A database whose loads are staged through a proxy before S3."""
+class StagedLoads:
+    """A database whose loads are staged through a faulty proxy of S3."""
 
     database: EmptyRedshift
     bucket: S3
@@ -46,7 +46,7 @@ class Scene:
     lake: S3Lake
 
     def load(self, *given: str) -> int:
-        """Load an hour of these names; how many requests S3 got for it."""
+        """Load an hour of these names; returns the number of its requests to S3."""
         self.proxy.methods.clear()
         warehouse = RedshiftWarehouse(self.database.redshift, self.lake, self.database.iam_role)
         warehouse.apply(a_load(told(*given), digest=uuid.uuid4().hex))
@@ -58,12 +58,12 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(testbed: Bed) -> Iterator[Scene]:
+def loads(testbed: Bed) -> Iterator[StagedLoads]:
     bucket = testbed.new_bucket()
     database = of_the_bed(testbed, bucket, "snapshot")
     with faulty_s3.faulty(bucket.endpoint_url) as proxy:
         through = s3_resource(bucket, endpoint_url=proxy.endpoint_url)
-        yield Scene(database, bucket, proxy, S3Lake(bucket.bucket, "lake", through))
+        yield StagedLoads(database, bucket, proxy, S3Lake(bucket.bucket, "lake", through))
     database.end()
 
 
@@ -73,17 +73,17 @@ def scene(testbed: Bed) -> Iterator[Scene]:
     area="warehouse",
 )
 @pytest.mark.parametrize("fault", FAULTS)
-def test_load__s3_stumbles_at_each_request__rows_are_there_once(
-    scene: Scene, saw: Saw, fault: str
+def test_load__s3_fails_at_each_request__rows_exist_once(
+    loads: StagedLoads, report_observed: ReportObserved, fault: str
 ) -> None:
-    count = scene.load("a", "b")
-    assert count == 4  # a part, its manifest, and both removed
+    count = loads.load("a", "b")
+    assert count == 4  # put a part and its manifest, delete both
     for at in range(count):
-        scene.proxy.faults[:] = [faulty_s3.answer] * at + [FAULTS[fault]]
-        scene.load("c", f"d{at}")
-        assert scene.proxy.faults == []
-        scene.check("c", f"d{at}")
-    saw(f"{len(FAULTS)} faults at each of {count} requests")
+        loads.proxy.faults[:] = [faulty_s3.answer] * at + [FAULTS[fault]]
+        loads.load("c", f"d{at}")
+        assert loads.proxy.faults == []
+        loads.check("c", f"d{at}")
+    report_observed(f"{len(FAULTS)} faults at each of {count} requests")
 
 
 @pytest.mark.fault(
@@ -91,13 +91,13 @@ def test_load__s3_stumbles_at_each_request__rows_are_there_once(
     "the load fails with an error that names the object, and the old rows stay",
     area="warehouse",
 )
-def test_load__s3_stays_away__old_rows_stay(scene: Scene) -> None:
-    scene.load("a", "b")
-    scene.proxy.faults[:] = [faulty_s3.refuse(503)] * 8
+def test_load__s3_stays_unreachable__old_rows_stay(loads: StagedLoads) -> None:
+    loads.load("a", "b")
+    loads.proxy.faults[:] = [faulty_s3.refuse(503)] * 8
     with pytest.raises(LakeError, match="loads/"):
-        scene.load("c")
-    scene.proxy.faults.clear()
-    scene.check("a", "b")
+        loads.load("c")
+    loads.proxy.faults.clear()
+    loads.check("a", "b")
 
 
 @pytest.mark.fault(
@@ -105,16 +105,16 @@ def test_load__s3_stays_away__old_rows_stay(scene: Scene) -> None:
     "the load is retried and its rows exist once",
     area="warehouse",
 )
-def test_copy__meets_a_busy_s3__is_tried_again(
-    testbed: Bed, scene: Scene, monkeypatch: pytest.MonkeyPatch
+def test_copy__throttled_by_s3__is_retried(
+    testbed: Bed, loads: StagedLoads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redshift_tries, "_FIRST_WAIT_S", 0.01)
-    faults = testbed.proxy.faults[scene.database.redshift.database]
+    faults = testbed.proxy.faults[loads.database.redshift.database]
     busy = "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown"
     faults.refuse("^COPY", internal(busy, "Failed to read", code=9001), times=2)
-    scene.load("a", "b")
-    assert faults.left == 0
-    scene.check("a", "b")
+    loads.load("a", "b")
+    assert faults.remaining == 0
+    loads.check("a", "b")
 
 
 @pytest.mark.fault(
@@ -122,13 +122,13 @@ def test_copy__meets_a_busy_s3__is_tried_again(
     "the load fails with an error that names the role, and the old rows stay",
     area="warehouse",
 )
-def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(scene: Scene) -> None:
-    scene.load("a", "b")
+def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(loads: StagedLoads) -> None:
+    loads.load("a", "b")
     other = "arn:aws:iam::000000000000:role/other"
-    warehouse = RedshiftWarehouse(scene.database.redshift, scene.lake, other)
+    warehouse = RedshiftWarehouse(loads.database.redshift, loads.lake, other)
     with pytest.raises(Exception, match=f"not authorized to assume IAM Role {other}"):
         warehouse.apply(a_load(told("c"), digest=uuid.uuid4().hex))
-    scene.check("a", "b")
+    loads.check("a", "b")
 
 
 @pytest.mark.fault(
@@ -136,12 +136,12 @@ def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(scene: Scene) -> 
     "the load fails before Redshift is changed; readers work with such a key",
     area="warehouse",
 )
-def test_load__with_a_readers_key__is_an_error_and_reading_works(scene: Scene) -> None:
-    scene.load("a", "b")
-    scene.lake.put("raw/x", b"1")
-    reading = S3Lake(scene.bucket.bucket, "lake", s3_resource(scene.bucket, scene.bucket.reader))
-    warehouse = RedshiftWarehouse(scene.database.redshift, reading, scene.database.iam_role)
+def test_load__with_a_readers_key__is_an_error_and_reading_works(loads: StagedLoads) -> None:
+    loads.load("a", "b")
+    loads.lake.put("raw/x", b"1")
+    reading = S3Lake(loads.bucket.bucket, "lake", s3_resource(loads.bucket, loads.bucket.reader))
+    warehouse = RedshiftWarehouse(loads.database.redshift, reading, loads.database.iam_role)
     with pytest.raises(LakeError, match="loads/"):
         warehouse.apply(a_load(told("c"), digest=uuid.uuid4().hex))
     assert reading.get("raw/x") == b"1"
-    scene.check("a", "b")
+    loads.check("a", "b")

@@ -1,4 +1,4 @@
-"""Sentinel secrets in the environment of real commands: they are nowhere afterwards."""
+"""Sentinel secrets in the environment of real commands: they appear nowhere afterwards."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ COMMANDS = (
     "they appear nowhere: not in output, logs, run history, lake or warehouse",
     area="security",
 )
-def test_secrets__are_nowhere(tmp_path: Path, saw: Callable[[str], None]) -> None:
+def test_secrets__appear_nowhere(tmp_path: Path, report_observed: Callable[[str], None]) -> None:
     home = tmp_path / "home"
     environment = {**os.environ, **SENTINELS, "CHARGING_HOME": str(home)}
     environment.pop("DAGSTER_HOME", None)
-    told = ""
+    output = ""
     for command in COMMANDS:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "charging_assets.cli", *command],
             env=environment,
             cwd=tmp_path,
@@ -48,11 +48,11 @@ def test_secrets__are_nowhere(tmp_path: Path, saw: Callable[[str], None]) -> Non
             text=True,
             timeout=600,
         )
-        told += done.stdout + done.stderr
-    assert "sentinel" not in told
+        output += result.stdout + result.stderr
+    assert "sentinel" not in output
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any("charging.duckdb" in str(path) for path in files)
     assert any("/dagster/" in str(path) for path in files)
     leaking = [path for path in files if b"sentinel-5c1a9e" in path.read_bytes()]
     assert leaking == []
-    saw(f"{len(COMMANDS)} commands, their output and every file they wrote")
+    report_observed(f"{len(COMMANDS)} commands, their output and every file they wrote")

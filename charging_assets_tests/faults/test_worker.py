@@ -1,4 +1,4 @@
-"""The process of a run is killed in the middle of its load: its hour is loaded all the same."""
+"""The process of a run is killed in the middle of its load: its hour is loaded afterwards."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from charging_assets_tests.faults.test_worker import load, storage_in
 
 handle = WarehouseIOManager.handle_output
 
-def dying(self, context, value):
+def kill_at_fact_status(self, context, value):
     if context.asset_key.path[-1] == "fact_status":
         os.kill(os.getpid(), signal.SIGKILL)
     handle(self, context, value)
 
-WarehouseIOManager.handle_output = dying
+WarehouseIOManager.handle_output = kill_at_fact_status
 with dg.DagsterInstance.local_temp(sys.argv[1] + "/dagster") as instance:
     load(storage_in(Path(sys.argv[1])), instance)
 """
@@ -49,8 +49,8 @@ def storage_in(folder: Path) -> deployments.Storage:
 
 
 def load(storage: deployments.Storage, instance: dg.DagsterInstance) -> None:
-    """A run of HOUR, as the daemon's worker has it."""
-    done = (
+    """A run of HOUR as in the daemon's worker."""
+    result = (
         build(storage, feeds={})
         .resolve_job_def("load_hour")
         .execute_in_process(
@@ -59,13 +59,13 @@ def load(storage: deployments.Storage, instance: dg.DagsterInstance) -> None:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     )
-    assert done.success
+    assert result.success
 
 
-def requested(storage: deployments.Storage, instance: dg.DagsterInstance) -> list[str | None]:
-    """The hours that a tick of healing requests."""
-    held = {"lake": storage.lake, "warehouse": storage.warehouse}
-    result = heal_hours(dg.build_sensor_context(instance=instance, resources=held))
+def requested_hours(storage: deployments.Storage, instance: dg.DagsterInstance) -> list[str | None]:
+    """The hours that a tick of the reconciliation sensor requests."""
+    resources = {"lake": storage.lake, "warehouse": storage.warehouse}
+    result = heal_hours(dg.build_sensor_context(instance=instance, resources=resources))
     assert isinstance(result, dg.SensorResult)
     return [request.partition_key for request in result.run_requests or []]
 
@@ -85,12 +85,12 @@ def test_worker__killed_in_the_middle_of_a_load_is_followed_by_another(tmp_path:
     )
     assert worker.returncode == -signal.SIGKILL, worker.stderr[-2000:]
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
-        assert requested(storage, instance) == []  # for all that Dagster knows, it is being loaded
+        assert requested_hours(storage, instance) == []  # Dagster still considers it as running
         assert len(end_lost_runs(instance)) == 1
-        assert requested(storage, instance) == [HOUR.key]
+        assert requested_hours(storage, instance) == [HOUR.key]
         load(storage, instance)
-        assert requested(storage, instance) == []
+        assert requested_hours(storage, instance) == []
     assert pending_hours(storage.lake, storage.warehouse) == []
-    whole = DuckDBWarehouse(None)
-    hours.load(whole, storage.lake)
-    assert hours.digests(storage.warehouse) == hours.digests(whole)
+    expected = DuckDBWarehouse(None)
+    hours.load(expected, storage.lake)
+    assert hours.digests(storage.warehouse) == hours.digests(expected)

@@ -174,9 +174,9 @@ def test_query__an_unknown_name_is_no_empty_warehouse(redshift: Redshift, s3_lak
 
 def test_migrate__what_is_up_to_date_costs_one_look(redshift: Redshift, s3_lake: S3Lake) -> None:
     warehouse_of(redshift, s3_lake).execute()
-    redshift.faults.seen.clear()
+    redshift.faults.statements.clear()
     warehouse_of(redshift, s3_lake).execute()
-    assert [told for told in redshift.faults.seen if "CREATE" in told or "COMMENT" in told] == []
+    assert [sql for sql in redshift.faults.statements if "CREATE" in sql or "COMMENT" in sql] == []
 
 
 def _with(table: Table, **lengths: int) -> Table:

@@ -1,5 +1,5 @@
-"""A test bed of real parts for S3 and Redshift: what it proves and what not is in docs/testbed.md.
+"""A test bed for S3 and Redshift made of real servers; docs/testbed.md describes its limits.
 
-Belongs here: starting the parts, and the proxy that lets the real Redshift driver talk to
+Belongs here: starting the servers, and the proxy that connects the real Redshift driver to
 PostgreSQL. Does not belong here: tests of the pipeline, or anything the package itself imports.
 """

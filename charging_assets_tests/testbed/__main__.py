@@ -1,7 +1,7 @@
-"""The bed in the foreground: `python -m charging_assets_tests.testbed [options] [-- COMMAND…]`.
+"""Run the test bed: `python -m charging_assets_tests.testbed [options] [-- COMMAND…]`.
 
-Belongs here: arguments and what is printed. With a command, that runs with the bed's environment
-and its exit code is ours; without, the environment is printed and the bed stays until Ctrl-C.
+With a command, it runs in the bed's environment and its exit code is returned. Without one, the
+environment is printed and the bed runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from charging_assets_tests.testbed.bed import environment, running_bed
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    # A shell script has its background jobs ignore SIGINT, and this one would never end.
+    # Background jobs of a shell script ignore SIGINT; this one would never end.
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     with running_bed() as bed:
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
             return subprocess.run(options.command, env={**os.environ, **names}).returncode
         lines = [f"export {name}={shlex.quote(value)}" for name, value in names.items()]
         if options.env_file:
-            # Whoever waits for the file sees it whole.
+            # A process that waits for the file must see it complete.
             unfinished = options.env_file.with_name(f".{options.env_file.name}.writing")
             unfinished.write_text("\n".join(lines) + "\n")
             unfinished.replace(options.env_file)
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             signal.pause()
         except KeyboardInterrupt:
-            print("# Ended; nothing is kept.", flush=True)
+            print("# Stopped; all data are deleted.", flush=True)
     return 0
 
 
@@ -48,10 +48,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         description="S3 (SeaweedFS) and Redshift (PostgreSQL behind a proxy) on loopback.",
     )
     parser.add_argument("--isolation", choices=["snapshot", "serializable"], default="snapshot")
-    parser.add_argument("--bucket", default="charging-lake", help="bucket to make")
-    parser.add_argument("--database", default="dev", help="database to make")
+    parser.add_argument("--bucket", default="charging-lake", help="bucket to create")
+    parser.add_argument("--database", default="dev", help="database to create")
     parser.add_argument("--env-file", type=Path, help="write the environment there when ready")
-    parser.add_argument("command", nargs="*", help="run this with the environment, then end")
+    parser.add_argument("command", nargs="*", help="run this in the environment, then end")
     return parser.parse_args(arguments)
 
 

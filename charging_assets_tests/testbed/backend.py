@@ -1,7 +1,6 @@
-"""The connection to PostgreSQL behind one client of the proxy.
+"""The connection to PostgreSQL for one client of the proxy.
 
-Belongs here: sending it statements of our own inside the client's transaction. Does not belong
-here: what Redshift makes of a statement (`translate`).
+It also runs the proxy's statements inside the client's transaction.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from charging_assets_tests.testbed.wire import Message, Stream
 
 
 class BackendError(Exception):
-    """PostgreSQL refused a statement of ours; `fields` are those of its ErrorResponse."""
+    """PostgreSQL refused a statement of the proxy; `fields` are those of its ErrorResponse."""
 
     def __init__(self, fields: dict[str, str]) -> None:
         super().__init__(fields.get("M", ""))
@@ -37,12 +36,12 @@ class Backend:
         return self.status != b"I"
 
     def run(self, sql: str) -> list[list[str | None]]:
-        """Run one statement; its rows. BackendError if it fails."""
+        """Run one statement and return its rows; BackendError if it fails."""
         self.stream.send(wire.query(sql))
         return self._finish()
 
     def copy_in(self, sql: str, chunks: Iterable[bytes]) -> int:
-        """Run a COPY FROM STDIN; the number of rows."""
+        """Run a COPY FROM STDIN and return the number of rows."""
         self.stream.send(wire.query(sql))
         message = self._next()
         if message.kind == b"E":
@@ -64,9 +63,9 @@ class Backend:
                 return int(tag.split()[-1])
 
     def fail(self, refused: Refused) -> dict[str, str]:
-        """Bring the session where Redshift's would be after an error; what the client is told.
+        """Put the session into Redshift's state after an error; returns the client's error fields.
 
-        A transaction is aborted, and one that was aborted already says so instead.
+        An open transaction is aborted; if it already was, its own error is returned instead.
         """
         try:
             self.run("DO $$ BEGIN RAISE EXCEPTION SQLSTATE 'RS000'; END $$")

@@ -1,7 +1,4 @@
-"""The whole bed: S3 and Redshift, started together and ended together.
-
-Belongs here: what a test gets and how it gets a fresh one. Does not belong here: the parts.
-"""
+"""The test bed: S3 and Redshift, started and stopped together, with a fresh bucket and database."""
 
 from __future__ import annotations
 
@@ -25,13 +22,13 @@ from charging_assets_tests.testbed.tls import Certificates, make_certificates
 
 Isolation = Literal["snapshot", "serializable"]
 
-# Standard: whatever a user's shell has would reach the bed's clients.
+# Constants, so that no variables of the user's shell reach the bed's clients.
 _ADMIN_USER, _ADMIN_PASSWORD = "awsuser", "Testbed-Password-1"
 
 
 @dataclass(frozen=True)
 class S3:
-    """A bucket of its own, and who may do what in it."""
+    """A bucket, with an identity that may write and one that may only read."""
 
     endpoint_url: str
     region: str
@@ -40,23 +37,23 @@ class S3:
     reader: Identity = seaweedfs.READER
 
     def environment(self, identity: Identity | None = None) -> dict[str, str]:
-        """The variables of a bucket and an identity, the admin unless another is given."""
-        who = identity or self.admin
+        """The variables of the bucket and an identity (default: the admin)."""
+        identity = identity or self.admin
         return {
             "CHARGING_S3_BUCKET": self.bucket,
             "AWS_ENDPOINT_URL_S3": self.endpoint_url,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "AWS_ACCESS_KEY_ID": who.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": who.secret_access_key,
+            "AWS_ACCESS_KEY_ID": identity.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": identity.secret_access_key,
         }
 
 
 @dataclass(frozen=True)
 class Redshift:
-    """A database of its own, and the faults that its clients meet.
+    """A database, and the faults for its clients.
 
-    `ca_file` must be trusted: SSL_CERT_FILE names it to the driver.
+    The driver must trust `ca_file`: set SSL_CERT_FILE.
     """
 
     host: str
@@ -70,7 +67,7 @@ class Redshift:
     faults: StatementFaults
 
     def environment(self) -> dict[str, str]:
-        """The variables by which the package finds it, and by which the driver trusts it."""
+        """The variables with which the package connects and the driver trusts the certificate."""
         return {
             "CHARGING_REDSHIFT_HOST": self.host,
             "CHARGING_REDSHIFT_PORT": str(self.port),
@@ -94,7 +91,7 @@ class Redshift:
 
 
 class Bed:
-    """S3 and Redshift, running. `new_bucket` and `new_database` give what nobody else touches."""
+    """Running S3 and Redshift. `new_bucket` and `new_database` create isolated ones."""
 
     def __init__(
         self,
@@ -109,19 +106,19 @@ class Bed:
         self._numbers = itertools.count(1)
 
     def new_bucket(self, name: str | None = None) -> S3:
-        """An empty bucket."""
+        """Create an empty bucket."""
         bucket = name or f"lake-{next(self._numbers)}"
         self.weed.client(seaweedfs.ADMIN).create_bucket(Bucket=bucket)
         return S3(self.weed.endpoint_url, seaweedfs.REGION, bucket)
 
     def new_database(self, isolation: Isolation = "snapshot", name: str | None = None) -> Redshift:
-        """An empty database with the isolation level given."""
+        """Create an empty database with an isolation level."""
         database = name or f"dev_{next(self._numbers)}"
         self.postgres.create_database(database, owner=_ADMIN_USER, isolation=isolation)
         return self.database(database, isolation)
 
     def database(self, name: str, isolation: Isolation = "snapshot") -> Redshift:
-        """A database that is there, or that a test makes, as its administrator sees it."""
+        """An existing database, or one that a test creates, with administrator credentials."""
         return Redshift(
             "localhost",
             self.proxy.port,
@@ -135,8 +132,8 @@ class Bed:
         )
 
     def role_environment(self, role: str, s3: S3, database: str) -> dict[str, str]:
-        """The variables of a task with an IAM role, which signs in to S3 and Redshift by it."""
-        (identity,) = [each for each in seaweedfs.ROLES if each.name == role]
+        """The variables of a task that signs in to S3 and Redshift with an IAM role."""
+        (identity,) = [identity for identity in seaweedfs.ROLES if identity.name == role]
         return {
             **s3.environment(identity),
             "AWS_ENDPOINT_URL_REDSHIFT_SERVERLESS": self.serverless.endpoint_url,
@@ -151,33 +148,33 @@ class Bed:
 
 @contextmanager
 def running_bed() -> Iterator[Bed]:
-    """Start everything in a folder of its own, and leave nothing behind."""
+    """Start all servers in a temporary folder; stop them and delete it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="charging-testbed-", dir=scratch_base()))
     folder.chmod(0o711)  # PostgreSQL may run as another user
-    with ExitStack() as ending:
-        ending.callback(shutil.rmtree, folder, ignore_errors=True)
+    with ExitStack() as exit_stack:
+        exit_stack.callback(shutil.rmtree, folder, ignore_errors=True)
         (folder / "s3").mkdir()
         weed = SeaweedFS(folder / "s3")
-        ending.callback(weed.stop)
+        exit_stack.callback(weed.stop)
         tls = make_certificates(folder)
         postgres = Postgres(folder / "redshift")
-        ending.callback(postgres.stop)
+        exit_stack.callback(postgres.stop)
         postgres.wait_until_ready()
         postgres.run_sql(
             f"CREATE ROLE {_ADMIN_USER} LOGIN CREATEROLE CREATEDB PASSWORD '{_ADMIN_PASSWORD}';"
-            # What a superuser of Redshift may: act for the users that it creates.
+            # A superuser of Redshift may act for the users that it creates.
             f"ALTER ROLE {_ADMIN_USER} SET createrole_self_grant = 'set, inherit'"
         )
         objects = Objects(weed.client(seaweedfs.ADMIN))
         proxy = RedshiftProxy(postgres.socket_path, tls.server_context(), objects)
-        ending.callback(proxy.stop)
+        exit_stack.callback(proxy.stop)
         roles = {role.access_key_id: role.name for role in seaweedfs.ROLES}
         serverless = RedshiftServerless(postgres, proxy.port, roles)
-        ending.callback(serverless.stop)
+        exit_stack.callback(serverless.stop)
         weed.wait_until_ready()
         yield Bed(weed, postgres, proxy, tls, serverless)
 
 
 def environment(s3: S3, redshift: Redshift) -> Mapping[str, str]:
-    """What a shell exports to use the bed as S3 and Redshift."""
+    """The variables with which a shell uses the bed as S3 and Redshift."""
     return {"CHARGING_DEPLOYMENT": "aws", **s3.environment(), **redshift.environment()}

@@ -1,8 +1,4 @@
-"""Redshift's types of columns as PostgreSQL's.
-
-Belongs here: which type is which, and its length in bytes. Does not belong here: what else stands
-in a table's definition (`ddl`).
-"""
+"""Translate Redshift's column types to PostgreSQL's."""
 
 from __future__ import annotations
 
@@ -34,19 +30,19 @@ _PLAIN = {
     "VARBYTE": "bytea",
     "VARBINARY": "bytea",
 }
-_LONGEST = 65535
+_MAX_BYTES = 65535
 
 
 @dataclass(frozen=True)
 class ColumnType:
-    """PostgreSQL's type, and the greatest number of bytes of a text."""
+    """A type of PostgreSQL, with the maximum length of a text in bytes."""
 
     sql: str
     byte_limit: int | None = None
 
 
 def column_type(statement: Statement, at: int, column: str) -> tuple[ColumnType, int]:
-    """The type that begins at a place, and the place after it."""
+    """Parse the type at a position; returns it and the position after it."""
     word = statement.upper(at)
     after = at + 1
     if word in _TEXTS:
@@ -54,34 +50,34 @@ def column_type(statement: Statement, at: int, column: str) -> tuple[ColumnType,
             word, after = "VARCHAR", after + 1
         limit = _DEFAULT_LENGTH.get(word, 256)
         if statement.upper(after) == "(" and word != "TEXT":
-            given = statement.upper(after + 1)
-            limit = _LONGEST if given == "MAX" else int(given)
+            length = statement.upper(after + 1)
+            limit = _MAX_BYTES if length == "MAX" else int(length)
             after = statement.close(after) + 1
-        if not 1 <= limit <= _LONGEST:
-            raise Refused(f"length for type character varying cannot exceed {_LONGEST}", "22023")
-        found = ColumnType(f"varchar({limit})", limit)
+        if not 1 <= limit <= _MAX_BYTES:
+            raise Refused(f"length for type character varying cannot exceed {_MAX_BYTES}", "22023")
+        parsed = ColumnType(f"varchar({limit})", limit)
     elif word in {"NUMERIC", "DECIMAL"}:
         shape = "(18,0)"
         if statement.upper(after) == "(":
             shape = statement.text(after, statement.close(after) + 1)
             after = statement.close(after) + 1
-        found = ColumnType(f"numeric{shape}")
+        parsed = ColumnType(f"numeric{shape}")
     elif word == "DOUBLE" and statement.upper(after) == "PRECISION":
-        found, after = ColumnType("double precision"), after + 1
+        parsed, after = ColumnType("double precision"), after + 1
     elif word in {"TIMESTAMP", "TIME"}:
         zone = "without"
         if statement.upper(after) in {"WITH", "WITHOUT"}:
             zone, after = statement.upper(after).lower(), after + 3
-        found = ColumnType(f"{word.lower()} {zone} time zone")
+        parsed = ColumnType(f"{word.lower()} {zone} time zone")
     elif word in _PLAIN:
-        found = ColumnType(_PLAIN[word])
+        parsed = ColumnType(_PLAIN[word])
         if word in {"VARBYTE", "VARBINARY"} and statement.upper(after) == "(":
             after = statement.close(after) + 1
     else:
         raise _unsupported_type(column, statement.tokens[at].text)
     if statement.upper(after) in {"[", "ARRAY"}:
-        raise _unsupported_type(column, f"{found.sql}[]")
-    return found, after
+        raise _unsupported_type(column, f"{parsed.sql}[]")
+    return parsed, after
 
 
 def _unsupported_type(column: str, name: str) -> Refused:

@@ -1,7 +1,4 @@
-"""What a COPY asks for, read from its words.
-
-Belongs here: the grammar of COPY … FROM 's3://…'. Does not belong here: doing it (`load`).
-"""
+"""Parse COPY … FROM 's3://…' statements; `load` executes them."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from charging_assets_tests.testbed.tokens import Statement, syntax_error
 
 @dataclass(frozen=True)
 class Copy:
-    """A COPY: the table as PostgreSQL names it, the columns if any are named, whence and how."""
+    """A COPY: the table as a name of PostgreSQL, the named columns if any, source and options."""
 
     table: str
     columns: tuple[str, ...]
@@ -24,14 +21,14 @@ class Copy:
 
 
 def parse_copy(statement: Statement) -> Copy:
-    """The words of a COPY; Refused where Redshift would refuse them."""
+    """Parse a COPY; Refused where Redshift would refuse it."""
     table, at = statement.qualified_name(1)
     columns: tuple[str, ...] = ()
     if statement.upper(at) == "(":
         end = statement.close(at)
         columns = tuple(statement.tokens[first].name for first, _ in statement.parts(at + 1, end))
         at = end + 1
-    if statement.upper(at) != "FROM" or not _string(statement, at + 1):
+    if statement.upper(at) != "FROM" or not _is_string(statement, at + 1):
         raise syntax_error(statement.tokens[at].text if at < len(statement.tokens) else "")
     source = statement.tokens[at + 1].text
     iam_role, is_manifest, file_format = "", False, "CSV"
@@ -64,5 +61,5 @@ def parse_copy(statement: Statement) -> Copy:
     return Copy(table, columns, source, iam_role, is_manifest, file_format)
 
 
-def _string(statement: Statement, at: int) -> bool:
+def _is_string(statement: Statement, at: int) -> bool:
     return at < len(statement.tokens) and statement.tokens[at].is_string

@@ -1,10 +1,7 @@
-"""CREATE TABLE and ALTER TABLE of Redshift as PostgreSQL's.
+"""Translate Redshift's CREATE TABLE and ALTER TABLE to PostgreSQL.
 
-Belongs here: physical attributes and constraints of tables. Does not belong here: queries, or types
-(`column_types`).
-
-A VARCHAR counts bytes, by a check of the bed's own. Keys are stated and not enforced, but for the
-NOT NULL that a primary key implies.
+The length of a VARCHAR is in bytes, with a check constraint. As in Redshift, keys are declared and
+not enforced, except the NOT NULL of a primary key.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ _ENCODINGS = {
 
 
 def create_table(statement: Statement) -> str:
-    """CREATE TABLE in its three forms: of columns, LIKE another, AS a query."""
+    """Translate CREATE TABLE in its three forms: with columns, LIKE, AS a query."""
     name_at = statement.find("TABLE") + 1
     if statement.starts("IF", "NOT", "EXISTS", at=name_at):
         name_at += 3
@@ -48,24 +45,24 @@ def create_table(statement: Statement) -> str:
     is_like = any(element.is_like for element in elements)
     has_key = any(element.is_distkey for element in elements)
     _skip_attributes(statement, end + 1, None if is_like else columns, has_key=has_key)
-    body = ", ".join(element.sql(keys) for element in elements if element.is_kept)
+    body = ", ".join(element.sql(keys) for element in elements if element.is_column)
     return f"{head} {name} ({body})"
 
 
 @dataclass(frozen=True)
 class _Element:
-    kept: str = ""
+    definition: str = ""
     column: str = ""
     primary_key: tuple[str, ...] = ()
     is_like: bool = False
     is_distkey: bool = False
 
     @property
-    def is_kept(self) -> bool:
-        return bool(self.kept)
+    def is_column(self) -> bool:
+        return bool(self.definition)
 
     def sql(self, keys: set[str]) -> str:
-        return f"{self.kept} NOT NULL" if self.column in keys else self.kept
+        return f"{self.definition} NOT NULL" if self.column in keys else self.definition
 
 
 def _element(statement: Statement, first: int, last: int, table: str) -> _Element:
@@ -82,11 +79,11 @@ def _element(statement: Statement, first: int, last: int, table: str) -> _Elemen
         names = tuple(statement.tokens[begin].name for begin, _ in inside)
         return _Element(primary_key=names if word == "PRIMARY" else ())
     if word in {"CHECK", "EXCLUDE"}:
-        raise _no_checks(word)
+        raise _check_unsupported(word)
     return _column(statement, first, last, table)
 
 
-def _no_checks(word: str) -> Refused:
+def _check_unsupported(word: str) -> Refused:
     return Refused(f"{word} constraints are not supported", UNSUPPORTED)
 
 
@@ -94,11 +91,11 @@ def _column(statement: Statement, first: int, last: int, table: str) -> _Element
     name = statement.tokens[first].name
     where = f"{table.split('.')[-1].strip(chr(34))}.{name}"
     kind, at = column_type(statement, first + 1, where)
-    kept, is_key, is_distkey = [quoted(name), kind.sql], False, False
+    definition, is_key, is_distkey = [quoted(name), kind.sql], False, False
     while at < last:
         word = statement.upper(at)
         if word == "NOT" and statement.upper(at + 1) == "NULL":
-            kept.append("NOT NULL")
+            definition.append("NOT NULL")
             at += 2
         elif word in {"NULL", "UNIQUE", "DISTKEY", "SORTKEY"}:
             is_distkey = is_distkey or word == "DISTKEY"
@@ -115,27 +112,27 @@ def _column(statement: Statement, first: int, last: int, table: str) -> _Element
             at = statement.close(at) + 1 if statement.upper(at) == "(" else at
         elif word in {"IDENTITY", "GENERATED"}:
             opening = statement.find("(", at=at)
-            kept.append("GENERATED ALWAYS AS IDENTITY")
+            definition.append("GENERATED ALWAYS AS IDENTITY")
             at = statement.close(opening) + 1
         elif word == "DEFAULT":
             end = _default_end(statement, at + 1, last)
-            kept.append(statement.text(at, end))
+            definition.append(statement.text(at, end))
             at = end
         elif word == "CHECK":
-            raise _no_checks(word)
+            raise _check_unsupported(word)
         else:
             raise syntax_error(statement.tokens[at].text)
     if kind.byte_limit is not None:
-        kept.append(_byte_check(name, kind.byte_limit))
-    return _Element(" ".join(kept), name, (name,) if is_key else (), is_distkey=is_distkey)
+        definition.append(_byte_check(name, kind.byte_limit))
+    return _Element(" ".join(definition), name, (name,) if is_key else (), is_distkey=is_distkey)
 
 
 def _byte_check(name: str, limit: int) -> str:
     check = f"CHECK (octet_length({quoted(name)}) <= {limit})"
-    return f"CONSTRAINT {BYTES_CONSTRAINT}{limit}_{_mark(name)} {check}"
+    return f"CONSTRAINT {BYTES_CONSTRAINT}{limit}_{_name_hash(name)} {check}"
 
 
-def _mark(column: str) -> str:
+def _name_hash(column: str) -> str:
     return f"{zlib.crc32(column.encode()):08x}"
 
 
@@ -155,7 +152,7 @@ def _check_encoding(statement: Statement, at: int) -> None:
 def _skip_attributes(
     statement: Statement, at: int, columns: set[str] | None, *, has_key: bool = False
 ) -> int:
-    """Check the physical attributes that begin at a place; the place after them."""
+    """Check the physical attributes at a position; returns the position after them."""
     style = ""
     while at < len(statement.tokens):
         word = statement.upper(at)
@@ -198,7 +195,7 @@ def _skip_key(statement: Statement, at: int, columns: set[str] | None) -> int:
 
 
 def alter_table(statement: Statement) -> str | None:
-    """ALTER TABLE; None where it only concerns what PostgreSQL has not."""
+    """Translate ALTER TABLE; None if it only concerns attributes that PostgreSQL lacks."""
     name, at = statement.qualified_name(2)
     word = statement.upper(at)
     if word == "ADD":
@@ -208,7 +205,7 @@ def alter_table(statement: Statement) -> str | None:
         if statement.starts("IF", "NOT", "EXISTS", at=at):
             raise syntax_error("NOT")
         element = _column(statement, at, len(statement.tokens), name)
-        return f"ALTER TABLE {name} ADD COLUMN {element.kept}"
+        return f"ALTER TABLE {name} ADD COLUMN {element.definition}"
     if word == "ALTER" and statement.upper(at + 1) in {
         "DISTSTYLE", "DISTKEY", "SORTKEY", "COMPOUND", "ENCODE",
     }:  # fmt: skip
@@ -221,7 +218,7 @@ def alter_table(statement: Statement) -> str | None:
 
 
 def _alter_type(statement: Statement, table: str, at: int) -> str:
-    """Another length of a VARCHAR, which is all that Redshift can alter a type to."""
+    """Change the length of a VARCHAR, the only change of a type that Redshift supports."""
     at += 2 if statement.upper(at + 1) == "COLUMN" else 1
     column = statement.tokens[at].name
     kind, _ = column_type(statement, at + 2, column)
@@ -233,7 +230,7 @@ def _alter_type(statement: Statement, table: str, at: int) -> str:
     )
     return f"""DO $$ DECLARE old text; BEGIN
 FOR old IN SELECT conname FROM pg_constraint
-WHERE conrelid = '{table}'::regclass AND conname LIKE '{BYTES_CONSTRAINT}%{_mark(column)}' LOOP
+WHERE conrelid = '{table}'::regclass AND conname LIKE '{BYTES_CONSTRAINT}%{_name_hash(column)}' LOOP
 EXECUTE format('ALTER TABLE {table} DROP CONSTRAINT %I', old);
 END LOOP;
 {changed};

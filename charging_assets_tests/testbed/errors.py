@@ -1,8 +1,4 @@
-"""How Redshift words an error, as best known without one at hand.
-
-Belongs here: codes and texts, and PostgreSQL's errors in Redshift's words. Does not belong here:
-when something is refused.
-"""
+"""Codes and messages of Redshift's errors as far as known, and translated PostgreSQL errors."""
 
 from __future__ import annotations
 
@@ -14,13 +10,13 @@ UNSUPPORTED = "0A000"
 INTERNAL = "XX000"
 UNDEFINED_FUNCTION = "42883"
 
-# Constraints of this name stand for VARCHAR(n), which counts bytes here.
+# Constraints with this prefix implement VARCHAR(n), whose length is in bytes.
 BYTES_CONSTRAINT = "rs_bytes_"
 
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """A statement that Redshift would not run."""
+    """Redshift would refuse a statement."""
 
     message: str
     code: str = UNSUPPORTED
@@ -28,16 +24,16 @@ class Refused(Exception):
     hint: str = ""
 
     def fields(self) -> dict[str, str]:
-        told = {"S": "ERROR", "C": self.code, "M": self.message}
+        fields = {"S": "ERROR", "C": self.code, "M": self.message}
         if self.detail:
-            told["D"] = self.detail
+            fields["D"] = self.detail
         if self.hint:
-            told["H"] = self.hint
-        return told
+            fields["H"] = self.hint
+        return fields
 
 
 def internal(message: str, context: str, *, code: int = 8001) -> Refused:
-    """An error of the execution engine, whose detail is a block of lines."""
+    """An error of the execution engine; its detail is a block of lines."""
     lines = "-----------------------------------------------"
     block = (
         f"\n  {lines}\n  error:  {message}\n  code:      {code}\n  context:   {context}\n"
@@ -56,7 +52,7 @@ def serialization_failure() -> Refused:
 
 
 def as_redshift(fields: Mapping[str, str]) -> dict[str, str]:
-    """PostgreSQL's error fields, reworded where Redshift differs."""
+    """Translate PostgreSQL's error fields where Redshift's differ."""
     code, constraint = fields.get("C", ""), fields.get("n", "")
     if code == "40001":
         return serialization_failure().fields()
@@ -75,7 +71,7 @@ def as_redshift(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def too_long(limit: str) -> Refused:
-    """A text with more bytes than its column holds."""
+    """The error for a text with more bytes than its column allows."""
     return internal(
         "Value too long for character type",
         f"Value too long for type character varying({limit})",

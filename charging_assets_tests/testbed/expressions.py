@@ -1,8 +1,4 @@
-"""Redshift's expressions in PostgreSQL's spelling.
-
-Belongs here: edits to what stands inside statements. Does not belong here: functions that can be
-defined in SQL (`functions.sql`), kinds of statements (`translate`).
-"""
+"""Translate Redshift's expressions to PostgreSQL; functions are in `functions.sql`."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ from charging_assets_tests.testbed.errors import Refused
 from charging_assets_tests.testbed.tokens import Statement, literal
 
 _PART_FUNCTIONS = {"DATEADD", "DATEDIFF", "DATE_PART", "DATE_ADD", "DATE_DIFF"}
-_CALLED = {
+_RENAMED_FUNCTIONS = {
     "NVL": "COALESCE",
     "DATE_ADD": "rs.dateadd",
     "DATE_DIFF": "rs.datediff",
@@ -19,15 +15,15 @@ _CALLED = {
 
 
 def edit_expressions(statement: Statement) -> None:
-    """Put PostgreSQL's words in the stead of Redshift's."""
+    """Replace expressions of Redshift with those of PostgreSQL."""
     for at in range(len(statement.tokens)):
         word, is_called = statement.upper(at), statement.upper(at + 1) == "("
         if word in _PART_FUNCTIONS and is_called:
             part = statement.tokens[at + 2]
             if part.upper.isalpha() and statement.upper(at + 3) == ",":
                 statement.replace(at + 2, at + 3, literal(part.text))
-        if word in _CALLED and is_called:
-            statement.replace(at, at + 1, _CALLED[word])
+        if word in _RENAMED_FUNCTIONS and is_called:
+            statement.replace(at, at + 1, _RENAMED_FUNCTIONS[word])
         elif word == "SYSDATE" and not is_called:
             statement.replace(at, at + 1, "rs.sysdate()")
         elif word == "LISTAGG" and is_called:
@@ -36,12 +32,12 @@ def edit_expressions(statement: Statement) -> None:
             statement.replace(at, at + 1, "EXCEPT")
         elif word in {"IGNORE", "RESPECT"} and statement.upper(at + 1) == "NULLS":
             if word == "IGNORE":
-                raise Refused("test bed: IGNORE NULLS cannot be had from PostgreSQL 18")
+                raise Refused("test bed: PostgreSQL 18 does not support IGNORE NULLS")
             statement.replace(at, at + 2, "")
         elif word == "SUPER" and statement.upper(at - 1) in {"AS", "::"}:
             statement.replace(at, at + 1, "json")
         elif word == "QUALIFY":
-            raise Refused("test bed: QUALIFY cannot be had from PostgreSQL; use a subquery")
+            raise Refused("test bed: PostgreSQL does not support QUALIFY; use a subquery")
 
 
 def _listagg(statement: Statement, at: int) -> None:
@@ -55,5 +51,5 @@ def _listagg(statement: Statement, at: int) -> None:
         last = statement.close(end + 3) + 1
         order = " " + statement.text(end + 4, last - 1)
     if value.upper().startswith("DISTINCT"):
-        raise Refused("test bed: LISTAGG DISTINCT is not among what two engines share")
+        raise Refused("test bed: LISTAGG DISTINCT is not portable between the two engines")
     statement.replace(at, last, f"STRING_AGG(({value})::text, {between}{order})::varchar(65535)")

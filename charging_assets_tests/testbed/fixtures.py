@@ -1,7 +1,4 @@
-"""The bed for pytest: one a session (so one an xdist worker), a bucket and a database a test.
-
-Belongs here: fixtures. Does not belong here: anything that a program without pytest would need.
-"""
+"""Fixtures: one bed for each session (or xdist worker), a bucket and a database for each test."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ if TYPE_CHECKING:  # the bed is imported only where a test uses it
 
 @pytest.fixture(scope="session")
 def testbed() -> Iterator[Bed]:
-    """S3 and Redshift, running; the driver trusts it as long as the session lasts."""
+    """Running S3 and Redshift, trusted by the driver during the session."""
     from charging_assets_tests.testbed.bed import running_bed
 
     with running_bed() as bed, pytest.MonkeyPatch.context() as patch:
@@ -38,5 +35,5 @@ def redshift(testbed: Bed) -> Redshift:
 
 @pytest.fixture(params=["snapshot", "serializable"])
 def each_redshift(testbed: Bed, request: pytest.FixtureRequest) -> Redshift:
-    """An empty database, under each isolation level in turn."""
+    """An empty database for each isolation level."""
     return testbed.new_database(request.param)

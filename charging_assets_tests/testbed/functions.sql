@@ -1,4 +1,4 @@
--- What every database of the bed has: Redshift's functions, in a schema that is searched first.
+-- Redshift's functions, in a schema that is searched first; every database of the bed has them.
 CREATE SCHEMA rs;
 GRANT USAGE ON SCHEMA rs TO PUBLIC;
 REVOKE CREATE ON SCHEMA rs FROM PUBLIC;

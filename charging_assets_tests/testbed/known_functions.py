@@ -1,7 +1,6 @@
-"""The functions that Redshift documents: any other name is refused as unknown.
+"""Names of the functions in Redshift's documentation; other functions are refused.
 
-Belongs here: names. Does not belong here: what they do (`functions.sql`), or whether the bed has
-them: one that Redshift has and the bed lacks fails too, in PostgreSQL's words.
+A function that the bed does not implement (`functions.sql`) fails with PostgreSQL's error.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ pg_last_copy_id pg_last_query_id pg_last_unload_count pg_last_unload_id pg_termi
 role_is_member_of session_user slice_num user user_is_member_of version set_config
 """
 
-KNOWN = frozenset(
+DOCUMENTED = frozenset(
     " ".join(
         (
             _AGGREGATES,
@@ -82,5 +81,5 @@ KNOWN = frozenset(
     ).split()
 )
 
-# They run on the leader node alone, so not where a table of users is read.
+# These run on the leader node only, so not in queries of user tables.
 LEADER_ONLY = frozenset({"generate_series", "generate_subscripts", "now", "age"})

@@ -1,8 +1,4 @@
-"""COPY of Parquet from S3, inside the client's transaction.
-
-Belongs here: manifests, strict types and columns by position. Does not belong here: the words of a
-COPY (`copy_options`) or the protocol.
-"""
+"""Execute COPY of Parquet from S3 in the client's transaction: manifests and strict types."""
 
 from __future__ import annotations
 
@@ -28,7 +24,7 @@ _BATCH_ROWS = 65536
 
 @dataclass(frozen=True)
 class Target:
-    """A column of the table that is loaded, in order; `type_name` as format_type tells it."""
+    """A column of the target table; `type_name` is the result of format_type."""
 
     name: str
     type_name: str
@@ -44,49 +40,53 @@ class Target:
 def copy(
     backend: Backend,
     objects: Objects,
-    wanted: Copy,
+    command: Copy,
     user: str,
     through: Callable[[Iterator[bytes]], Iterator[bytes]] = iter,
 ) -> int:
-    """Do a COPY; the number of rows. Refused or BackendError leave nothing of it behind.
+    """Execute a COPY and return the number of rows; it loads all rows, or none on errors.
 
-    `through` is what the data passes on its way, for faults.
+    `through` filters the data on the way, to inject faults.
+
+    Raises:
+        Refused: Redshift would refuse it.
+        BackendError: PostgreSQL refused it.
     """
-    objects.check_role(wanted.iam_role, user)
-    columns = _targets(backend, wanted)
-    files = [(url, objects.read(url)) for url in _listed(objects, wanted)]
-    tables = [_checked(url, body, columns) for url, body in files]
+    objects.check_role(command.iam_role, user)
+    columns = _targets(backend, command)
+    files = [(url, objects.read(url)) for url in _list_urls(objects, command)]
+    tables = [_read_file(url, body, columns) for url, body in files]
     names = ", ".join(quoted(column.name) for column in columns)
-    into = f"COPY {wanted.table} ({names}) FROM STDIN (FORMAT csv)"
+    into = f"COPY {command.table} ({names}) FROM STDIN (FORMAT csv)"
     return backend.copy_in(into, through(_as_csv(tables)))
 
 
-def _targets(backend: Backend, wanted: Copy) -> list[Target]:
+def _targets(backend: Backend, command: Copy) -> list[Target]:
     rows = backend.run(
         "SELECT attname, format_type(atttypid, atttypmod), NOT attnotnull FROM pg_attribute "
-        f"WHERE attrelid = {literal(wanted.table)}::regclass AND attnum > 0 AND NOT attisdropped "
+        f"WHERE attrelid = {literal(command.table)}::regclass AND attnum > 0 AND NOT attisdropped "
         "ORDER BY attnum"
     )
-    found = [Target(str(name), str(kind), nullable == "t") for name, kind, nullable in rows]
-    if not wanted.columns:
-        return found
-    by_name = {column.name: column for column in found}
-    for name in wanted.columns:
+    columns = [Target(str(name), str(kind), nullable == "t") for name, kind, nullable in rows]
+    if not command.columns:
+        return columns
+    by_name = {column.name: column for column in columns}
+    for name in command.columns:
         if name not in by_name:
-            raise Refused(f'column "{name}" of relation {wanted.table} does not exist', "42703")
-    return [by_name[name] for name in wanted.columns]
+            raise Refused(f'column "{name}" of relation {command.table} does not exist', "42703")
+    return [by_name[name] for name in command.columns]
 
 
-def _listed(objects: Objects, wanted: Copy) -> list[str]:
-    if not wanted.is_manifest:
-        found = objects.urls(wanted.source)
-        if not found:
+def _list_urls(objects: Objects, command: Copy) -> list[str]:
+    if not command.is_manifest:
+        urls = objects.urls(command.source)
+        if not urls:
             raise internal(
-                f"The specified S3 prefix '{wanted.source.removeprefix('s3://')}' does not exist",
-                wanted.source,
+                f"The specified S3 prefix '{command.source.removeprefix('s3://')}' does not exist",
+                command.source,
             )
-        return found
-    return list(_manifest_urls(objects, wanted.source))
+        return urls
+    return list(_manifest_urls(objects, command.source))
 
 
 def _manifest_urls(objects: Objects, source: str) -> Iterator[str]:
@@ -109,13 +109,13 @@ def _manifest_urls(objects: Objects, source: str) -> Iterator[str]:
             continue
         if size != length:
             raise internal(
-                f"Manifest says {length} bytes for {entry['url']}, which has {size}", source
+                f"Manifest states {length} bytes for {entry['url']}, which has {size}", source
             )
         yield entry["url"]
 
 
-def _checked(url: str, body: bytes, columns: Sequence[Target]) -> pa.Table:
-    """A file's rows, if their types are exactly the table's."""
+def _read_file(url: str, body: bytes, columns: Sequence[Target]) -> pa.Table:
+    """Read a file; its types must be exactly those of the table."""
     try:
         rows = pq.read_table(io.BytesIO(body))
     except pa.ArrowException as error:
@@ -170,30 +170,30 @@ _EXACT: dict[str, Any] = {
 }
 
 
-def fits(type_name: str, found: pa.DataType) -> bool:
-    """Whether Parquet values of a type go into a column without any conversion."""
+def fits(type_name: str, parquet_type: pa.DataType) -> bool:
+    """Whether Parquet values of a type fit into a column without any conversion."""
     if type_name.startswith(("character", "json")):
-        return pa.types.is_string(found) or pa.types.is_large_string(found)
+        return pa.types.is_string(parquet_type) or pa.types.is_large_string(parquet_type)
     if type_name == "timestamp without time zone":
-        # Nanoseconds are read as other instants; which zone a file means is not asked.
-        return pa.types.is_timestamp(found) and found.unit in {"us", "ms"}
+        # Nanoseconds would be read as other instants; the time zone of the file is ignored.
+        return pa.types.is_timestamp(parquet_type) and parquet_type.unit in {"us", "ms"}
     if type_name.startswith("numeric"):
         precision, _, scale = type_name[8:].rstrip(")").partition(",")
-        return bool(found == pa.decimal128(int(precision), int(scale or 0)))
-    return type_name in _EXACT and bool(found == _EXACT[type_name])
+        return bool(parquet_type == pa.decimal128(int(precision), int(scale or 0)))
+    return type_name in _EXACT and bool(parquet_type == _EXACT[type_name])
 
 
 def _as_csv(tables: Sequence[pa.Table]) -> Iterator[bytes]:
     options = pacsv.WriteOptions(include_header=False, quoting_style="all_valid")
     for rows in tables:
         for batch in rows.to_batches(max_chunksize=_BATCH_ROWS):
-            written = io.BytesIO()
-            pacsv.write_csv(_writable(batch), written, options)
-            yield written.getvalue()
+            csv = io.BytesIO()
+            pacsv.write_csv(_writable(batch), csv, options)
+            yield csv.getvalue()
 
 
 def _writable(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch as the CSV writer takes it: decimals as text."""
+    """The batch for the CSV writer: decimals as text."""
     columns = [
         values.cast(pa.string()) if pa.types.is_decimal(values.type) else values
         for values in batch.columns

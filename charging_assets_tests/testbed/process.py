@@ -1,7 +1,4 @@
-"""Server processes that never outlive the program that started them.
-
-Belongs here: starting, watching and ending a child. Does not belong here: which server it is.
-"""
+"""Server processes that never outlive the program that started them."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-# Its standard input is a pipe that ends when its holder does, however that ends (kill -9 too).
-_KEEPER = """
+# Its standard input is a pipe that closes when this program ends, even by kill -9.
+_WRAPPER = """
 signal=$1; shift
 exec 3<&0 </dev/null
 "$@" 3<&- & child=$!
@@ -28,7 +25,7 @@ class ServerFailed(Exception):
 
 
 class Server:
-    """A child process with its log, ended by `stop_signal` on `stop` or when we are gone."""
+    """A child process with its log, ended by `stop_signal` on `stop` or when this program ends."""
 
     def __init__(
         self,
@@ -44,13 +41,13 @@ class Server:
         try:
             with log.open("wb") as output:
                 self._process = subprocess.Popen(
-                    ["/bin/sh", "-c", _KEEPER, "sh", stop_signal, *arguments],
+                    ["/bin/sh", "-c", _WRAPPER, "sh", stop_signal, *arguments],
                     stdin=read_end,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     env=dict(environment or {}),
                     start_new_session=True,
-                    # Where a parent ignores `stop_signal`, the server would, and never end.
+                    # A server inherits ignored signals, and would then ignore `stop_signal`.
                     preexec_fn=_reset_signals,
                     cwd="/",
                     **({} if user is None else {"user": user, "group": user, "extra_groups": []}),
@@ -62,20 +59,20 @@ class Server:
             os.close(read_end)
 
     def check_running(self) -> None:
-        """Raise ServerFailed when the process has ended."""
+        """Raise ServerFailed if the process has ended."""
         if self._process.poll() is not None:
             raise ServerFailed(f"ended with {self._process.returncode}:\n{self.log_tail()}")
 
     def log_tail(self, byte_count: int = 3000) -> str:
         return self._log.read_bytes()[-byte_count:].decode(errors="replace")
 
-    def stop(self, patience_s: float = 10.0) -> None:
-        """End the process and wait until it is gone; harmless when it is."""
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End the process and wait for it; does nothing if it has ended."""
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
         try:
-            self._process.wait(patience_s)
+            self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             print(f"{self._process.args} did not end; killed", file=sys.stderr)
             os.killpg(self._process.pid, 9)

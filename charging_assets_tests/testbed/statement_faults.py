@@ -1,7 +1,6 @@
-"""Faults at statements: a connection cut at a chosen moment of one, or an error in its stead.
+"""Faults at statements: the connection is cut at a chosen point, or an error is returned.
 
-Belongs here: what is to go wrong, and what was seen. Does not belong here: faults at bytes
-(`tcp_proxy`) or in S3's answers (`storage/faulty_s3`).
+Faults at bytes are in `tcp_proxy`, those in S3's answers in `storage/faulty_s3`.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from typing import Literal
 
 from charging_assets_tests.testbed.errors import Refused, serialization_failure
 
-Moment = Literal["before", "during", "reply", "after"]
+CutPoint = Literal["before", "during", "reply", "after"]
 
 
 class Cut(Exception):
-    """The client's connection is to be cut now."""
+    """The client's connection must be cut now."""
 
 
 @dataclass
 class _Fault:
     pattern: re.Pattern[str]
-    moment: Moment
+    point: CutPoint
     skip: int
     times: int
     error: Refused | None = None
@@ -32,53 +31,53 @@ class _Fault:
 
 @dataclass
 class StatementFaults:
-    """The faults of one database, and the statements that were executed in it, in order.
+    """The faults of one database, and the statements executed in it, in order.
 
-    A cut is made `before` the server gets the statement; `during` it, so that the server has it and
-    its client is gone; when it is done and its `reply` is lost; or `after` the reply.
+    A connection is cut `before` the server receives the statement; `during` it, so that the server
+    executes it and the client is gone; before its `reply` is sent; or `after` the reply.
     """
 
-    seen: list[str] = field(default_factory=list)
+    statements: list[str] = field(default_factory=list)
     _faults: list[_Fault] = field(default_factory=list)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
-    def cut(self, moment: Moment, pattern: str, *, skip: int = 0, times: int = 1) -> None:
-        """Cut at the statement that matches, after `skip` of them, `times` times."""
-        self._add(_Fault(re.compile(pattern, re.IGNORECASE), moment, skip, times))
+    def cut(self, point: CutPoint, pattern: str, *, skip: int = 0, times: int = 1) -> None:
+        """Cut at matching statements, after the first `skip` of them, `times` times."""
+        self._add(_Fault(re.compile(pattern, re.IGNORECASE), point, skip, times))
 
     def refuse(
         self, pattern: str, error: Refused | None = None, *, skip: int = 0, times: int = 1
     ) -> None:
-        """Answer an error, 1023 unless another is given; the transaction is aborted by it."""
+        """Return an error (default: 1023), which aborts the transaction."""
         error = error or serialization_failure()
         self._add(_Fault(re.compile(pattern, re.IGNORECASE), "before", skip, times, error))
 
     def clear(self) -> None:
-        """No more faults, and nothing seen."""
+        """Remove all faults and recorded statements."""
         with self._mutex:
             self._faults.clear()
-            self.seen.clear()
+            self.statements.clear()
 
     @property
-    def left(self) -> int:
-        """How many faults have not happened yet."""
+    def remaining(self) -> int:
+        """The number of faults that have not happened yet."""
         with self._mutex:
             return sum(fault.times for fault in self._faults)
 
-    def note(self, sql: str) -> None:
+    def record(self, sql: str) -> None:
         with self._mutex:
-            self.seen.append(sql)
+            self.statements.append(sql)
 
-    def strike(self, moment: Moment, sql: str) -> None:
-        """Raise Cut or the error where a fault is due at this moment of a statement."""
-        if self.is_due(moment, sql):
-            raise Cut(f"{moment} {sql}")
+    def raise_if_due(self, point: CutPoint, sql: str) -> None:
+        """Raise Cut or the error if a fault is due at this point of a statement."""
+        if self.is_due(point, sql):
+            raise Cut(f"{point} {sql}")
 
-    def is_due(self, moment: Moment, sql: str) -> bool:
-        """Whether a cut is due, which is then used up; a refusal that is due is raised."""
+    def is_due(self, point: CutPoint, sql: str) -> bool:
+        """Whether a cut is due, which uses it up; a due error is raised."""
         with self._mutex:
             for fault in self._faults:
-                if fault.moment != moment or not fault.times or not fault.pattern.search(sql):
+                if fault.point != point or not fault.times or not fault.pattern.search(sql):
                     continue
                 if fault.skip:
                     fault.skip -= 1
@@ -94,8 +93,8 @@ class StatementFaults:
             self._faults.append(fault)
 
 
-def torn(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Half of what there was to send, then a cut."""
+def cut_data(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Half of the first chunk, then a cut."""
     first = next(chunks, b"")
     yield first[: len(first) // 2]
-    raise Cut("in the midst of the data")
+    raise Cut("in the middle of the data")

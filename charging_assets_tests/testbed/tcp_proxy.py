@@ -1,8 +1,4 @@
-"""A TCP proxy that breaks connections: cut at a byte, reset, delayed, dripping.
-
-Belongs here: faults of bytes in either direction, whatever they say. Does not belong here: HTTP
-(`storage/faulty_s3`) or SQL (`statement_faults`).
-"""
+"""A TCP proxy that breaks connections: cut at a byte, reset, delayed, or slow."""
 
 from __future__ import annotations
 
@@ -19,11 +15,11 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How a connection is treated; as it stands, it is only passed on.
+    """The faults of a connection; by default there are none.
 
-    A cut comes when that many bytes went to the server (`sent`) or to the client (`received`);
-    exactly so many arrive. `is_reset` tells the client by RST, else by an orderly end. `delay_s`
-    is before each piece, `piece` the greatest number of bytes in one.
+    The connection is cut after exactly that many bytes to the server (`sent`) or to the client
+    (`received`). With `is_reset` the client gets an RST, otherwise an orderly end. `delay_s` is the
+    delay before each piece of at most `piece` bytes.
     """
 
     cut_after_sent: int | None = None
@@ -34,9 +30,9 @@ class Behaviour:
 
 
 class TcpProxy:
-    """Listens on 127.0.0.1 and passes on to `target`; the n-th connection behaves as `behave(n)`.
+    """Listens on 127.0.0.1 and forwards to `target`; `behave(n)` are the faults of connection n.
 
-    `traffic` holds, for each connection, the bytes that were sent and received.
+    `traffic` has the bytes sent and received by each connection.
     """
 
     def __init__(
@@ -58,14 +54,14 @@ class TcpProxy:
         self.stop()
 
     def stop(self) -> None:
-        """Listen no more and cut what is open."""
+        """Stop listening and cut open connections."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut_all()
 
     def cut_all(self) -> None:
-        """Cut every connection that is open now."""
+        """Cut all open connections."""
         with self._mutex:
             connections = list(self._open)
         for connection in connections:
@@ -91,23 +87,23 @@ class TcpProxy:
                 (client, server, 0, behaviour.cut_after_sent),
                 (server, client, 1, behaviour.cut_after_received),
             ):
-                passing = _Passing(
+                direction = _Direction(
                     source, sink, client, cut, behaviour, self.traffic[number], which
                 )
-                threading.Thread(target=self._pass, args=(passing,), daemon=True).start()
+                threading.Thread(target=self._forward, args=(direction,), daemon=True).start()
 
-    def _pass(self, passing: _Passing) -> None:
+    def _forward(self, direction: _Direction) -> None:
         with contextlib.suppress(OSError):
-            passing.run()
-        for connection in (passing.source, passing.sink):
-            is_reset = passing.behaviour.is_reset and connection is passing.client
+            direction.run()
+        for connection in (direction.source, direction.sink):
+            is_reset = direction.behaviour.is_reset and connection is direction.client
             (_reset if is_reset else _end)(connection)
         with self._mutex:
-            self._open -= {passing.source, passing.sink}
+            self._open -= {direction.source, direction.sink}
 
 
 @dataclass
-class _Passing:
+class _Direction:
     """One direction of a connection."""
 
     source: socket.socket
@@ -139,9 +135,9 @@ def _end(connection: socket.socket) -> None:
 
 
 def _reset(connection: socket.socket) -> None:
-    """End a connection by RST, which is what closing does with nothing to linger for."""
+    """End a connection by RST: closing without lingering sends one."""
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Only once no thread waits for it any more does the socket really close.
+        # The socket closes only when no thread waits for it any more.
         connection.shutdown(socket.SHUT_RD)
     connection.close()

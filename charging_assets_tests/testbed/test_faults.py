@@ -1,4 +1,4 @@
-"""The faults that the bed can make: they happen when they are said to, and then no more."""
+"""The faults of the bed: each happens where it is set, and then no more."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ import pytest
 import redshift_connector
 
 from charging_assets_tests.testbed.bed import S3, Bed, Redshift
-from charging_assets_tests.testbed.statement_faults import Moment
+from charging_assets_tests.testbed.statement_faults import CutPoint
 from charging_assets_tests.testbed.tcp_proxy import Behaviour, TcpProxy
 
 
-def connected(database: Redshift, **changed: Any) -> Any:
+def connect(database: Redshift, **changed: Any) -> Any:
     return redshift_connector.connect(**{**database.connection_arguments(), **changed})
 
 
-def counted(database: Redshift) -> int:
-    with connected(database) as connection:
+def count_rows(database: Redshift) -> int:
+    with connect(database) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT COUNT(*) FROM t")
         return int(cursor.fetchone()[0])
 
 
 @pytest.fixture
-def made(redshift: Redshift) -> Redshift:
-    with connected(redshift) as connection:
+def database_with_table(redshift: Redshift) -> Redshift:
+    with connect(redshift) as connection:
         connection.cursor().execute("CREATE TABLE t (a BIGINT)")
         connection.commit()
     return redshift
 
 
 def insert(database: Redshift) -> None:
-    with connected(database) as connection:
+    with connect(database) as connection:
         connection.cursor().execute("INSERT INTO t (a) VALUES (1)")
         connection.commit()
 
 
 @pytest.mark.parametrize(
-    ("statement", "moment", "rows"),
+    ("statement", "point", "rows"),
     [
         ("INSERT", "before", 0),
         ("INSERT", "during", 0),
@@ -51,29 +51,31 @@ def insert(database: Redshift) -> None:
         ("COMMIT", "reply", 1),
     ],
 )
-def test_cut__at_a_statement__leaves_what_a_server_would(
-    made: Redshift, statement: str, moment: Moment, rows: int
+def test_cut__at_a_statement__leaves_the_rows_of_a_real_server(
+    database_with_table: Redshift, statement: str, point: CutPoint, rows: int
 ) -> None:
-    made.faults.cut(moment, f"^{statement}")
+    database_with_table.faults.cut(point, f"^{statement}")
     with pytest.raises(Exception, match=r".+"):
-        insert(made)
-    assert made.faults.left == 0
-    assert counted(made) == rows
+        insert(database_with_table)
+    assert database_with_table.faults.remaining == 0
+    assert count_rows(database_with_table) == rows
 
 
-def test_refuse__once__is_told_as_1023(made: Redshift) -> None:
-    made.faults.refuse("^INSERT")
+def test_refuse__once__is_error_1023(database_with_table: Redshift) -> None:
+    database_with_table.faults.refuse("^INSERT")
     with pytest.raises(redshift_connector.ProgrammingError) as caught:
-        insert(made)
+        insert(database_with_table)
     assert caught.value.args[0]["M"] == "1023"
-    insert(made)
-    assert counted(made) == 1
-    assert [sql for sql in made.faults.seen if "INSERT" in sql] == ["INSERT INTO t (a) VALUES (1)"]
+    insert(database_with_table)
+    assert count_rows(database_with_table) == 1
+    assert [sql for sql in database_with_table.faults.statements if "INSERT" in sql] == [
+        "INSERT INTO t (a) VALUES (1)"
+    ]
 
 
-def test_tcp_proxy__cut_at_any_byte__ends_the_connection(made: Redshift) -> None:
-    with TcpProxy(("127.0.0.1", made.port)) as proxy:
-        with connected(made, port=proxy.port) as connection:
+def test_tcp_proxy__cut_at_any_byte__ends_the_connection(database_with_table: Redshift) -> None:
+    with TcpProxy(("127.0.0.1", database_with_table.port)) as proxy:
+        with connect(database_with_table, port=proxy.port) as connection:
             connection.cursor().execute("SELECT COUNT(*) FROM t")
         sent, received = proxy.traffic[0]
         for behaviour in (
@@ -81,11 +83,14 @@ def test_tcp_proxy__cut_at_any_byte__ends_the_connection(made: Redshift) -> None
             Behaviour(cut_after_received=received - 40, is_reset=True),
         ):
             proxy.behave = lambda number, how=behaviour: how
-            with pytest.raises(Exception, match=r".+"), connected(made, port=proxy.port) as cut:
+            with (
+                pytest.raises(Exception, match=r".+"),
+                connect(database_with_table, port=proxy.port) as cut,
+            ):
                 cut.cursor().execute("SELECT COUNT(*) FROM t")
 
 
-def test_tcp_proxy__cut_after_n_bytes__passes_exactly_those() -> None:
+def test_tcp_proxy__cut_after_n_bytes__forwards_exactly_those() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     got = bytearray()
 

@@ -1,4 +1,4 @@
-"""Two writers: what goes wrong without a lock goes wrong in the bed too, under both levels.
+"""Two writers: errors without a lock occur in the bed as well, at both isolation levels.
 
 So a warehouse that takes no lock would not pass for one that does.
 """
@@ -18,9 +18,9 @@ REPLACE = ("DELETE FROM t WHERE hour = 1", "INSERT INTO t (hour) SELECT 1")
 
 
 def connected(database: Redshift) -> Any:
-    opened = redshift_connector.connect(**database.connection_arguments())
-    opened.autocommit = True
-    return opened
+    connection = redshift_connector.connect(**database.connection_arguments())
+    connection.autocommit = True
+    return connection
 
 
 def run(connection: Any, *statements: str) -> None:
@@ -38,7 +38,7 @@ def writers(each_redshift: Redshift) -> Iterator[tuple[Any, Any]]:
 
 
 def refused(connection: Any, *statements: str) -> str:
-    """What the statements failed with, or nothing."""
+    """The error of the statements, or an empty text."""
     try:
         run(connection, *statements)
     except redshift_connector.ProgrammingError as error:
@@ -53,7 +53,7 @@ def rows(connection: Any) -> int:
 
 
 def waits_for(connection: Any, statement: str, release: Any) -> list[str]:
-    """Run a statement that waits for a lock, then `release` who holds it; what it failed with."""
+    """Run a statement that waits for a lock, release the lock, and return its errors."""
     failed: list[str] = []
 
     def blocked() -> None:
@@ -69,7 +69,7 @@ def waits_for(connection: Any, statement: str, release: Any) -> list[str]:
     return failed
 
 
-def test_replace__without_a_lock__doubles_rows_or_is_refused(
+def test_replace__without_a_lock__duplicates_rows_or_is_refused(
     each_redshift: Redshift, writers: tuple[Any, Any]
 ) -> None:
     first, second = writers
@@ -87,7 +87,7 @@ def test_replace__without_a_lock__doubles_rows_or_is_refused(
         assert rows(first) == 1
 
 
-def test_replace__lock_as_the_first_statement__is_right(writers: tuple[Any, Any]) -> None:
+def test_replace__lock_as_the_first_statement__is_correct(writers: tuple[Any, Any]) -> None:
     first, second = writers
     run(first, "BEGIN", "LOCK gate", *REPLACE)
     run(second, "BEGIN")
@@ -96,10 +96,10 @@ def test_replace__lock_as_the_first_statement__is_right(writers: tuple[Any, Any]
     assert rows(first) == 1
 
 
-def test_write__without_a_word__takes_the_tables_write_lock(writers: tuple[Any, Any]) -> None:
+def test_write__without_lock_statement__takes_the_write_lock(writers: tuple[Any, Any]) -> None:
     first, second = writers
     run(first, "BEGIN", "INSERT INTO t (hour) SELECT 7")
-    assert rows(second) == 0  # readers wait for nobody
+    assert rows(second) == 0  # readers do not wait
     run(second, "BEGIN")
     assert waits_for(second, "INSERT INTO t (hour) SELECT 8", lambda: run(first, "COMMIT")) == []
     run(second, "COMMIT")

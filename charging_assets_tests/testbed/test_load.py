@@ -76,17 +76,17 @@ def test_copy__several_parts__are_loaded_by_position(copied: Copied) -> None:
     assert copied(parquet(**GOOD), parquet(**more), options="FORMAT PARQUET") == rows
 
 
-def test_copy__named_columns__take_the_rest_as_null(copied: Copied) -> None:
+def test_copy__named_columns__leave_the_others_null(copied: Copied) -> None:
     assert copied(parquet(a=GOOD["a"]), target="t (a)") == [[1, None], [2, None]]
 
 
-def test_copy__no_mandatory_object__is_passed_over(copied: Copied) -> None:
+def test_copy__missing_optional_object__is_skipped(copied: Copied) -> None:
     gone = {"url": "s3://BUCKET/gone", "meta": {"content_length": 7}}
     assert len(copied(parquet(**GOOD), more=[gone])) == 2
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ({"a": pa.array([1], pa.int32()), "b": ["x"]}, "incompatible Parquet schema .*'a'"),
         ({"a": pa.array([1], pa.int64()), "b": [1.5]}, "incompatible Parquet schema .*'b'"),
@@ -97,18 +97,18 @@ def test_copy__no_mandatory_object__is_passed_over(copied: Copied) -> None:
         ({"a": pa.array([None], pa.int64()), "b": ["x"]}, "NULL value into column a"),
     ],
 )
-def test_copy__what_does_not_fit__is_refused_whole(
-    copied: Copied, columns: dict[str, Any], told: str
+def test_copy__data_that_do_not_fit__are_refused_completely(
+    copied: Copied, columns: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(redshift_connector.ProgrammingError, match=told):
+    with pytest.raises(redshift_connector.ProgrammingError, match=message):
         copied(parquet(**GOOD), parquet(**columns))
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("arguments", "message"),
     [
         ({"role": "arn:aws:iam::000000000000:role/other"}, "not authorized to assume IAM Role"),
-        ({"length": lambda length: length + 1}, "Manifest says"),
+        ({"length": lambda length: length + 1}, "Manifest states"),
         ({"length": lambda length: None}, "content_length is required"),
         (
             {
@@ -122,20 +122,20 @@ def test_copy__what_does_not_fit__is_refused_whole(
         ({"target": "nowhere"}, 'relation "nowhere" does not exist'),
     ],
 )
-def test_copy__what_cannot_be_read__is_refused(
-    copied: Copied, how: dict[str, Any], told: str
+def test_copy__unreadable_source__is_refused(
+    copied: Copied, arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(redshift_connector.ProgrammingError, match=told):
-        copied(parquet(**GOOD), **how)
+    with pytest.raises(redshift_connector.ProgrammingError, match=message):
+        copied(parquet(**GOOD), **arguments)
 
 
-def test_copy__what_is_no_parquet__is_refused(copied: Copied) -> None:
+def test_copy__invalid_parquet__is_refused(copied: Copied) -> None:
     with pytest.raises(redshift_connector.ProgrammingError, match="not valid Parquet"):
         copied(b"a,b\n1,x\n")
 
 
 @pytest.mark.parametrize(
-    ("column", "found", "is_fit"),
+    ("column", "parquet_type", "is_fit"),
     [
         ("bigint", pa.int64(), True),
         ("bigint", pa.int32(), False),
@@ -150,5 +150,5 @@ def test_copy__what_is_no_parquet__is_refused(copied: Copied) -> None:
         ("json", pa.string(), True),
     ],
 )
-def test_fits__types__are_exact(column: str, found: pa.DataType, is_fit: bool) -> None:
-    assert fits(column, found) is is_fit
+def test_fits__types__are_exact(column: str, parquet_type: pa.DataType, is_fit: bool) -> None:
+    assert fits(column, parquet_type) is is_fit

@@ -1,4 +1,4 @@
-"""What Redshift refuses is refused, to the real driver, and the transaction is aborted by it."""
+"""Statements that Redshift refuses are refused by the bed, and abort the transaction."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "testbed.md"
 @pytest.fixture(scope="module")
 def connection(testbed: Bed) -> Iterator[Any]:
     database = testbed.new_database()
-    opened = redshift_connector.connect(**database.connection_arguments())
-    cursor = opened.cursor()
+    connection = redshift_connector.connect(**database.connection_arguments())
+    cursor = connection.cursor()
     cursor.execute("CREATE TABLE t (a BIGINT, b VARCHAR(4))")
-    opened.commit()
-    yield opened
-    opened.close()
+    connection.commit()
+    yield connection
+    connection.close()
 
 
 def refused(connection: Any, sql: str, params: dict[str, Any] | None = None) -> dict[str, str]:
@@ -31,16 +31,16 @@ def refused(connection: Any, sql: str, params: dict[str, Any] | None = None) -> 
     cursor.paramstyle = "named"
     with pytest.raises(redshift_connector.ProgrammingError) as caught:
         cursor.execute(sql, params)
-    found: dict[str, str] = caught.value.args[0]
-    return found
+    fields: dict[str, str] = caught.value.args[0]
+    return fields
 
 
 @pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: refusal.title)
-def test_refused__in_redshifts_words__and_the_transaction_is_over(
+def test_refused__has_redshifts_error_and_aborts_the_transaction(
     connection: Any, refusal: Refusal
 ) -> None:
-    found = refused(connection, refusal.sql, {"a": 1} if ":a" in refusal.sql else None)
-    assert (found["M"], found["C"]) == (refusal.message, refusal.code)
+    fields = refused(connection, refusal.sql, {"a": 1} if ":a" in refusal.sql else None)
+    assert (fields["M"], fields["C"]) == (refusal.message, refusal.code)
     assert refused(connection, "SELECT 1")["C"] == "25P02"
     connection.rollback()
     connection.cursor().execute("SELECT a FROM t")

@@ -1,4 +1,4 @@
-"""IAM roles that sign in: who they are in the database, and what they may do there."""
+"""Sign-in with IAM roles: their database users and rights."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ ROLE, USER = "somebody-else", "IAMR:somebody-else"
 def signed_in(
     bed: Bed, s3: S3, redshift: Redshift, workgroup: str = WORKGROUP, **environment: str
 ) -> Iterator[Any]:
-    """The real driver with IAM, as a task with the role would use it."""
+    """The real driver with IAM, as used by a task with the role."""
     given = bed.role_environment(ROLE, s3, redshift.database) | environment
     with pytest.MonkeyPatch.context() as patch:
         for name, value in given.items():
             patch.setenv(name, value)
         patch.setattr(IamHelper, "credentials_cache", {})
-        opened = redshift_connector.connect(
+        connection = redshift_connector.connect(
             iam=True, is_serverless=True, serverless_work_group=workgroup,
             database=redshift.database, region=s3.region, sslmode="verify-full",
         )  # fmt: skip
-    opened.autocommit = True
-    yield opened
-    opened.close()
+    connection.autocommit = True
+    yield connection
+    connection.close()
 
 
 def run(connection: Any, statement: str) -> list[Any]:
@@ -45,13 +45,13 @@ def run(connection: Any, statement: str) -> list[Any]:
 
 @pytest.fixture
 def owner(redshift: Redshift) -> Iterator[Any]:
-    opened = redshift_connector.connect(**redshift.connection_arguments())
-    opened.autocommit = True
-    yield opened
-    opened.close()
+    connection = redshift_connector.connect(**redshift.connection_arguments())
+    connection.autocommit = True
+    yield connection
+    connection.close()
 
 
-def test_role__is_a_user_without_rights_until_it_is_granted_some(
+def test_role__is_a_user_without_rights_until_granted(
     testbed: Bed, s3: S3, redshift: Redshift, owner: Any
 ) -> None:
     with signed_in(testbed, s3, redshift) as somebody:
@@ -79,7 +79,7 @@ def test_role__unknown_key_workgroup_or_forbidden_action_is_refused(
             signed_in(testbed, s3, redshift, workgroup, AWS_ACCESS_KEY_ID=key),
         ):
             pass
-    monkeypatch.setattr(testbed.serverless, "may", lambda role, action: role != ROLE)
+    monkeypatch.setattr(testbed.serverless, "is_allowed", lambda role, action: role != ROLE)
     with (
         pytest.raises(ClientError, match="not authorized to perform"),
         signed_in(testbed, s3, redshift),
@@ -87,7 +87,7 @@ def test_role__unknown_key_workgroup_or_forbidden_action_is_refused(
         pass
 
 
-def test_user__has_a_password_or_none_but_says_which(owner: Any) -> None:
+def test_user__must_have_a_password_or_disable_it(owner: Any) -> None:
     name = f"user_{uuid.uuid4().hex[:8]}"
     with pytest.raises(redshift_connector.ProgrammingError, match="42601"):
         run(owner, f"CREATE USER {name}")

@@ -1,4 +1,4 @@
-"""The real parts: they start as whoever we are, and never outlive the program that started them."""
+"""The servers of the bed: they start as any user and never outlive their program."""
 
 from __future__ import annotations
 
@@ -32,44 +32,44 @@ time.sleep(60)
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A folder that PostgreSQL's user can enter, unlike pytest's."""
+    """A folder that PostgreSQL's user can enter, unlike those of pytest."""
     folder = Path(tempfile.mkdtemp(prefix="testbed-", dir=postgres.scratch_base()))
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def sleeping(seconds: str) -> int:
-    """How many processes sleep for just so long."""
+def count_sleeping(seconds: str) -> int:
+    """The number of processes that sleep for exactly this time."""
     return sum(
         process.info["cmdline"] == ["/bin/sleep", seconds]
         for process in psutil.process_iter(["cmdline"])
     )
 
 
-def slept(seconds: str, count: int) -> int:
-    """How many there are, once they are as many as expected or 20 s have passed."""
+def wait_for_sleeping(seconds: str, count: int) -> int:
+    """Their number, once it is as expected or 20 s have passed."""
     deadline = time.monotonic() + 20
-    while (found := sleeping(seconds)) != count and time.monotonic() < deadline:
+    while (running := count_sleeping(seconds)) != count and time.monotonic() < deadline:
         time.sleep(0.05)
-    return found
+    return running
 
 
 def test_server__whose_starter_is_killed__ends_too(tmp_path: Path) -> None:
-    # Of its own length: the same test may run in another checkout.
+    # A unique duration: the same test may run in another checkout.
     seconds = f"60.{os.getpid()}"
     starter = subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path / "log"), seconds], stdout=subprocess.PIPE
     )
     assert starter.stdout is not None
     assert starter.stdout.readline() == b"started\n"
-    assert slept(seconds, 1) == 1
+    assert wait_for_sleeping(seconds, 1) == 1
     starter.send_signal(signal.SIGKILL)
     starter.wait()
-    assert slept(seconds, 0) == 0
+    assert wait_for_sleeping(seconds, 0) == 0
 
 
-def test_server__that_ends_by_itself__is_told_with_its_log(tmp_path: Path) -> None:
+def test_server__that_ends_early__is_reported_with_its_log(tmp_path: Path) -> None:
     server = Server(
         ["/bin/sh", "-c", "echo no such port; exit 3"], log=tmp_path / "log", stop_signal="TERM"
     )
@@ -80,7 +80,7 @@ def test_server__that_ends_by_itself__is_told_with_its_log(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
-def test_postgres__installed_where_its_user_may_not_go__runs_from_a_copy(
+def test_postgres__in_a_folder_its_user_cannot_enter__runs_from_a_copy(
     scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "_is_open", lambda folder: False)
@@ -94,12 +94,12 @@ def test_postgres__installed_where_its_user_may_not_go__runs_from_a_copy(
 
 
 def test_free_ports__with_grpc__leave_room_above() -> None:
-    found = free_ports(5, with_grpc=True)
-    assert len(set(found)) == 5
-    assert max(found) + 10000 <= 65535
+    ports = free_ports(5, with_grpc=True)
+    assert len(set(ports)) == 5
+    assert max(ports) + 10000 <= 65535
 
 
-def test_certificates__key_is_for_nobody_else(tmp_path: Path) -> None:
-    made = make_certificates(tmp_path)
-    assert made.server_key.stat().st_mode & 0o077 == 0
-    made.server_context()
+def test_certificates__key_is_private(tmp_path: Path) -> None:
+    certificates = make_certificates(tmp_path)
+    assert certificates.server_key.stat().st_mode & 0o077 == 0
+    certificates.server_context()

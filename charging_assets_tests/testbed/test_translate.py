@@ -1,25 +1,25 @@
-"""Redshift's statements as PostgreSQL's, without a server."""
+"""Translation of Redshift's statements to PostgreSQL, without a server."""
 
 from __future__ import annotations
 
 import pytest
 
 from charging_assets_tests.testbed.errors import Refused
-from charging_assets_tests.testbed.tokens import Statement, statements, tokenized
+from charging_assets_tests.testbed.tokens import Statement, statements, tokenize
 from charging_assets_tests.testbed.translate import translate
 
 
-def test_tokenized__comments_strings_and_signs__are_told_apart() -> None:
-    found = tokenized("""a -- 'no'\n::b /* "c" */ 'd''e\\'f' "G" <> $1 1.5e3""")
-    assert [token.text for token in found] == [
+def test_tokenize__comments_strings_and_signs__are_distinguished() -> None:
+    tokens = tokenize("""a -- 'no'\n::b /* "c" */ 'd''e\\'f' "G" <> $1 1.5e3""")
+    assert [token.text for token in tokens] == [
         "a", "::", "b", "d'e'f", "G", "<>", "$1", "1.5e3",
     ]  # fmt: skip
-    assert [token.name for token in found[2:5]] == ["b", "d'e'f", "G"]
+    assert [token.name for token in tokens[2:5]] == ["b", "d'e'f", "G"]
 
 
 def test_tokenized__string_without_end__is_refused() -> None:
     with pytest.raises(Refused, match="unterminated"):
-        tokenized("SELECT 'abc")
+        tokenize("SELECT 'abc")
 
 
 def test_statements__semicolons_in_strings__do_not_split() -> None:
@@ -81,7 +81,7 @@ def test_create_table_like__keeps_the_limits() -> None:
         ("SET search_path TO s", "SET search_path = s, rs, pg_catalog"),
     ],
 )
-def test_translate__expressions__are_respelt(redshift: str, postgresql: str) -> None:
+def test_translate__expressions__are_translated(redshift: str, postgresql: str) -> None:
     assert translate(redshift).sql == postgresql
 
 

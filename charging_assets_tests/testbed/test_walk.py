@@ -20,10 +20,10 @@ NOON = datetime.datetime(2024, 1, 1, 12, 0, 0, 123456)
 
 @pytest.fixture
 def connection(each_redshift: Redshift) -> Iterator[Any]:
-    opened = redshift_connector.connect(**each_redshift.connection_arguments())
-    opened.paramstyle = "named"
-    yield opened
-    opened.close()
+    connection = redshift_connector.connect(**each_redshift.connection_arguments())
+    connection.paramstyle = "named"
+    yield connection
+    connection.close()
 
 
 def run(connection: Any, sql: str, **params: Any) -> Any:

@@ -1,7 +1,4 @@
-"""An own certificate authority, so that the driver's verification runs as in production.
-
-Belongs here: keys and certificates for loopback, valid for a day. Does not belong here: sockets.
-"""
+"""A certificate authority for loopback, so that the driver verifies as in production."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 @dataclass(frozen=True)
 class Certificates:
-    """Files: the authority for clients to trust, and what the server shows."""
+    """Files: the authority that clients trust, and the server's certificate and key."""
 
     authority: Path
     server: Path
@@ -32,12 +29,12 @@ class Certificates:
 
 
 def make_certificates(folder: Path) -> Certificates:
-    """An authority and a server certificate for localhost and 127.0.0.1."""
-    made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
+    """Create an authority and a server certificate for localhost and 127.0.0.1."""
+    certificates = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority_name = _name("charging_assets test bed authority")
     authority = (
-        _begun(authority_name, authority_name, authority_key.public_key())
+        _builder(authority_name, authority_name, authority_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_AUTHORITY_USAGE, critical=True)
         .sign(authority_key, hashes.SHA256())
@@ -47,7 +44,7 @@ def make_certificates(folder: Path) -> Certificates:
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     ]
     server = (
-        _begun(_name("localhost"), authority_name, server_key.public_key())
+        _builder(_name("localhost"), authority_name, server_key.public_key())
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
@@ -56,17 +53,17 @@ def make_certificates(folder: Path) -> Certificates:
         )
         .sign(authority_key, hashes.SHA256())
     )
-    made.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    made.server.write_bytes(server.public_bytes(serialization.Encoding.PEM))
-    made.server_key.touch(mode=0o600)
-    made.server_key.write_bytes(
+    certificates.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    certificates.server.write_bytes(server.public_bytes(serialization.Encoding.PEM))
+    certificates.server_key.touch(mode=0o600)
+    certificates.server_key.write_bytes(
         server_key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
     )
-    return made
+    return certificates
 
 
 _AUTHORITY_USAGE = x509.KeyUsage(
@@ -86,7 +83,7 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _begun(
+def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)

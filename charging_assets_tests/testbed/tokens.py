@@ -1,7 +1,4 @@
-"""SQL as tokens with places, so that a statement can be changed without being written anew.
-
-Belongs here: reading and editing. Does not belong here: what any dialect means by a word.
-"""
+"""SQL as tokens with positions, so that parts of a statement can be replaced."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ class Statement:
 
     def __init__(self, sql: str, tokens: tuple[Token, ...] | None = None) -> None:
         self.sql = sql
-        self.tokens = tokenized(sql) if tokens is None else tokens
+        self.tokens = tokenize(sql) if tokens is None else tokens
         self._edits: list[tuple[int, int, str]] = []
 
     def upper(self, at: int) -> str:
@@ -44,42 +41,42 @@ class Statement:
         return all(self.upper(at + offset) == word for offset, word in enumerate(words))
 
     def find(self, *words: str, at: int = 0, depth: int | None = None) -> int:
-        """The first place of consecutive words (at a depth of parentheses if given), or -1."""
-        for place, level in self.levels(at):
-            if depth in (None, level) and self.starts(*words, at=place):
-                return place
+        """The first position of consecutive words (at a depth of parentheses if given), or -1."""
+        for position, level in self.levels(at):
+            if depth in (None, level) and self.starts(*words, at=position):
+                return position
         return -1
 
     def levels(self, at: int = 0) -> Iterator[tuple[int, int]]:
-        """Places with their depth of parentheses, counted from `at`."""
+        """Positions with their depth of parentheses, counted from `at`."""
         level = 0
-        for place in range(at, len(self.tokens)):
-            if self.upper(place) == ")":
+        for position in range(at, len(self.tokens)):
+            if self.upper(position) == ")":
                 level -= 1
-            yield place, level
-            if self.upper(place) == "(":
+            yield position, level
+            if self.upper(position) == "(":
                 level += 1
 
     def close(self, opening: int) -> int:
-        """The place of the parenthesis that closes the one at `opening`."""
-        for place, level in self.levels(opening):
-            if place > opening and level == 0:
-                return place
+        """The position of the parenthesis that closes the one at `opening`."""
+        for position, level in self.levels(opening):
+            if position > opening and level == 0:
+                return position
         raise syntax_error("end of input")
 
     def parts(self, first: int, last: int) -> list[tuple[int, int]]:
-        """The pieces between commas of [first, last), as ranges of places."""
-        found, begin, level = [], first, 0
-        for place in range(first, last):
-            word = self.upper(place)
+        """The parts between commas of [first, last), as ranges of positions."""
+        parts, begin, level = [], first, 0
+        for position in range(first, last):
+            word = self.upper(position)
             level += (word == "(") - (word == ")")
             if word == "," and level == 0:
-                found.append((begin, place))
-                begin = place + 1
-        return [*found, (begin, last)]
+                parts.append((begin, position))
+                begin = position + 1
+        return [*parts, (begin, last)]
 
     def qualified_name(self, at: int) -> tuple[str, int]:
-        """A name with its schema, quoted for PostgreSQL, and the place after it."""
+        """A name with its schema, quoted for PostgreSQL, and the position after it."""
         parts = [quoted(self.tokens[at].name)]
         at += 1
         while self.upper(at) == ".":
@@ -88,17 +85,17 @@ class Statement:
         return ".".join(parts), at
 
     def text(self, first: int, last: int) -> str:
-        """The source of the places [first, last)."""
+        """The source of the positions [first, last)."""
         if first >= last:
             return ""
         return self.sql[self.tokens[first].start : self.tokens[last - 1].end]
 
     def replace(self, first: int, last: int, words: str) -> None:
-        """Put words in the stead of the places [first, last)."""
+        """Replace the positions [first, last) with words."""
         self._edits.append((self.tokens[first].start, self.tokens[last - 1].end, words))
 
     def edited(self) -> str:
-        """The statement with all edits made."""
+        """The statement with all edits applied."""
         sql = self.sql
         for start, end, words in sorted(self._edits, reverse=True):
             sql = sql[:start] + words + sql[end:]
@@ -119,7 +116,7 @@ def syntax_error(near: str) -> Refused:
     return Refused(f'syntax error at or near "{near}"', SYNTAX)
 
 
-# Backslashes escape in strings, as in Redshift's (and the PostgreSQL 8 that it came from).
+# Backslashes escape in strings, as in Redshift and PostgreSQL 8.
 _TOKEN = re.compile(
     r"""
     (?P<blank> \s+ | --[^\n]* | /\*.*?\*/ )
@@ -133,35 +130,35 @@ _TOKEN = re.compile(
 
 
 @lru_cache(maxsize=1024)
-def tokenized(sql: str) -> tuple[Token, ...]:
-    """The tokens of a text; comments are none."""
-    found, at = [], 0
+def tokenize(sql: str) -> tuple[Token, ...]:
+    """The tokens of a text, without comments."""
+    tokens, at = [], 0
     while at < len(sql):
         match = _TOKEN.match(sql, at)
         if match is None or (match["sign"] or "") in {"'", '"'}:
             raise Refused(f'unterminated quoted string at or near "{sql[at : at + 20]}"', SYNTAX)
         at = match.end()
         if match["string"]:
-            given = match["string"]
-            words = given[2:-2] if given[0] == "$" else _unescaped(given[1:-1])
-            found.append(Token(words, "", match.start(), at, is_string=True))
+            source = match["string"]
+            words = source[2:-2] if source[0] == "$" else _unescape(source[1:-1])
+            tokens.append(Token(words, "", match.start(), at, is_string=True))
         elif match["quoted"]:
             words = match["quoted"][1:-1].replace('""', '"')
-            found.append(Token(words, "", match.start(), at))
+            tokens.append(Token(words, "", match.start(), at))
         elif not match["blank"]:
-            found.append(Token(match[0], match[0].upper(), match.start(), at))
-    return tuple(found)
+            tokens.append(Token(match[0], match[0].upper(), match.start(), at))
+    return tuple(tokens)
 
 
-def _unescaped(words: str) -> str:
-    return re.sub(r"\\(.)|''", lambda found: found[1] or "'", words, flags=re.DOTALL)
+def _unescape(words: str) -> str:
+    return re.sub(r"\\(.)|''", lambda match: match[1] or "'", words, flags=re.DOTALL)
 
 
 def statements(sql: str) -> list[str]:
-    """A text split at its semicolons, without what is empty."""
-    found, begin = [], 0
-    for token in tokenized(sql):
+    """A text split at its semicolons, without empty statements."""
+    parts, begin = [], 0
+    for token in tokenize(sql):
         if token.upper == ";":
-            found.append(sql[begin : token.start])
+            parts.append(sql[begin : token.start])
             begin = token.end
-    return [part for part in [*found, sql[begin:]] if tokenized(part)]
+    return [part for part in [*parts, sql[begin:]] if tokenize(part)]

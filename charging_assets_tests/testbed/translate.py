@@ -1,8 +1,4 @@
-"""A statement of Redshift as what the bed does about it.
-
-Belongs here: which kind of statement it is, and what PostgreSQL is given. Does not belong here:
-running it (`session`), tables' definitions (`ddl`), expressions, refusals.
-"""
+"""Translate a statement of Redshift into what the bed executes; `session` runs it."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from charging_assets_tests.testbed.postgres import create_database
 from charging_assets_tests.testbed.tokens import Statement, syntax_error
 
 _CHANGES = {"INSERT", "UPDATE", "DELETE", "MERGE"}
-# Session settings that steer a cluster and mean nothing to one server.
+# Session settings of a cluster that have no effect on one server.
 _CLUSTER_SETTINGS = {
     "QUERY_GROUP", "WLM_QUERY_SLOT_COUNT", "ENABLE_RESULT_CACHE_FOR_SESSION",
     "ANALYZE_THRESHOLD_PERCENT", "AUTO_MV", "AUTOCOMMIT",
@@ -28,12 +24,13 @@ _CLUSTER_SETTINGS = {
 
 @dataclass(frozen=True)
 class Translated:
-    """What to do for a statement.
+    """The translation of a statement.
 
-    `sql` is for PostgreSQL, `then` what follows it outside of transactions. `writes` is the table
-    whose write lock it takes. `copy` is a COPY that the bed does itself. `then_commits` ends the
-    transaction, as TRUNCATE does. `alone` names a command that is refused inside a transaction.
-    With a `tag`, the client is told just that, and PostgreSQL never sees the statement prepared.
+    `sql` is for PostgreSQL, `then` are further statements outside of transactions. `writes` is the
+    table whose write lock it takes. `copy` is a COPY that the bed executes itself. `then_commits`
+    ends the transaction, as TRUNCATE does. `alone` names a command that is refused in a
+    transaction. With a `tag` the bed answers with this command tag, and PostgreSQL does not prepare
+    the statement.
     """
 
     sql: str = ""
@@ -52,20 +49,20 @@ class Translated:
 
 @lru_cache(maxsize=1024)
 def translate(sql: str) -> Translated:
-    """What the bed does for one statement; Refused if Redshift would not run it."""
+    """Translate one statement; Refused if Redshift does not support it."""
     statement = Statement(sql)
     if asks_catalog(statement):
         edit_catalog(statement)
         return Translated(sql=statement.edited())
     refusals.check(statement)
-    for word, how in _KINDS.items():
-        if statement.upper(0) == word and (done := how(statement)) is not None:
-            return done
+    for word, translator in _KINDS.items():
+        if statement.upper(0) == word and (translated := translator(statement)) is not None:
+            return translated
     edit_expressions(statement)
-    return Translated(sql=statement.edited(), writes=_written(statement))
+    return Translated(sql=statement.edited(), writes=_written_table(statement))
 
 
-def _written(statement: Statement) -> str:
+def _written_table(statement: Statement) -> str:
     if statement.upper(0) not in _CHANGES:
         return ""
     at = 1 if statement.upper(0) == "UPDATE" else 2
@@ -93,7 +90,7 @@ def _create(statement: Statement) -> Translated | None:
 
 
 def _create_user(statement: Statement) -> Translated:
-    """A user has a password, or PASSWORD DISABLE: then only IAM signs it in."""
+    """A user needs a password, or PASSWORD DISABLE for sign-in with IAM only."""
     at = statement.find("PASSWORD")
     if at < 0:
         raise Refused("PASSWORD or EXTERNALID is required", SYNTAX)
@@ -103,7 +100,7 @@ def _create_user(statement: Statement) -> Translated:
 
 
 def _create_view(statement: Statement) -> Translated:
-    """A late-binding view is bound here all the same, but its tables must be named in full."""
+    """A late-binding view is bound here, but its tables must have their schema."""
     at = statement.find("WITH", "NO", "SCHEMA", "BINDING")
     if at >= 0:
         refusals.check_full_names(statement)
@@ -164,8 +161,8 @@ def _set(statement: Statement) -> Translated:
     if name in _CLUSTER_SETTINGS:
         return Translated(tag="SET")
     if name == "SEARCH_PATH":
-        given = statement.text(3, len(statement.tokens))
-        return Translated(sql=f"SET search_path = {given}, rs, pg_catalog")
+        search_path = statement.text(3, len(statement.tokens))
+        return Translated(sql=f"SET search_path = {search_path}, rs, pg_catalog")
     return Translated(sql=statement.sql)
 
 

@@ -1,8 +1,4 @@
-"""The PostgreSQL protocol, version 3, as far as the Redshift driver and server speak it.
-
-Belongs here: messages and how they are read, made and taken apart. Does not belong here: what they
-ask for (`session`), SQL, or sockets' life.
-"""
+"""Messages of the PostgreSQL protocol, version 3, as used by the Redshift driver."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ _CHUNK = 1 << 16
 
 
 class Closed(Exception):
-    """The other side is gone, at a message's end or in its midst."""
+    """The other side disconnected, possibly in the middle of a message."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +27,7 @@ class Message:
     kind: bytes
     body: bytes
 
-    def packed(self) -> bytes:
+    def encode(self) -> bytes:
         return self.kind + struct.pack("!i", len(self.body) + 4) + self.body
 
 
@@ -53,28 +49,28 @@ class Stream:
     def read(self, count: int) -> bytes:
         while len(self._buffer) < count:
             try:
-                found = self.socket.recv(_CHUNK)
+                chunk = self.socket.recv(_CHUNK)
             except OSError as error:
                 raise Closed(str(error)) from error
-            if not found:
+            if not chunk:
                 raise Closed("end of stream")
-            self._buffer += found
-        taken = bytes(self._buffer[:count])
+            self._buffer += chunk
+        data = bytes(self._buffer[:count])
         del self._buffer[:count]
-        return taken
+        return data
 
     def read_message(self) -> Message:
         head = self.read(5)
         return Message(head[:1], self.read(int.from_bytes(head[1:], "big") - 4))
 
     def read_startup(self) -> tuple[int, bytes]:
-        """The first message has no letter: its code, and what follows."""
+        """Read the first message, which has no letter: its code and its body."""
         length = int.from_bytes(self.read(4), "big")
         body = self.read(length - 4)
         return int.from_bytes(body[:4], "big"), body[4:]
 
     def send(self, *messages: Message) -> None:
-        self.send_bytes(b"".join(message.packed() for message in messages))
+        self.send_bytes(b"".join(message.encode() for message in messages))
 
     def send_bytes(self, raw: bytes) -> None:
         try:
@@ -89,12 +85,12 @@ class Stream:
 
 
 def text(words: str) -> bytes:
-    """A string as it stands in messages."""
+    """A string, encoded for messages."""
     return words.encode() + b"\0"
 
 
 def texts(body: bytes) -> list[str]:
-    """The strings of which a body consists, up to the empty one that ends it."""
+    """The strings in a body, up to the empty one at its end."""
     return [part.decode() for part in body.rstrip(b"\0").split(b"\0")]
 
 
@@ -106,7 +102,7 @@ def startup(parameters: Mapping[str, str]) -> bytes:
 
 
 def startup_parameters(body: bytes) -> dict[str, str]:
-    """The names and values that a startup message carries."""
+    """The names and values in a startup message."""
     parts = texts(body)
     return dict(zip(parts[::2], parts[1::2], strict=False))
 
@@ -116,7 +112,7 @@ def query(sql: str) -> Message:
 
 
 def parse(name: str, sql: str, parameter_types: bytes) -> Message:
-    """Parse; `parameter_types` is the count and the types as they came."""
+    """Parse; `parameter_types` is the encoded count and types."""
     return Message(b"P", text(name) + text(sql) + parameter_types)
 
 
@@ -127,7 +123,7 @@ def parts_of_parse(message: Message) -> tuple[str, str, bytes]:
 
 
 def name_in(message: Message) -> str:
-    """The statement or portal that a Describe or Close names."""
+    """The statement or portal of a Describe or Close."""
     return message.body[1:].split(b"\0", 1)[0].decode()
 
 
@@ -152,7 +148,7 @@ def error(fields: Mapping[str, str], kind: bytes = b"E") -> Message:
 
 
 def error_fields(body: bytes) -> dict[str, str]:
-    """What an error says, by letter: S severity, C code, M message, D detail, n constraint …"""
+    """The fields of an error by letter: S severity, C code, M message, D detail, n constraint …"""
     return {
         part[:1].decode(): part[1:].decode(errors="replace") for part in body.split(b"\0") if part
     }
@@ -175,12 +171,12 @@ def _row_values(body: bytes) -> Iterator[str | None]:
             at += length
 
 
-def retyped(body: bytes, types: Mapping[int, int]) -> bytes:
-    """A RowDescription with type numbers exchanged."""
+def replace_types(body: bytes, types: Mapping[int, int]) -> bytes:
+    """A RowDescription with replaced type numbers."""
     out, at = bytearray(body), 2
     for _ in range(struct.unpack_from("!h", body)[0]):
         at = body.index(b"\0", at) + 1
-        (found,) = struct.unpack_from("!i", body, at + 6)
-        struct.pack_into("!i", out, at + 6, types.get(found, found))
+        (type_oid,) = struct.unpack_from("!i", body, at + 6)
+        struct.pack_into("!i", out, at + 6, types.get(type_oid, type_oid))
         at += 18
     return bytes(out)
