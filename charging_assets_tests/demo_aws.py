@@ -1,10 +1,7 @@
-"""`make demo-aws`: the demo with S3 and Redshift, its tables compared with those of `make demo`.
+"""`make demo-aws`: the demo with S3 and Redshift, compared with the local demo.
 
-Belongs here: starting the test bed, both demos, the comparison. Does not belong here: the bed
-(`testbed`), or the demo itself (`charging_assets.cli.demo`).
-
-Every table of the warehouse is compared row by row, and every object of the lake byte by byte. What
-two runs differ in by nature is left out: the ledger's clock and its load ids.
+Every table of the warehouse is compared row by row, and every object of the lake byte by byte,
+except the load times and load ids, which differ between runs.
 """
 
 from __future__ import annotations
@@ -26,13 +23,13 @@ from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets_tests.testbed.bed import environment, running_bed
 
-OF_THE_RUN = {"loaded_at", "load_id"}
+RUN_COLUMNS = {"loaded_at", "load_id"}
 _FOLDERS = ("raw/", "flat/", "published/")
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A table or a folder, here and there; `difference` is empty if they are equal."""
+class Comparison:
+    """A table or a folder in both deployments; `difference` is empty if they are equal."""
 
     name: str
     count: int
@@ -44,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="charging-demo-aws-") as folder, running_bed() as bed:
         names = environment(bed.new_bucket(), bed.new_database(options.isolation))
-        # boto3 and the driver read these by themselves when the comparison reads.
+        # boto3 and the driver read these variables for the comparison.
         os.environ.update({k: v for k, v in names.items() if k.startswith(("AWS_", "SSL_"))})
         local = _environment(Path(folder) / "local", {"CHARGING_DEPLOYMENT": "local"})
         aws = _environment(Path(folder) / "aws", names)
@@ -53,59 +50,63 @@ def main(arguments: list[str] | None = None) -> int:
             ("aws: S3 and Redshift", aws),
         ):
             print(f"── {title} ──", flush=True)
-            ended = subprocess.run(_demo(options.hours), env=variables, check=False)
-            if ended.returncode:
-                return ended.returncode
-        return _tell(compared(storage(local), storage(aws)))
+            result = subprocess.run(_demo(options.hours), env=variables, check=False)
+            if result.returncode:
+                return result.returncode
+        return _print_comparisons(compare(storage(local), storage(aws)))
 
 
-def compared(here: Storage, there: Storage) -> list[Compared]:
-    """Every table and every folder of the lakes, compared."""
-    tables = [_table(each, here.warehouse, there.warehouse) for each in TABLES]
-    return tables + [_folder(each, here.lake, there.lake) for each in _FOLDERS]
+def compare(local: Storage, aws: Storage) -> list[Comparison]:
+    """Compare every table of the warehouses and every folder of the lakes."""
+    tables = [_compare_table(table, local.warehouse, aws.warehouse) for table in TABLES]
+    return tables + [_compare_folder(folder, local.lake, aws.lake) for folder in _FOLDERS]
 
 
-def _table(table: Table, here: Warehouse, there: Warehouse) -> Compared:
-    mine, theirs = (_rows(table, warehouse) for warehouse in (here, there))
-    told = hashlib.sha256("\n".join(mine).encode()).hexdigest()[:16]
-    if mine == theirs:
-        return Compared(table.full_name, len(mine), told, "")
-    differing = f"{len(mine)} rows and {len(theirs)}; "
-    for one, other in zip(mine, theirs, strict=False):
+def _compare_table(table: Table, local: Warehouse, aws: Warehouse) -> Comparison:
+    local_rows, aws_rows = (_rows(table, warehouse) for warehouse in (local, aws))
+    digest = hashlib.sha256("\n".join(local_rows).encode()).hexdigest()[:16]
+    if local_rows == aws_rows:
+        return Comparison(table.full_name, len(local_rows), digest, "")
+    difference = f"{len(local_rows)} rows and {len(aws_rows)}; "
+    for one, other in zip(local_rows, aws_rows, strict=False):
         if one != other:
-            differing += f"first: {one} and {other}"
+            difference += f"first: {one} and {other}"
             break
-    return Compared(table.full_name, len(mine), told, differing)
+    return Comparison(table.full_name, len(local_rows), digest, difference)
 
 
 def _rows(table: Table, warehouse: Warehouse) -> list[str]:
-    """The rows as texts, which are told apart as exactly as their values."""
-    names = ", ".join(name for name in table.names if name not in OF_THE_RUN)
-    found = warehouse.query(f"SELECT {names} FROM {table.full_name}")
-    return sorted(map(repr, zip(*(column.to_pylist() for column in found.columns), strict=True)))
+    """The rows as texts, which are equal exactly if their values are."""
+    names = ", ".join(name for name in table.names if name not in RUN_COLUMNS)
+    rows = warehouse.query(f"SELECT {names} FROM {table.full_name}")
+    return sorted(map(repr, zip(*(column.to_pylist() for column in rows.columns), strict=True)))
 
 
-def _folder(prefix: str, here: Lake, there: Lake) -> Compared:
-    keys, others = here.keys(prefix), there.keys(prefix)
-    mine, theirs = here.get_many(keys), there.get_many(others)
-    told = hashlib.sha256(b"".join(mine)).hexdigest()[:16]
-    differing = [key for key, one, other in zip(keys, mine, theirs, strict=False) if one != other]
+def _compare_folder(prefix: str, local: Lake, aws: Lake) -> Comparison:
+    keys, aws_keys = local.keys(prefix), aws.keys(prefix)
+    bodies, aws_bodies = local.get_many(keys), aws.get_many(aws_keys)
+    digest = hashlib.sha256(b"".join(bodies)).hexdigest()[:16]
+    differing = [
+        key for key, one, other in zip(keys, bodies, aws_bodies, strict=False) if one != other
+    ]
     difference = ""
-    if keys != others:
-        difference = f"{len(keys)} objects and {len(others)}"
+    if keys != aws_keys:
+        difference = f"{len(keys)} objects and {len(aws_keys)}"
     elif differing:
         difference = f"{len(differing)} objects differ, such as {differing[0]}"
-    return Compared(f"lake {prefix}", len(keys), told, difference)
+    return Comparison(f"lake {prefix}", len(keys), digest, difference)
 
 
-def _tell(found: list[Compared]) -> int:
+def _print_comparisons(comparisons: list[Comparison]) -> int:
     print("\nlocal and aws compared, row by row and byte by byte")
-    for each in found:
-        state = f"differs: {each.difference}" if each.difference else "equal"
-        print(f"  {each.name:<34} {each.count:>9,}  {each.digest}  {state}")
-    differing = [each.name for each in found if each.difference]
+    for part in comparisons:
+        state = f"differs: {part.difference}" if part.difference else "equal"
+        print(f"  {part.name:<34} {part.count:>9,}  {part.digest}  {state}")
+    differing = [part.name for part in comparisons if part.difference]
     print(
-        f"{len(differing)} of {len(found)} differ" if differing else f"all {len(found)} are equal"
+        f"{len(differing)} of {len(comparisons)} differ"
+        if differing
+        else f"all {len(comparisons)} are equal"
     )
     return 1 if differing else 0
 
@@ -115,13 +116,13 @@ def _demo(hours: int) -> list[str]:
 
 
 def _environment(home: Path, names: Mapping[str, str]) -> dict[str, str]:
-    """A shell's, without whatever of these variables it has."""
-    kept = {
+    """The environment of the shell with these variables, and without its own settings."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "CHARGING_", "DAGSTER_"))
     }
-    return {**kept, **names, "CHARGING_HOME": str(home)}
+    return {**inherited, **names, "CHARGING_HOME": str(home)}
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

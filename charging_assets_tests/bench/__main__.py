@@ -1,7 +1,6 @@
-"""`make bench`: every goal measured, printed and written to build/bench.json.
+"""`make bench`: measure every goal, print the results and write build/bench.json.
 
-Belongs here: which benchmarks there are. Ratios are taken side by side in one run; a goal that is
-missed is reported, never hidden, and does not fail the command.
+Ratios are measured in one run. A missed goal is reported and does not fail the command.
 """
 
 from __future__ import annotations

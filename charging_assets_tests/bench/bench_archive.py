@@ -1,7 +1,7 @@
-"""P3: how much room a poll takes in the archive, at once and after its day was compacted.
+"""P3: the size of a poll in the archive, before and after compaction of its day.
 
-Belongs here: the measurement. The polls are a simulated day's at the size of the real network;
-every body is read back after compaction and compared with what it was.
+The polls are those of a simulated day of the real network's size; every body is read back after
+compaction and compared with the original.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ def run() -> list[dict[str, Any]]:
     end = Hour.of(FIRST.start + timedelta(days=1))
     write_history(lake, Network(seed=1), FIRST, end)
     before, json_bytes = _bodies(lake)
-    packed_bytes = sum(len(lake.get(key)) for key in lake.keys("raw/"))
+    archived_bytes = sum(len(lake.get(key)) for key in lake.keys("raw/"))
     started = time.perf_counter()
-    (done,) = compact(lake, FEED, now=end.start + timedelta(days=30))
+    (result,) = compact(lake, FEED, now=end.start + timedelta(days=30))
     took_s = time.perf_counter() - started
-    assert _bodies(lake)[0] == before, "a body is not what it was"
-    polls = done.polls
+    assert _bodies(lake)[0] == before, "a body has changed"
+    polls = result.polls
     return [
-        _goal("P3 a poll at once", packed_bytes / json_bytes, 1 / 20,
-              bytes_a_poll=packed_bytes // polls),
-        _goal("P3 a compacted day", done.bytes_after / json_bytes, 1 / 100,
-              bytes_a_poll=done.bytes_after // polls, took_s=round(took_s, 1)),
+        _goal("P3 a poll at once", archived_bytes / json_bytes, 1 / 20,
+              bytes_a_poll=archived_bytes // polls),
+        _goal("P3 a compacted day", result.bytes_after / json_bytes, 1 / 100,
+              bytes_a_poll=result.bytes_after // polls, took_s=round(took_s, 1)),
     ]  # fmt: skip
 
 

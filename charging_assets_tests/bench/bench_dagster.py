@@ -1,7 +1,7 @@
 """P8: Dagster's share of one hourly run, against the work itself.
 
-Belongs here: the measurement. The same hour is loaded as a run of the `load_hour` job, in process
-with a stored instance, and by calling the same functions without Dagster, those of the checks too.
+The same hour is loaded as a run of the `load_hour` job, in process with a stored instance, and by
+calling the same functions, including those of the checks, without Dagster.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TARGET_S, TARGET_LOAD_S = 2.5, 2.0
 
 
 def run() -> list[dict[str, Any]]:
-    """Dagster's seconds beyond the work for an hour, and the code location's load time."""
+    """Dagster's overhead in seconds for an hour, and the load time of the code location."""
     with tempfile.TemporaryDirectory() as folder:
         lake = LocalLake(Path(folder) / "lake")
         hours = [Hour.of(FIRST.start.replace(hour=6 + n)) for n in range(HOURS)]
@@ -93,9 +93,9 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
         warehouse.apply(plan)
     publish(lake, warehouse, hour)
     for rules in hourly_by_step().values():
-        with opened(hour, lake, warehouse) as scene:
+        with opened(hour, lake, warehouse) as context:
             for rule in rules:
-                found(rule, scene)
+                found(rule, context)
 
 
 def _whole(lake: LocalLake, folder: Path, hours: list[Hour]) -> list[float]:

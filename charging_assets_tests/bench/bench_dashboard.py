@@ -1,10 +1,9 @@
-"""P9: what the statements of a page cost over thirty days, at a network's real size and far above.
+"""P9: the time of a page's statements over thirty days, for the real network and a large one.
 
-Belongs here: the measurement. The marts are made up in DuckDB, with as many rows and groups as a
-network of that scale has: 1 is 1,162 stations with two EVSEs in 38 places. What is measured is all
-of a page's statements together, through the reader that the dashboard uses; drawing is not in it.
-Of several times the shortest counts: what else the machine does is not the page's.
-CHARGING_BENCH_SCALE says how large the large network is.
+The marts are synthetic, created in DuckDB with the rows and groups of a network of that scale: 1 is
+1,162 stations with two EVSEs in 38 places. All statements of a page are measured together, through
+the dashboard's reader, without drawing. The shortest of several runs is used, to exclude other load
+of the machine. CHARGING_BENCH_SCALE is the scale of the large network.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ _REPEATS = 5
 
 
 def run() -> list[dict[str, Any]]:
-    """Seconds of a page's statements against what they may take; the slowest page counts."""
+    """Seconds of the statements of the slowest page against the target."""
     large = int(os.environ.get("CHARGING_BENCH_SCALE", "100"))
     return [_measured(scale, TARGETS_S[1 if scale == 1 else 100]) for scale in (1, large)]
 
@@ -63,23 +62,23 @@ def _measured(scale: int, target: float) -> dict[str, Any]:
 
 
 def _timed(page: Any, reader: PublishedReader, feed: Feed) -> tuple[float, float]:
-    """Seconds by the clock and of the processors, the least of each."""
+    """The smallest elapsed and CPU seconds."""
     took = []
     for _ in range(_REPEATS):
         timed = _Timed(reader)
-        asked = PageRequest("/", {}, "en", [feed.name], feed, feed.newest_at, draws=False)
-        page(asked, timed)
+        request = PageRequest("/", {}, "en", [feed.name], feed, feed.newest_at, draws=False)
+        page(request, timed)
         took.append((timed.seconds, timed.cpu_s))
     return min(seconds for seconds, _ in took), min(cpu for _, cpu in took)
 
 
 class _Timed:
-    """A reader that adds up what its statements take."""
+    """A reader that sums the time of its statements."""
 
     def __init__(self, reader: PublishedReader) -> None:
         self._reader, self.seconds, self.cpu_s = reader, 0.0, 0.0
 
-    def took(self, began: tuple[float, float]) -> None:
+    def add(self, began: tuple[float, float]) -> None:
         self.seconds += time.perf_counter() - began[0]
         self.cpu_s += time.process_time() - began[1]
 
@@ -97,13 +96,13 @@ class _Reading:
     def __enter__(self) -> Query:
         began = time.perf_counter(), time.process_time()
         rows = self._reading.__enter__()
-        self._timed.took(began)
+        self._timed.add(began)
 
         def timed(name: str, **params: Any) -> list[dict[str, Any]]:
             began = time.perf_counter(), time.process_time()
-            found: list[dict[str, Any]] = rows(name, **params)
-            self._timed.took(began)
-            return found
+            result: list[dict[str, Any]] = rows(name, **params)
+            self._timed.add(began)
+            return result
 
         return timed
 
@@ -111,7 +110,7 @@ class _Reading:
         self._reading.__exit__(*error)
 
 
-# How a column of a made-up mart is filled; everything else is 0, or its name.
+# Expressions for columns of synthetic marts; other columns are 0 or empty.
 _VALUES = {
     "feed": "'made_up'",
     "place": f"'place' || (station % {PLACES})",
@@ -152,7 +151,7 @@ def _publish(folder: Path, scale: int) -> None:
     for n in range(DAYS):
         day = FIRST + timedelta(days=n)
         date, slot = f"date={day:%Y-%m-%d}", f"TIMESTAMP '{day:%Y-%m-%d}'"
-        # As many operators in each place as the network is large.
+        # `scale` operators in each place.
         by_city = (
             f"{hours} (SELECT range AS station, {slot} AS slot FROM range({PLACES * scale})), "
         )

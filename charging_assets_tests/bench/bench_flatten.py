@@ -1,8 +1,7 @@
 """P1: one hour from raw objects to flat Parquet, against the original's approach and a floor.
 
-Belongs here: the measurement. All three read the same six polls of a simulated hour, in turn, in
-one process, warm: hour follows hour, as in a load, and none is read twice. The floor decodes the
-same bodies with orjson and does nothing else.
+All three read the same six polls of a simulated hour in one warm process. As in a load, hours
+follow each other and none is read twice. The floor only decodes the bodies with orjson.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.bench.original_approach import flatten_poll, written
 
 FIRST = Hour.parse("2025-01-08T06")
-# Floor and baseline as measured before: original / floor of one poll, 100–148 ms / 7.8 ms.
+# Earlier measurement of original / floor for one poll: 100–148 ms / 7.8 ms.
 COMPARABLE = (8.0, 30.0)
 
 
 def run(hours: int = 7) -> list[dict[str, Any]]:
-    """The two ratios of P1, medians over the hours after the first."""
+    """The two ratios of P1: medians of the hours after the first."""
     lake = MemoryLake()
     last = Hour.of(FIRST.start + hours * ONE_HOUR)
     write_history(lake, Network(seed=1), FIRST, Hour.of(last.end))
@@ -58,7 +57,7 @@ def _measured(lake: MemoryLake, hour: Hour) -> tuple[float, float, float]:
     answers = [a for _, _, places in read_places(lake, keys) for a in places]
     polls = _polls(answers)
     if hour == FIRST:
-        _prove_equal(polls, flatten(read_places(lake, keys)))
+        _check_equal(polls, flatten(read_places(lake, keys)))
     return ours, _timed(_original, polls), _timed(_floor, answers)
 
 
@@ -102,12 +101,12 @@ def _polls(answers: list[Answer]) -> list[dict[str, bytes]]:
     return list(polls.values())
 
 
-def _prove_equal(polls: list[dict[str, bytes]], flat_hour: FlatHour) -> None:
-    """The baseline says what we say: status of every EVSE in every poll, and what there is."""
+def _check_equal(polls: list[dict[str, bytes]], flat_hour: FlatHour) -> None:
+    """Check that the baseline has the same statuses, stations and connectors."""
     frames = [flatten_poll(bodies) for bodies in polls]
     uids = flat_hour["flat_evses"].to_pylist()
     names = {row["evse_uid"]: " ".join(row["evse_id"].split()) for row in uids}
-    theirs = sorted(
+    baseline = sorted(
         (" ".join(row.id.split()), row.status, row.timestamp.tz_convert("UTC").tz_localize(None))
         for frame in frames
         for row in frame["status_point"].itertuples()
@@ -116,12 +115,12 @@ def _prove_equal(polls: list[dict[str, bytes]], flat_hour: FlatHour) -> None:
         (names[row["evse_uid"]], row["status"], row["observed_at"])
         for row in flat_hour["flat_status"].to_pylist()
     )
-    assert theirs == ours, "the baseline's statuses differ"
+    assert baseline == ours, "the baseline's statuses differ"
     for table, name, column in (
         ("flat_stations", "station", "station_id"),
         ("flat_connectors", "connector", "connector_id"),
     ):
         published = {
-            " ".join(str(found).split()) for frame in frames for found in frame[name]["id"]
+            " ".join(str(value).split()) for frame in frames for value in frame[name]["id"]
         }
         assert published == set(flat_hour[table].column(column).to_pylist()), f"{name}s differ"

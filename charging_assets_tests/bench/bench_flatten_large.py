@@ -1,9 +1,9 @@
 """P2: one hour from raw objects to flat Parquet at a hundred times the network.
 
-Belongs here: the measurement. Each network is flattened in a process of its own, whose peak memory
-is told; the second of two hours counts, which is the warm one. The floor decodes the same bodies
-with orjson, place by place, in the same process. CHARGING_BENCH_TIMES says how many times the
-network, 100 by default; making its answers takes longer than flattening them.
+Each network is flattened in a separate process, whose peak memory is reported; the second of two
+hours, which is warm, is measured. The floor decodes the same bodies with orjson, place by place, in
+the same process. CHARGING_BENCH_TIMES is the scale of the network (default: 100); simulating its
+answers takes longer than flattening them.
 """
 
 from __future__ import annotations
@@ -48,23 +48,23 @@ def run() -> list[dict[str, Any]]:
 
 
 def _goal(goal: str, ratio: float, target: float, **figures: Any) -> dict[str, Any]:
-    enough = figures["times"] >= 100
-    met = ratio <= target and enough
+    is_large_enough = figures["times"] >= 100
+    met = ratio <= target and is_large_enough
     return {"goal": goal, "ratio": round(ratio, 2), "target": target, "met": met, **figures}
 
 
 def _measured_apart(folder: Path, scale: int) -> dict[str, float]:
     write_history(LocalLake(folder), Network(seed=1, scale=scale), FIRST, Hour.of(SECOND.end))
     command = [sys.executable, "-m", __name__, str(folder)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found: dict[str, float] = json.loads(told)
-    return found
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures: dict[str, float] = json.loads(output)
+    return figures
 
 
 def _measured(lake: LocalLake) -> dict[str, float]:
     _flattened(lake, FIRST)
     ours_s = _timed(_flattened, lake, SECOND)
-    # Linux tells kilobytes.
+    # Linux reports kilobytes.
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "ours_s": round(ours_s, 3),
@@ -81,11 +81,11 @@ def _flattened(lake: LocalLake, hour: Hour) -> None:
 
 
 def _floor_s(lake: LocalLake, hour: Hour) -> float:
-    """Seconds of decoding alone: reading the archive is not part of it, nor collecting garbage."""
+    """Seconds of decoding only, without reading the archive and without garbage collection."""
     took = 0.0
     for _, _, answers in read_places(lake, hour_keys(lake, ["simulated"], hour)):
         bodies = [a.place.body for a in answers if a.place.outcome == "ok" and a.place.body]
-        # What flattening remembers is alive here: the collector would look through all of it.
+        # The caches of flattening are alive here; a garbage collection would traverse them.
         with collector.paused():
             took += sum(_timed(orjson.loads, body) for body in bodies)
     return took

@@ -1,8 +1,8 @@
-"""P6: what an hour costs after a long history, against the same hour after a day.
+"""P6: the time to load an hour after a long history, against the same hour after one day.
 
-Belongs here: the measurement. The history is real in shape: a simulated day, loaded as ever, whose
-rows are put before it again and again, day by day. Both warehouses then load the same next hours.
-CHARGING_BENCH_DAYS says how long the history is; three years are 1095.
+The history is realistic: a simulated day is loaded, and its rows are copied to each of the days
+before it. Both warehouses then load the same next hours. CHARGING_BENCH_DAYS is the length of the
+history (three years: 1095).
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 FIRST = Hour.parse("2025-06-02T00")
 NEXT_HOURS = 12
 TARGET = 1.2
-# Written once a version, not once an hour.
-_LASTING = (
+# Tables with one row for each version, not for each hour.
+_VERSIONED = (
     "entity_version", "dim_station", "dim_evse", "dim_connector", "bridge_station_opening",
     "bridge_evse_capability",
 )  # fmt: skip
-# The days between two rows of a key, where they are not one.
+# Days between two rows of a key, if not one.
 _EVERY_DAYS = {"mart_operator_month": 30}
 
 
 def run() -> list[dict[str, Any]]:
-    """The ratio of an hour's load after a long history to the same after a day."""
+    """The ratio of an hour's load time after a long history to that after one day."""
     days = int(os.environ.get("CHARGING_BENCH_DAYS", "90"))
     with tempfile.TemporaryDirectory() as folder:
         lake = LocalLake(Path(folder) / "lake")
@@ -96,13 +96,13 @@ def _timed(warehouse: DuckDBWarehouse, files: list[FlatFile], hour: Hour) -> flo
 
 
 def lengthen(path: Path, days: int) -> int:
-    """Put the day's rows before it, `days` times; staging keeps its window of two weeks."""
+    """Copy the day's rows to the `days` before; staging keeps its window of two weeks."""
     connection, rows = opened(path), 0
     for table in TABLES:
         times = [c.name for c in table.columns if c.type is Type.TIMESTAMP]
-        if table.name in _LASTING:
+        if table.name in _VERSIONED:
             connection.execute(
-                # Only what was there from the start: later versions follow earlier ones.
+                # Only the first versions: later ones follow them.
                 f"UPDATE {table.full_name} SET valid_from = valid_from - INTERVAL {days} DAY "
                 f"WHERE valid_from = (SELECT MIN(valid_from) FROM {table.full_name})"
             )
@@ -114,10 +114,10 @@ def lengthen(path: Path, days: int) -> int:
             f"{name} - to_days(CAST(n AS INTEGER))" if name in times else name
             for name in table.names
         )
-        found = connection.execute(
+        count = connection.execute(
             f"INSERT INTO {table.full_name} SELECT {columns} FROM {table.full_name}, "
             f"range(1, {window}, {_EVERY_DAYS.get(table.name, 1)}) AS shifts(n) ORDER BY n DESC"
         ).fetchone()
-        rows += found[0] if found else 0
+        rows += count[0] if count else 0
     connection.close()
     return rows

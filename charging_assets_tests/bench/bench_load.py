@@ -1,9 +1,8 @@
 """P4: staging an hour, in DuckDB at 100 times the network and through Redshift's path.
 
-Belongs here: the measurement. The hour is a simulated one, whose rows are repeated under other
-keys and places: as many rows, as well balanced. Redshift is the test bed: its absolute speed says
-nothing of a cluster's, so that the path is compared with row-wise INSERT through the same driver,
-on the same server.
+The rows of a simulated hour are repeated with other keys and places. Redshift is the test bed,
+whose absolute speed is not that of a cluster: the COPY path is compared with row-wise INSERT
+through the same driver on the same server.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _ROW_WISE = 1000
 
 
 def run() -> list[dict[str, Any]]:
-    """Millions of rows a second into DuckDB, and how much faster than row by row into Redshift."""
+    """Million rows per second into DuckDB, and the speed-up over row-wise INSERT into Redshift."""
     once = _flat_tables()
     return [_duckdb(once), _redshift(once)]
 
@@ -92,18 +91,18 @@ def _redshift(once: dict[str, pa.Table]) -> dict[str, Any]:
 
 
 def _staged(warehouse: Warehouse, files: Sequence[FlatFile]) -> tuple[int, float]:
-    """Rows of a load, and its median seconds; every load replaces the rows of the one before."""
+    """Rows of a load and its median seconds; every load replaces the rows of the previous one."""
     took = []
     for number in range(_REPEATS + 1):
         plan = staging_plan(HOUR, files)
         started = time.perf_counter()
-        rows = warehouse.apply(_unlike(plan, number)).row_count
+        rows = warehouse.apply(_with_new_digest(plan, number)).row_count
         took.append(time.perf_counter() - started)
     return rows, statistics.median(took[1:])
 
 
 def _bare_insert(path: Path, files: Sequence[FlatFile]) -> float:
-    """Median seconds of DELETE and INSERT alone, into the same tables, from rows in memory."""
+    """Median seconds of only DELETE and INSERT into the same tables, from rows in memory."""
     took = []
     tables = {file.table.full_name: file.read() for file in files}
     for _ in range(_REPEATS):
@@ -119,13 +118,13 @@ def _bare_insert(path: Path, files: Sequence[FlatFile]) -> float:
     return statistics.median(took)
 
 
-def _unlike(plan: Plan, number: int) -> Plan:
-    """The plan as of other input: else the second load would be skipped."""
+def _with_new_digest(plan: Plan, number: int) -> Plan:
+    """The plan with another input digest: otherwise the second load is skipped."""
     return replace(plan, input_digest=f"bench-{number}")
 
 
 def _row_by_row(connection: Any, rows: pa.Table) -> float:
-    """Rows a second of one INSERT a row, in one transaction, as the driver's executemany sends."""
+    """Rows per second of one INSERT for each row, by the driver's executemany in a transaction."""
     names, cursor = FLAT_STATUS.names, connection.cursor()
     cursor.paramstyle = "named"
     values = ", ".join(f":{name}" for name in names)
@@ -155,12 +154,12 @@ def _files(once: dict[str, pa.Table], times: int) -> list[FlatFile]:
 
 
 def _repeated(table: Table, rows: pa.Table, times: int) -> pa.Table:
-    """The rows so many times, each time of other entities in other places."""
-    return pa.concat_tables([_moved(table, rows, number) for number in range(times)])
+    """The rows repeated `times` times, each time for other entities and places."""
+    return pa.concat_tables([_with_other_keys(table, rows, number) for number in range(times)])
 
 
-def _moved(table: Table, rows: pa.Table, number: int) -> pa.Table:
-    moved = rows
+def _with_other_keys(table: Table, rows: pa.Table, number: int) -> pa.Table:
+    shifted = rows
     for position, column in enumerate(table.columns):
         values = rows.column(column.name)
         if column.name.endswith("_key") and column.type is Type.BIGINT:
@@ -169,5 +168,5 @@ def _moved(table: Table, rows: pa.Table, number: int) -> pa.Table:
             values = pc.binary_join_element_wise(values, f"x{number}", "-")
         else:
             continue
-        moved = moved.set_column(position, rows.schema.field(position), values)
-    return moved
+        shifted = shifted.set_column(position, rows.schema.field(position), values)
+    return shifted

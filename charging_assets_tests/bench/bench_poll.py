@@ -1,7 +1,6 @@
-"""Goal P7: a poll of 38 places that take 390 ms each, against asking them one after the other.
+"""P7: a poll of 38 places that take 390 ms each, against sequential requests.
 
-Belongs here: the measurement. The server is loopback's, so the network costs nothing and what is
-left is waiting, threads and the client's own work.
+The server is on loopback, so that only waiting, threads and the client's work are measured.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from charging_assets.acquisition.poll import degraded, poll
 from charging_assets_tests.acquisition.loopback import Loopback, reply
 
 PLACES, DELAY_S, TARGET = 38, 0.390, 10.0
-# As large as the mean of chargecloud's real answers.
+# The mean size of chargecloud's real answers.
 BODY = b'{"data": [], "status_code": 1000, "padding": "' + b"x" * 55_000 + b'"}'
 
 
 def run(repetitions: int = 3) -> dict[str, Any]:
-    """P7's entry: how many times faster a poll is; the poll's time is the median of several."""
+    """The speed-up of a poll; the time of a poll is the median of several."""
     slugs = tuple(f"place{number}" for number in range(PLACES))
     with Loopback(**dict.fromkeys(slugs, reply(BODY, delay_s=DELAY_S))) as server:
         feed = Feed(name="bench", kind="chargecloud", base_url=server.url, places=slugs)
@@ -38,7 +37,7 @@ def run(repetitions: int = 3) -> dict[str, Any]:
         "met": ratio >= TARGET,
         "sequential_s": round(sequential_s, 3),
         "poll_s": round(poll_s, 3),
-        "polls_s": [round(each, 3) for each in polls_s],
+        "polls_s": [round(seconds, 3) for seconds in polls_s],
         "max_workers": feed.max_workers,
     }
 
@@ -47,15 +46,15 @@ def _poll_s(feed: Feed) -> float:
     began = time.perf_counter()
     _, places = poll(feed)
     took = time.perf_counter() - began
-    if bad := degraded(places):
-        raise RuntimeError(f"the poll does not count, places failed: {bad}")
+    if failed := degraded(places):
+        raise RuntimeError(f"the measurement is invalid, places failed: {failed}")
     return took
 
 
 def _sequential_s(feed: Feed) -> float:
     began = time.perf_counter()
     with requests.Session() as session:
-        # A proxy of the environment would be asked for loopback, and must not be measured.
+        # A proxy from the environment must not be used for loopback.
         session.trust_env = False
         for slug in feed.places:
             session.get(f"{feed.base_url}/{slug}", timeout=30).raise_for_status()

@@ -1,10 +1,10 @@
 """Rebuilds: everything from raw objects alone, and a year of dimensions from flat files.
 
-Belongs here: the measurement. CHARGING_BENCH_REBUILD_DAYS says how many days of the network at 1x
-are simulated and rebuilt from raw (half a year is 183), CHARGING_BENCH_DIMENSION_DAYS how many days
-of dimensions are rebuilt (a year is 365); where that is more than was simulated, the simulated
-days' flat files are put before them again and again, with their times moved. What is told is the
-size that ran; the targets are of the whole sizes, and a goal is met only by them.
+CHARGING_BENCH_REBUILD_DAYS is the number of days of the network at 1x that are simulated and
+rebuilt from raw (half a year: 183), CHARGING_BENCH_DIMENSION_DAYS the number of days whose
+dimensions are rebuilt (a year: 365). If that is more than was simulated, the flat files of the
+simulated days are copied to earlier days. The figures are those of the measured size; a goal is met
+only at full size.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from charging_assets_tests.loading import errors_of, load_stale
 
 FIRST = Hour.parse("2025-06-02T00")
 HALF_A_YEAR, YEAR = 183, 365
-# For half a year from raw no time is asked for, only that it is told.
+# There is no target for half a year from raw; its time is only reported.
 YEAR_WITHIN_S = 600.0
-_OF_DIMENSIONS = (FLAT_POLLS, FLAT_STATIONS, FLAT_EVSES, FLAT_CONNECTORS)
+_DIMENSION_TABLES = (FLAT_POLLS, FLAT_STATIONS, FLAT_EVSES, FLAT_CONNECTORS)
 _WINDOW = 24 * 30
 
 
 def run() -> list[dict[str, Any]]:
-    """Seconds of both rebuilds, of the sizes that the environment asks for."""
+    """Seconds of both rebuilds, for the sizes in the environment."""
     days = int(os.environ.get("CHARGING_BENCH_REBUILD_DAYS", "1"))
     dimension_days = int(os.environ.get("CHARGING_BENCH_DIMENSION_DAYS", "30"))
     with tempfile.TemporaryDirectory() as folder:
@@ -114,11 +114,11 @@ def _dimensions(lake: LocalLake, path: Path, hours: Sequence[Hour]) -> dict[str,
 
 
 def _staged(lake: LocalLake, hours: Sequence[Hour]) -> Plan:
-    """What dimensions read of a day, in staging: no status, which is no cost of theirs."""
+    """The plan that stages the tables dimensions read for a day, without status."""
     span = Span(tuple(hours))
     steps = tuple(
         LoadRows(table, hour_scope(table, span), partial(_read, lake, table, span))
-        for table in _OF_DIMENSIONS
+        for table in _DIMENSION_TABLES
     )
     inputs = {hour: Input(hour.key, hour.key) for hour in hours}
     return Plan(asset=STAGED, hour=span, code_version="bench", steps=steps, inputs=inputs)
@@ -131,25 +131,25 @@ def _read(lake: LocalLake, table: Table, span: Span) -> pa.Table:
 def _lengthen(lake: LocalLake, simulated: Sequence[Hour], count: int) -> list[Hour]:
     """Flat files of `count` hours that end with the simulated ones."""
     last = simulated[-1]
-    wanted = list(hours_between(_after(last, 1 - count), last))
-    for number, hour in enumerate(reversed(wanted)):
+    hours = list(hours_between(_after(last, 1 - count), last))
+    for number, hour in enumerate(reversed(hours)):
         source = simulated[-1 - number % len(simulated)]
         if source == hour:
             continue
-        for table in _OF_DIMENSIONS:
-            rows = _moved(open_flat(lake, table, source).read(), hour.start - source.start)
-            made = {"archive_digest": hour.key, "code_version": flat_version()}
-            write_flat(lake, table, hour, rows, **made)
-    return wanted
+        for table in _DIMENSION_TABLES:
+            rows = _shift_times(open_flat(lake, table, source).read(), hour.start - source.start)
+            versions = {"archive_digest": hour.key, "code_version": flat_version()}
+            write_flat(lake, table, hour, rows, **versions)
+    return hours
 
 
 def _after(hour: Hour, count: int) -> Hour:
     return Hour(hour.start + timedelta(hours=count))
 
 
-def _moved(rows: pa.Table, by: timedelta) -> pa.Table:
+def _shift_times(rows: pa.Table, by: timedelta) -> pa.Table:
     for number, field in enumerate(rows.schema):
         if pa.types.is_timestamp(field.type):
-            moved = pc.add(rows.column(number), pa.scalar(by, pa.duration("us")))
-            rows = rows.set_column(number, field, moved.cast(field.type))
+            shifted = pc.add(rows.column(number), pa.scalar(by, pa.duration("us")))
+            rows = rows.set_column(number, field, shifted.cast(field.type))
     return rows

@@ -1,7 +1,7 @@
 """P8, the replay: two days of every asset in one run, against the same work without Dagster.
 
-Belongs here: the measurement. Both ways flatten, stage, derive and publish the same hours, asset by
-asset, into warehouses of their own; what is left is Dagster's, for each materialization event.
+Both flatten, stage, derive and publish the same hours, asset by asset, into separate warehouses;
+the difference is Dagster's overhead for each materialization event.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def _bare_s(lake: LocalLake, folder: Path, hours: list[Hour]) -> float:
 
 
 def _flat(lake: LocalLake, hour: Hour) -> list[FlatFile]:
-    found = find_hour(lake, hour)
-    flat_hour = flatten(read_places(lake, found.keys))
-    made_from = {"archive_digest": found.digest, "code_version": flat_version()}
+    archived = find_hour(lake, hour)
+    flat_hour = flatten(read_places(lake, archived.keys))
+    made_from = {"archive_digest": archived.digest, "code_version": flat_version()}
     for table in FLAT_TABLES:
         assert not violations(table, flat_hour[table.name])
     return [
@@ -91,9 +91,9 @@ def _whole_s(lake: LocalLake, folder: Path, hours: list[Hour]) -> tuple[float, i
     home.mkdir()
     with dg.DagsterInstance.local_temp(str(home)) as instance:
         began = time.perf_counter()
-        done = job.execute_in_process(
+        result = job.execute_in_process(
             instance=instance, tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key}
         )
         took = time.perf_counter() - began
-    assert done.success
-    return took, len(done.get_asset_materialization_events())
+    assert result.success
+    return took, len(result.get_asset_materialization_events())

@@ -1,11 +1,10 @@
 """P5: fact_status of a day at a hundred times the network, against the bare query over integers.
 
-Belongs here: the measurement. Rows are made by the database itself, in the shape of staging; the
-bare query finds changes by LAG and LEAD over the same rows as three integers, which is what any
-derivation of runs costs at least. Both have two gigabytes and may not spill. fact_status is derived
-hour by hour, as it is loaded, on a connection set up like those that load; the bare query has
-DuckDB's own settings, with which it is fastest. CHARGING_BENCH_STATUS_HOURS says how many hours, 24
-by default.
+The database generates the rows in the form of staging. The bare query finds changes with LAG and
+LEAD over the same rows as three integers, the minimum cost of deriving runs. Both have 2 GB of
+memory and may not spill. fact_status is derived hour by hour, as in a load, with the settings of
+loading connections; the bare query has DuckDB's default settings, with which it is fastest.
+CHARGING_BENCH_STATUS_HOURS is the number of hours (default: 24).
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ SELECT
     CAST(evses.n AS VARCHAR) AS evse_uid,
     TIMESTAMP '2025-06-02' + to_minutes(CAST(10 * polls.n AS INTEGER)) + INTERVAL 3 SECOND
         AS observed_at,
-    -- A state lasts for two and a half hours; one poll in a hundred is a blip.
+    -- A state lasts two and a half hours; one poll in a hundred is UNKNOWN.
     CASE
         WHEN hash(evses.n, polls.n) % 100 = 0 THEN 'UNKNOWN'
         WHEN hash(evses.n, (polls.n + evses.n) // 15) % 5 = 0 THEN 'CHARGING'
@@ -70,7 +69,7 @@ Statement = tuple[str, dict[str, Any]]
 
 
 def run() -> list[dict[str, Any]]:
-    """The ratio of fact_status to the bare query, the best of three runs each, in turn."""
+    """The ratio of fact_status to the bare query, the best of three alternating runs each."""
     hours = int(os.environ.get("CHARGING_BENCH_STATUS_HOURS", "24"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "status.duckdb"
@@ -87,7 +86,7 @@ def run() -> list[dict[str, Any]]:
             )
             for hour in range(hours)
         ]
-        # What was just written would otherwise go to disk while one of the two is timed.
+        # Otherwise pending writes would go to disk during the measurement.
         os.sync()
         took = [
             (_timed(path, [(_BARE, {})], "RESET disabled_optimizers"), _timed(path, fact))
@@ -116,9 +115,9 @@ def _fill(connection: duckdb.DuckDBPyConnection, hours: int) -> int:
     names = ", ".join(FLAT_STATUS.names)
     for hour in range(hours):
         polls = {"first": hour * POLLS_AN_HOUR, "last": (hour + 1) * POLLS_AN_HOUR}
-        made = _ROWS.replace(":first", str(polls["first"])).replace(":last", str(polls["last"]))
+        rows_sql = _ROWS.replace(":first", str(polls["first"])).replace(":last", str(polls["last"]))
         connection.execute(
-            f"INSERT INTO staging.flat_status ({names}) SELECT {names} FROM ({made})"
+            f"INSERT INTO staging.flat_status ({names}) SELECT {names} FROM ({rows_sql})"
         )
     connection.execute(
         "CREATE TABLE integers AS SELECT evse_key, CAST(epoch(slot_at) AS BIGINT) AS slot, "
@@ -126,19 +125,19 @@ def _fill(connection: duckdb.DuckDBPyConnection, hours: int) -> int:
         "ELSE 4 END AS SMALLINT) AS status FROM staging.flat_status"
     )
     connection.execute("CHECKPOINT")
-    found = connection.execute("SELECT COUNT(*) FROM staging.flat_status").fetchone()
-    return int(found[0]) if found else 0
+    count = connection.execute("SELECT COUNT(*) FROM staging.flat_status").fetchone()
+    return int(count[0]) if count else 0
 
 
 def _timed(path: Path, statements: Iterable[Statement], *settings: str) -> float:
-    # Without a folder for it nothing can spill: a query that needs to fails.
-    held = (f"SET memory_limit = '{MEMORY}'", "SET temp_directory = ''", *settings)
+    # Without a temporary folder a query that must spill fails.
+    setup = (f"SET memory_limit = '{MEMORY}'", "SET temp_directory = ''", *settings)
     took = 0.0
     with closing(opened(path, row_group=PASSING_ROW_GROUP)) as connection:
-        for setting in held:
+        for setting in setup:
             connection.execute(setting)
         for statement, values in statements:
             began = time.perf_counter()
-            connection.execute(f"CREATE OR REPLACE TEMPORARY TABLE made AS {statement}", values)
+            connection.execute(f"CREATE OR REPLACE TEMPORARY TABLE result AS {statement}", values)
             took += time.perf_counter() - began
     return took

@@ -1,7 +1,6 @@
 """The approach of the original project: a poll as pandas frames, exploded, written as CSV.
 
-Belongs here: a baseline for speed, re-implemented from what its output was. Does not belong here:
-anything that the package uses.
+A baseline for speed, re-implemented from its output.
 """
 
 from __future__ import annotations

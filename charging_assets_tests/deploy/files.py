@@ -1,7 +1,4 @@
-"""The deployment's files, read as what they are.
-
-Belongs here: where they stand and how they are read. Does not belong here: what is asked of them.
-"""
+"""Read the files of `deploy/`."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ BIN = ROOT / ".venv/bin"
 
 VARIANTS = ("host", "ecs", "kubernetes")
 
-# What dagster.yaml takes from the environment, as an installation would set it.
+# Environment variables that dagster.yaml needs, with values as in a deployment.
 ENVIRONMENT = {
     "DAGSTER_POSTGRES_HOST": "127.0.0.1",
     "DAGSTER_POSTGRES_PORT": "5432",
@@ -34,22 +31,22 @@ ENVIRONMENT = {
 
 
 def read_yaml(name: str) -> Any:
-    """A YAML file of `deploy/`, of one document."""
+    """Read a YAML file of `deploy/` with one document."""
     return yaml.safe_load((DEPLOY / name).read_text(encoding="utf-8"))
 
 
 def read_documents(name: str) -> list[Any]:
-    """A YAML file of `deploy/`, of several documents."""
+    """Read a YAML file of `deploy/` with several documents."""
     return list(yaml.safe_load_all((DEPLOY / name).read_text(encoding="utf-8")))
 
 
 def read_json(name: str) -> Any:
-    """A JSON file of `deploy/`."""
+    """Read a JSON file of `deploy/`."""
     return json.loads((DEPLOY / name).read_text(encoding="utf-8"))
 
 
 def variables(node: Any) -> set[str]:
-    """The names in `{env: NAME}` anywhere in a configuration of Dagster."""
+    """The variables in `{env: NAME}` entries of a Dagster configuration."""
     if isinstance(node, dict):
         if set(node) == {"env"}:
             return {node["env"]}
@@ -60,16 +57,16 @@ def variables(node: Any) -> set[str]:
 
 
 def pins(path: Path) -> dict[str, frozenset[str]]:
-    """A lock file: `name==version` to its hashes; on which platforms is left out."""
+    """The pins of a lock file, `name==version` to hashes, without platform markers."""
     text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    found = {}
+    pinned = {}
     for line in filter(None, map(str.strip, text.splitlines())):
-        found[line.split()[0]] = frozenset(re.findall(r"--hash=(\S+)", line))
-    return found
+        pinned[line.split()[0]] = frozenset(re.findall(r"--hash=(\S+)", line))
+    return pinned
 
 
 def program(name: str) -> str:
-    """A program of the environment that tests run in."""
+    """The path of a program in the environment of the tests."""
     import sys
 
     return os.fspath(Path(sys.executable).parent / name)

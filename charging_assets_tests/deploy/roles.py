@@ -1,8 +1,4 @@
-"""The IAM roles of the AWS deployment, as docs/deployment.md has them, and their S3 requests.
-
-Belongs here: which policies a role has, and refusing what they do not allow, in the words of S3.
-Does not belong here: what policies mean (`policies`), or what a role is asked to do.
-"""
+"""The IAM roles in docs/deployment.md, with S3 requests checked against their policies."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ import pytest
 from charging_assets.storage.s3_resource import LakeS3Resource
 from charging_assets.storage.sql_files import sql_folder
 from charging_assets_tests.deploy.files import DEPLOY, ROOT, read_json
-from charging_assets_tests.deploy.policies import Request, allowed
+from charging_assets_tests.deploy.policies import Request, is_allowed
 
 ACCOUNT = "111122223333"
 BUCKET_NAME = "charging-assets-example"
@@ -27,15 +23,15 @@ _TLS = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
 
 
 def policies_of_roles() -> dict[str, list[str]]:
-    """The table of roles in docs/deployment.md: role to its policies' files in `deploy/`."""
+    """The roles in docs/deployment.md with the files of their policies in `deploy/`."""
     page = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
     section = re.split(r"^#+ ", page.split("### Roles\n")[1], flags=re.MULTILINE)[0]
-    found = {}
+    by_role = {}
     for row in section.splitlines():
         if row.startswith("| `charging-assets-"):
             role, policies, *_ = row.strip("|").split("|")
-            found[role.strip(" `")] = re.findall(r"`([a-z/-]+\.json)`", policies)
-    return found
+            by_role[role.strip(" `")] = re.findall(r"`([a-z/-]+\.json)`", policies)
+    return by_role
 
 
 def arn(role: str) -> str:
@@ -44,37 +40,37 @@ def arn(role: str) -> str:
 
 @dataclass
 class Role:
-    """A role with its policies; `refused` are the requests that they do not allow."""
+    """A role with its policies; `refused` are the requests that these do not allow."""
 
     name: str
     policies: list[Any]
-    asked: list[tuple[str, str]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     def may(self, action: str, resource: str, **context: str) -> bool:
         """Whether the role's policies and the bucket's allow a request."""
-        given = {**_TLS, "aws:PrincipalArn": arn(self.name), **context}
-        request = Request(action, resource, given)
-        return allowed(request, self.policies, read_json("aws/bucket-policy.json"))
+        keys = {**_TLS, "aws:PrincipalArn": arn(self.name), **context}
+        request = Request(action, resource, keys)
+        return is_allowed(request, self.policies, read_json("aws/bucket-policy.json"))
 
     def request(self, operation: str, key: str, is_new: bool = False) -> bool:
-        """Note a request to S3; whether it is allowed. A list has the prefix as its key."""
+        """Record a request to S3 and return whether it is allowed; lists have the prefix as key."""
         if operation.startswith("ListObjects"):
-            is_allowed = self.may("s3:ListBucket", BUCKET, **{"s3:prefix": key})
+            may_proceed = self.may("s3:ListBucket", BUCKET, **{"s3:prefix": key})
         elif operation == "PutObject":
             created = {"s3:ObjectCreationOperation": "true"}
             created |= {"s3:if-none-match": "*"} if is_new else {}
-            is_allowed = self.may("s3:PutObject", f"{BUCKET}/{key}", **created)
+            may_proceed = self.may("s3:PutObject", f"{BUCKET}/{key}", **created)
         else:
             action = {"HeadObject": "GetObject"}.get(operation, operation)
-            is_allowed = self.may(f"s3:{action}", f"{BUCKET}/{key}")
-        self.asked.append((operation, key))
-        if not is_allowed:
+            may_proceed = self.may(f"s3:{action}", f"{BUCKET}/{key}")
+        self.requests.append((operation, key))
+        if not may_proceed:
             self.refused.append((operation, key))
-        return is_allowed
+        return may_proceed
 
     def watch(self, client: Any) -> Any:
-        """The client, from which the role gets what AWS would give it."""
+        """Make a client refuse the requests that AWS would refuse to the role."""
         from botocore.exceptions import ClientError
 
         def before(params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
@@ -88,7 +84,7 @@ class Role:
                 raise ClientError(answer, model.name)  # type: ignore[arg-type]
 
         def after(parsed: dict[str, Any], context: dict[str, Any], model: Any, **_: Any) -> None:
-            # AWS tells of a missing key only those who may list it.
+            # AWS reports a missing key only to callers that may list it.
             missing = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404
             key = context.get("key", "")
             if missing and not self.may("s3:ListBucket", BUCKET, **{"s3:prefix": key}):
@@ -101,13 +97,13 @@ class Role:
 
 
 def role(name: str) -> Role:
-    """A role with the policies that the page gives it."""
+    """A role with its policies in docs/deployment.md."""
     return Role(name, [read_json(file) for file in policies_of_roles()[name]])
 
 
 @contextmanager
 def restricted_to(acting: Role) -> Iterator[None]:
-    """Every lake that is made here asks as the role."""
+    """Lakes that are created within the block send requests as the role."""
     make = LakeS3Resource.get_client
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LakeS3Resource, "get_client", lambda self: acting.watch(make(self)))
@@ -115,24 +111,24 @@ def restricted_to(acting: Role) -> Iterator[None]:
 
 
 def policy_files() -> set[str]:
-    """The policies of identities in `deploy/`."""
+    """The files of identity policies in `deploy/`."""
     others = {"bucket-policy.json", "lifecycle.json", "lifecycle-logs.json",
               "task-definition.json", "redshift-copy-trust.json"}  # fmt: skip
-    found = [*DEPLOY.glob("aws/*.json"), *DEPLOY.glob("ecs/*.json")]
-    return {str(path.relative_to(DEPLOY)) for path in found if path.name not in others}
+    paths = [*DEPLOY.glob("aws/*.json"), *DEPLOY.glob("ecs/*.json")]
+    return {str(path.relative_to(DEPLOY)) for path in paths if path.name not in others}
 
 
 def folders_in_the_code() -> set[str]:
-    """The lake's folders: beginnings of keys that stand in the package as texts."""
-    # Folders of SQL files (the lake has `reports` too) and of the project, names of Dagster, media
-    # types.
+    """The folders of the lake: the first parts of keys in string constants of the package."""
+    # Not of the lake: folders of SQL files (but `reports`) and of the project, names of Dagster,
+    # media types.
     others = {path.name for path in sql_folder().iterdir()} - {"reports"}
     others |= {"application", "dagster", "deploy", "history", "schedules"}
-    found = set()
+    folders = set()
     for path in (ROOT / "charging_assets").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             value = getattr(node, "value", None)
             if isinstance(node, ast.Constant) and isinstance(value, str):
                 match = re.match(r"([a-z]+)/($|[a-z_]+[=/])", value)
-                found |= {match[1]} if match else set()
-    return found - others
+                folders |= {match[1]} if match else set()
+    return folders - others

@@ -1,8 +1,7 @@
-"""The Compose file's services as plain processes, over a PostgreSQL of their own.
+"""The services of the Compose file as plain processes, with a separate PostgreSQL.
 
-Belongs here: starting, asking and ending them. Commands and environment are read from
-`deploy/compose.yaml`; only addresses, ports and folders are put in their place. Does not belong
-here: what is asked of them.
+Commands and environment are read from `deploy/compose.yaml`; only addresses, ports and folders are
+replaced.
 """
 
 from __future__ import annotations
@@ -21,31 +20,31 @@ from typing import Any
 from charging_assets_tests.deploy.files import DEPLOY, program, read_yaml
 
 COMPOSE = read_yaml("compose.yaml")
-_PATIENCE_S = 300.0
+_TIMEOUT_S = 300.0
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+    """A currently free port."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
-def eventually(what: str, asked: Callable[[], Any], patience_s: float = _PATIENCE_S) -> Any:
-    """The first true answer; AssertionError names what did not come."""
-    end, said = time.monotonic() + patience_s, "nothing"
+def wait_until(what: str, query: Callable[[], Any], timeout_s: float = _TIMEOUT_S) -> Any:
+    """Wait for a true result of `query` and return it; AssertionError after the timeout."""
+    end, last_error = time.monotonic() + timeout_s, "no error"
     while time.monotonic() < end:
         try:
-            if answer := asked():
-                return answer
+            if result := query():
+                return result
         except OSError as error:
-            said = str(error)
+            last_error = str(error)
         time.sleep(0.3)
-    raise AssertionError(f"{what} did not come within {patience_s:.0f} s: {said}")
+    raise AssertionError(f"no {what} within {timeout_s:.0f} s: {last_error}")
 
 
 class Services:
-    """Code location, web server and daemon of the Compose file, started one by one."""
+    """Code location, web server and daemon of the Compose file."""
 
     def __init__(self, folder: Path, database: dict[str, str]) -> None:
         self.folder = folder
@@ -73,12 +72,12 @@ class Services:
             "DAGSTER_HOME": str(home),
             **database,
         }
-        wanted = COMPOSE["services"]["code-location"]["environment"].keys()
-        assert wanted <= self.environment.keys(), "the Compose file sets more than is set here"
+        required = COMPOSE["services"]["code-location"]["environment"].keys()
+        assert required <= self.environment.keys(), "the Compose file sets more than is set here"
 
     def start(self, name: str) -> None:
-        """Start a service, by the command of the Compose file."""
-        command = [self._here(word) for word in COMPOSE["services"][name]["command"]]
+        """Start a service with its command in the Compose file."""
+        command = [self._localize(word) for word in COMPOSE["services"][name]["command"]]
         command[0] = program(command[0])
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
@@ -91,13 +90,13 @@ class Services:
             )
 
     def kill(self, name: str) -> None:
-        """End a service and all its children as a power cut would."""
+        """Kill a service and all its children, as in a power cut."""
         process = self._running.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def stop(self, name: str) -> None:
-        """End a service as its supervisor would."""
+        """Stop a service as its supervisor does."""
         process = self._running.pop(name)
         process.terminate()
         try:
@@ -110,16 +109,16 @@ class Services:
         """Whether the health check of the Compose file passes."""
         kind, *command = COMPOSE["services"][name]["healthcheck"]["test"]
         assert kind == "CMD"
-        command = [self._here(word) for word in command]
+        command = [self._localize(word) for word in command]
         command[0] = program(command[0])
         try:
-            checked = subprocess.run(command, env=self.environment, capture_output=True, timeout=60)
+            result = subprocess.run(command, env=self.environment, capture_output=True, timeout=60)
         except subprocess.TimeoutExpired:
             return False
-        return checked.returncode == 0
+        return result.returncode == 0
 
-    def ask(self, query: str, **variables: Any) -> Any:
-        """The web server's answer to a GraphQL query."""
+    def query(self, query: str, **variables: Any) -> Any:
+        """Run a GraphQL query on the web server and return its data."""
         url = f"http://127.0.0.1:{self._ports['3000']}/graphql"
         body = json.dumps({"query": query, "variables": variables}).encode()
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
@@ -129,7 +128,7 @@ class Services:
         return answer["data"]
 
     def logs(self) -> str:
-        """What the services said, the end of each."""
+        """The ends of the services' logs."""
         return "\n".join(
             f"--- {path.name}\n{path.read_text(errors='replace')[-3000:]}"
             for path in sorted(self.folder.glob("*.log"))
@@ -139,8 +138,8 @@ class Services:
         for name in list(self._running):
             self.kill(name)
 
-    def _here(self, word: str) -> str:
-        for port, own in self._ports.items():
-            word = own if word == port else word.replace(f"127.0.0.1:{port}", f"127.0.0.1:{own}")
+    def _localize(self, word: str) -> str:
+        for port, free in self._ports.items():
+            word = free if word == port else word.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
         word = word.replace("0.0.0.0", "127.0.0.1")
         return word.replace("/etc/charging-assets/workspace.yaml", f"{self.folder}/workspace.yaml")

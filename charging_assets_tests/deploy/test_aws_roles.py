@@ -1,8 +1,7 @@
-"""The AWS deployment by its own roles: what each does is what policies and grants let it do.
+"""The AWS deployment with its roles: their policies and grants allow what they do, and no more.
 
-S3 requests are held to the policies of `deploy/aws`, Redshift's users to the grants of
-`deploy/aws/bootstrap.sql` and of the loads. Nothing here is an administrator but who runs that
-script.
+S3 requests are checked against the policies of `deploy/aws`; Redshift's users have the grants of
+`deploy/aws/bootstrap.sql` and of the loads. Only that script runs as an administrator.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from charging_assets_tests.deploy.roles import (
 )
 from charging_assets_tests.testbed.bed import S3, Bed, running_bed
 
-# One deployment takes half a minute to load: one process makes it.
+# Loading the deployment takes half a minute: one process does it.
 pytestmark = pytest.mark.xdist_group("aws_roles")
 BOOTSTRAP = (DEPLOY / "aws/bootstrap.sql").read_text(encoding="utf-8")
 RUN, SERVICES, READER, ARCHIVIST = (
@@ -71,7 +70,7 @@ places = ["koeln"]
 
 
 def parts_of_bootstrap() -> dict[str, list[str]]:
-    """The script's statements by the database in which they run; first that of the caller."""
+    """The statements of the script by database; the first is that of the caller."""
     parts: dict[str, list[str]] = {}
     at = "dev"
     text = re.sub(r"--.*", "", BOOTSTRAP)
@@ -79,13 +78,13 @@ def parts_of_bootstrap() -> dict[str, list[str]]:
         if piece.startswith("\\connect "):
             at = piece.split()[1]
         else:
-            parts[at] = [each.strip() for each in piece.split(";") if each.strip()]
+            parts[at] = [sql.strip() for sql in piece.split(";") if sql.strip()]
     return parts
 
 
 @dataclass
 class Deployment:
-    """The bed with the bucket of the policies; commands are run as roles."""
+    """The test bed with the bucket of the policies; commands run as roles."""
 
     bed: Bed
     s3: S3
@@ -95,7 +94,7 @@ class Deployment:
 
     @contextmanager
     def acting_as(self, name: str, database: str = DATABASE) -> Iterator[Role]:
-        """The environment of a task with the role, and the role's rights in S3."""
+        """The environment of a task with the role, and its rights in S3."""
         if name not in self.roles:
             self.roles[name] = role(name)
         acting = self.roles[name]
@@ -107,81 +106,83 @@ class Deployment:
                 patch.setenv(variable, value)
             patch.setenv("CHARGING_REDSHIFT_READER_GROUP", GROUP)
             patch.setenv("CHARGING_FEEDS", str(self.home / "feeds.toml"))
-            # The driver keeps credentials by workgroup, whoever asks for them.
+            # The driver caches credentials by workgroup, for all roles.
             patch.setattr(IamHelper, "credentials_cache", {})
             with restricted_to(acting):
                 yield acting
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """A command, and what it says."""
-        said = io.StringIO()
-        with redirect_stdout(said), redirect_stderr(said):
+        """Run a command; returns its exit code and output."""
+        output = io.StringIO()
+        with redirect_stdout(output), redirect_stderr(output):
             code = main(arguments)
-        self.transcript.append(f"$ charging-assets {' '.join(arguments)}\n{said.getvalue()}")
-        return code, " ".join(said.getvalue().split())
+        self.transcript.append(f"$ charging-assets {' '.join(arguments)}\n{output.getvalue()}")
+        return code, " ".join(output.getvalue().split())
 
     def connect(self, name: str, database: str = DATABASE) -> Any:
-        """A connection of a role's database user, with the driver alone."""
+        """Connect as a role's database user with the driver."""
         with self.acting_as(name, database):
-            made = redshift_connector.connect(
+            connection = redshift_connector.connect(
                 iam=True, is_serverless=True, serverless_work_group="charging-assets",
                 database=database, region=self.s3.region, sslmode="verify-full",
             )  # fmt: skip
-        made.autocommit = True
-        return made
+        connection.autocommit = True
+        return connection
 
     def administer(self, database: str, statements: list[str]) -> None:
-        made = redshift_connector.connect(**self.bed.database(database).connection_arguments())
-        made.autocommit = True
+        connection = redshift_connector.connect(
+            **self.bed.database(database).connection_arguments()
+        )
+        connection.autocommit = True
         try:
             for statement in statements:
-                made.cursor().execute(statement)
+                connection.cursor().execute(statement)
         finally:
-            made.close()
+            connection.close()
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A bed of its own, for users are those of all databases; nothing is in it."""
+    """A separate, empty bed, because users are shared by all databases."""
     home = tmp_path_factory.mktemp("home")
     (home / "feeds.toml").write_text(FEEDS)
     with running_bed() as bed, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(bed.tls.authority))
-        made = Deployment(bed, bed.new_bucket(BUCKET_NAME), home)
+        new = Deployment(bed, bed.new_bucket(BUCKET_NAME), home)
         copier = Role("charging-assets-redshift-copy", [read_json("aws/redshift-copy.json")])
         copier.watch(bed.proxy._objects.client)
-        made.roles[copier.name] = copier
+        new.roles[copier.name] = copier
         workgroup = read_json("aws/reader.json")["Statement"][-1]["Resource"]
-        bed.serverless.may = lambda name, action: (
-            name not in made.roles or made.roles[name].may(action, workgroup)
+        bed.serverless.is_allowed = lambda name, action: (
+            name not in new.roles or new.roles[name].may(action, workgroup)
         )
         bed.new_database(name="dev")
-        yield made
+        yield new
         if path := os.environ.get("CHARGING_TRANSCRIPT"):
-            Path(path).write_text("\n".join(made.transcript))
+            Path(path).write_text("\n".join(new.transcript))
 
 
 @pytest.fixture(scope="module")
 def before(deployment: Deployment) -> dict[str, tuple[int, str]]:
-    """What commands say before the administrator has run the script."""
+    """The output of commands before the administrator has run the script."""
     deployment.bed.new_database(name="bare")
-    told = {}
+    results = {}
     with deployment.acting_as(RUN):
         deployment.transcript.append("### before bootstrap.sql: the database does not exist")
-        told["no database"] = deployment.run("load")
+        results["no database"] = deployment.run("load")
     with deployment.acting_as(RUN, "bare"):
         assert deployment.run("simulate", "--hours", "1", "--scale", SCALE)[0] == 0
         deployment.transcript.append("### before bootstrap.sql: the user has no rights")
-        told["doctor"] = deployment.run("doctor")
-        told["load"] = deployment.run("load")
-    # As if this bed had never seen the users, which sign-in has made.
+        results["doctor"] = deployment.run("doctor")
+        results["load"] = deployment.run("load")
+    # Remove the users that sign-in has created.
     deployment.bed.postgres.run_sql(f'DROP ROLE "IAMR:{RUN}"')
-    return told
+    return results
 
 
 @pytest.fixture(scope="module")
 def bootstrapped(deployment: Deployment, before: Any) -> Deployment:
-    """The script has been run, by an administrator who is no superuser of PostgreSQL."""
+    """After the script, run by an administrator who is not a superuser of PostgreSQL."""
     for database, statements in parts_of_bootstrap().items():
         deployment.transcript += [f"### as administrator, in {database}", *statements]
         deployment.administer(database, statements)
@@ -190,10 +191,10 @@ def bootstrapped(deployment: Deployment, before: Any) -> Deployment:
 
 @pytest.fixture(scope="module")
 def loaded(bootstrapped: Deployment) -> Deployment:
-    """Everything that runs do has been done once, as the role of runs.
+    """After all work of runs has been done once with their role.
 
-    The hour's job with all its checks, a poll, the nightly upkeep, a report and the commands: what
-    the other roles read is there whichever test runs first.
+    The hourly job with its checks, a poll, the daily maintenance, a report and the commands create
+    what the other roles read, independent of the order of tests.
     """
     with bootstrapped.acting_as(RUN):
         bootstrapped.transcript.append("### after bootstrap.sql, as charging-assets-run")
@@ -203,15 +204,15 @@ def loaded(bootstrapped: Deployment) -> Deployment:
         storage = deployments.storage()
         definitions = build(storage)
         job = definitions.resolve_job_def("load_hour")
-        done = job.execute_in_process(partition_key=FIRST.key, instance=instance)
-        assert done.success
-        assert len(done.get_asset_check_evaluations()) > 50
+        result = job.execute_in_process(partition_key=FIRST.key, instance=instance)
+        assert result.success
+        assert len(result.get_asset_check_evaluations()) > 50
         now = Hour.of(clock.utc_now())
         poll = definitions.resolve_job_def("poll")
         poll.execute_in_process(partition_key=now.key, instance=instance, raise_on_error=False)
         record_missed(storage.lake, "mine", now.start - timedelta(hours=2), "a test")
         maintain = definitions.resolve_job_def("maintain")
-        # As CHARGING_COMPACT is by default on AWS, where a process starts with the variables.
+        # The default of CHARGING_COMPACT on AWS, for processes that start with the variables.
         config = {"ops": {"compact_archive": {"config": {"compact": False}}}}
         assert maintain.execute_in_process(run_config=config, instance=instance).success
         report = dg.materialize(
@@ -220,38 +221,38 @@ def loaded(bootstrapped: Deployment) -> Deployment:
             resources=deployments.resources(storage),
         )  # fmt: skip
         assert report.success
-        told = bootstrapped.run(
+        accepted = bootstrapped.run(
             "accept-gap", "2026-01-12T05", "2026-01-12T06", "--reason", "a test"
         )
-        assert told[0] == 0, told
+        assert accepted[0] == 0, accepted
         for command in ("load", "status", "doctor", "drain"):
             assert bootstrapped.run(command)[0] == 0, command
         assert bootstrapped.run("rebuild")[0] == 0
     return bootstrapped
 
 
-def test_before__a_missing_database_is_told_with_the_script(before: dict[str, Any]) -> None:
-    code, said = before["no database"]
+def test_before__a_missing_database_is_reported_with_the_script(before: dict[str, Any]) -> None:
+    code, output = before["no database"]
     assert code == 1
-    assert 'database "charging" does not exist' in said
-    assert "deploy/aws/bootstrap.sql" in said
+    assert 'database "charging" does not exist' in output
+    assert "deploy/aws/bootstrap.sql" in output
 
 
 def test_before__a_load_is_refused_and_names_the_script(before: dict[str, Any]) -> None:
-    code, said = before["load"]
+    code, output = before["load"]
     assert code == 1
-    assert "permission denied for database" in said and "(42501)" in said
-    assert "an administrator runs deploy/aws/bootstrap.sql once" in said
+    assert "permission denied for database" in output and "(42501)" in output
+    assert "an administrator runs deploy/aws/bootstrap.sql once" in output
 
 
 def test_before__doctor_names_the_script(before: dict[str, Any]) -> None:
-    code, said = before["doctor"]
+    code, output = before["doctor"]
     assert code == 1
-    assert f"IAMR:{RUN} may not create schemas" in said
-    assert "→ an administrator runs deploy/aws/bootstrap.sql" in said
+    assert f"IAMR:{RUN} may not create schemas" in output
+    assert "→ an administrator runs deploy/aws/bootstrap.sql" in output
 
 
-def test_bootstrap__has_the_users_of_the_roles_that_sign_in_and_of_no_other() -> None:
+def test_bootstrap__has_exactly_the_users_of_the_roles_that_sign_in() -> None:
     users = set(re.findall(r'CREATE USER "IAMR:([\w-]+)" PASSWORD DISABLE', BOOTSTRAP))
     sign_in = {
         name for name in policies_of_roles()
@@ -283,16 +284,16 @@ def test_bootstrap__database_and_group_are_those_of_the_deployment() -> None:
     assert list(parts_of_bootstrap()) == ["dev", DATABASE]
 
 
-def test_roles__have_policies_that_are_there_and_each_policy_has_a_role() -> None:
+def test_roles__have_existing_policies_and_each_policy_has_a_role() -> None:
     named = {file for files in policies_of_roles().values() for file in files}
     assert named == policy_files()
 
 
-def test_bootstrap__the_user_of_the_runs_makes_what_the_others_read(
+def test_bootstrap__the_user_of_the_runs_creates_what_the_others_read(
     bootstrapped: Deployment,
 ) -> None:
     with bootstrapped.acting_as(RUN):
-        deployments.storage().warehouse.execute()  # schemas, tables, views, grants
+        deployments.storage().warehouse.execute()  # creates schemas, tables, views and grants
     for name, schemas in ((SERVICES, ("ops", "mart", "staging")), (READER, ("ops", "mart"))):
         connection = bootstrapped.connect(name)
         for schema, table in (("ops", "ledger"), ("mart", "city_hour"), ("staging", "flat_polls")):
@@ -315,17 +316,17 @@ def test_run__is_refused_nothing_by_its_policies(loaded: Deployment) -> None:
 def test_services__find_stale_hours_and_read_the_ledger(loaded: Deployment) -> None:
     with loaded.acting_as(SERVICES) as acting, dg.DagsterInstance.ephemeral() as instance:
         storage = deployments.storage()
-        held = {"lake": storage.lake, "warehouse": storage.warehouse}
-        result = heal_hours(dg.build_sensor_context(instance=instance, resources=held))
+        resources = {"lake": storage.lake, "warehouse": storage.warehouse}
+        result = heal_hours(dg.build_sensor_context(instance=instance, resources=resources))
         assert isinstance(result, dg.SensorResult)
         skipped = str(result.skip_reason.skip_message) if result.skip_reason else ""
         assert "refuses" not in skipped and "cannot" not in skipped
         loaded.transcript.append("### as charging-assets-services")
         assert loaded.run("status")[0] == 0
-        code, said = loaded.run("doctor")
-        assert (code, f"IAMR:{SERVICES} may read; loads need another user" in said) == (0, True)
+        code, output = loaded.run("doctor")
+        assert (code, f"IAMR:{SERVICES} may read; loads need another user" in output) == (0, True)
     assert acting.refused == []
-    assert ("ListObjectsV2", "gaps/") in acting.asked
+    assert ("ListObjectsV2", "gaps/") in acting.requests
 
 
 @pytest.mark.slow
@@ -362,33 +363,33 @@ def test_reader__reads_marts_and_published_files(loaded: Deployment) -> None:
 
 
 @pytest.mark.slow
-def test_somebody_else__who_is_in_no_group_is_told_what_to_ask_for(loaded: Deployment) -> None:
+def test_somebody_else__without_a_group_gets_the_remedy(loaded: Deployment) -> None:
     loaded.roles["somebody-else"] = Role("somebody-else", role(READER).policies)
     with loaded.acting_as("somebody-else"):
-        code, said = loaded.run("doctor")
+        code, output = loaded.run("doctor")
     assert code == 1
-    assert "IAMR:somebody-else may not read the ledger" in said
-    assert "ALTER GROUP charging_readers ADD USER" in said
+    assert "IAMR:somebody-else may not read the ledger" in output
+    assert "ALTER GROUP charging_readers ADD USER" in output
 
 
 @pytest.mark.slow
 def test_archivist__compacts(loaded: Deployment) -> None:
     with loaded.acting_as(ARCHIVIST) as acting:
-        code, said = loaded.run("compact")
-        assert code == 0 and "simulated 2026-01-12: 6 polls" in said
+        code, output = loaded.run("compact")
+        assert code == 0 and "simulated 2026-01-12: 6 polls" in output
     assert acting.refused == []
-    assert "DeleteObject" in {operation for operation, _ in acting.asked}
+    assert "DeleteObject" in {operation for operation, _ in acting.requests}
     with loaded.acting_as(RUN):
         assert loaded.run("status")[0] == 0
     assert loaded.roles[RUN].refused == []
 
 
 @pytest.mark.slow
-def test_policies__every_folder_of_the_lake_in_the_code_was_asked_for(loaded: Deployment) -> None:
-    """A folder that comes later is not forgotten: what is above has to use it too."""
-    asked = {key.split("/")[0] for each in loaded.roles.values() for _, key in each.asked}
-    assert asked == folders_in_the_code()
-    assert {"raw", "gaps", "missed", "flat", "published", "reports", "loads"} <= asked
+def test_policies__every_folder_of_the_lake_in_the_code_is_requested(loaded: Deployment) -> None:
+    """A new folder must be used by the tests above."""
+    folders = {key.split("/")[0] for role in loaded.roles.values() for _, key in role.requests}
+    assert folders == folders_in_the_code()
+    assert {"raw", "gaps", "missed", "flat", "published", "reports", "loads"} <= folders
 
 
 def _workgroup() -> str:

@@ -1,4 +1,4 @@
-"""Commands of the deployment files: programs that are there, with options that they know."""
+"""Commands in the deployment files: existing programs with valid options."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ MANIFESTS = read_documents("kubernetes/charging-assets.yaml")
 
 
 def _commands() -> dict[str, list[str]]:
-    """Every command line, health checks included, by file and service."""
-    found = {}
+    """Every command line, including health checks, by file and service."""
+    commands = {}
     for container in read_json("ecs/task-definition.json")["containerDefinitions"]:
-        found[f"ecs {container['name']}"] = container["command"]
-        found[f"ecs {container['name']} health"] = container["healthCheck"]["command"][1:]
+        commands[f"ecs {container['name']}"] = container["command"]
+        commands[f"ecs {container['name']} health"] = container["healthCheck"]["command"][1:]
     for manifest in MANIFESTS:
         if manifest["kind"] == "Deployment":
             (container,) = manifest["spec"]["template"]["spec"]["containers"]
-            found[f"kubernetes {container['name']}"] = container["command"]
+            commands[f"kubernetes {container['name']}"] = container["command"]
             for probe in ("readinessProbe", "livenessProbe"):
                 if "exec" in container.get(probe, {}):
-                    found[f"kubernetes {container['name']} {probe}"] = container[probe]["exec"][
+                    commands[f"kubernetes {container['name']} {probe}"] = container[probe]["exec"][
                         "command"
                     ]
     for name, service in read_yaml("compose.yaml")["services"].items():
         if "command" in service:
-            found[f"compose {name}"] = service["command"]
-            found[f"compose {name} health"] = service["healthcheck"]["test"][1:]
+            commands[f"compose {name}"] = service["command"]
+            commands[f"compose {name} health"] = service["healthcheck"]["test"][1:]
     for unit in DEPLOY.glob("systemd/*.service"):
         text = unit.read_text(encoding="utf-8").replace("\\\n", " ")
         (line,) = re.findall(r"^ExecStart=(.*)$", text, re.MULTILINE)
         program, *arguments = shlex.split(line)
-        found[f"systemd {unit.stem}"] = [Path(program).name, *arguments]
+        commands[f"systemd {unit.stem}"] = [Path(program).name, *arguments]
     for line in re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE):
-        found["Dockerfile"] = re.findall(r'"([^"]*)"', line)
+        commands["Dockerfile"] = re.findall(r'"([^"]*)"', line)
     page = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
     for line in re.findall(r"charging-assets doctor", page):
-        found["docs"] = line.split()
-    return found
+        commands["docs"] = line.split()
+    return commands
 
 
 COMMANDS = _commands()
@@ -60,7 +60,7 @@ _LOADED_BY_CLICK = {
 
 
 def _parse(command: click.Command, arguments: list[str], name: str) -> None:
-    """Parse as click does, without running anything. Raises click.UsageError as click would."""
+    """Parse as click does, without running anything; raises click.UsageError."""
     context = command.make_context(name, list(arguments))
     if isinstance(command, click.Group):
         rest = [*context._protected_args, *context.args]
@@ -70,12 +70,12 @@ def _parse(command: click.Command, arguments: list[str], name: str) -> None:
 
 
 def _check(command: list[str]) -> None:
-    # The image has the workspace elsewhere.
+    # The image has the workspace in another folder.
     program, *arguments = [
-        str(DEPLOY / "workspace.yaml") if each == WORKSPACE else each for each in command
+        str(DEPLOY / "workspace.yaml") if word == WORKSPACE else word for word in command
     ]
     if program == "python" and arguments[0] == "-P":
-        # The guard in front of it takes the options of `dagster-webserver`.
+        # The guard accepts the options of `dagster-webserver`.
         assert arguments[1:3] == ["-m", "charging_assets.webserver"]
         assert import_module(arguments[2]).main
         _parse(dagster_webserver, arguments[3:], "dagster-webserver")
@@ -91,7 +91,7 @@ def _check(command: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_command__is_one_that_its_program_takes(name):
+def test_command__is_valid_for_its_program(name):
     _check(COMMANDS[name])
 
 
@@ -105,20 +105,20 @@ def test_command__is_one_that_its_program_takes(name):
         ["charging-assets", "doktor"],
     ],
 )
-def test_command__that_its_program_does_not_take_is_found(command):
+def test_command__if_invalid_is_detected(command):
     with pytest.raises((click.ClickException, SystemExit)):
         _check(command)
 
 
 def test_web_server__is_behind_the_guard_everywhere():
-    servers = {name: each for name, each in COMMANDS.items() if "webserver" in name}
-    servers = {name: each for name, each in servers.items() if "health" not in name}
+    servers = {name: command for name, command in COMMANDS.items() if "webserver" in name}
+    servers = {name: command for name, command in servers.items() if "health" not in name}
     assert len(servers) == 4
     for command in servers.values():
         assert command[:4] == ["python", "-P", "-m", "charging_assets.webserver"]
 
 
-def test_commands__are_found_in_every_file():
+def test_commands__are_read_from_every_file():
     assert {name.split()[0] for name in COMMANDS} == {
         "Dockerfile", "compose", "docs", "ecs", "kubernetes", "systemd",
     }  # fmt: skip

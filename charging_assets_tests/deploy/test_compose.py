@@ -1,4 +1,4 @@
-"""The Compose file: valid, restarting, closed to the outside."""
+"""The Compose file: valid, restarts services, not reachable from outside."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_compose__is_valid(tmp_path):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_compose__every_service_comes_back(name):
+def test_compose__every_service_restarts(name):
     assert SERVICES[name]["restart"] == "unless-stopped"
     assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
@@ -60,7 +60,7 @@ def test_compose__services_wait_for_what_they_need():
         }
 
 
-def test_compose__volumes_and_files_that_it_names_are_there():
+def test_compose__its_volumes_and_files_exist():
     for service in SERVICES.values():
         for volume in service["volumes"]:
             assert volume.split(":")[0] in COMPOSE["volumes"]
@@ -69,7 +69,7 @@ def test_compose__volumes_and_files_that_it_names_are_there():
     assert (ROOT / build["dockerfile"]).is_file()
 
 
-def test_compose__has_no_secret_and_asks_for_the_one_it_needs():
+def test_compose__has_no_secret_and_requires_the_password():
     text = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     assert "${DAGSTER_POSTGRES_PASSWORD:?" in text
     for name, value in re.findall(r"^\s+(\w*(?:PASSWORD|SECRET|KEY)\w*): (.*)$", text, re.M):

@@ -27,19 +27,19 @@ def given():
     return deepcopy(estimate.assumptions())
 
 
-def test_page__is_what_the_script_computes():
+def test_page__has_the_computed_tables():
     page = estimate.PAGE.read_text(encoding="utf-8")
-    assert page == estimate.rendered(page), "run python deploy/costs/estimate.py --write"
+    assert page == estimate.render(page), "run python deploy/costs/estimate.py --write"
 
 
-def test_prices__each_says_where_and_when_it_was_seen(given):
+def test_prices__each_has_its_source_and_date(given):
     for name, entry in given["prices"].items():
         assert entry.keys() == {"usd", "seen", "source"}, name
         assert entry["source"].startswith("https://")
         assert entry["seen"] == "list" or entry["seen"] > "2026-01-01"
 
 
-def test_redshift__a_wake_up_counts_for_a_minute_at_least(given):
+def test_redshift__a_wake_up_is_charged_for_at_least_a_minute(given):
     given["assumed"].update(
         redshift_load_seconds_1x=1, redshift_reader_wakes_a_day=0, redshift_sensor_wakes_an_hour=0
     )
@@ -78,7 +78,7 @@ def test_every_assumption_is_used(given):
             changed = deepcopy(given)
             changed[section][name] = given[section][name] * 3 + 200
             after = {scale: estimate.monthly(changed, scale) for scale in estimate.SCALES}
-            assert after != before, f"{name} changes nothing: leave it out"
+            assert after != before, f"{name} has no effect: remove it"
 
 
 def test_sizes__of_the_smallest_machine_are_those_of_the_estimate(given):
@@ -92,5 +92,5 @@ def test_sizes__of_the_smallest_machine_are_those_of_the_estimate(given):
         "raw objects after": measured["raw_bytes_a_poll_compacted"] * measured["polls_an_hour"],
     }
     for name, size in hourly.items():
-        (shown,) = (value for row, value in rows.items() if row.startswith(name))
-        assert float(shown) == round(24 * size / 1000**2, 1), name
+        (stated,) = (value for row, value in rows.items() if row.startswith(name))
+        assert float(stated) == round(24 * size / 1000**2, 1), name

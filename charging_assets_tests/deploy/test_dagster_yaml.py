@@ -1,4 +1,4 @@
-"""dagster.yaml, of each way to run: read by Dagster with the classes that it names."""
+"""dagster.yaml of each deployment: Dagster reads it and creates its classes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from charging_assets import dagster_home
 from charging_assets_tests.deploy.files import DEPLOY, ENVIRONMENT, VARIANTS, read_yaml, variables
 
 LAUNCHERS = {"host": DefaultRunLauncher, "ecs": EcsRunLauncher, "kubernetes": K8sRunLauncher}
-# What is the same wherever it runs.
+# Sections that are equal in all deployments.
 SHARED = (
     "storage", "telemetry", "nux", "concurrency", "run_queue", "run_monitoring", "run_retries",
     "retention",
@@ -40,8 +40,8 @@ def _ref(variant: str) -> InstanceRef:
 
 
 @each
-def test_dagster_yaml__dagster_accepts_it_and_finds_every_class(variant, monkeypatch):
-    # A pod's own credentials are there only in a pod.
+def test_dagster_yaml__is_valid_with_every_class(variant, monkeypatch):
+    # The credentials of a pod exist only in a pod.
     monkeypatch.setattr("dagster_k8s.launcher.load_kubernetes_config", lambda **_: None)
     monkeypatch.setattr(
         "dagster_k8s.client.DagsterKubernetesClient.production_client",
@@ -50,7 +50,7 @@ def test_dagster_yaml__dagster_accepts_it_and_finds_every_class(variant, monkeyp
     ref = _ref(variant)
     assert ref.storage_data is not None
     assert ref.storage_data.class_name == "DagsterPostgresStorage"
-    # As the instance makes them, which is late: a launcher that it cannot make would show in a run.
+    # Created as by the instance, which is lazy: an invalid launcher would fail in a run.
     assert type(ref.run_launcher) is LAUNCHERS[variant]
     logs = LocalComputeLogManager if variant == "host" else S3ComputeLogManager
     assert type(ref.compute_log_manager) is logs
@@ -58,7 +58,7 @@ def test_dagster_yaml__dagster_accepts_it_and_finds_every_class(variant, monkeyp
 
 
 @each
-def test_dagster_yaml__storage_is_what_the_environment_says(variant):
+def test_dagster_yaml__storage_comes_from_the_environment(variant):
     config = dict(_ref(variant).storage_data.config_dict["postgres_db"])
     assert config.pop("scheme") == "postgresql+psycopg2"
     assert {key: value["env"] for key, value in config.items()} == {
@@ -71,12 +71,12 @@ def test_dagster_yaml__storage_is_what_the_environment_says(variant):
 
 
 @each
-def test_dagster_yaml__takes_nothing_from_the_environment_that_nobody_sets(variant):
+def test_dagster_yaml__uses_only_variables_that_are_set(variant):
     assert variables(read_yaml(f"{variant}/dagster.yaml")) <= ENVIRONMENT.keys()
 
 
 @each
-def test_dagster_yaml__a_setting_that_dagster_does_not_know_is_refused(variant, tmp_path):
+def test_dagster_yaml__an_unknown_setting_is_refused(variant, tmp_path):
     changed = read_yaml(f"{variant}/dagster.yaml")
     changed["run_monitoring"]["max_runtime"] = 1
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
@@ -91,7 +91,7 @@ def test_dagster_yaml__variants_differ_only_in_where_runs_and_logs_are():
     assert ecs["compute_logs"] == kubernetes["compute_logs"]
 
 
-def test_dagster_yaml__agrees_with_the_laptop_s():
+def test_dagster_yaml__agrees_with_the_local_default():
     laptop = yaml.safe_load(dagster_home._DEFAULT_SETTINGS)
     host = read_yaml("host/dagster.yaml")
     for section in ("concurrency", "run_monitoring", "retention"):
@@ -100,7 +100,7 @@ def test_dagster_yaml__agrees_with_the_laptop_s():
 
 
 @each
-def test_dagster_yaml__nothing_stays_in_the_way_for_ever(variant):
+def test_dagster_yaml__every_run_ends_and_frees_its_slot(variant):
     settings = read_yaml(f"{variant}/dagster.yaml")
     monitoring = settings["run_monitoring"]
     assert monitoring["enabled"]

@@ -1,4 +1,4 @@
-"""The ECS task: what AWS would accept, and the environment that its dagster.yaml needs."""
+"""The ECS task: valid for AWS, with the environment that its dagster.yaml needs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def _shape():
     return model.shape_for("RegisterTaskDefinitionRequest")
 
 
-def test_task__is_what_ecs_takes():
+def test_task__is_valid_for_ecs():
     validate_parameters(TASK, _shape())
     with pytest.raises(ParamValidationError, match="restart"):
         validate_parameters({**TASK, "restart": "always"}, _shape())
 
 
-def test_docs__a_task_of_its_own_with_the_role_of_runs_is_what_ecs_takes():
+def test_docs__a_separate_task_with_the_role_of_runs_is_valid_for_ecs():
     page = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
     (overrides,) = map(json.loads, re.findall(r"--overrides '(.*)'$", page, re.MULTILINE))
     model = boto3.client("ecs", region_name="eu-central-1").meta.service_model
     request = {"taskDefinition": TASK["family"], "overrides": overrides}
     validate_parameters(request, model.shape_for("RunTaskRequest"))
-    assert {each["name"] for each in overrides["containerOverrides"]} <= CONTAINERS.keys()
+    assert {override["name"] for override in overrides["containerOverrides"]} <= CONTAINERS.keys()
     assert overrides["taskRoleArn"] == arn("charging-assets-run")
 
 
@@ -51,21 +51,21 @@ def test_task__containers_have_no_root_and_no_secret_in_plain_sight(name):
 
 
 @each
-def test_task__containers_have_what_dagster_takes_from_the_environment(name):
-    wanted = variables(read_yaml("ecs/dagster.yaml")) | variables(read_yaml("workspace.yaml"))
+def test_task__containers_have_the_variables_that_dagster_needs(name):
+    required = variables(read_yaml("ecs/dagster.yaml")) | variables(read_yaml("workspace.yaml"))
     container = CONTAINERS[name]
-    assert wanted <= {entry["name"] for entry in container["environment"] + container["secrets"]}
+    assert required <= {entry["name"] for entry in container["environment"] + container["secrets"]}
 
 
-def test_task__is_replaced_whole_when_a_part_of_it_dies():
+def test_task__is_replaced_as_a_whole():
     assert all(container["essential"] for container in CONTAINERS.values())
 
 
-def test_task__runs_have_the_image_of_the_code_and_a_role_of_their_own():
+def test_task__runs_have_the_image_of_the_code_and_a_separate_role():
     command = CONTAINERS["code-location"]["command"]
-    given = dict(pairwise(command))
-    assert given["--container-image"] == CONTAINERS["daemon"]["image"]
-    role = json.loads(given["--container-context"])["ecs"]["task_role_arn"]
+    options = dict(pairwise(command))
+    assert options["--container-image"] == CONTAINERS["daemon"]["image"]
+    role = json.loads(options["--container-context"])["ecs"]["task_role_arn"]
     assert role != TASK["taskRoleArn"]
     passed = [
         statement["Resource"]

@@ -1,4 +1,4 @@
-"""The environment reference: every variable that the code reads, and none that it does not."""
+"""The environment reference lists exactly the variables that the code reads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _table(title: str) -> set[str]:
 
 
 def _read_by(path: Path) -> set[str]:
-    """Names of variables that stand in a module as such, docstrings left out."""
+    """Variables in string constants of a module, without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     texts = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and NAME.fullmatch(text)}
@@ -49,7 +49,7 @@ def _read_by_settings() -> set[str]:
     return set().union(*(variables(read_yaml(name)) for name in [*files, "workspace.yaml"]))
 
 
-def test_reference__code_is_searched_and_found():
+def test_reference__code_is_searched():
     assert {"CHARGING_DEPLOYMENT", "CHARGING_HOME", "CHARGING_FEEDS"} <= _read_by_code()
 
 
@@ -59,37 +59,41 @@ def test_reference__has_every_variable_that_the_code_reads():
 
 
 def test_reference__has_no_variable_that_the_code_does_not_read():
-    own = _table("Application") | _table("S3 and Redshift")
-    assert own - _read_by_code() == set()
+    documented = _table("Application") | _table("S3 and Redshift")
+    assert documented - _read_by_code() == set()
 
 
-def test_reference__has_what_dagster_yaml_and_workspace_take():
+def test_reference__has_the_variables_of_dagster_yaml_and_workspace():
     assert _table("Dagster settings") == _read_by_settings()
 
 
 def _hosts_by_service() -> dict[str, str | None]:
-    """What each service of each deployment gets as CHARGING_ALLOWED_HOSTS; None for nothing."""
+    """CHARGING_ALLOWED_HOSTS of each service of each deployment; None if it is not set."""
     (example,) = re.findall(r"^CHARGING_ALLOWED_HOSTS=(.*)$", _text("environment.example"), re.M)
-    found: dict[str, str | None] = {}
+    hosts: dict[str, str | None] = {}
     for name, service in read_yaml("compose.yaml")["services"].items():
         if name != "postgres":
-            found[f"compose {name}"] = example if service.get("env_file") == [".env"] else None
+            hosts[f"compose {name}"] = example if service.get("env_file") == [".env"] else None
     for unit in sorted((DEPLOY / "systemd").glob("*.service")):
         reads = "EnvironmentFile=/etc/charging-assets/environment\n" in unit.read_text("utf-8")
-        found[f"systemd {unit.stem}"] = example if reads else None
+        hosts[f"systemd {unit.stem}"] = example if reads else None
     for container in read_json("ecs/task-definition.json")["containerDefinitions"]:
-        given = {each["name"]: each["value"] for each in container["environment"]}
-        found[f"ecs {container['name']}"] = given.get("CHARGING_ALLOWED_HOSTS")
+        values = {entry["name"]: entry["value"] for entry in container["environment"]}
+        hosts[f"ecs {container['name']}"] = values.get("CHARGING_ALLOWED_HOSTS")
     manifests = read_documents("kubernetes/charging-assets.yaml")
-    maps = {each["metadata"]["name"]: each["data"] for each in manifests if "data" in each}
+    maps = {
+        manifest["metadata"]["name"]: manifest["data"]
+        for manifest in manifests
+        if "data" in manifest
+    }
     for manifest in manifests:
         if manifest["kind"] != "Deployment":
             continue
         (container,) = manifest["spec"]["template"]["spec"]["containers"]
-        names = (each.get("configMapRef", {}).get("name") for each in container["envFrom"])
-        given = {key: value for name in names if name for key, value in maps[name].items()}
-        found[f"kubernetes {container['name']}"] = given.get("CHARGING_ALLOWED_HOSTS")
-    return found
+        names = (source.get("configMapRef", {}).get("name") for source in container["envFrom"])
+        values = {key: value for name in names if name for key, value in maps[name].items()}
+        hosts[f"kubernetes {container['name']}"] = values.get("CHARGING_ALLOWED_HOSTS")
+    return hosts
 
 
 def _text(name: str) -> str:
@@ -97,7 +101,7 @@ def _text(name: str) -> str:
 
 
 def test_deployments__every_service_is_given_the_host_names_of_the_web_server():
-    """Those of `doctor` too, which reports them and runs in any container."""
+    """Also those of `doctor`, which reports them and runs in any container."""
     hosts = _hosts_by_service()
     assert len(hosts) == 12
     assert {name for name, value in hosts.items() if value is None} == set()
@@ -134,7 +138,7 @@ def test_docs__sections_about_host_names_name_the_variable(page: str, heading: s
      "kubernetes/charging-assets.yaml", *(f"systemd/charging-assets-{part}.service" for part in
      ("code-location", "webserver", "daemon"))],
 )  # fmt: skip
-def test_reference__deployment_files_set_only_what_it_knows(name):
-    known = set().union(*map(_table, TABLES))
+def test_reference__deployment_files_set_only_documented_variables(name):
+    documented = set().union(*map(_table, TABLES))
     text = (DEPLOY / name).read_text(encoding="utf-8")
-    assert set(NAME.findall(text)) - known == set()
+    assert set(NAME.findall(text)) - documented == set()

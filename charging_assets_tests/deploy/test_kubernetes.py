@@ -1,4 +1,4 @@
-"""The Kubernetes manifests: what the API server's models know, and least rights."""
+"""The Kubernetes manifests: valid for the API server's models, with least privileges."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ def test_pods__have_no_root_and_cannot_gain_it(name):
     }
 
 
-def test_services__select_the_pods_that_are_there():
+def test_services__select_existing_pods():
     for manifest in MANIFESTS:
         if manifest["kind"] == "Service":
             selector = manifest["spec"]["selector"].items()
-            chosen = [pod for pod in PODS.values() if selector <= pod["metadata"]["labels"].items()]
-            (ports,) = [pod["spec"]["containers"][0]["ports"] for pod in chosen]
+            pods = [pod for pod in PODS.values() if selector <= pod["metadata"]["labels"].items()]
+            (ports,) = [pod["spec"]["containers"][0]["ports"] for pod in pods]
             targets = {port["targetPort"] for port in manifest["spec"]["ports"]}
             assert targets <= {port["name"] for port in ports}
 
 
-def test_role__touches_jobs_and_reads_pods():
+def test_role__changes_jobs_and_reads_pods():
     (role,) = [manifest for manifest in MANIFESTS if manifest["kind"] == "Role"]
     rights = {(r, verb) for rule in role["rules"] for r in rule["resources"]
               for verb in rule["verbs"]}  # fmt: skip
@@ -78,13 +78,13 @@ def test_role__touches_jobs_and_reads_pods():
     assert "secrets" not in {r for r, _ in rights}
 
 
-def test_environment__has_what_dagster_takes_from_it():
+def test_environment__has_the_variables_that_dagster_needs():
     settings = read_yaml("kubernetes/dagster.yaml")
-    wanted = variables(settings) | variables(read_yaml("workspace.yaml"))
-    (given,) = [m["data"] for m in MANIFESTS if m["kind"] == "ConfigMap"]
-    assert wanted - given.keys() == {"DAGSTER_POSTGRES_PASSWORD"}
+    required = variables(settings) | variables(read_yaml("workspace.yaml"))
+    (environment,) = [m["data"] for m in MANIFESTS if m["kind"] == "ConfigMap"]
+    assert required - environment.keys() == {"DAGSTER_POSTGRES_PASSWORD"}
     launcher = settings["run_launcher"]["config"]
     assert launcher["service_account_name"] == "charging-assets"
-    assert launcher["dagster_home"] == given["DAGSTER_HOME"]
+    assert launcher["dagster_home"] == environment["DAGSTER_HOME"]
     assert launcher["env_config_maps"] == ["charging-assets-environment"]
     assert launcher["env_secrets"] == ["charging-assets-secrets"]

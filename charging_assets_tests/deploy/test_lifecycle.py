@@ -1,4 +1,4 @@
-"""Lifecycle of the buckets: what AWS would accept, and the archive never expires."""
+"""Lifecycle rules of the buckets: valid for AWS, and the archive never expires."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def _shape():
 
 
 def _prefix(rule) -> str:
-    found = rule["Filter"]
-    return found["And"]["Prefix"] if "And" in found else found["Prefix"]
+    rule_filter = rule["Filter"]
+    return rule_filter["And"]["Prefix"] if "And" in rule_filter else rule_filter["Prefix"]
 
 
 def _for(key: str):
@@ -28,7 +28,7 @@ def _for(key: str):
 
 
 @pytest.mark.parametrize("name", [LAKE, LOGS])
-def test_lifecycle__is_what_s3_takes(name):
+def test_lifecycle__is_valid_for_s3(name):
     validate_parameters(read_json(name), _shape())
     names = [rule["ID"] for rule in read_json(name)["Rules"]]
     assert len(names) == len(set(names))
@@ -42,24 +42,24 @@ def test_lifecycle__the_archive_never_expires():
     assert _for(RAW)
     for rule in _for(RAW):
         assert not rule.get("Expiration", {}).keys() - {"ExpiredObjectDeleteMarker"}
-        # Former versions are only there where a compaction or an erasure removed something.
+        # Noncurrent versions exist only after a compaction or an erasure.
         assert rule.get("NoncurrentVersionExpiration", {"NoncurrentDays": 30})[
             "NoncurrentDays"
         ] >= 30  # fmt: skip
 
 
-def test_lifecycle__cold_archive_is_read_without_waiting():
+def test_lifecycle__cold_archive_is_readable_at_once():
     for rule in _for(RAW):
         assert all(move["StorageClass"] == "GLACIER_IR" for move in rule.get("Transitions", []))
 
 
 @pytest.mark.parametrize("key", ["flat/a/b.parquet", "published/a/b.parquet"])
-def test_lifecycle__tables_expire_only_as_former_versions(key):
+def test_lifecycle__tables_expire_only_as_noncurrent_versions(key):
     rules = _for(key)
     assert any("NoncurrentVersionExpiration" in rule for rule in rules)
     assert not any("Days" in rule.get("Expiration", {}) for rule in rules)
 
 
-def test_lifecycle__what_a_cut_load_left_goes():
+def test_lifecycle__files_of_interrupted_loads_expire():
     assert any(rule.get("Expiration", {}).get("Days") for rule in _for("loads/x/part.parquet"))
     assert any("AbortIncompleteMultipartUpload" in rule for rule in _for("loads/x"))

@@ -1,4 +1,4 @@
-"""IAM policies: of the grammar, without wildcards, and each allowing its own work alone."""
+"""IAM policies: valid, without wildcards, each allowing only its own work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charging_assets_tests.deploy.files import DEPLOY, read_json
-from charging_assets_tests.deploy.policies import Request, allowed, check_grammar, texts
+from charging_assets_tests.deploy.policies import Request, check_grammar, is_allowed, texts
 from charging_assets_tests.deploy.roles import folders_in_the_code, role
 
 BUCKET = "arn:aws:s3:::charging-assets-example"
@@ -22,11 +22,11 @@ IDENTITIES = {
 }
 BUCKET_POLICY = read_json("aws/bucket-policy.json")
 ARCHIVIST = "arn:aws:iam::111122223333:role/charging-assets-archivist"
-# AWS narrows these to no resource.
-UNNARROWED = {
+# AWS does not support resources for these actions.
+WITHOUT_RESOURCE = {
     "ecr:GetAuthorizationToken", "ecs:DescribeTaskDefinition", "ec2:DescribeNetworkInterfaces",
 }  # fmt: skip
-# Actions that are no operation of the API, or go by another name.
+# Actions without an API operation of the same name.
 NOT_OF_THE_API = {"s3:ListBucket", "s3:DeleteObjectVersion", "iam:PassRole"}
 CREATING = {"s3:if-none-match": "*", "s3:ObjectCreationOperation": "true"}
 OVERWRITING = {"s3:ObjectCreationOperation": "true"}
@@ -38,32 +38,32 @@ keys = st.text("abcdefghijklmnopqrstuvwxyz0123456789=-/.", min_size=1, max_size=
 
 
 def may(name: str, action: str, resource: str, /, **context: str) -> bool:
-    """Whether the identity of a policy may, with the bucket's policy in force, over TLS."""
+    """Whether the identity of a policy may do this over TLS, with the bucket's policy."""
     keys = {"principal": "aws:PrincipalArn", "prefix": "s3:prefix"}
-    named = {keys.get(key, key): value for key, value in context.items()}
-    request = Request(action, resource, {**TLS, **named})
-    return allowed(request, [IDENTITIES[name]], BUCKET_POLICY)
+    condition_keys = {keys.get(key, key): value for key, value in context.items()}
+    request = Request(action, resource, {**TLS, **condition_keys})
+    return is_allowed(request, [IDENTITIES[name]], BUCKET_POLICY)
 
 
 def put(name: str, resource: str, context: dict[str, str]) -> bool:
-    return allowed(
+    return is_allowed(
         Request("s3:PutObject", resource, {**TLS, **context}), [IDENTITIES[name]], BUCKET_POLICY
     )
 
 
-def test_policies__there_are_some():
+def test_policies__exist():
     assert {"poller", "loader", "reader", "archivist", "redshift-copy"} <= IDENTITIES.keys()
 
 
 @pytest.mark.parametrize("name", [*IDENTITIES, "bucket-policy"])
-def test_policies__are_policies(name):
+def test_policies__are_valid(name):
     check_grammar({**IDENTITIES, "bucket-policy": BUCKET_POLICY}[name])
 
 
 @pytest.mark.parametrize(
     "change", [{"Effect": "allow"}, {"NotAction": "s3:*"}, {"Condition": {"StringLikes": {}}}]
 )
-def test_grammar__refuses_what_is_no_policy(change):
+def test_grammar__refuses_invalid_policies(change):
     statement = {**IDENTITIES["reader"]["Statement"][0], **change}
     with pytest.raises(jsonschema.ValidationError):
         check_grammar({"Version": "2012-10-17", "Statement": [statement]})
@@ -75,11 +75,11 @@ def test_policies__no_action_is_a_wildcard_and_resources_are_named(name):
         actions = set(texts(statement["Action"]))
         assert not [action for action in actions if "*" in action]
         if "*" in texts(statement.get("Resource", [])):
-            assert actions <= UNNARROWED
+            assert actions <= WITHOUT_RESOURCE
 
 
 @each
-def test_policies__every_action_is_one_that_aws_has(name):
+def test_policies__every_action_exists(name):
     for statement in IDENTITIES[name]["Statement"]:
         for action in set(texts(statement["Action"])) - NOT_OF_THE_API:
             service, operation = action.split(":")
@@ -122,7 +122,7 @@ def test_bucket_policy__stops_an_administrator_too():
     root = {**TLS, "aws:PrincipalArn": "arn:aws:iam::111122223333:role/admin"}
 
     def can(action: str, resource: str, context: dict[str, str]) -> bool:
-        return allowed(Request(action, resource, {**root, **context}), [anything], BUCKET_POLICY)
+        return is_allowed(Request(action, resource, {**root, **context}), [anything], BUCKET_POLICY)
 
     assert can("s3:PutObject", RAW, CREATING)
     assert not can("s3:PutObject", RAW, OVERWRITING)
@@ -138,10 +138,10 @@ def test_bucket_policy__stops_an_administrator_too():
 )
 def test_bucket_policy__only_over_tls(connection):
     request = Request("s3:GetObject", RAW, connection)
-    assert not allowed(request, [IDENTITIES["loader"]], BUCKET_POLICY)
+    assert not is_allowed(request, [IDENTITIES["loader"]], BUCKET_POLICY)
 
 
-def test_loader__replaces_what_is_made_and_only_reads_the_archive():
+def test_loader__replaces_derived_files_and_only_reads_the_archive():
     assert may("loader", "s3:GetObject", RAW)
     assert not put("loader", RAW, CREATING)
     for folder in ("flat", "published", "loads"):
@@ -160,22 +160,22 @@ def test_reader__reads_what_is_published_and_nothing_else():
 
 
 @pytest.mark.parametrize("folder", sorted(folders_in_the_code()))
-def test_roles__runs_and_services_read_and_list_every_folder_that_the_code_names(folder):
-    """What they write is tried out in test_aws_roles.py."""
+def test_roles__runs_and_services_read_and_list_every_folder_in_the_code(folder):
+    """Writes are tested in test_aws_roles.py."""
     for name in ("charging-assets-run", "charging-assets-services"):
-        asked = role(name)
-        assert asked.request("GetObject", f"{folder}/a=b/c")
-        assert asked.request("ListObjectsV2", f"{folder}/")
-        assert asked.request("ListObjectsV2", f"{folder}/a=b/")
+        task_role = role(name)
+        assert task_role.request("GetObject", f"{folder}/a=b/c")
+        assert task_role.request("ListObjectsV2", f"{folder}/")
+        assert task_role.request("ListObjectsV2", f"{folder}/a=b/")
 
 
-def test_roles__folders_in_the_code_are_found():
+def test_roles__folders_in_the_code_are_read():
     assert {"raw", "gaps", "missed", "flat", "published", "reports", "loads"} == (
         folders_in_the_code()
     )
 
 
-def test_redshift_copy__reads_what_is_being_loaded_and_is_redshift_s_alone():
+def test_redshift_copy__reads_staged_loads_and_is_for_redshift_only():
     assert may("redshift-copy", "s3:GetObject", f"{BUCKET}/loads/run/part-0.parquet")
     assert not may("redshift-copy", "s3:GetObject", RAW)
     assert not may("redshift-copy", "s3:PutObject", f"{BUCKET}/loads/a")

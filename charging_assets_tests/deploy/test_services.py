@@ -1,7 +1,7 @@
-"""The services together: they answer, a run completes, a killed code location comes back.
+"""The services together: they respond, a run completes, a killed code location restarts.
 
-They are the Compose file's own commands and settings with a real PostgreSQL; what Docker adds
-(images, networks, restarts by itself) is not shown here.
+They use the commands and settings of the Compose file with a real PostgreSQL; Docker's images,
+networks and restarts are not tested.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import partial
 import pytest
 
 from charging_assets_tests.deploy.files import program
-from charging_assets_tests.deploy.postgres import connected, postgres
-from charging_assets_tests.deploy.services import COMPOSE, Services, eventually, free_port
+from charging_assets_tests.deploy.postgres import connect, postgres
+from charging_assets_tests.deploy.services import COMPOSE, Services, free_port, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -56,7 +56,7 @@ def services(tmp_path_factory):
             _simulate(running)
             for name in ("code-location", "webserver", "daemon"):
                 running.start(name)
-                eventually(name, partial(running.is_healthy, name))
+                wait_until(name, partial(running.is_healthy, name))
             yield running
         except Exception:
             print(running.logs())
@@ -67,12 +67,12 @@ def services(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ended(services) -> str:
-    """The status with which a run through queue and code location ended."""
-    return _ended(services, _launch_when_there(services))
+    """The final status of a run through queue and code location."""
+    return _wait_for_end(services, _launch_when_available(services))
 
 
 def _simulate(services: Services) -> None:
-    """One hour of answers in the archive, so that there is something to load."""
+    """Archive one hour of simulated answers to load."""
     subprocess.run(
         [program("charging-assets"), "simulate", "--hours", "1", "--start", _HOUR,
          "--scale", "0.05"],
@@ -81,7 +81,7 @@ def _simulate(services: Services) -> None:
 
 
 def _launch(services: Services, job: str) -> str:
-    launched = services.ask(
+    launched = services.query(
         _LAUNCH,
         params={
             "selector": {**_LOCATION, "jobName": job},
@@ -94,40 +94,40 @@ def _launch(services: Services, job: str) -> str:
     return str(launched["run"]["runId"])
 
 
-def _ended(services: Services, run_id: str) -> str:
-    def status() -> str | None:
-        found = services.ask(_STATUS, id=run_id)["runOrError"]["status"]
-        return found if found in {"SUCCESS", "FAILURE", "CANCELED"} else None
+def _wait_for_end(services: Services, run_id: str) -> str:
+    def final_status() -> str | None:
+        status = services.query(_STATUS, id=run_id)["runOrError"]["status"]
+        return status if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
 
-    return str(eventually(f"the end of run {run_id}", status))
+    return str(wait_until(f"end of run {run_id}", final_status))
 
 
 def _jobs(services: Services) -> set[str]:
-    found = services.ask(_JOBS)["repositoriesOrError"]
-    return {job["name"] for node in found.get("nodes", []) for job in node["jobs"]}
+    repositories = services.query(_JOBS)["repositoriesOrError"]
+    return {job["name"] for node in repositories.get("nodes", []) for job in node["jobs"]}
 
 
 def test_services__web_server_answers_with_the_code_location_s_jobs(services):
-    eventually("the web server", lambda: services.is_healthy("webserver"))
-    assert {"poll", "load_hour", "check_freshness"} <= eventually("jobs", lambda: _jobs(services))
+    wait_until("web server", lambda: services.is_healthy("webserver"))
+    assert {"poll", "load_hour", "check_freshness"} <= wait_until("jobs", lambda: _jobs(services))
 
 
 def test_services__daemon_is_alive(services):
-    eventually("the daemon", lambda: services.is_healthy("daemon"))
+    wait_until("daemon", lambda: services.is_healthy("daemon"))
 
 
 def test_services__a_run_completes_through_queue_and_code_location(services, ended):
     assert ended == "SUCCESS", services.logs()
-    said = subprocess.run(
+    output = subprocess.run(
         [program("charging-assets"), "status"],
         env=services.environment, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    assert _HOUR[:10] in said
+    assert _HOUR[:10] in output
 
 
 def test_services__runs_events_and_schedules_are_in_postgres(services, ended):
     assert ended == "SUCCESS", services.logs()
-    with closing(connected(services.environment)) as connection, connection.cursor() as cursor:
+    with closing(connect(services.environment)) as connection, connection.cursor() as cursor:
         for table in ("runs", "event_logs"):
             cursor.execute(f"SELECT COUNT(*) FROM {table}")
             assert cursor.fetchone()[0] > 0
@@ -137,8 +137,8 @@ def test_services__runs_events_and_schedules_are_in_postgres(services, ended):
 
 def test_services__nothing_is_written_to_dagster_home(services, ended):
     assert ended == "SUCCESS", services.logs()
-    # In the image it cannot be written to. Two empty folders are of Dagster's telemetry, which is
-    # off, and which goes on without them.
+    # It is read-only in the image. Dagster's telemetry, which is off, creates two empty folders and
+    # does not need them.
     written = [path for path in services.home.rglob("*") if path.is_file()]
     assert [path.name for path in written] == ["dagster.yaml"]
 
@@ -148,16 +148,16 @@ def test_services__nothing_is_written_to_dagster_home(services, ended):
     "both keep running, it restarts, and a run requested in the meantime succeeds",
     area="processes",
 )
-def test_services__a_code_location_that_was_killed_comes_back_and_runs_again(services):
+def test_services__a_killed_code_location_restarts_and_runs_again(services):
     services.kill("code-location")
     assert not services.is_healthy("code-location")
-    eventually("the web server", lambda: services.is_healthy("webserver"))
+    wait_until("web server", lambda: services.is_healthy("webserver"))
     run_id = _launch_without_code(services)
     services.start("code-location")
-    eventually("the code location", lambda: services.is_healthy("code-location"))
+    wait_until("code location", lambda: services.is_healthy("code-location"))
     if run_id is None:
-        run_id = _launch_when_there(services)
-    assert _ended(services, run_id) == "SUCCESS", services.logs()
+        run_id = _launch_when_available(services)
+    assert _wait_for_end(services, run_id) == "SUCCESS", services.logs()
 
 
 def test_services__every_service_is_supervised():
@@ -171,9 +171,9 @@ def _launch_without_code(services: Services) -> str | None:
         return None
 
 
-def _launch_when_there(services: Services) -> str:
+def _launch_when_available(services: Services) -> str:
     def launched() -> str | None:
-        services.ask(_RELOAD)
+        services.query(_RELOAD)
         return _launch(services, "load_hour") if _jobs(services) else None
 
-    return str(eventually("jobs again", launched))
+    return str(wait_until("jobs", launched))

@@ -1,5 +1,5 @@
-"""The rehearsal: Dagster really running, polls every minute, and what goes wrong in a month.
+"""The rehearsal: a running Dagster that polls every minute, and the faults of a month.
 
-Belongs here: `make rehearsal`, which takes some ten minutes. Does not belong here: faults that one
-process shows alone (`faults`).
+Belongs here: `make rehearsal`, which takes about ten minutes. Does not belong here: faults that can
+be tested in one process (`faults`).
 """

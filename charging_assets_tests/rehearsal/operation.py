@@ -1,8 +1,4 @@
-"""A home that is in operation: the simulator's API, Dagster's processes, receivers of alerts.
-
-Belongs here: starting, stopping, killing and looking. Does not belong here: what happens when
-(`__main__`), or what must be true in the end (`verdict`).
-"""
+"""A running deployment: the simulator's API, Dagster's processes, receivers of alerts."""
 
 from __future__ import annotations
 
@@ -31,12 +27,12 @@ from charging_assets_tests.alerts.receivers import HttpReceiver
 
 FEED, CADENCE = "chargecloud", timedelta(minutes=1)
 PLACES = ["koeln", "bonn", "kiel"]
-# On a machine that does nothing else each wait takes a minute or two.
-PATIENCE_S = 900
+# On an idle machine each wait takes a minute or two.
+TIMEOUT_S = 900
 
 
 class Operation:
-    """One home, its API and its Dagster."""
+    """One home with its API and Dagster."""
 
     def __init__(self, home: Path, api: ApiServer, alerts: HttpReceiver, beats: HttpReceiver):
         self.home, self.api, self.alerts, self.beats = home, api, alerts, beats
@@ -58,30 +54,30 @@ class Operation:
         }
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A `charging-assets` command, run to its end."""
+        """Run a `charging-assets` command."""
         return subprocess.run(
             [sys.executable, "-m", "charging_assets.cli", *arguments],
             env=self.environment, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
     def start(self) -> None:
-        """`charging-assets live`, in a session of its own; returns when the UI answers."""
+        """Start `charging-assets live` in a new session and wait until the UI responds."""
         log = (self.home / "dagster.log").open("ab")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "charging_assets.cli", "live", "--port", str(self.port)],
             env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True,
         )  # fmt: skip
-        wait_for("the UI answers", self._answers, PATIENCE_S)
+        wait_for("the UI responds", self._answers, TIMEOUT_S)
 
     def crash(self) -> None:
-        """Everything is killed at once, as by a power cut."""
+        """Kill all processes at once, as in a power cut."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def stop(self) -> None:
-        """Asked to end, as by Ctrl-C; killed if it does not within a minute."""
+        """Stop as with Ctrl-C; kill what has not ended after a minute."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -93,7 +89,7 @@ class Operation:
     def _answers(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise RuntimeError(f"Dagster ended; {self.home / 'dagster.log'} says why")
+            raise RuntimeError(f"Dagster ended; see {self.home / 'dagster.log'}")
         try:
             with requests.Session() as session:
                 session.trust_env = False
@@ -103,14 +99,14 @@ class Operation:
 
     @contextlib.contextmanager
     def instance(self) -> Iterator[DagsterInstance]:
-        with DagsterInstance.from_config(str(self.home / "dagster")) as found:
-            yield found
+        with DagsterInstance.from_config(str(self.home / "dagster")) as instance:
+            yield instance
 
     def unfinished(self, *jobs: str) -> list[DagsterRun]:
-        """Runs that are started and have not ended, of some jobs or of any."""
-        under_way = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.QUEUED]
+        """Runs that have not ended, of some jobs or of all."""
+        unfinished = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.QUEUED]
         with self.instance() as instance:
-            runs = instance.get_runs(filters=RunsFilter(statuses=under_way))
+            runs = instance.get_runs(filters=RunsFilter(statuses=unfinished))
         return [run for run in runs if not jobs or run.job_name in jobs]
 
     def slots(self) -> list[datetime]:
@@ -122,24 +118,24 @@ class Operation:
         return sorted(slot_of_key(key) for keys in archived for key in keys)
 
 
-def remember(lake: LocalLake, network: Network, hour: Hour, minutes: int = 10) -> None:
-    """Polls of an hour that is over, as if they had been archived then."""
+def archive_hour(lake: LocalLake, network: Network, hour: Hour, minutes: int = 10) -> None:
+    """Archive polls of a past hour, as if they had been archived then."""
     slot = hour.start
     while slot < hour.end:
-        made = poll_at(network, slot, Polling(failed=0))
-        assert made is not None
-        header, places = made
-        own = msgspec.structs.replace(header, feed=FEED, origin=None, asked=tuple(PLACES))
-        archive(lake, own, [place for place in places if place.slug in PLACES])
+        polled = poll_at(network, slot, Polling(failed=0))
+        assert polled is not None
+        header, places = polled
+        feed_header = msgspec.structs.replace(header, feed=FEED, origin=None, asked=tuple(PLACES))
+        archive(lake, feed_header, [place for place in places if place.slug in PLACES])
         slot += timedelta(minutes=minutes)
 
 
-def wait_for(what: str, is_so: Callable[[], bool], patience_s: float) -> float:
-    """Wait until something is so; how long it took, or RuntimeError."""
+def wait_for(what: str, condition: Callable[[], bool], timeout_s: float) -> float:
+    """Wait until a condition is true and return the seconds; RuntimeError after `timeout_s`."""
     began = time.monotonic()
-    while not is_so():
-        if time.monotonic() - began > patience_s:
-            raise RuntimeError(f"waited {patience_s:.0f} s in vain until {what}")
+    while not condition():
+        if time.monotonic() - began > timeout_s:
+            raise RuntimeError(f"timeout after {timeout_s:.0f} s, waiting until {what}")
         time.sleep(0.5)
     took = time.monotonic() - began
     print(f"{datetime.now(UTC):%H:%M:%S}  {what}, after {took:.0f} s", flush=True)
@@ -147,6 +143,6 @@ def wait_for(what: str, is_so: Callable[[], bool], patience_s: float) -> float:
 
 
 def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

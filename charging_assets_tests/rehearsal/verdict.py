@@ -1,7 +1,4 @@
-"""What must be true after a rehearsal: nothing lost, nothing doubled, everything told.
-
-Belongs here: the conditions. Does not belong here: what was done before.
-"""
+"""Conditions after a rehearsal: nothing lost or duplicated, every missed slot recorded."""
 
 from __future__ import annotations
 
@@ -20,15 +17,15 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.rehearsal.operation import CADENCE, FEED, PLACES, Operation
 
 
-def verdict(operation: Operation, live_from: datetime) -> dict[str, Any]:
-    """Figures of the rehearsal; AssertionError names the first condition that does not hold."""
+def check_results(operation: Operation, live_from: datetime) -> dict[str, Any]:
+    """Check the conditions and return the figures; AssertionError names a failed condition."""
     lake, archived = operation.lake, hours_archived(operation.lake)
     warehouse = DuckDBWarehouse(operation.home / "charging.duckdb")
     pending = pending_hours(lake, warehouse)
     assert not pending, f"hours that are not complete: {pending}"
     assert not list((operation.home / "spool").rglob("*.zst")), "polls wait in the spool"
 
-    keys = [key for found in archived.values() for key in found]
+    keys = [key for hour_keys in archived.values() for key in hour_keys]
     polls = {key: next(read(lake, key)).poll for key in keys}
     for key, poll in polls.items():
         assert slot_of(poll.started_at, CADENCE) == poll.slot_at or poll.slot_at < live_from, key
@@ -39,7 +36,9 @@ def verdict(operation: Operation, live_from: datetime) -> dict[str, Any]:
         expected.add(slot)
         slot += CADENCE
     polled = {slot for slot in slots if slot >= min(expected)}
-    assert polled | {m for m in missed if m in expected} == expected, "slots of which nobody knows"
+    assert polled | {m for m in missed if m in expected} == expected, (
+        "slots neither polled nor recorded as missed"
+    )
     assert not polled & missed, "slots both polled and missed"
 
     rows = warehouse.query(
@@ -49,16 +48,18 @@ def verdict(operation: Operation, live_from: datetime) -> dict[str, Any]:
     ).to_pylist()
     loaded = {row["slot_at"].replace(tzinfo=UTC) for row in rows}
     assert loaded == set(slots), "slots archived and slots loaded differ"
-    assert all(row["n"] == row["places"] == len(PLACES) for row in rows), "places doubled or lost"
+    assert all(row["n"] == row["places"] == len(PLACES) for row in rows), (
+        "places duplicated or lost"
+    )
 
     with operation.instance() as instance:
-        left = instance.get_runs(filters=RunsFilter(statuses=[DagsterRunStatus.STARTED]))
-        made = instance.get_materialized_partitions(AssetKey("mart_city_day"))
+        unfinished = instance.get_runs(filters=RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+        materialized = instance.get_materialized_partitions(AssetKey("mart_city_day"))
         by_end = Counter(
             f"{run.job_name} {run.status.value.lower()}" for run in instance.get_runs()
         )
-    assert not left, f"runs that never ended: {left}"
-    assert made >= {hour.key for hour in archived}, "hours whose partitions the UI does not show"
+    assert not unfinished, f"runs that never ended: {unfinished}"
+    assert materialized >= {hour.key for hour in archived}, "hours without a materialized partition"
     return {
         "hours": len(archived),
         "slots_polled": len(polled),

@@ -5,21 +5,21 @@
 --
 -- In the query editor: run part 1 in any database, then choose the database `charging` and run
 -- part 2. An IAM role that signs in is the database user "IAMR:<name of the role>". A user that is
--- not made here is made at its first sign-in, without any rights.
+-- not created here is created at its first sign-in, without any rights.
 
 
 -- Part 1, in any database.
 
 CREATE DATABASE charging;
 
--- Runs: they own the schemas and tables. The first load makes what this script does not.
+-- Runs: they own the schemas and tables, which the first load creates.
 CREATE USER "IAMR:charging-assets-run" PASSWORD DISABLE;
--- Web server, daemon and sensors: they read what was loaded.
+-- Web server, daemon and sensors: read loaded data.
 CREATE USER "IAMR:charging-assets-services" PASSWORD DISABLE;
 -- Analysts and dashboards, with the policy aws/reader.json.
 CREATE USER "IAMR:charging-assets-reader" PASSWORD DISABLE;
 
--- CHARGING_REDSHIFT_READER_GROUP names the group: each load grants it what is there to read.
+-- CHARGING_REDSHIFT_READER_GROUP is the name of this group; each load grants it read rights.
 -- More readers: ALTER GROUP charging_readers ADD USER "IAMR:another-role";
 CREATE GROUP charging_readers WITH USER
     "IAMR:charging-assets-services", "IAMR:charging-assets-reader";
@@ -32,10 +32,10 @@ GRANT CREATE, TEMP ON DATABASE charging TO "IAMR:charging-assets-run";
 
 \connect charging
 
--- Everybody may make tables there otherwise.
+-- Otherwise every user may create tables there.
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 
--- `status` and `doctor` in the services' task count staged rows too; readers have no use for them.
+-- `status` and `doctor` in the services' task also count staged rows; readers do not need them.
 CREATE SCHEMA staging AUTHORIZATION "IAMR:charging-assets-run";
 GRANT USAGE ON SCHEMA staging TO "IAMR:charging-assets-services";
 ALTER DEFAULT PRIVILEGES FOR USER "IAMR:charging-assets-run" IN SCHEMA staging

@@ -1,10 +1,9 @@
-"""What a month costs on AWS, at the network as it is and at 100 times of it.
+"""Estimate the monthly costs on AWS, for the network at 1x and at 100x.
 
-Belongs here: arithmetic over `assumptions.toml`, and its tables in docs/deployment.md. Does not
-belong here: prices or measurements themselves.
+Prices, measurements and assumptions are in `assumptions.toml`.
 
     python deploy/costs/estimate.py            # print the tables
-    python deploy/costs/estimate.py --write    # bring docs/deployment.md up to date
+    python deploy/costs/estimate.py --write    # update docs/deployment.md
 """
 
 from __future__ import annotations
@@ -23,31 +22,31 @@ SCALES = (1, 100)
 
 
 def assumptions() -> dict[str, Any]:
-    """Prices, measurements and assumptions, as they stand in the file."""
+    """Read prices, measurements and assumptions."""
     return tomllib.loads((_HERE / "assumptions.toml").read_text(encoding="utf-8"))
 
 
 def redshift_seconds_a_month(given: Mapping[str, Any], scale: int) -> float:
-    """Charged seconds of Serverless: every wake-up counts for the minimum, however short.
+    """Charged seconds of Serverless: each wake-up is charged for at least the minimum.
 
-    The hourly load is one wake-up: its transactions follow each other without a pause. Nobody
-    pays for more seconds than a month has.
+    The hourly load is one wake-up, because its transactions follow each other without a pause. The
+    result is at most the seconds of a month.
     """
     assumed, month = given["assumed"], given["month"]
-    least = assumed["redshift_minimum_seconds"]
-    load = max(assumed[f"redshift_load_seconds_{scale}x"], least)
-    read = max(assumed["redshift_reader_seconds"], least)
-    looks = assumed["redshift_sensor_wakes_an_hour"] * least
+    minimum = assumed["redshift_minimum_seconds"]
+    load = max(assumed[f"redshift_load_seconds_{scale}x"], minimum)
+    read = max(assumed["redshift_reader_seconds"], minimum)
+    looks = assumed["redshift_sensor_wakes_an_hour"] * minimum
     reads = read * assumed["redshift_reader_wakes_a_day"] * month["days"]
     return float(min((load + looks) * month["hours"] + reads, month["hours"] * 3600))
 
 
 def monthly(given: Mapping[str, Any], scale: int) -> dict[str, float]:
-    """Dollars a month, by what they are for, after `years` of running."""
+    """US dollars a month by item, after `years` of operation."""
     price = {name: entry["usd"] for name, entry in given["prices"].items()}
     measured, assumed, month = given["measured"], given["assumed"], given["month"]
     hours, kept_hours = month["hours"], month["hours"] * 12 * assumed["years"]
-    polls, kept_polls = (measured["polls_an_hour"] * each for each in (hours, kept_hours))
+    polls, kept_polls = (measured["polls_an_hour"] * duration for duration in (hours, kept_hours))
 
     lake_bytes = scale * (
         kept_polls * measured["raw_bytes_a_poll_compacted"]
@@ -58,8 +57,8 @@ def monthly(given: Mapping[str, Any], scale: int) -> dict[str, float]:
     run_seconds = assumed["runs_an_hour"] * hours * assumed[f"run_seconds_{scale}x"]
 
     def fargate(seconds: float, vcpu: float, gb: float) -> float:
-        each = vcpu * price["fargate_vcpu_second"] + gb * price["fargate_gb_second"]
-        return seconds * each
+        per_second = vcpu * price["fargate_vcpu_second"] + gb * price["fargate_gb_second"]
+        return seconds * per_second
 
     events = assumed["runs_an_hour"] * 24 * assumed["run_event_days"] * measured["run_event_bytes"]
     rpu_hours = redshift_seconds_a_month(given, scale) * assumed["redshift_rpus"] / 3600
@@ -81,23 +80,23 @@ def monthly(given: Mapping[str, Any], scale: int) -> dict[str, float]:
 
 
 def tables() -> str:
-    """The estimate and what it rests on, as Markdown."""
+    """The estimate with its prices and assumptions, as Markdown."""
     given = assumptions()
     by_scale = {scale: monthly(given, scale) for scale in SCALES}
     lines = ["| US dollars a month | 1× | 100× |", "|---|---:|---:|"]
     for part in by_scale[1]:
         lines.append(f"| {part} | {by_scale[1][part]:,.2f} | {by_scale[100][part]:,.2f} |")
     sums = [sum(by_scale[scale].values()) for scale in SCALES]
-    lines.append(f"| **together** | **{sums[0]:,.0f}** | **{sums[1]:,.0f}** |")
+    lines.append(f"| **total** | **{sums[0]:,.0f}** | **{sums[1]:,.0f}** |")
     seconds = [redshift_seconds_a_month(given, scale) / 3600 for scale in SCALES]
     lines += [
         "",
-        f"Redshift is awake {seconds[0]:,.0f} of {given['month']['hours']} hours at 1× and "
+        f"Redshift is active for {seconds[0]:,.0f} of {given['month']['hours']} hours at 1× and "
         f"{seconds[1]:,.0f} at 100×. One more wake-up an hour, such as a dashboard that refreshes "
-        f"by itself, adds {_one_wake_an_hour(given):,.0f} dollars a month; something that asks "
-        f"every minute keeps it awake, for {_always_awake(given):,.0f}.",
+        f"automatically, adds {_one_wake_an_hour(given):,.0f} dollars a month; a query every "
+        f"minute keeps it active, for {_always_awake(given):,.0f}.",
         "",
-        "| price | US dollars | seen | source |",
+        "| price | US dollars | checked | source |",
         "|---|---:|---|---|",
     ]
     lines += [
@@ -122,8 +121,8 @@ def _always_awake(given: Mapping[str, Any]) -> float:
     return float(given["month"]["hours"] * given["assumed"]["redshift_rpus"] * price)
 
 
-def rendered(page: str) -> str:
-    """The page with its tables as they should be."""
+def render(page: str) -> str:
+    """The page with the current tables."""
     before, rest = page.split(START)
     after = rest.split(END)[1]
     return f"{before}{START}\n{tables()}\n{END}{after}"
@@ -131,6 +130,6 @@ def rendered(page: str) -> str:
 
 if __name__ == "__main__":
     if "--write" in sys.argv[1:]:
-        PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        PAGE.write_text(render(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         print(tables())
