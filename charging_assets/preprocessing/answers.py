@@ -1,8 +1,4 @@
-"""Answers: which one of a slot counts, and what it says of itself.
-
-Belongs here: the choice among several answers, opening the one that counts, the source's own time.
-Does not belong here: what is in an answer (`stations`), the hour (`flatten`).
-"""
+"""Select the answer of a slot that counts, and parse the source's own timestamp."""
 
 from __future__ import annotations
 
@@ -14,10 +10,10 @@ from typing import Any
 from charging_assets.acquisition.raw_objects import Answer, Poll
 from charging_assets.kinds import BadBody, Envelope, Kind, UnusableKind, open_body
 from charging_assets.partitions import naive
-from charging_assets.preprocessing.headers import zone_of
-from charging_assets.preprocessing.rejects import Rejection, rejection
+from charging_assets.preprocessing.headers import find_zone
+from charging_assets.preprocessing.rejects import Rejection, make_rejection
 
-# No answer was made before, or will be after: what dates of unset clocks and of test data are.
+# Timestamps outside of this range come from unset clocks or from test data.
 _FIRST_TIME, _LAST_TIME = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 
@@ -25,8 +21,8 @@ UNKNOWN_KIND = "unknown_kind"
 
 
 @dataclass
-class Opened:
-    """The answer that counts for a slot, opened; `failure` where there is nothing to open."""
+class SelectedAnswer:
+    """The answer that counts for a slot, with its envelope, or with `failure` if it has none."""
 
     answer: Answer
     answer_count: int
@@ -35,52 +31,53 @@ class Opened:
     failure: Rejection | None = None
 
 
-def that_counts(answers: list[Answer], kind_of: Callable[[Answer], Kind]) -> Opened:
-    """The earliest good answer of a slot, or the first one where none is good.
+def select_answer(answers: list[Answer], kind_of: Callable[[Answer], Kind]) -> SelectedAnswer:
+    """Return the earliest good answer of a slot, or the first answer if none is good.
 
-    `kind_of` is the kind that an answer is opened by; where it raises UnusableKind, the outcome is
+    `kind_of` returns the kind of an answer; if it raises UnusableKind, the outcome is
     `unknown_kind`.
     """
-    tried = [_open(answer, len(answers), kind_of) for answer in answers[:1]]
-    while tried[-1].envelope is None and len(tried) < len(answers):
-        tried.append(_open(answers[len(tried)], len(answers), kind_of))
-    return tried[-1] if tried[-1].envelope is not None else tried[0]
+    first = _open(answers[0], len(answers), kind_of)
+    if first.envelope is not None:
+        return first
+    others = (_open(answer, len(answers), kind_of) for answer in answers[1:])
+    return next((other for other in others if other.envelope is not None), first)
 
 
-def _open(answer: Answer, answer_count: int, kind_of: Callable[[Answer], Kind]) -> Opened:
+def _open(answer: Answer, answer_count: int, kind_of: Callable[[Answer], Kind]) -> SelectedAnswer:
     place = answer.place
     if place.outcome != "ok" or place.body is None:
-        return Opened(answer, answer_count, outcome=place.outcome)
+        return SelectedAnswer(answer, answer_count, outcome=place.outcome)
     try:
-        return Opened(answer, answer_count, open_body(kind_of(answer), place.body))
+        return SelectedAnswer(answer, answer_count, open_body(kind_of(answer), place.body))
     except UnusableKind as error:
         reason = f"{error}. Install the module of this kind, or what it needs, and load again"
-        failure = rejection("body", "poll", None, "", "unknown_kind", reason)
-        return Opened(answer, answer_count, outcome=UNKNOWN_KIND, failure=failure)
-    except BadBody as bad:
-        failure = rejection("body", "poll", None, bad.pointer, bad.code, bad.fragment)
-        return Opened(answer, answer_count, outcome="bad_body", failure=failure)
+        failure = make_rejection("body", "poll", None, "", "unknown_kind", reason)
+        return SelectedAnswer(answer, answer_count, outcome=UNKNOWN_KIND, failure=failure)
+    except BadBody as error:
+        failure = make_rejection("body", "poll", None, error.pointer, error.code, error.fragment)
+        return SelectedAnswer(answer, answer_count, outcome="bad_body", failure=failure)
 
 
-def published_time(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | None]:
-    """The source's timestamp in UTC; without an offset it is taken as the feed's local time.
+def parse_published_time(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | None]:
+    """Parse the source's timestamp to UTC; without an offset it is the feed's local time.
 
-    One before 2000 or after 2099 is `out_of_range`, one without an offset in a time zone that is
-    not known `bad_timestamp`.
+    A time before 2000 or after 2099 is rejected as `out_of_range`; a time without an offset in an
+    unknown time zone as `bad_timestamp`.
     """
     if published is None:
         return None, None
     try:
         instant = datetime.fromisoformat(published)
         if instant.tzinfo is None:
-            zone = zone_of(poll.time_zone)
+            zone = find_zone(poll.time_zone)
             if zone is None:
                 raise ValueError(f"no time zone {poll.time_zone}")
             instant = instant.replace(tzinfo=zone)
         observed_at = naive(instant)
     except (TypeError, ValueError, OverflowError):
-        bad = rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
-        return None, bad
+        bad_field = make_rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
+        return None, bad_field
     if not _FIRST_TIME <= observed_at < _LAST_TIME:
-        return None, rejection("field", "poll", None, "/timestamp", "out_of_range", published)
+        return None, make_rejection("field", "poll", None, "/timestamp", "out_of_range", published)
     return observed_at, None

@@ -1,7 +1,7 @@
-"""What preprocessing remembers, bounded in bytes.
+"""Caches of preprocessing, limited in bytes.
 
-Caches change speed alone, never a value. A hostile answer can fill each with values as large as
-itself, so that a number of entries bounds nothing: entries state their weight.
+A cache changes speed only, never a value. A hostile answer can fill a cache with values as large as
+the answer itself, so a limit on the number of entries is not enough: each entry states its weight.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from typing import Any
 from weakref import WeakSet
 
 # All caches of a process together. Hours of 2,400 EVSEs fill 16 MiB of it.
-LIMIT_BYTES = 128 << 20
+TOTAL_LIMIT_BYTES = 128 << 20
 # Larger values are not cached: they would use much memory and save little time.
-LARGEST_BYTES = 64 << 10
+MAX_ENTRY_BYTES = 64 << 10
 
 _caches: WeakSet[Cache] = WeakSet()
 _weight = 0
 
 
 class Cache:
-    """Values by key. Look-ups are in `entries`; when all caches are full, all are emptied."""
+    """Values by key, looked up in `entries`; all caches are cleared when their sum is full."""
 
     def __init__(self) -> None:
         self.entries: dict[Any, Any] = {}
         _caches.add(self)
 
     def add(self, key: Any, value: Any, weight: int) -> None:
-        """Remember a value that takes about `weight` bytes with its key; not a large one."""
+        """Cache a value that takes about `weight` bytes with its key, unless it is too large."""
         global _weight
-        if weight > LARGEST_BYTES:
+        if weight > MAX_ENTRY_BYTES:
             return
-        if _weight + weight > LIMIT_BYTES:
+        if _weight + weight > TOTAL_LIMIT_BYTES:
             for cache in list(_caches):
                 cache.entries.clear()
             _weight = 0
@@ -40,13 +40,13 @@ class Cache:
         self.entries[key] = value
 
 
-def held_bytes() -> int:
-    """About how much all caches of the process hold."""
+def cached_bytes() -> int:
+    """Return the approximate size in bytes of all caches of the process."""
     return _weight
 
 
 class RecentCache:
-    """Values by key, of which the least recently used go first."""
+    """Values by key; the least recently used are evicted first."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -55,7 +55,7 @@ class RecentCache:
         self._lock = threading.Lock()
 
     def get(self, key: Any) -> Any:
-        """The value of a key, None if it is not known (any more)."""
+        """The value of a key, None if it is not (or no longer) cached."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -64,7 +64,7 @@ class RecentCache:
             return entry[0]
 
     def add(self, key: Any, value: Any, weight: int) -> None:
-        """Remember a value that takes about `weight` bytes with its key."""
+        """Cache a value that takes about `weight` bytes with its key."""
         if weight > self._limit // 8:
             return
         with self._lock:
@@ -72,5 +72,5 @@ class RecentCache:
             self._entries[key] = value, weight
             self._weight += weight - (replaced[1] if replaced else 0)
             while self._weight > self._limit:
-                _, (_, gone) = self._entries.popitem(last=False)
-                self._weight -= gone
+                _, (_, evicted_weight) = self._entries.popitem(last=False)
+                self._weight -= evicted_weight

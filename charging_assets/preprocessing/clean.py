@@ -1,8 +1,7 @@
-"""How one published value becomes one clean value.
+"""Cleaners: functions that turn one published value into one clean value.
 
-Belongs here: a cleaner for each sort of column, and which column has which. A cleaner takes any
-JSON value that is not null and returns the clean value or None, or raises BadValue. Does not
-belong here: records, tables, rejects.
+There is a cleaner for each kind of column. A cleaner takes any JSON value that is not null and
+returns the clean value or None, or raises BadValue.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Cleaner = Callable[[Any], Any]
 
 
 class BadValue(Exception):
-    """A value that cannot be cleaned; `code` says what is wrong with it."""
+    """A value that cannot be cleaned; `code` names the problem."""
 
     def __init__(self, code: str):
         super().__init__(code)
@@ -37,7 +36,7 @@ STATUSES = frozenset({
     "RESERVED", "UNKNOWN",
 })  # fmt: skip
 
-# ISO 3166-1 alpha-3 → alpha-2 of the countries whose networks may stand in a German answer.
+# ISO 3166-1 alpha-3 → alpha-2 of the countries whose networks may appear in a German answer.
 _ALPHA_2 = {
     "AUT": "AT", "BEL": "BE", "CHE": "CH", "CZE": "CZ", "DEU": "DE", "DNK": "DK", "ESP": "ES",
     "FRA": "FR", "GBR": "GB", "HUN": "HU", "ITA": "IT", "LIE": "LI", "LUX": "LU", "NLD": "NL",
@@ -45,10 +44,10 @@ _ALPHA_2 = {
 }  # fmt: skip
 
 _TIME = re.compile(r"([01]?\d|2[0-3]|24(?=:00)):([0-5]\d)(:[0-5]\d)?", re.ASCII)
-_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
-_SHORTEST_PERIOD = len('{"period_begin":"00:00","period_end":"00:00","weekday":1}')
-# Longer texts are no numbers, and would only cost time.
-_LONGEST_NUMBER = 64
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_MIN_PERIOD_BYTES = len('{"period_begin":"00:00","period_end":"00:00","weekday":1}')
+# Longer texts are not numbers and would only cost time.
+_MAX_NUMBER_CHARACTERS = 64
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _GROUPED_NUMBER = re.compile(
     r"(?P<whole>[+-]?\d{1,3}(?P<mark>[.,\s'’])\d{3}((?P=mark)\d{3})*)((?!(?P=mark))[.,](?P<part>\d+))?"
@@ -57,12 +56,12 @@ _WITH_UNIT = re.compile(r"(?P<number>.*[\d.,])\s*(?P<unit>[^\W\d_]+|°)", re.DOT
 
 
 def text(length: int, *, upper: bool = False) -> Cleaner:
-    """Trimmed, white space collapsed, empty is null; numbers are taken as they are written.
+    """A text: trimmed, white space collapsed, empty is null; a number becomes its digits.
 
-    Control characters count as white space, and bidirectional ones are left out.
+    Control characters count as white space; bidirectional characters are removed.
     """
     cache = Cache()
-    cleaned = cache.entries
+    cleaned_texts = cache.entries
 
     def clean(value: Any) -> str | None:
         if type(value) is not str:
@@ -70,27 +69,27 @@ def text(length: int, *, upper: bool = False) -> Cleaner:
                 raise BadValue("not_text")
             value = str(value)
         try:
-            known: str | None = cleaned[value]
-            return known
+            cached: str | None = cleaned_texts[value]
+            return cached
         except KeyError:
             pass
-        tidy = _collapsed(value) or None
-        if tidy is not None:
-            tidy = tidy.upper() if upper else tidy
-            if len(tidy) * 4 > length and len(tidy.encode()) > length:
+        cleaned = _collapse_spaces(value) or None
+        if cleaned is not None:
+            cleaned = cleaned.upper() if upper else cleaned
+            if len(cleaned) * 4 > length and len(cleaned.encode()) > length:
                 raise BadValue("too_long")
-        cache.add(value, tidy, 300 + 8 * len(value))
-        return tidy
+        cache.add(value, cleaned, 300 + 8 * len(value))
+        return cleaned
 
     return clean
 
 
 def sensor(length: int) -> Cleaner:
-    """A parking sensor's status: upper case; `-` says that there is none."""
-    tidy = text(length, upper=True)
+    """A parking sensor's status in upper case; `-` is null."""
+    clean_text = text(length, upper=True)
 
     def clean(value: Any) -> str | None:
-        status: str | None = tidy(value)
+        status: str | None = clean_text(value)
         return None if status == "-" else status
 
     return clean
@@ -100,14 +99,14 @@ def status(value: Any) -> str | None:
     """An OCPI status, in upper case."""
     if type(value) is str and value in STATUSES:
         return value
-    tidy: str | None = _STATUS_TEXT(value)
-    if tidy is not None and tidy not in STATUSES:
+    cleaned: str | None = _STATUS_TEXT(value)
+    if cleaned is not None and cleaned not in STATUSES:
         raise BadValue("unknown_status")
-    return tidy
+    return cleaned
 
 
 def country(value: Any) -> str | None:
-    """An ISO 3166-1 code: alpha-2, alpha-3 only where its alpha-2 is not known here."""
+    """An ISO 3166-1 code: alpha-2, or alpha-3 where `_ALPHA_2` does not list it."""
     code: str | None = _CODE_TEXT(value)
     if code is None:
         return None
@@ -117,16 +116,16 @@ def country(value: Any) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number, from a JSON number or from its text; empty is null.
+    """A finite number, from a JSON number or from a text; empty is null.
 
-    In texts, a single comma or point is the decimal one (`150,0`, `1,500` is 1.5). Of both, the
-    last is (`1.500,5` and `1,500.5`), and the other parts thousands, as spaces, apostrophes, and a
-    comma or point that stands more than once do (`1 500`, `1.000.000`).
+    In a text, a single comma or point is the decimal mark (`150,0`; `1,500` is 1.5). If a text has
+    both, the last one is the decimal mark (`1.500,5`, `1,500.5`). Spaces, apostrophes and repeated
+    commas or points separate thousands (`1 500`, `1.000.000`).
     """
     if not isinstance(value, str):
-        return _finite(value)
-    text = _trimmed(value)
-    return _number_of(text) if text else None
+        return _to_finite(value)
+    text = _trim(value)
+    return _parse_number(text) if text else None
 
 
 def quantity(
@@ -140,26 +139,25 @@ def quantity(
     """A number in `unit` from `minimum` to `maximum`, both included.
 
     Numbers are published in `published_in` (default: `unit`), except where a text names its unit
-    (`22 kW`). 0 is null where the range leaves it out: sources write it for a value they do not
-    know.
+    (`22 kW`). 0 is null where the range excludes it: sources write 0 for an unknown value.
 
     Raises:
-        ValueError: `published_in` is no unit, or cannot be converted to `unit`.
+        ValueError: `published_in` is not a unit, or cannot be converted to `unit`.
     """
-    usual = units.factor(published_in or unit, unit)
+    default_factor = units.factor(published_in or unit, unit)
 
     def clean(value: Any) -> float | None:
-        factor = usual
+        factor = default_factor
         if isinstance(value, str):
-            text, spelling = _split_unit(_trimmed(value))
+            text, spelling = _split_unit(_trim(value))
             if spelling:
-                factor = _factor_of(spelling, unit)
+                factor = _unit_factor(spelling, unit)
             elif not text:
                 return None
-            published = _number_of(text)
+            published = _parse_number(text)
         else:
-            published = _finite(value)
-        # Division keeps 7,400 W what people call it, 7.4 kW; a product with 0.001 would not.
+            published = _to_finite(value)
+        # Division gives exactly 7.4 kW for 7,400 W; multiplication by 0.001 would not.
         result = published * factor.numerator / factor.denominator + 0.0
         if result == 0 and not minimum <= 0 <= maximum:
             return None
@@ -171,25 +169,25 @@ def quantity(
 
 
 def boolean(value: Any) -> bool | None:
-    """A truth, also as 0, 1 or their texts."""
+    """A boolean, also as 0, 1 or a text."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and not _trimmed(value):
+    if isinstance(value, str) and not _trim(value):
         return None
-    known = _TRUTHS.get(_trimmed(str(value)).lower()) if isinstance(value, str | int) else None
-    if known is None:
+    truth = _BOOLEANS.get(_trim(str(value)).lower()) if isinstance(value, str | int) else None
+    if truth is None:
         raise BadValue("not_a_boolean")
-    return known
+    return truth
 
 
 def identifier(length: int) -> Cleaner:
     """A published id: a text or a whole number, never empty."""
-    tidy = text(length)
+    clean_text = text(length)
 
     def clean(value: Any) -> str:
         if isinstance(value, float):
             raise BadValue("not_an_id")
-        published: str | None = tidy(value)
+        published: str | None = clean_text(value)
         if published is None:
             raise BadValue("missing_key")
         return published
@@ -199,7 +197,7 @@ def identifier(length: int) -> Cleaner:
 
 def texts(length: int) -> Cleaner:
     """A set of texts as canonical JSON: cleaned, each once, sorted."""
-    tidy = text(1024)
+    clean_text = text(1024)
 
     def clean(value: Any) -> str:
         if not isinstance(value, list):
@@ -207,8 +205,8 @@ def texts(length: int) -> Cleaner:
         members: set[str | None] = set()
         for member in value:
             if member is not None:
-                members.add(tidy(member))
-                # Each takes 3 bytes and more, with its quotes: gather no more than fit.
+                members.add(clean_text(member))
+                # Each takes at least 3 bytes with its quotes: stop when they cannot fit.
                 if len(members) * 3 > length + 3:
                     raise BadValue("too_long")
         return canonical(sorted(members - {None}), length)
@@ -222,7 +220,7 @@ def opening_hours(length: int) -> Cleaner:
     def clean(value: Any) -> str:
         if not isinstance(value, list):
             raise BadValue("not_a_list")
-        if len(value) * _SHORTEST_PERIOD > length:
+        if len(value) * _MIN_PERIOD_BYTES > length:
             raise BadValue("too_long")
         periods = sorted((_period(member) for member in value), key=_period_order)
         return canonical(periods, length)
@@ -230,18 +228,22 @@ def opening_hours(length: int) -> Cleaner:
     return clean
 
 
-def tidy_json(value: Any) -> Any:
-    """A JSON value in which texts and names hold no control and no bidirectional characters.
+def strip_control_json(value: Any) -> Any:
+    """Remove control and bidirectional characters from all texts and names of a JSON value.
 
-    Texts without such characters are as published. Of names that are equal then, the last one in
-    the order of what was published stays.
+    Texts without such characters do not change. If two names become equal, the last one in the
+    sorted order of the published names wins.
     """
     if isinstance(value, str):
-        return value if value.isprintable() or strip_control(value) == value else _collapsed(value)
+        return (
+            value
+            if value.isprintable() or strip_control(value) == value
+            else _collapse_spaces(value)
+        )
     if isinstance(value, list):
-        return [tidy_json(member) for member in value]
+        return [strip_control_json(member) for member in value]
     if isinstance(value, dict):
-        return {tidy_json(name): tidy_json(value[name]) for name in sorted(value)}
+        return {strip_control_json(name): strip_control_json(value[name]) for name in sorted(value)}
     return value
 
 
@@ -257,10 +259,10 @@ def canonical(value: Any, length: int = 65535) -> str:
 
 
 def cleaner(column: Column, published_in: str | None = None) -> Cleaner:
-    """The cleaner of a column of the flat tables, for values published in a unit of their own.
+    """The cleaner of a column of the flat tables, for values published in a given unit.
 
     Raises:
-        ValueError: the unit is not known, or is none of the column's.
+        ValueError: the unit is unknown, or cannot be converted to the column's unit.
     """
     if column.unit and column.type is Type.DOUBLE:
         return quantity(
@@ -302,11 +304,11 @@ _BY_TYPE: dict[Type, Callable[[Column], Cleaner]] = {
 }
 
 
-def _collapsed(text: str) -> str:
+def _collapse_spaces(text: str) -> str:
     return " ".join(strip_control(text).split())
 
 
-def _trimmed(text: str) -> str:
+def _trim(text: str) -> str:
     return strip_control(text).strip()
 
 
@@ -314,7 +316,7 @@ def _trimmed(text: str) -> str:
 _DECIMALS = {units.DEGREES: 6}
 
 
-def _finite(value: Any) -> float:
+def _to_finite(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadValue("not_a_number")
     try:
@@ -326,27 +328,27 @@ def _finite(value: Any) -> float:
     return result + 0.0
 
 
-def _number_of(text: str) -> float:
-    """The number that a text without white space around it is."""
-    if len(text) > _LONGEST_NUMBER:
+def _parse_number(text: str) -> float:
+    """Parse a text without surrounding white space as a number."""
+    if len(text) > _MAX_NUMBER_CHARACTERS:
         raise BadValue("not_a_number")
     plain = text.replace("\u2212", "-")
     if _PLAIN_NUMBER.fullmatch(plain):
-        return _finite(float(plain.replace(",", ".")))
+        return _to_finite(float(plain.replace(",", ".")))
     grouped = _GROUPED_NUMBER.fullmatch(plain)
     if grouped is None:
         raise BadValue("not_a_number")
     whole = grouped["whole"].replace(grouped["mark"], "")
-    return _finite(float(f"{whole}.{grouped['part'] or 0}"))
+    return _to_finite(float(f"{whole}.{grouped['part'] or 0}"))
 
 
 def _split_unit(text: str) -> tuple[str, str]:
-    """A number's text and the unit behind it, which is empty where there is none."""
-    match = _WITH_UNIT.fullmatch(text) if len(text) <= _LONGEST_NUMBER else None
+    """Split a text into a number and the unit after it (empty if there is none)."""
+    match = _WITH_UNIT.fullmatch(text) if len(text) <= _MAX_NUMBER_CHARACTERS else None
     return (match["number"].rstrip(), match["unit"]) if match else (text, "")
 
 
-def _factor_of(spelling: str, unit: str) -> Fraction:
+def _unit_factor(spelling: str, unit: str) -> Fraction:
     try:
         return units.factor(units.unit_of(spelling) or spelling, unit)
     except ValueError:
@@ -364,18 +366,16 @@ def _period(member: Any) -> dict[str, Any]:
 
 
 def _weekday(value: Any) -> int | str:
-    if isinstance(value, str) and _trimmed(value).lower() == "holiday":
+    if isinstance(value, str) and _trim(value).lower() == "holiday":
         return "holiday"
-    day = (
-        _trimmed(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    )
+    day = _trim(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if day not in {"1", "2", "3", "4", "5", "6", "7"}:
         raise BadValue("not_opening_hours")
     return int(day)
 
 
 def _time(value: Any) -> str:
-    match = _TIME.fullmatch(_trimmed(value)) if isinstance(value, str) else None
+    match = _TIME.fullmatch(_trim(value)) if isinstance(value, str) else None
     if match is None:
         raise BadValue("not_opening_hours")
     return f"{int(match[1]):02d}:{match[2]}"

@@ -1,7 +1,4 @@
-"""Python's garbage collector, kept out of the way of a parse.
-
-Belongs here: pausing it. Does not belong here: what is parsed.
-"""
+"""Pause Python's garbage collector while an hour is parsed."""
 
 from __future__ import annotations
 
@@ -11,16 +8,16 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def paused() -> Iterator[None]:
-    """No collection meanwhile, in the whole process; as it was before, afterwards.
+def gc_paused() -> Iterator[None]:
+    """Disable garbage collection in the whole process, and restore its state afterwards.
 
-    For work that makes many objects which all live on and which do not refer to each other in
-    circles: the collector would look through all of them again and again and find nothing.
+    For work that creates many long-lived objects without reference cycles: the collector would scan
+    all of them again and again without freeing anything.
     """
-    was_on = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()

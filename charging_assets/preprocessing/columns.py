@@ -1,8 +1,4 @@
-"""Rows gathered column by column, to Arrow.
-
-Belongs here: buffers that become Arrow tables of the schema, in its order. Does not belong here:
-what the rows say.
-"""
+"""Buffers that collect rows column by column and become Arrow tables of the schema."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ _FLUSH_ROWS = 50_000
 
 
 class _Column:
-    """The values of one column: a value given for many rows is kept once, with their number."""
+    """The values of one column; a value for many rows is stored once, with a row count."""
 
     def __init__(self, field: pa.Field) -> None:
         self._field = field
@@ -48,7 +44,7 @@ class _Column:
 
 
 class Rows:
-    """The rows of one table. Buffered as lists, turned to Arrow by the chunk to bound memory."""
+    """The rows of one table, buffered as lists and converted to Arrow in chunks to limit memory."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -57,7 +53,7 @@ class Rows:
         self._begin()
 
     def extend(self, count: int, **values: Any) -> None:
-        """Add `count` rows: a tuple holds a value for each row, anything else is for them all."""
+        """Add `count` rows: a tuple holds one value per row, anything else applies to all rows."""
         for column, name in zip(self._columns, self._table.names, strict=True):
             value = values[name]
             if type(value) is tuple:
@@ -75,16 +71,16 @@ class Rows:
     def table(self) -> pa.Table:
         """All rows, in the table's order."""
         self._flush()
-        gathered = pa.Table.from_batches(self._chunks, schema=self._schema)
+        rows = pa.Table.from_batches(self._chunks, schema=self._schema)
         self._chunks = []
-        return _ordered(gathered, self._table)
+        return _sort(rows, self._table)
 
     def _begin(self) -> None:
         self._columns = [_Column(field) for field in self._schema]
         self._row_count = 0
 
-    def _count(self, rows: int) -> None:
-        self._row_count += rows
+    def _count(self, row_count: int) -> None:
+        self._row_count += row_count
         if self._row_count >= _FLUSH_ROWS:
             self._flush()
 
@@ -95,8 +91,8 @@ class Rows:
             self._begin()
 
 
-def _ordered(rows: pa.Table, table: Table) -> pa.Table:
-    """Sorted by the table's order. Rows come by feed, place and slot, so a stable sort will do."""
+def _sort(rows: pa.Table, table: Table) -> pa.Table:
+    """Sort by the table's order. Rows arrive by feed, place and slot: a stable sort is enough."""
     first, *_rest = table.order
     if first == "feed" or rows.num_rows == 0:
         return rows.combine_chunks()

@@ -1,11 +1,12 @@
-"""Records of one answer that have one key: which of them counts.
+"""Select which of several records with one key counts within an answer.
 
-A record that is REMOVED gives way to one that is PLANNED, and both to any other. Among equals the
-attributes decide, so that the choice depends neither on the order within the answer nor, as long as
-attributes stay, on the poll. Of records that are equal byte for byte the first counts.
+A record that is PLANNED wins over one that is REMOVED, and any other status wins over both. Among
+equals the attributes decide, so the choice does not depend on the order within the answer and, as
+long as the attributes do not change, not on the poll. Of records that are equal byte for byte the
+first counts.
 
-Candidates of one key are compared in stages: what is costly to compare is made of those alone that
-no stage before has separated. The cost grows with the size of the answer, whatever is repeated.
+Candidates for one key are compared in stages: an expensive comparison runs only for candidates that
+no earlier stage has separated. The cost is linear in the size of the answer, whatever is repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from charging_assets.preprocessing.states import State
 
 Losers = frozenset[str]
 NONE: Losers = frozenset()
-# Behind the pointer of a record whose key stands for another id. No pointer of a record ends so.
+# Suffix to the pointer of a record whose key belongs to another id. No record's pointer ends so.
 OTHER_ID = "#"
 
 _LIVENESS = {"REMOVED": 0, "PLANNED": 1}
@@ -30,9 +31,9 @@ _LIVE = 2
 
 
 class _Candidate(NamedTuple):
-    """A record that has its key in common with others.
+    """A record that shares its key with others.
 
-    `number` and `pointer` are where it stands: the station record, and the place in it. `parts` are
+    `number` is the index of its station record, `pointer` the position in that record. `parts` are
     the connectors of an EVSE.
     """
 
@@ -48,25 +49,30 @@ _Group = list[_Candidate]
 
 
 def liveness(status: str | None) -> int:
-    """How much a status counts where records compete: REMOVED, then PLANNED, then any other."""
+    """The rank of a status among competing records: REMOVED, then PLANNED, then any other."""
     return _LIVE if status is None else _LIVENESS.get(status, _LIVE)
 
 
-def duplicates(
+def find_duplicates(
     stations: Sequence[FlatStation], fragments: Sequence[bytes], evses: str, connectors: str
 ) -> list[Losers]:
-    """For each station record of an answer, the pointers of the records in it that do not count.
+    """For each station record of an answer, return the pointers of its records that do not count.
 
-    `stations` are the records as read alone, `fragments` their bytes, `evses` and `connectors` the
-    fields that hold their parts. The pointer of a station record is "". EVSEs of a station record
-    that does not count are kept under its key, unless its id is another one (two ids whose hashes
-    are equal): then the pointer of its list of EVSEs is among them. Of such ids the smaller counts.
-    The pointer of an EVSE or connector of another id is among them with `OTHER_ID` behind it too.
+    The pointer of a station record is "". If a station record does not count, its EVSEs still count
+    under its key, unless its id differs from the winner's (two ids with equal hashes; the smaller
+    id wins): then the pointer of its list of EVSEs is returned as well. For an EVSE or connector of
+    another id, the pointer is also returned with the suffix `OTHER_ID`.
+
+    Args:
+        stations: the records, each as read alone.
+        fragments: the bytes of each record.
+        evses: name of the field that holds a station's EVSEs.
+        connectors: name of the field that holds an EVSE's connectors.
     """
-    # One object for all stations that lose in the same way: there may be millions of them.
+    # One shared object for all stations that lose in the same way: there may be millions of them.
     alone, with_parts = frozenset({""}), frozenset({"", f"/{evses}"})
     of_station = [NONE] * len(stations)
-    for winner, loser in _beaten(_stations(stations), fragments):
+    for winner, loser in _winners_and_losers(_stations(stations), fragments):
         is_same_id = _identity(winner) == _identity(loser)
         of_station[loser.number] = alone if is_same_id else with_parts
     kept = [
@@ -75,9 +81,11 @@ def duplicates(
         if of_station[number] is not with_parts
     ]
     losers: dict[int, set[str]] = {}
-    for winner, loser in _beaten(_evses(kept, f"/{connectors}/"), fragments):
+    for winner, loser in _winners_and_losers(_evses(kept, f"/{connectors}/"), fragments):
         losers.setdefault(loser.number, set()).update(_pointers(winner, loser))
-    for winner, loser in _beaten(_connectors(kept, losers, f"/{connectors}/"), fragments):
+    for winner, loser in _winners_and_losers(
+        _connectors(kept, losers, f"/{connectors}/"), fragments
+    ):
         losers.setdefault(loser.number, set()).update(_pointers(winner, loser))
     for number, of_record in losers.items():
         of_station[number] |= of_record
@@ -89,20 +97,20 @@ def _pointers(winner: _Candidate, loser: _Candidate) -> tuple[str, ...]:
     return (loser.pointer,) if is_same_id else (loser.pointer, loser.pointer + OTHER_ID)
 
 
-def _beaten(
+def _winners_and_losers(
     groups: Iterable[_Group], fragments: Sequence[bytes]
 ) -> Iterator[tuple[_Candidate, _Candidate]]:
-    """Of the candidates of each key, the one that counts with each of the others."""
+    """For the candidates of each key, yield the winner with each of the others."""
     groups = list(groups)
-    tied = [_equals(group) for group in groups]
-    for group, winner in zip(groups, _first(tied, fragments), strict=True):
+    tied = [_best_candidates(group) for group in groups]
+    for group, winner in zip(groups, _first_by_json(tied, fragments), strict=True):
         for candidate in group:
             if candidate is not winner:
                 yield winner, candidate
 
 
-def _equals(group: _Group) -> _Group:
-    """The best candidates of a key; several where only their JSON can tell which one counts."""
+def _best_candidates(group: _Group) -> _Group:
+    """The best candidates of a key; several if only their JSON can decide."""
     for rank in _STAGES:
         if len(group) == 1:
             break
@@ -118,25 +126,25 @@ def _equals(group: _Group) -> _Group:
     return group
 
 
-def _first(groups: Sequence[_Group], fragments: Sequence[bytes]) -> list[_Candidate]:
-    """Of each group, the first one of those whose JSON comes first.
+def _first_by_json(groups: Sequence[_Group], fragments: Sequence[bytes]) -> list[_Candidate]:
+    """For each group, return the first candidate with the smallest JSON.
 
-    Records of all groups are parsed in the order of the answer, each once and one at a time.
+    Records are parsed in the order of the answer, each once and one at a time.
     """
     same: dict[bytes, int] = {}
     firsts = [group[0] for group in groups]
-    open_: list[tuple[int, int, _Candidate]] = []
+    undecided: list[tuple[int, int, _Candidate]] = []
     for index, group in enumerate(groups):
         if len(group) > 1:
-            # What stands at the same place of equal bytes is equal, and need not be parsed.
+            # Records at the same position of equal bytes are equal and need not be parsed.
             distinct: dict[tuple[int, str], _Candidate] = {}
             for candidate in group:
                 number = same.setdefault(fragments[candidate.number], candidate.number)
                 distinct.setdefault((number, candidate.pointer), candidate)
             if len(distinct) > 1:
-                open_ += [(each.number, index, each) for each in distinct.values()]
+                undecided += [(each.number, index, each) for each in distinct.values()]
     records, best = _Records(fragments), dict[int, bytes]()
-    for number, index, candidate in sorted(open_, key=lambda each: each[0]):
+    for number, index, candidate in sorted(undecided, key=lambda each: each[0]):
         published = records.canonical(number, candidate.pointer)
         if index not in best or published < best[index]:
             best[index], firsts[index] = published, candidate
@@ -206,9 +214,9 @@ def _repeated(keys: Iterable[int]) -> set[int]:
 
 
 def _comparable(state: State) -> list[str]:
-    """The attributes, fields that this version does not know last.
+    """The attributes as texts, unknown fields last.
 
-    Keys, which are the only integers, are left out: ids stand next to them.
+    Keys, which are the only integers, are left out: the row also has the ids.
     """
     return [
         "" if value is None else str(value) for value in state.row[4:] if type(value) is not int
@@ -216,7 +224,7 @@ def _comparable(state: State) -> list[str]:
 
 
 def _identity(candidate: _Candidate) -> tuple[str, int]:
-    """What differs between ids that have one key."""
+    """The values that differ between two ids with one key."""
     return candidate.state.published_id, candidate.state.identity_hash
 
 
@@ -232,7 +240,7 @@ def _parts(candidate: _Candidate) -> list[list[str]]:
     return sorted([part.published_id, *_comparable(part)] for part in candidate.parts)
 
 
-# The first ones cost next to nothing, and decide nearly always. The least rank counts.
+# The first stages are cheap and nearly always decide. The smallest rank wins.
 _STAGES: tuple[Callable[[_Candidate], Any], ...] = (
     _identity,
     _inverse_liveness,
@@ -242,14 +250,14 @@ _STAGES: tuple[Callable[[_Candidate], Any], ...] = (
 
 
 class _Records:
-    """The records of an answer in its order, parsed again where attributes do not decide."""
+    """Parses the records of an answer again, in its order, where attributes do not decide."""
 
     def __init__(self, fragments: Sequence[bytes]) -> None:
         self._fragments = fragments
         self._number, self._parsed = -1, None
 
     def canonical(self, number: int, pointer: str) -> bytes:
-        """The record at a pointer as JSON whose bytes do not depend on the order of its fields."""
+        """The record at a pointer as JSON with sorted fields."""
         if number != self._number:
             try:
                 self._parsed, self._number = tolerant.record(self._fragments[number]), number

@@ -1,8 +1,4 @@
-"""What one station record came to: states, statuses, rejections, shapes.
-
-Belongs here: that result, and what can be asked of several. Does not belong here: how it is read
-(`stations`).
-"""
+"""The result of reading one station record: states, statuses, rejects and shapes."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from charging_assets.preprocessing.states import State
 
 
 class Status(NamedTuple):
-    """What an EVSE answered in one poll."""
+    """The status of an EVSE in one poll."""
 
     evse_key: int
     evse_uid: str
@@ -25,23 +21,24 @@ class Status(NamedTuple):
     overrides: str | None
 
 
-# Names of fields that are remembered of a record, and of all records of a place's hour: each
-# distinct set of names counts. Real records have some hundred.
+# Limit of field names stored for one record, and for all records of a place's hour; each distinct
+# set of names counts. Real records have a few hundred.
 MAX_NAMES = 50_000
 
 Shapes = frozenset[frozenset[str]]
 NO_SHAPE: Shapes = frozenset()
-# Of records of which nothing was rejected.
+# Shared by all records without rejects.
 NO_REJECTS = Rejects()
 
 
 @dataclass(slots=True)
 class FlatStation:
-    """What one station record came to. Counts are of records in, whatever became of them.
+    """The result of reading one station record.
 
-    `evse_pointers` state where each EVSE stands in the record, `connector_sources` the same of each
-    connector, and its status. `shape` holds the pointers of the fields of each record in it, and
-    `unknown` those of them that are not known; `repaired` are pointers of repaired statuses.
+    Counts include rejected records. `evse_pointers` has the position of each EVSE in the record,
+    `connector_sources` the position and status of each connector. `shape` has the pointers of the
+    fields of the station and of each part, `unknown` those that the kind's map does not list;
+    `repaired` has the pointers of repaired statuses.
     """
 
     station: State | None = None
@@ -62,17 +59,17 @@ class FlatStation:
 
     @property
     def rejections(self) -> list[Rejection]:
-        """What is listed of the record's rejects."""
+        """The record's listed rejections."""
         return self.rejects.listed
 
     @property
     def is_rejected(self) -> bool:
-        """Whether there is no row of it. Its EVSEs may be there without it, never the reverse."""
+        """Whether the record has no rows. EVSEs may have rows although their station has none."""
         return self.station is None and not self.evses
 
     @property
     def keys(self) -> tuple[int | None, tuple[int, ...], tuple[int, ...]]:
-        """The keys of the station, of its EVSEs and of their connectors; once it is read."""
+        """The keys of the station, of its EVSEs and of their connectors, computed once."""
         if self._keys is None:
             self._keys = (
                 self.station and self.station.key,
@@ -82,7 +79,7 @@ class FlatStation:
         return self._keys
 
     def add_shapes(self, shapes: Sequence[frozenset[str]], unknown: tuple[str, ...]) -> None:
-        """Add the shapes of a record's parts, the first of which has the unknown names."""
+        """Add the shapes of a record's parts; the first shape has the unknown names."""
         if not unknown and self._shapes.issuperset(shapes):
             return
         for number, shape in enumerate(shapes):
@@ -97,15 +94,15 @@ class FlatStation:
                 self.unknown.add(unknown)
 
     def finish(self) -> FlatStation:
-        """Give back what only reading needs; `shape` is one object for all that have the same."""
+        """Release what only reading needs; equal shapes become one shared object."""
         shape = frozenset(self._shapes)
-        self.shape = _the_same(shape) if self._name_count <= _FEW_NAMES else shape
-        self._shapes, self.repaired = _NO_NAMES, _NO_NAMES
-        # One empty list for all of them: there may be millions of records without parts.
-        self.evses, self.statuses = self.evses or _NOTHING, self.statuses or _NOTHING
-        self.connectors = self.connectors or _NOTHING
-        self.evse_pointers = self.evse_pointers or _NOTHING
-        self.connector_sources = self.connector_sources or _NOTHING
+        self.shape = _intern(shape) if self._name_count <= _MAX_INTERNED_NAMES else shape
+        self._shapes, self.repaired = _EMPTY_SET, _EMPTY_SET
+        # One shared empty list: there may be millions of records without parts.
+        self.evses, self.statuses = self.evses or _EMPTY_LIST, self.statuses or _EMPTY_LIST
+        self.connectors = self.connectors or _EMPTY_LIST
+        self.evse_pointers = self.evse_pointers or _EMPTY_LIST
+        self.connector_sources = self.connector_sources or _EMPTY_LIST
         if self.rejects:
             self.rejects.close()
         else:
@@ -113,27 +110,27 @@ class FlatStation:
         return self
 
 
-# More names than real records have: their shapes are not worth remembering.
-_FEW_NAMES = 1000
-# Never to be changed.
-_NO_NAMES: set[Any] = set()
-_NOTHING: list[Any] = []
+# Larger shapes are not interned: real records have fewer names.
+_MAX_INTERNED_NAMES = 1000
+# Shared and never changed.
+_EMPTY_SET: set[Any] = set()
+_EMPTY_LIST: list[Any] = []
 
 
-def names_in(shape: Shapes) -> int:
-    """How many names a shape has, those of several records several times."""
+def count_names(shape: Shapes) -> int:
+    """Count the names of a shape; a name that several records have counts several times."""
     return sum(map(len, shape))
 
 
 @lru_cache(maxsize=1024)
-def _the_same(shapes: frozenset[frozenset[str]]) -> frozenset[frozenset[str]]:
-    """The first of equal sets, so that they are told apart by identity."""
+def _intern(shapes: frozenset[frozenset[str]]) -> frozenset[frozenset[str]]:
+    """Return the first of equal sets, so that sets can be compared by identity."""
     return shapes
 
 
-def repeats_a_key(stations: list[FlatStation]) -> bool:
+def has_repeated_key(stations: list[FlatStation]) -> bool:
     """Whether two records of an answer, or of one record's parts, have one key."""
     keys = [state.key for station in stations if (state := station.station)]
     evses = [status.evse_key for station in stations for status in station.statuses]
     connectors = [state.key for station in stations for state in station.connectors]
-    return any(len(set(found)) < len(found) for found in (keys, evses, connectors))
+    return any(len(set(level_keys)) < len(level_keys) for level_keys in (keys, evses, connectors))

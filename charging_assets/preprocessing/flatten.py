@@ -30,25 +30,30 @@ from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity, 
 from charging_assets.acquisition.raw_objects import Answer, Poll
 from charging_assets.kinds import Envelope, Kind, UnusableKind, kind
 from charging_assets.partitions import naive
-from charging_assets.preprocessing import collector
-from charging_assets.preprocessing.answers import UNKNOWN_KIND, Opened, published_time, that_counts
+from charging_assets.preprocessing.answers import (
+    UNKNOWN_KIND,
+    SelectedAnswer,
+    parse_published_time,
+    select_answer,
+)
 from charging_assets.preprocessing.clean import BadValue, canonical
+from charging_assets.preprocessing.collector import gc_paused
 from charging_assets.preprocessing.columns import Rows
-from charging_assets.preprocessing.conflicts import conflicts
-from charging_assets.preprocessing.duplicates import NONE, Losers, duplicates
+from charging_assets.preprocessing.conflicts import find_conflicts
+from charging_assets.preprocessing.duplicates import NONE, Losers, find_duplicates
 from charging_assets.preprocessing.flat_station import (
     MAX_NAMES,
     NO_REJECTS,
     NO_SHAPE,
     FlatStation,
     Shapes,
-    names_in,
-    repeats_a_key,
+    count_names,
+    has_repeated_key,
 )
 from charging_assets.preprocessing.headers import fit_header
 from charging_assets.preprocessing.identity import Identity, names_hash
-from charging_assets.preprocessing.rejects import Rejects, cut, plain_pointer
-from charging_assets.preprocessing.states import merged
+from charging_assets.preprocessing.rejects import Rejects, escape_pointer, truncate
+from charging_assets.preprocessing.states import merge_states
 from charging_assets.preprocessing.stations import StationReader
 from charging_assets.schemas import flat
 
@@ -92,17 +97,17 @@ def flatten(
     the ids in `rejected` are rejected as duplicates: their keys stand for other ids.
     """
     rows = {table.name: Rows(table) for table in flat.FLAT_TABLES}
-    with collector.paused():
+    with gc_paused():
         kinds = _Kinds()
         for feed, place, answers in places:
             identity = identity_of(feed, identities)
-            of_place, found = frozenset(rejected), None
-            while found is None or found:
+            of_place, conflicting = frozenset(rejected), None
+            while conflicting is None or conflicting:
                 reader = kinds.reader(identity, answers, of_place)
                 place_hour = _PlaceHour(reader, place, kinds, rows)
                 place_hour.read(answers)
-                found = place_hour.conflicts()
-                of_place |= found
+                conflicting = place_hour.conflicts()
+                of_place |= conflicting
             place_hour.write(answers[0])
         return FlatHour({name: table_rows.table() for name, table_rows in rows.items()})
 
@@ -170,7 +175,7 @@ class _PlaceHour:
     rows: dict[str, Rows]
     records: dict[tuple[bytes, Losers], _Record] = field(default_factory=dict)
     before: tuple[Sequence[bytes | None], list[_Record]] = field(default=((), []))
-    polls: list[tuple[Opened, list[FlatStation], _Rejected]] = field(default_factory=list)
+    polls: list[tuple[SelectedAnswer, list[FlatStation], _Rejected]] = field(default_factory=list)
     resolved: tuple[list[_Record], _Rejected] | None = None
     shapes: set[Shapes] = field(default_factory=set)
     name_count: int = 0
@@ -185,50 +190,52 @@ class _PlaceHour:
 
     def read(self, answers: list[Answer]) -> None:
         for _slot, group in groupby(answers, key=lambda answer: answer.poll.slot_at):
-            self._read_slot(that_counts(list(group), self._kind_of))
+            self._read_slot(select_answer(list(group), self._kind_of))
 
     def conflicts(self) -> Set[Identity]:
         """The ids to reject since their keys stand for others of this place's hour."""
-        return conflicts(self.records.values())
+        return find_conflicts(self.records.values())
 
     def write(self, answer: Answer) -> None:
         """Add the rows of what was read; `answer` is any of the place's."""
-        for opened, stations, rejected in self.polls:
-            self._write_slot(opened, stations, rejected)
+        for selected, stations, rejected in self.polls:
+            self._write_slot(selected, stations, rejected)
         self._write_states(fit_header(answer)[0])
 
-    def _read_slot(self, opened: Opened) -> None:
-        envelope, stations, rejected = opened.envelope, list[FlatStation](), _Rejected()
+    def _read_slot(self, selected: SelectedAnswer) -> None:
+        envelope, stations, rejected = selected.envelope, list[FlatStation](), _Rejected()
         if envelope is not None:
-            slot_at = naive(fit_header(opened.answer)[0].poll.slot_at)
+            slot_at = naive(fit_header(selected.answer)[0].poll.slot_at)
             stations, rejected = self._stations(envelope, slot_at)
             # The records' bytes are as large as the answer: one poll's at a time are enough.
-            opened = replaced(opened, envelope=replaced(envelope, stations=()))
-        self.polls.append((opened, stations, rejected))
+            selected = replaced(selected, envelope=replaced(envelope, stations=()))
+        self.polls.append((selected, stations, rejected))
 
     def _kind_of(self, answer: Answer) -> Kind:
-        found = self.kinds.of(answer.poll.kind)
-        if isinstance(found, UnusableKind):
-            raise found
+        answer_kind = self.kinds.of(answer.poll.kind)
+        if isinstance(answer_kind, UnusableKind):
+            raise answer_kind
         return self.reader.kind
 
-    def _write_slot(self, opened: Opened, stations: list[FlatStation], rejected: _Rejected) -> None:
-        published, envelope = opened.answer, opened.envelope
+    def _write_slot(
+        self, selected: SelectedAnswer, stations: list[FlatStation], rejected: _Rejected
+    ) -> None:
+        published, envelope = selected.answer, selected.envelope
         answer, bad_header = fit_header(published)
-        opened.answer = answer
-        if opened.outcome == published.place.outcome:
-            opened.outcome = answer.place.outcome
+        selected.answer = answer
+        if selected.outcome == published.place.outcome:
+            selected.outcome = answer.place.outcome
         rejects = Rejects()
-        rejects.extend([found for found in (opened.failure, bad_header) if found])
+        rejects.extend([reject for reject in (selected.failure, bad_header) if reject])
         observed_at = None
         if envelope is not None:
-            observed_at, bad = published_time(envelope.observed_at, published.poll)
-            rejects.extend([bad] if bad else [])
+            observed_at, bad_timestamp = parse_published_time(envelope.observed_at, published.poll)
+            rejects.extend([bad_timestamp] if bad_timestamp else [])
             self._count_poll(answer.poll)
             self._write_statuses(answer, observed_at, stations)
             _gather_rejects(rejects, stations, rejected, envelope.pointer)
         self._write_rejects(answer, rejects, envelope.pointer if envelope else "")
-        self._write_poll(opened, observed_at, stations, rejects, rejected)
+        self._write_poll(selected, observed_at, stations, rejects, rejected)
 
     def _stations(
         self, envelope: Envelope, slot_at: datetime
@@ -245,7 +252,7 @@ class _PlaceHour:
             self.before = (kept, records)
         repeats = self.resolved is not None
         if has_new_keys:
-            repeats = repeats_a_key([record[0] for record in records])
+            repeats = has_repeated_key([record[0] for record in records])
         if not repeats:
             self.resolved = None
         elif self.resolved is None or is_changed:  # which record counts depends on statuses too
@@ -262,7 +269,7 @@ class _PlaceHour:
         """The records, those that hold duplicates read again without them, and what is rejected."""
         fragments, rejected = envelope.stations, _Rejected(envelope.pointer)
         stations = [record[0] for record in records]
-        losers = duplicates(stations, fragments, self.reader.evses, self.reader.connectors)
+        losers = find_duplicates(stations, fragments, self.reader.evses, self.reader.connectors)
         without = [
             self._record(fragment, number, rejected, of_record)
             if of_record or record is _REJECTED
@@ -280,8 +287,8 @@ class _PlaceHour:
 
         Where the answer before had the same bytes in the same place, there is nothing to look up.
         """
-        was, records = self.before
-        if len(was) != len(fragments):
+        fragments_before, records = self.before
+        if len(fragments_before) != len(fragments):
             return (
                 [
                     self._record(fragment, number, rejected)
@@ -291,31 +298,31 @@ class _PlaceHour:
                 True,
             )
         records, is_changed, has_new_keys = records.copy(), False, False
-        for index, is_equal in enumerate(map(eq, was, fragments)):
+        for index, is_equal in enumerate(map(eq, fragments_before, fragments)):
             if not is_equal:
-                found = self._record(fragments[index], index, rejected)
-                has_new_keys = has_new_keys or found[0].keys != records[index][0].keys
-                records[index], is_changed = found, True
+                record = self._record(fragments[index], index, rejected)
+                has_new_keys = has_new_keys or record[0].keys != records[index][0].keys
+                records[index], is_changed = record, True
         return records, is_changed, has_new_keys
 
     def _record(
         self, fragment: bytes, number: int, rejected: _Rejected, losers: Losers = NONE
     ) -> _Record:
         """The record of that number, added to those `rejected` if it is."""
-        known = self.records.get((fragment, losers))
-        if known is None:
+        record = self.records.get((fragment, losers))
+        if record is None:
             station = self._read(fragment, losers)
             if station.is_rejected:
                 rejected.add(station, number)
                 return _REJECTED
-            known = self.records[fragment, losers] = (station, [])
-        return known
+            record = self.records[fragment, losers] = (station, [])
+        return record
 
     def _read(self, fragment: bytes, losers: Losers) -> FlatStation:
         """The rows of a record; without the names of its fields if the hour has had too many."""
         station = self.reader.read_alone(fragment, self.place, losers)
         if station.shape not in self.shapes:
-            name_count = self.name_count + names_in(station.shape)
+            name_count = self.name_count + count_names(station.shape)
             if name_count > MAX_NAMES:
                 station = copy(station)
                 station.shape, station.unknown = NO_SHAPE, ()
@@ -379,15 +386,15 @@ class _PlaceHour:
 
     def _write_poll(
         self,
-        opened: Opened,
+        selected: SelectedAnswer,
         observed_at: datetime | None,
         stations: list[FlatStation],
         rejects: Rejects,
         rejected: _Rejected,
     ) -> None:
-        answer, poll, place = opened.answer, opened.answer.poll, opened.answer.place
+        answer, poll, place = selected.answer, selected.answer.poll, selected.answer.place
         counts = rejects.counts()
-        unknown = set(opened.envelope.unknown if opened.envelope else ())
+        unknown = set(selected.envelope.unknown if selected.envelope else ())
         names = [station.unknown for station in stations if station.unknown]
         unknown.update(*rejected.unknown.union(*names))
         shapes = NO_SHAPE.union(*{station.shape for station in stations}, *rejected.shapes)
@@ -398,7 +405,7 @@ class _PlaceHour:
             feed_kind=poll.kind,
             time_zone=poll.time_zone,
             place=place.slug,
-            outcome=opened.outcome,
+            outcome=selected.outcome,
             is_imported=poll.is_imported,
             requested_at=place.requested_at and naive(place.requested_at),
             observed_at=observed_at,
@@ -407,7 +414,7 @@ class _PlaceHour:
             http_status=place.http_status,
             body_bytes=len(place.body or b""),
             raw_key=answer.raw_key,
-            answer_count=opened.answer_count,
+            answer_count=selected.answer_count,
             station_count=len(stations),
             station_rejected_count=counts["record", "station"],
             evse_count=sum(station.evse_count for station in stations) + rejected.evse_count,
@@ -430,7 +437,7 @@ class _PlaceHour:
             ("flat_evses", [r.evses for r, _ in records]),
             ("flat_connectors", [r.connectors for r, _ in records]),
         ):
-            rows = merged(zip(states, (slots for _, slots in records), strict=True))
+            rows = merge_states(zip(states, (slots for _, slots in records), strict=True))
             while chunk := list(islice(rows, _CHUNK)):
                 self.rows[name].extend_rows([(*times, feed, place, *row) for *times, row in chunk])
 
@@ -452,8 +459,8 @@ def _gather_rejects(
 
 
 def _drift(unknown: set[str]) -> str | None:
-    """The unknown fields as JSON, cut: how many they are and how long is not ours to say."""
-    names = [cut(plain_pointer(name), 256) for name in sorted(unknown)[:200]]
+    """The unknown fields as JSON, truncated: sources may publish any number, of any length."""
+    names = [truncate(escape_pointer(name), 256) for name in sorted(unknown)[:200]]
     while names:
         try:
             return canonical(names)
@@ -472,7 +479,7 @@ def _known_fingerprint(shapes: Shapes) -> int:
 
 
 def _fingerprint(shapes: Shapes) -> int:
-    is_usual = names_in(shapes) <= _USUAL_NAMES
+    is_usual = count_names(shapes) <= _USUAL_NAMES
     return (_known_fingerprint if is_usual else _known_fingerprint.__wrapped__)(shapes)
 
 

@@ -1,7 +1,7 @@
-"""Keys and hashes: stable signed 64-bit integers.
+"""Keys and hashes of entities: stable signed 64-bit integers.
 
-Belongs here: how an entity is known across hours and years. The functions must never change:
-every key in every warehouse would. Does not belong here: anything that may be relabelled.
+These functions must never change: every key in every warehouse would change with them. Do not hash
+anything here that may be relabelled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from charging_assets.kinds import Kind
 
 
 class Identity(NamedTuple):
-    """What a published id stands for: `identity_hash` differs where two ids have one key."""
+    """The identity of a published id: `identity_hash` differs if two ids have one key."""
 
     entity: str
     key: int
@@ -25,12 +25,12 @@ class Identity(NamedTuple):
 
 @lru_cache(maxsize=32_768)
 def entity_key(network: str, entity: str, *ids: str) -> int:
-    """The key of an entity: a hash of its network, what it is, and the ids that identify it.
+    """The key of an entity: a hash of its network, its entity type, and its ids.
 
     Each part is hashed as a netstring (`5:koeln,`: the length in bytes of UTF-8, a colon, the text,
-    a comma), so that no two lists of parts are hashed alike, whatever characters ids are made of.
-    `ids` are ids as the id columns hold them: white space trimmed and collapsed, a number as its
-    digits, upper and lower case apart.
+    a comma), so that two different lists of parts never hash the same input, whatever characters
+    the ids have. `ids` are spelled as in the id columns: white space trimmed and collapsed, a
+    number as its digits, case-sensitive.
     """
     return _hash(_netstrings(network, entity, *ids))
 
@@ -39,8 +39,8 @@ def entity_key(network: str, entity: str, *ids: str) -> int:
 def identity_hash(network: str, entity: str, *ids: str) -> int:
     """A second, independent hash of what `entity_key` hashes.
 
-    It distinguishes ids whose keys are equal. Ids with equal keys are found in minutes (2^32
-    hashes); ids for which both hashes are equal would take 2^64.
+    It distinguishes ids with equal keys. Two ids with equal keys can be found in minutes (2^32
+    hashes); two ids for which both hashes are equal would take 2^64.
     """
     return _hash(_netstrings(network, entity, *ids), person=b"identity")
 
@@ -51,9 +51,10 @@ def _netstrings(*parts: str) -> bytes:
 
 
 def scopes(kind: Kind, ids_within: str | None) -> tuple[str, str]:
-    """Where ids of stations and of EVSEs are unique, by the kind and a feed's own setting.
+    """The scopes in which ids of stations and of EVSEs are unique.
 
-    A feed whose EVSE ids are unique at their station only is not widened by "place".
+    They come from the kind and from the feed's `ids_within` setting. "place" does not widen EVSE
+    ids that are unique only within their station.
     """
     station, evse = kind.STATION.within, kind.EVSE.within
     if ids_within == "parent":
@@ -66,12 +67,12 @@ def scopes(kind: Kind, ids_within: str | None) -> tuple[str, str]:
 
 
 def attribute_hash(attributes: dict[str, Any]) -> int:
-    """The hash of an entity's attributes that are not null, whatever their order.
+    """The hash of an entity's non-null attributes, independent of their order.
 
-    Nulls are left out so that a column which a later version adds changes no hash.
+    Nulls are left out so that a column added by a later version does not change any hash.
     """
-    known = {name: value for name, value in attributes.items() if value is not None}
-    return _hash(msgspec.json.encode(known, order="sorted"))
+    present = {name: value for name, value in attributes.items() if value is not None}
+    return _hash(msgspec.json.encode(present, order="sorted"))
 
 
 def names_hash(names: Any) -> int:

@@ -1,7 +1,6 @@
-"""What is set aside, and why.
+"""Rejected bodies, records and fields, with the reason for each.
 
-Belongs here: one rejection, where it points and how its fragment is cut; how many are listed of an
-answer. Does not belong here: the decision to reject (`clean`, `records`, `stations`).
+An answer lists a limited number of rejections and counts the others.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from charging_assets.text import escape_json_control
 FRAGMENT_BYTES = 1024
 POINTER_BYTES = 1024
 ID_BYTES = 128
-# How many records, and how many fields, are listed of a place's answer; the others are counted.
-LISTED = 1000
+# At most this many records and this many fields are listed per answer; the others are counted.
+MAX_LISTED = 1000
 
 
 class Rejection(NamedTuple):
-    """A bad body, record or field; `pointer` is relative to what it was found in.
+    """A bad body, record or field; `pointer` is relative to the enclosing record.
 
-    `entity_key` and `identity_hash` are those of a record that is rejected for its key.
+    `entity_key` and `identity_hash` are set for a record that is rejected because of its key.
     """
 
     severity: str
@@ -39,14 +38,16 @@ class Rejection(NamedTuple):
 
     @property
     def identity(self) -> Identity | None:
-        """The ids of a record that is rejected for its key."""
+        """The identity of a record that is rejected because of its key."""
         if self.entity_key is None or self.identity_hash is None:
             return None
         return Identity(self.entity, self.entity_key, self.identity_hash)
 
     def under(self, pointer: str) -> Rejection:
-        """The same rejection, seen from further out."""
-        return self._replace(pointer=cut(plain_pointer(pointer + self.pointer), POINTER_BYTES))
+        """The same rejection with `pointer` put in front of its pointer."""
+        return self._replace(
+            pointer=truncate(escape_pointer(pointer + self.pointer), POINTER_BYTES)
+        )
 
 
 _DUPLICATE = "duplicate_key"
@@ -56,12 +57,12 @@ Reason = tuple[str, str, str]
 
 
 class Rejects:
-    """What was rejected of an answer, or of one of its records, in the order of the answer.
+    """The rejections of an answer, or of one of its records, in the order of the answer.
 
-    The first `LISTED` records and the first `LISTED` fields are in `listed`; `unlisted` counts the
-    others by severity, entity and code. An answer may hold millions of them. Listed in addition is
-    one record of each id in `claims`, whose key stands for another id: which of them counts depends
-    on when each was published.
+    The first `MAX_LISTED` records and the first `MAX_LISTED` fields are in `listed`; `unlisted`
+    counts the others by severity, entity and code: an answer may have millions. In addition, one
+    record of each id in `claims`, whose key belongs to another id, is listed: which of these ids
+    counts depends on when each was published.
     """
 
     __slots__ = ("_sizes", "claims", "listed", "unlisted")
@@ -84,46 +85,48 @@ class Rejects:
         code: str,
         value: Any = None,
     ) -> None:
-        """Add one. A value is rendered, and a pointer that is a function is called, if listed."""
+        """Add a rejection. Its value is encoded, and a callable pointer called, only if listed."""
         if self._has_room(severity):
             where = pointer if isinstance(pointer, str) else pointer()
-            self.listed.append(rejection(severity, entity, entity_id, where, code, value))
+            self.listed.append(make_rejection(severity, entity, entity_id, where, code, value))
         else:
             self.count((severity, entity, code), 1)
 
     def add_duplicate(
         self, identity: Identity, entity_id: str, pointer: str, value: Any, *, is_other_id: bool
     ) -> None:
-        """Add a record whose key another record has: of the same id, or of another one."""
+        """Add a record with the key of another record, which has the same id or another id."""
         if self._is_listed("record", identity if is_other_id else None):
-            found = rejection("record", identity.entity, entity_id, pointer, _DUPLICATE, value)
+            duplicate = make_rejection(
+                "record", identity.entity, entity_id, pointer, _DUPLICATE, value
+            )
             self.listed.append(
-                found._replace(entity_key=identity.key, identity_hash=identity.identity_hash)
+                duplicate._replace(entity_key=identity.key, identity_hash=identity.identity_hash)
             )
         else:
             self.count(("record", identity.entity, _DUPLICATE), 1)
 
-    def extend(self, found: Iterable[Rejection], claims: Set[Identity] = frozenset()) -> None:
-        """Add some in their order; `claims` are those of what they are from."""
-        for each in found:
-            claim = each.identity if claims and each.identity in claims else None
-            if self._is_listed(each.severity, claim):
-                self.listed.append(each)
+    def extend(self, rejections: Iterable[Rejection], claims: Set[Identity] = frozenset()) -> None:
+        """Add rejections in their order; `claims` are the claims of the `Rejects` they are from."""
+        for rejection in rejections:
+            claim = rejection.identity if claims and rejection.identity in claims else None
+            if self._is_listed(rejection.severity, claim):
+                self.listed.append(rejection)
             else:
-                self.count((each.severity, each.entity, each.code), 1)
+                self.count((rejection.severity, rejection.entity, rejection.code), 1)
 
     def include(self, other: Rejects, pointer: str) -> None:
-        """Add what was rejected of the record at a pointer."""
+        """Add the rejections of the record at a pointer."""
         self.extend([each.under(pointer) for each in other.listed], other.claims)
         self.include_unlisted(other)
 
     def include_unlisted(self, other: Rejects) -> None:
-        """Add what another does not list."""
+        """Add the counts of another's unlisted rejections."""
         for reason, number in other.unlisted.items():
             self.count(reason, number)
 
     def count(self, reason: Reason, number: int) -> None:
-        """Count some without listing them."""
+        """Count rejections without listing them."""
         self.unlisted[reason] = self.unlisted.get(reason, 0) + number
 
     def close(self) -> None:
@@ -131,31 +134,31 @@ class Rejects:
         self._sizes = None
 
     def counts(self) -> Counter[tuple[str, str]]:
-        """How many there are by severity and entity, listed or not."""
+        """The number of rejections by severity and entity, listed or not."""
         counts = Counter((each.severity, each.entity) for each in self.listed)
         for (severity, entity, _), number in self.unlisted.items():
             counts[severity, entity] += number
         return counts
 
     def rows(self, pointer: str) -> Iterator[tuple[Rejection, int]]:
-        """Each row of the table with the number of rejections that it stands for, in its order.
+        """Yield each row of the table with its number of rejections, in the table's order.
 
-        Rejections of one pointer, entity and code are one row. Those not listed are one row by
+        Rejections of one pointer, entity and code are one row. Unlisted rejections are one row per
         severity, entity and code, under the pointer of the answer's records.
         """
-        found: dict[tuple[str, str, str], tuple[Rejection, int]] = {}
+        rows: dict[tuple[str, str, str], tuple[Rejection, int]] = {}
         for each in self.listed:
-            where = each.pointer, each.entity, each.code
-            first, number = found.get(where, (each, 0))
-            found[where] = first, number + 1
+            location = each.pointer, each.entity, each.code
+            first, number = rows.get(location, (each, 0))
+            rows[location] = first, number + 1
         for (severity, entity, code), number in self.unlisted.items():
-            where = f"{pointer}/unlisted/{severity}", entity, code
-            found[where] = Rejection(severity, entity, None, where[0], code, None), number
-        for where in sorted(found):
-            yield found[where]
+            location = f"{pointer}/unlisted/{severity}", entity, code
+            rows[location] = Rejection(severity, entity, None, location[0], code, None), number
+        for location in sorted(rows):
+            yield rows[location]
 
     def _is_listed(self, severity: str, claim: Identity | None) -> bool:
-        """Whether the next one is listed; `claim` is its id if its key stands for another one."""
+        """Whether the next rejection is listed; `claim` is its id if its key is another id's."""
         if claim is not None and claim not in self.claims:
             if not isinstance(self.claims, set):
                 self.claims = set[Identity]()
@@ -164,46 +167,46 @@ class Rejects:
         return self._has_room(severity)
 
     def _has_room(self, severity: str) -> bool:
-        assert self._sizes is not None, "nothing is added to what is closed"
+        assert self._sizes is not None, "rejects were added after close()"
         size = self._sizes.get(severity, 0)
-        if size >= LISTED:
+        if size >= MAX_LISTED:
             return False
         self._sizes[severity] = size + 1
         return True
 
 
-def rejection(
+def make_rejection(
     severity: str, entity: str, entity_id: str | None, pointer: str, code: str, value: Any
 ) -> Rejection:
-    """A rejection with its fragment and id cut to what the table holds."""
-    known_id = None if entity_id is None else cut(entity_id, ID_BYTES)
-    return Rejection(severity, entity, known_id, pointer, code, fragment(value))
+    """Create a rejection with fragment and id truncated to the lengths of the columns."""
+    shortened_id = None if entity_id is None else truncate(entity_id, ID_BYTES)
+    return Rejection(severity, entity, shortened_id, pointer, code, fragment(value))
 
 
 def fragment(value: Any) -> str | None:
-    """A value as JSON, cut; None for a value that is not there."""
+    """A value as truncated JSON; None for None."""
     if value is None:
         return None
     if isinstance(value, bytes):
         text = value[:FRAGMENT_BYTES].decode("utf-8", "replace")
     else:
         try:
-            # Characters outside of UTF-8's beginning are cut off with the rest.
+            # A character that is cut in the middle is dropped.
             text = msgspec.json.encode(value)[:FRAGMENT_BYTES].decode("utf-8", "ignore")
         except (TypeError, ValueError, OverflowError, RecursionError):
             text = f"<{type(value).__name__} that is not JSON>"
-    return cut(escape_json_control(text), FRAGMENT_BYTES)
+    return truncate(escape_json_control(text), FRAGMENT_BYTES)
 
 
-def cut(text: str, length: int) -> str:
-    """A text cut to so many bytes of UTF-8, never in the middle of a character."""
+def truncate(text: str, length: int) -> str:
+    """Truncate a text to `length` bytes of UTF-8, never in the middle of a character."""
     encoded = text[:length].encode("utf-8", "replace")
     return encoded[:length].decode("utf-8", "ignore")
 
 
-def plain_pointer(pointer: str) -> str:
-    """A pointer with control and bidirectional characters as JSON spells them.
+def escape_pointer(pointer: str) -> str:
+    """Escape control and bidirectional characters of a pointer as in JSON.
 
-    No warehouse takes NUL, and a terminal obeys the others.
+    Warehouses do not accept NUL, and terminals interpret the others.
     """
     return escape_json_control(pointer, lines=False)

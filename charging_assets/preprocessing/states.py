@@ -1,8 +1,4 @@
-"""Attribute states of entities: one in a poll, and an hour's of them as rows.
-
-Belongs here: what a state is, and how equal ones become one row. Does not belong here: how a state
-is read (`stations`).
-"""
+"""Attribute states of entities, and how equal states of an hour become one row."""
 
 from __future__ import annotations
 
@@ -13,8 +9,11 @@ from typing import Any, NamedTuple
 
 
 class State(NamedTuple):
-    """An entity in one attribute state; `row` is key, hash, published id, second hash of its ids
-    (`identity.identity_hash`), attributes."""
+    """An entity in one attribute state.
+
+    `row` is the key, hash, published id, second hash of the ids (`identity.identity_hash`) and the
+    attributes.
+    """
 
     key: int
     hash: int
@@ -31,40 +30,45 @@ class State(NamedTuple):
 
 # First slot, last slot, polls, row.
 _Row = tuple[datetime, datetime, int, tuple[Any, ...]]
-# A state, and the slots that it was seen in.
-_Seen = tuple[State, MutableSequence[datetime]]
+# A state, and the slots in which it was polled.
+_StateSlots = tuple[State, MutableSequence[datetime]]
 
 
-def merged(states: Iterable[tuple[Iterable[State], MutableSequence[datetime]]]) -> Iterator[_Row]:
+def merge_states(
+    states: Iterable[tuple[Iterable[State], MutableSequence[datetime]]],
+) -> Iterator[_Row]:
     """Each distinct state with its first slot, last slot and number of polls, in key order."""
-    # Equal states are the same object, nearly always: told apart by identity first, which is quick.
-    by_identity: dict[int, _Seen] = {}
-    again: dict[int, list[MutableSequence[datetime]]] = {}
+    # Equal states are nearly always the same object: compare by identity first, which is fast.
+    by_identity: dict[int, _StateSlots] = {}
+    more_slots: dict[int, list[MutableSequence[datetime]]] = {}
     for of_record, slots in states:
         if slots:
             for state in of_record:
                 identity = id(state)
                 if identity in by_identity:
-                    again.setdefault(identity, []).append(slots)
+                    more_slots.setdefault(identity, []).append(slots)
                 else:
                     by_identity[identity] = (state, slots)
-    for identity, more in again.items():
+    for identity, slot_lists in more_slots.items():
         state, slots = by_identity[identity]
-        by_identity[identity] = (state, sorted(chain(slots, *more)))
-    seen = _with_equal_ones_as_one(list(by_identity.values()))
+        by_identity[identity] = (state, sorted(chain(slots, *slot_lists)))
+    distinct = _merge_equal_states(list(by_identity.values()))
     del by_identity
-    seen.sort(key=lambda each: (each[0].key, each[1][0], each[0].hash))
-    for state, slots in seen:
+    distinct.sort(key=lambda each: (each[0].key, each[1][0], each[0].hash))
+    for state, slots in distinct:
         yield slots[0], slots[-1], len(slots), state.row
 
 
-def _with_equal_ones_as_one(seen: list[_Seen]) -> list[_Seen]:
-    keys = {state.key for state, _ in seen}
-    if len(keys) == len(seen):  # nearly always
-        return seen
-    # Keys of an hour's place are of one id each (`conflicts`), so key and hash are enough.
-    found: dict[tuple[int, int], _Seen] = {}
-    for state, slots in seen:
-        known = found.get(state[:2])
-        found[state[:2]] = (state, slots if known is None else sorted(chain(known[1], slots)))
-    return list(found.values())
+def _merge_equal_states(states: list[_StateSlots]) -> list[_StateSlots]:
+    keys = {state.key for state, _ in states}
+    if len(keys) == len(states):  # nearly always
+        return states
+    # Within a place's hour a key belongs to one id (`conflicts`), so key and hash are enough.
+    merged: dict[tuple[int, int], _StateSlots] = {}
+    for state, slots in states:
+        existing = merged.get(state[:2])
+        merged[state[:2]] = (
+            state,
+            slots if existing is None else sorted(chain(existing[1], slots)),
+        )
+    return list(merged.values())

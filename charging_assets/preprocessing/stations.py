@@ -1,7 +1,7 @@
-"""One station record to rows: the station, its EVSEs, their connectors and their status.
+"""Read one station record into rows: the station, its EVSEs, their connectors and their status.
 
-Belongs here: how entities hang together, keys, what a rejected record takes with it. Does not
-belong here: which of two records of one key counts (`duplicates`), polls, hours, tables.
+A rejected record also rejects the records below it. Which of two records with one key counts is
+decided in `duplicates`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
 
 
-class _Above(NamedTuple):
-    """The entity that a record belongs to; `ids` come before the record's own id in its key."""
+class _Parent(NamedTuple):
+    """The parent entity of a record; its `ids` come before the record's id in the key."""
 
     key: int
     id: str
@@ -40,7 +40,7 @@ class _Above(NamedTuple):
 class StationReader:
     """Reads station records of one feed.
 
-    Records of the ids in `rejected` are rejected: their keys stand for other ids.
+    Records of the ids in `rejected` are rejected: their keys belong to other ids.
     """
 
     def __init__(
@@ -53,32 +53,34 @@ class StationReader:
         self.connectors = kind.EVSE.children or "connectors"
         evse_level = f"/*/{self.evses}/*"
         connector_level = f"{evse_level}/{self.connectors}/*"
-        self._station = ContentReader(kind.STATION, _STATION_COLUMNS, "/*", _OWN)
-        self._evse = ContentReader(kind.EVSE, _EVSE_COLUMNS, evse_level, _OWN)
-        self._connector = ContentReader(kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _OWN)
+        self._station = ContentReader(kind.STATION, _STATION_COLUMNS, "/*", _VOLATILE)
+        self._evse = ContentReader(kind.EVSE, _EVSE_COLUMNS, evse_level, _VOLATILE)
+        self._connector = ContentReader(
+            kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _VOLATILE
+        )
         self._states = Cache()
         self._statuses = {kind.EVSE.paths["status"], kind.CONNECTOR.paths.get("status")}
         self._is_of_place = "place" in (self._station_within, self._evse_within)
 
     def read_alone(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
-        """What `read` gives, which may be given to others too: not to be changed."""
-        known = self, fragment, place if self._is_of_place else "", losers
-        station: FlatStation | None = _STATIONS.get(known)
+        """Like `read`, but cached: the result is shared and must not be changed."""
+        cache_key = self, fragment, place if self._is_of_place else "", losers
+        station: FlatStation | None = _STATIONS.get(cache_key)
         if station is None:
             station = self.read(fragment, place, losers)
-            _STATIONS.add(known, station, _weight(fragment, station, losers))
+            _STATIONS.add(cache_key, station, _weight(fragment, station, losers))
         return station
 
     def read(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
-        """The rows of a record of a place's answer. Never raises for what the record holds.
+        """Read a record of a place's answer into rows; never raises for bad content.
 
-        Records in it whose pointers are in `losers` are rejected as duplicates (`duplicates`).
+        Records in it with pointers in `losers` are rejected as duplicates (`duplicates`).
         """
         flat_station = FlatStation()
         try:
             record = tolerant.record(fragment, partial(self._add_repair, flat_station))
-        except BadBody as bad:
-            flat_station.rejects.add("record", "station", None, "", bad.code, fragment)
+        except BadBody as error:
+            flat_station.rejects.add("record", "station", None, "", error.code, fragment)
         else:
             self._read_station(record, flat_station, place, losers)
         return flat_station.finish()
@@ -96,24 +98,24 @@ class StationReader:
         values, content, _ = self._values(self._station, "station", "", record, out)
         station_id, attributes = values[0], (*values[1:], content.extra)
         if station_id is None:
-            _reject(out, "station", None, "", "missing_key", _without(record, self.evses))
+            _reject(out, "station", None, "", "missing_key", _without_children(record, self.evses))
             self._reject_children(children, out, where)
             return
         ids = (place, station_id) if self._station_within == "place" else (station_id,)
         identity = self._identity("station", ids)
         is_other_id = where in losers or identity in self._rejected
         if is_other_id or "" in losers:
-            rest = _without(record, self.evses)
+            rest = _without_children(record, self.evses)
             _reject_duplicate(out, identity, station_id, "", rest, is_other_id)
             if is_other_id:
                 self._reject_children(children, out, where)
                 return
         else:
-            known = (*identity, station_id, content.published)
-            out.station = self._state(known, station_id, _STATION_NAMES, attributes)
-        above = _Above(identity.key, station_id, self._evse_prefix(place, ids))
-        for index, evse in _listed(children, out, "station", station_id, where):
-            self._read_evse(evse, f"{where}/{index}", above, out, losers)
+            cache_key = (*identity, station_id, content.published)
+            out.station = self._state(cache_key, station_id, _STATION_NAMES, attributes)
+        parent = _Parent(identity.key, station_id, self._evse_prefix(place, ids))
+        for index, evse in _enumerate_children(children, out, "station", station_id, where):
+            self._read_evse(evse, f"{where}/{index}", parent, out, losers)
 
     def _evse_prefix(self, place: str, station_ids: tuple[str, ...]) -> tuple[str, ...]:
         if self._evse_within == "parent":
@@ -121,7 +123,7 @@ class StationReader:
         return (place,) if self._evse_within == "place" else ()
 
     def _read_evse(
-        self, record: Any, pointer: str, station: _Above, out: FlatStation, losers: Losers
+        self, record: Any, pointer: str, station: _Parent, out: FlatStation, losers: Losers
     ) -> None:
         out.evse_count += 1
         if not isinstance(record, dict):
@@ -130,43 +132,52 @@ class StationReader:
         children = record.get(self.connectors)
         values, content, problems = self._values(self._evse, "evse", pointer, record, out)
         uid, status, parking_status, *attributes = values
-        place = f"{pointer}/{self.connectors}"
+        connectors_pointer = f"{pointer}/{self.connectors}"
         if uid is None:
-            _reject(out, "evse", None, pointer, "missing_key", _without(record, self.connectors))
-            self._reject_connectors(children, out, place)
+            _reject(
+                out,
+                "evse",
+                None,
+                pointer,
+                "missing_key",
+                _without_children(record, self.connectors),
+            )
+            self._reject_connectors(children, out, connectors_pointer)
             return
         ids = (*station.ids, uid)
         identity = self._identity("evse", ids)
         if pointer in losers or identity in self._rejected:
             is_other_id = pointer + OTHER_ID in losers or identity in self._rejected
-            rest = _without(record, self.connectors)
+            rest = _without_children(record, self.connectors)
             _reject_duplicate(out, identity, uid, pointer, rest, is_other_id)
-            self._reject_connectors(children, out, place)
+            self._reject_connectors(children, out, connectors_pointer)
             return
         where = f"/{self.kind.EVSE.paths['status']}"
         if status is None and not _is_rejected(out, problems, pointer, where):
             out.rejects.add("field", "evse", uid, pointer + where, "missing_status")
-        known = (*identity, uid, station.key, station.id, attributes[0], content.published)
+        cache_key = (*identity, uid, station.key, station.id, attributes[0], content.published)
         attributes = [station.key, station.id, *attributes, content.extra]
-        out.evses.append(self._state(known, uid, _EVSE_NAMES, attributes))
+        out.evses.append(self._state(cache_key, uid, _EVSE_NAMES, attributes))
         out.evse_pointers.append(pointer)
-        above = _Above(identity.key, uid, ids)
+        parent = _Parent(identity.key, uid, ids)
         overrides: dict[str, str | None] = {}
-        for index, connector in _listed(children, out, "evse", uid, place):
-            found = self._read_connector(connector, f"{place}/{index}", above, out, losers)
-            if found is not None and found[1] != status:
-                overrides[found[0]] = found[1]
+        for index, connector in _enumerate_children(children, out, "evse", uid, connectors_pointer):
+            id_and_status = self._read_connector(
+                connector, f"{connectors_pointer}/{index}", parent, out, losers
+            )
+            if id_and_status is not None and id_and_status[1] != status:
+                overrides[id_and_status[0]] = id_and_status[1]
         try:
-            told = canonical(overrides) if overrides else None
-        except BadValue as bad:
-            told = None
-            out.rejects.add("field", "evse", uid, place, bad.code)
-        out.statuses.append(Status(identity.key, uid, status, parking_status, told))
+            overrides_json = canonical(overrides) if overrides else None
+        except BadValue as error:
+            overrides_json = None
+            out.rejects.add("field", "evse", uid, connectors_pointer, error.code)
+        out.statuses.append(Status(identity.key, uid, status, parking_status, overrides_json))
 
     def _read_connector(
-        self, record: Any, pointer: str, evse: _Above, out: FlatStation, losers: Losers
+        self, record: Any, pointer: str, evse: _Parent, out: FlatStation, losers: Losers
     ) -> tuple[str, str | None] | None:
-        """The connector's id and status; None where it was rejected or publishes no status."""
+        """The connector's id and status; None if it is rejected or publishes no status."""
         out.connector_count += 1
         if not isinstance(record, dict):
             _reject(out, "connector", None, pointer, "not_an_object", record)
@@ -181,9 +192,9 @@ class StationReader:
             is_other_id = pointer + OTHER_ID in losers or identity in self._rejected
             _reject_duplicate(out, identity, connector_id, pointer, record, is_other_id)
             return None
-        known = (*identity, connector_id, evse.key, evse.id, content.published)
+        cache_key = (*identity, connector_id, evse.key, evse.id, content.published)
         attributes = [evse.key, evse.id, *attributes, content.extra]
-        out.connectors.append(self._state(known, connector_id, _CONNECTOR_NAMES, attributes))
+        out.connectors.append(self._state(cache_key, connector_id, _CONNECTOR_NAMES, attributes))
         out.connector_sources.append((pointer, status))
         where = f"/{self.kind.CONNECTOR.paths.get('status')}"
         if status is None and not _is_rejected(out, problems, pointer, where):
@@ -199,21 +210,25 @@ class StationReader:
 
     def _state(
         self,
-        known: tuple[Any, ...],
+        cache_key: tuple[Any, ...],
         published: str,
         names: tuple[str, ...],
         attributes: Sequence[Any],
     ) -> State:
-        """The state of an entity; `known` is its identity and all else that it is made of."""
-        content = known[-1]
-        found: State | None = None if content is None else self._states.entries.get(known)
-        if found is None:
-            _, key, second_hash, *_ = known
-            hashed = attribute_hash(dict(zip(names, attributes, strict=True)))
-            found = State(key, hashed, (key, hashed, published, second_hash, *attributes))
+        """The state of an entity; `cache_key` is its identity and everything it is made from."""
+        content = cache_key[-1]
+        state: State | None = None if content is None else self._states.entries.get(cache_key)
+        if state is None:
+            _, key, second_hash, *_ = cache_key
+            hash_of_attributes = attribute_hash(dict(zip(names, attributes, strict=True)))
+            state = State(
+                key,
+                hash_of_attributes,
+                (key, hash_of_attributes, published, second_hash, *attributes),
+            )
             if content is not None:
-                self._states.add(known, found, 1000 + 2 * len(content))
-        return found
+                self._states.add(cache_key, state, 1000 + 2 * len(content))
+        return state
 
     def _values(
         self,
@@ -234,8 +249,8 @@ class StationReader:
             out.evse_count += 1
             _reject(out, "evse", None, f"{pointer}/{index}", "parent_rejected", evse)
             if isinstance(evse, dict):
-                place = f"{pointer}/{index}/{self.connectors}"
-                self._reject_connectors(evse.get(self.connectors), out, place)
+                connectors_pointer = f"{pointer}/{index}/{self.connectors}"
+                self._reject_connectors(evse.get(self.connectors), out, connectors_pointer)
 
     def _reject_connectors(self, children: Any, out: FlatStation, pointer: str) -> None:
         for index, connector in enumerate(children if isinstance(children, list) else ()):
@@ -244,11 +259,13 @@ class StationReader:
             _reject(out, "connector", None, where, "parent_rejected", connector)
 
 
-# A station is most often what it was some polls ago, byte for byte.
+# A station record is nearly always equal, byte for byte, to one of a recent poll.
 _STATIONS = RecentCache(64 << 20)
 
-# What differs from record to record, or from poll to poll.
-_OWN = frozenset({"station_id", "evse_uid", "evse_id", "connector_id", "status", "parking_status"})
+# Columns that differ from record to record, or from poll to poll.
+_VOLATILE = frozenset(
+    {"station_id", "evse_uid", "evse_id", "connector_id", "status", "parking_status"}
+)
 _STATION_COLUMNS = (flat.STATION_ID, *flat.STATION_ATTRIBUTES[:-1])
 _EVSE_COLUMNS = (flat.EVSE_UID, flat.STATUS, flat.PARKING_STATUS, *flat.EVSE_ATTRIBUTES[2:-1])
 _CONNECTOR_COLUMNS = (flat.CONNECTOR_ID, flat.STATUS, *flat.CONNECTOR_ATTRIBUTES[2:-1])
@@ -257,7 +274,7 @@ _EVSE_NAMES = tuple(column.name for column in flat.EVSE_ATTRIBUTES)
 _CONNECTOR_NAMES = tuple(column.name for column in flat.CONNECTOR_ATTRIBUTES)
 
 
-def _listed(
+def _enumerate_children(
     children: Any, out: FlatStation, entity: str, entity_id: str, pointer: str
 ) -> Iterable[tuple[int, Any]]:
     if isinstance(children, list):
@@ -268,14 +285,14 @@ def _listed(
 
 
 def _is_rejected(out: FlatStation, problems: tuple[Problem, ...], pointer: str, field: str) -> bool:
-    """Whether a status of the record at a pointer was rejected: for itself, or when repaired."""
+    """Whether a status of the record at a pointer was rejected, as a value or when repaired."""
     return any(where == field for where, _, _ in problems) or (
         bool(out.repaired) and pointer + field in out.repaired
     )
 
 
 def _depth(path: tolerant.Path) -> int:
-    """How many names and indexes a path has; no more than 6 are counted."""
+    """The number of names and indexes in a path, at most 6."""
     depth = 0
     while path is not None and depth < 6:
         path, depth = path[1], depth + 1
@@ -283,7 +300,7 @@ def _depth(path: tolerant.Path) -> int:
 
 
 def _weight(fragment: bytes, station: FlatStation, losers: Losers) -> int:
-    """About how many bytes of memory a record takes, with what it came to."""
+    """The approximate memory of a record and its result, in bytes."""
     parts = len(station.evses) + len(station.connectors)
     texts = len(station.rejections) * 500 + len(losers) * 100
     return 1500 + 2 * len(fragment) + 300 * parts + texts
@@ -306,5 +323,5 @@ def _reject_duplicate(
     out.rejects.add_duplicate(identity, entity_id, pointer, value, is_other_id=is_other_id)
 
 
-def _without(record: dict[str, Any], children: str) -> dict[str, Any]:
+def _without_children(record: dict[str, Any], children: str) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name != children}

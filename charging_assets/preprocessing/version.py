@@ -1,7 +1,4 @@
-"""The code version of the flat tables.
-
-Belongs here: what makes an hour's flat files stale after an upgrade.
-"""
+"""The code version of the flat tables: it makes an hour's flat files stale after an upgrade."""
 
 from __future__ import annotations
 
@@ -12,17 +9,17 @@ from charging_assets.kinds import kind, maps_version, packaged_kinds
 from charging_assets.schemas.flat import FLAT_TABLES, SCHEMA_VERSION
 from charging_assets.schemas.render import declared
 
-# Raised when flattening changes what rows say without changing the schema.
+# Raise by one when flattening gives other rows with the same schema.
 _FLATTEN_VERSION = 7
 
 
 @cache
 def flat_version() -> str:
-    """The hash of the schema, of the packaged kinds' maps and of what flattening does.
+    """The hash of the schema, of the packaged kinds' maps and of `_FLATTEN_VERSION`.
 
     The maps of other kinds are part of the digest of the hours that use them (`identities`).
     """
     tables = [declared(table) for table in FLAT_TABLES]
     maps = [maps_version(kind(name)) for name in packaged_kinds()]
-    said = "\n".join([str(SCHEMA_VERSION), str(_FLATTEN_VERSION), *tables, *maps])
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    content = "\n".join([str(SCHEMA_VERSION), str(_FLATTEN_VERSION), *tables, *maps])
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

@@ -22,7 +22,7 @@ import orjson
 
 from charging_assets.acquisition.archive import hour_keys, read_places
 from charging_assets.partitions import Hour
-from charging_assets.preprocessing import collector
+from charging_assets.preprocessing.collector import gc_paused
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
@@ -86,7 +86,7 @@ def _floor_s(lake: LocalLake, hour: Hour) -> float:
     for _, _, answers in read_places(lake, hour_keys(lake, ["simulated"], hour)):
         bodies = [a.place.body for a in answers if a.place.outcome == "ok" and a.place.body]
         # The caches of flattening are alive here; a garbage collection would traverse them.
-        with collector.paused():
+        with gc_paused():
             took += sum(_timed(orjson.loads, body) for body in bodies)
     return took
 

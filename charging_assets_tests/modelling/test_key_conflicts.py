@@ -112,7 +112,7 @@ def test_conflict__the_id_that_came_second_is_rejected_and_nothing_else_is() -> 
 def test_conflict__is_settled_the_same_where_its_rejects_are_past_the_listed_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rejects, "LISTED", 1)
+    monkeypatch.setattr(rejects, "MAX_LISTED", 1)
     flooded = {
         at: {**places, "koeln": [*[{"name": "no id"}] * 5, *places["koeln"]]}
         for at, places in THREE_HOURS.items()

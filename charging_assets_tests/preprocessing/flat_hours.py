@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations
-from charging_assets.preprocessing.rejects import LISTED
+from charging_assets.preprocessing.rejects import MAX_LISTED
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets_tests.preprocessing import reference
 
@@ -23,8 +23,8 @@ TABLES = [table.name for table in FLAT_TABLES]
 
 
 def rows(hour: FlatHour, name: str, **equal: Any) -> Rows:
-    found = hour[name].to_pylist()
-    return [row for row in found if all(row[key] == value for key, value in equal.items())]
+    table_rows = hour[name].to_pylist()
+    return [row for row in table_rows if all(row[key] == value for key, value in equal.items())]
 
 
 def one(hour: FlatHour, name: str, **equal: Any) -> dict[str, Any]:
@@ -90,12 +90,12 @@ def assert_adds_up(hour: FlatHour) -> None:
     fields = rejects.filter(pc.equal(rejects["severity"], "field"))
     assert total(fields, "reject_count") == total(polls, "field_rejected_count")
     listed = rejects.filter(pc.invert(pc.match_substring(rejects["pointer"], "/unlisted/")))
-    assert listed.num_rows <= 2 * LISTED * polls.num_rows + polls.num_rows
+    assert listed.num_rows <= 2 * MAX_LISTED * polls.num_rows + polls.num_rows
 
 
-def assert_like_the_reference(found: list[Any], ids_within: str | None = None) -> FlatHour:
-    identities = {feed: FeedIdentity(feed, ids_within) for feed, _, _ in found}
-    hour, expected = flatten(iter(found), identities), reference.flatten(found, ids_within)
+def assert_like_the_reference(places: list[Any], ids_within: str | None = None) -> FlatHour:
+    identities = {feed: FeedIdentity(feed, ids_within) for feed, _, _ in places}
+    hour, expected = flatten(iter(places), identities), reference.flatten(places, ids_within)
     for name in TABLES:
         ours = [{k: v for k, v in row.items() if k != "fragment"} for row in rows(hour, name)]
         columns = list(ours[0]) if ours else []

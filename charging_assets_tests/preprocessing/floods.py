@@ -147,15 +147,15 @@ def body(name: str, size: int) -> bytes:
 def measure(name: str, mb: float, polls: int = 1, cap_mb: int = 0) -> dict[str, Any]:
     """What flattening an answer takes, in a process of its own: seconds of CPU and peak of MiB.
 
-    `cap_mb` caps its address space: what asks for more fails.
+    `cap_mb` limits its address space: larger allocations fail.
     """
     command = [sys.executable, "-m", _MODULE, "--mb", str(mb), "--polls", str(polls)]
     command += ["--cap-mb", str(cap_mb), "--json", name]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise AssertionError(f"{name} at {mb} MiB: {done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def _measured(name: str, mb: float, polls: int) -> dict[str, Any]:
@@ -165,10 +165,10 @@ def _measured(name: str, mb: float, polls: int) -> dict[str, Any]:
     from charging_assets_tests.preprocessing.flat_hours import assert_adds_up
 
     made = body(name, int(mb * 2**20))
-    found = answers(*[(poll(10 * number), {"koeln": made}) for number in range(polls)])
+    places = answers(*[(poll(10 * number), {"koeln": made}) for number in range(polls)])
     before = peak_mb()
     started = time.process_time()
-    hour = flatten(found)
+    hour = flatten(places)
     seconds = time.process_time() - started
     peak = peak_mb()
     for table in FLAT_TABLES:
@@ -196,15 +196,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--polls", type=int, default=1)
     parser.add_argument("--cap-mb", type=int, default=0)
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args(arguments)
-    if asked.json:
-        if asked.cap_mb:
-            resource.setrlimit(resource.RLIMIT_AS, (asked.cap_mb << 20, asked.cap_mb << 20))
-        print(json.dumps(_measured(asked.names[0], asked.mb, asked.polls)))
+    options = parser.parse_args(arguments)
+    if options.json:
+        if options.cap_mb:
+            resource.setrlimit(resource.RLIMIT_AS, (options.cap_mb << 20, options.cap_mb << 20))
+        print(json.dumps(_measured(options.names[0], options.mb, options.polls)))
         return
-    for name in asked.names:
+    for name in options.names:
         try:
-            print(json.dumps(measure(name, asked.mb, asked.polls, asked.cap_mb)), flush=True)
+            print(json.dumps(measure(name, options.mb, options.polls, options.cap_mb)), flush=True)
         except AssertionError as error:
             print(error, flush=True)
 

@@ -62,9 +62,11 @@ def run(seconds: float, seed: int) -> dict[str, float]:
         dice = random.Random(seed + hours)
         made = list(bodies(dice))
         mb = sum(map(len, made)) / 2**20
-        found = answers(*[(poll(10 * number), {"koeln": body}) for number, body in enumerate(made)])
+        places = answers(
+            *[(poll(10 * number), {"koeln": body}) for number, body in enumerate(made)]
+        )
         started = time.process_time()
-        hour = flatten(found)
+        hour = flatten(places)
         taken = time.process_time() - started
         at = f"seed {seed + hours}, {mb:.2f} MiB"
         assert taken < 1 + SECONDS_PER_MB * mb, f"{at}: {taken:.1f} s"
@@ -74,7 +76,7 @@ def run(seconds: float, seed: int) -> dict[str, float]:
             assert_adds_up(hour)
         except AssertionError as error:
             raise AssertionError(f"{at}: {error}") from error
-        assert caches.held_bytes() <= caches.LIMIT_BYTES
+        assert caches.cached_bytes() <= caches.TOTAL_LIMIT_BYTES
         peak = floods.peak_mb()
         assert peak < BASE_MB + MB_PER_MB * mb, f"{at}: {peak} MiB"
         hours, answer_count, total_mb = hours + 1, answer_count + len(made), total_mb + mb
@@ -92,5 +94,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    print(run(asked.seconds, asked.seed))
+    options = parser.parse_args()
+    print(run(options.seconds, options.seed))

@@ -53,8 +53,8 @@ EXTRAS = st.dictionaries(
 
 
 def records(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[Any]:
-    known = st.fixed_dictionaries(required, optional=optional)
-    return mostly(st.builds(lambda record, extra: {**record, **extra}, known, EXTRAS))
+    mapped_fields = st.fixed_dictionaries(required, optional=optional)
+    return mostly(st.builds(lambda record, extra: {**record, **extra}, mapped_fields, EXTRAS))
 
 
 CONNECTORS = records(

@@ -1,8 +1,8 @@
 """A plain flattener to hold the fast one against: `json.loads`, loops, no caches.
 
-It reads chargecloud's answers poll by poll and builds rows as dictionaries. It shares with the
-fast path the cleaners, the hashes and the declared columns, and no code beside those. What cannot
-be told apart from the damage around it (a body that `json.loads` refuses) is not its subject.
+It reads chargecloud's answers poll by poll and builds rows as dictionaries. It shares only
+the cleaners, the hashes and the declared columns with the fast path. Bodies that `json.loads`
+refuses, where valid and damaged parts cannot be separated, are out of its scope.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 from charging_assets.acquisition.raw_objects import Answer
 from charging_assets.kinds import RecordMap, chargecloud
 from charging_assets.preprocessing import rejects as limits
-from charging_assets.preprocessing.clean import BadValue, canonical, cleaner, tidy_json
+from charging_assets.preprocessing.clean import BadValue, canonical, cleaner, strip_control_json
 from charging_assets.preprocessing.identity import (
     attribute_hash,
     entity_key,
@@ -38,7 +38,7 @@ _MAPS = {
     "connector": chargecloud.CONNECTOR,
 }
 _LEVELS = {"station": "/*", "evse": "/*/evses/*", "connector": "/*/evses/*/connectors/*"}
-_KNOWN_IN_ENVELOPE = {"data", "status_code", "status_message", "timestamp"}
+_ENVELOPE_FIELDS = {"data", "status_code", "status_message", "timestamp"}
 
 
 def flatten(
@@ -60,10 +60,10 @@ def _read_place(answers: list[Answer], tables: Tables, ids_within: str | None) -
     states: dict[str, list[tuple[datetime, Row]]] = {"station": [], "evse": [], "connector": []}
     last_good, ordinal = None, 0
     for slot_at in sorted({answer.poll.slot_at for answer in answers}):
-        tried = [answer for answer in answers if answer.poll.slot_at == slot_at]
-        opened = [(answer, *_open(answer)) for answer in tried]
-        good = [found for found in opened if found[1] is not None]
-        answer, data, outcome, code = (good or opened)[0]
+        slot_answers = [answer for answer in answers if answer.poll.slot_at == slot_at]
+        parsed = [(answer, *_open(answer)) for answer in slot_answers]
+        good = [candidate for candidate in parsed if candidate[1] is not None]
+        answer, data, outcome, code = (good or parsed)[0]
         reading = _Reading(answer, ids_within)
         if data is None:
             if code:
@@ -81,7 +81,7 @@ def _read_place(answers: list[Answer], tables: Tables, ids_within: str | None) -
             for entity, rows in reading.states.items():
                 states[entity] += [(reading.slot_at, row) for row in rows]
         tables["flat_rejects"] += reading.reject_rows()
-        tables["flat_polls"].append(reading.poll_row(outcome, len(tried)))
+        tables["flat_polls"].append(reading.poll_row(outcome, len(slot_answers)))
     for entity, seen in states.items():
         tables[f"flat_{entity}s"] += _merged(entity, seen)
 
@@ -173,7 +173,7 @@ class _Reading:
         self.unknown: set[str] = set()
 
     def read(self, body: dict[str, Any]) -> None:
-        self.unknown |= {f"/{_token(name)}" for name in body if name not in _KNOWN_IN_ENVELOPE}
+        self.unknown |= {f"/{_token(name)}" for name in body if name not in _ENVELOPE_FIELDS}
         self._read_timestamp(body.get("timestamp"))
         for index, record in enumerate(body["data"]):
             pointer = f"/data/{index}"
@@ -226,8 +226,8 @@ class _Reading:
             self._reject_below("evse", evses, f"{pointer}/evses")
             return
         if f"={pointer}" in self.losers:
-            found = (row["station_key"], row["identity_hash"])
-            self.reject("record", "station", row["station_id"], pointer, "duplicate_key", found)
+            identity = (row["station_key"], row["identity_hash"])
+            self.reject("record", "station", row["station_id"], pointer, "duplicate_key", identity)
         else:
             self.states["station"].append(row)
         for index, evse in self._listed("station", row["station_id"], evses, f"{pointer}/evses"):
@@ -254,14 +254,14 @@ class _Reading:
         where = f"{pointer}/connectors"
         for index, connector in self._listed("evse", row["evse_uid"], connectors, where):
             above = {name: row[name] for name in ("evse_key", "evse_uid")}
-            found = self._entity("connector", connector, f"{where}/{index}", above, ids)
-            if found is not None:
-                connector_status = found.pop("status")
-                self.states["connector"].append(found)
+            connector_row = self._entity("connector", connector, f"{where}/{index}", above, ids)
+            if connector_row is not None:
+                connector_status = connector_row.pop("status")
+                self.states["connector"].append(connector_row)
                 pointer_of_status = f"{where}/{index}/status"
                 bad = self._is_rejected("connector", pointer_of_status)
                 if connector_status != status and (connector_status is not None or bad):
-                    overrides[found["connector_id"]] = connector_status
+                    overrides[connector_row["connector_id"]] = connector_status
         self.statuses.append(
             {
                 "slot_at": self.slot_at,
@@ -291,9 +291,9 @@ class _Reading:
         paths = _MAPS[entity].paths
         columns = (key_column, *also, *attributes)
         nested = [column for column in columns if "." in paths.get(column.name, "")]
-        own = {key_column.name, "evse_id", *(column.name for column in also)}
+        volatile = {key_column.name, "evse_id", *(column.name for column in also)}
         for column in columns:
-            if column.name not in own and column not in nested:
+            if column.name not in volatile and column not in nested:
                 values[column.name] = _field(_MAPS[entity], column, record, bad)
         for parent in sorted({paths[column.name].split(".")[0] for column in nested}):
             if record.get(parent) is not None and not isinstance(record[parent], dict):
@@ -303,7 +303,7 @@ class _Reading:
                     values[column.name] = _field(_MAPS[entity], column, record, bad)
         values["extra"] = self._extra(entity, record, bad)
         for column in columns:
-            if column.name in own:
+            if column.name in volatile:
                 values[column.name] = _field(_MAPS[entity], column, record, bad)
         published = values[key_column.name]
         for where, code in bad:
@@ -314,12 +314,16 @@ class _Reading:
         identity = (self.answer.poll.feed, entity, *prefix, published)
         key, second_hash = entity_key(*identity), identity_hash(*identity)
         if pointer in self.losers:
-            found = (key, second_hash)
-            self.reject("record", entity, published, pointer, "duplicate_key", found)
+            key_and_hash = (key, second_hash)
+            self.reject("record", entity, published, pointer, "duplicate_key", key_and_hash)
             return None
         lives = {"REMOVED": 0, "PLANNED": 1}.get(values.get("status") or "", 2)
-        shown = [*list(above.values())[1:], *(values[c.name] for c in attributes), values["extra"]]
-        texts = [published, *("" if value is None else str(value) for value in shown)]
+        compared = [
+            *list(above.values())[1:],
+            *(values[c.name] for c in attributes),
+            values["extra"],
+        ]
+        texts = [published, *("" if value is None else str(value) for value in compared)]
         parent = pointer.rsplit("/", 2)[0] if entity != "station" else ""
         self.candidates.append(
             {
@@ -343,12 +347,12 @@ class _Reading:
         record_map = _MAPS[entity]
         paths = set(record_map.paths.values())
         parents = {path.split(".")[0] for path in paths if "." in path}
-        known = {path for path in paths if "." not in path} | parents | record_map.ignored
-        known |= {record_map.children} if record_map.children else set()
+        mapped = {path for path in paths if "." not in path} | parents | record_map.ignored
+        mapped |= {record_map.children} if record_map.children else set()
         extra: Row = {}
         for name, value in record.items():
             self.names.add(f"{_LEVELS[entity]}/{_token(name)}")
-            if name not in known:
+            if name not in mapped:
                 self.unknown.add(f"{_LEVELS[entity]}/{_token(name)}")
                 extra[name] = value
             elif name in parents and isinstance(value, dict):
@@ -360,7 +364,7 @@ class _Reading:
                             extra.setdefault(name, {})[inner] = inner_value
         extra = {name: value for name, value in extra.items() if value is not None}
         try:
-            return canonical(tidy_json(extra)) if extra else None
+            return canonical(strip_control_json(extra)) if extra else None
         except BadValue as error:
             bad.append(("", f"extra_{error.code}"))
             return None
@@ -398,7 +402,7 @@ class _Reading:
             "severity": severity,
             "entity": entity,
             "entity_id": entity_id,
-            "pointer": _shown(pointer),
+            "pointer": _escape_pointer(pointer),
             "code": code,
             "entity_key": identity[0],
             "identity_hash": identity[1],
@@ -412,17 +416,17 @@ class _Reading:
 
     def reject_rows(self) -> list[Row]:
         """The first records and fields rejected, what has one pointer once; a count of the rest."""
-        found: dict[tuple[str, str, str], Row] = {}
+        reject_rows: dict[tuple[str, str, str], Row] = {}
         for number, row in enumerate(self.rejects):
             before = [other["severity"] for other in self.rejects[:number]]
-            if before.count(row["severity"]) >= limits.LISTED:
+            if before.count(row["severity"]) >= limits.MAX_LISTED:
                 pointer = f"/data/unlisted/{row['severity']}"
                 row = {**row, "pointer": pointer, "entity_id": None}
                 row = {**row, "entity_key": None, "identity_hash": None}
             where = row["entity"], row["pointer"], row["code"]
-            known = found.setdefault(where, {**row, "reject_count": 0})
-            known["reject_count"] += 1
-        return list(found.values())
+            counted = reject_rows.setdefault(where, {**row, "reject_count": 0})
+            counted["reject_count"] += 1
+        return list(reject_rows.values())
 
     def poll_row(self, outcome: str, answer_count: int) -> Row:
         poll, place = self.answer.poll, self.answer.place
@@ -445,7 +449,9 @@ class _Reading:
             "answer_count": answer_count,
             "field_rejected_count": len([s for s, _ in severities if s == "field"]),
             "schema_fingerprint": names_hash(self.names) if self.counts["station"] else None,
-            "unknown_fields": canonical([_shown(name) for name in sorted(self.unknown)[:200]])
+            "unknown_fields": canonical(
+                [_escape_pointer(name) for name in sorted(self.unknown)[:200]]
+            )
             if self.unknown
             else None,
         }
@@ -482,8 +488,8 @@ def _token(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _shown(pointer: str) -> str:
-    """A pointer with control and bidirectional characters as JSON spells them."""
+def _escape_pointer(pointer: str) -> str:
+    """A pointer with control and bidirectional characters escaped as in JSON."""
     is_unsafe = {"Cc", "Zl", "Zp"}
     return "".join(
         {"\t": "\\t", "\n": "\\n"}.get(character, f"\\u{ord(character):04x}")

@@ -153,8 +153,8 @@ def period(weekday: Any, begin: Any = "07:00", end: Any = "18:00") -> dict[str, 
     ],
 )
 def test_clean__what_can_be_cleaned_is(clean: Any, published: Any, expected: Any) -> None:
-    found = clean(published)
-    assert (found, type(found)) == (expected, type(expected))
+    cleaned = clean(published)
+    assert (cleaned, type(cleaned)) == (expected, type(expected))
 
 
 @pytest.mark.parametrize(
@@ -254,8 +254,8 @@ def test_clean__what_cannot_be_cleaned_is_refused_by_code(
 
 
 def test_degrees__have_no_negative_zero() -> None:
-    found = [number(-0.0), number("-0"), LATITUDE(-0.0), LATITUDE("-0.0000001")]
-    assert [str(each) for each in found] == ["0.0"] * 4
+    cleaned = [number(-0.0), number("-0"), LATITUDE(-0.0), LATITUDE("-0.0000001")]
+    assert [str(each) for each in cleaned] == ["0.0"] * 4
 
 
 def test_quantity__of_a_unit_that_does_not_convert_is_refused() -> None:
@@ -292,7 +292,7 @@ def test_number__is_read_as_it_is_written_in_any_country(
 ) -> None:
     mark, point = style
     written = _grouped(str(whole), mark) if mark else str(whole)
-    # A mark that stands once, with nothing behind it that could tell, is the decimal one.
+    # A single mark with no decimal part after it is the decimal mark.
     if mark in {".", ","} and written.count(mark) == 1 and not part:
         part = "0"
     written = sign + written + (point + part if part else "")
@@ -314,10 +314,10 @@ def test_number__is_read_as_it_is_written_in_any_country(
 def test_number__any_value_is_a_finite_number_null_or_a_bad_value(published: Any) -> None:
     for clean in (number, quantity("kW"), POWER, POWER_IN_W, LATITUDE):
         try:
-            found = clean(published)
+            cleaned = clean(published)
         except BadValue:
             continue
-        assert found is None or (type(found) is float and math.isfinite(found))
+        assert cleaned is None or (type(cleaned) is float and math.isfinite(cleaned))
 
 
 @given(st.floats(0.5, 1500))
@@ -334,7 +334,7 @@ def test_quantity__outside_of_its_range_is_never_a_value(power: float) -> None:
 
 def test_status__knows_the_nine_of_ocpi() -> None:
     assert len(STATUSES) == 9
-    assert all(status(known) == known for known in STATUSES)
+    assert all(status(each) == each for each in STATUSES)
 
 
 def test_text__one_cleaner_does_not_answer_for_another() -> None:
@@ -347,7 +347,7 @@ def test_text__one_cleaner_does_not_answer_for_another() -> None:
     assert wide("abcd") == "abcd"
 
 
-def test_text__tells_a_number_from_its_text_no_more_than_its_reader() -> None:
+def test_text__a_number_and_its_text_are_equal() -> None:
     clean = text(9)
     assert [clean(1), clean("1"), clean(1.0)] == ["1", "1", "1.0"]
 
@@ -388,20 +388,20 @@ def test_clean__any_value_is_cleaned_within_its_column_or_refused(
     if published is None:
         return
     try:
-        found = clean(published)
+        cleaned = clean(published)
     except BadValue:
         return
-    if found is None:
+    if cleaned is None:
         return
     if column.type is Type.TEXT:
-        assert isinstance(found, str)
-        assert 0 < len(found.encode()) <= column.length
-        assert "\x00" not in found
+        assert isinstance(cleaned, str)
+        assert 0 < len(cleaned.encode()) <= column.length
+        assert "\x00" not in cleaned
     else:
-        assert type(found) is {Type.DOUBLE: float, Type.BOOLEAN: bool}[column.type]
-        assert column.type is Type.BOOLEAN or math.isfinite(found)
+        assert type(cleaned) is {Type.DOUBLE: float, Type.BOOLEAN: bool}[column.type]
+        assert column.type is Type.BOOLEAN or math.isfinite(cleaned)
     # Clean already: cleaning it again changes nothing.
-    assert clean(json.loads(found) if column.is_json else found) == found
+    assert clean(json.loads(cleaned) if column.is_json else cleaned) == cleaned
 
 
 @settings(max_examples=100)
@@ -409,8 +409,8 @@ def test_clean__any_value_is_cleaned_within_its_column_or_refused(
 def test_clean__texts_are_idempotent(column: Column, published: str) -> None:
     clean = cleaner(column)
     try:
-        found = clean(published)
+        cleaned = clean(published)
     except BadValue:
         return
-    assert found is None or clean(found) == found
-    assert found is None or found == " ".join(found.split())
+    assert cleaned is None or clean(cleaned) == cleaned
+    assert cleaned is None or cleaned == " ".join(cleaned.split())

@@ -10,7 +10,7 @@ import pytest
 
 from charging_assets.acquisition.archive import hour_keys, read_places
 from charging_assets.partitions import Hour
-from charging_assets.preprocessing import collector
+from charging_assets.preprocessing.collector import gc_paused
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.simulator import Network, write_history
 from charging_assets.storage.memory import MemoryLake
@@ -28,13 +28,13 @@ def as_it_was() -> Iterator[None]:
 @pytest.mark.parametrize("was_on", [True, False])
 def test_paused__is_as_before_afterwards_and_after_an_error(was_on: bool) -> None:
     (gc.enable if was_on else gc.disable)()
-    with collector.paused():
+    with gc_paused():
         assert not gc.isenabled()
-        with collector.paused():
+        with gc_paused():
             pass
         assert not gc.isenabled()
     assert gc.isenabled() is was_on
-    with pytest.raises(ValueError, match="broken"), collector.paused():
+    with pytest.raises(ValueError, match="broken"), gc_paused():
         raise ValueError("broken")
     assert gc.isenabled() is was_on
 

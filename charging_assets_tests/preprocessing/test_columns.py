@@ -42,9 +42,9 @@ def test_rows__tuples_are_a_value_a_row_and_all_else_is_for_each() -> None:
 
 def test_rows__none_at_all_is_an_empty_table_of_the_schema() -> None:
     for each in (BY_FEED, BY_KEY):
-        found = Rows(each).table()
-        assert found.num_rows == 0
-        assert found.schema.equals(arrow_schema(each))
+        table = Rows(each).table()
+        assert table.num_rows == 0
+        assert table.schema.equals(arrow_schema(each))
 
 
 def test_rows__a_missing_column_is_refused() -> None:
@@ -67,8 +67,8 @@ def _many(each: Table) -> pa.Table:
 
 
 def test_rows__are_sorted_where_the_table_begins_with_a_key() -> None:
-    found: list[dict[str, Any]] = _many(BY_KEY).to_pylist()
-    assert found == sorted(found, key=lambda row: (row["thing_key"], row["place"]))
+    table_rows: list[dict[str, Any]] = _many(BY_KEY).to_pylist()
+    assert table_rows == sorted(table_rows, key=lambda row: (row["thing_key"], row["place"]))
 
 
 @pytest.mark.parametrize("each", [BY_FEED, BY_KEY])

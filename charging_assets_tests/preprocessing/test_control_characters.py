@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.preprocessing.clean import tidy_json
+from charging_assets.preprocessing.clean import strip_control_json
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Type
 from charging_assets.text import strip_control
@@ -33,15 +33,15 @@ HOSTILE = [
 
 
 def _unsafe_texts(hour: Any) -> list[tuple[str, str, Any]]:
-    found = []
+    unsafe_texts = []
     for table in FLAT_TABLES:
         for column in table.columns:
             if column.type is Type.TEXT:
                 for row in rows(hour, table.name):
                     text = row[column.name]
                     if text is not None and UNSAFE.search(text.replace("\n", "")):
-                        found.append((table.name, column.name, text))
-    return found
+                        unsafe_texts.append((table.name, column.name, text))
+    return unsafe_texts
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -77,14 +77,18 @@ def test_flatten__ids_that_differ_by_such_characters_alone_are_duplicates() -> N
     assert codes(hour) == [("evse", "/data/0/evses/1", "duplicate_key")]
 
 
-def test_flatten__a_body_that_is_rejected_is_shown_escaped() -> None:
+def test_flatten__a_rejected_body_is_escaped_in_its_fragment() -> None:
     hour = flattened((poll(), {"koeln": b"<html>\x1b[2J\xc2\x9b\xe2\x80\xae"}))
     assert one(hour, "flat_rejects")["fragment"] == "<html>\\u001b[2J\\u009b\\u202e"
 
 
 def test_tidy_json__names_that_become_equal_do_not_depend_on_their_order() -> None:
     published = {"a\x00": 1, "a": 2, "\u202ea": 3}
-    assert tidy_json(published) == tidy_json(dict(reversed(published.items()))) == {"a": 3}
+    assert (
+        strip_control_json(published)
+        == strip_control_json(dict(reversed(published.items())))
+        == {"a": 3}
+    )
 
 
 @given(st.text())

@@ -12,7 +12,7 @@ import pytest
 from charging_assets.acquisition.identities import FeedIdentity
 from charging_assets.kinds import kind
 from charging_assets.preprocessing import flatten as flattening
-from charging_assets.preprocessing.duplicates import duplicates
+from charging_assets.preprocessing.duplicates import find_duplicates
 from charging_assets.preprocessing.stations import StationReader
 from charging_assets_tests.builders import connector, envelope, evse, flattened, poll, station
 from charging_assets_tests.preprocessing.flat_hours import assert_sound, rows
@@ -40,7 +40,9 @@ def _count_choice(records: Records) -> int:
     reader = StationReader(FeedIdentity("test"), kind("chargecloud"))
     fragments = [json.dumps(record).encode() for record in records]
     stations = [reader.read_alone(fragment, "koeln") for fragment in fragments]
-    return _count_calls(lambda: duplicates(stations, fragments, reader.evses, reader.connectors))
+    return _count_calls(
+        lambda: find_duplicates(stations, fragments, reader.evses, reader.connectors)
+    )
 
 
 def _evses_of_one_uid(number: int) -> Records:
@@ -91,7 +93,7 @@ def test_duplicates__of_stations_listed_twice_nothing_is_parsed_again(
     fragments = [json.dumps(record).encode() for record in _stations_listed_twice(3)]
     stations = [reader.read_alone(fragment, "koeln") for fragment in fragments]
     monkeypatch.setattr("charging_assets.kinds.tolerant.record", refuse)
-    losers = duplicates(stations, fragments, reader.evses, reader.connectors)
+    losers = find_duplicates(stations, fragments, reader.evses, reader.connectors)
     assert [sorted(pointers)[:1] for pointers in losers] == [[], [], [], [""], [""], [""]]
 
 
@@ -102,9 +104,9 @@ def test_flatten__of_an_unchanged_answer_the_choice_is_not_made_again(
 
     def counted(*parameters: Any) -> Any:
         choices.append(parameters)
-        return duplicates(*parameters)
+        return find_duplicates(*parameters)
 
-    monkeypatch.setattr(flattening, "duplicates", counted)
+    monkeypatch.setattr(flattening, "find_duplicates", counted)
     same = [station("a", [evse("e", [])]), station("b", [evse("e", [])])]
     other = [station("a", [evse("e", [], status="REMOVED")]), same[1]]
     single = [station("a", [evse("e", [])]), station("b", [evse("f", [])])]

@@ -40,8 +40,8 @@ def test_flatten__the_order_of_objects_does_not_matter(
     keys = [archived(lake, header, bodies) for header, bodies in polls]
     expected = flatten(read_places(lake, keys))
     dice.shuffle(keys)
-    found = flatten(read_places(lake, keys))
-    assert all(found[name].equals(expected[name]) for name in TABLES)
+    hour = flatten(read_places(lake, keys))
+    assert all(hour[name].equals(expected[name]) for name in TABLES)
 
 
 @settings(max_examples=20)

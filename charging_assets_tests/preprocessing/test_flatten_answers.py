@@ -21,7 +21,7 @@ from charging_assets_tests.builders import (
 from charging_assets_tests.preprocessing.flat_hours import assert_sound, codes, one, rows
 
 
-def _try(second: int, body: bytes | None, outcome: str = "ok") -> tuple[Any, dict[str, Any]]:
+def _answer(second: int, body: bytes | None, outcome: str = "ok") -> tuple[Any, dict[str, Any]]:
     begun = SLOT + timedelta(seconds=second)
     return poll(started_at=begun), {"koeln": place("koeln", body, outcome, requested_at=begun)}
 
@@ -30,26 +30,26 @@ FIRST, SECOND = envelope(station("first")), envelope(station("second"))
 
 
 @pytest.mark.parametrize(
-    ("tries", "kept", "outcome"),
+    ("answers_of_slot", "kept", "outcome"),
     [
-        ([_try(1, FIRST), _try(2, SECOND)], ["first"], "ok"),
-        ([_try(1, None, "timeout"), _try(2, FIRST), _try(3, SECOND)], ["first"], "ok"),
-        ([_try(1, b"<html>"), _try(2, FIRST)], ["first"], "ok"),
-        ([_try(1, b"<html>"), _try(2, None, "timeout")], [], "bad_body"),
-        ([_try(1, None, "timeout"), _try(2, b"<html>")], [], "timeout"),
-        ([_try(1, envelope()), _try(2, FIRST)], [], "ok"),
-        ([_try(1, FIRST, "http_error"), _try(2, SECOND)], ["second"], "ok"),
+        ([_answer(1, FIRST), _answer(2, SECOND)], ["first"], "ok"),
+        ([_answer(1, None, "timeout"), _answer(2, FIRST), _answer(3, SECOND)], ["first"], "ok"),
+        ([_answer(1, b"<html>"), _answer(2, FIRST)], ["first"], "ok"),
+        ([_answer(1, b"<html>"), _answer(2, None, "timeout")], [], "bad_body"),
+        ([_answer(1, None, "timeout"), _answer(2, b"<html>")], [], "timeout"),
+        ([_answer(1, envelope()), _answer(2, FIRST)], [], "ok"),
+        ([_answer(1, FIRST, "http_error"), _answer(2, SECOND)], ["second"], "ok"),
     ],
 )
 def test_flatten__the_earliest_good_answer_of_a_slot_counts(
-    tries: list[Any], kept: list[str], outcome: str
+    answers_of_slot: list[Any], kept: list[str], outcome: str
 ) -> None:
-    for order in itertools.permutations(tries):
+    for order in itertools.permutations(answers_of_slot):
         hour = flattened(*order)
         assert_sound(hour)
         assert [row["station_id"] for row in rows(hour, "flat_stations")] == kept
         row = one(hour, "flat_polls")
-        assert (row["outcome"], row["answer_count"]) == (outcome, len(tries))
+        assert (row["outcome"], row["answer_count"]) == (outcome, len(answers_of_slot))
 
 
 def test_flatten__a_failed_poll_is_a_row_without_records() -> None:
@@ -69,7 +69,9 @@ def test_flatten__a_failed_poll_is_a_row_without_records() -> None:
         (None, None),
     ],
 )
-def test_flatten__the_sources_own_time_is_utc(published: Any, observed: str | None) -> None:
+def test_flatten__observed_at_is_the_published_time_in_utc(
+    published: Any, observed: str | None
+) -> None:
     row = one(flattened((poll(), {"koeln": envelope(at=published)})), "flat_polls")
     assert (row["observed_at"] and row["observed_at"].isoformat()) == observed
     assert row["field_rejected_count"] == 0
@@ -103,8 +105,8 @@ def test_flatten__a_time_that_no_answer_has_is_recorded(published: str) -> None:
 def test_flatten__the_fingerprint_changes_with_the_field_names_alone() -> None:
     def fingerprint(*stations: Any) -> int:
         row = one(flattened((poll(), {"koeln": envelope(*stations)})), "flat_polls")
-        found: int = row["schema_fingerprint"]
-        return found
+        fingerprint: int = row["schema_fingerprint"]
+        return fingerprint
 
     plain = fingerprint(station("1"), station("2"))
     assert fingerprint(station("3")) == plain

@@ -32,10 +32,10 @@ LEFT, RIGHT = station("left"), station("right")
     JUNK,
 )
 def test_flatten__any_value_anywhere_in_an_envelope_does_not_crash(name: str, value: Any) -> None:
-    found = answers(
+    places = answers(
         (poll(), {"bonn": envelope(LEFT, RIGHT), "koeln": envelope(LEFT, **{name: value})})
     )
-    hour = flatten(found)
+    hour = flatten(places)
     assert_sound(hour)
     assert len(rows(hour, "flat_status", place="bonn")) == 2
 

@@ -1,4 +1,4 @@
-"""Damage in a record costs what it damages, and nothing beside it."""
+"""Damage in a record affects only the damaged part."""
 
 from __future__ import annotations
 
@@ -167,11 +167,11 @@ def _at(parts: list[Any], path: tuple[Any, ...], value: Any) -> None:
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     members = value.items() if isinstance(value, dict) else enumerate(value)
-    found = [path] if path else []
+    paths = [path] if path else []
     for name, member in members:
         is_nested = isinstance(member, dict | list)
-        found += _paths(member, (*path, name)) if is_nested else [(*path, name)]
-    return found
+        paths += _paths(member, (*path, name)) if is_nested else [(*path, name)]
+    return paths
 
 
 PATHS = _paths([station("mid", [evse("mid-e", [connector("mid-c")])])])
@@ -184,8 +184,8 @@ def test_flatten__any_value_anywhere_in_a_record_costs_no_neighbour(
 ) -> None:
     parts = [station("mid", [evse("mid-e", [connector("mid-c")])])]
     _at(parts, path, value)
-    found = answers((poll(), {"koeln": envelope(LEFT, *parts, RIGHT)}))
-    hour = assert_like_the_reference(found)
+    places = answers((poll(), {"koeln": envelope(LEFT, *parts, RIGHT)}))
+    hour = assert_like_the_reference(places)
     assert_sound(hour)
     assert neighbours(hour) == UNDISTURBED
 
@@ -201,7 +201,7 @@ def test_flatten__depth_of_the_caller_does_not_change_the_rows() -> None:
         for levels in range(50, 1000, 50)
     ]
     body = envelope(data="HERE").replace(b'"HERE"', b"[" + b", ".join(nested) + b"]")
-    found = answers((poll(), {"koeln": body}))
-    shallow, deep = flatten(found), at_depth(150, lambda: flatten(found))
+    places = answers((poll(), {"koeln": body}))
+    shallow, deep = flatten(places), at_depth(150, lambda: flatten(places))
     assert all(shallow[name].equals(deep[name]) for name in TABLES)
     assert 0 < shallow["flat_stations"].num_rows < len(nested)

@@ -119,11 +119,11 @@ def test_flatten__a_state_that_comes_back_is_one_row_from_first_to_last() -> Non
     old, new = envelope(station()), envelope(station(name="New"))
     hour = flattened(*((poll(m), {"koeln": b}) for m, b in ((0, old), (10, new), (20, old))))
     states = {row["name"]: row for row in rows(hour, "flat_stations")}
-    told = {
+    slots_and_polls = {
         n: (r["slot_at"].minute, r["last_slot_at"].minute, r["poll_count"])
         for n, r in states.items()
     }
-    assert told == {"Station s1": (0, 20, 2), "New": (10, 10, 1)}
+    assert slots_and_polls == {"Station s1": (0, 20, 2), "New": (10, 10, 1)}
 
 
 def test_flatten__a_status_alone_is_no_attribute_state() -> None:
@@ -149,7 +149,7 @@ def test_flatten__a_status_alone_is_no_attribute_state() -> None:
         ((0, 10), (0,), [1]),
     ],
 )
-def test_flatten__ordinals_tell_neighbours_from_gaps(
+def test_flatten__poll_ordinals_are_consecutive_except_across_gaps(
     minutes: tuple[float, ...], failed: tuple[int, ...], ordinals: list[int]
 ) -> None:
     good = envelope(station())

@@ -1,4 +1,4 @@
-"""Records as rows: what fills which column, what is a double, what is set aside."""
+"""Records as rows: the values of each column, duplicates and rejected records."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_flatten__a_full_record_fills_its_columns() -> None:
         )
     )
     assert codes(hour) == []
-    found = one(hour, "flat_stations")
-    keyless = {k: v for k, v in found.items() if not k.endswith(("_key", "_hash", "_at"))}
+    flat_station = one(hour, "flat_stations")
+    keyless = {k: v for k, v in flat_station.items() if not k.endswith(("_key", "_hash", "_at"))}
     assert keyless == {
         "poll_count": 1,
         "feed": "test",
@@ -101,19 +101,23 @@ def test_flatten__a_full_record_fills_its_columns() -> None:
         "tariff_zones": '["1","2"]',
         "extra": '{"brand":"x","opening_times":{"note":"by the bell"}}',
     }
-    found = one(hour, "flat_evses")
-    assert found["station_id"] == "7"
-    assert found["station_key"] == one(hour, "flat_stations")["station_key"]
-    assert (found["evse_id"], found["public_comment"]) == ("DE*TST*E70", "c")
-    assert (found["parking_space_numbers"], found["charging_station_position"]) == ("5", "p")
-    assert (found["capabilities"], found["is_reservable"]) == ('["A","B"]', True)
-    found = one(hour, "flat_connectors")
-    assert (found["evse_uid"], found["max_power_kw"], found["ampere"]) == ("70", 3.7, 32.0)
-    assert found["tariff_id"] == "T"
-    found = one(hour, "flat_status")
-    assert (found["status"], found["parking_status"]) == ("AVAILABLE", "OCCUPIED")
-    assert found["connector_status_overrides"] is None
-    assert found["observed_at"].isoformat() == "2022-01-11T20:00:05"
+    evse_row = one(hour, "flat_evses")
+    assert evse_row["station_id"] == "7"
+    assert evse_row["station_key"] == one(hour, "flat_stations")["station_key"]
+    assert (evse_row["evse_id"], evse_row["public_comment"]) == ("DE*TST*E70", "c")
+    assert (evse_row["parking_space_numbers"], evse_row["charging_station_position"]) == ("5", "p")
+    assert (evse_row["capabilities"], evse_row["is_reservable"]) == ('["A","B"]', True)
+    connector_row = one(hour, "flat_connectors")
+    assert (connector_row["evse_uid"], connector_row["max_power_kw"], connector_row["ampere"]) == (
+        "70",
+        3.7,
+        32.0,
+    )
+    assert connector_row["tariff_id"] == "T"
+    status_row = one(hour, "flat_status")
+    assert (status_row["status"], status_row["parking_status"]) == ("AVAILABLE", "OCCUPIED")
+    assert status_row["connector_status_overrides"] is None
+    assert status_row["observed_at"].isoformat() == "2022-01-11T20:00:05"
     drift = json.loads(one(hour, "flat_polls")["unknown_fields"])
     assert drift == ["/*/brand", "/*/opening_times/note"]
 
@@ -141,7 +145,7 @@ def test_flatten__a_status_that_is_missing_is_recorded(status: Any) -> None:
     assert codes(hour) == [("evse", "/data/0/evses/0/status", "missing_status")]
 
 
-def test_flatten__a_status_that_is_not_known_is_recorded_once() -> None:
+def test_flatten__an_unknown_status_is_rejected_once() -> None:
     hour = flattened((poll(), {"koeln": envelope(station("s", [evse("e", [], status="ON_FIRE")]))}))
     assert one(hour, "flat_status")["status"] is None
     assert codes(hour) == [("evse", "/data/0/evses/0/status", "unknown_status")]
@@ -224,12 +228,12 @@ def test_flatten__which_of_two_live_twins_counts_stays_while_statuses_change() -
         polls.append((poll(number * 10), {"koeln": envelope(*twins[:: (-1) ** number])}))
     hour = flattened(*polls)
     assert {row["station_id"] for row in rows(hour, "flat_evses")} == {"a"}
-    found = sorted(rows(hour, "flat_status"), key=lambda row: row["slot_at"])
-    assert [row["status"] for row in found] == ["AVAILABLE", "CHARGING", "BLOCKED"]
+    statuses = sorted(rows(hour, "flat_status"), key=lambda row: row["slot_at"])
+    assert [row["status"] for row in statuses] == ["AVAILABLE", "CHARGING", "BLOCKED"]
 
 
 def test_flatten__a_twin_that_comes_alive_counts_from_then_on() -> None:
-    """The answer after is looked at anew, though no key in it is new."""
+    """The next answer is compared again, although it has no new key."""
     polls = []
     for minute, status in ((0, "REMOVED"), (10, "AVAILABLE"), (20, "REMOVED")):
         twins = [
@@ -239,8 +243,8 @@ def test_flatten__a_twin_that_comes_alive_counts_from_then_on() -> None:
         polls.append((poll(minute), {"koeln": envelope(*twins)}))
     hour = flattened(*polls)
     assert_sound(hour)
-    found = sorted(rows(hour, "flat_status"), key=lambda row: row["slot_at"])
-    assert [row["status"] for row in found] == ["PLANNED", "AVAILABLE", "PLANNED"]
+    statuses = sorted(rows(hour, "flat_status"), key=lambda row: row["slot_at"])
+    assert [row["status"] for row in statuses] == ["PLANNED", "AVAILABLE", "PLANNED"]
     counts = {row["station_id"]: row["poll_count"] for row in rows(hour, "flat_evses")}
     assert counts == {"a": 1, "b": 2}
 
@@ -261,10 +265,10 @@ def test_flatten__connectors_of_one_id_at_several_evses_are_as_many_connectors()
     hour = flattened((poll(), {"koeln": envelope(station("10", evses))}))
     assert_sound(hour)
     assert codes(hour) == []
-    found = rows(hour, "flat_connectors")
-    assert [row["connector_id"] for row in found] == ["1"] * 3
-    assert len({row["connector_key"] for row in found}) == 3
-    assert sorted(row["evse_uid"] for row in found) == ["10-1", "10-2", "10-3"]
+    connectors = rows(hour, "flat_connectors")
+    assert [row["connector_id"] for row in connectors] == ["1"] * 3
+    assert len({row["connector_key"] for row in connectors}) == 3
+    assert sorted(row["evse_uid"] for row in connectors) == ["10-1", "10-2", "10-3"]
     overrides = {
         row["evse_uid"]: row["connector_status_overrides"] for row in rows(hour, "flat_status")
     }
@@ -272,9 +276,9 @@ def test_flatten__connectors_of_one_id_at_several_evses_are_as_many_connectors()
 
 
 def test_flatten__ids_within_a_place_make_an_id_of_two_places_two_things() -> None:
-    found = answers((poll(), {slug: envelope(station("1", [evse("1")])) for slug in ("a", "b")}))
+    places = answers((poll(), {slug: envelope(station("1", [evse("1")])) for slug in ("a", "b")}))
     for ids_within, count in ((None, 1), ("network", 1), ("place", 2)):
-        hour = flatten(found, {"test": FeedIdentity("test", ids_within)})
+        hour = flatten(places, {"test": FeedIdentity("test", ids_within)})
         assert_sound(hour)
         for name in ("station", "evse", "connector"):
             assert len({row[f"{name}_key"] for row in rows(hour, f"flat_{name}s")}) == count
@@ -282,9 +286,9 @@ def test_flatten__ids_within_a_place_make_an_id_of_two_places_two_things() -> No
 
 def test_flatten__ids_within_the_parent_make_an_evse_of_two_stations_two_evses() -> None:
     body = envelope(station("s", [evse("1")]), station("t", [evse("1")]))
-    found = answers((poll(), {"koeln": body}))
-    assert len(rows(flatten(found), "flat_evses")) == 1
-    hour = flatten(found, {"test": FeedIdentity("test", "parent")})
+    places = answers((poll(), {"koeln": body}))
+    assert len(rows(flatten(places), "flat_evses")) == 1
+    hour = flatten(places, {"test": FeedIdentity("test", "parent")})
     assert_sound(hour)
     assert codes(hour) == []
     assert len({row["evse_key"] for row in rows(hour, "flat_evses")}) == 2
@@ -313,13 +317,13 @@ def test_flatten__what_counts_does_not_depend_on_the_order_within_an_answer(
             for part in record["evses"]:
                 if isinstance(part, dict) and isinstance(part.get("connectors"), list):
                     dice.shuffle(part["connectors"])
-    found = flattened((poll(), {"koeln": envelope(*mixed)}))
+    shuffled = flattened((poll(), {"koeln": envelope(*mixed)}))
     for table in ("flat_stations", "flat_evses", "flat_connectors", "flat_status"):
-        assert found[table].equals(expected[table]), table
+        assert shuffled[table].equals(expected[table]), table
     names = ("entity", "entity_id", "code")
     ours, theirs = (
         sorted(str([row[name] for name in names]) for row in rows(hour, "flat_rejects"))
-        for hour in (found, expected)
+        for hour in (shuffled, expected)
     )
     assert ours == theirs
 
@@ -366,7 +370,7 @@ def test_flatten__a_child_list_that_is_none_is_recorded() -> None:
     ]
 
 
-def test_flatten__rejects_say_where_and_what() -> None:
+def test_flatten__rejects_name_pointer_and_code() -> None:
     fields = {"coordinates": {"latitude": "950", "longitude": "8"}}
     key = answers((poll(), {"koeln": envelope(station(**fields))}))[0][2][0].raw_key
     hour = flattened((poll(), {"koeln": envelope(station(**fields))}))
@@ -394,8 +398,12 @@ def test_flatten__implausible_electrical_values_are_null_and_recorded() -> None:
     hour = flattened(
         (poll(), {"koeln": envelope(station("s", [evse("e", [connector(**fields)])]))})
     )
-    found = one(hour, "flat_connectors")
-    assert (found["max_power_kw"], found["ampere"], found["voltage"]) == (None, None, None)
+    flat_connector = one(hour, "flat_connectors")
+    assert (
+        flat_connector["max_power_kw"],
+        flat_connector["ampere"],
+        flat_connector["voltage"],
+    ) == (None, None, None)
     where = "/data/0/evses/0/connectors/0"
     rejects = {(r["pointer"], r["code"], r["fragment"]) for r in rows(hour, "flat_rejects")}
     assert rejects == {
@@ -411,8 +419,12 @@ def test_flatten__zero_is_what_a_source_does_not_know() -> None:
     hour = flattened(
         (poll(), {"koeln": envelope(station("s", [evse("e", [connector(**fields)])]))})
     )
-    found = one(hour, "flat_connectors")
-    assert (found["max_power_kw"], found["ampere"], found["voltage"]) == (None, None, None)
+    flat_connector = one(hour, "flat_connectors")
+    assert (
+        flat_connector["max_power_kw"],
+        flat_connector["ampere"],
+        flat_connector["voltage"],
+    ) == (None, None, None)
     assert rows(hour, "flat_rejects") == []
 
 

@@ -36,8 +36,8 @@ def sampled(samples: Path, folder: str) -> dict[Hour, list[Any]]:
 def test_flatten__samples_of_2022_have_every_record_and_no_reject(samples: Path) -> None:
     hours = sampled(samples, "chargecloud_2022")
     assert [hour.key for hour in hours] == ["2022-01-11T20", "2022-01-11T21"]
-    for found in hours.values():
-        hour = assert_like_the_reference(found)
+    for places in hours.values():
+        hour = assert_like_the_reference(places)
         assert_sound(hour)
         sizes = {name: hour[name].num_rows for name in TABLES}
         assert sizes == {
@@ -54,22 +54,22 @@ def test_flatten__samples_of_2022_have_every_record_and_no_reject(samples: Path)
 @pytest.mark.samples
 def test_flatten__samples_of_2022_have_the_statuses_that_were_published(samples: Path) -> None:
     ours = []
-    for found in sampled(samples, "chargecloud_2022").values():
-        hour = flatten(found)
+    for places in sampled(samples, "chargecloud_2022").values():
+        hour = flatten(places)
         evse_ids = {row["evse_key"]: row["evse_id"] for row in rows(hour, "flat_evses")}
         for row in rows(hour, "flat_status"):
             observed_at = row["observed_at"].replace(tzinfo=UTC)
             states = row["status"], row["parking_status"] or "-"
             ours.append((evse_ids[row["evse_key"]], *states, observed_at))
     lines = (samples / "chargecloud_2022" / "expected_status_cps.csv").read_text().splitlines()
-    told = [line.split(";") for line in lines[1:]]
-    assert Counter(ours) == Counter((*row[:3], datetime.fromisoformat(row[3])) for row in told)
+    expected = [line.split(";") for line in lines[1:]]
+    assert Counter(ours) == Counter((*row[:3], datetime.fromisoformat(row[3])) for row in expected)
 
 
 @pytest.mark.samples
 def test_flatten__samples_of_2024_keep_their_new_fields(samples: Path) -> None:
-    ((_, found),) = sampled(samples, "chargecloud_2024_stuttgart").items()
-    hour = assert_like_the_reference(found)
+    ((_, places),) = sampled(samples, "chargecloud_2024_stuttgart").items()
+    hour = assert_like_the_reference(places)
     assert_sound(hour)
     assert [hour[n].num_rows for n in ("flat_stations", "flat_evses", "flat_connectors")] == [
         60, 119, 119,

@@ -17,17 +17,17 @@ def test_cache__of_all_together_hold_no_more_than_their_limit(
 ) -> None:
     one, other = Cache(), Cache()
     one.add("a", 1, 1000)
-    monkeypatch.setattr(caches, "LIMIT_BYTES", caches.held_bytes() + 500)
+    monkeypatch.setattr(caches, "TOTAL_LIMIT_BYTES", caches.cached_bytes() + 500)
     other.add("b", 2, 400)
     assert (one.entries, other.entries) == ({"a": 1}, {"b": 2})
     other.add("c", 3, 400)
     assert (one.entries, other.entries) == ({}, {"c": 3})
-    assert caches.held_bytes() == 400
+    assert caches.cached_bytes() == 400
 
 
 def test_cache__does_not_hold_what_is_large() -> None:
     cache = Cache()
-    cache.add("a", 1, caches.LARGEST_BYTES + 1)
+    cache.add("a", 1, caches.MAX_ENTRY_BYTES + 1)
     assert cache.entries == {}
 
 
@@ -52,18 +52,18 @@ def test_recent_cache__counts_an_entry_that_is_replaced_once() -> None:
 @pytest.mark.parametrize("name", floods.NAMES)
 def test_flatten__a_flood_takes_time_and_memory_by_its_size(name: str) -> None:
     """Half a MiB, of which records of 2 bytes and more are made; see docs/operations.md."""
-    found = floods.measure(name, 0.5, polls=2)
-    assert found["seconds"] < 12, found
-    assert found["peak_mb"] < found["before_mb"] + 300, found
-    assert found["rejects"] <= 2 * 2 * 1010, found
+    measured = floods.measure(name, 0.5, polls=2)
+    assert measured["seconds"] < 12, measured
+    assert measured["peak_mb"] < measured["before_mb"] + 300, measured
+    assert measured["rejects"] <= 2 * 2 * 1010, measured
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["nan_records", "distinct_nan_records", "broken_evses"])
 def test_flatten__a_flood_of_rejects_of_the_largest_answer_fits_in_one_gib(name: str) -> None:
-    found = floods.measure(name, 32, cap_mb=3000)
-    assert found["peak_mb"] < 1024, found
-    assert found["rejects"] <= 2 * 1010, found
+    measured = floods.measure(name, 32, cap_mb=3000)
+    assert measured["peak_mb"] < 1024, measured
+    assert measured["rejects"] <= 2 * 1010, measured
 
 
 @pytest.mark.slow

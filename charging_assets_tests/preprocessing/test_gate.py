@@ -46,9 +46,9 @@ def test_violations__of_sound_rows_are_none() -> None:
 
 
 def _retyped(name: str, kind: pa.DataType) -> pa.Table:
-    found = rows()
-    index = found.schema.names.index(name)
-    return found.set_column(index, name, found.column(name).cast(kind))
+    table = rows()
+    index = table.schema.names.index(name)
+    return table.set_column(index, name, table.column(name).cast(kind))
 
 
 DEFECTS: dict[str, tuple[Callable[[], pa.Table], list[str]]] = {
@@ -62,7 +62,7 @@ DEFECTS: dict[str, tuple[Callable[[], pa.Table], list[str]]] = {
     "wrong_type": (lambda: _retyped("thing_key", pa.float64()), ["thing_key", "double"]),
     "nanoseconds": (lambda: _retyped("slot_at", pa.timestamp("ns")), ["slot_at", "timestamp[ns]"]),
     "null_key": (lambda: rows(thing_key=[1, None, 3]), ["thing_key", "1 null"]),
-    "double_key": (lambda: rows(thing_key=[1, 1, 3]), ["(thing_key, slot_at)", "1 row"]),
+    "double_key": (lambda: rows(thing_key=[1, 1, 3]), ["(thing_key, slot_at)", "1 duplicate row"]),
     "too_long": (lambda: rows(name=["ääa", "a", "b"]), ["name", "5 bytes"]),
 }
 
@@ -70,8 +70,8 @@ DEFECTS: dict[str, tuple[Callable[[], pa.Table], list[str]]] = {
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_violations__name_what_is_wrong(defect: str) -> None:
     plant, words = DEFECTS[defect]
-    found = "; ".join(violations(TABLE, plant()))
-    assert all(word in found for word in words), found
+    messages = "; ".join(violations(TABLE, plant()))
+    assert all(word in messages for word in words), messages
 
 
 def test_violations__name_everything_at_once() -> None:
@@ -82,7 +82,7 @@ def test_violations__name_everything_at_once() -> None:
 @pytest.mark.parametrize("table", FLAT_TABLES, ids=lambda table: table.name)
 def test_violations__of_a_flat_table_with_a_row_twice(table: Table) -> None:
     bad = station("s", latitude=1, coordinates=[])
-    found = flattened((poll(), {"koeln": envelope(bad)}))[table.name]
-    assert violations(table, found) == []
-    doubled = pa.concat_tables([found, found])
-    assert any("doubled" in each for each in violations(table, doubled))
+    flat_table = flattened((poll(), {"koeln": envelope(bad)}))[table.name]
+    assert violations(table, flat_table) == []
+    repeated = pa.concat_tables([flat_table, flat_table])
+    assert any("is not unique" in each for each in violations(table, repeated))

@@ -86,7 +86,7 @@ def test_flatten__a_failed_poll_of_an_unknown_kind_keeps_its_outcome() -> None:
     assert rows(hour, "flat_rejects") == []
 
 
-def test_flatten__a_kind_that_changes_within_the_hour_costs_only_its_own_polls() -> None:
+def test_flatten__a_kind_that_changes_within_the_hour_affects_only_its_polls() -> None:
     hour = flattened((poll(0, kind="gone"), GOOD), (poll(10), GOOD))
     assert_sound(hour)
     assert [row["outcome"] for row in rows(hour, "flat_polls")] == ["unknown_kind", "ok"]

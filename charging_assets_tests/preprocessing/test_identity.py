@@ -109,7 +109,7 @@ def test_entity_key__is_a_signed_64_bit_integer(network: str, entity: str, ids: 
 
 @settings(max_examples=300)
 @given(PARTS, PARTS)
-def test_entity_key__tells_ids_apart(ids: list[str], others: list[str]) -> None:
+def test_entity_key__differs_for_different_ids(ids: list[str], others: list[str]) -> None:
     """Whatever ids are made of: `a`, `b` are not one id `a<separator>b`."""
     assert (entity_key("n", "e", *ids) == entity_key("n", "e", *others)) == (ids == others)
 
@@ -157,7 +157,7 @@ def test_entity_key__is_the_same_in_another_process() -> None:
         "print(entity_key('f', 'evse', '1'), names_hash({'a', 'b'}),"
         " attribute_hash({'b': 1, 'a': 2}))"
     )
-    found = {
+    outputs = {
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True,
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
@@ -165,4 +165,4 @@ def test_entity_key__is_the_same_in_another_process() -> None:
         for seed in ("1", "2")
     }  # fmt: skip
     keys = entity_key("f", "evse", "1"), names_hash({"a", "b"}), attribute_hash({"b": 1, "a": 2})
-    assert found == {" ".join(map(str, keys)) + "\n"}
+    assert outputs == {" ".join(map(str, keys)) + "\n"}

@@ -30,13 +30,13 @@ def reader() -> RecordReader:
 
 def read(reader: RecordReader, record: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     reports: list[Any] = []
-    return reader.read(record, lambda *found: reports.append(found)), reports
+    return reader.read(record, lambda *report: reports.append(report)), reports
 
 
 def extra(reader: RecordReader, record: dict[str, Any]) -> tuple[str | None, list[Any]]:
     reports: list[Any] = []
     shape = reader.shape(record)
-    return reader.extra(record, shape, lambda *found: reports.append(found)), reports
+    return reader.extra(record, shape, lambda *report: reports.append(report)), reports
 
 
 def test_read__gives_values_in_the_order_of_the_columns(reader: RecordReader) -> None:
@@ -73,7 +73,7 @@ def test_read__a_group_that_is_no_object_is_reported(reader: RecordReader, hours
     "Fields are added, removed or renamed",
     area="answers",
 )
-def test_shape__tells_what_is_unknown(reader: RecordReader) -> None:
+def test_shape__lists_unknown_fields(reader: RecordReader) -> None:
     shape = reader.shape(
         {"name": 1, "noise": 2, "parts": [], "a/b": 3, "hours": {"open": 1, "~": 2}, "x": {"y": 1}}
     )
@@ -95,14 +95,16 @@ def test_extra__keeps_what_is_unknown_and_holds_something(reader: RecordReader) 
 
 
 @pytest.mark.parametrize("record", [{}, {"b": None}, {"hours": {"note": None}}, {"noise": 1}])
-def test_extra__is_null_where_nothing_is_held(reader: RecordReader, record: dict[str, Any]) -> None:
+def test_extra__is_null_without_unknown_values(
+    reader: RecordReader, record: dict[str, Any]
+) -> None:
     assert extra(reader, record) == (None, [])
 
 
 @pytest.mark.parametrize("name", ["", "hours\x00note", "\x00", "hours.open", "name\x1f", "parts "])
 def test_extra__takes_any_name(reader: RecordReader, name: str) -> None:
-    found, reports = extra(reader, {name: 1, "hours": {name: 2}})
-    assert found is not None
+    extra_json, reports = extra(reader, {name: 1, "hours": {name: 2}})
+    assert extra_json is not None
     assert reports == []
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from charging_assets.cli.overview import rejects as overview_rejects
 from charging_assets.preprocessing import rejects, stations
 from charging_assets.preprocessing.caches import RecentCache
-from charging_assets.preprocessing.rejects import Rejects, rejection
+from charging_assets.preprocessing.rejects import Rejects, make_rejection
 from charging_assets_tests.builders import answers, envelope, evse, flattened, poll, station
 from charging_assets_tests.modelling import hours as loaded
 from charging_assets_tests.preprocessing.flat_hours import (
@@ -25,7 +25,7 @@ from charging_assets_tests.preprocessing.made_answers import hours
 
 
 def list_only(limit: int, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rejects, "LISTED", limit)
+    patch.setattr(rejects, "MAX_LISTED", limit)
     # What was read under another limit is not to be remembered, nor what is read under this one.
     patch.setattr(stations, "_STATIONS", RecentCache(1 << 20))
 
@@ -35,26 +35,26 @@ def three(monkeypatch: pytest.MonkeyPatch) -> None:
     list_only(3, monkeypatch)
 
 
-def add(found: Rejects, severity: str, *pointers: str, code: str = "bad") -> Rejects:
+def add(rejects_to_fill: Rejects, severity: str, *pointers: str, code: str = "bad") -> Rejects:
     for pointer in pointers:
-        found.add(severity, "station", None, pointer, code)
-    return found
+        rejects_to_fill.add(severity, "station", None, pointer, code)
+    return rejects_to_fill
 
 
-def listed(found: Rejects) -> list[tuple[str, str, int]]:
-    return [(row.pointer, row.code, count) for row, count in found.rows("/data")]
+def listed(given: Rejects) -> list[tuple[str, str, int]]:
+    return [(row.pointer, row.code, count) for row, count in given.rows("/data")]
 
 
 @pytest.mark.usefixtures("three")
 def test_rejects__lists_the_first_of_each_severity_and_counts_the_others() -> None:
-    found = add(Rejects(), "record", "/data/9", "/data/8", "/data/7", "/data/6", "/data/5")
-    add(found, "field", "/data/1/x", "/data/1/y")
-    assert listed(found) == [
+    of_records = add(Rejects(), "record", "/data/9", "/data/8", "/data/7", "/data/6", "/data/5")
+    add(of_records, "field", "/data/1/x", "/data/1/y")
+    assert listed(of_records) == [
         ("/data/1/x", "bad", 1), ("/data/1/y", "bad", 1),
         ("/data/7", "bad", 1), ("/data/8", "bad", 1), ("/data/9", "bad", 1),
         ("/data/unlisted/record", "bad", 2),
     ]  # fmt: skip
-    assert found.counts() == {("record", "station"): 5, ("field", "station"): 2}
+    assert of_records.counts() == {("record", "station"): 5, ("field", "station"): 2}
 
 
 def test_rejects__of_one_pointer_and_code_are_one_row_that_counts_them() -> None:
@@ -66,9 +66,9 @@ def test_rejects__of_one_pointer_and_code_are_one_row_that_counts_them() -> None
 
 @pytest.mark.usefixtures("three")
 def test_rejects__of_records_that_are_included_are_listed_in_the_order_of_the_answer() -> None:
-    found, other = add(Rejects(), "record", "/data/0"), add(Rejects(), "record", *"abcde")
-    found.include(other, "/data/1/")
-    assert listed(found) == [
+    first, other = add(Rejects(), "record", "/data/0"), add(Rejects(), "record", *"abcde")
+    first.include(other, "/data/1/")
+    assert listed(first) == [
         ("/data/0", "bad", 1), ("/data/1/a", "bad", 1), ("/data/1/b", "bad", 1),
         ("/data/unlisted/record", "bad", 3),
     ]  # fmt: skip
@@ -76,15 +76,15 @@ def test_rejects__of_records_that_are_included_are_listed_in_the_order_of_the_an
 
 @pytest.mark.usefixtures("three")
 def test_rejects__renders_nothing_of_what_is_not_listed() -> None:
-    found = add(Rejects(), "field", "/a", "/b", "/c")
-    found.add("field", "station", None, lambda: pytest.fail("rendered"), "bad")
-    assert found.counts()["field", "station"] == 4
+    of_fields = add(Rejects(), "field", "/a", "/b", "/c")
+    of_fields.add("field", "station", None, lambda: pytest.fail("rendered"), "bad")
+    assert of_fields.counts()["field", "station"] == 4
 
 
 def test_fragment__is_the_beginning_of_what_is_longer() -> None:
     value = {"name": "ä" * 2000, "nul": "\x00"}
     whole = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    cut = rejection("field", "station", None, "", "bad", value).fragment
+    cut = make_rejection("field", "station", None, "", "bad", value).fragment
     assert cut == whole[: rejects.FRAGMENT_BYTES].decode("utf-8", "ignore")
 
 
@@ -130,8 +130,8 @@ def test_flatten__a_flood_of_rejects_leaves_two_thousand_rows(bad: str) -> None:
     hour = flattened((poll(), {"koeln": body}))
     row = one(hour, "flat_polls")
     assert (row["station_count"], row["station_rejected_count"]) == (2501, 2500)
-    found = rows(hour, "flat_rejects", severity="record")
-    assert (len(found), sum(r["reject_count"] for r in found)) == (1001, 2500)
+    reject_rows = rows(hour, "flat_rejects", severity="record")
+    assert (len(reject_rows), sum(r["reject_count"] for r in reject_rows)) == (1001, 2500)
     assert one(hour, "flat_stations")["station_id"] == "s"
 
 
@@ -150,5 +150,9 @@ def test_flatten__statuses_that_are_not_finite_are_counted_once_listed_or_not() 
 
 @pytest.mark.usefixtures("three")
 def test_status__counts_rejects_that_are_not_listed() -> None:
-    (found,) = overview_rejects(loaded.loaded({0: [{"name": "no id"}] * 7}, "fact_poll"))
-    assert (found.code, found.severity, found.count) == ("missing_key", "record", 7)
+    (overview_row,) = overview_rejects(loaded.loaded({0: [{"name": "no id"}] * 7}, "fact_poll"))
+    assert (overview_row.code, overview_row.severity, overview_row.count) == (
+        "missing_key",
+        "record",
+        7,
+    )

@@ -22,23 +22,23 @@ def read(
     return reader.read(json.dumps(record).encode(), place, frozenset(losers))
 
 
-def keys(found: FlatStation) -> tuple[int, int, int]:
-    assert found.station is not None
-    return found.station.key, found.evses[0].key, found.connectors[0].key
+def keys(result: FlatStation) -> tuple[int, int, int]:
+    assert result.station is not None
+    return result.station.key, result.evses[0].key, result.connectors[0].key
 
 
-def rejected(found: FlatStation) -> list[tuple[str, str, str, str | None]]:
-    return [(each.entity, each.pointer, each.code, each.entity_id) for each in found.rejections]
+def rejected(result: FlatStation) -> list[tuple[str, str, str, str | None]]:
+    return [(each.entity, each.pointer, each.code, each.entity_id) for each in result.rejections]
 
 
 def test_read__keys_are_of_network_entity_and_ids() -> None:
-    found = read(station("s", [evse("e", [connector("c")])]))
-    assert keys(found) == (
+    result = read(station("s", [evse("e", [connector("c")])]))
+    assert keys(result) == (
         entity_key("test", "station", "s"),
         entity_key("test", "evse", "e"),
         entity_key("test", "connector", "e", "c"),
     )
-    assert (found.evse_count, found.connector_count) == (1, 1)
+    assert (result.evse_count, result.connector_count) == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -64,20 +64,20 @@ def test_read_alone__remembers_a_record_by_place_where_ids_are_of_a_place() -> N
     for ids_within, count in (("network", 1), ("place", 2)):
         reader = StationReader(FeedIdentity("test", ids_within), chargecloud)
         read_in = [reader.read_alone(fragment, place) for place in ("koeln", "bonn", "koeln")]
-        assert len({keys(found) for found in read_in}) == count
+        assert len({keys(each) for each in read_in}) == count
         assert read_in[0] is read_in[2]
 
 
 def test_read__a_connector_id_is_unique_within_its_evse() -> None:
-    found = read(station("s", [evse("e", [connector("1")]), evse("f", [connector("1")])]))
-    assert rejected(found) == []
-    assert [state.row[2] for state in found.connectors] == ["1", "1"]
-    assert len({state.key for state in found.connectors}) == 2
+    result = read(station("s", [evse("e", [connector("1")]), evse("f", [connector("1")])]))
+    assert rejected(result) == []
+    assert [state.row[2] for state in result.connectors] == ["1", "1"]
+    assert len({state.key for state in result.connectors}) == 2
 
 
-def test_read__an_id_is_known_however_it_is_written() -> None:
-    found = {state.key for each in ("7", 7, " 7 ") if (state := read(station(each)).station)}
-    assert len(found) == 1
+def test_read__an_id_has_one_key_in_every_spelling() -> None:
+    station_keys = {state.key for each in ("7", 7, " 7 ") if (state := read(station(each)).station)}
+    assert len(station_keys) == 1
 
 
 def test_read__a_relabelled_evse_is_the_same_evse_in_a_new_state() -> None:
@@ -100,68 +100,68 @@ def test_read__untidiness_makes_no_new_state() -> None:
 
 @pytest.mark.parametrize("station_id", [None, "", "  ", 1.5, True, [], {}, "x" * 129])
 def test_read__a_station_without_an_id_takes_its_parts_with_it(station_id: Any) -> None:
-    found = read(station(station_id, [evse("e", [connector("c")]), "x"]))
-    records = [each for each in found.rejections if each.severity == "record"]
+    result = read(station(station_id, [evse("e", [connector("c")]), "x"]))
+    records = [each for each in result.rejections if each.severity == "record"]
     assert [(each.entity, each.pointer, each.code) for each in records] == [
         ("station", "", "missing_key"),
         ("evse", "/evses/0", "parent_rejected"),
         ("connector", "/evses/0/connectors/0", "parent_rejected"),
         ("evse", "/evses/1", "parent_rejected"),
     ]
-    assert (found.station, found.evses, found.connectors, found.statuses) == (None, [], [], [])
-    assert (found.evse_count, found.connector_count) == (2, 1)
+    assert (result.station, result.evses, result.connectors, result.statuses) == (None, [], [], [])
+    assert (result.evse_count, result.connector_count) == (2, 1)
 
 
 def test_read__an_evse_without_an_id_takes_its_connectors_with_it() -> None:
-    found = read(station("s", [evse(None, [connector("c")]), evse("e")]))
-    assert rejected(found) == [
+    result = read(station("s", [evse(None, [connector("c")]), evse("e")]))
+    assert rejected(result) == [
         ("evse", "/evses/0", "missing_key", None),
         ("connector", "/evses/0/connectors/0", "parent_rejected", None),
     ]
-    assert [status.evse_uid for status in found.statuses] == ["e"]
+    assert [status.evse_uid for status in result.statuses] == ["e"]
 
 
 @pytest.mark.parametrize("record", [None, 1, "s", [], True])
 def test_read__what_is_no_object_is_rejected(record: Any) -> None:
     assert rejected(read(record)) == [("station", "", "not_an_object", None)]
     assert rejected(read(station("s", [record]))) == [("evse", "/evses/0", "not_an_object", None)]
-    found = read(station("s", [evse("e", [record])]))
-    assert rejected(found) == [("connector", "/evses/0/connectors/0", "not_an_object", None)]
-    assert len(found.statuses) == 1
+    result = read(station("s", [evse("e", [record])]))
+    assert rejected(result) == [("connector", "/evses/0/connectors/0", "not_an_object", None)]
+    assert len(result.statuses) == 1
 
 
 def test_read__losers_are_duplicates_and_a_station_that_is_one_keeps_its_evses() -> None:
     record = station("s", [evse("e", [connector("c")]), evse("f", [connector("d")])])
-    found = read(record, losers=("", "/evses/0", "/evses/1/connectors/0"))
-    assert rejected(found) == [
+    result = read(record, losers=("", "/evses/0", "/evses/1/connectors/0"))
+    assert rejected(result) == [
         ("station", "", "duplicate_key", "s"),
         ("evse", "/evses/0", "duplicate_key", "e"),
         ("connector", "/evses/0/connectors/0", "parent_rejected", None),
         ("connector", "/evses/1/connectors/0", "duplicate_key", "d"),
     ]
-    assert (found.station, [status.evse_uid for status in found.statuses]) == (None, ["f"])
-    assert found.evses[0].row[4:6] == (entity_key("test", "station", "s"), "s")
+    assert (result.station, [status.evse_uid for status in result.statuses]) == (None, ["f"])
+    assert result.evses[0].row[4:6] == (entity_key("test", "station", "s"), "s")
 
 
 def test_read__a_station_whose_list_of_evses_loses_takes_them_with_it() -> None:
-    found = read(station("s", [evse("e", [connector("c")])]), losers=("", "/evses"))
-    assert rejected(found) == [
+    result = read(station("s", [evse("e", [connector("c")])]), losers=("", "/evses"))
+    assert rejected(result) == [
         ("station", "", "duplicate_key", "s"),
         ("evse", "/evses/0", "parent_rejected", None),
         ("connector", "/evses/0/connectors/0", "parent_rejected", None),
     ]
-    assert (found.evses, found.statuses) == ([], [])
+    assert (result.evses, result.statuses) == ([], [])
 
 
 def test_read__a_record_that_is_no_json_is_rejected() -> None:
-    found = StationReader(FeedIdentity("test"), chargecloud).read(b'{"id": }', "koeln")
-    assert rejected(found) == [("station", "", "not_json", None)]
-    assert found.rejections[0].fragment == '{"id": }'
+    result = StationReader(FeedIdentity("test"), chargecloud).read(b'{"id": }', "koeln")
+    assert rejected(result) == [("station", "", "not_json", None)]
+    assert result.rejections[0].fragment == '{"id": }'
 
 
 def test_read__the_fragment_of_a_reject_is_cut() -> None:
-    found = read(station(None, [], name="ä" * 5000))
-    fragments = [each.fragment for each in found.rejections if each.severity == "record"]
+    result = read(station(None, [], name="ä" * 5000))
+    fragments = [each.fragment for each in result.rejections if each.severity == "record"]
     assert fragments[0] is not None
     assert 1020 < len(fragments[0].encode()) <= 1024
     assert "evses" not in fragments[0]
