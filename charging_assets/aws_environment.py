@@ -108,13 +108,13 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
     )
     group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
     _require_packages()
-    from charging_assets.storage.redshift_copy import checked_role
+    from charging_assets.storage.redshift_copy import validate_role
     from charging_assets.storage.redshift_grants import reader_grants
     from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
 
     redshift = _redshift(reader, settings.region)
     for name, check, value in (
-        ("CHARGING_REDSHIFT_IAM_ROLE", checked_role, role or "default"),
+        ("CHARGING_REDSHIFT_IAM_ROLE", validate_role, role or "default"),
         ("CHARGING_REDSHIFT_READER_GROUP", reader_grants, group),
     ):
         try:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from charging_assets.acquisition.compacted import ArchiveLake
 from charging_assets.acquisition.feeds import load_feeds
 from charging_assets.acquisition.spool import Spool
-from charging_assets.storage.dialect import remember_in
+from charging_assets.storage.dialect import set_transpile_cache
 from charging_assets.storage.generation import FILE_NAME
 from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.memory import MemoryLake
@@ -123,7 +123,7 @@ def _local_lake(environment: Mapping[str, str]) -> Lake:
 def _local_warehouse(environment: Mapping[str, str]) -> Warehouse:
     folder = home(environment)
     _require_usable_path(folder)
-    remember_in(folder / "cache" / "rendered")
+    set_transpile_cache(folder / "cache" / "rendered")
     return DuckDBWarehouse(folder / FILE_NAME)
 
 

@@ -14,7 +14,7 @@ import charging_assets
 from charging_assets import deployments
 from charging_assets.connect import Connection, QueryError, connect
 from charging_assets.storage import warehouse_duckdb
-from charging_assets.storage.duckdb_connection import opened, require_select
+from charging_assets.storage.duckdb_connection import connect_duckdb, require_select
 from charging_assets.storage.generation import FILE_NAME
 from charging_assets.storage.warehouse import NoWarehouse, QueryRefused
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
@@ -163,7 +163,7 @@ def test_require_select__uses_the_parser_of_the_engine(environment, query, kind)
     """Whatever a translation into DuckDB's dialect may come to."""
     home = Path(environment["CHARGING_HOME"])
     with (
-        closing(opened(home / FILE_NAME, read_only=True)) as connection,
+        closing(connect_duckdb(home / FILE_NAME, read_only=True)) as connection,
         pytest.raises(QueryRefused, match=rf"only one SELECT .*not .*{kind}"),
     ):
         require_select(connection, query.format(home=home))
@@ -172,7 +172,7 @@ def test_require_select__uses_the_parser_of_the_engine(environment, query, kind)
 @pytest.mark.parametrize("query", _MORE_THAN_ONE)
 def test_require_select__counts_statements(environment, query):
     home = Path(environment["CHARGING_HOME"])
-    with closing(opened(home / FILE_NAME, read_only=True)) as connection:
+    with closing(connect_duckdb(home / FILE_NAME, read_only=True)) as connection:
         with pytest.raises(QueryRefused, match="not SELECT, COPY"):
             require_select(connection, query.format(home=home))
         with pytest.raises(QueryRefused, match="not no statement"):
@@ -257,11 +257,11 @@ def test_sql__a_name_in_two_schemas_lists_both(environment, tmp_path):
 
 
 def test_sql__failing_query_never_opens_the_file_for_writing(environment, monkeypatch):
-    modes, opened = [], warehouse_duckdb.opened
+    modes, original = [], warehouse_duckdb.connect_duckdb
     monkeypatch.setattr(
         warehouse_duckdb,
-        "opened",
-        lambda path, **how: (modes.append(how["read_only"]), opened(path, **how))[1],
+        "connect_duckdb",
+        lambda path, **how: (modes.append(how["read_only"]), original(path, **how))[1],
     )
     with pytest.raises(QueryError):
         connect(environment).sql("SELECT * FROM fact_status")
@@ -269,13 +269,13 @@ def test_sql__failing_query_never_opens_the_file_for_writing(environment, monkey
 
 
 def test_sql__opens_the_file_read_only(environment, monkeypatch):
-    modes, opened = [], warehouse_duckdb.opened
+    modes, original = [], warehouse_duckdb.connect_duckdb
 
     def noted(path, *, read_only=False, **how):
         modes.append(read_only)
-        return opened(path, read_only=read_only, **how)
+        return original(path, read_only=read_only, **how)
 
-    monkeypatch.setattr(warehouse_duckdb, "opened", noted)
+    monkeypatch.setattr(warehouse_duckdb, "connect_duckdb", noted)
     connect(environment).sql("SELECT 1 AS one")
     assert modes == [True]
 
@@ -285,7 +285,7 @@ def test_sql__a_load_runs_between_queries(environment, tmp_path):
     charging = connect({"CHARGING_HOME": str(tmp_path)})
     assert len(charging.table("fact_poll")) == 2
     later = hours.lake_of({60: hours.stand()})
-    writer = DuckDBWarehouse(tmp_path / "charging.duckdb", patience_s=0)
+    writer = DuckDBWarehouse(tmp_path / "charging.duckdb", lock_timeout_s=0)
     hours.load(writer, later, hours.hour_after(1))
     assert len(charging.table("fact_poll")) == 3
 

@@ -18,7 +18,7 @@ from charging_assets.automation.switch import compacts
 from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.modelling.staging import KEPT, prune_before, prune_rejects_before
 from charging_assets.partitions import Hour
-from charging_assets.storage.dialect import forget_old
+from charging_assets.storage.dialect import prune_transpile_cache
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse
 
@@ -79,7 +79,7 @@ def prune(
 def tidy(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
     for told in warehouse.maintain():
         context.log.info(told)
-    context.log.info(f"{forget_old()} rendered statements of no more use were deleted")
+    context.log.info(f"{prune_transpile_cache()} rendered statements of no more use were deleted")
 
 
 @dg.op(

@@ -34,7 +34,7 @@ from charging_assets.partitions import Hour
 from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse, WarehouseError
-from charging_assets.storage.warehouse_duckdb import impatient
+from charging_assets.storage.warehouse_duckdb import with_lock_timeout
 
 # So many runs of healing are open at a time, the running hour's not counted.
 _ROOM = 4
@@ -70,7 +70,7 @@ def _heal(
     recent = [day for day in days if day >= horizon]
     older = turn([day for day in days if day < horizon], memory.turn)
     try:
-        asked = impatient(warehouse, _PATIENCE_S)
+        asked = with_lock_timeout(warehouse, _PATIENCE_S)
         stale = [found for days in (older, recent) for found in stale_hours(lake, asked, days)]
     except WarehouseError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=cursor_of(memory))

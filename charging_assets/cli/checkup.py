@@ -141,9 +141,9 @@ def _archive() -> tuple[State, str, str]:
 
 def _warehouse() -> Warehouse:
     from charging_assets import deployments
-    from charging_assets.storage.warehouse_duckdb import impatient
+    from charging_assets.storage.warehouse_duckdb import with_lock_timeout
 
-    return impatient(deployments.storage().warehouse, _LOCK_TIMEOUT_S)
+    return with_lock_timeout(deployments.storage().warehouse, _LOCK_TIMEOUT_S)
 
 
 def _opens() -> tuple[State, str, str]:

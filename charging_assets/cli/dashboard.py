@@ -69,12 +69,12 @@ def _note_other_generation(storage: Storage) -> None:
     """
     from charging_assets.cli.overview import other_generation
     from charging_assets.storage.warehouse import WarehouseError
-    from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, impatient
+    from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, with_lock_timeout
 
     if not isinstance(storage.warehouse, DuckDBWarehouse):
         return
     with suppress(WarehouseError):  # locked or absent: pages do not need it
-        if note := other_generation(impatient(storage.warehouse, _LOCK_TIMEOUT_S)):
+        if note := other_generation(with_lock_timeout(storage.warehouse, _LOCK_TIMEOUT_S)):
             print(
                 f"note: {note}; until then the pages show the previously published files",
                 flush=True,

@@ -1,5 +1,5 @@
-"""Where bytes and rows live: the lake, the warehouse and the IO managers above them.
+"""Storage: the lake, the warehouse and the IO managers.
 
-Belongs here: engines behind two small interfaces. Does not belong here: any asset, feed or
-business rule.
+Belongs here: engines behind two small interfaces. Does not belong here: assets, feeds or business
+rules.
 """

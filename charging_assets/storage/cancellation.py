@@ -1,7 +1,7 @@
-"""Ending the queries of somebody who no longer waits for them.
+"""Cancel the queries of a request that nobody waits for any more.
 
-A `Cancellation` runs work in a thread and can be cancelled from another one. Engines mark their
-statements as `interruptible`; outside of a `Cancellation` that does nothing.
+A `Cancellation` runs work in one thread and can be cancelled from another. Engines mark their
+statements as `interruptible`, which has no effect outside of a `Cancellation`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
 Result = TypeVar("Result")
-_LOOK_EVERY_S = 0.2
+_CHECK_INTERVAL_S = 0.2
 
 
 class Lock(Protocol):
@@ -26,7 +26,7 @@ class Lock(Protocol):
 
 
 class Cancelled(Exception):
-    """The work was cancelled: its result is not wanted any more."""
+    """The work was cancelled: its result is no longer needed."""
 
 
 class Cancellation:
@@ -34,7 +34,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        # Held while interrupts are sent: one that is late would end a statement of somebody else.
+        # Locked while interrupts are sent: a late one would end another user's statement.
         self._mutex = threading.Lock()
         self._interrupts: list[Callable[[], object]] = []
 
@@ -43,7 +43,7 @@ class Cancellation:
         return self._event.is_set()
 
     def run(self, work: Callable[[], Result]) -> Result:
-        """The result of `work`; Cancelled if it was cancelled before it was done."""
+        """Run `work` and return its result; raise Cancelled if it was cancelled before the end."""
         token = _current.set(self)
         try:
             self.raise_if_cancelled()
@@ -52,10 +52,10 @@ class Cancellation:
             _current.reset(token)
 
     def cancel(self) -> None:
-        """End the statement under way, and let no other begin.
+        """Interrupt the running statement, and start no other.
 
         Call it again until the work has ended: an engine may drop an interrupt that arrives before
-        the statement does. It lasts as long as the engine takes to accept the interrupt.
+        the statement does. It returns when the engine has accepted the interrupt.
         """
         self._event.set()
         with self._mutex:
@@ -68,13 +68,13 @@ class Cancellation:
             raise Cancelled
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but no longer than until it is cancelled."""
+        """Wait; raise Cancelled as soon as the work is cancelled."""
         self._event.wait(seconds)
         self.raise_if_cancelled()
 
     @contextmanager
     def interruptible(self, interrupt: Callable[[], object]) -> Iterator[None]:
-        """A statement that `interrupt` ends, called from another thread."""
+        """Context of a statement that `interrupt`, called from another thread, ends."""
         with self._mutex:
             self._interrupts.append(interrupt)
         try:
@@ -106,7 +106,7 @@ def raise_if_cancelled() -> None:
 
 @contextmanager
 def interruptible(interrupt: Callable[[], object]) -> Iterator[None]:
-    """A statement that `interrupt` ends, called from another thread; Cancelled if that happened."""
+    """Context of a statement that `interrupt` ends from another thread; then raises Cancelled."""
     if (cancellation := _current.get()) is None:
         yield
         return
@@ -115,7 +115,7 @@ def interruptible(interrupt: Callable[[], object]) -> Iterator[None]:
 
 
 def sleep(seconds: float) -> None:
-    """Wait; Cancelled as soon as the work of this thread is cancelled."""
+    """Wait; raise Cancelled as soon as the work of this thread is cancelled."""
     if (cancellation := _current.get()) is None:
         time.sleep(seconds)
     else:
@@ -124,8 +124,8 @@ def sleep(seconds: float) -> None:
 
 @contextmanager
 def hold(lock: Lock) -> Iterator[None]:
-    """Hold a lock; Cancelled if the work of this thread is cancelled while it waits for it."""
-    while not lock.acquire(timeout=_LOOK_EVERY_S):
+    """Hold a lock; raise Cancelled if this thread's work is cancelled while it waits."""
+    while not lock.acquire(timeout=_CHECK_INTERVAL_S):
         raise_if_cancelled()
     try:
         yield

@@ -1,7 +1,6 @@
-"""The course of a load inside one transaction, which both engines share.
+"""Execute the steps of a plan inside one transaction, for both engines.
 
-Belongs here: a plan's steps, in order, and what is refused. Does not belong here: connections,
-commits and tries (each engine's own), what is loaded, or the ledger's rows (`ledger_rows`).
+Connections, commits and retries are the engines' own.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ from charging_assets.storage.plan import (
 )
 from charging_assets.storage.warehouse import Session
 
-_Run = LoadRows | Replace | Temp | Guard | Execute | Replan
+_ExecutableStep = LoadRows | Replace | Temp | Guard | Execute | Replan
 
 
 def read_rows(plan: Plan) -> dict[str, pa.Table]:
-    """The outside rows of a plan, read and checked before any transaction is open."""
+    """Read and check the rows that a plan loads, before any transaction is open."""
     rows = {}
     for step in plan.steps:
         if isinstance(step, LoadRows):
@@ -51,49 +50,55 @@ def read_rows(plan: Plan) -> dict[str, pa.Table]:
 
 
 def new_load_id() -> str:
-    """An id for one load, in however many tries; it stands in the ledger once one is committed."""
+    """Create the id of a load. All attempts share it; the ledger has it after the commit."""
     return uuid.uuid4().hex
 
 
-def already_loaded(session: Session, plan: Plan) -> Loaded | None:
-    """The load of before, if this one would change nothing and may be skipped."""
+def find_unchanged_load(session: Session, plan: Plan) -> Loaded | None:
+    """Return the previous load if this load would change nothing and may be skipped."""
     if not plan.skip_if_same:
         return None
-    known = ledger_rows.unchanged(session, plan, ledger_rows.inputs(session, plan))
-    return None if known is None else Loaded(known, skipped=True)
+    row_counts = ledger_rows.unchanged(session, plan, ledger_rows.inputs(session, plan))
+    return None if row_counts is None else Loaded(row_counts, skipped=True)
 
 
-def committed_before(session: Session, plan: Plan, load_id: str) -> Loaded | None:
-    """What an earlier try of this load came to, if its commit has happened after all."""
-    held = ledger_rows.row_of(session, plan)
-    if held is None or held[5] != load_id:
+def find_committed_load(session: Session, plan: Plan, load_id: str) -> Loaded | None:
+    """Return the result of an earlier attempt of this load whose commit has succeeded."""
+    ledger_row = ledger_rows.row_of(session, plan)
+    if ledger_row is None or ledger_row[5] != load_id:
         return None
-    return Loaded(json.loads(held[3]), dimension_rows=_dimension_rows(session, plan))
+    return Loaded(json.loads(ledger_row[3]), dimension_rows=_dimension_rows(session, plan))
 
 
-def with_shown(done: Loaded, plan: Plan, query: Callable[[str, Params], pa.Table]) -> Loaded:
-    """A load that is committed, with what it is to show: for want of that no load fails."""
+def with_preview(result: Loaded, plan: Plan, query: Callable[[str, Params], pa.Table]) -> Loaded:
+    """Add the plan's preview to a committed load. A failing preview query fails no load."""
     if plan.shows is None:
-        return done
+        return result
     try:
-        return replace(done, shown=query(*plan.shows))
+        return replace(result, shown=query(*plan.shows))
     except Exception as error:
-        return replace(done, shown=str(error))
+        return replace(result, shown=str(error))
 
 
-def run(session: Session, plan: Plan, rows: Mapping[str, pa.Table], load_id: str) -> Loaded:
-    """A plan's course inside an open transaction; the caller commits, or rolls back on an error.
+def execute_plan(
+    session: Session, plan: Plan, rows: Mapping[str, pa.Table], load_id: str
+) -> Loaded:
+    """Execute a plan in an open transaction; the caller commits, or rolls back on an error.
 
     Raises:
-        PlanChanged: another plan is to be run in place of this one.
+        PlanChanged: another plan must be executed instead.
+        GuardFailed: a guard does not hold, or rows are duplicate or outside of their scope.
     """
-    made_from = ledger_rows.inputs(session, plan)
-    if plan.skip_if_same and (known := ledger_rows.unchanged(session, plan, made_from)) is not None:
-        return Loaded(known, skipped=True)
+    inputs = ledger_rows.inputs(session, plan)
+    if (
+        plan.skip_if_same
+        and (unchanged_counts := ledger_rows.unchanged(session, plan, inputs)) is not None
+    ):
+        return Loaded(unchanged_counts, skipped=True)
     counts: dict[str, int] = {}
-    bound: dict[str, Any] = {}
-    _run_steps(session, plan.steps, rows, counts, bound)
-    ledger_rows.write(session, plan, made_from, counts, load_id)
+    bindings: dict[str, Any] = {}
+    _run_steps(session, plan.steps, rows, counts, bindings)
+    ledger_rows.write(session, plan, inputs, counts, load_id)
     return Loaded(counts, dimension_rows=_dimension_rows(session, plan))
 
 
@@ -102,38 +107,38 @@ def _run_steps(
     steps: Iterable[Step],
     rows: Mapping[str, pa.Table],
     counts: dict[str, int],
-    bound: dict[str, Any],
+    bindings: dict[str, Any],
 ) -> None:
     for step in steps:
         if isinstance(step, Bind):
-            bound.update(_bind(session, step, bound))
+            bindings.update(_bind(session, step, bindings))
         elif isinstance(step, When):
-            if session.fetch(f"{step.select} LIMIT 1", {**bound, **step.params}):
-                _run_steps(session, step.steps, rows, counts, bound)
+            if session.fetch(f"{step.select} LIMIT 1", {**bindings, **step.params}):
+                _run_steps(session, step.steps, rows, counts, bindings)
         else:
-            _run_step(session, _knowing(step, bound), rows, counts)
+            _run_step(session, _with_bindings(step, bindings), rows, counts)
 
 
-def _bind(session: Session, step: Bind, known: Params) -> dict[str, Any]:
-    (row,) = session.fetch(step.select, {**known, **step.params})
+def _bind(session: Session, step: Bind, bindings: Params) -> dict[str, Any]:
+    (row,) = session.fetch(step.select, {**bindings, **step.params})
     return dict(zip(step.names, row, strict=True))
 
 
-def _knowing(step: _Run, known: Params) -> _Run:
-    """The step with the parameters that were bound before it."""
-    if not known or isinstance(step, LoadRows):
+def _with_bindings(step: _ExecutableStep, bindings: Params) -> _ExecutableStep:
+    """The step with the parameters that earlier steps have bound."""
+    if not bindings or isinstance(step, LoadRows):
         return step
     if isinstance(step, Replace):
-        scope = replace(step.scope, params={**known, **step.scope.params})
-        return replace(step, params={**known, **step.params}, scope=scope)
-    return replace(step, params={**known, **step.params})
+        scope = replace(step.scope, params={**bindings, **step.scope.params})
+        return replace(step, params={**bindings, **step.params}, scope=scope)
+    return replace(step, params={**bindings, **step.params})
 
 
 def _run_step(
-    session: Session, step: _Run, rows: Mapping[str, pa.Table], counts: dict[str, int]
+    session: Session, step: _ExecutableStep, rows: Mapping[str, pa.Table], counts: dict[str, int]
 ) -> None:
     if isinstance(step, Temp):
-        session.keep(step)
+        session.create_temp_table(step)
     elif isinstance(step, Guard):
         _guard(session, step)
     elif isinstance(step, Execute):
@@ -143,10 +148,10 @@ def _run_step(
     else:
         _delete(session, step.table, step.scope)
         if isinstance(step, LoadRows):
-            added = session.insert(step.table, rows[step.table.full_name])
+            added = session.insert_arrow(step.table, rows[step.table.full_name])
         else:
-            added = session.add(_insert(step.table, step.select), step.params)
-        counts[step.table.name] = _counted(session, step.table, step.scope, added)
+            added = session.execute_insert(_insert(step.table, step.select), step.params)
+        counts[step.table.name] = _count_checked(session, step.table, step.scope, added)
 
 
 def _dimension_rows(session: Session, plan: Plan) -> int | None:
@@ -166,20 +171,21 @@ def _insert(table: Table, select: str) -> str:
     return f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM ({select}) AS new_rows"
 
 
-def _counted(session: Session, table: Table, scope: Scope, added: int) -> int:
-    """How many rows a scope has, which was empty before so many were added.
+def _count_checked(session: Session, table: Table, scope: Scope, added: int) -> int:
+    """Count the rows of a scope that was empty before `added` rows were inserted.
 
-    GuardFailed if a key stands in it more than once, or if rows were added outside of it: nothing
-    would take those away when the scope is loaded again.
+    Raises:
+        GuardFailed: a key is not unique, or rows were inserted outside of the scope: loading the
+            scope again would not replace them.
     """
-    # A key that says no time is one of each hour: a scope can hold many.
+    # A key without a time is unique per hour, and a scope can have many hours.
     by_hour = table.hour_column is not None and table.hour_column not in table.key
     hour = [f"DATE_TRUNC('hour', {table.hour_column})"] if by_hour else []
     names = ", ".join([*table.key, *hour])
     by_key = f"FROM {table.full_name} WHERE {scope.predicate} GROUP BY {names}"
     ((rows, most),) = session.fetch(
-        "SELECT COALESCE(SUM(held), 0), COALESCE(MAX(held), 0) "
-        f"FROM (SELECT COUNT(*) AS held {by_key}) AS by_key",
+        "SELECT COALESCE(SUM(row_count), 0), COALESCE(MAX(row_count), 0) "
+        f"FROM (SELECT COUNT(*) AS row_count {by_key}) AS by_key",
         scope.params,
     )
     if most > 1:
@@ -187,26 +193,26 @@ def _counted(session: Session, table: Table, scope: Scope, added: int) -> int:
             f"SELECT {names}, COUNT(*) {by_key} HAVING COUNT(*) > 1 LIMIT 3", scope.params
         )
         raise GuardFailed(
-            f"{table.full_name} would hold a key ({names}) more than once: {doubles}; "
-            "nothing was changed"
+            f"{table.full_name}: key ({names}) is not unique: {doubles}; nothing was changed"
         )
     if added not in {rows, -1}:
         raise GuardFailed(
-            f"{table.full_name} would get {added - rows} of {added} rows outside what was to be "
-            f"replaced ({scope.predicate}); nothing was changed"
+            f"{table.full_name}: {added - rows} of {added} new rows are outside of the scope to "
+            f"replace ({scope.predicate}); nothing was changed"
         )
     return int(rows)
 
 
 def _replan(session: Session, step: Replan) -> None:
-    found = session.fetch(step.select, step.params)
-    if found:
-        raise PlanChanged(lambda: step.plan_of(found))
+    rows = session.fetch(step.select, step.params)
+    if rows:
+        raise PlanChanged(lambda: step.plan_of(rows))
 
 
 def _guard(session: Session, guard: Guard) -> None:
-    found = session.fetch(f"{guard.select} LIMIT 5", guard.params)
-    if found:
+    failing_rows = session.fetch(f"{guard.select} LIMIT 5", guard.params)
+    if failing_rows:
         raise GuardFailed(
-            f"{guard.name} does not hold, so nothing was changed: {found}. {guard.remedy}".strip()
+            f"{guard.name} does not hold, so nothing was changed: {failing_rows}. "
+            f"{guard.remedy}".strip()
         )

@@ -1,8 +1,4 @@
-"""One SQL, two engines: from the Redshift dialect to the one that runs.
-
-Belongs here: rendering of statements and of their parameters. Does not belong here: connections, or
-how rendered statements outlast a process (`rendered_files`).
-"""
+"""Transpile SQL from the Redshift dialect to the dialect of the engine, and bind parameters."""
 
 from __future__ import annotations
 
@@ -11,36 +7,36 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from charging_assets.storage.rendered_files import RenderedFiles
+from charging_assets.storage.rendered_files import TranspileCache
 
-_files: RenderedFiles | None = None
-
-
-def remember_in(folder: Path | None) -> None:
-    """Where this process finds, and leaves, statements that were rendered; None for nowhere."""
-    global _files
-    _files = RenderedFiles(folder) if folder is not None else None
+_cache: TranspileCache | None = None
 
 
-def forget_old() -> int:
-    """Delete kept statements that are no longer of use; how many."""
-    return _files.forget() if _files else 0
+def set_transpile_cache(folder: Path | None) -> None:
+    """Set the folder in which this process caches transpiled statements; None for no cache."""
+    global _cache
+    _cache = TranspileCache(folder) if folder is not None else None
 
 
-# Room for every statement of a migration (a comment is one a column) and of all loads: with less,
-# each one is parsed anew each time.
+def prune_transpile_cache() -> int:
+    """Delete outdated statements from the cache; return how many."""
+    return _cache.prune() if _cache else 0
+
+
+# Room for every statement of a migration (one comment per column) and of all loads: a smaller cache
+# would parse each statement every time.
 @lru_cache(maxsize=4096)
-def rendered(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
-    """A statement of the Redshift dialect in another, and the names of its parameters."""
-    known = _files.get(sql, dialect) if _files else None
-    if known is None:
-        known = _rendered(sql, dialect)
-        if _files:
-            _files.put(sql, dialect, *known)
-    return known
+def transpile(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
+    """Transpile a Redshift statement to a dialect; return it with its parameter names."""
+    cached = _cache.get(sql, dialect) if _cache else None
+    if cached is None:
+        cached = _transpile(sql, dialect)
+        if _cache:
+            _cache.put(sql, dialect, *cached)
+    return cached
 
 
-def _rendered(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
+def _transpile(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
     import sqlglot
     from sqlglot import exp
 
@@ -49,7 +45,11 @@ def _rendered(sql: str, dialect: str) -> tuple[str, frozenset[str]]:
     return tree.sql(dialect=dialect), names
 
 
-def bound(sql: str, params: Mapping[str, Any], dialect: str) -> tuple[str, dict[str, Any]]:
-    """The rendered statement and just the parameters that it names; KeyError if one is missing."""
-    statement, names = rendered(sql, dialect)
+def bind_params(sql: str, params: Mapping[str, Any], dialect: str) -> tuple[str, dict[str, Any]]:
+    """Transpile a statement and select the parameters that it names.
+
+    Raises:
+        KeyError: a named parameter is missing.
+    """
+    statement, names = transpile(sql, dialect)
     return statement, {name: params[name] for name in names}

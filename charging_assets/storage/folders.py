@@ -1,4 +1,4 @@
-"""Folders and files of a home: private by default, otherwise as the umask has it."""
+"""Create the folders and files of a home: folders are private, files follow the umask."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import BinaryIO
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder and those above it that are missing, for their owner alone (0700).
+    """Create a folder and its missing parents, for their owner only (0700).
 
-    A folder that is there keeps its mode: whoever made it may want others to read.
+    An existing folder keeps its mode: its owner may have chosen to share it.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be created.
     """
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
@@ -24,12 +24,12 @@ def make_private(folder: Path) -> None:
 
 
 def create_hidden(folder: Path, prefix: str) -> tuple[BinaryIO, Path]:
-    """A new file under a hidden name, with the mode that the umask leaves, open for writing.
+    """Create a file with a hidden name, open for writing, with a mode that follows the umask.
 
-    `tempfile` makes files that nobody else can read, whatever the umask is.
+    `tempfile` is not used because it ignores the umask: nobody else could read the file.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the file cannot be created.
     """
     path = folder / f"{prefix}{secrets.token_hex(8)}"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)

@@ -1,10 +1,8 @@
-"""Generations of the warehouse: whether its tables can be kept by this version of the code.
+"""Generations of the warehouse: whether this version of the code can keep its tables.
 
-Belongs here: the generation, the file's name, and the comparison with a database. Does not belong
-here: additive changes within a generation (`migrate`), or renaming files (`old_warehouses`).
-
-Until the first release a warehouse of another generation is never converted. It is moved aside
-(DuckDB) or refused (Redshift), and loaded again from the archive, which is never migrated.
+Additive changes within a generation are in `migrate`. Until the first release, a warehouse of
+another generation is never converted: it is renamed (DuckDB) or refused (Redshift), and loaded
+again from the archive, which is never migrated.
 """
 
 from __future__ import annotations
@@ -17,8 +15,8 @@ from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.schemas.table import Table, Type
 from charging_assets.storage.warehouse import WarehouseError
 
-# Raise by one when rows that are loaded already cannot stand next to new ones: keys are hashed from
-# something else, a column is required, renamed or of another type, the file has another format.
+# Raise by one when loaded rows are not compatible with new rows: other input of hashed keys, a
+# column that becomes required, is renamed or changes its type, or another file format.
 #   1  warehouse.duckdb, in the newest storage format of the DuckDB that made it; no ops.generation
 #   2  charging.duckdb, in the storage format of DuckDB 1.4
 #   3  ops.flat_rejects.reject_count is required
@@ -26,8 +24,8 @@ GENERATION = 3
 GENERATION_TABLE = "generation"
 DIGEST_TABLE = "schema_digest"
 
-# DuckDB calls an opened file by its stem. A stem that is also a schema makes every name of that
-# schema ambiguous, also inside views: `warehouse.dim_station` in the database `warehouse`.
+# DuckDB names an attached file by its stem. A stem that is also a schema makes every name of that
+# schema ambiguous, also in views: `warehouse.dim_station` in the database `warehouse`.
 FILE_NAME = "charging.duckdb"
 FORMER_FILE_NAMES = ("warehouse.duckdb",)
 
@@ -39,7 +37,7 @@ class Session(Protocol):
 
 
 def generation_of(session: Session) -> int | None:
-    """The generation of a database; None for one that this project has loaded nothing into."""
+    """The generation of a database; None if this project has loaded nothing into it."""
     rows = session.fetch(
         "SELECT table_name FROM information_schema.tables WHERE table_schema = 'ops'", {}
     )
@@ -52,14 +50,14 @@ def generation_of(session: Session) -> int | None:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A database whose tables cannot be kept: its generation, and why in a few words."""
+    """A database whose tables cannot be kept: its generation and a short reason."""
 
     generation: int
     reason: str
 
 
-def mismatch(session: Session) -> Mismatch | None:
-    """Why the tables cannot be kept; None where they can, or need no more than new columns.
+def find_mismatch(session: Session) -> Mismatch | None:
+    """Return why the tables cannot be kept; None if they can, at most with new columns.
 
     Raises:
         WarehouseError: a newer version of this project made the database.
@@ -73,12 +71,12 @@ def mismatch(session: Session) -> Mismatch | None:
         )
     if generation is not None and generation < GENERATION:
         return Mismatch(generation, f"this version needs generation {GENERATION}")
-    reason = _difference(session)
+    reason = _incompatibility(session)
     return Mismatch(GENERATION, reason) if reason else None
 
 
-def _difference(session: Session) -> str | None:
-    """A table that was changed without raising `GENERATION`: what stands in the way of its rows."""
+def _incompatibility(session: Session) -> str | None:
+    """Return the first incompatible table that changed without a new `GENERATION`, as a reason."""
     columns = {
         (schema, table, column): (str(data_type), nullable == "YES")
         for schema, table, column, data_type, nullable in session.fetch(
@@ -88,10 +86,14 @@ def _difference(session: Session) -> str | None:
         )
         if schema in DATABASE_SCHEMAS
     }
-    return next((reason for table in TABLES if (reason := _differs(table, columns))), None)
+    return next(
+        (reason for table in TABLES if (reason := _table_incompatibility(table, columns))), None
+    )
 
 
-def _differs(table: Table, columns: dict[tuple[str, str, str], tuple[str, bool]]) -> str | None:
+def _table_incompatibility(
+    table: Table, columns: dict[tuple[str, str, str], tuple[str, bool]]
+) -> str | None:
     existing = {
         name: kind
         for (schema, of_table, name), kind in columns.items()

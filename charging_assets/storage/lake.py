@@ -1,10 +1,7 @@
-"""The lake: objects under keys, and nothing else.
+"""The lake: an object store with keys, and its implementation in a local folder.
 
-Belongs here: the `Lake` interface and its local-folder implementation (`lake_s3` is the other).
-Does not belong here: what the objects mean (acquisition and preprocessing know) or how Parquet is
-made.
-
-Keys are relative, `/`-separated and made of `[A-Za-z0-9._=-]`: a key can never leave the lake.
+The other implementation is `lake_s3`. Keys are relative, `/`-separated and consist of
+`[A-Za-z0-9._=-]`: a key can never point outside the lake.
 """
 
 from __future__ import annotations
@@ -20,12 +17,12 @@ from charging_assets.storage.folders import create_hidden, make_private
 
 _KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*(/[A-Za-z0-9_=-][A-Za-z0-9._=-]*)*")
 
-# A folder's name, or a name below an object's, is no object either.
-_NO_OBJECT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+# The name of a folder, or a name below an object's, is not an object either.
+_MISSING_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class LakeError(Exception):
-    """The lake could not do what was asked; the message names the key and the remedy."""
+    """A request to the lake failed; the message names the key and the remedy."""
 
 
 class ObjectMissing(LakeError):
@@ -36,16 +33,16 @@ class Lake(Protocol):
     """An object store with atomic writes: a reader sees a whole object or none."""
 
     def put_new(self, key: str, body: bytes) -> bool:
-        """Write an object that must not exist yet; False (and nothing written) if it does."""
+        """Write an object that must not exist yet; return False and write nothing if it does."""
 
     def put(self, key: str, body: bytes) -> None:
-        """Write an object, replacing what was there in one step."""
+        """Write an object, replacing an existing one atomically."""
 
     def get(self, key: str) -> bytes:
         """The object's bytes; ObjectMissing if there is none."""
 
     def get_many(self, keys: Iterable[str]) -> list[bytes]:
-        """The bytes of several objects, in the order asked; ObjectMissing if one is missing."""
+        """The bytes of several objects, in the order of `keys`; ObjectMissing if one is missing."""
 
     def keys(self, prefix: str) -> list[str]:
         """The keys that start with `prefix` (which ends in `/`), sorted."""
@@ -54,57 +51,57 @@ class Lake(Protocol):
         """The names one level below `prefix` (which ends in `/`) that hold objects, sorted."""
 
     def delete(self, key: str) -> None:
-        """Remove an object; nothing happens if there is none."""
+        """Delete an object if it exists."""
 
     def uri(self, key: str) -> str:
-        """Where a person or an engine finds the object."""
+        """The location of the object for a person or an engine."""
 
 
 def is_key(name: str) -> bool:
-    """Whether a name that stands in a store is a key of a lake."""
+    """Whether a name in a store is a key of a lake."""
     return _KEY.fullmatch(name) is not None
 
 
-def checked_key(key: str) -> str:
-    """The key itself, or LakeError when it could point outside the lake."""
+def validate_key(key: str) -> str:
+    """Return the key; raise LakeError if it could point outside the lake."""
     if not is_key(key):
         raise LakeError(f"{key!r} is not a lake key: use [A-Za-z0-9._=-] between single slashes")
     return key
 
 
-def checked_prefix(prefix: str) -> str:
-    """The prefix itself, or LakeError when it is not a folder of the lake."""
+def validate_prefix(prefix: str) -> str:
+    """Return the prefix; raise LakeError if it is not a folder of the lake."""
     if not prefix.endswith("/") or not is_key(prefix[:-1]):
         raise LakeError(f"{prefix!r} is not a lake prefix: give a folder's key and a slash")
     return prefix
 
 
 class LocalLake:
-    """A lake in a folder. Objects are whole or absent, also after a crash or a full disk."""
+    """A lake in a folder. Objects are complete or absent, also after a crash or a full disk."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put_new(self, key: str, body: bytes) -> bool:
-        target = self.root / checked_key(key)
-        with self._written(target, body) as written:
+        target = self.root / validate_key(key)
+        with self._write_temp_file(target, body) as temp_path:
             try:
-                os.link(written, target)
+                os.link(temp_path, target)
             except FileExistsError:
                 return False
         _sync_folder(target.parent)
         return True
 
     def put(self, key: str, body: bytes) -> None:
-        target = self.root / checked_key(key)
-        with self._written(target, body) as written:
-            written.replace(target)
+        target = self.root / validate_key(key)
+        with self._write_temp_file(target, body) as temp_path:
+            temp_path.replace(target)
         _sync_folder(target.parent)
 
     def get(self, key: str) -> bytes:
         try:
-            return (self.root / checked_key(key)).read_bytes()
-        except _NO_OBJECT:
+            return (self.root / validate_key(key)).read_bytes()
+        except _MISSING_ERRORS:
             raise ObjectMissing(f"the lake at {self.root} has no object {key}") from None
         except OSError as error:
             raise LakeError(f"cannot read {self.root / key}: {error.strerror}") from error
@@ -113,31 +110,31 @@ class LocalLake:
         return [self.get(key) for key in keys]
 
     def keys(self, prefix: str) -> list[str]:
-        folder = self.root / checked_prefix(prefix)
-        found = (path for path in folder.rglob("*") if not path.name.startswith("."))
-        return sorted(str(path.relative_to(self.root)) for path in found if path.is_file())
+        folder = self.root / validate_prefix(prefix)
+        paths = (path for path in folder.rglob("*") if not path.name.startswith("."))
+        return sorted(str(path.relative_to(self.root)) for path in paths if path.is_file())
 
     def folders(self, prefix: str) -> list[str]:
-        folder = self.root / checked_key(prefix.rstrip("/"))
+        folder = self.root / validate_key(prefix.rstrip("/"))
         if not folder.is_dir():
             return []
         return sorted(path.name for path in folder.iterdir() if path.is_dir())
 
     def delete(self, key: str) -> None:
-        target = self.root / checked_key(key)
+        target = self.root / validate_key(key)
         if target.is_file():
             target.unlink(missing_ok=True)
 
     def uri(self, key: str) -> str:
-        return str(self.root / checked_key(key))
+        return str(self.root / validate_key(key))
 
     @contextmanager
-    def _written(self, target: Path, body: bytes) -> Iterator[Path]:
-        """The bytes, durable on disk under a hidden name beside the target."""
+    def _write_temp_file(self, target: Path, body: bytes) -> Iterator[Path]:
+        """Write the bytes durably under a hidden name next to the target."""
         try:
             make_private(self.root)
             target.parent.mkdir(parents=True, exist_ok=True)
-            file, written = create_hidden(target.parent, ".writing-")
+            file, temp_path = create_hidden(target.parent, ".writing-")
         except OSError as error:
             raise LakeError(f"cannot write to {target.parent}: {error.strerror}") from error
         try:
@@ -145,11 +142,11 @@ class LocalLake:
                 file.write(body)
                 file.flush()
                 os.fsync(file.fileno())
-            yield written
+            yield temp_path
         except OSError as error:
             raise LakeError(f"cannot write {target}: {error.strerror}") from error
         finally:
-            written.unlink(missing_ok=True)
+            temp_path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from charging_assets.storage.lake import ObjectMissing, checked_key, checked_prefix
+from charging_assets.storage.lake import ObjectMissing, validate_key, validate_prefix
 
 
 class MemoryLake:
@@ -20,17 +20,17 @@ class MemoryLake:
 
     def put_new(self, key: str, body: bytes) -> bool:
         with self._mutex:
-            if checked_key(key) in self.objects:
+            if validate_key(key) in self.objects:
                 return False
             self.objects[key] = body
             return True
 
     def put(self, key: str, body: bytes) -> None:
-        self.objects[checked_key(key)] = body
+        self.objects[validate_key(key)] = body
 
     def get(self, key: str) -> bytes:
         try:
-            return self.objects[checked_key(key)]
+            return self.objects[validate_key(key)]
         except KeyError:
             raise ObjectMissing(f"the memory lake has no object {key}") from None
 
@@ -38,7 +38,7 @@ class MemoryLake:
         return [self.get(key) for key in keys]
 
     def keys(self, prefix: str) -> list[str]:
-        folder = checked_prefix(prefix)
+        folder = validate_prefix(prefix)
         return sorted(key for key in list(self.objects) if key.startswith(folder))
 
     def folders(self, prefix: str) -> list[str]:
@@ -46,7 +46,7 @@ class MemoryLake:
         return sorted({rest.split("/")[0] for rest in below if "/" in rest})
 
     def delete(self, key: str) -> None:
-        self.objects.pop(checked_key(key), None)
+        self.objects.pop(validate_key(key), None)
 
     def uri(self, key: str) -> str:
-        return f"memory://{checked_key(key)}"
+        return f"memory://{validate_key(key)}"

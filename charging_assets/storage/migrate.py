@@ -1,7 +1,7 @@
-"""Schemas, tables and views brought to what the code declares, in the caller's transaction.
+"""Migrate schemas, tables and views to what the code declares, in the caller's transaction.
 
-Belongs here: additive changes within a generation. Nothing is ever dropped or retyped here: a
-change that is not additive raises the generation (`generation`).
+Only additive changes within a generation: nothing is dropped or retyped here. Any other change
+raises the generation (`generation`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Session(Protocol):
 
 
 def migrate(session: Session, grants: Sequence[str] = ()) -> None:
-    """Make what is missing and give what is granted. What was made before costs one look."""
+    """Create missing schemas, tables and views, and grant rights. One query if up to date."""
     session.execute("CREATE SCHEMA IF NOT EXISTS ops", {})
     session.execute(
         f"CREATE TABLE IF NOT EXISTS ops.{DIGEST_TABLE} (digest VARCHAR(64) NOT NULL)", {}
@@ -60,23 +60,23 @@ def migrate(session: Session, grants: Sequence[str] = ()) -> None:
 
 
 def _views() -> dict[str, str]:
-    """Views by name, each with the file that says what it selects."""
-    found = {f"original.{name.split('/')[1]}": name for name in sql_names("original")}
-    return found | {f"mart.{name.split('/')[1]}": name for name in sql_names("views")}
+    """Views by name, each with the SQL file of its SELECT."""
+    views = {f"original.{name.split('/')[1]}": name for name in sql_names("original")}
+    return views | {f"mart.{name.split('/')[1]}": name for name in sql_names("views")}
 
 
 def view_names() -> list[str]:
-    """Full names of the views, which stand in no list of tables."""
+    """Full names of the views, which are not in `TABLES`."""
     return list(_views())
 
 
 def is_current(session: Session, digest: str) -> bool:
-    """Whether the warehouse was last made by code of this digest."""
+    """Whether the warehouse was last migrated by code with this digest."""
     return session.fetch(f"SELECT digest FROM ops.{DIGEST_TABLE}", {}) == [(digest,)]
 
 
 def schema_digest(dialect: str, grants: Sequence[str] = ()) -> str:
-    """What this code declares: generation, tables, columns, their meaning, views and grants."""
+    """The hash of all declarations: generation, tables, columns, comments, views and grants."""
     parts = [f"generation {GENERATION}"]
     parts += [create_table(table, dialect=dialect) for table in TABLES]
     parts += [comment for table in TABLES for comment in comments(table)]
@@ -86,14 +86,14 @@ def schema_digest(dialect: str, grants: Sequence[str] = ()) -> str:
 
 
 def _add_columns(session: Session) -> None:
-    held = set(
+    existing = set(
         session.fetch(
             "SELECT table_schema, table_name, column_name FROM information_schema.columns", {}
         )
     )
     for table in TABLES:
         for column in table.columns:
-            if (table.schema, table.name, column.name) not in held:
+            if (table.schema, table.name, column.name) not in existing:
                 _add_column(session, table, column)
 
 
@@ -104,16 +104,17 @@ def _add_column(session: Session, table: Table, column: Column) -> None:
 
 
 def widenings(session: Session) -> list[str]:
-    """Statements that widen texts to what is declared. Redshift takes them outside a transaction.
+    """Statements that widen text columns to their declared length.
 
-    A text is never made narrower: what is in it would not fit.
+    Redshift runs them only outside of a transaction. Columns are never narrowed: values would not
+    fit.
     """
-    held = session.fetch(
+    existing = session.fetch(
         "SELECT table_schema, table_name, column_name, character_maximum_length "
         "FROM information_schema.columns WHERE character_maximum_length IS NOT NULL",
         {},
     )
-    lengths = {(schema, table, column): int(length) for schema, table, column, length in held}
+    lengths = {(schema, table, column): int(length) for schema, table, column, length in existing}
     return [
         f"ALTER TABLE {table.full_name} ALTER COLUMN {column.name} TYPE {sql_type(column)}"
         for table in TABLES

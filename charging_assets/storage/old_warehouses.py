@@ -1,8 +1,4 @@
-"""DuckDB files of other generations: renamed next to the new one, never deleted.
-
-Belongs here: names of such files, and moving one. Does not belong here: which file is one
-(`generation`), or waiting for its lock (`warehouse_duckdb`).
-"""
+"""Rename DuckDB files of other generations: they stay next to the new file, never deleted."""
 
 from __future__ import annotations
 
@@ -18,8 +14,8 @@ from charging_assets.storage.warehouse import WarehouseError
 if TYPE_CHECKING:
     import duckdb
 
-# Not `.duckdb` at the end: of such files a folder has one, which is the warehouse. No `-` either,
-# so that DuckDB's name for the opened file needs no quotes.
+# Without the suffix `.duckdb`: the warehouse is the only such file in a folder. Without `-`, so
+# that DuckDB's name for the file needs no quotes.
 _STEM, _SUFFIX = f"{Path(FILE_NAME).stem}_", f"{Path(FILE_NAME).suffix}.old"
 
 
@@ -33,11 +29,11 @@ def rename_old_file(
 ) -> Path:
     """Rename a file that `connection` has open for writing; the caller closes the connection.
 
-    The open connection keeps other processes out meanwhile. Its log is written into the file first,
-    so that the file is whole by itself.
+    The open connection locks out other processes meanwhile. The log is written into the file first,
+    so that the file is complete without it.
 
     Raises:
-        WarehouseError: there is no room for a second warehouse, or the file cannot be renamed.
+        WarehouseError: the disk has no room for a second warehouse, or the rename fails.
     """
     size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
     if free < size:

@@ -1,9 +1,7 @@
-"""Published Parquet: dimensions, facts and marts in the lake, for readers without a database.
+"""Publish dimensions, facts and marts as Parquet in the lake, for readers without a database.
 
-Belongs here: which files an hour touches, and their bytes. Does not belong here: how rows are
-derived. Columns that are published change only with a major version.
-
-The same rows give the same bytes, and a file whose bytes are the same is not written again.
+Published columns change only with a major version. The same rows give the same bytes, and a file
+whose bytes do not change is not written again.
 """
 
 from __future__ import annotations
@@ -31,9 +29,9 @@ BY_DAY = (
     marts.MART_EVSE_HOUR, marts.MART_STATION_HOUR, facts.FACT_POLL, facts.FACT_STATUS,
     flat.FLAT_REJECTS,
 )  # fmt: skip
-# Its place and operator are those of the local day, which reaches into the UTC day before or after.
+# Place and operator are those of the local day, which overlaps the UTC day before or after.
 BY_LOCAL_DAY = marts.CITY_HOUR
-# A session lasts seven days at most: an hour can change those that began so long before it.
+# A session lasts at most seven days: an hour can change sessions that began seven days before.
 SESSIONS = facts.FACT_CHARGING_SESSION
 _SESSION_DAYS = 8
 # By the month of a local time, which is a column of the table.
@@ -42,11 +40,11 @@ BY_MONTH = {
     marts.MART_CITY_DAY: "local_date",
     marts.MART_OPERATOR_MONTH: "local_month",
 }
-# An hour's files are read over one connection; a month's must let loads in between.
+# Files per connection: an hour needs one connection; between those of a month, loads can run.
 _FILES_A_READING = 32
 PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, BY_LOCAL_DAY, SESSIONS, *BY_MONTH)
-# Local time is behind UTC by up to 12 hours and ahead by up to 14; an hour that comes late can
-# change sessions, and so the days, until eight days after it.
+# Local time is up to 12 hours behind UTC and up to 14 ahead; a late hour can change sessions, and
+# so days, until eight days after it.
 _BEHIND, _AHEAD = timedelta(hours=12 + 31), timedelta(days=8, hours=14)
 
 
@@ -64,10 +62,10 @@ class _File:
 
 
 def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
-    """Bring the files that some hours touch, each once, to what the warehouse holds.
+    """Write the files that some hours affect, each once, from the warehouse.
 
-    Returns the rows of each file that was written, by key. A file is never made for no rows, but
-    one that was there and has none left becomes an empty one.
+    Returns the row count of each written file, by key. No file is created for zero rows, but an
+    existing file whose rows are all gone becomes an empty one.
     """
     written = {}
     files = list(dict.fromkeys(file for hour in hours for file in _files(hour)))
@@ -78,30 +76,30 @@ def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
                 batch += [file for file in _last_months(reader, *hours) if file not in files]
             for file in batch:
                 rows = _rows(reader, file)
-                held = _held(lake, file.key)
-                if held is None and not rows.num_rows:
+                existing = _read_existing(lake, file.key)
+                if existing is None and not rows.num_rows:
                     continue
                 body = _bytes(rows)
-                if body != held:
+                if body != existing:
                     lake.put(file.key, body)
                     written[file.key] = rows.num_rows
     return written
 
 
 def published_counts(lake: Lake, warehouse: Reader, hour: Hour) -> dict[str, tuple[int, int]]:
-    """The files that an hour touches: rows that each holds, and rows that the warehouse has."""
+    """The files that an hour affects: their row counts, and those of the warehouse."""
     files = list(dict.fromkeys([*_files(hour), *_last_months(warehouse, hour)]))
-    held = [_held(lake, file.key) for file in files]
-    rows = [pq.read_metadata(pa.BufferReader(body)).num_rows if body else 0 for body in held]
+    bodies = [_read_existing(lake, file.key) for file in files]
+    rows = [pq.read_metadata(pa.BufferReader(body)).num_rows if body else 0 for body in bodies]
     selects, params = [], dict[str, datetime | None]()
     for number, file in enumerate(files):
-        where, own = _where(file, str(number))
-        counted = f"SELECT {number} AS file_number, COUNT(*) AS row_count"
-        selects.append(f"{counted} FROM {file.table.full_name}{where}")
-        params |= own
+        where, file_params = _where(file, str(number))
+        select = f"SELECT {number} AS file_number, COUNT(*) AS row_count"
+        selects.append(f"{select} FROM {file.table.full_name}{where}")
+        params |= file_params
     counts = warehouse.query(" UNION ALL ".join(selects), params).to_pylist()
-    wanted = {row["file_number"]: row["row_count"] for row in counts}
-    return {file.key: (rows[number], wanted[number]) for number, file in enumerate(files)}
+    expected = {row["file_number"]: row["row_count"] for row in counts}
+    return {file.key: (rows[number], expected[number]) for number, file in enumerate(files)}
 
 
 def _files(hour: Hour) -> Iterator[_File]:
@@ -122,7 +120,7 @@ def _files(hour: Hour) -> Iterator[_File]:
 
 
 def _last_months(warehouse: Reader, *hours: Hour) -> list[_File]:
-    """Each feed's last month before some hours: its window can have ended with its last poll."""
+    """Each feed's last month before some hours: its window may have ended with its last poll."""
     table, column = marts.MART_OPERATOR_MONTH, "local_month"
     last_months = (
         f"SELECT MAX({column}) AS {column} FROM {table.full_name} "
@@ -130,10 +128,10 @@ def _last_months(warehouse: Reader, *hours: Hour) -> list[_File]:
     )
     months = set[datetime]()
     for month in {_month(naive(hour.start) - _BEHIND) for hour in hours}:
-        found = warehouse.query(
+        rows = warehouse.query(
             f"SELECT DISTINCT {column} FROM ({last_months}) AS last_months", {"month": month}
         )
-        months.update(found.column(column).to_pylist())
+        months.update(rows.column(column).to_pylist())
     return [_of_month(table, column, month) for month in sorted(months)]
 
 
@@ -160,23 +158,23 @@ def _where(file: _File, number: str = "") -> tuple[str, dict[str, datetime | Non
 def _rows(warehouse: Reader, file: _File) -> pa.Table:
     table = file.table
     where, params = _where(file)
-    found = warehouse.query(
+    rows = warehouse.query(
         f"SELECT {', '.join(table.names)} FROM {table.full_name}{where} "
         f"ORDER BY {', '.join(table.key)}",
         params,
     )
-    return found.cast(arrow_schema(table))
+    return rows.cast(arrow_schema(table))
 
 
 def _bytes(rows: pa.Table) -> bytes:
     buffer = pa.BufferOutputStream()
-    # In one piece, so that the bytes do not depend on how the engine handed the rows over.
+    # In one chunk, so that the bytes do not depend on the chunks in which the engine returns rows.
     pq.write_table(rows.combine_chunks(), buffer, compression="zstd", coerce_timestamps="us")
     body: bytes = buffer.getvalue().to_pybytes()
     return body
 
 
-def _held(lake: Lake, key: str) -> bytes | None:
+def _read_existing(lake: Lake, key: str) -> bytes | None:
     try:
         return lake.get(key)
     except ObjectMissing:

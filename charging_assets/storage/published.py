@@ -1,10 +1,7 @@
-"""Reading published files as if they were the warehouse: the same names, the same SQL.
+"""Read published files as if they were the warehouse: the same names, the same SQL.
 
-Belongs here: which files hold a span of time, and DuckDB's views over them. Does not belong here:
-writing files (`publish`), or what is asked of them.
-
-Files are replaced whole, so a reader sees an old one or a new one; it locks nothing and waits for
-nobody, and no load waits for it.
+Files are replaced as a whole, so a reader sees an old file or a new one. Reading takes no lock:
+readers and loads do not wait for each other.
 """
 
 from __future__ import annotations
@@ -24,39 +21,39 @@ _ZONES = timedelta(hours=14)
 
 
 class PublishedFiles:
-    """The published files of a lake; where nothing was ever published, it has none."""
+    """The published files of a lake, if any."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
     @property
     def folder(self) -> str:
-        """Where the files are: whoever reads them needs nothing else."""
+        """The folder of the files; readers need access to nothing else."""
         return self._lake.uri("published")
 
     def exist(self) -> bool:
-        """Whether anything was published."""
+        """Whether there are published files."""
         return bool(self._lake.folders("published/"))
 
     def newest_day(self) -> datetime | None:
-        """The last UTC day of which polls are published; None where there is none."""
+        """The last UTC day with published polls; None if there is none."""
         days = self._lake.folders("published/fact_poll/")
         return datetime.fromisoformat(days[-1].removeprefix("date=")) if days else None
 
     def attach(self, connection: Any, table: Table, start: datetime, end: datetime) -> None:
-        """Make a table of an empty DuckDB, as a view of the files that overlap `[start, end)`.
+        """Create a table in an empty DuckDB as a view of the files that overlap `[start, end)`.
 
-        A dimension is there as a whole; a table without files is there without rows.
+        A dimension is complete; a table without files has no rows.
         """
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}")
         files = list(self._files(table, start, end))
         if not files:
             connection.execute(create_table(table, dialect="duckdb"))
             return
-        listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+        file_list = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
         connection.execute(
             f"CREATE VIEW {table.full_name} AS SELECT {', '.join(table.names)} "
-            f"FROM read_parquet([{listed}], hive_partitioning = false)"
+            f"FROM read_parquet([{file_list}], hive_partitioning = false)"
         )
 
     def _files(self, table: Table, start: datetime, end: datetime) -> Iterator[str]:
@@ -68,11 +65,11 @@ class PublishedFiles:
 
 
 def _overlaps(key: str, start: datetime, end: datetime) -> bool:
-    if found := _DAY.search(key):
-        day = datetime.fromisoformat(found[1])
+    if match := _DAY.search(key):
+        day = datetime.fromisoformat(match[1])
         return day < end and start < day + timedelta(days=1)
-    if found := _MONTH.search(key):
-        month = datetime.fromisoformat(found[1] + "-01")
+    if match := _MONTH.search(key):
+        month = datetime.fromisoformat(match[1] + "-01")
         following = (month + timedelta(days=32)).replace(day=1)
         return month < end + _ZONES and start - _ZONES < following
     return True

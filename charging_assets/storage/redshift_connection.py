@@ -1,7 +1,6 @@
-"""How Redshift is reached: a Dagster resource around redshift-connector.
+"""Connect to Redshift: a Dagster resource around redshift-connector.
 
-Belongs here: signing in, TLS, keepalive, what every session is set to. Does not belong here: SQL
-over tables (`warehouse_redshift`), or which errors are worth another try (`redshift_errors`).
+It signs in, sets up TLS and keepalive, and prepares each session.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from charging_assets.storage.redshift_errors import explain
 from charging_assets.storage.warehouse import WarehouseError
 
 APPLICATION = "charging_assets"
-# What the client waits for beyond the server's own limit, so that the server is the one to say it.
+# The client waits this much longer than the server, so that the server reports the timeout.
 _GRACE_S = 60
 _NAME = re.compile(r"[\w.$-]{1,255}")
 
@@ -44,14 +43,13 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def connect(self) -> Any:
         """A connection with autocommit on, in UTC, with the statement timeout set.
 
-        Raises WarehouseError for what another try will not change, and the driver's own errors for
-        a network that fails.
+        Raises WarehouseError for permanent errors, and the driver's errors for network failures.
         """
         import redshift_connector
 
         connection = redshift_connector.connect(**self._arguments())
         connection.autocommit = True
-        # Until here the limit was that of connecting; the driver would keep it for ever.
+        # Until here the limit was the connect timeout; the driver would keep it permanently.
         connection._usock.settimeout(self.statement_timeout_s + _GRACE_S)
         cursor = connection.cursor()
         for statement in self.session_statements():
@@ -59,7 +57,7 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return connection
 
     def session_statements(self) -> list[str]:
-        """What every session begins with."""
+        """The first statements of every session."""
         return [
             "SET timezone TO 'UTC'",
             f"SET statement_timeout TO {self.statement_timeout_s * 1000}",
@@ -67,9 +65,9 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         ]
 
     def describe(self) -> str:
-        """Where it is, without secrets."""
+        """The database and host, without secrets."""
         at = self.host or self.workgroup or self.cluster
-        # A whole connection string in one of these would be shown with its password.
+        # A connection string in one of these settings would be printed with its password.
         database, at = (name if _NAME.fullmatch(name) else "…" for name in (self.database, at))
         return f"Redshift database {database} at {at}:{self.port}"
 
@@ -78,7 +76,7 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             "database": self.database,
             "port": self.port,
             "ssl": True,
-            # Named, so that the driver refuses a wrong name instead of warning of it.
+            # Explicit, so that the driver refuses a wrong name instead of only warning.
             "sslmode": "verify-full",
             "timeout": self.connect_timeout_s,
             "tcp_keepalive": True,
@@ -86,8 +84,8 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             "tcp_keepalive_interval": 15,
             "tcp_keepalive_count": 4,
             "application_name": APPLICATION,
-            # Temp tables come and go under one name; a statement prepared before would read the
-            # table that is gone.
+            # Temp tables are dropped and created again under one name; a prepared statement would
+            # read the dropped table.
             "max_prepared_statements": 0,
         }
         if self.host:
@@ -105,8 +103,8 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return {**arguments, "iam": True, "is_serverless": bool(self.workgroup)}
 
 
-def cannot_connect(resource: RedshiftResource, error: Exception) -> WarehouseError:
-    """What to tell of a connection that could not be made."""
+def connection_error(resource: RedshiftResource, error: Exception) -> WarehouseError:
+    """The error for a connection that failed, with its remedy."""
     return WarehouseError(
         f"cannot connect to {resource.describe()}: {explain(error)}; check CHARGING_REDSHIFT_HOST, "
         "_PORT, _DATABASE, _USER and _PASSWORD (or IAM), the network, and that this machine may "

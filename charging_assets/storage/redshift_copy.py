@@ -1,10 +1,7 @@
-"""Rows into Redshift by COPY: Parquet in the lake, a manifest, a temp table of the session.
+"""Load rows into Redshift by COPY: Parquet in the lake, a manifest, and a temp table.
 
-Belongs here: the staged objects and the statements that read them. Does not belong here: the
-transaction that moves rows on (`warehouse_redshift`).
-
-Redshift reads the objects itself: each load has keys of its own under `loads/`, which are removed
-afterwards. What a killed load leaves there is for a lifecycle rule of the bucket.
+Redshift reads the objects itself. Each load has its own keys under `loads/`, which are deleted
+afterwards. A lifecycle rule of the bucket deletes what a killed load leaves there.
 """
 
 from __future__ import annotations
@@ -55,7 +52,7 @@ def _bare(table: Table) -> str:
 def stage(
     lake: Lake, load_id: str, table: Table, rows: pa.Table, *, part_bytes: int = _PART_BYTES
 ) -> StagedRows:
-    """Write rows as Parquet parts with a manifest that says how big and how many they are."""
+    """Write rows as Parquet parts, with a manifest of their sizes and row counts."""
     folder, keys, entries = f"{LOADS}{load_id}/", [], []
     for number, part in enumerate(_parts(rows, part_bytes)):
         body, key = _parquet(part), f"{folder}{_bare(table)}-{number:04}.parquet"
@@ -69,17 +66,17 @@ def stage(
 
 
 def remove(lake: Lake, staged: StagedRows) -> None:
-    """Remove staged objects. A store that does not let go of them is no reason to fail a load."""
+    """Delete staged objects. A failing delete does not fail the load."""
     for key in staged.keys:
         try:
             lake.delete(key)
         except LakeError as error:
-            _log.warning("%s stays until the bucket's lifecycle rule takes it: %s", key, error)
+            _log.warning("%s stays until the bucket's lifecycle rule deletes it: %s", key, error)
             return
 
 
 def create_incoming(staged: StagedRows) -> str:
-    """The temp table: the columns in the order of the Parquet files, for COPY goes by position."""
+    """The statement for the temp table; columns in Parquet order, since COPY maps by position."""
     columns = ", ".join(
         f"{column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
         for column in staged.table.columns
@@ -88,18 +85,18 @@ def create_incoming(staged: StagedRows) -> str:
 
 
 def copy_statement(staged: StagedRows, iam_role: str) -> str:
-    """COPY by the manifest, with the role that the cluster has: no key is ever in SQL."""
-    role = "default" if iam_role == "default" else f"'{checked_role(iam_role)}'"
+    """The COPY statement for the manifest, with a role of the cluster: SQL never has a key."""
+    role = "default" if iam_role == "default" else f"'{validate_role(iam_role)}'"
     return (
         f"COPY {staged.incoming} FROM '{staged.manifest_uri}' IAM_ROLE {role} "
         "FORMAT AS PARQUET MANIFEST"
     )
 
 
-def checked_role(iam_role: str) -> str:
-    """The role itself, or ValueError for what is neither an ARN nor `default`."""
+def validate_role(iam_role: str) -> str:
+    """Return the role; raise ValueError if it is neither an ARN nor `default`."""
     if not _ROLE.fullmatch(iam_role):
-        raise ValueError("this is not a role: give arn:aws:iam::<account>:role/<name>, or default")
+        raise ValueError("not an IAM role: give arn:aws:iam::<account>:role/<name>, or default")
     return iam_role
 
 

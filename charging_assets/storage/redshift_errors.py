@@ -1,11 +1,9 @@
-"""Which of Redshift's errors pass by themselves.
+"""Classify Redshift's errors: which are transient, and what the user can do about the others.
 
-Belongs here: telling apart conflicts, lost connections and refusals. Does not belong here: what is
-done about them (`warehouse_redshift`).
-
-The driver raises ProgrammingError for almost everything the server says, serialization failures
-(1023) included, with a dict of the server's fields; so errors are told apart by what they say. Of a
-connection that breaks in the middle of a message, it raises whatever unpacking half of it raises.
+The driver raises ProgrammingError for almost every server error, including serialization failures
+(1023), with a dict of the server's fields; so errors are classified by code and message. If a
+connection breaks in the middle of a message, the driver raises whatever unpacking half of the
+message raises.
 """
 
 from __future__ import annotations
@@ -16,17 +14,17 @@ from enum import Enum
 from typing import Any
 
 
-class Kind(Enum):
-    """What an error means for the load that met it."""
+class ErrorKind(Enum):
+    """What an error means for a load."""
 
-    CONFLICT = "another transaction was in the way: the whole transaction can be tried again"
-    LOST = "the connection is gone, and nobody knows how far the last statement came"
-    PASSING = "a service behind Redshift stumbled: the statement can be tried again"
-    MISSING = "there is no such schema, table or view"
-    REFUSED = "trying again changes nothing"
+    CONFLICT = "another transaction is in conflict: the transaction can be retried"
+    LOST = "the connection is lost; the last statement may or may not have completed"
+    UNAVAILABLE = "a service behind Redshift is unavailable: the statement can be retried"
+    MISSING = "the schema, table or view does not exist"
+    REFUSED = "a retry changes nothing"
 
 
-PASSES = {Kind.CONFLICT, Kind.LOST, Kind.PASSING}
+TRANSIENT = {ErrorKind.CONFLICT, ErrorKind.LOST, ErrorKind.UNAVAILABLE}
 
 _CONFLICT_CODES = {"40001", "40P01"}
 _CONFLICT = re.compile(
@@ -40,37 +38,37 @@ _LOST = re.compile(
     r"|terminating connection|connection reset|Connection refused",
     re.IGNORECASE,
 )
-_PASSING = re.compile(
+_UNAVAILABLE = re.compile(
     r"S3CurlException|S3ServiceException.*(SlowDown|InternalError|ServiceUnavailable|\b50[03]\b)"
     r"|reduce your request rate|Reach max retry",
     re.IGNORECASE | re.DOTALL,
 )
 _MISSING_CODES = {"42P01", "3F000"}
 
-# What an administrator grants once, before anything is loaded (deploy/aws/bootstrap.sql).
+# The script that an administrator runs once before the first load.
 BOOTSTRAP = "deploy/aws/bootstrap.sql"
 _DENIED = "42501"
 _NO_DATABASE = "3D000"
 _NO_GROUP = re.compile(r'(group|role) "?[^"]*"? does not exist', re.IGNORECASE)
 
 
-def kind_of(error: BaseException) -> Kind:
-    """What an error of the driver, or of the network below it, means."""
+def classify_error(error: BaseException) -> ErrorKind:
+    """Classify an error of the driver or of the network."""
     if isinstance(error, OSError | EOFError | struct.error | IndexError):
-        return Kind.LOST
-    fields, message = _fields(error), told(error)
+        return ErrorKind.LOST
+    fields, message = _fields(error), describe_error(error)
     code = fields.get("C", "")
     if code in _CONFLICT_CODES or _CONFLICT.search(message):
-        return Kind.CONFLICT
+        return ErrorKind.CONFLICT
     if code in _LOST_CODES or (not fields and _LOST.search(message)):
-        return Kind.LOST
-    if _PASSING.search(message):
-        return Kind.PASSING
-    return Kind.MISSING if code in _MISSING_CODES else Kind.REFUSED
+        return ErrorKind.LOST
+    if _UNAVAILABLE.search(message):
+        return ErrorKind.UNAVAILABLE
+    return ErrorKind.MISSING if code in _MISSING_CODES else ErrorKind.REFUSED
 
 
-def told(error: BaseException) -> str:
-    """What an error says to a person: the server's message, its detail and hint, its code."""
+def describe_error(error: BaseException) -> str:
+    """The text of an error: the server's message, detail, hint and code."""
     fields = _fields(error)
     if not fields:
         return " ".join(str(part) for part in error.args) or type(error).__name__
@@ -80,12 +78,12 @@ def told(error: BaseException) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """The error's text, followed by the remedy where the error tells what is missing.
+    """The text of an error, followed by a remedy if something is missing.
 
-    Missing rights, a missing database and a missing group of readers have one remedy: the bootstrap
+    Missing rights, a missing database and a missing reader group have one remedy: the bootstrap
     script, which an administrator runs once.
     """
-    fields, message = _fields(error), told(error)
+    fields, message = _fields(error), describe_error(error)
     code = fields.get("C", "")
     if code == _DENIED:
         remedy = (

@@ -22,12 +22,12 @@ from charging_assets.storage.frames import (
 )
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import LoadError, Params, Scope
-from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
-from charging_assets.storage.redshift_copy import StagedRows, checked_role, remove, stage
-from charging_assets.storage.redshift_errors import Kind, explain
+from charging_assets.storage.redshift_connection import RedshiftResource, connection_error
+from charging_assets.storage.redshift_copy import StagedRows, remove, stage, validate_role
+from charging_assets.storage.redshift_errors import ErrorKind, explain
 from charging_assets.storage.redshift_rows import arrow_rows
-from charging_assets.storage.redshift_session import Link, RedshiftSession
-from charging_assets.storage.redshift_tries import tried
+from charging_assets.storage.redshift_session import LazyConnection, RedshiftSession
+from charging_assets.storage.redshift_tries import retry
 
 
 class RedshiftFrames:
@@ -45,7 +45,7 @@ class RedshiftFrames:
         grants: Callable[[str], Sequence[str]] = lambda schema: (),
     ) -> None:
         self._redshift, self._lake, self._grants = redshift, lake, grants
-        self._iam_role = checked_role(iam_role)
+        self._iam_role = validate_role(iam_role)
 
     def replace_rows(self, table: Table, scope: Scope, rows: pa.Table) -> None:
         """Replace a scope's rows in one transaction; a table that is absent is made before it."""
@@ -55,13 +55,13 @@ class RedshiftFrames:
                 f"{what} failed: Redshift would fold the names {', '.join(folded)} to lower case; "
                 "rename the columns"
             )
-        with Link(self._redshift.connect) as link:
-            fitted = self._tried(link, what, lambda session: self._prepare(session, table, rows))
+        with LazyConnection(self._redshift.connect) as link:
+            fitted = self._retry(link, what, lambda session: self._prepare(session, table, rows))
             # COPY takes no other type of a column than that of the file.
             copied = frame_table(plain(table.schema), plain(table.name), fitted.schema)
             staged = stage(self._lake, new_load_id(), copied, fitted)
             try:
-                self._tried(
+                self._retry(
                     link, what, lambda session: self._replace(session, table, staged, scope)
                 )
             finally:
@@ -74,8 +74,8 @@ class RedshiftFrames:
             cursor = session.cursor(sql, params or {})
             return arrow_rows(cursor.description, cursor.fetchall())
 
-        with Link(self._redshift.connect) as link:
-            return self._tried(link, "reading", read)
+        with LazyConnection(self._redshift.connect) as link:
+            return self._retry(link, "reading", read)
 
     def _prepare(self, session: RedshiftSession, table: Table, rows: pa.Table) -> pa.Table:
         fitted = make_or_fit(session, table, rows)
@@ -87,15 +87,22 @@ class RedshiftFrames:
     def _replace(
         self, session: RedshiftSession, table: Table, staged: StagedRows, scope: Scope
     ) -> None:
-        session.take_in(staged, self._iam_role)
+        session.copy_staged(staged, self._iam_role)
         with session.transaction(lock=table.full_name):
             replace_in_transaction(session, table, scope, pa.table({}))
         session.drop_temps()
 
-    def _tried(self, link: Link, what: str, once: Callable[[RedshiftSession], Any]) -> Any:
-        def failed(kind: Kind, error: Exception) -> Exception:
-            if kind is Kind.LOST:
-                return cannot_connect(self._redshift, error)
+    def _retry(
+        self, link: LazyConnection, what: str, operation: Callable[[RedshiftSession], Any]
+    ) -> Any:
+        def make_error(kind: ErrorKind, error: Exception) -> Exception:
+            if kind is ErrorKind.LOST:
+                return connection_error(self._redshift, error)
             return LoadError(f"{what} failed, nothing was changed: {explain(error)}")
 
-        return tried(what, lambda: once(RedshiftSession(link)), after_error=link.cut, failed=failed)
+        return retry(
+            what,
+            lambda: operation(RedshiftSession(link)),
+            after_error=link.close,
+            make_error=make_error,
+        )

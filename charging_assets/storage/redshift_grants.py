@@ -1,7 +1,6 @@
-"""Who may read the warehouse in Redshift.
+"""Grants for a group of readers in Redshift.
 
-Belongs here: grants for a group of readers. Does not belong here: the loader's own rights, which
-are those of the owner of the schemas (`deploy/`).
+The rights of the loader, which owns the schemas, are set in `deploy/`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# Staging is a window on its way through, and of no use to a reader.
+# Without staging: its rows stay for some days only and are of no use to readers.
 READABLE = ("warehouse", "mart", "original", "ops")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
@@ -20,11 +19,11 @@ def reader_grants(group: str, schemas: Iterable[str] = READABLE) -> list[str]:
         return []
     if not _NAME.fullmatch(group):
         raise ValueError("this is not the name of a group: use letters, digits and _")
-    granted = []
+    statements = []
     for schema in schemas:
-        granted += [
+        statements += [
             f"GRANT USAGE ON SCHEMA {schema} TO GROUP {group}",
             f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO GROUP {group}",
             f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO GROUP {group}",
         ]
-    return granted
+    return statements

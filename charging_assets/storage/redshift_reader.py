@@ -22,13 +22,19 @@ from charging_assets.storage.cancellation import (
     is_cancellable,
     raise_if_cancelled,
 )
-from charging_assets.storage.generation import mismatch
+from charging_assets.storage.generation import find_mismatch
 from charging_assets.storage.migrate import is_current, schema_digest
-from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
-from charging_assets.storage.redshift_errors import PASSES, Kind, explain, kind_of, told
+from charging_assets.storage.redshift_connection import RedshiftResource, connection_error
+from charging_assets.storage.redshift_errors import (
+    TRANSIENT,
+    ErrorKind,
+    classify_error,
+    describe_error,
+    explain,
+)
 from charging_assets.storage.redshift_rows import arrow_rows
-from charging_assets.storage.redshift_session import Link, RedshiftSession
-from charging_assets.storage.redshift_tries import tried
+from charging_assets.storage.redshift_session import LazyConnection, RedshiftSession
+from charging_assets.storage.redshift_tries import retry
 from charging_assets.storage.warehouse import NoWarehouse, QueryRefused, WarehouseError
 
 # A connection that rested longer may have been forgotten by a router on the way.
@@ -50,7 +56,7 @@ class RedshiftReader:
     def __init__(self, redshift: RedshiftResource, grants: Sequence[str]) -> None:
         self._redshift = redshift
         self._grants = grants
-        self._link = Link(self._connect)
+        self._link = LazyConnection(self._connect)
         # The server's process of that connection, which a cancel request names.
         self._process: int | None = None
         self._is_generation_read = False
@@ -72,11 +78,11 @@ class RedshiftReader:
             self.close()
         try:
             with interruptible(self._cancel):
-                table = tried(
+                table = retry(
                     "reading",
                     lambda: self._select(statement, values),
                     after_error=self.close,
-                    failed=self._cannot_read,
+                    make_error=self._cannot_read,
                 )
         except Cancelled:
             # The server may yet receive a cancel request, which would end the next statement.
@@ -87,7 +93,7 @@ class RedshiftReader:
 
     def close(self) -> None:
         """Close the connection; the next SELECT makes another."""
-        self._link.cut()
+        self._link.close()
 
     def _select(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> pa.Table:
         if not self._is_generation_read:
@@ -118,14 +124,14 @@ class RedshiftReader:
             statement = f"SELECT pg_cancel_backend({int(self._process)})"
             connection.cursor().execute(statement)
 
-    def _cannot_read(self, kind: Kind, error: Exception) -> Exception:
+    def _cannot_read(self, kind: ErrorKind, error: Exception) -> Exception:
         where = self._redshift.describe()
-        if kind in PASSES:
-            return cannot_connect(self._redshift, error)
-        if kind is Kind.MISSING and not self._has_every_table():
+        if kind in TRANSIENT:
+            return connection_error(self._redshift, error)
+        if kind is ErrorKind.MISSING and not self._has_every_table():
             return NoWarehouse(
                 f"{where} has not all tables yet; load some hours first "
-                f"(`charging-assets load`): {told(error)}"
+                f"(`charging-assets load`): {describe_error(error)}"
             )
         return QueryRefused(f"{where} cannot run the query: {explain(error)}")
 
@@ -144,9 +150,9 @@ def connect(redshift: RedshiftResource) -> Any:
     try:
         return redshift.connect()
     except Exception as error:
-        if kind_of(error) in PASSES:
+        if classify_error(error) in TRANSIENT:
             raise
-        raise cannot_connect(redshift, error) from error
+        raise connection_error(redshift, error) from error
 
 
 def require_generation(redshift: RedshiftResource, session: RedshiftSession) -> None:
@@ -155,7 +161,7 @@ def require_generation(redshift: RedshiftResource, session: RedshiftSession) -> 
     Raises:
         WarehouseError: with the statements that rename its schemas.
     """
-    other = mismatch(session)
+    other = find_mismatch(session)
     if other is None:
         return
     # Names have the time too: those of the generation alone may be taken since an earlier rename.

@@ -1,7 +1,4 @@
-"""Rows of Redshift as Arrow.
-
-Belongs here: types by which the server describes its columns. Does not belong here: queries.
-"""
+"""Convert rows of a Redshift cursor to Arrow."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-# By the server's type number.
+# By the server's type OID.
 _TYPES: dict[int, pa.DataType] = {
     16: pa.bool_(),
     21: pa.int16(),
@@ -28,7 +25,7 @@ _TEXT = pa.string()
 
 
 def arrow_rows(description: Sequence[Sequence[Any]], rows: Sequence[Sequence[Any]]) -> pa.Table:
-    """A cursor's rows. Sums of integers, which Redshift makes NUMERIC, are integers here too."""
+    """The rows of a cursor. Integer sums, which Redshift returns as NUMERIC, become integers."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(description)
     arrays = [
         _array(int(column[1]), list(values))

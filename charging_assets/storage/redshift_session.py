@@ -1,8 +1,4 @@
-"""A session of Redshift: connections, transactions, temp tables.
-
-Belongs here: the shared course of a load (`warehouse.run`) as Redshift's statements. Does not
-belong here: tries, or what is loaded.
-"""
+"""Sessions of Redshift: connections, transactions, temp tables."""
 
 from __future__ import annotations
 
@@ -20,7 +16,7 @@ from charging_assets.storage.redshift_copy import (
     create_incoming,
     incoming_name,
 )
-from charging_assets.storage.redshift_sql import bound, inlined
+from charging_assets.storage.redshift_sql import inline_params, pick_params
 
 LOCK_TABLE = "ops.load_lock"
 CREATE_LOCK = (
@@ -29,18 +25,18 @@ CREATE_LOCK = (
 )
 
 
-class Link:
-    """A connection that is made when it is first needed, and made again after it was cut."""
+class LazyConnection:
+    """A connection that is opened on first use, and opened again after `close`."""
 
     def __init__(self, connect: Callable[[], Any]) -> None:
         self._connect = connect
         self._connection: Any = None
 
-    def __enter__(self) -> Link:
+    def __enter__(self) -> LazyConnection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.cut()
+        self.close()
 
     @property
     def connection(self) -> Any:
@@ -48,8 +44,8 @@ class Link:
             self._connection = self._connect()
         return self._connection
 
-    def cut(self) -> None:
-        """Close the connection, and with it all temp tables, in whatever state it is."""
+    def close(self) -> None:
+        """Close the connection in any state; its temp tables are gone with it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):
@@ -57,9 +53,9 @@ class Link:
 
 
 class RedshiftSession:
-    """A session, with at most one transaction open; statements go in the order they are given."""
+    """A session with at most one open transaction."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: LazyConnection) -> None:
         self._link = link
         self._connection = link.connection
         self._temps: list[str] = []
@@ -71,26 +67,28 @@ class RedshiftSession:
     def execute(self, sql: str, params: Params) -> None:
         self.cursor(sql, params)
 
-    def add(self, sql: str, params: Params) -> int:
+    def execute_insert(self, sql: str, params: Params) -> int:
         return int(self.cursor(sql, params).rowcount)
 
     def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]:
-        # The driver's rows are lists, which equal no tuple.
+        # The driver returns rows as lists, which do not compare equal to tuples.
         return [tuple(row) for row in self.cursor(sql, params).fetchall()]
 
-    def insert(self, table: Table, rows: pa.Table) -> int:
-        """Add the rows that `take_in` copied: by name, for the order of columns may differ."""
+    def insert_arrow(self, table: Table, rows: pa.Table) -> int:
+        """Insert the rows of `copy_staged` by name: the order of columns may differ."""
         names = ", ".join(table.names)
-        return self.add(
+        return self.execute_insert(
             f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM {incoming_name(table)}",
             {},
         )
 
-    def keep(self, temp: Temp) -> None:
-        self.execute(f"CREATE TEMP TABLE {temp.name} AS {inlined(temp.select, temp.params)}", {})
+    def create_temp_table(self, temp: Temp) -> None:
+        self.execute(
+            f"CREATE TEMP TABLE {temp.name} AS {inline_params(temp.select, temp.params)}", {}
+        )
         self._temps.append(temp.name)
 
-    def take_in(self, staged: StagedRows, iam_role: str) -> None:
+    def copy_staged(self, staged: StagedRows, iam_role: str) -> None:
         """COPY staged rows into their temp table, outside any transaction, and count them."""
         self.execute(create_incoming(staged), {})
         self._temps.append(staged.incoming)
@@ -100,40 +98,40 @@ class RedshiftSession:
         ((copied,),) = self.fetch(f"SELECT COUNT(*) FROM {staged.incoming}", {})
         if copied != staged.row_count:
             raise LoadError(
-                f"COPY took in {copied} rows for {staged.table.full_name} where "
+                f"COPY loaded {copied} rows for {staged.table.full_name}, but "
                 f"{staged.row_count} were staged at {staged.manifest_uri}; nothing was changed"
             )
 
     @contextmanager
     def transaction(self, lock: str = LOCK_TABLE) -> Iterator[None]:
-        """A transaction whose first statement takes the lock of loads; rolled back on an error."""
+        """A transaction that first takes the lock of loads; rolled back on an error."""
         self.execute("BEGIN", {})
         try:
             self.execute(f"LOCK {lock}", {})
             yield
             self.execute("COMMIT", {})
         except BaseException:
-            # On a broken connection the server does so by itself; what counts is the first error.
+            # On a broken connection the server rolls back by itself; raise the first error.
             with suppress(Exception):
                 self.execute("ROLLBACK", {})
             raise
 
     def drop_temps(self) -> None:
-        """After a commit, drop the temp tables of this load, so that the next finds none.
+        """After a commit, drop the temp tables of this load, so that the next load has none.
 
-        Not inside the transaction, nor IF EXISTS: a name without its temp table could be somebody's
-        table. A session that does not let go of them is given up, and they with it.
+        Not inside the transaction and not with IF EXISTS: without the temp table, the name could be
+        a user's table. If a drop fails, the connection is closed, which also drops them.
         """
         try:
             for name in self._temps:
                 self.execute(f"DROP TABLE {name}", {})
-        except Exception:  # the load is done: what is left of its session is of no interest
-            self._link.cut()
+        except Exception:  # the load is committed: an error of its session does not matter
+            self._link.close()
         self._temps.clear()
 
     def cursor(self, sql: str, params: Params) -> Any:
         """The driver's cursor after a statement."""
         cursor = self._connection.cursor()
         cursor.paramstyle = "named"
-        cursor.execute(sql, bound(sql, params))
+        cursor.execute(sql, pick_params(sql, params))
         return cursor

@@ -1,8 +1,4 @@
-"""Trying again what passes by itself.
-
-Belongs here: how often and how long. Does not belong here: what an error means
-(`redshift_errors`).
-"""
+"""Retry transient errors of Redshift."""
 
 from __future__ import annotations
 
@@ -13,41 +9,47 @@ from typing import TypeVar
 
 from charging_assets.storage.cancellation import sleep
 from charging_assets.storage.plan import LoadError, PlanChanged
-from charging_assets.storage.redshift_errors import PASSES, Kind, kind_of, told
+from charging_assets.storage.redshift_errors import (
+    TRANSIENT,
+    ErrorKind,
+    classify_error,
+    describe_error,
+)
 from charging_assets.storage.warehouse import WarehouseError
 
-TRIES = 8
+MAX_ATTEMPTS = 8
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 15.0
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 
-def tried(
+def retry(
     what: str,
-    once: Callable[[], Result],
+    operation: Callable[[], Result],
     *,
     after_error: Callable[[], None],
-    failed: Callable[[Kind, Exception], Exception],
+    make_error: Callable[[ErrorKind, Exception], Exception],
 ) -> Result:
-    """The result of `once`, tried again with growing, uneven waits while it may yet succeed.
+    """Return the result of `operation`; retry transient errors with exponential, random waits.
 
-    `after_error` is called after every error; `failed` makes the error that is raised in the end.
+    `after_error` is called after every error; `make_error` creates the error that is raised in the
+    end.
     """
-    for attempt in range(1, TRIES + 1):
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
-            return once()
+            return operation()
         except (LoadError, PlanChanged, WarehouseError):
             after_error()
             raise
         except Exception as error:
             after_error()
-            kind = kind_of(error)
-            if kind not in PASSES or attempt == TRIES:
-                raise failed(kind, error) from error
-            _log.warning("%s: %s; trying again: %s", what, kind.value, told(error))
+            kind = classify_error(error)
+            if kind not in TRANSIENT or attempt == MAX_ATTEMPTS:
+                raise make_error(kind, error) from error
+            _log.warning("%s: %s; retrying: %s", what, kind.value, describe_error(error))
             _wait(attempt)
-    raise AssertionError("the last try returns or raises")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _wait(attempt: int) -> None:

@@ -1,11 +1,9 @@
-"""Rendered statements, kept from one process to the next.
+"""A cache of transpiled statements on disk, shared by processes.
 
-Belongs here: files of them. Does not belong here: rendering (`dialect`).
-
-Each run of Dagster is a process of its own, and parsing the few hundred statements of a load takes
-two seconds. A file holds one statement under a hash of its text, its dialect and the parser's
-release, with a checksum: whatever is not as it was written is rendered anew. Files are written
-whole or not at all, all writers of a file write the same, and the folder may go at any time.
+Each Dagster run is a process of its own, and parsing the few hundred statements of a load takes two
+seconds. A file has one statement under a hash of its text, its dialect and the parser's release,
+with a checksum: a damaged file is ignored and written again. Files are written atomically, all
+writers of a file write the same bytes, and the folder can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -22,70 +20,70 @@ import msgspec
 from charging_assets.storage.folders import create_hidden, make_private
 
 _SUFFIX = ".json"
-# Raised whenever the same parser would be used in another way.
+# Raise by one when the same parser is used in another way.
 _FORMAT = "1"
-# Statements of a release before, and of questions that were asked once.
-KEPT = timedelta(days=30)
+# Older files are of an earlier release or of one-time queries.
+MAX_AGE = timedelta(days=30)
 
 
-class _Kept(msgspec.Struct, array_like=True):
+class _Entry(msgspec.Struct, array_like=True):
     checksum: str
     statement: str
     names: list[str]
 
 
-_KEPT = msgspec.json.Decoder(_Kept)
+_DECODER = msgspec.json.Decoder(_Entry)
 
 
-class RenderedFiles:
-    """A folder of rendered statements; without room or rights it keeps nothing, and never fails."""
+class TranspileCache:
+    """A folder of transpiled statements. Without room or rights it stays empty and never fails."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def get(self, sql: str, dialect: str) -> tuple[str, frozenset[str]] | None:
-        """A statement that was kept, and the names of its parameters."""
+        """A cached statement with its parameter names; None if it is missing or damaged."""
         try:
-            kept = _KEPT.decode(self._path(sql, dialect).read_bytes())
+            entry = _DECODER.decode(self._path(sql, dialect).read_bytes())
         except (OSError, msgspec.DecodeError):
             return None
-        if kept.checksum != _checksum(kept.statement, kept.names):
+        if entry.checksum != _checksum(entry.statement, entry.names):
             return None
-        return kept.statement, frozenset(kept.names)
+        return entry.statement, frozenset(entry.names)
 
     def put(self, sql: str, dialect: str, statement: str, names: frozenset[str]) -> None:
-        """Keep a rendered statement."""
+        """Cache a transpiled statement."""
         ordered = sorted(names)
-        body = msgspec.json.encode(_Kept(_checksum(statement, ordered), statement, ordered))
+        body = msgspec.json.encode(_Entry(_checksum(statement, ordered), statement, ordered))
         target = self._path(sql, dialect)
         try:
             make_private(self.folder)
-            file, written = create_hidden(self.folder, ".writing-")
+            file, temp_path = create_hidden(self.folder, ".writing-")
             try:
                 with file:
                     file.write(body)
-                written.replace(target)
+                temp_path.replace(target)
             except BaseException:
-                written.unlink(missing_ok=True)
+                temp_path.unlink(missing_ok=True)
                 raise
         except OSError:
             return
 
-    def forget(self, kept: timedelta = KEPT) -> int:
-        """Delete what was written longer ago; how many files. What is needed comes again."""
-        before, gone = time.time() - kept.total_seconds(), 0
+    def prune(self, max_age: timedelta = MAX_AGE) -> int:
+        """Delete files older than `max_age`; return how many."""
+        oldest, deleted = time.time() - max_age.total_seconds(), 0
         for path in self.folder.glob("*"):
             try:
-                if path.stat().st_mtime < before:
+                if path.stat().st_mtime < oldest:
                     path.unlink()
-                    gone += 1
+                    deleted += 1
             except OSError:
                 continue
-        return gone
+        return deleted
 
     def _path(self, sql: str, dialect: str) -> Path:
-        told = "\0".join((_FORMAT, _parser(), dialect, sql))
-        return self.folder / f"{sha256(told.encode()).hexdigest()[:32]}{_SUFFIX}"
+        key = "\0".join((_FORMAT, _parser(), dialect, sql))
+        return self.folder / f"{sha256(key.encode()).hexdigest()[:32]}{_SUFFIX}"
 
 
 @cache

@@ -1,7 +1,4 @@
-"""dagster-aws' S3Resource, with the timeouts, retries and addressing that a lake needs.
-
-Belongs here: how the client is made. Does not belong here: what is asked of it (`lake_s3`).
-"""
+"""dagster-aws' S3Resource with the timeouts, retries and addressing that a lake needs."""
 
 from __future__ import annotations
 
@@ -12,13 +9,13 @@ from pydantic import Field
 
 
 class LakeS3Resource(S3Resource):
-    """S3, or a store that speaks it: retried by botocore, with timeouts that end.
+    """S3 or an S3-compatible store, with botocore's retries and finite timeouts.
 
-    Where a store of your own is named by `endpoint_url`, buckets are addressed by path: its
-    certificate and its DNS seldom know `bucket.host`.
+    With an `endpoint_url`, buckets are addressed by path: the certificate and DNS of other stores
+    rarely support `bucket.host`.
     """
 
-    max_attempts: int = Field(default=8, description="Tries of a request, the first included.")
+    max_attempts: int = Field(default=8, description="Attempts per request, including the first.")
     retry_mode: str = Field(
         default="standard", description="botocore's retry mode: standard, or adaptive."
     )

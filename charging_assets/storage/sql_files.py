@@ -1,7 +1,4 @@
-"""The SQL files: found beside the package in a checkout, inside it in a wheel.
-
-Belongs here: where `sql/` is and what stands in it. Does not belong here: what statements mean.
-"""
+"""Read the SQL files: from the repository root in a checkout, from the package in a wheel."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 def sql_folder() -> Path:
     """The folder of all SQL files."""
-    shipped = _PACKAGE / "sql"
-    return shipped if shipped.is_dir() else _PACKAGE.parent / "sql"
+    packaged = _PACKAGE / "sql"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / "sql"
 
 
 @cache

@@ -72,8 +72,8 @@ def engine_of(warehouse: Warehouse) -> sa.Engine:
 def execute(connection: sa.Connection, sql: str, params: Params) -> sa.CursorResult[Any]:
     """The result of a SELECT in Redshift's dialect with `:name` parameters, on either engine."""
     if connection.dialect.name == "duckdb":
-        return connection.exec_driver_sql(*dialect.bound(sql, params, "duckdb"))
-    return connection.exec_driver_sql(sql, redshift_sql.bound(sql, params))
+        return connection.exec_driver_sql(*dialect.bind_params(sql, params, "duckdb"))
+    return connection.exec_driver_sql(sql, redshift_sql.inline_params(sql, params))
 
 
 @contextmanager

@@ -1,8 +1,4 @@
-"""The warehouse: the one way in which tables are changed, and the one in which they are read.
-
-Belongs here: what a warehouse is to those who use it, and what an engine is to a load. Does not
-belong here: a load's course (`course`), connections, or what is loaded.
-"""
+"""The interface of a warehouse for its users, and of an engine's transaction for a plan."""
 
 from __future__ import annotations
 
@@ -17,23 +13,23 @@ from charging_assets.storage.plan import Loaded, Params, Plan, Scope, Temp
 
 
 class WarehouseError(Exception):
-    """The warehouse cannot be reached or opened; the message says what to do."""
+    """The warehouse cannot be reached or opened; the message names the remedy."""
 
 
 class NoWarehouse(WarehouseError):
-    """Nothing was ever loaded: there is no warehouse yet, or not the tables asked for."""
+    """Nothing was ever loaded: the warehouse, or the queried tables, do not exist yet."""
 
 
 class OtherGeneration(NoWarehouse):
-    """The warehouse is of an older generation; a load moves it aside and begins with none."""
+    """The warehouse is of an older generation; the next load renames it and starts empty."""
 
 
 class QueryRefused(WarehouseError):
-    """The warehouse cannot run a query: a name it does not have, or types that do not fit."""
+    """The warehouse cannot run a query: unknown names, or types that do not match."""
 
 
 class Reader(Protocol):
-    """Who can be asked for rows."""
+    """Reads rows of a warehouse."""
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         """Rows of a SELECT; parameters are bound by name."""
@@ -43,15 +39,15 @@ class Warehouse(Reader, Protocol):
     """A database with the schemas of `schemas.catalog`. SQL is given in the Redshift dialect."""
 
     def apply(self, plan: Plan) -> Loaded:
-        """Run a load in one transaction: all of it, or LoadError and none of it."""
+        """Execute a plan in one transaction; LoadError if it fails and is rolled back."""
 
     def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
-        """Run loads one after the other, each as `apply` does; the first error ends them."""
+        """Execute plans one after the other, each as in `apply`; stop at the first error."""
 
     def reading(self) -> AbstractContextManager[Reader]:
-        """For several questions in a row: one connection, opened with the first of them.
+        """A reader for several queries over one connection, opened with the first query.
 
-        Whoever holds it keeps DuckDB's loads waiting, so ask and let go.
+        DuckDB's loads wait while it is open: close it soon.
         """
 
     def replace_rows(self, table: Table, scope: Scope, rows: pa.Table) -> None:
@@ -61,13 +57,13 @@ class Warehouse(Reader, Protocol):
         """
 
     def execute(self, *statements: tuple[str, Params]) -> None:
-        """Run statements in one transaction of their own."""
+        """Run statements in one transaction."""
 
     def maintain(self) -> list[str]:
-        """Give back space and renew the planner's statistics; what was done, a line a table."""
+        """Free space and renew the planner's statistics; return a report, one line per table."""
 
     def describe(self) -> str:
-        """Where the warehouse is, without secrets."""
+        """The location of the warehouse, without secrets."""
 
 
 class Session(Protocol):
@@ -77,11 +73,11 @@ class Session(Protocol):
 
     def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]: ...
 
-    def add(self, sql: str, params: Params) -> int:
-        """Run an INSERT; how many rows it added, -1 where the engine does not say."""
+    def execute_insert(self, sql: str, params: Params) -> int:
+        """Run an INSERT; return its row count, -1 if the engine does not report it."""
 
-    def insert(self, table: Table, rows: pa.Table) -> int:
-        """Add rows that have the table's columns; how many were added, -1 where it is not said."""
+    def insert_arrow(self, table: Table, rows: pa.Table) -> int:
+        """Insert rows with the table's columns; return their count, -1 if it is not reported."""
 
-    def keep(self, temp: Temp) -> None:
-        """Make a temp table of a SELECT, in place of one of that name."""
+    def create_temp_table(self, temp: Temp) -> None:
+        """Create a temp table from a SELECT, replacing one with the same name."""

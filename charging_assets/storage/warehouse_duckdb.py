@@ -1,13 +1,10 @@
 """DuckDB as the warehouse: the embedded default.
 
-Belongs here: connections, the file's lock, types that only DuckDB has. Does not belong here: what
-is loaded, or SQL of its own.
+Only one process at a time can open the file for writing, and none can read meanwhile. So every
+connection is opened as late as possible and closed at once, and a process that finds the file
+locked waits and retries: readers and loads do not make each other fail.
 
-One process at a time may have the file open for writing, and none may read meanwhile. So every
-connection is opened late and closed at once, and who finds the file locked waits and tries again:
-neither a reader nor a load makes the other fail.
-
-A file of an older generation is moved aside by whatever writes first, and by no reader.
+The first writer renames a file of an older generation; readers never do.
 """
 
 from __future__ import annotations
@@ -26,15 +23,15 @@ import pyarrow as pa
 from charging_assets import clock
 from charging_assets.schemas.table import Table
 from charging_assets.storage.cancellation import interruptible
-from charging_assets.storage.course import new_load_id, read_rows, run, with_shown
-from charging_assets.storage.dialect import bound
+from charging_assets.storage.course import execute_plan, new_load_id, read_rows, with_preview
+from charging_assets.storage.dialect import bind_params
 from charging_assets.storage.duckdb_connection import (
-    LASTING_ROW_GROUP,
-    PASSING_ROW_GROUP,
-    holder,
+    STAGING_ROW_GROUP_SIZE,
+    WAREHOUSE_ROW_GROUP_SIZE,
+    connect_duckdb,
     is_locked,
     is_newer_format,
-    opened,
+    lock_holder,
     raise_interrupts,
     require_select,
 )
@@ -46,8 +43,8 @@ from charging_assets.storage.generation import (
     FORMER_FILE_NAMES,
     GENERATION,
     Mismatch,
+    find_mismatch,
     generation_of,
-    mismatch,
 )
 from charging_assets.storage.migrate import is_current, migrate, schema_digest
 from charging_assets.storage.old_warehouses import rename_old_file
@@ -75,11 +72,11 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
 class DuckDBWarehouse:
     """A `Warehouse` in a DuckDB file, or in memory where `path` is None (gone with the object)."""
 
-    def __init__(self, path: Path | None, *, patience_s: float = 60.0) -> None:
+    def __init__(self, path: Path | None, *, lock_timeout_s: float = 60.0) -> None:
         self.path = path
-        self._patience_s = patience_s
+        self._lock_timeout_s = lock_timeout_s
         self._mutex = threading.RLock()
-        self._memory = opened(None) if path is None else None
+        self._memory = connect_duckdb(None) if path is None else None
         self._is_migrated = False
         # The file (device, inode) whose generation was compared: another may take its place.
         self._compared: tuple[int, int] | None = None
@@ -102,13 +99,13 @@ class DuckDBWarehouse:
         rows = read_rows(plan)
         try:
             with self._transaction(connection) as session:
-                done = run(session, plan, rows, new_load_id())
+                result = execute_plan(session, plan, rows, new_load_id())
         except duckdb.Error as error:  # COMMIT's too: on a full disk it is what fails
             raise LoadError(
                 f"loading {plan.asset} for {plan.hour} failed, nothing was changed: {error}"
             ) from error
-        # While the file is open: opening it costs more than what is shown.
-        return with_shown(done, plan, lambda sql, params: _rows(connection, sql, params))
+        # While the file is open: opening it again costs more than the preview.
+        return with_preview(result, plan, lambda sql, params: _rows(connection, sql, params))
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         with self.reading() as reader:
@@ -171,36 +168,38 @@ class DuckDBWarehouse:
             raise
 
     @contextmanager
-    def _writing(self, row_group: int = LASTING_ROW_GROUP) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _writing(
+        self, row_group: int = WAREHOUSE_ROW_GROUP_SIZE
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         if self._memory is not None:
             yield self._memory
             return
         assert self.path is not None
         make_private(self.path.parent)
-        # People move a warehouse away to have it made again, while this program runs.
+        # Users may move the warehouse away, to have it created again, while this program runs.
         if not self.path.exists():
             self._compared, self._is_migrated = None, False
-        connection = self._connected_to_current(row_group)
+        connection = self._connect_to_current(row_group)
         try:
             yield connection
         finally:
             connection.close()
 
-    def _connected_to_current(self, row_group: int) -> duckdb.DuckDBPyConnection:
-        """A connection for writing; files of older generations are moved aside before."""
+    def _connect_to_current(self, row_group: int) -> duckdb.DuckDBPyConnection:
+        """Open a connection for writing, after renaming files of older generations."""
         assert self.path is not None
         if not self.path.exists():
             for former in self._former_files():
                 self._move_former_aside(former)
         is_seen_twice = False
         while True:
-            connection = self._connected(read_only=False, row_group=row_group)
+            connection = self._connect(read_only=False, row_group=row_group)
             try:
                 other = self._compare(connection)
                 if other is None:
                     return connection
-                # Not at first sight: another process may have moved the file after it was opened
-                # here, and what is at the path by now is its new one.
+                # Only at the second attempt: another process may have renamed the file after it was
+                # opened here, and the path may already have its new file.
                 if is_seen_twice:
                     self._rename_old_file(self.path, connection, other.generation, other.reason)
             except BaseException:
@@ -210,13 +209,13 @@ class DuckDBWarehouse:
             is_seen_twice = True
 
     def _compare(self, connection: duckdb.DuckDBPyConnection) -> Mismatch | None:
-        """Why the file's tables cannot be kept. Looks once at each file, and at its schema too."""
+        """Why the file's tables cannot be kept. Compares each file and its schema only once."""
         assert self.path is not None
-        file = _identity(self.path)
+        file = _file_id(self.path)
         if file is not None and file == self._compared:
             return None
         session = DuckDBSession(connection)
-        other = mismatch(session)
+        other = find_mismatch(session)
         if other is None:
             try:
                 self._is_migrated = is_current(session, schema_digest("duckdb"))
@@ -226,7 +225,7 @@ class DuckDBWarehouse:
         return other
 
     def _former_files(self) -> list[Path]:
-        """Files of the names that the warehouse has had before; whose they are is not looked at."""
+        """Files with former names of the warehouse; they may belong to another program."""
         if self.path is None or self.path.name != FILE_NAME:
             return []
         former = (self.path.with_name(name) for name in FORMER_FILE_NAMES)
@@ -235,10 +234,10 @@ class DuckDBWarehouse:
     def _move_former_aside(self, former: Path) -> None:
         if _former_generation(former) is None or not former.exists():
             return
-        connection = self._connected(read_only=False, path=former)
+        connection = self._connect(read_only=False, path=former)
         try:
             generation = generation_of(DuckDBSession(connection))
-            if generation is not None:  # else another process has put another file there meanwhile
+            if generation is not None:  # otherwise another process has replaced the file
                 self._rename_old_file(
                     former, connection, generation, f"the name is now {FILE_NAME}"
                 )
@@ -251,8 +250,8 @@ class DuckDBWarehouse:
         target = rename_old_file(path, connection, generation, clock.utc_now())
         self._compared, self._is_migrated = None, False
         _log.warning(
-            "%s is of generation %s (%s): moved aside to %s. Every archived hour is loaded again; "
-            "nothing reads the file any more, delete it when you do not need it",
+            "%s is of generation %s (%s): renamed to %s. Every archived hour is loaded again; "
+            "nothing reads the old file any more, delete it when you do not need it",
             path, generation, reason, target,
         )  # fmt: skip
 
@@ -265,7 +264,7 @@ class DuckDBWarehouse:
                 yield self._memory
             return
         with self._mutex:
-            connection = self._connected(read_only=True)
+            connection = self._connect(read_only=True)
             try:
                 if other := self._compare(connection):
                     raise _other_generation(self.path, other.generation, other.reason)
@@ -287,14 +286,18 @@ class DuckDBWarehouse:
             "(`charging-assets load`)"
         )
 
-    def _connected(
-        self, *, read_only: bool, row_group: int = LASTING_ROW_GROUP, path: Path | None = None
+    def _connect(
+        self,
+        *,
+        read_only: bool,
+        row_group: int = WAREHOUSE_ROW_GROUP_SIZE,
+        path: Path | None = None,
     ) -> duckdb.DuckDBPyConnection:
         path = path or self.path
-        deadline, wait = time.monotonic() + self._patience_s, _FIRST_WAIT_S
+        deadline, wait = time.monotonic() + self._lock_timeout_s, _FIRST_WAIT_S
         while True:
             try:
-                return opened(path, read_only=read_only, row_group=row_group)
+                return connect_duckdb(path, read_only=read_only, row_group=row_group)
             except duckdb.Error as error:
                 if is_newer_format(error):
                     raise WarehouseError(
@@ -305,28 +308,28 @@ class DuckDBWarehouse:
                 if not is_locked(error):
                     raise WarehouseError(f"cannot open {path}: {error}") from error
                 if time.monotonic() + wait > deadline:
-                    raise WarehouseError(self._locked(path, error)) from error
+                    raise WarehouseError(self._lock_message(path, error)) from error
             time.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
-    def _locked(self, path: Path | None, error: duckdb.Error) -> str:
+    def _lock_message(self, path: Path | None, error: duckdb.Error) -> str:
         return (
-            f"{path} has been locked by {holder(error)} for {self._patience_s:.0f} s; "
+            f"{path} has been locked by {lock_holder(error)} for {self._lock_timeout_s:.0f} s; "
             "close the program that has it open (a DuckDB shell, a notebook?) and try again"
         )
 
 
 class _Reader:
-    """One read-only connection to a warehouse, from the first question until it is closed."""
+    """One read-only connection to a warehouse, opened by the first query."""
 
     def __init__(self, warehouse: DuckDBWarehouse) -> None:
         self._warehouse = warehouse
-        self._held = ExitStack()
+        self._stack = ExitStack()
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         self._warehouse.require()  # before a statement is rendered, and kept, for nothing
-        return self.select(*bound(sql, params or {}, "duckdb"))
+        return self.select(*bind_params(sql, params or {}, "duckdb"))
 
     def select(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> pa.Table:
         """Rows of one SELECT in DuckDB's dialect."""
@@ -336,7 +339,7 @@ class _Reader:
 
     def _select(self, statement: str, values: Mapping[str, Any] | Sequence[Any]) -> pa.Table:
         if self._connection is None:
-            self._connection = self._held.enter_context(self._warehouse._reading())
+            self._connection = self._stack.enter_context(self._warehouse._reading())
         try:
             require_select(self._connection, statement)
             with interruptible(self._connection.interrupt):
@@ -347,38 +350,38 @@ class _Reader:
                 self.close()
                 self._warehouse.execute()
                 return self._select(statement, values)
-            raise self._refused(error) from error
+            raise self._query_refused(error) from error
         except (duckdb.ProgrammingError, duckdb.DataError, duckdb.PermissionException) as error:
-            raise self._refused(error) from error
+            raise self._query_refused(error) from error
 
-    def _refused(self, error: duckdb.Error) -> QueryRefused:
+    def _query_refused(self, error: duckdb.Error) -> QueryRefused:
         return QueryRefused(f"{self._warehouse.describe()} cannot run the query: {error}")
 
     def close(self) -> None:
         self._connection = None
-        self._held.close()
+        self._stack.close()
 
 
 def _former_generation(former: Path) -> int | None:
-    """The generation of a file of a former name; None where it is no warehouse of this project.
+    """The generation of a file with a former name; None if it is not this project's warehouse.
 
-    A file that cannot be opened now is left as well, without waiting: it is in nobody's way, and
-    may be anybody's, open in another program.
+    A file that cannot be opened is left alone, without waiting: it does no harm, and may be open in
+    another program that owns it.
     """
     try:
-        with closing(opened(former, read_only=True)) as connection:
+        with closing(connect_duckdb(former, read_only=True)) as connection:
             return generation_of(DuckDBSession(connection))
     except duckdb.Error as error:
         _log.warning(
-            "%s is left where it is, for it cannot be opened: %s. If it is a warehouse of an "
-            "earlier version, delete it when you do not need it",
+            "%s cannot be opened and stays where it is: %s. If it is a warehouse of an earlier "
+            "version, delete it when you do not need it",
             former, error,
         )  # fmt: skip
         return None
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """The file at a path, whatever is moved there later; None where there is none."""
+def _file_id(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file at a path, which a replacement changes; None if missing."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -394,26 +397,26 @@ def _other_generation(path: Path | None, generation: int, reason: str) -> OtherG
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, params: Params) -> pa.Table:
-    statement, values = bound(sql, params, "duckdb")
+    statement, values = bind_params(sql, params, "duckdb")
     return connection.sql(statement, params=values).to_arrow_table()
 
 
-def impatient(warehouse: Warehouse, patience_s: float) -> Warehouse:
-    """The same warehouse, for a reader that does not wait long for a locked file."""
+def with_lock_timeout(warehouse: Warehouse, lock_timeout_s: float) -> Warehouse:
+    """The same warehouse, with another limit of seconds to wait for a locked file."""
     if isinstance(warehouse, DuckDBWarehouse) and warehouse.path is not None:
-        return DuckDBWarehouse(warehouse.path, patience_s=patience_s)
+        return DuckDBWarehouse(warehouse.path, lock_timeout_s=lock_timeout_s)
     return warehouse
 
 
 def _row_group(plans: Sequence[Plan]) -> int:
-    """How large to make row groups: what comes from outside stays for days, the rest for good."""
-    comes = all(any(isinstance(step, LoadRows) for step in plan.steps) for plan in plans)
-    return PASSING_ROW_GROUP if comes else LASTING_ROW_GROUP
+    """The row group size: rows from outside (staging) stay for days, other rows permanently."""
+    loads_rows = all(any(isinstance(step, LoadRows) for step in plan.steps) for plan in plans)
+    return STAGING_ROW_GROUP_SIZE if loads_rows else WAREHOUSE_ROW_GROUP_SIZE
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
     try:
         connection.execute("ROLLBACK")
     except duckdb.Error:
-        # The engine had already ended the transaction; what counts is the first error.
+        # The engine has already ended the transaction; the first error is raised.
         return

@@ -25,12 +25,12 @@ from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.table import Table
 from charging_assets.storage.cancellation import hold
 from charging_assets.storage.course import (
-    already_loaded,
-    committed_before,
+    execute_plan,
+    find_committed_load,
+    find_unchanged_load,
     new_load_id,
     read_rows,
-    run,
-    with_shown,
+    with_preview,
 )
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.migrate import is_current, migrate, schema_digest, widenings
@@ -43,15 +43,15 @@ from charging_assets.storage.plan import (
     PlanChanged,
     Scope,
 )
-from charging_assets.storage.redshift_connection import RedshiftResource, cannot_connect
-from charging_assets.storage.redshift_copy import StagedRows, checked_role, remove, stage
-from charging_assets.storage.redshift_errors import PASSES, Kind, explain
+from charging_assets.storage.redshift_connection import RedshiftResource, connection_error
+from charging_assets.storage.redshift_copy import StagedRows, remove, stage, validate_role
+from charging_assets.storage.redshift_errors import TRANSIENT, ErrorKind, explain
 from charging_assets.storage.redshift_frames import RedshiftFrames
 from charging_assets.storage.redshift_grants import reader_grants
 from charging_assets.storage.redshift_reader import RedshiftReader, connect, require_generation
-from charging_assets.storage.redshift_session import CREATE_LOCK, Link, RedshiftSession
-from charging_assets.storage.redshift_sql import bound
-from charging_assets.storage.redshift_tries import TRIES, tried
+from charging_assets.storage.redshift_session import CREATE_LOCK, LazyConnection, RedshiftSession
+from charging_assets.storage.redshift_sql import pick_params
+from charging_assets.storage.redshift_tries import MAX_ATTEMPTS, retry
 from charging_assets.storage.warehouse import WarehouseError
 
 Result = TypeVar("Result")
@@ -59,10 +59,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Rights:
-    """What a database user may do.
+    """The rights of a database user.
 
-    `may_create`: create schemas in the database, as the first load does. `reads_ops`: read
-    `ops.ledger`; None while there is no such table.
+    `may_create`: may create schemas in the database, as the first load does. `reads_ops`: may read
+    `ops.ledger`; None while the table does not exist.
     """
 
     user: str
@@ -71,14 +71,14 @@ class Rights:
 
 
 class RedshiftWarehouse:
-    """A `Warehouse` in Redshift. Loads are staged in `lake`, where the cluster's role reads."""
+    """A `Warehouse` in Redshift. Loads are staged in `lake`, which the cluster's role can read."""
 
     def __init__(
         self, redshift: RedshiftResource, lake: Lake, iam_role: str, *, reader_group: str = ""
     ) -> None:
         self._redshift = redshift
         self._lake = lake
-        self._iam_role = checked_role(iam_role)
+        self._iam_role = validate_role(iam_role)
         self._grants = reader_grants(reader_group)
         self._frames = RedshiftFrames(
             redshift, lake, iam_role, grants=lambda schema: reader_grants(reader_group, [schema])
@@ -91,34 +91,36 @@ class RedshiftWarehouse:
         return self.apply_all([plan])[0]
 
     def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
-        with self._loading, Link(self._connect) as link:
-            return [with_shown(self._apply(link, plan), plan, self.query) for plan in plans]
+        with self._loading, LazyConnection(self._connect) as link:
+            return [with_preview(self._apply(link, plan), plan, self.query) for plan in plans]
 
-    def _apply(self, link: Link, plan: Plan) -> Loaded:
+    def _apply(self, link: LazyConnection, plan: Plan) -> Loaded:
         while True:
             try:
                 return self._apply_once(link, plan)
             except PlanChanged as changed:
                 plan = changed.make_plan()
 
-    def _apply_once(self, link: Link, plan: Plan) -> Loaded:
+    def _apply_once(self, link: LazyConnection, plan: Plan) -> Loaded:
         rows, load_id = read_rows(plan), new_load_id()
         what = f"loading {plan.asset} for {plan.hour}"
         brings_rows = any(isinstance(step, LoadRows) for step in plan.steps)
-        if brings_rows and (known := self._tried(link, what, lambda s: already_loaded(s, plan))):
-            return known
+        if brings_rows and (
+            unchanged := self._retry(link, what, lambda s: find_unchanged_load(s, plan))
+        ):
+            return unchanged
         staged: list[StagedRows] = []
         try:
             for step in plan.steps:
                 if isinstance(step, LoadRows):
-                    found = rows[step.table.full_name]
-                    staged.append(stage(self._lake, load_id, step.table, found))
-            return self._tried(link, what, lambda s: self._once(s, plan, rows, staged, load_id))
+                    table_rows = rows[step.table.full_name]
+                    staged.append(stage(self._lake, load_id, step.table, table_rows))
+            return self._retry(link, what, lambda s: self._attempt(s, plan, rows, staged, load_id))
         finally:
             for each in staged:
                 remove(self._lake, each)
 
-    def _once(
+    def _attempt(
         self,
         session: RedshiftSession,
         plan: Plan,
@@ -126,47 +128,49 @@ class RedshiftWarehouse:
         staged: Sequence[StagedRows],
         load_id: str,
     ) -> Loaded:
-        """One try of a load, in a session without any temp table of another."""
+        """One attempt of a load, in a session without temp tables of another load."""
         for each in staged:
-            session.take_in(each, self._iam_role)
+            session.copy_staged(each, self._iam_role)
         with session.transaction():
-            done = committed_before(session, plan, load_id) or run(session, plan, rows, load_id)
+            result = find_committed_load(session, plan, load_id) or execute_plan(
+                session, plan, rows, load_id
+            )
         session.drop_temps()
-        return done
+        return result
 
     def replace_rows(self, table: Table, scope: Scope, rows: pa.Table) -> None:
         self._frames.replace_rows(table, scope, rows)
 
     def execute(self, *statements: tuple[str, Params]) -> None:
-        """Run statements in one transaction; they are run again if a commit's reply is lost."""
+        """Run statements in one transaction; they run again if the commit's response is lost."""
 
-        def once(session: RedshiftSession) -> None:
+        def operation(session: RedshiftSession) -> None:
             with session.transaction():
                 for sql, params in statements:
                     session.execute(sql, params)
 
-        with self._loading, Link(self._connect) as link:
-            self._tried(link, "changing the warehouse", once)
+        with self._loading, LazyConnection(self._connect) as link:
+            self._retry(link, "changing the warehouse", operation)
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
-        values = bound(sql, params or {})
+        values = pick_params(sql, params or {})
         with hold(self._reading):
             return self._reader.select(sql, values or {})
 
     def reading(self) -> AbstractContextManager[RedshiftWarehouse]:
-        return nullcontext(self)  # its reader's connection stays open in any case
+        return nullcontext(self)  # the reader's connection stays open in any case
 
     def new_reader(self) -> RedshiftReader:
         """A reader with a connection of its own, for one thread at a time."""
         return RedshiftReader(self._redshift, self._grants)
 
     def rights(self) -> Rights:
-        """What the database user that signs in may do. Raises WarehouseError as `query` does."""
+        """The rights of the connected database user. Raises WarehouseError as `query` does."""
         (user,) = self.query(
             "SELECT current_user AS name, has_database_privilege(current_user, "
             "current_database(), 'CREATE') AS may_create"
         ).to_pylist()
-        # Asked of a schema that is not there, has_schema_privilege is an error.
+        # has_schema_privilege fails for a schema that does not exist.
         schemas = self.query("SELECT nspname FROM pg_namespace WHERE nspname = 'ops'")
         if not schemas.num_rows:
             return Rights(user["name"], user["may_create"], reads_ops=None)
@@ -187,17 +191,17 @@ class RedshiftWarehouse:
         return bool(ledger["may_select"])
 
     def maintain(self) -> list[str]:
-        with self._loading, Link(self._connect) as link:
+        with self._loading, LazyConnection(self._connect) as link:
             return [
-                self._maintained(link, f"{verb} {table.full_name}")
+                self._maintain_table(link, f"{verb} {table.full_name}")
                 for table in TABLES
                 for verb in ("VACUUM", "ANALYZE")
             ]
 
-    def _maintained(self, link: Link, statement: str) -> str:
-        """VACUUM is one at a time in a cluster, and the owner's: what cannot be done is told."""
+    def _maintain_table(self, link: LazyConnection, statement: str) -> str:
+        """Run VACUUM or ANALYZE; report a failure: a cluster runs one VACUUM, of the owner only."""
         try:
-            self._tried(link, statement, lambda session: session.execute(statement, {}))
+            self._retry(link, statement, lambda session: session.execute(statement, {}))
         except LoadError as error:
             return f"{statement}: not done: {error}"
         return f"{statement}: done"
@@ -206,29 +210,32 @@ class RedshiftWarehouse:
         return self._redshift.describe()
 
     def close(self) -> None:
-        """Let go of the connection that reads; the next query makes another."""
+        """Close the reader's connection; the next query opens another."""
         with self._reading:
             self._reader.close()
 
-    def _tried(self, link: Link, what: str, once: Callable[[RedshiftSession], Result]) -> Result:
-        return tried(
+    def _retry(
+        self, link: LazyConnection, what: str, operation: Callable[[RedshiftSession], Result]
+    ) -> Result:
+        return retry(
             what,
-            lambda: once(self._session(link)),
-            # A session after an error may be broken or hold temp tables; the next try has its own.
-            after_error=link.cut,
-            failed=lambda kind, error: self._cannot_load(what, kind, error),
+            lambda: operation(self._session(link)),
+            # After an error a session may be broken or have temp tables: the next attempt needs a
+            # new one.
+            after_error=link.close,
+            make_error=lambda kind, error: self._load_error(what, kind, error),
         )
 
-    def _cannot_load(self, what: str, kind: Kind, error: Exception) -> Exception:
-        if kind is Kind.LOST:
+    def _load_error(self, what: str, kind: ErrorKind, error: Exception) -> Exception:
+        if kind is ErrorKind.LOST:
             return WarehouseError(
-                f"{what}: {cannot_connect(self._redshift, error)}. If the connection broke in "
-                "COMMIT, the load may have been done; load the hour again, which repeats nothing"
+                f"{what}: {connection_error(self._redshift, error)}. If the connection broke in "
+                "COMMIT, the load may have succeeded; load the hour again, which repeats nothing"
             )
-        tries = f" {TRIES} times" if kind in PASSES else ""
-        return LoadError(f"{what} failed{tries}, nothing was changed: {explain(error)}")
+        attempts = f" {MAX_ATTEMPTS} times" if kind in TRANSIENT else ""
+        return LoadError(f"{what} failed{attempts}, nothing was changed: {explain(error)}")
 
-    def _session(self, link: Link) -> RedshiftSession:
+    def _session(self, link: LazyConnection) -> RedshiftSession:
         """A session in a database that has the schema."""
         session = RedshiftSession(link)
         if not self._is_migrated:
@@ -237,7 +244,7 @@ class RedshiftWarehouse:
         return session
 
     def _migrate(self, session: RedshiftSession) -> None:
-        with suppress(Exception):  # no mark: nothing was ever made here
+        with suppress(Exception):  # no digest: nothing was ever created here
             if is_current(session, schema_digest(session.dialect, self._grants)):
                 return
         require_generation(self._redshift, session)

@@ -25,7 +25,7 @@ from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Type
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.duckdb_connection import opened
+from charging_assets.storage.duckdb_connection import connect_duckdb
 from charging_assets.storage.flat_files import FlatFile, write_flat
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
@@ -97,7 +97,7 @@ def _timed(warehouse: DuckDBWarehouse, files: list[FlatFile], hour: Hour) -> flo
 
 def lengthen(path: Path, days: int) -> int:
     """Copy the day's rows to the `days` before; staging keeps its window of two weeks."""
-    connection, rows = opened(path), 0
+    connection, rows = connect_duckdb(path), 0
     for table in TABLES:
         times = [c.name for c in table.columns if c.type is Type.TIMESTAMP]
         if table.name in _VERSIONED:

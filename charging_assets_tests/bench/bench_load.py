@@ -27,7 +27,7 @@ from charging_assets.preprocessing.flatten import flatten
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
 from charging_assets.schemas.table import Table, Type
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.duckdb_connection import PASSING_ROW_GROUP, opened
+from charging_assets.storage.duckdb_connection import STAGING_ROW_GROUP_SIZE, connect_duckdb
 from charging_assets.storage.flat_files import FlatFile, write_flat
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.plan import Plan
@@ -107,7 +107,7 @@ def _bare_insert(path: Path, files: Sequence[FlatFile]) -> float:
     tables = {file.table.full_name: file.read() for file in files}
     for _ in range(_REPEATS):
         started = time.perf_counter()
-        with closing(opened(path, row_group=PASSING_ROW_GROUP)) as connection:
+        with closing(connect_duckdb(path, row_group=STAGING_ROW_GROUP_SIZE)) as connection:
             connection.execute("BEGIN")
             for name, rows in tables.items():
                 connection.execute(f"DELETE FROM {name}")

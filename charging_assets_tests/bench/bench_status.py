@@ -22,8 +22,8 @@ import duckdb
 
 from charging_assets.schemas.flat import FLAT_STATUS
 from charging_assets.schemas.render import create_table
-from charging_assets.storage.dialect import bound
-from charging_assets.storage.duckdb_connection import PASSING_ROW_GROUP, opened
+from charging_assets.storage.dialect import bind_params
+from charging_assets.storage.duckdb_connection import STAGING_ROW_GROUP_SIZE, connect_duckdb
 from charging_assets.storage.sql_files import sql
 
 EVSES = 523_600  # times 144 polls: 75.4 M rows
@@ -73,10 +73,10 @@ def run() -> list[dict[str, Any]]:
     hours = int(os.environ.get("CHARGING_BENCH_STATUS_HOURS", "24"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "status.duckdb"
-        with closing(opened(path, row_group=PASSING_ROW_GROUP)) as connection:
+        with closing(connect_duckdb(path, row_group=STAGING_ROW_GROUP_SIZE)) as connection:
             rows = _fill(connection, hours)
         fact = [
-            bound(
+            bind_params(
                 sql("facts/fact_status"),
                 {
                     "window_start": START + timedelta(hours=hour),
@@ -133,7 +133,7 @@ def _timed(path: Path, statements: Iterable[Statement], *settings: str) -> float
     # Without a temporary folder a query that must spill fails.
     setup = (f"SET memory_limit = '{MEMORY}'", "SET temp_directory = ''", *settings)
     took = 0.0
-    with closing(opened(path, row_group=PASSING_ROW_GROUP)) as connection:
+    with closing(connect_duckdb(path, row_group=STAGING_ROW_GROUP_SIZE)) as connection:
         for setting in setup:
             connection.execute(setting)
         for statement, values in statements:

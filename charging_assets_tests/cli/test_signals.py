@@ -201,9 +201,9 @@ def outcome(work: str, signum: str = "SIGTERM", then: str = "pass") -> tuple[int
     [
         "time.sleep(30)",
         "threading.Event().wait()",
-        "raise_interrupts()(lambda: opened(None).execute("
+        "raise_interrupts()(lambda: connect_duckdb(None).execute("
         "'SELECT COUNT(*) FROM range(100000000) a, range(1000) b WHERE a.range*b.range%7=3'))()",
-        "raise_interrupts()(lambda: opened(None).execute("
+        "raise_interrupts()(lambda: connect_duckdb(None).execute("
         "'CREATE TABLE x AS SELECT COUNT(*) FROM range(100000000) a, range(1000) b "
         "WHERE a.range*b.range%7=3'))()",
     ],

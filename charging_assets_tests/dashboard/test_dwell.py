@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.storage.dialect import bound
+from charging_assets.storage.dialect import bind_params
 from charging_assets.storage.sql_files import sql
 
 DAY = datetime(2026, 1, 13)
@@ -79,7 +79,7 @@ def means(sessions: Sequence[Session], **scope: Any) -> dict[tuple[str, Any], fl
             [(key, key, STATIONS[key][1], day) for key, day in days],
         )
         insert(connection, "warehouse.fact_charging_session", sessions_rows)
-        statement, values = bound(sql("dashboard/dwell"), {**ALL, **scope}, "duckdb")
+        statement, values = bind_params(sql("dashboard/dwell"), {**ALL, **scope}, "duckdb")
         names = [each[0] for each in connection.execute(statement, values).description or []]
         result = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
     return {

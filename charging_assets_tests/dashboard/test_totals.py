@@ -13,7 +13,7 @@ from charging_assets.dashboard.asked import Feed, PageRequest, utc
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
-from charging_assets.storage.dialect import bound
+from charging_assets.storage.dialect import bind_params
 from charging_assets.storage.lake import LocalLake
 from charging_assets.storage.publish import publish
 from charging_assets.storage.published import PublishedFiles
@@ -191,7 +191,7 @@ def test_reliability_hours__are_utc_hours_by_every_clock(zone: str) -> None:
                     "3600, 3600, 0, 0, 0, 0, 0, 0)",
                     [at, at, at + timedelta(minutes=50)],
                 )
-        statement, values = bound(
+        statement, values = bind_params(
             sql("dashboard/reliability_hours"),
             {"feed": "test", "place": "", "operator_name": "", "from_date": day, "to_date": day,
              "window_start": start, "window_end": start + timedelta(days=1),

@@ -23,7 +23,7 @@ LONGEST_WAIT_S = 2.0
 def test_hours_load__while_pages_are_used(page: Page, log: Log, home: Path, tmp_path: Path) -> None:
     shutil.copytree(home, tmp_path / "home")
     lake = LocalLake(tmp_path / "home/lake")
-    warehouse = DuckDBWarehouse(tmp_path / "home/charging.duckdb", patience_s=LONGEST_WAIT_S)
+    warehouse = DuckDBWarehouse(tmp_path / "home/charging.duckdb", lock_timeout_s=LONGEST_WAIT_S)
     errors: list[BaseException] = []
     took: dict[str, list[float]] = {"load": [], "alone": [], "loading": []}
 

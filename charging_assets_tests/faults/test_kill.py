@@ -22,11 +22,10 @@ import pytest
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.duckdb_connection import opened
 from charging_assets.storage.flat_files import open_flat
 from charging_assets.storage.lake import Lake, LocalLake
 from charging_assets.storage.plan import Plan
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, connect_duckdb
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
 
@@ -128,7 +127,7 @@ RUN_COLUMNS = {"loaded_at", "load_id"}
 
 def digests_of(path: Path) -> dict[str, list[str]]:
     """The rows of each table without the run's columns, from a read-only connection."""
-    connection = opened(path, read_only=True)
+    connection = connect_duckdb(path, read_only=True)
     try:
         return {
             table.full_name: sorted(

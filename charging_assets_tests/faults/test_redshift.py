@@ -16,7 +16,7 @@ from charging_assets.storage import redshift_tries
 from charging_assets.storage.plan import Loaded, Plan
 from charging_assets.storage.redshift_connection import RedshiftResource
 from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
-from charging_assets_tests.storage.loads import DERIVED, GIVEN, a_load, told
+from charging_assets_tests.storage.loads import DERIVED, GIVEN, a_load, sample_rows
 from charging_assets_tests.storage.redshifts import EmptyRedshift, of_the_bed
 from charging_assets_tests.testbed.bed import Bed
 from charging_assets_tests.testbed.statement_faults import CutPoint, StatementFaults
@@ -75,7 +75,7 @@ def reset_faults(redshift: FaultyRedshift, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def load(amount: int) -> Plan:
-    return a_load(told("a", "b", amount=amount), digest=f"d{amount}")
+    return a_load(sample_rows("a", "b", amount=amount), digest=f"d{amount}")
 
 
 CUT_POINTS: tuple[CutPoint, ...] = ("before", "during", "reply", "after")
@@ -209,7 +209,7 @@ def test_cut__every_time__is_an_error_and_the_old_rows_stay(
 ) -> None:
     monkeypatch.setattr(redshift_tries, "_LONGEST_WAIT_S", 0.02)
     redshift.database.warehouse().apply(load(1))
-    redshift.faults.cut("before", "^COPY", times=redshift_tries.TRIES)
+    redshift.faults.cut("before", "^COPY", times=redshift_tries.MAX_ATTEMPTS)
     with pytest.raises(Exception, match="localhost"):
         redshift.database.warehouse().apply(load(2))
     assert redshift.faults.remaining == 0

@@ -18,7 +18,7 @@ from charging_assets.storage.lake_s3 import S3Lake
 from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
 from charging_assets_tests.storage import faulty_s3
 from charging_assets_tests.storage.faulty_s3 import Fault, FaultyS3
-from charging_assets_tests.storage.loads import a_load, names, told
+from charging_assets_tests.storage.loads import a_load, names, sample_rows
 from charging_assets_tests.storage.redshifts import EmptyRedshift, of_the_bed
 from charging_assets_tests.storage.s3 import s3_resource
 from charging_assets_tests.testbed.bed import S3, Bed
@@ -49,7 +49,7 @@ class StagedLoads:
         """Load an hour of these names; returns the number of its requests to S3."""
         self.proxy.methods.clear()
         warehouse = RedshiftWarehouse(self.database.redshift, self.lake, self.database.iam_role)
-        warehouse.apply(a_load(told(*given), digest=uuid.uuid4().hex))
+        warehouse.apply(a_load(sample_rows(*given), digest=uuid.uuid4().hex))
         return len(self.proxy.methods)
 
     def check(self, *given: str) -> None:
@@ -127,7 +127,7 @@ def test_copy__unknown_role__is_an_error_and_the_old_rows_stay(loads: StagedLoad
     other = "arn:aws:iam::000000000000:role/other"
     warehouse = RedshiftWarehouse(loads.database.redshift, loads.lake, other)
     with pytest.raises(Exception, match=f"not authorized to assume IAM Role {other}"):
-        warehouse.apply(a_load(told("c"), digest=uuid.uuid4().hex))
+        warehouse.apply(a_load(sample_rows("c"), digest=uuid.uuid4().hex))
     loads.check("a", "b")
 
 
@@ -142,6 +142,6 @@ def test_load__with_a_readers_key__is_an_error_and_reading_works(loads: StagedLo
     reading = S3Lake(loads.bucket.bucket, "lake", s3_resource(loads.bucket, loads.bucket.reader))
     warehouse = RedshiftWarehouse(loads.database.redshift, reading, loads.database.iam_role)
     with pytest.raises(LakeError, match="loads/"):
-        warehouse.apply(a_load(told("c"), digest=uuid.uuid4().hex))
+        warehouse.apply(a_load(sample_rows("c"), digest=uuid.uuid4().hex))
     assert reading.get("raw/x") == b"1"
     loads.check("a", "b")

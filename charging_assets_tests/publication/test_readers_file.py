@@ -46,7 +46,7 @@ def test_write_readers_file__open_in_a_tool_no_load_waits(home: Path) -> None:
     address = f"duckdb:///{home}/readers.duckdb"
     engine = sa.create_engine(address, connect_args={"read_only": True})
     before = pd.read_sql(_COUNT, engine)["n"].iloc[0]
-    DuckDBWarehouse(home / FILE_NAME, patience_s=0).execute(("SELECT 1", {}))
+    DuckDBWarehouse(home / FILE_NAME, lock_timeout_s=0).execute(("SELECT 1", {}))
     folder = home / "lake/published/fact_poll"
     day = next(folder.iterdir())
     shutil.copytree(day, folder / "date=2030-01-01")  # what another load publishes

@@ -1,6 +1,6 @@
 """One statement on two engines, and its rows compared.
 
-Belongs here: a DuckDB and a Redshift that are loaded and asked alike. Does not belong here: with
+Belongs here: a DuckDB and a Redshift with the same loads and queries. Does not belong here: with
 what, or which statements there are (`test_both_engines`).
 """
 
@@ -18,7 +18,7 @@ import sqlglot
 
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.storage.plan import Bind, Guard, LoadRows, Params, Plan, Replace, Temp
-from charging_assets.storage.redshift_sql import inlined
+from charging_assets.storage.redshift_sql import inline_params
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets_tests.modelling.hours import OF_THE_RUN
 
@@ -53,20 +53,20 @@ class Engines:
         for warehouse in self.both:
             warehouse.execute(*statements)
 
-    def ask(self, select: str, params: Params, name: str = "") -> list[dict[str, Any]]:
+    def query_both(self, select: str, params: Params, name: str = "") -> list[dict[str, Any]]:
         """DuckDB's rows of a SELECT; what differs is kept in `differences`.
 
         Rows are compared as a bag, or in order where the statement orders them.
         """
         ours, theirs = (warehouse.query(select, params) for warehouse in self.both)
-        told = difference(ours.to_pylist(), theirs.to_pylist(), in_order=_is_ordered(select))
+        differences = difference(ours.to_pylist(), theirs.to_pylist(), in_order=_is_ordered(select))
         if ours.column_names != theirs.column_names:
-            told = f"columns {ours.column_names} and {theirs.column_names}"
-        if told:
-            self.differences.setdefault(name or select, told)
+            differences = f"columns {ours.column_names} and {theirs.column_names}"
+        if differences:
+            self.differences.setdefault(name or select, differences)
         self.counts[select] = max(self.counts.get(select, 0), ours.num_rows)
-        found: list[dict[str, Any]] = ours.to_pylist()
-        return found
+        rows: list[dict[str, Any]] = ours.to_pylist()
+        return rows
 
     def tables(self) -> None:
         """Compare all that is loaded, without what differs from run to run."""
@@ -80,25 +80,25 @@ class Engines:
         Temp tables are ordinary ones here: connections are not kept from statement to statement.
         No ledger row is written.
         """
-        known: dict[str, Any] = {}
+        bindings: dict[str, Any] = {}
         with self._temps() as temps:
             for step in plan.steps:
-                self._step(plan, step, known, temps)
+                self._step(plan, step, bindings, temps)
 
-    def _step(self, plan: Plan, step: Any, known: dict[str, Any], temps: list[str]) -> None:
+    def _step(self, plan: Plan, step: Any, bindings: dict[str, Any], temps: list[str]) -> None:
         assert not isinstance(step, LoadRows)
-        params = {**known, **step.params}
+        params = {**bindings, **step.params}
         if isinstance(step, Replace):
-            scope = {**known, **step.scope.params}
+            scope = {**bindings, **step.scope.params}
             where = f"FROM {step.table.full_name} WHERE {step.scope.predicate}"
             self.ask(f"SELECT {', '.join(step.table.key)} {where}", scope)
             self.execute((f"DELETE {where}", scope))
         label = getattr(step, "name", None) or "bound"
         rows = self.ask(step.select, params, f"{plan.asset} for {plan.hour}: {label}")
         if isinstance(step, Bind):
-            known.update({name: rows[0][name] for name in step.names})
+            bindings.update({name: rows[0][name] for name in step.names})
         elif isinstance(step, Temp):
-            self.execute((f"CREATE TABLE {step.name} AS {inlined(step.select, params)}", {}))
+            self.execute((f"CREATE TABLE {step.name} AS {inline_params(step.select, params)}", {}))
             temps.append(step.name)
         elif isinstance(step, Replace):
             names = ", ".join(step.table.names)
@@ -146,7 +146,7 @@ def _plain(row: Mapping[str, Any]) -> Row:
 
 
 def _order(row: Row) -> tuple[str, str]:
-    """By what is exact first, so that a last digit does not put like rows beside unlike ones."""
+    """By what is exact first, so that rounding of a last digit does not change the order."""
     exact = [value for value in row if not isinstance(value, float)]
     inexact = [f"{value:.9e}" for value in row if isinstance(value, float)]
     return repr(exact), repr(inexact)

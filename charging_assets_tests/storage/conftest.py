@@ -50,7 +50,7 @@ def s3_lake(bucket: S3, s3: LakeS3Resource) -> S3Lake:
 def redshift_databases(
     request: pytest.FixtureRequest,
 ) -> Iterator[dict[str, EmptyRedshift]]:
-    """Databases with the schema, made when they are first asked for, by the name of a warehouse."""
+    """Databases with the schema, created on first use, by the name of a warehouse."""
     made: dict[str, EmptyRedshift] = {}
     yield made
     for each in made.values():
@@ -58,14 +58,14 @@ def redshift_databases(
 
 
 def _redshift(request: pytest.FixtureRequest, which: str) -> Warehouse:
-    held: dict[str, EmptyRedshift] = request.getfixturevalue("redshift_databases")
-    if which not in held:
+    databases: dict[str, EmptyRedshift] = request.getfixturevalue("redshift_databases")
+    if which not in databases:
         if which == "redshift-cluster":
-            held[which] = redshifts.of_a_cluster()
+            databases[which] = redshifts.of_a_cluster()
         else:
             bed, bucket = (request.getfixturevalue(name) for name in ("testbed", "bucket"))
-            held[which] = redshifts.of_the_bed(bed, bucket, which.removeprefix("redshift-"))
-    return held[which].emptied()
+            databases[which] = redshifts.of_the_bed(bed, bucket, which.removeprefix("redshift-"))
+    return databases[which].emptied()
 
 
 @pytest.fixture(params=WAREHOUSES)
@@ -87,4 +87,4 @@ def redshift_warehouse(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def in_file(tmp_path: Path) -> DuckDBWarehouse:
     """A DuckDB file with the two tables, whose lock is waited for."""
-    return with_tables(DuckDBWarehouse(tmp_path / "warehouse.duckdb", patience_s=20))
+    return with_tables(DuckDBWarehouse(tmp_path / "warehouse.duckdb", lock_timeout_s=20))

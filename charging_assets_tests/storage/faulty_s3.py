@@ -103,7 +103,7 @@ def reset(handler: _Handler) -> None:
 
 
 def lose_reply(handler: _Handler) -> None:
-    """The store does what it was asked, and the answer is lost."""
+    """The store executes the request, and the response is lost."""
     handler.forwarded()
     handler.hang_up()
 

@@ -29,7 +29,7 @@ GIVEN = Table("staging", "given", "one row per slot and name", ("slot_at", "name
 DERIVED = replace(GIVEN, schema="warehouse", name="derived")
 
 
-def told(*names: str, amount: int | None = 1, slot_at: datetime = AT) -> pa.Table:
+def sample_rows(*names: str, amount: int | None = 1, slot_at: datetime = AT) -> pa.Table:
     return pa.table(
         {
             "slot_at": pa.array([slot_at] * len(names), pa.timestamp("us")),
@@ -72,6 +72,6 @@ def state(warehouse: Warehouse) -> dict[str, list[Any]]:
 
 
 def names(warehouse: Warehouse, table: Table = DERIVED) -> list[str]:
-    found = warehouse.query(f"SELECT name FROM {table.full_name} ORDER BY name")
-    held: list[str] = found["name"].to_pylist()
-    return held
+    result = warehouse.query(f"SELECT name FROM {table.full_name} ORDER BY name")
+    loaded_names: list[str] = result["name"].to_pylist()
+    return loaded_names

@@ -1,7 +1,6 @@
 """A connection that records statements and fails on demand, for the order of a load.
 
-Belongs here: the driver's side of a conversation. Does not belong here: what the order should be
-(the tests say), or a database: answers are just enough for a load to go on.
+Answers are minimal: just enough for a load to continue.
 """
 
 from __future__ import annotations
@@ -22,10 +21,9 @@ Failure = Callable[[], BaseException]
 
 @dataclass
 class Recorder:
-    """Everything that was said over all connections; `fail_at` is the number of a statement.
+    """All statements of all connections; `fail_at` is the number of the failing statement.
 
-    The ledger is the one table that it remembers: written in a transaction, held once that is
-    committed.
+    It stores one table, the ledger: written in a transaction, visible after the commit.
     """
 
     staged_rows: int
@@ -48,7 +46,7 @@ class Recorder:
     def describe(self) -> str:
         return "a recorder"
 
-    def said(self, sql: str, params: dict[str, Any] | None) -> Sequence[list[Any]]:
+    def record(self, sql: str, params: dict[str, Any] | None) -> Sequence[list[Any]]:
         self.statements.append(" ".join(sql.split()))
         self.params.append(params)
         if len(self.statements) == self.fail_at:
@@ -74,7 +72,7 @@ class Recorder:
             self._written = None
         if sql.startswith("SELECT COUNT(*)"):
             return [[self.staged_rows]]
-        if sql.startswith("SELECT COALESCE(SUM(held), 0)"):
+        if sql.startswith("SELECT COALESCE(SUM(row_count), 0)"):
             return [[self.staged_rows, 1]]
         return []
 
@@ -103,7 +101,7 @@ class _Cursor:
 
     def execute(self, sql: str, params: dict[str, Any] | None = None) -> None:
         assert self.paramstyle == "named"
-        self._rows = self._recorder.said(sql, params)
+        self._rows = self._recorder.record(sql, params)
 
     def fetchall(self) -> Sequence[list[Any]]:
         return self._rows

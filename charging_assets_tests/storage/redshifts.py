@@ -87,16 +87,16 @@ def of_a_cluster() -> EmptyRedshift:
 
     _run(home, f"CREATE DATABASE {name}")
     throw_away = RedshiftResource(**{**home.model_dump(), "database": name})
-    own = S3Lake(lake.bucket, f"{lake.prefix}{name}", lake._s3)
+    own_lake = S3Lake(lake.bucket, f"{lake.prefix}{name}", lake._s3)
 
     def drop() -> None:
         try:
             _dropped(home, name)
         finally:
-            for key in own.keys("loads/"):
-                own.delete(key)
+            for key in own_lake.keys("loads/"):
+                own_lake.delete(key)
 
-    made = EmptyRedshift(throw_away, own, os.environ["CHARGING_REDSHIFT_IAM_ROLE"], drop)
+    made = EmptyRedshift(throw_away, own_lake, os.environ["CHARGING_REDSHIFT_IAM_ROLE"], drop)
     try:
         return _made(made)
     except BaseException:

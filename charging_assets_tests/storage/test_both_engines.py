@@ -38,8 +38,8 @@ FILES = sorted(
 # What staging runs where ids have equal keys has a test of its own.
 FILES = [name for name in FILES if not name.startswith("staging/")]
 CHECKS = [name for name in FILES if name.startswith("checks/")]
-# What loads do not run is asked by itself.
-ASKED = CHECKS + [
+# Statements that no load runs are run separately.
+UNLOADED_STATEMENTS = CHECKS + [
     n for n in FILES if n.split("/")[0] in {"dashboard", "original", "plots", "reports", "views"}
 ]
 
@@ -53,8 +53,8 @@ _LAST_HOUR = "slot_at >= :window_start AND slot_at < :window_end"
 
 def _polls_of(days_ago: int) -> str:
     """The last hour's polls once more, so many days ago, of twice as many EVSEs."""
-    told = {"slot_at": f"DATEADD('day', -{days_ago}, slot_at)", "evse_count": "evse_count * 2"}
-    values = ", ".join(told.get(name, name) for name in FACT_POLL.names)
+    changes = {"slot_at": f"DATEADD('day', -{days_ago}, slot_at)", "evse_count": "evse_count * 2"}
+    values = ", ".join(changes.get(name, name) for name in FACT_POLL.names)
     return (
         f"INSERT INTO warehouse.fact_poll ({', '.join(FACT_POLL.names)}) "
         f"SELECT {values} FROM warehouse.fact_poll WHERE {_LAST_HOUR}"
@@ -104,7 +104,7 @@ DEFECTS = (
 def engines(redshift: Redshift, s3_lake: S3Lake, tmp_path: Path) -> Engines:
     """Two empty warehouses."""
     return Engines(
-        # In a file: temp tables of a load in memory would stay, and be read by what is asked later.
+        # In a file: temp tables of a load in memory would stay, and be read by later queries.
         DuckDBWarehouse(tmp_path / "warehouse.duckdb"),
         RedshiftWarehouse(resource_of(redshift), s3_lake, redshift.iam_role),
     )
@@ -118,10 +118,10 @@ def test_every_file__on_a_dirty_day__gives_equal_rows_on_both_engines(engines: E
     )  # fmt: skip
     end = Hour(FIRST.start + timedelta(hours=HOURS))
     write_history(lake, network, FIRST, end, polling=Polling(missed=0.02, failed=0.01))
-    asked = _loaded_and_compared(engines, lake, "simulated")
-    engines.execute(*((defect, asked) for defect in DEFECTS))
+    params = _loaded_and_compared(engines, lake, "simulated")
+    engines.execute(*((defect, params) for defect in DEFECTS))
     for name in CHECKS:
-        engines.ask(sql(name), asked, f"{name}, with defects")
+        engines.query_both(sql(name), params, f"{name}, with defects")
     assert engines.differences == {}
     assert _without_rows(engines) == set()
 
@@ -136,19 +136,19 @@ def test_every_file__on_real_answers__gives_equal_rows_on_both_engines(
     assert import_paths(lake, load_feeds()["chargecloud"], folders).problems == {}
     _loaded_and_compared(engines, lake, "chargecloud")
     assert engines.differences == {}
-    found = set(FILES) - _without_rows(engines)
-    assert {name.split("/")[0] for name in found} == {name.split("/")[0] for name in FILES}
+    files = set(FILES) - _without_rows(engines)
+    assert {name.split("/")[0] for name in files} == {name.split("/")[0] for name in FILES}
 
 
 @pytest.mark.slow
 def test_loads__of_places_that_share_an_evse_and_overlap_are_equal_on_both_engines(
     engines: Engines,
 ) -> None:
-    """Early and late in the hour only the second place tells; each has slots of its own."""
+    """Early and late in the hour only the second place has polls; slots of the places differ."""
     polls = {
-        60.0 * hour + minute: {place: hours.stand(status, physical_reference=place[:told])}
+        60.0 * hour + minute: {place: hours.stand(status, physical_reference=place[:name_length])}
         for hour in (0, 1)
-        for minute, place, status, told in (
+        for minute, place, status, name_length in (
             (1, "koeln", "AVAILABLE", hour),
             (8, "bonn", "CHARGING", 0),
             (13, "koeln", "CHARGING", hour),
@@ -164,8 +164,10 @@ def test_loads__of_places_that_share_an_evse_and_overlap_are_equal_on_both_engin
         engines.step_by_step(plan)
     engines.tables()
     assert engines.differences == {}
-    found = engines.ask("SELECT place, valid_from FROM warehouse.dim_evse ORDER BY valid_from", {})
-    assert [row["place"] for row in found] == ["bonn", "koeln", "bonn", "koeln"]
+    versions = engines.query_both(
+        "SELECT place, valid_from FROM warehouse.dim_evse ORDER BY valid_from", {}
+    )
+    assert [row["place"] for row in versions] == ["bonn", "koeln", "bonn", "koeln"]
 
 
 @pytest.mark.slow
@@ -186,17 +188,19 @@ def test_loads__of_ids_with_equal_keys_are_equal_on_both_engines(engines: Engine
         engines.apply([staging_plan(hour, hours.flat_files(lake, hour)), *derived_plans(hour)])
         engines.tables()
     assert engines.differences == {}
-    found = engines.ask("SELECT station_id FROM warehouse.dim_station ORDER BY station_id", {})
-    assert [row["station_id"] for row in found] == ["s1~b", "s2"]
-    found = engines.ask("SELECT DISTINCT slot_at, is_rejected FROM ops.key_conflict", {})
-    assert len(found) == 4
+    rows = engines.query_both(
+        "SELECT station_id FROM warehouse.dim_station ORDER BY station_id", {}
+    )
+    assert [row["station_id"] for row in rows] == ["s1~b", "s2"]
+    rows = engines.query_both("SELECT DISTINCT slot_at, is_rejected FROM ops.key_conflict", {})
+    assert len(rows) == 4
 
 
 def _loaded_and_compared(engines: Engines, lake: Lake, feed: str) -> dict[str, Any]:
     """Load all hours and run all files; the parameters of the last hour.
 
     The hours before the last are loaded as a span, the last statement by statement. Its EVSEs are
-    then told again as those of a span, which touches all of them.
+    then loaded again as those of a span, which affects all of them.
     """
     *earlier, last = hours_archived(lake)
     files = {hour: hours.flat_files(lake, hour) for hour in (*earlier, last)}
@@ -207,9 +211,9 @@ def _loaded_and_compared(engines: Engines, lake: Lake, feed: str) -> dict[str, A
         engines.step_by_step(plan)
     engines.tables()
     hour, whole = _parameters(engines, feed, earlier[0], last)
-    for name in ASKED:
-        engines.ask(sql(name), hour, f"{name}, an hour")
-        engines.ask(sql(name), whole, f"{name}, all hours")
+    for name in UNLOADED_STATEMENTS:
+        engines.query_both(sql(name), hour, f"{name}, an hour")
+        engines.query_both(sql(name), whole, f"{name}, all hours")
     return hour
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from charging_assets.storage.dialect import bound, rendered
+from charging_assets.storage.dialect import bind_params, transpile
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
 
@@ -21,28 +21,28 @@ def value(warehouse: DuckDBWarehouse, expression: str, **params: Any) -> Any:
 
 
 def test_rendered__names_each_parameter_once() -> None:
-    _, names = rendered("SELECT a FROM t WHERE b > :low AND b < :high OR c = :low", "duckdb")
+    _, names = transpile("SELECT a FROM t WHERE b > :low AND b < :high OR c = :low", "duckdb")
     assert names == {"low", "high"}
 
 
 def test_rendered__parameters_in_comments_and_texts_are_none() -> None:
     sql = "-- of [:window_start, :window_end)\nSELECT ':quoted' AS a, '12:30:00' AS b FROM t"
-    statement, names = rendered(sql, "duckdb")
+    statement, names = transpile(sql, "duckdb")
     assert names == frozenset()
     assert "':quoted'" in statement
 
 
-def test_bound__takes_what_is_named_and_leaves_the_rest() -> None:
-    _, values = bound("SELECT :a AS a", {"a": 1, "b": 2}, "duckdb")
+def test_bind_params__selects_the_named_parameters() -> None:
+    _, values = bind_params("SELECT :a AS a", {"a": 1, "b": 2}, "duckdb")
     assert values == {"a": 1}
 
 
-def test_bound__names_what_is_missing() -> None:
+def test_bind_params__names_the_missing_parameter() -> None:
     with pytest.raises(KeyError, match="window_end"):
-        bound("SELECT :window_start AS a, :window_end AS b", {"window_start": 1}, "duckdb")
+        bind_params("SELECT :window_start AS a, :window_end AS b", {"window_start": 1}, "duckdb")
 
 
-def test_bound__values_never_become_sql(warehouse: DuckDBWarehouse) -> None:
+def test_bind_params__values_never_become_sql(warehouse: DuckDBWarehouse) -> None:
     evil = "'; DROP TABLE ops.ledger; --"
     assert value(warehouse, "CAST(:it AS VARCHAR(64))", it=evil) == evil
     assert warehouse.query("SELECT COUNT(*) AS n FROM ops.ledger").to_pylist() == [{"n": 0}]
@@ -78,4 +78,4 @@ def test_rendered__means_on_duckdb_what_redshift_documents(
 
 def test_rendered__a_broken_statement_is_an_error() -> None:
     with pytest.raises(Exception, match=r"(?i)pars|expect|invalid"):
-        rendered("SELECT FROM WHERE )", "duckdb")
+        transpile("SELECT FROM WHERE )", "duckdb")

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from charging_assets import deployments
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
-from charging_assets.storage.duckdb_connection import STORAGE_VERSION, opened
+from charging_assets.storage.duckdb_connection import STORAGE_VERSION, connect_duckdb
 from charging_assets.storage.generation import FILE_NAME
 from charging_assets.storage.old_warehouses import list_old_files
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
@@ -65,7 +65,7 @@ WAYS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_file__every_table_and_view_can_be_read_however_it_is_opened(file: Path, way: str) -> None:
+def test_file__every_table_and_view_can_be_read_on_every_connection(file: Path, way: str) -> None:
     catalog, open_file = WAYS[way]
     with open_file(file) as query:
         names = query(TABLE_LIST.format(catalog))
@@ -80,7 +80,7 @@ def test_file__every_table_and_view_can_be_read_however_it_is_opened(file: Path,
         assert query(f"SELECT COUNT(*) FROM {catalog}.original.charging_station") != [(0,)]
 
 
-def test_file__views_of_ones_own_can_name_the_database(file: Path, tmp_path: Path) -> None:
+def test_file__user_views_can_name_the_database(file: Path, tmp_path: Path) -> None:
     copy = shutil.copy(file, tmp_path / FILE_NAME)
     with of_duckdb(path=copy) as query:
         query("CREATE VIEW main.mine AS SELECT * FROM charging.warehouse.fact_status")
@@ -91,9 +91,7 @@ def test_file__views_of_ones_own_can_name_the_database(file: Path, tmp_path: Pat
         assert query("SELECT * FROM other") == query("SELECT * FROM charging_station")
 
 
-def test_file__two_warehouses_side_by_side_each_read_their_own_rows(
-    file: Path, tmp_path: Path
-) -> None:
+def test_file__two_attached_warehouses_each_read_their_rows(file: Path, tmp_path: Path) -> None:
     copy = shutil.copy(file, tmp_path / "copy of 2026.duckdb")
     with of_duckdb(f"ATTACH '{file}' AS one (READ_ONLY)", f"ATTACH '{copy}' AS two") as query:
         query("DELETE FROM two.warehouse.dim_station")
@@ -101,7 +99,7 @@ def test_file__two_warehouses_side_by_side_each_read_their_own_rows(
         assert query("SELECT COUNT(*) FROM one.original.charging_station") != [(0,)]
 
 
-def test_file__its_stem_is_no_schema_and_no_name_of_duckdbs_own(tmp_path: Path) -> None:
+def test_file__its_stem_is_no_schema_and_no_reserved_name(tmp_path: Path) -> None:
     taken = {*DATABASE_SCHEMAS, "main", "temp", "system", "information_schema", "pg_catalog"}
     assert Path(FILE_NAME).stem not in taken
     path = tmp_path / FILE_NAME
@@ -135,11 +133,11 @@ def test_file__keeps_its_format_when_it_is_written_again(file: Path, tmp_path: P
     assert _format(copy) == f"{STORAGE_VERSION}+"
 
 
-def test_file__of_a_newer_format_is_opened_as_it_is(tmp_path: Path) -> None:
+def test_file__of_a_newer_format_keeps_its_format(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     with of_duckdb(f"ATTACH '{path}' AS newer (STORAGE_VERSION 'latest')", "USE newer") as query:
         query("CREATE TABLE mine AS SELECT 1 AS one")
-    with closing(opened(path)) as connection:
+    with closing(connect_duckdb(path)) as connection:
         assert connection.execute("SELECT * FROM main.mine").fetchall() == [(1,)]
 
 

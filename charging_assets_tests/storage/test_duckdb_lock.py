@@ -15,7 +15,7 @@ import pytest
 
 from charging_assets.storage.warehouse import WarehouseError
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
-from charging_assets_tests.storage.loads import a_load, names, state, told, with_tables
+from charging_assets_tests.storage.loads import a_load, names, sample_rows, state, with_tables
 
 HOLD = """
 import duckdb, sys
@@ -47,18 +47,18 @@ def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_locked_file__is_waited_for_and_then_an_error_that_names_the_holder(
     in_file: DuckDBWarehouse, what: str
 ) -> None:
-    in_file.apply(a_load(told("old")))
+    in_file.apply(a_load(sample_rows("old")))
     before = state(in_file)
     assert in_file.path is not None
-    impatient = DuckDBWarehouse(in_file.path, patience_s=0.6)
-    tries = {
-        "apply": lambda: impatient.apply(a_load(told("new"), "d2")),
-        "query": lambda: impatient.query("SELECT 1 AS one"),
+    reader = DuckDBWarehouse(in_file.path, lock_timeout_s=0.6)
+    calls = {
+        "apply": lambda: reader.apply(a_load(sample_rows("new"), "d2")),
+        "query": lambda: reader.query("SELECT 1 AS one"),
     }
     with holder(in_file.path) as child:
         began = time.monotonic()
         with pytest.raises(WarehouseError, match=rf"locked by process {child.pid} .*close the pr"):
-            tries[what]()
+            calls[what]()
         assert 0.3 < time.monotonic() - began < 15
     assert state(in_file) == before
 
@@ -68,14 +68,14 @@ def test_locked_file__is_loaded_once_it_is_free(in_file: DuckDBWarehouse) -> Non
     with holder(in_file.path) as child:
         timer = threading.Timer(0.5, child.kill)
         timer.start()
-        assert in_file.apply(a_load(told("new"))).row_counts["derived"] == 1
+        assert in_file.apply(a_load(sample_rows("new"))).row_counts["derived"] == 1
         timer.join()
 
 
 def test_two_warehouses__of_one_process_wait_for_each_other(in_file: DuckDBWarehouse) -> None:
-    in_file.apply(a_load(told("a")))
+    in_file.apply(a_load(sample_rows("a")))
     assert in_file.path is not None
-    other = DuckDBWarehouse(in_file.path, patience_s=20)
+    other = DuckDBWarehouse(in_file.path, lock_timeout_s=20)
     errors: list[Exception] = []
 
     def read() -> None:
@@ -88,7 +88,7 @@ def test_two_warehouses__of_one_process_wait_for_each_other(in_file: DuckDBWareh
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(10):
-        in_file.apply(a_load(told(f"n{number}"), f"d{number}"))
+        in_file.apply(a_load(sample_rows(f"n{number}"), f"d{number}"))
     reader.join()
     assert errors == []
 
@@ -112,7 +112,7 @@ def test_reader__never_makes_a_load_fail_and_sees_whole_loads(
     in_file: DuckDBWarehouse, tmp_path: Path
 ) -> None:
     many = [f"n{number}" for number in range(500)]
-    in_file.apply(a_load(told(*many, amount=0)))
+    in_file.apply(a_load(sample_rows(*many, amount=0)))
     stop = tmp_path / "stop"
     readers = [
         subprocess.Popen(
@@ -128,7 +128,7 @@ def test_reader__never_makes_a_load_fail_and_sees_whole_loads(
             assert reader.stdout is not None
             assert reader.stdout.readline() == "reading\n"
         for number in range(1, 16):
-            in_file.apply(a_load(told(*many, amount=number), f"d{number}"))
+            in_file.apply(a_load(sample_rows(*many, amount=number), f"d{number}"))
     finally:
         stop.touch()
         ended = [reader.communicate(timeout=60) for reader in readers]
@@ -138,22 +138,22 @@ def test_reader__never_makes_a_load_fail_and_sees_whole_loads(
 
 def test_memory__a_reader_never_sees_half_a_load() -> None:
     warehouse = with_tables(DuckDBWarehouse(None))
-    warehouse.apply(a_load(told("a", "b")))
+    warehouse.apply(a_load(sample_rows("a", "b")))
     counts: set[Any] = set()
     done = threading.Event()
 
     def read() -> None:
         while not done.is_set():
             try:
-                found = warehouse.query("SELECT COUNT(*) AS n FROM staging.given")
-                counts.add(found["n"][0].as_py())
+                rows = warehouse.query("SELECT COUNT(*) AS n FROM staging.given")
+                counts.add(rows["n"][0].as_py())
             except Exception as error:
                 counts.add(error)
 
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(20):
-        warehouse.apply(a_load(told("a", "b"), f"d{number}"))
+        warehouse.apply(a_load(sample_rows("a", "b"), f"d{number}"))
     done.set()
     reader.join()
     assert counts == {2}

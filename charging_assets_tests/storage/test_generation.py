@@ -44,8 +44,8 @@ def of_generation_1(path: Path) -> None:
 
 def count(path: Path) -> int:
     with closing(duckdb.connect(str(path), read_only=True)) as connection:
-        ((found,),) = connection.execute(COUNT).fetchall()
-        return int(found)
+        ((row_count,),) = connection.execute(COUNT).fetchall()
+        return int(row_count)
 
 
 def files(folder: Path) -> list[str]:
@@ -108,14 +108,14 @@ def test_writing__a_former_name_next_to_the_new_one_is_not_looked_at(tmp_path: P
     assert files(tmp_path) == [FILE_NAME, FORMER]
 
 
-def test_reading__somebodys_own_file_of_a_former_name_is_no_warehouse(tmp_path: Path) -> None:
+def test_reading__another_programs_file_of_a_former_name_is_no_warehouse(tmp_path: Path) -> None:
     with closing(duckdb.connect(str(tmp_path / FORMER))) as connection:
         connection.execute("CREATE TABLE mine AS SELECT 1 AS one")
     with pytest.raises(NoWarehouse, match="no warehouse at"):
         DuckDBWarehouse(tmp_path / FILE_NAME).query(COUNT)
 
 
-def test_writing__somebodys_own_file_of_a_former_name_stays(tmp_path: Path) -> None:
+def test_writing__another_programs_file_of_a_former_name_stays(tmp_path: Path) -> None:
     with closing(duckdb.connect(str(tmp_path / FORMER))) as connection:
         connection.execute("CREATE TABLE mine AS SELECT 1 AS one")
     DuckDBWarehouse(tmp_path / FILE_NAME).execute()
@@ -211,7 +211,7 @@ def test_writing__a_former_name_that_is_open_elsewhere_stops_no_load(
     try:
         assert holder.stdout is not None
         holder.stdout.readline()
-        DuckDBWarehouse(tmp_path / FILE_NAME, patience_s=0.1).execute(ROW)
+        DuckDBWarehouse(tmp_path / FILE_NAME, lock_timeout_s=0.1).execute(ROW)
     finally:
         holder.communicate(b"\n")
     assert files(tmp_path) == [FILE_NAME, FORMER]
@@ -232,7 +232,7 @@ def test_writing__without_room_for_a_second_warehouse_nothing_is_moved(
 
 def test_writing__of_many_at_once_one_moves_it_and_all_write(tmp_path: Path) -> None:
     of_generation_1(tmp_path / FORMER)
-    writers = [DuckDBWarehouse(tmp_path / FILE_NAME, patience_s=60) for _ in range(6)]
+    writers = [DuckDBWarehouse(tmp_path / FILE_NAME, lock_timeout_s=60) for _ in range(6)]
     threads = [threading.Thread(target=each.execute, args=(ROW,)) for each in writers]
     for thread in threads:
         thread.start()

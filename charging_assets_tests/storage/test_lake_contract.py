@@ -79,9 +79,9 @@ def test_put__readers_see_whole_objects(lake: Lake) -> None:
 
     def read() -> None:
         while not done.is_set():
-            found = lake.get("flat/a")
-            if found not in bodies:
-                torn.append(len(found))
+            body = lake.get("flat/a")
+            if body not in bodies:
+                torn.append(len(body))
 
     readers = [threading.Thread(target=read) for _ in range(3)]
     for reader in readers:
@@ -153,7 +153,7 @@ def test_uri__names_the_object(lake: Lake) -> None:
     assert lake.uri("raw/a").endswith("raw/a")
 
 
-def test_get_many__gives_objects_in_the_order_asked(lake: Lake) -> None:
+def test_get_many__returns_objects_in_the_order_of_the_keys(lake: Lake) -> None:
     for name in ("a", "b", "c"):
         lake.put(f"raw/{name}", name.encode() * 1000)
     wanted = ["raw/c", "raw/a", "raw/b", "raw/a"]

@@ -59,7 +59,7 @@ RETRIED: list[list[Fault]] = [[refuse(500)], [refuse(503), refuse(503)], [reset]
     area="storage",
 )
 @pytest.mark.parametrize("faults", RETRIED, ids=["500", "503 twice", "reset", "reply lost"])
-def test_put_new__is_tried_again_and_knows_its_own(
+def test_put_new__is_retried_and_recognises_its_object(
     lake: S3Lake, proxy: FaultyS3, faults: list[Fault]
 ) -> None:
     proxy.faults = list(faults)
@@ -159,7 +159,7 @@ def test_reader__reads_and_lists_but_writes_nothing(bucket: S3, s3_lake: S3Lake)
 
 
 @pytest.mark.parametrize("wrong", ["access_key_id", "secret_access_key"])
-def test_wrong_credentials__are_named_as_such_and_never_told(bucket: S3, wrong: str) -> None:
+def test_wrong_credentials__are_reported_and_never_printed(bucket: S3, wrong: str) -> None:
     identity = replace(bucket.admin, **{wrong: "neither-key-nor-secret"})
     lake = S3Lake(bucket.bucket, "x", s3_resource(bucket, identity))
     for course in (lambda: lake.get("a"), lambda: lake.put_new("a", b""), lambda: lake.keys("a/")):
@@ -169,7 +169,7 @@ def test_wrong_credentials__are_named_as_such_and_never_told(bucket: S3, wrong: 
         assert identity.secret_access_key not in str(caught.value)
 
 
-def test_no_credentials__say_what_to_set(
+def test_no_credentials__the_error_names_the_settings(
     bucket: S3, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
@@ -222,12 +222,12 @@ def test_flat_hour__files_of_two_generations_are_never_staged_together(s3_lake: 
                 archive_digest=made.archive_digest,
                 code_version=made.code_version,
             )
-        found = [open_flat(s3_lake, table, hour) for table in FLAT_TABLES]
+        files = [open_flat(s3_lake, table, hour) for table in FLAT_TABLES]
         if replaced in (0, len(order)):
-            assert staging_plan(hour, found).archive_digest == found[0].archive_digest
+            assert staging_plan(hour, files).archive_digest == files[0].archive_digest
         else:
             with pytest.raises(StaleFlatFile, match="from different archives"):
-                staging_plan(hour, found)
+                staging_plan(hour, files)
 
 
 def test_raw_hour__objects_that_come_while_it_is_read_are_all_or_none(s3_lake: S3Lake) -> None:

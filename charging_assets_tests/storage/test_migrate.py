@@ -11,10 +11,10 @@ from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
 def test_comments__a_quote_stays_a_quote():
     column = number("a", "the operator's", "kW")
-    told = comments(Table("x", "y", "one row per a's", ("a",), (column,)))
-    found = [sqlglot.parse_one(each, read="redshift") for each in told]
-    assert [each.expression.this for each in found] == ["one row per a's", "the operator's [kW]"]
-    assert all(isinstance(each, exp.Comment) for each in found)
+    statements = comments(Table("x", "y", "one row per a's", ("a",), (column,)))
+    parsed = [sqlglot.parse_one(each, read="redshift") for each in statements]
+    assert [each.expression.this for each in parsed] == ["one row per a's", "the operator's [kW]"]
+    assert all(isinstance(each, exp.Comment) for each in parsed)
 
 
 def test_migrate__grain_and_meanings_stand_in_the_database():

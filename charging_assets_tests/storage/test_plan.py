@@ -12,7 +12,7 @@ from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.partitions import Hour
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table, at, count, key, text
-from charging_assets.storage.dialect import rendered
+from charging_assets.storage.dialect import transpile
 from charging_assets.storage.plan import (
     Bind,
     Guard,
@@ -98,10 +98,10 @@ def test_plan__binds_every_parameter_that_its_statements_name(plan: plans.Plan) 
     bound: set[str] = set()
     for step in plan.steps:
         assert not isinstance(step, LoadRows)
-        assert rendered(step.select, "duckdb")[1] <= set(step.params) | bound
+        assert transpile(step.select, "duckdb")[1] <= set(step.params) | bound
         if isinstance(step, Replace):
             delete = f"DELETE FROM {step.table.full_name} WHERE {step.scope.predicate}"
-            named = rendered(delete, "duckdb")[1]
+            named = transpile(delete, "duckdb")[1]
             assert set(step.scope.params) <= named <= set(step.scope.params) | bound
         if isinstance(step, Bind):
             assert not bound & set(step.names)

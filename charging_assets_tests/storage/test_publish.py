@@ -44,8 +44,8 @@ def test_publish__a_day_is_sorted_by_key_and_emptied_when_its_rows_go():
     file = "published/mart_station_hour/date=2022-01-11/mart_station_hour.parquet"
     by_city = "published/city_hour/date=2022-01-11/city_hour.parquet"
     assert publish(lake, warehouse, hours.HOUR) == {file: 3, by_city: 1}
-    held = pq.read_table(io.BytesIO(lake.get(file)))
-    assert held.column("station_key").to_pylist() == [1, 2, 3]
+    published = pq.read_table(io.BytesIO(lake.get(file)))
+    assert published.column("station_key").to_pylist() == [1, 2, 3]
     warehouse.execute(("DELETE FROM mart.mart_station_hour", {}))
     assert publish(lake, warehouse, hours.HOUR) == {file: 0, by_city: 0}
 
@@ -60,7 +60,9 @@ def test_publish__of_polls_after_a_gap_brings_the_month_of_the_poll_before_up_to
     body = lake.get("published/mart_operator_month/month=2022-01/mart_operator_month.parquet")
     (row,) = pq.read_table(io.BytesIO(body)).to_pylist()
     assert row["ends_at"] == datetime(2022, 1, 31, 23)
-    assert all(held == there for held, there in published_counts(lake, warehouse, after).values())
+    assert all(
+        file_rows == there for file_rows, there in published_counts(lake, warehouse, after).values()
+    )
 
 
 def test_publish__an_operator_that_changes_at_noon_is_published_for_all_hours_of_the_local_day():
@@ -91,13 +93,13 @@ def test_published_columns__change_only_with_a_major_version():
 
 def test_publish__of_many_hours_lets_go_of_the_warehouse_in_between(monkeypatch):
     warehouse = hours.loaded({0: hours.stand(), 60 * 24 * 40: hours.stand()})
-    opened = []
+    readings = []
     reading = warehouse.reading
-    monkeypatch.setattr(warehouse, "reading", lambda: opened.append(1) or reading())
+    monkeypatch.setattr(warehouse, "reading", lambda: readings.append(1) or reading())
     far = hours.hour_after(24 * 40)
     publish(MemoryLake(), warehouse, hours.HOUR)
-    assert len(opened) == 1
+    assert len(readings) == 1
     lake = MemoryLake()
     publish(lake, warehouse, hours.HOUR, far)
-    assert len(opened) > 2
+    assert len(readings) > 2
     assert {key.split("/")[1] for key in lake.objects} >= {"dim_evse", "fact_status"}

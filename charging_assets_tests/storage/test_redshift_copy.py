@@ -14,26 +14,26 @@ from charging_assets.schemas.table import Table
 from charging_assets.storage.lake import LakeError
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.redshift_copy import (
-    checked_role,
     copy_statement,
     create_incoming,
     remove,
     stage,
+    validate_role,
 )
-from charging_assets_tests.storage.loads import GIVEN, told
+from charging_assets_tests.storage.loads import GIVEN, sample_rows
 
 
-def test_stage__a_manifest_tells_each_part_with_its_bytes_and_rows() -> None:
-    lake, rows = MemoryLake(), told(*(f"n{number:03}" for number in range(100)))
+def test_stage__the_manifest_lists_each_part_with_bytes_and_rows() -> None:
+    lake, rows = MemoryLake(), sample_rows(*(f"n{number:03}" for number in range(100)))
     staged = stage(lake, "load1", GIVEN, rows, part_bytes=rows.nbytes // 3)
     manifest = json.loads(lake.get("loads/load1/given.manifest"))
     parts = []
     for entry in manifest["entries"]:
         body = lake.get(entry["url"].removeprefix("memory://"))
-        found = pq.read_table(pa.BufferReader(body))
+        part = pq.read_table(pa.BufferReader(body))
         assert entry["mandatory"] is True
-        assert entry["meta"] == {"content_length": len(body), "record_count": found.num_rows}
-        parts.append(found)
+        assert entry["meta"] == {"content_length": len(body), "record_count": part.num_rows}
+        parts.append(part)
     assert len(parts) == 3
     assert pa.concat_tables(parts).cast(rows.schema).equals(rows)
     assert (staged.row_count, staged.manifest_uri) == (100, "memory://loads/load1/given.manifest")
@@ -44,7 +44,7 @@ def test_stage__a_manifest_tells_each_part_with_its_bytes_and_rows() -> None:
 
 def test_stage__loads_share_no_key() -> None:
     lake = MemoryLake()
-    keys = [set(stage(lake, load, GIVEN, told("a")).keys) for load in ("one", "other")]
+    keys = [set(stage(lake, load, GIVEN, sample_rows("a")).keys) for load in ("one", "other")]
     assert not keys[0] & keys[1]
 
 
@@ -72,13 +72,13 @@ def test_remove__a_store_that_does_not_let_go_fails_no_load(
             raise LakeError("denied")
 
     lake = Clinging()
-    remove(lake, stage(lake, "load1", GIVEN, told("a")))
-    assert "stays until the bucket's lifecycle rule takes it" in caplog.text
+    remove(lake, stage(lake, "load1", GIVEN, sample_rows("a")))
+    assert "stays until the bucket's lifecycle rule deletes it" in caplog.text
 
 
 @pytest.mark.parametrize("role", ["default", "arn:aws:iam::111122223333:role/path/a-role"])
 def test_copy_statement__names_a_role(role: str) -> None:
-    staged = stage(MemoryLake(), "load1", GIVEN, told("a"))
+    staged = stage(MemoryLake(), "load1", GIVEN, sample_rows("a"))
     written = copy_statement(staged, role)
     assert f"IAM_ROLE {role if role == 'default' else repr(role)} FORMAT AS PARQUET" in written
 
@@ -86,6 +86,6 @@ def test_copy_statement__names_a_role(role: str) -> None:
 @pytest.mark.parametrize(
     "role", ["", "admin", "aws_access_key_id=AKIA", "arn:aws:iam::1:role/x", "x' CREDENTIALS '"]
 )
-def test_checked_role__refuses_what_is_no_role(role: str) -> None:
-    with pytest.raises(ValueError, match="is not a role"):
-        checked_role(role)
+def test_validate_role__refuses_other_texts(role: str) -> None:
+    with pytest.raises(ValueError, match="not an IAM role"):
+        validate_role(role)

@@ -1,4 +1,4 @@
-"""Errors of Redshift, told apart by what they say."""
+"""Errors of Redshift, classified by code and message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import struct
 import pytest
 from redshift_connector import IntegrityError, InterfaceError, OperationalError, ProgrammingError
 
-from charging_assets.storage.redshift_errors import Kind, explain, kind_of, told
+from charging_assets.storage.redshift_errors import (
+    ErrorKind,
+    classify_error,
+    describe_error,
+    explain,
+)
 
 
 def server(code: str, message: str, **more: str) -> ProgrammingError:
@@ -17,37 +22,43 @@ def server(code: str, message: str, **more: str) -> ProgrammingError:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (server("XX000", "1023", D="Serializable isolation violation on table"), Kind.CONFLICT),
-        (server("XX000", "Serializable isolation violation"), Kind.CONFLICT),
-        (server("40001", "could not serialize access due to concurrent update"), Kind.CONFLICT),
-        (server("40P01", "deadlock detected"), Kind.CONFLICT),
-        (server("XX000", "conflict with concurrent transaction 17"), Kind.CONFLICT),
-        (server("57P01", "terminating connection due to administrator command"), Kind.LOST),
-        (InterfaceError("BrokenPipe: server socket closed."), Kind.LOST),
-        (InterfaceError("communication error", OSError(110, "timed out")), Kind.LOST),
-        (OperationalError("connection time out", TimeoutError()), Kind.LOST),
-        (ConnectionResetError(104, "reset"), Kind.LOST),
-        (TimeoutError("read timed out"), Kind.LOST),
-        (struct.error("unpack requires a buffer of 5 bytes"), Kind.LOST),
+        (
+            server("XX000", "1023", D="Serializable isolation violation on table"),
+            ErrorKind.CONFLICT,
+        ),
+        (server("XX000", "Serializable isolation violation"), ErrorKind.CONFLICT),
+        (
+            server("40001", "could not serialize access due to concurrent update"),
+            ErrorKind.CONFLICT,
+        ),
+        (server("40P01", "deadlock detected"), ErrorKind.CONFLICT),
+        (server("XX000", "conflict with concurrent transaction 17"), ErrorKind.CONFLICT),
+        (server("57P01", "terminating connection due to administrator command"), ErrorKind.LOST),
+        (InterfaceError("BrokenPipe: server socket closed."), ErrorKind.LOST),
+        (InterfaceError("communication error", OSError(110, "timed out")), ErrorKind.LOST),
+        (OperationalError("connection time out", TimeoutError()), ErrorKind.LOST),
+        (ConnectionResetError(104, "reset"), ErrorKind.LOST),
+        (TimeoutError("read timed out"), ErrorKind.LOST),
+        (struct.error("unpack requires a buffer of 5 bytes"), ErrorKind.LOST),
         (server("XX000", "S3ServiceException:Please reduce your request rate.,Status 503,Error "
-                "SlowDown"), Kind.PASSING),
+                "SlowDown"), ErrorKind.UNAVAILABLE),
         (server("XX000", "S3ServiceException:We encountered an internal error,Status 500,Error "
-                "InternalError"), Kind.PASSING),
+                "InternalError"), ErrorKind.UNAVAILABLE),
         (server("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied"),
-         Kind.REFUSED),
-        (server("42P01", 'relation "ops.ledger" does not exist'), Kind.MISSING),
-        (server("3F000", 'schema "ops" does not exist'), Kind.MISSING),
-        (server("57014", "Query cancelled on user's request"), Kind.REFUSED),
-        (server("42601", "syntax error"), Kind.REFUSED),
+         ErrorKind.REFUSED),
+        (server("42P01", 'relation "ops.ledger" does not exist'), ErrorKind.MISSING),
+        (server("3F000", 'schema "ops" does not exist'), ErrorKind.MISSING),
+        (server("57014", "Query cancelled on user's request"), ErrorKind.REFUSED),
+        (server("42601", "syntax error"), ErrorKind.REFUSED),
         (server("XX000", "Spectrum Scan Error", D="has an incompatible Parquet schema"),
-         Kind.REFUSED),
-        (InterfaceError({"C": "28000", "M": "password authentication failed"}), Kind.REFUSED),
-        (IntegrityError({"C": "23505", "M": "duplicate key"}), Kind.REFUSED),
-        (KeyError("hour_at"), Kind.REFUSED),
+         ErrorKind.REFUSED),
+        (InterfaceError({"C": "28000", "M": "password authentication failed"}), ErrorKind.REFUSED),
+        (IntegrityError({"C": "23505", "M": "duplicate key"}), ErrorKind.REFUSED),
+        (KeyError("hour_at"), ErrorKind.REFUSED),
     ],
 )  # fmt: skip
-def test_kind_of__tells_apart(error: Exception, kind: Kind) -> None:
-    assert kind_of(error) is kind
+def test_classify_error__by_code_and_message(error: Exception, kind: ErrorKind) -> None:
+    assert classify_error(error) is kind
 
 
 @pytest.mark.parametrize(
@@ -68,13 +79,13 @@ def test_explain__rights_that_are_missing_name_the_bootstrap_script(
     assert remedy in text
 
 
-def test_explain__other_errors_are_as_told() -> None:
+def test_explain__adds_nothing_to_other_errors() -> None:
     for error in (server("42601", "syntax error"), InterfaceError("connection is closed")):
-        assert explain(error) == told(error)
+        assert explain(error) == describe_error(error)
 
 
-def test_told__is_message_detail_hint_and_code() -> None:
+def test_describe_error__has_message_detail_hint_and_code() -> None:
     error = server("XX000", "1023", D=" Serializable isolation violation ", H="try again")
-    assert told(error) == "1023; Serializable isolation violation; try again (XX000)"
-    assert told(InterfaceError("connection is closed")) == "connection is closed"
-    assert told(EOFError()) == "EOFError"
+    assert describe_error(error) == "1023; Serializable isolation violation; try again (XX000)"
+    assert describe_error(InterfaceError("connection is closed")) == "connection is closed"
+    assert describe_error(EOFError()) == "EOFError"

@@ -55,12 +55,12 @@ def _of_before(owner: Any, table: Table) -> None:
 
 
 def _lengths(owner: Any) -> dict[str, int]:
-    found = run(
+    rows = run(
         owner,
         "SELECT column_name, character_maximum_length FROM information_schema.columns "
         f"WHERE table_name = '{DIM_STATION.name}' AND character_maximum_length IS NOT NULL",
     )
-    return {name: int(length) for name, length in found}
+    return {name: int(length) for name, length in rows}
 
 
 def test_migrate__texts_that_were_shorter_are_widened_and_longer_ones_stay(
@@ -86,12 +86,12 @@ def test_migrate__columns_that_were_missing_are_added_with_their_meaning(
     _of_before(owner, replace(DIM_STATION, columns=kept))
     warehouse_of(redshift, s3_lake).execute()
     assert run(owner, f"SELECT city, latitude FROM {DIM_STATION.full_name}") == []
-    told = run(
+    rows = run(
         owner,
         "SELECT description FROM pg_description INNER JOIN pg_attribute "
         "ON objoid = attrelid AND objsubid = attnum WHERE attname = 'city'",
     )
-    assert [DIM_STATION.column("city").meaning] in told
+    assert [DIM_STATION.column("city").meaning] in rows
 
 
 def test_migrate__a_column_that_may_not_be_null_is_refused_and_nothing_changed(
@@ -191,8 +191,8 @@ def _with(table: Table, **lengths: int) -> Table:
 
 
 def _literal(column: Column) -> str:
-    told = {"TEXT": "'x'", "TIMESTAMP": "'2022-01-11 20:00:00'", "BOOLEAN": "TRUE"}
-    return told.get(column.type.name, "1")
+    literals = {"TEXT": "'x'", "TIMESTAMP": "'2022-01-11 20:00:00'", "BOOLEAN": "TRUE"}
+    return literals.get(column.type.name, "1")
 
 
 # --- grants -----------------------------------------------------------------------------------

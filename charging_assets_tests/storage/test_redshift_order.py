@@ -12,7 +12,7 @@ from charging_assets.storage import redshift_tries
 from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.plan import Loaded, LoadError
 from charging_assets.storage.warehouse import WarehouseError
-from charging_assets_tests.storage.loads import a_load, told
+from charging_assets_tests.storage.loads import a_load, sample_rows
 from charging_assets_tests.storage.recording import PASSWORD, ROLE, Failure, Recorder, recorded
 
 COPIED = [
@@ -79,15 +79,15 @@ def _no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def match(statements: list[str], patterns: list[str]) -> None:
-    for said, pattern in zip(statements, patterns, strict=False):
-        assert re.fullmatch(pattern, said), f"{said}\nis not\n{pattern}"
+    for statement, pattern in zip(statements, patterns, strict=False):
+        assert re.fullmatch(pattern, statement), f"{statement}\nis not\n{pattern}"
     assert len(statements) == len(patterns), statements[len(patterns) :]
 
 
 def load(recorder: Recorder, **settings: Any) -> tuple[Loaded, MemoryLake]:
     lake = MemoryLake()
     try:
-        return recorded(recorder, lake).apply(a_load(told("a", "b"), **settings)), lake
+        return recorded(recorder, lake).apply(a_load(sample_rows("a", "b"), **settings)), lake
     finally:
         assert lake.objects == {}, "staged objects stay"
         assert recorder.open_connections == 0
@@ -104,9 +104,9 @@ def test_load__goes_in_this_order() -> None:
 def test_load__the_first_statement_of_a_transaction_is_the_lock() -> None:
     recorder = Recorder(staged_rows=2)
     load(recorder, skip_if_same=True)
-    begins = [n for n, said in enumerate(recorder.statements) if said == "BEGIN"]
+    begins = [n for n, statement in enumerate(recorder.statements) if statement == "BEGIN"]
     assert [recorder.statements[n + 1] for n in begins] == ["LOCK ops.load_lock"] * len(begins)
-    assert not any("TRUNCATE" in said.upper() for said in recorder.statements)
+    assert not any("TRUNCATE" in statement.upper() for statement in recorder.statements)
 
 
 def test_load__that_may_be_skipped_stages_nothing_for_the_same() -> None:
@@ -120,16 +120,16 @@ def test_load__that_may_be_skipped_stages_nothing_for_the_same() -> None:
 
 def test_load__of_no_rows_copies_nothing_and_empties_the_scope() -> None:
     recorder = Recorder(staged_rows=0)
-    recorded(recorder, MemoryLake()).apply(a_load(told()))
+    recorded(recorder, MemoryLake()).apply(a_load(sample_rows()))
     match(recorder.statements, [WHOLE[0], WHOLE[1], *WHOLE[4:]])
 
 
-def test_load__parameters_of_a_temp_table_are_literals_and_all_others_bound() -> None:
+def test_load__inlines_parameters_of_temp_tables_and_binds_all_others() -> None:
     recorder = Recorder(staged_rows=2)
     load(recorder)
-    for said, params in zip(recorder.statements, recorder.params, strict=True):
-        assert not (said.startswith("CREATE TEMP TABLE") and params)
-        assert (":" in re.sub(r"'[^']*'", "", said)) == bool(params), said
+    for statement, params in zip(recorder.statements, recorder.params, strict=True):
+        assert not (statement.startswith("CREATE TEMP TABLE") and params)
+        assert (":" in re.sub(r"'[^']*'", "", statement)) == bool(params), statement
 
 
 @pytest.mark.parametrize("number", range(1, COMMIT + 1))
@@ -187,20 +187,20 @@ def test_load__what_fails_after_the_commit_does_not_matter(number: int) -> None:
 
 def test_load__fewer_rows_copied_than_staged_is_refused() -> None:
     recorder = Recorder(staged_rows=1)
-    with pytest.raises(LoadError, match=r"COPY took in 1 rows .* where 2 were staged"):
+    with pytest.raises(LoadError, match=r"COPY loaded 1 rows .* but 2 were staged"):
         load(recorder)
     assert "BEGIN" not in recorder.statements
 
 
 @pytest.mark.parametrize(
-    ("failure", "wanted", "told_so"),
+    ("failure", "wanted", "message"),
     [
         (CONFLICTS["1023"], LoadError, "failed 8 times, nothing was changed: 1023"),
         (LOST["reset"], WarehouseError, "If the connection broke in COMMIT, the load may have"),
     ],
 )
-def test_load__that_never_comes_through_ends_after_eight_tries(
-    failure: Failure, wanted: type[Exception], told_so: str
+def test_load__fails_after_eight_attempts(
+    failure: Failure, wanted: type[Exception], message: str
 ) -> None:
     class Stubborn(Recorder):
         def _answer(self, sql: str, params: dict[str, Any] | None) -> Any:
@@ -209,16 +209,16 @@ def test_load__that_never_comes_through_ends_after_eight_tries(
             return super()._answer(sql, params)
 
     recorder = Stubborn(staged_rows=2)
-    with pytest.raises(wanted, match=told_so):
+    with pytest.raises(wanted, match=message):
         load(recorder)
     assert recorder.statements.count("COMMIT") == 8
     assert recorder.connections == 8
 
 
-def test_load__tells_no_password_and_no_key() -> None:
+def test_load__prints_no_password_and_no_key() -> None:
     recorder = Recorder(staged_rows=2, fail_at=COMMIT, failure=refused)
     with pytest.raises(LoadError) as caught:
         load(recorder)
-    said = "\n".join([*recorder.statements, *map(repr, recorder.params), repr(caught.value)])
-    assert PASSWORD not in said
-    assert not re.search(r"ACCESS_KEY|SECRET|CREDENTIALS|PASSWORD", said, re.IGNORECASE)
+    output = "\n".join([*recorder.statements, *map(repr, recorder.params), repr(caught.value)])
+    assert PASSWORD not in output
+    assert not re.search(r"ACCESS_KEY|SECRET|CREDENTIALS|PASSWORD", output, re.IGNORECASE)

@@ -24,7 +24,7 @@ DIMENSIONS = ("dim_station", "dim_evse", "dim_connector")
 OPENS = {"regular_hours": [{"weekday": 1, "period_begin": "08:00", "period_end": "18:00"}]}
 
 
-def _told(status: str = "AVAILABLE", name: str = "A", **fields: Any) -> list[dict[str, Any]]:
+def _records(status: str = "AVAILABLE", name: str = "A", **fields: Any) -> list[dict[str, Any]]:
     capable = evse("e1", status, capabilities=["RESERVABLE", "RFID_READER"], **fields)
     return [station([capable, evse("e2")], name=name, opening_times=OPENS)]
 
@@ -32,16 +32,16 @@ def _told(status: str = "AVAILABLE", name: str = "A", **fields: Any) -> list[dic
 # By minute: a session over three hours, another name, another label, a place that fails, EVSEs that
 # go and come back, and an hour a day later.
 POLLS: dict[float, Any] = {
-    0: _told(),
-    20: {"koeln": _told("CHARGING"), "bonn": [station([evse("b1")], "s2")]},
-    40: {"koeln": _told("CHARGING"), "bonn": None},
-    60: _told("CHARGING", "B"),
-    80: _told("CHARGING", "B"),
-    130: _told("AVAILABLE", "B", id="DE*NEW*E1"),
+    0: _records(),
+    20: {"koeln": _records("CHARGING"), "bonn": [station([evse("b1")], "s2")]},
+    40: {"koeln": _records("CHARGING"), "bonn": None},
+    60: _records("CHARGING", "B"),
+    80: _records("CHARGING", "B"),
+    130: _records("AVAILABLE", "B", id="DE*NEW*E1"),
     150: [station([evse("e2")], name="B", opening_times=OPENS)],
-    60 * 30: {"koeln": _told("CHARGING"), "bonn": []},
-    60 * 30 + 20: {"koeln": _told(), "bonn": []},
-    60 * 30 + 40: {"koeln": _told(), "bonn": []},
+    60 * 30: {"koeln": _records("CHARGING"), "bonn": []},
+    60 * 30 + 20: {"koeln": _records(), "bonn": []},
+    60 * 30 + 40: {"koeln": _records(), "bonn": []},
 }
 
 
@@ -77,13 +77,13 @@ def test_hours__give_the_rows_and_ledger_of_duckdb(
     duckdb = DuckDBWarehouse(None)
     for hour, of_hour in files.items():
         hours.load_files(duckdb, of_hour, hour)
-    found = hours.digests(by_hour)
-    assert found == hours.digests(duckdb)
-    empty = {name for name, told in found.items() if told.startswith("0 rows")}
+    digests = hours.digests(by_hour)
+    assert digests == hours.digests(duckdb)
+    empty = {name for name, digest in digests.items() if digest.startswith("0 rows")}
     assert {name for name in empty if not name.startswith("ops.")} == set()
 
 
-def test_hours__that_other_code_loaded__are_told_again(
+def test_hours__loaded_by_another_version__are_loaded_again(
     files: dict[Hour, list[FlatFile]], by_hour: Warehouse
 ) -> None:
     """Rows that a release adds, for hours whose input is the same."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
 
-from charging_assets.storage.redshift_sql import bound, inlined, parameters
+from charging_assets.storage.redshift_sql import inline_params, parameter_names, pick_params
 from charging_assets.storage.sql_files import sql, sql_folder
 
 FILES = sorted(
@@ -21,19 +21,19 @@ FILES = sorted(
 @pytest.mark.parametrize("name", FILES)
 def test_parameters__are_those_that_the_parser_finds(name: str) -> None:
     tree = sqlglot.parse_one(sql(name), read="redshift")
-    assert parameters(sql(name)) == {str(node.this) for node in tree.find_all(exp.Placeholder)}
+    assert parameter_names(sql(name)) == {str(node.this) for node in tree.find_all(exp.Placeholder)}
 
 
 def test_parameters__are_not_in_strings_names_comments_or_casts() -> None:
     tricky = "SELECT ':a', \":b\", x::c, 'it''s :d' -- :e\n/* :f\n:g */ FROM t WHERE y = :h"
-    assert parameters(tricky) == {"h"}
+    assert parameter_names(tricky) == {"h"}
 
 
-def test_bound__gives_what_is_named_and_misses_nothing_silently() -> None:
-    assert bound("SELECT :a, :b, :a", {"a": 1, "b": 2, "c": 3}) == {"a": 1, "b": 2}
-    assert bound("SELECT 1", {"a": 1}) is None
+def test_pick_params__selects_named_parameters_and_raises_for_missing_ones() -> None:
+    assert pick_params("SELECT :a, :b, :a", {"a": 1, "b": 2, "c": 3}) == {"a": 1, "b": 2}
+    assert pick_params("SELECT 1", {"a": 1}) is None
     with pytest.raises(KeyError, match="b"):
-        bound("SELECT :a, :b", {"a": 1})
+        pick_params("SELECT :a, :b", {"a": 1})
 
 
 def test_inlined__writes_literals_of_every_type() -> None:
@@ -41,7 +41,7 @@ def test_inlined__writes_literals_of_every_type() -> None:
         "t": datetime(2022, 1, 11, 20, 0, 0, 5), "s": "station", "i": -7, "f": 0.5, "b": True,
         "n": None,
     }  # fmt: skip
-    assert inlined("SELECT :t, :s, :i, :f, :b, :n, ':s' -- :s", values) == (
+    assert inline_params("SELECT :t, :s, :i, :f, :b, :n, ':s' -- :s", values) == (
         "SELECT TIMESTAMP '2022-01-11 20:00:00.000005', 'station', -7, 0.5, TRUE, NULL, ':s' -- :s"
     )
 
@@ -51,14 +51,14 @@ def test_inlined__writes_literals_of_every_type() -> None:
 )
 def test_inlined__refuses_what_needs_quoting_rules(value: object) -> None:
     with pytest.raises(ValueError, match="the parameter a cannot be written into SQL"):
-        inlined("SELECT :a", {"a": value})
+        inline_params("SELECT :a", {"a": value})
 
 
 @given(st.text())
 def test_inlined__a_text_stays_one_literal_or_is_refused(value: str) -> None:
     try:
-        written = inlined("SELECT :a AS a", {"a": value})
+        written = inline_params("SELECT :a AS a", {"a": value})
     except ValueError:
         return
-    (found,) = sqlglot.parse_one(written, read="redshift").find_all(exp.Literal)
-    assert found.this == value
+    (literal,) = sqlglot.parse_one(written, read="redshift").find_all(exp.Literal)
+    assert literal.this == value

@@ -31,11 +31,11 @@ def test_texts__up_to_the_limit_are_whole_and_longer_ones_are_rejects(
     redshift: EmptyRedshift,
 ) -> None:
     fits = FOUR_BYTES * (LENGTH // 4)
-    told = [named(fits, 1), named(fits + "ab"[: LENGTH % 4 + 1], 2), named("short", 3)]
-    lake, warehouse = hours.lake_of({0: told}), redshift.warehouse()
+    records = [named(fits, 1), named(fits + "ab"[: LENGTH % 4 + 1], 2), named("short", 3)]
+    lake, warehouse = hours.lake_of({0: records}), redshift.warehouse()
     hours.load(warehouse, lake)
-    held = warehouse.query("SELECT station_id, name FROM warehouse.dim_station ORDER BY station_id")
-    assert held.to_pylist() == [
+    rows = warehouse.query("SELECT station_id, name FROM warehouse.dim_station ORDER BY station_id")
+    assert rows.to_pylist() == [
         {"station_id": "s1", "name": fits},
         {"station_id": "s2", "name": None},
         {"station_id": "s3", "name": "short"},
@@ -60,7 +60,7 @@ def test_texts__of_every_length_limited_column_can_be_filled_to_the_byte(
     lake = hours.lake_of({0: [hours.station([hours.evse("f1")], "f", **full)]})
     warehouse = redshift.warehouse()
     hours.load(warehouse, lake)
-    (held,) = warehouse.query(
+    (row,) = warehouse.query(
         "SELECT name, address, city FROM warehouse.dim_station WHERE station_id = 'f'"
     ).to_pylist()
-    assert held == full
+    assert row == full

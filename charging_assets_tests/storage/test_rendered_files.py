@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from charging_assets.storage import dialect, rendered_files
-from charging_assets.storage.rendered_files import RenderedFiles
+from charging_assets.storage.rendered_files import TranspileCache
 
 SQL = "SELECT DATEADD(HOUR, 1, :at) AS later, :at AS at"
-KNOWN = ("SELECT 1", frozenset({"a", "b"}))
+CACHED = ("SELECT 1", frozenset({"a", "b"}))
 
-_ASK = """
+_TRANSPILE_PROGRAM = """
 import sys
 from pathlib import Path
 from charging_assets.storage import dialect
-dialect.remember_in(Path(sys.argv[1]))
-print(dialect.rendered(sys.argv[2], "duckdb"))
+dialect.set_transpile_cache(Path(sys.argv[1]))
+print(dialect.transpile(sys.argv[2], "duckdb"))
 print("sqlglot" in sys.modules, file=sys.stderr)
 """
 
@@ -31,20 +31,23 @@ print("sqlglot" in sys.modules, file=sys.stderr)
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "rendered"
-    dialect.remember_in(None)
+    dialect.set_transpile_cache(None)
 
 
-def ask(folder: Path) -> tuple[str, bool]:
-    """What a new process renders, and whether it had to parse for it."""
+def transpile_in_a_process(folder: Path) -> tuple[str, bool]:
+    """The statement that a new process prints, and whether it had to parse it."""
     done = subprocess.run(
-        [sys.executable, "-c", _ASK, str(folder), SQL], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _TRANSPILE_PROGRAM, str(folder), SQL],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout, done.stderr.strip() == "True"
 
 
 def test_rendered__is_parsed_once_for_all_processes(folder: Path) -> None:
-    first, parsed = ask(folder)
-    again, parsed_again = ask(folder)
+    first, parsed = transpile_in_a_process(folder)
+    again, parsed_again = transpile_in_a_process(folder)
     assert (parsed, parsed_again) == (True, False)
     assert first == again and "at" in first
 
@@ -53,9 +56,9 @@ def test_rendered__is_parsed_once_for_all_processes(folder: Path) -> None:
 def test_get__a_file_that_is_not_as_it_was_written_counts_for_nothing(
     folder: Path, change: str
 ) -> None:
-    files = RenderedFiles(folder)
-    files.put(SQL, "duckdb", *KNOWN)
-    assert files.get(SQL, "duckdb") == KNOWN
+    files = TranspileCache(folder)
+    files.put(SQL, "duckdb", *CACHED)
+    assert files.get(SQL, "duckdb") == CACHED
     (path,) = folder.iterdir()
     body = path.read_bytes()
     path.write_bytes(
@@ -63,15 +66,15 @@ def test_get__a_file_that_is_not_as_it_was_written_counts_for_nothing(
          "zeroed": bytes(len(body))}[change]
     )  # fmt: skip
     assert files.get(SQL, "duckdb") is None
-    files.put(SQL, "duckdb", *KNOWN)
-    assert files.get(SQL, "duckdb") == KNOWN
+    files.put(SQL, "duckdb", *CACHED)
+    assert files.get(SQL, "duckdb") == CACHED
 
 
 def test_get__of_another_text_dialect_or_parser_is_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = RenderedFiles(folder)
-    files.put(SQL, "duckdb", *KNOWN)
+    files = TranspileCache(folder)
+    files.put(SQL, "duckdb", *CACHED)
     assert files.get(f"{SQL} ", "duckdb") is None
     assert files.get(SQL, "redshift") is None
     monkeypatch.setattr(rendered_files, "_parser", lambda: "99.0")
@@ -80,32 +83,32 @@ def test_get__of_another_text_dialect_or_parser_is_nothing(
 
 def test_put__where_nothing_can_be_written_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "rendered").write_text("a file, where the folder would be")
-    files = RenderedFiles(tmp_path / "rendered")
-    files.put(SQL, "duckdb", *KNOWN)
+    files = TranspileCache(tmp_path / "rendered")
+    files.put(SQL, "duckdb", *CACHED)
     assert files.get(SQL, "duckdb") is None
-    assert files.forget() == 0
+    assert files.prune() == 0
 
 
 def test_put__many_writers_at_once_leave_one_whole_file(folder: Path) -> None:
-    asking = [
+    processes = [
         subprocess.Popen(
-            [sys.executable, "-c", _ASK, str(folder), SQL],
+            [sys.executable, "-c", _TRANSPILE_PROGRAM, str(folder), SQL],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )
         for _ in range(4)
     ]  # fmt: skip
-    told = {process.communicate()[0] for process in asking}
-    assert len(told) == 1
+    outputs = {process.communicate()[0] for process in processes}
+    assert len(outputs) == 1
     assert len(list(folder.iterdir())) == 1
-    assert RenderedFiles(folder).get(SQL, "duckdb") is not None
+    assert TranspileCache(folder).get(SQL, "duckdb") is not None
 
 
-def test_forget__deletes_what_is_old(folder: Path) -> None:
-    files = RenderedFiles(folder)
-    files.put(SQL, "duckdb", *KNOWN)
-    assert files.forget() == 0
+def test_prune__deletes_old_files(folder: Path) -> None:
+    files = TranspileCache(folder)
+    files.put(SQL, "duckdb", *CACHED)
+    assert files.prune() == 0
     (path,) = folder.iterdir()
     old = time.time() - timedelta(days=31).total_seconds()
     os.utime(path, (old, old))
-    assert files.forget() == 1
+    assert files.prune() == 1
     assert files.get(SQL, "duckdb") is None

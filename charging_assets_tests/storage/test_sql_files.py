@@ -11,7 +11,7 @@ from sqlglot import exp
 from charging_assets.preprocessing.duplicates import liveness
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.catalog import table as table_of
-from charging_assets.storage.dialect import bound, rendered
+from charging_assets.storage.dialect import bind_params, transpile
 from charging_assets.storage.sql_files import sql, sql_folder, sql_names
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 
@@ -69,7 +69,7 @@ def outputs(name: str) -> list[str]:
     return tree.named_selects
 
 
-def test_files__are_found_in_every_folder() -> None:
+def test_sql_names__lists_every_folder() -> None:
     folders = {name.split("/")[0] for name in FILES}
     assert sorted(name for folder in folders for name in sql_names(folder)) == FILES
     assert {"facts/fact_status", "dimensions/dim_station", "original/time"} <= set(FILES)
@@ -92,9 +92,9 @@ def test_file__names_its_grain_and_its_scope(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_file__every_parameter_is_told_of_in_its_head(name: str) -> None:
+def test_file__its_head_documents_every_parameter(name: str) -> None:
     head = sql(name).split("\nWITH", 1)[0].split("\nSELECT", 1)[0]
-    assert {f":{found}" for found in rendered(sql(name), "duckdb")[1]} <= set(
+    assert {f":{parameter}" for parameter in transpile(sql(name), "duckdb")[1]} <= set(
         re.findall(r":\w+", head)
     )
 
@@ -130,7 +130,7 @@ def test_file__has_no_two_aggregates_that_sort_differently(name: str) -> None:
         ("SELECT SUM(a), AVG(b) FROM t", 0),
     ],
 )
-def test_sort_orders__are_found_where_there_are_some(statement: str, count: int) -> None:
+def test_sort_orders__are_counted(statement: str, count: int) -> None:
     assert len(sort_orders(sqlglot.parse_one(statement, read="redshift"))) == count
 
 
@@ -179,8 +179,8 @@ def test_file__has_no_correlated_subquery(name: str) -> None:
         inner = subquery.args.get("query")
         if inner is None:
             continue
-        own = {found.alias_or_name for found in inner.find_all(exp.Table)}
-        assert {column.table for column in inner.find_all(exp.Column)} <= own, name
+        inner_tables = {table.alias_or_name for table in inner.find_all(exp.Table)}
+        assert {column.table for column in inner.find_all(exp.Column)} <= inner_tables, name
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -196,7 +196,7 @@ def test_file__casts_texts_that_it_selects(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_file__uses_no_reserved_word_as_a_name(name: str) -> None:
-    names = {found.name.lower() for found in parsed(name).find_all(exp.Identifier)}
+    names = {identifier.name.lower() for identifier in parsed(name).find_all(exp.Identifier)}
     assert names & RESERVED == set()
 
 
@@ -208,8 +208,8 @@ def test_tables__use_no_reserved_word_as_a_name() -> None:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_tables__keys_are_never_null(table: object) -> None:
     """Redshift's primary keys are promises: a column that may be null is refused."""
-    found = table_of(table.name)  # type: ignore[attr-defined]
-    assert [name for name in found.key if found.column(name).nullable] == []
+    declared = table_of(table.name)  # type: ignore[attr-defined]
+    assert [name for name in declared.key if declared.column(name).nullable] == []
 
 
 @pytest.mark.parametrize("name", FILLED)
@@ -219,9 +219,9 @@ def test_file__columns_are_those_of_its_table(name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_file__names_each_of_its_columns_once(name: str) -> None:
-    found = outputs(name)
-    assert "*" not in found and "" not in found
-    assert len(found) == len(set(found))
+    columns = outputs(name)
+    assert "*" not in columns and "" not in columns
+    assert len(columns) == len(set(columns))
 
 
 @pytest.fixture(scope="module")
@@ -256,11 +256,11 @@ PARAMS = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_file__runs_on_an_empty_warehouse(warehouse: DuckDBWarehouse, name: str) -> None:
-    _, values = bound(sql(name), PARAMS, "duckdb")
-    found = warehouse.query(sql(name), values)
-    assert found.column_names == outputs(name)
+    _, values = bind_params(sql(name), PARAMS, "duckdb")
+    rows = warehouse.query(sql(name), values)
+    assert rows.column_names == outputs(name)
     is_total = "-- Grain: one row:" in sql(name)
-    assert found.num_rows == is_total
+    assert rows.num_rows == is_total
 
 
 def _orders_of_dormancy(name: str) -> list[str]:

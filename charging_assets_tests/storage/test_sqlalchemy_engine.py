@@ -233,7 +233,7 @@ def test_engine__nothing_loaded_says_what_to_do(tmp_path: Path) -> None:
 
 def test_engine__an_open_connection_keeps_no_load_waiting(tmp_path: Path) -> None:
     """Neither one that rests in a transaction, nor one with rows that are still to be fetched."""
-    writer = DuckDBWarehouse(tmp_path / FILE_NAME, patience_s=0)
+    writer = DuckDBWarehouse(tmp_path / FILE_NAME, lock_timeout_s=0)
     hours.load(writer, _lake())
     engine = engine_of(DuckDBWarehouse(tmp_path / FILE_NAME))
     with engine.connect() as connection, connection.begin():
@@ -293,7 +293,7 @@ def test_dispose__the_file_is_free(tmp_path: Path) -> None:
     pd.read_sql(_COUNT, engine)
     engine.dispose()
     (tmp_path / FILE_NAME).rename(tmp_path / "moved")
-    DuckDBWarehouse(tmp_path / "moved", patience_s=0).execute(("SELECT 1", {}))
+    DuckDBWarehouse(tmp_path / "moved", lock_timeout_s=0).execute(("SELECT 1", {}))
 
 
 def test_pool__redshift_s_connections_are_closed_by_dispose(homes: Any, testbed: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from charging_assets_tests.storage import redshifts
-from charging_assets_tests.storage.loads import a_load, names, told
+from charging_assets_tests.storage.loads import a_load, names, sample_rows
 from charging_assets_tests.storage.redshifts import resource_of
 from charging_assets_tests.testbed.bed import S3, Redshift
 
@@ -33,13 +33,13 @@ def databases(redshift: Redshift) -> set[str]:
         connection.close()
 
 
-def test_of_a_cluster__is_a_database_of_its_own_that_is_gone_afterwards(named: Redshift) -> None:
+def test_of_a_cluster__is_a_separate_database_that_is_dropped_afterwards(named: Redshift) -> None:
     made = redshifts.of_a_cluster()
     (name,) = databases(named)
     assert made.redshift.database == name != named.database
     for rows in (["a"], ["b", "c"]):  # each a warehouse that stays connected
         warehouse = made.emptied()
-        warehouse.apply(a_load(told(*rows)))
+        warehouse.apply(a_load(sample_rows(*rows)))
         assert names(warehouse) == rows
     made.lake.put("loads/left/behind", b"by a load that was killed")
     made.end()
