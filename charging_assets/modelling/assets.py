@@ -1,8 +1,4 @@
-"""The modelling assets: staged tables, dimensions, facts.
-
-Belongs here: what Dagster runs and shows of modelling. Does not belong here: which SQL runs in
-which scope (`plans`, `staging`).
-"""
+"""The modelling assets: staged tables, dimensions, facts and marts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -62,19 +58,19 @@ def staged_tables(
 ) -> SpanLoad:
     """The hour's flat files in the warehouse's staging schema, all tables in one transaction.
 
-    Several hours share a transaction by UTC day. The same files again are a no-op. Records in must
-    be loaded or rejected, or nothing is loaded.
+    Several hours of a UTC day share a transaction. Loading the same files again is a no-op. Every
+    record must be loaded or rejected, otherwise nothing is loaded.
     """
-    _tell_lake_paths(context, lake)
-    tables_by_hour = {name: by_hour(context, found) for name, found in flat_files.items()}
+    _add_lake_paths(context, lake)
+    tables_by_hour = {name: by_hour(context, tables) for name, tables in flat_files.items()}
     hours = [Hour.parse(key) for key in context.partition_keys]
     return staging_load(
         {hour: [tables_by_hour[t.name][hour.key] for t in FLAT_TABLES] for hour in hours}
     )
 
 
-def _tell_lake_paths(context: dg.AssetExecutionContext, lake: Lake) -> None:
-    """Where the hour's flat files are, beside where the warehouse is (the IO manager tells)."""
+def _add_lake_paths(context: dg.AssetExecutionContext, lake: Lake) -> None:
+    """Add the paths of the hour's flat files; the IO manager adds that of the warehouse."""
     for key in context.partition_keys:
         places = [lake.uri(flat_key(table, Hour.parse(key))) for table in FLAT_TABLES]
         context.add_asset_metadata({"made_from": "\n".join(places)}, partition_key=key)
@@ -109,7 +105,7 @@ def _sql_asset(
         hours = [Hour.parse(key) for key in context.partition_keys]
         failed: dict[Hour, str] = {}
         if "staged_tables" in upstream:
-            _tell_lake_paths(context, lake)
+            _add_lake_paths(context, lake)
             restaged, failed = ensure_staged(warehouse, lake, hours)
             if restaged:
                 context.log.info(

@@ -1,12 +1,10 @@
-"""The plans of time and marts: which SQL, and which hours, days and months an hour touches.
+"""Plans of `dim_time` and the marts: their SQL, and the hours, days and months an hour affects.
 
-Belongs here: scopes. Does not belong here: what a metric is (`sql/marts`, `docs/metrics.md`).
-
-An hour's mart rows depend on the hour alone. Sums over days also hold sessions: a neighbouring
-hour can move a session's beginning or end, and an hour that is loaded late can move the beginning
-of sessions that end up to a week later. So the days from just before the hour until eight days
-after it are summed again; days for which nothing is loaded cost nothing. A month's window ends with
-the feed's newest poll, so the month of the poll before the hour is summed again, too.
+An hour's mart rows depend on that hour only. Sums over days also depend on sessions: a neighbouring
+hour can move the start or end of a session, and an hour that is loaded late can move the start of
+sessions that end up to a week later. So the days from just before the hour until eight days after
+it are summed again; days without loaded hours cost nothing. A month's window ends with the feed's
+newest poll, so the month of the poll before the hour is summed again, too.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ _LONGEST_DAY = timedelta(hours=25)
 _LONGEST_MONTH = timedelta(days=31, hours=1)
 _LATER = timedelta(days=8)
 
-# What a table is made from; the ledger's row of the first says which polls those were.
+# The inputs of each table; the ledger row of the first one identifies the polls.
 _MADE_FROM: dict[str, tuple[str, ...]] = {
     dimensions.DIM_TIME.name: ("fact_poll",),
     # It reads the connectors of entity_sighting and connector_attributes, which the plan of
@@ -46,12 +44,12 @@ _BY_NAME = {table.name: table for table in TABLES}
 
 
 def made_from(table: Table) -> tuple[str, ...]:
-    """The assets that a mart, or `dim_time`, is made from."""
+    """The upstream assets of a mart or of `dim_time`."""
     return _MADE_FROM[table.name]
 
 
 def mart_version(table: Table) -> str:
-    """The code version of a mart; it changes with that of what it is made from."""
+    """The code version of a mart; it changes with the versions of its upstream assets."""
     return code_version(_statements(table), [table], map(_version, made_from(table)))
 
 
@@ -68,7 +66,7 @@ def _version(name: str) -> str:
 
 
 def mart_plan(table: Table, hour: Hour | Span) -> Plan:
-    """Replace what the hour touches of a mart, or of `dim_time`."""
+    """Replace the rows of a mart, or of `dim_time`, that the hour affects."""
     scope, params = _scope(table, hour)
     bind: tuple[Step, ...] = ()
     if table is marts.MART_OPERATOR_MONTH:
@@ -85,8 +83,8 @@ def mart_plan(table: Table, hour: Hour | Span) -> Plan:
 
 
 def _statements(table: Table) -> list[str]:
-    own = [_statement(table)]
-    return [*own, _MONTH_TO_SUM] if table is marts.MART_OPERATOR_MONTH else own
+    statements = [_statement(table)]
+    return [*statements, _MONTH_TO_SUM] if table is marts.MART_OPERATOR_MONTH else statements
 
 
 def _statement(table: Table) -> str:
@@ -94,15 +92,15 @@ def _statement(table: Table) -> str:
 
 
 def _scope(table: Table, hour: Hour | Span) -> tuple[Scope, dict[str, datetime]]:
-    """The scope, and the parameters of the SELECT, which are those of the scope as well."""
+    """The scope and its parameters, which the SELECT uses as well."""
     if table.hour_column is not None:
         return hour_scope(table, hour), window(hour)
     days_from, days_to = hour.start - NEAR - _LONGEST_DAY, hour.end + _LATER
     if table is not marts.MART_OPERATOR_MONTH:
-        return _began_in("days", days_from, days_to)
-    return _began_in("months", days_from - _LONGEST_MONTH, days_to)
+        return _period_scope("days", days_from, days_to)
+    return _period_scope("months", days_from - _LONGEST_MONTH, days_to)
 
 
-def _began_in(what: str, start: datetime, end: datetime) -> tuple[Scope, dict[str, datetime]]:
-    params = {f"{what}_from": naive(start), f"{what}_to": naive(end)}
-    return Scope(f"slot_at >= :{what}_from AND slot_at < :{what}_to", params), params
+def _period_scope(unit: str, start: datetime, end: datetime) -> tuple[Scope, dict[str, datetime]]:
+    params = {f"{unit}_from": naive(start), f"{unit}_to": naive(end)}
+    return Scope(f"slot_at >= :{unit}_from AND slot_at < :{unit}_to", params), params

@@ -1,8 +1,4 @@
-"""The plans of dimensions and facts: which SQL, in which scope.
-
-Belongs here: one function a sort of table. Does not belong here: the SQL (`sql/`), Dagster
-(`assets`), transactions (`storage`).
-"""
+"""Plans of dimensions and facts: their SQL and the scope of rows they replace."""
 
 from __future__ import annotations
 
@@ -44,7 +40,7 @@ _HISTORY = (
 
 @dataclass(frozen=True)
 class Entity:
-    """An entity with history: its dimension, its attribute states, and what is told from them."""
+    """An entity with history: its dimension, its attribute states and its bridges."""
 
     name: str
     dimension: Table
@@ -81,7 +77,7 @@ FACTS = (facts.FACT_POLL, facts.FACT_STATUS)
 
 def dimension_version(entity: Entity) -> str:
     """The code version of a dimension."""
-    own = [
+    tables = [
         dimensions.ENTITY_SIGHTING,
         dimensions.ENTITY_POLL,
         dimensions.ENTITY_VERSION,
@@ -89,18 +85,18 @@ def dimension_version(entity: Entity) -> str:
         entity.attributes,
         *entity.bridges,
     ]
-    return code_version(entity.statements, own)
+    return code_version(entity.statements, tables)
 
 
 def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
-    """Replace the hour's sightings and polls, then the versions of the entities that they touch.
+    """Replace the hour's observations and polls, then the versions of the affected entities.
 
-    What is touched is found before the old rows go, and all steps are one transaction. Of a touched
-    entity only the sightings next to the hour are read. A span of hours is taken to touch every
-    entity: to look for those that it does not would cost more.
+    Affected entities are selected before the old rows are deleted, and all steps are one
+    transaction. For an affected entity only the observations next to the hour are read. A span of
+    hours is assumed to affect every entity: looking for the others would cost more.
     """
-    touched = "touched_entity" if isinstance(hour, Hour) else "every_entity"
-    asked = {
+    affected_file = "touched_entity" if isinstance(hour, Hour) else "every_entity"
+    params = {
         "entity_type": entity.name,
         "asset": entity.dimension.name,
         "code_version": dimension_version(entity),
@@ -111,10 +107,10 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
         for table in (dimensions.ENTITY_SIGHTING, dimensions.ENTITY_POLL)
     }
     version_scope = key_scope("entity_key", "touched_entity", entity_type=entity.name)
-    touched_scope = key_scope(entity.key_column, "touched_entity")
+    affected_scope = key_scope(entity.key_column, "touched_entity")
 
     def temp(name: str, file: str | None = None) -> Temp:
-        return Temp(name, sql(f"dimensions/{file or name}"), asked)
+        return Temp(name, sql(f"dimensions/{file or name}"), params)
 
     return Plan(
         asset=entity.dimension.name,
@@ -124,25 +120,25 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
         steps=(
             temp("new_sighting", "entity_sighting"),
             temp("new_poll", "entity_poll"),
-            Bind(("newest_at",), sql("dimensions/newest_hour"), asked),
-            temp("touched_entity", touched),
+            Bind(("newest_at",), sql("dimensions/newest_hour"), params),
+            temp("touched_entity", affected_file),
             temp("held_version"),
             *(
                 Replace(table, scope, f"SELECT * FROM new_{table.name.removeprefix('entity_')}")
                 for table, scope in hour_rows.items()
             ),
-            Bind(("reach_from", "reach_to"), sql("dimensions/entity_reach"), asked),
+            Bind(("reach_from", "reach_to"), sql("dimensions/entity_reach"), params),
             temp("entity_moment"),
             temp("entity_gap"),
-            Bind(("gaps_from", "gaps_to"), sql("dimensions/gap_reach"), asked),
+            Bind(("gaps_from", "gaps_to"), sql("dimensions/gap_reach"), params),
             temp("entity_closing"),
             Replace(
-                dimensions.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), asked
+                dimensions.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), params
             ),
             # The attributes' SELECT reads the rows that its replacement deletes first.
             temp("new_attributes", entity.attributes.name),
-            Replace(entity.attributes, touched_scope, "SELECT * FROM new_attributes"),
-            Replace(entity.dimension, touched_scope, sql(f"dimensions/{entity.dimension.name}")),
+            Replace(entity.attributes, affected_scope, "SELECT * FROM new_attributes"),
+            Replace(entity.dimension, affected_scope, sql(f"dimensions/{entity.dimension.name}")),
             *(
                 Replace(bridge, _bridge_scope(bridge), sql(f"dimensions/{bridge.name}"))
                 for bridge in entity.bridges
@@ -152,12 +148,12 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
 
 
 def _bridge_scope(bridge: Table) -> Scope:
-    """The rows of touched entities; of aliases, also those in which one is the former."""
-    own = key_scope(bridge.key[0], "touched_entity")
+    """The rows of affected entities; for aliases also those with an affected former EVSE."""
+    affected_rows = key_scope(bridge.key[0], "touched_entity")
     if bridge is not bridges.BRIDGE_EVSE_ALIAS:
-        return own
-    former = key_scope("former_evse_key", "touched_entity")
-    return Scope(f"({own.predicate} OR {former.predicate})")
+        return affected_rows
+    former_rows = key_scope("former_evse_key", "touched_entity")
+    return Scope(f"({affected_rows.predicate} OR {former_rows.predicate})")
 
 
 def fact_version(table: Table) -> str:
@@ -166,13 +162,13 @@ def fact_version(table: Table) -> str:
 
 
 def fact_plan(table: Table, hour: Hour | Span) -> Plan:
-    """Replace the hour of a fact by what its SQL file says, and check the balance before commit."""
-    asked = window(hour)
+    """Replace the hour of a fact, and check the balance of rows before the commit."""
+    params = window(hour)
     guards = [
         Guard(
             name=f"{table.name}__stands_for_every_row_polled",
             select=sql(name),
-            params=asked,
+            params=params,
             remedy=f"Materialize staged_tables and {table.name} for {hour} again.",
         )
         for name in _guards(table)
@@ -182,7 +178,10 @@ def fact_plan(table: Table, hour: Hour | Span) -> Plan:
         hour=hour,
         code_version=fact_version(table),
         input_from=STAGED,
-        steps=(Replace(table, hour_scope(table, hour), sql(f"facts/{table.name}"), asked), *guards),
+        steps=(
+            Replace(table, hour_scope(table, hour), sql(f"facts/{table.name}"), params),
+            *guards,
+        ),
     )
 
 

@@ -1,7 +1,6 @@
 """The plan of charging sessions: which sessions an hour can change.
 
-Belongs here: the window around an hour in which sessions are told anew. Does not belong here: what
-a session is (`sql/facts/fact_charging_session.sql`).
+What a session is, is defined in `sql/facts/fact_charging_session.sql`.
 """
 
 from __future__ import annotations
@@ -23,28 +22,28 @@ _STATEMENTS = (
     "facts/fact_charging_session",
 )
 MADE_FROM = ("fact_status", "fact_poll", "dim_connector")
-# Runs are linked over at most 2.5 cadences, twice with a single unknown poll between; a cadence is
-# at most an hour.
+# Two runs are linked over a gap of at most 2.5 cadences, and over two such gaps with one unknown
+# poll between them; a cadence is at most an hour.
 NEAR = timedelta(hours=6)
-# A session is cut after a week, at the end of a run, which is at most an hour long.
+# A session ends after a week, at the end of a run, which is at most an hour long.
 LONGEST = timedelta(days=7, hours=2)
-# Idle time begins within two links of a session, five hours, and is counted for a day, to the end
-# of a run, which is at most an hour long.
+# Idle time starts within two gaps (five hours) of a session and is counted for a day, to the end of
+# a run, which is at most an hour long.
 IDLE = timedelta(hours=30)
 
 
 def session_version() -> str:
-    """The code version of sessions; it changes with that of what they are made from."""
+    """The code version of sessions; it changes with the versions of their upstream assets."""
     upstream = [plans.fact_version(table) for table in plans.FACTS]
     upstream.append(plans.dimension_version(plans.CONNECTOR))
     return code_version(_STATEMENTS, [TABLE], upstream)
 
 
 def session_plan(hour: Hour | Span) -> Plan:
-    """Tell anew the sessions that the hour, or span of hours, can have changed.
+    """Replace the sessions that the hour, or span of hours, may have changed.
 
-    These are sessions of EVSEs with a session that reaches the hour or with CHARGING near it, from
-    the earliest of such sessions on. What is read goes back at most as far as a session is long.
+    These are the sessions of EVSEs that have a session overlapping the hour or CHARGING near it,
+    from the earliest such session on. Reads go back at most the maximum length of a session.
     """
     near = {
         "near_start": naive(hour.start - NEAR),
@@ -52,11 +51,11 @@ def session_plan(hour: Hour | Span) -> Plan:
         "idle_start": naive(hour.start - NEAR - IDLE),
         "oldest_start": naive(hour.start - NEAR - LONGEST - IDLE),
     }
-    asked = {"starts_to": near["near_end"]}
+    params = {"starts_to": near["near_end"]}
     scope = Scope(
         "evse_key IN (SELECT entity_key FROM touched_evse) "
         "AND slot_at >= :starts_from AND slot_at < :starts_to",
-        asked,
+        params,
     )
     return Plan(
         asset=TABLE.name,
@@ -67,6 +66,6 @@ def session_plan(hour: Hour | Span) -> Plan:
             Temp("touched_session", sql("facts/touched_session"), near),
             Temp("touched_evse", sql("facts/touched_session_evse"), near),
             Bind(("starts_from",), sql("facts/touched_session_start"), near),
-            Replace(TABLE, scope, sql("facts/fact_charging_session"), asked),
+            Replace(TABLE, scope, sql("facts/fact_charging_session"), params),
         ),
     )

@@ -1,7 +1,4 @@
-"""Code versions: what an asset's rows depend on besides its input.
-
-Belongs here: hashes of SQL and schema, by which stale hours are found after an upgrade.
-"""
+"""Code versions: hashes of SQL and schema, by which stale hours are detected after an upgrade."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from charging_assets.storage.sql_files import sql
 def code_version(
     statements: Iterable[str], tables: Iterable[Table], upstream: Iterable[str] = ()
 ) -> str:
-    """The hash of SQL files, tables and upstream versions: it changes when one of them does."""
+    """The hash of SQL files, table declarations and upstream versions."""
     parts = [sql(name) for name in statements]
     parts += [declared(table) for table in tables]
     parts += upstream

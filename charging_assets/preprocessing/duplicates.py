@@ -152,7 +152,7 @@ def _first_by_json(groups: Sequence[_Group], fragments: Sequence[bytes]) -> list
 
 
 def _stations(stations: Sequence[FlatStation]) -> Iterable[_Group]:
-    repeated = _repeated(station.station.key for station in stations if station.station)
+    repeated = _find_repeated(station.station.key for station in stations if station.station)
     groups: dict[int, _Group] = defaultdict(list)
     for number, station in enumerate(stations):
         state = station.station
@@ -163,7 +163,7 @@ def _stations(stations: Sequence[FlatStation]) -> Iterable[_Group]:
 
 
 def _evses(stations: Sequence[tuple[int, FlatStation]], level: str) -> Iterable[_Group]:
-    repeated = _repeated(evse.key for _, station in stations for evse in station.evses)
+    repeated = _find_repeated(evse.key for _, station in stations for evse in station.evses)
     groups: dict[int, _Group] = defaultdict(list)
     for number, station in stations:
         if repeated.isdisjoint([evse.key for evse in station.evses]):
@@ -192,7 +192,7 @@ def _connectors_by_evse(station: FlatStation, level: str) -> dict[str, list[Stat
 def _connectors(
     stations: Sequence[tuple[int, FlatStation]], losers: dict[int, set[str]], level: str
 ) -> Iterable[_Group]:
-    repeated = _repeated(state.key for _, station in stations for state in station.connectors)
+    repeated = _find_repeated(state.key for _, station in stations for state in station.connectors)
     groups: dict[int, _Group] = defaultdict(list)
     for number, station in stations:
         for connector, (pointer, status) in zip(
@@ -206,7 +206,7 @@ def _connectors(
     return groups.values()
 
 
-def _repeated(keys: Iterable[int]) -> set[int]:
+def _find_repeated(keys: Iterable[int]) -> set[int]:
     seen, repeated = set[int](), set[int]()
     for key in keys:
         (repeated if key in seen else seen).add(key)

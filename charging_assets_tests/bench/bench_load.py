@@ -74,7 +74,7 @@ def _redshift(once: dict[str, pa.Table]) -> dict[str, Any]:
     with running_bed() as bed:
         os.environ["SSL_CERT_FILE"] = str(bed.tls.authority)
         database = of_the_bed(bed, bed.new_bucket(), "snapshot")
-        rows, seconds = _staged(database.emptied(), files)
+        rows, seconds = _staged(database.empty(), files)
         connection = database.redshift.connect()
         row_wise = _row_by_row(connection, once[FLAT_STATUS.name].slice(0, _ROW_WISE))
         connection.close()

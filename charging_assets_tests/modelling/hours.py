@@ -1,7 +1,6 @@
-"""Small hours, from raw objects into every table of a warehouse, without Dagster.
+"""Load small hours, from raw objects into every table of a warehouse, without Dagster.
 
-Belongs here: what the tests of storage and modelling need of the steps before, and the digests by
-which two warehouses are compared. Does not belong here: records and polls (`builders`).
+It also computes the digests by which two warehouses are compared.
 """
 
 from __future__ import annotations
@@ -57,12 +56,12 @@ def stand(status: str | None = "AVAILABLE", **fields: Any) -> list[dict[str, Any
     return [station([evse(status=status, **fields)])]
 
 
-def put(lake: Lake, minute: float, told: Stations | Mapping[str, Stations | None] | None) -> None:
+def put(lake: Lake, minute: float, answer: Stations | Mapping[str, Stations | None] | None) -> None:
     """Archive a poll so many minutes after HOUR's start; a list is what `koeln` answered.
 
     A place that is None did not answer. The source's clock is three seconds late.
     """
-    places = told if isinstance(told, Mapping) else {"koeln": told}
+    places = answer if isinstance(answer, Mapping) else {"koeln": answer}
     header = builders.poll(minute)
     at = (header.slot_at + timedelta(seconds=3)).isoformat()
     builders.archived(
@@ -80,8 +79,8 @@ def put(lake: Lake, minute: float, told: Stations | Mapping[str, Stations | None
 def lake_of(polls: Mapping[float, Stations | Mapping[str, Stations | None] | None]) -> MemoryLake:
     """A lake with polls by minute."""
     lake = MemoryLake()
-    for minute, told in polls.items():
-        put(lake, minute, told)
+    for minute, answer in polls.items():
+        put(lake, minute, answer)
     return lake
 
 
@@ -157,13 +156,13 @@ def rows(warehouse: Warehouse, sql: str, **params: Any) -> list[tuple[Any, ...]]
 
 def digests(warehouse: Warehouse, tables: Iterable[Table] = TABLES) -> dict[str, str]:
     """A hash of each table's rows, in whatever order; without the ledger's clock and load ids."""
-    found = {}
+    digest_by_table = {}
     for table in tables:
         names = ", ".join(name for name in table.names if name not in OF_THE_RUN)
-        held = sorted(map(repr, rows(warehouse, f"SELECT {names} FROM {table.full_name}")))
-        told = hashlib.sha256("\n".join(held).encode()).hexdigest()[:16]
-        found[table.full_name] = f"{len(held)} rows {told}"
-    return found
+        sorted_rows = sorted(map(repr, rows(warehouse, f"SELECT {names} FROM {table.full_name}")))
+        digest = hashlib.sha256("\n".join(sorted_rows).encode()).hexdigest()[:16]
+        digest_by_table[table.full_name] = f"{len(sorted_rows)} rows {digest}"
+    return digest_by_table
 
 
 def _minutes(at: datetime) -> float:

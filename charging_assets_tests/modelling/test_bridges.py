@@ -1,4 +1,4 @@
-"""Opening hours, capabilities and former identities as rows, of every version."""
+"""Bridges: rows for the opening hours, capabilities and former ids of every version."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ DAY = 24 * 60
 
 
 def _hours(*periods: tuple[Any, str, str], is_open: Any = False) -> dict[str, Any]:
-    told = [
+    stations = [
         {"weekday": day, "period_begin": begin, "period_end": end} for day, begin, end in periods
     ]
-    return {"twentyfourseven": is_open, "regular_hours": told}
+    return {"twentyfourseven": is_open, "regular_hours": stations}
 
 
 OPENINGS = {
@@ -41,50 +41,50 @@ def _openings(warehouse: DuckDBWarehouse, station_id: str) -> list[tuple[Any, ..
 
 
 def test_openings__of_every_published_shape__are_rows_of_minutes() -> None:
-    told = [
-        station([evse(f"e-{name}")], name, opening_times=found) for name, found in OPENINGS.items()
+    stations = [
+        station([evse(f"e-{name}")], name, opening_times=times) for name, times in OPENINGS.items()
     ]
-    found = hours.loaded({0: told}, only=DIMENSIONS)
-    assert _openings(found, "always") == [(day, 0, 1440) for day in range(1, 9)]
-    assert _openings(found, "silent") == []
-    assert _openings(found, "shop") == [(1, 480, 720), (1, 810, 1080), (2, 480, 1080)]
-    assert _openings(found, "street") == [(1, 0, 1440), (8, 0, 1440)]
-    assert _openings(found, "bar") == [
+    warehouse = hours.loaded({0: stations}, only=DIMENSIONS)
+    assert _openings(warehouse, "always") == [(day, 0, 1440) for day in range(1, 9)]
+    assert _openings(warehouse, "silent") == []
+    assert _openings(warehouse, "shop") == [(1, 480, 720), (1, 810, 1080), (2, 480, 1080)]
+    assert _openings(warehouse, "street") == [(1, 0, 1440), (8, 0, 1440)]
+    assert _openings(warehouse, "bar") == [
         (1, 0, 120),  # of Sunday night, and the hour of its own that it holds
         (6, 1080, 1440),
         (7, 0, 150),
         (7, 1080, 1440),
     ]
-    assert _openings(found, "feast") == [(8, 1200, 1440)]
-    assert _openings(found, "shift") == [(3, 360, 1440), (4, 0, 360)]
+    assert _openings(warehouse, "feast") == [(8, 1200, 1440)]
+    assert _openings(warehouse, "shift") == [(3, 360, 1440), (4, 0, 360)]
     # Forms that know no 24:00 say 23:59 and mean midnight.
-    assert _openings(found, "market") == [
+    assert _openings(warehouse, "market") == [
         (3, 810, 1440), (4, 0, 1440), (5, 1439, 1440), (6, 0, 1439),
     ]  # fmt: skip
     holidays = "SELECT DISTINCT day_number FROM warehouse.bridge_station_opening WHERE is_holiday"
-    assert rows(found, holidays) == [(8,)]
+    assert rows(warehouse, holidays) == [(8,)]
 
 
 def test_openings__that_change__are_rows_of_their_version() -> None:
     before = [station(opening_times=_hours((1, "08:00", "18:00")))]
     after = [station(opening_times=_hours((1, "09:00", "18:00")))]
-    found = hours.loaded({0: before, 70: after}, only=DIMENSIONS)
-    told = (
+    warehouse = hours.loaded({0: before, 70: after}, only=DIMENSIONS)
+    select = (
         "SELECT opens_min, valid_from, valid_to, is_current FROM warehouse.bridge_station_opening"
     )
-    assert rows(found, f"{told} ORDER BY 1") == [(480, 0, 70, False), (540, 70, None, True)]
+    assert rows(warehouse, f"{select} ORDER BY 1") == [(480, 0, 70, False), (540, 70, None, True)]
 
 
 def test_capabilities__are_a_row_each_of_their_version() -> None:
     many = ["RFID_READER", 'NOT,"OF OCPI'.replace('"', ""), "RESERVABLE"]
     before = [station([evse(capabilities=many), evse("e2", capabilities=[])])]
     after = [station([evse(capabilities=["RFID_READER"]), evse("e2", capabilities=None)])]
-    found = hours.loaded({0: before, 70: after}, only=DIMENSIONS)
-    told = (
+    warehouse = hours.loaded({0: before, 70: after}, only=DIMENSIONS)
+    select = (
         "SELECT evse_uid, capability, valid_from, is_current "
         "FROM warehouse.bridge_evse_capability ORDER BY 3, 2"
     )
-    assert rows(found, told) == [
+    assert rows(warehouse, select) == [
         ("e1", "NOT,OF OCPI", 0, False),
         ("e1", "RESERVABLE", 0, False),
         ("e1", "RFID_READER", 0, False),
@@ -93,10 +93,10 @@ def test_capabilities__are_a_row_each_of_their_version() -> None:
 
 
 def test_capabilities__that_could_be_cut_wrongly__have_no_rows() -> None:
-    told = [station([evse(capabilities=['x",', "RFID_READER"])])]
-    found = hours.loaded({0: told}, only=DIMENSIONS)
-    assert rows(found, "SELECT capability FROM warehouse.bridge_evse_capability") == []
-    assert rows(found, "SELECT capabilities FROM warehouse.dim_evse") == [
+    stations = [station([evse(capabilities=['x",', "RFID_READER"])])]
+    warehouse = hours.loaded({0: stations}, only=DIMENSIONS)
+    assert rows(warehouse, "SELECT capability FROM warehouse.bridge_evse_capability") == []
+    assert rows(warehouse, "SELECT capabilities FROM warehouse.dim_evse") == [
         ('["RFID_READER","x\\","]',)
     ]
 
@@ -118,7 +118,7 @@ def test_aliases__of_a_new_label__are_seen() -> None:
     ]
 
 
-def _replaced(*after: dict[str, Any]) -> dict[float, Any]:
+def _replace_evses(*after: dict[str, Any]) -> dict[float, Any]:
     """`old` and `stays` for an hour, then what comes instead of `old`, for two days."""
     stays = evse("stays", id="DE*S", physical_reference="9")
     old = evse("old", id="DE*OLD", physical_reference="3")
@@ -132,15 +132,15 @@ def test_aliases__of_another_uid__are_guessed_by_label_or_position() -> None:
     by_label = evse("new", id="DE*OLD", physical_reference="4")
     by_position = evse("other", id="DE*N", physical_reference="3")
     unlike = evse("third", id="DE*T", physical_reference="5")
-    found = hours.loaded(_replaced(by_label, by_position, unlike), only=DIMENSIONS)
-    assert rows(found, ALIASES) == [
+    warehouse = hours.loaded(_replace_evses(by_label, by_position, unlike), only=DIMENSIONS)
+    assert rows(warehouse, ALIASES) == [
         ("new", "DE*OLD", "old", "DE*OLD", 60, "same_evse_id", True),
         ("other", "DE*N", "old", "DE*OLD", 60, "same_position", True),
     ]
 
 
-def test_aliases__of_an_evse_that_comes_back__are_withdrawn() -> None:
-    polls = _replaced(evse("new", id="DE*OLD"))
+def test_aliases__of_an_evse_that_returns__are_deleted() -> None:
+    polls = _replace_evses(evse("new", id="DE*OLD"))
     lake = hours.lake_of(polls)
     warehouse = DuckDBWarehouse(None)
     for hour in sorted({hours.hour_after(int(minute // 60)) for minute in polls}):
@@ -152,13 +152,13 @@ def test_aliases__of_an_evse_that_comes_back__are_withdrawn() -> None:
     assert key_of("evse", "old") != key_of("evse", "new")
 
 
-def test_rows_that_other_code_told__are_told_again_with_the_hour() -> None:
+def test_rows__of_another_version_are_replaced_with_the_hour() -> None:
     """An hour whose input is the same, loaded by a release that knew no bridges."""
-    told = [
+    stations = [
         station(opening_times=_hours((1, "08:00", "18:00"))),
         station([evse("e9", capabilities=["RFID_READER"])], "s9"),
     ]
-    lake = hours.lake_of({0: told, 70: told})
+    lake = hours.lake_of({0: stations, 70: stations})
     warehouse = DuckDBWarehouse(None)
     for hour in (hours.HOUR, hours.hour_after(1)):
         hours.load(warehouse, lake, hour, DIMENSIONS)

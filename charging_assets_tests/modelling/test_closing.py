@@ -1,6 +1,6 @@
-"""Entities that disappear: which absences end a version, whatever the order of loading.
+"""Entities that disappear: which absences end a version, in any order of loading.
 
-The reference tells versions from all sightings and polls at once, in plain Python.
+The reference derives versions from all observations and polls at once, in plain Python.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ FROM warehouse.dim_station WHERE station_id = 's1' ORDER BY valid_from
 """
 HOUR_MIN, DAY_MIN = 60.0, 1440.0
 
-# What a place says: stations and their names; None is no answer.
-Told = dict[str, str] | None
+# The answer of a place: stations and their names; None is no answer.
+StationNames = dict[str, str] | None
 
 
-def _stations(told: Told) -> list[Any] | None:
-    if told is None:
+def _stations(names: StationNames) -> list[Any] | None:
+    if names is None:
         return None
-    return [station([evse(f"e-{sid}")], sid, name=name) for sid, name in told.items()]
+    return [station([evse(f"e-{sid}")], sid, name=name) for sid, name in names.items()]
 
 
-def lake_of(polls: dict[float, Told]) -> MemoryLake:
-    return hours.lake_of({minute: {"koeln": _stations(told)} for minute, told in polls.items()})
+def lake_of(polls: dict[float, StationNames]) -> MemoryLake:
+    return hours.lake_of({minute: {"koeln": _stations(names)} for minute, names in polls.items()})
 
 
-def loaded(lake: MemoryLake, order: list[Hour] | None = None) -> DuckDBWarehouse:
+def load(lake: MemoryLake, order: list[Hour] | None = None) -> DuckDBWarehouse:
     warehouse = DuckDBWarehouse(None)
     for hour in order or list(hours_archived(lake)):
         hours.load(warehouse, lake, hour, only="dim_station")
     return warehouse
 
 
-def versions(polls: dict[float, Told]) -> list[tuple[Any, ...]]:
-    return hours.rows(loaded(lake_of(polls)), VERSIONS)
+def versions(polls: dict[float, StationNames]) -> list[tuple[Any, ...]]:
+    return hours.rows(load(lake_of(polls)), VERSIONS)
 
 
 BOTH, OTHER = {"s1": "A", "s2": "B"}, {"s2": "B"}
 
 
 def test_closing__absent_from_three_good_polls_over_a_day_is_gone_since_the_first() -> None:
-    told: dict[float, Told] = {0: BOTH, 60: OTHER, 720: OTHER, 60 + DAY_MIN: OTHER}
-    assert versions(told) == [("A", 0, 60, "disappeared", False)]
+    names: dict[float, StationNames] = {0: BOTH, 60: OTHER, 720: OTHER, 60 + DAY_MIN: OTHER}
+    assert versions(names) == [("A", 0, 60, "disappeared", False)]
 
 
 @pytest.mark.parametrize(
@@ -69,32 +69,38 @@ def test_closing__absent_from_three_good_polls_over_a_day_is_gone_since_the_firs
         {60: {}, 720: {}, 60 + DAY_MIN: {}},  # the answer shrank
     ],
 )
-def test_closing__less_than_that_closes_nothing(absence: dict[float, Told]) -> None:
+def test_closing__less_than_that_closes_nothing(absence: dict[float, StationNames]) -> None:
     assert versions({0: BOTH, **absence}) == [("A", 0, None, None, True)]
     back = {0: BOTH, **absence, 70 + DAY_MIN: BOTH}
     assert versions(back) == [("A", 0, None, None, True)]
 
 
 def test_closing__a_shrink_that_lasts_a_week_is_real() -> None:
-    told: dict[float, Told] = {0: BOTH, 60: {}, 4 * DAY_MIN: {}, 60 + 7 * DAY_MIN: {}}
-    assert versions(told) == [("A", 0, 60, "disappeared", False)]
+    names: dict[float, StationNames] = {0: BOTH, 60: {}, 4 * DAY_MIN: {}, 60 + 7 * DAY_MIN: {}}
+    assert versions(names) == [("A", 0, 60, "disappeared", False)]
 
 
-def test_closing__one_that_comes_back_begins_a_version() -> None:
-    gone: dict[float, Told] = {60: OTHER, 720: OTHER, 60 + DAY_MIN: OTHER}
+def test_closing__an_entity_that_returns_starts_a_version() -> None:
+    gone: dict[float, StationNames] = {60: OTHER, 720: OTHER, 60 + DAY_MIN: OTHER}
     assert versions({0: BOTH, **gone, 3 * DAY_MIN: BOTH}) == [
         ("A", 0, 60, "disappeared", False),
         ("A", 3 * DAY_MIN, None, None, True),
     ]
 
 
-def test_closing__an_hour_that_comes_late_takes_the_absence_back() -> None:
-    told: dict[float, Told] = {0: BOTH, 60: OTHER, 720: OTHER, 60 + DAY_MIN: OTHER, 3000: BOTH}
-    late = {**told, 780: BOTH}
+def test_closing__a_late_hour_reverts_the_absence() -> None:
+    names: dict[float, StationNames] = {
+        0: BOTH,
+        60: OTHER,
+        720: OTHER,
+        60 + DAY_MIN: OTHER,
+        3000: BOTH,
+    }
+    late = {**names, 780: BOTH}
     lake = lake_of(late)
     there = list(hours_archived(lake))
     order = [hour for hour in there if hour != hours.hour_after(13)]
-    warehouse = loaded(lake, order)
+    warehouse = load(lake, order)
     assert len(hours.rows(warehouse, VERSIONS)) == 2
     hours.load(warehouse, lake, hours.hour_after(13), only="dim_station")
     assert hours.rows(warehouse, VERSIONS) == [("A", 0, None, None, True)]
@@ -105,7 +111,7 @@ def test_closing__a_place_that_is_not_polled_closes_nothing() -> None:
     assert versions({0: BOTH, 30 * DAY_MIN: OTHER}) == [("A", 0, None, None, True)]
 
 
-def test_version__that_moves_to_another_place_says_so() -> None:
+def test_version__that_moves_to_another_place_has_that_reason() -> None:
     one = _stations({"s1": "A"})
     warehouse = DuckDBWarehouse(None)
     lake = hours.lake_of({0: {"bonn": one}, 60: {"koeln": one}})
@@ -116,15 +122,19 @@ def test_version__that_moves_to_another_place_says_so() -> None:
 
 # Hours between which absences are too short, just long enough, and of a week.
 AT = (0, 1, 13, 25, 26, 27, 50, 51, 200, 201)
-TOLD = st.none() | st.dictionaries(st.sampled_from(["s1", "s2", "s3"]), st.sampled_from("AB"))
-CONTENT = st.lists(st.fixed_dictionaries({"bonn": TOLD, "koeln": TOLD}), min_size=1, max_size=2)
+STATION_NAMES = st.none() | st.dictionaries(
+    st.sampled_from(["s1", "s2", "s3"]), st.sampled_from("AB")
+)
+CONTENT = st.lists(
+    st.fixed_dictionaries({"bonn": STATION_NAMES, "koeln": STATION_NAMES}), min_size=1, max_size=2
+)
 NETWORK = st.dictionaries(st.sampled_from(AT), CONTENT, min_size=4, max_size=len(AT))
 
 
-def _archived(network: dict[int, Any]) -> MemoryLake:
+def _archive(network: dict[int, Any]) -> MemoryLake:
     return hours.lake_of(
         {
-            HOUR_MIN * at + 30 * number: {place: _stations(told) for place, told in poll.items()}
+            HOUR_MIN * at + 30 * number: {place: _stations(names) for place, names in poll.items()}
             for at, content in network.items()
             for number, poll in enumerate(content)
         }
@@ -132,21 +142,23 @@ def _archived(network: dict[int, Any]) -> MemoryLake:
 
 
 def reference(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
-    """All versions, from all sightings and polls."""
-    sightings = warehouse.query("SELECT * FROM warehouse.entity_sighting").to_pylist()
+    """All versions, from all observations and polls."""
+    observations = warehouse.query("SELECT * FROM warehouse.entity_sighting").to_pylist()
     polls = warehouse.query("SELECT * FROM warehouse.entity_poll").to_pylist()
-    moments: dict[int, set[tuple[datetime, int, str]]] = {}
-    for row in sightings:
+    boundaries: dict[int, set[tuple[datetime, int, str]]] = {}
+    for row in observations:
         for at in (row["slot_at"], row["last_slot_at"]):
             key = (at, row["attribute_hash"], row["place"])
-            moments.setdefault(row["entity_key"], set()).add(key)
-    found = []
-    for entity, seen in moments.items():
-        found += [(entity, *version) for version in _told(sorted(seen), polls)]
-    return sorted(found)
+            boundaries.setdefault(row["entity_key"], set()).add(key)
+    all_versions = []
+    for entity, seen in boundaries.items():
+        all_versions += [(entity, *version) for version in _reference_versions(sorted(seen), polls)]
+    return sorted(all_versions)
 
 
-def _told(seen: list[tuple[datetime, int, str]], polls: list[Any]) -> list[tuple[Any, ...]]:
+def _reference_versions(
+    seen: list[tuple[datetime, int, str]], polls: list[Any]
+) -> list[tuple[Any, ...]]:
     versions: list[tuple[Any, ...]] = []
     begun: tuple[datetime, int, str] | None = None
     for number, (at, state, place) in enumerate(seen):
@@ -167,17 +179,19 @@ def _told(seen: list[tuple[datetime, int, str]], polls: list[Any]) -> list[tuple
 
 
 def _closed_at(at: datetime, place: str, until: datetime, polls: list[Any]) -> datetime | None:
-    own = [poll for poll in polls if poll["place"] == place]
+    place_polls = [poll for poll in polls if poll["place"] == place]
     that_hour = at.replace(minute=0)
     usual = max(
         poll["record_count"]
-        for poll in own
+        for poll in place_polls
         if that_hour <= poll["slot_at"] < that_hour + timedelta(hours=1)
     )
     missed = sorted(
-        (poll["slot_at"], poll["record_count"]) for poll in own if at < poll["slot_at"] < until
+        (poll["slot_at"], poll["record_count"])
+        for poll in place_polls
+        if at < poll["slot_at"] < until
     )
-    whole = [slot for slot, told in missed if told * 2 >= usual]
+    whole = [slot for slot, record_count in missed if record_count * 2 >= usual]
     if len(whole) >= 3 and whole[-1] - whole[0] >= DAY:
         return missed[0][0]
     if len(missed) >= 3 and missed[-1][0] - missed[0][0] >= 7 * DAY:
@@ -185,7 +199,7 @@ def _closed_at(at: datetime, place: str, until: datetime, polls: list[Any]) -> d
     return None
 
 
-def _held(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
+def _stored_versions(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
     rows = warehouse.query(
         "SELECT entity_key, valid_from, attribute_hash, place, valid_to, close_reason, seen_until "
         "FROM warehouse.entity_version"
@@ -214,7 +228,7 @@ _SHRUNKEN = {"koeln": {}, "bonn": None}
 def test_versions__in_any_order_with_replacements_equal_a_full_rebuild(
     network: dict[int, Any], wrong: dict[int, Any], data: Any
 ) -> None:
-    right, bad = _archived(network), _archived(wrong)
+    right, bad = _archive(network), _archive(wrong)
     there = list(hours_archived(right))
     order = data.draw(st.permutations(there)) if data else there[::-1]
     warehouse = DuckDBWarehouse(None)
@@ -223,6 +237,6 @@ def test_versions__in_any_order_with_replacements_equal_a_full_rebuild(
             hours.load(warehouse, bad, hour, only="dim_station")
     for hour in (*order, *order[:2]):
         hours.load(warehouse, right, hour, only="dim_station")
-    assert _held(warehouse) == reference(warehouse)
-    in_order = loaded(right)
-    assert _held(in_order) == reference(in_order) == _held(warehouse)
+    assert _stored_versions(warehouse) == reference(warehouse)
+    in_order = load(right)
+    assert _stored_versions(in_order) == reference(in_order) == _stored_versions(warehouse)

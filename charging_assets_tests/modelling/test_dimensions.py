@@ -1,4 +1,4 @@
-"""Dimensions (SCD type 2): given hours, expected versions; and which entities an hour touches."""
+"""Dimensions (SCD type 2): given hours, expected versions; and entities that an hour affects."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def named(name: str | None, **fields: Any) -> list[dict[str, Any]]:
     return [station(name=name, **fields)]
 
 
-def versions_of(told: dict[float, Any]) -> list[tuple[Any, ...]]:
-    return rows(loaded(told, only="dim_station"), VERSIONS)
+def versions_of(polls: dict[float, Any]) -> list[tuple[Any, ...]]:
+    return rows(loaded(polls, only="dim_station"), VERSIONS)
 
 
 def load_hour(
     warehouse: Warehouse,
-    told: dict[float, Any],
+    polls: dict[float, Any],
     hour: int = 0,
     only: str | tuple[str, ...] = "dim_station",
 ) -> dict[str, Any]:
     """Load one hour; minutes are those of the hour."""
-    polls = {minute + 60 * hour: answer for minute, answer in told.items()}
+    polls = {minute + 60 * hour: answer for minute, answer in polls.items()}
     return load(warehouse, lake_of(polls), hours.hour_after(hour), only)
 
 
@@ -54,7 +54,7 @@ def test_dim_station__a_change_is_a_new_version(second: int) -> None:
     ]
 
 
-def test_dim_station__an_attribute_that_goes_or_comes_is_a_new_version() -> None:
+def test_dim_station__an_added_or_removed_attribute_is_a_new_version() -> None:
     assert versions_of({0: named("A"), 60: named(None), 120: named("A")}) == [
         ("A", 0, 60, False, "changed"),
         (None, 60, 120, False, "changed"),
@@ -91,17 +91,17 @@ def test_dim_station__equal_attributes_are_one_version() -> None:
 
 def test_dim_connector__connectors_that_swap_places_change_nothing() -> None:
     pair = [builders.connector("c1"), builders.connector("c2")]
-    told = {0: [station([evse(connectors=pair)])], 60: [station([evse(connectors=pair[::-1])])]}
-    warehouse = loaded(told)
+    polls = {0: [station([evse(connectors=pair)])], 60: [station([evse(connectors=pair[::-1])])]}
+    warehouse = loaded(polls)
     for name in ("dim_station", "dim_evse", "dim_connector"):
-        found = rows(warehouse, f"SELECT valid_from, valid_to FROM warehouse.{name}")
-        assert set(found) == {(0, None)}, name
+        result = rows(warehouse, f"SELECT valid_from, valid_to FROM warehouse.{name}")
+        assert set(result) == {(0, None)}, name
 
 
-def test_dim_station__a_state_that_comes_back_within_the_hour_is_a_version_of_its_own() -> None:
+def test_dim_station__a_state_that_returns_within_the_hour_is_a_separate_version() -> None:
     """Sightings say first and last slots, so what lies between B and the last A stays with B."""
-    told = {0: named("A"), 10: named("A"), 20: named("B"), 30: named("A"), 40: named("A")}
-    assert versions_of(told) == [
+    polls = {0: named("A"), 10: named("A"), 20: named("B"), 30: named("A"), 40: named("A")}
+    assert versions_of(polls) == [
         ("A", 0, 20, False, "changed"),
         ("B", 20, 40, False, "changed"),
         ("A", 40, None, True, None),
@@ -110,45 +110,45 @@ def test_dim_station__a_state_that_comes_back_within_the_hour_is_a_version_of_it
 
 def test_dim_evse__one_that_moves_to_another_station_has_a_new_version() -> None:
     moving = evse("e1")
-    told = {
+    polls = {
         0: [station([moving], "s1"), station([], "s2")],
         60: [station([], "s1"), station([moving], "s2")],
     }
-    found = rows(
-        loaded(told, only="dim_evse"),
+    result = rows(
+        loaded(polls, only="dim_evse"),
         "SELECT evse_uid, station_id, station_key, valid_from, valid_to FROM warehouse.dim_evse "
         "ORDER BY valid_from",
     )
-    assert found == [
+    assert result == [
         ("e1", "s1", hours.key_of("station", "s1"), 0, 60),
         ("e1", "s2", hours.key_of("station", "s2"), 60, None),
     ]
 
 
 def test_dim_station__of_two_places_the_first_by_name_counts() -> None:
-    told = {
-        0: {"koeln": named("as told in koeln"), "bonn": named("as told in bonn")},
-        60: {"koeln": named("as told in koeln"), "bonn": []},
-        120: {"koeln": named("as told in koeln"), "bonn": None},
-        180: {"bonn": named("as told in bonn"), "koeln": named("as told in koeln")},
+    polls = {
+        0: {"koeln": named("name in koeln"), "bonn": named("name in bonn")},
+        60: {"koeln": named("name in koeln"), "bonn": []},
+        120: {"koeln": named("name in koeln"), "bonn": None},
+        180: {"bonn": named("name in bonn"), "koeln": named("name in koeln")},
     }
-    found = rows(
-        loaded(told, only="dim_station"),
+    result = rows(
+        loaded(polls, only="dim_station"),
         "SELECT place, name, valid_from, valid_to FROM warehouse.dim_station ORDER BY valid_from",
     )
-    assert found == [
-        ("bonn", "as told in bonn", 0, 60),
-        ("koeln", "as told in koeln", 60, 180),
-        ("bonn", "as told in bonn", 180, None),
+    assert result == [
+        ("bonn", "name in bonn", 0, 60),
+        ("koeln", "name in koeln", 60, 180),
+        ("bonn", "name in bonn", 180, None),
     ]
 
 
 def test_dim_station__equal_attributes_in_another_place_are_a_new_version() -> None:
-    told = {0: {"bonn": named("A")}, 60: {"koeln": named("A")}}
-    found = rows(
-        loaded(told), "SELECT place, valid_from, valid_to FROM warehouse.dim_station ORDER BY 2"
+    polls = {0: {"bonn": named("A")}, 60: {"koeln": named("A")}}
+    result = rows(
+        loaded(polls), "SELECT place, valid_from, valid_to FROM warehouse.dim_station ORDER BY 2"
     )
-    assert found == [("bonn", 0, 60), ("koeln", 60, None)]
+    assert result == [("bonn", 0, 60), ("koeln", 60, None)]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_dim_station__equal_attributes_in_another_place_are_a_new_version() -> N
         ("B", [("B", 0, None, True, None)]),
     ],
 )
-def test_dim_station__an_earlier_hour_that_comes_late_takes_its_place(
+def test_dim_station__a_late_earlier_hour_is_inserted_in_order(
     earlier: str, expected: list[Any]
 ) -> None:
     warehouse = DuckDBWarehouse(None)
@@ -167,7 +167,7 @@ def test_dim_station__an_earlier_hour_that_comes_late_takes_its_place(
     assert rows(warehouse, VERSIONS) == expected
 
 
-def test_dim_station__an_hour_in_between_that_comes_late_splits_the_version() -> None:
+def test_dim_station__a_late_hour_in_between_splits_the_version() -> None:
     warehouse = DuckDBWarehouse(None)
     load_hour(warehouse, {0: named("A")}, hour=0)
     load_hour(warehouse, {0: named("A")}, hour=2)
@@ -200,8 +200,8 @@ def test_dim_station__one_that_only_the_replaced_content_had_is_gone() -> None:
     for table in ("dim_station", "dim_evse", "dim_connector", "entity_version", "entity_sighting"):
         keys = "entity_key" if table.startswith("entity") else table.replace("dim_", "") + "_key"
         expected = 3 if table.startswith("entity") else 1
-        found = rows(warehouse, f"SELECT COUNT(DISTINCT {keys}) FROM warehouse.{table}")
-        assert found == [(expected,)], table
+        result = rows(warehouse, f"SELECT COUNT(DISTINCT {keys}) FROM warehouse.{table}")
+        assert result == [(expected,)], table
 
 
 @pytest.mark.parametrize("entity", plans.ENTITIES, ids=lambda entity: entity.name)
@@ -210,9 +210,11 @@ def test_attributes__are_exactly_those_that_a_version_names(entity: plans.Entity
     only = entity.dimension.name
     for hour, uid, number in ((0, "e1", "0"), (1, "e9", "9"), (1, "e1", "1")):
         connectors = [builders.connector(f"c-{uid}", tariff_id=number)]
-        told = [station([evse(uid, physical_reference=number, connectors=connectors)], f"s-{uid}")]
-        load_hour(warehouse, {0: told}, hour, only)
-    held = rows(
+        stations = [
+            station([evse(uid, physical_reference=number, connectors=connectors)], f"s-{uid}")
+        ]
+        load_hour(warehouse, {0: stations}, hour, only)
+    result = rows(
         warehouse,
         f"SELECT {entity.key_column}, attribute_hash FROM {entity.attributes.full_name}",
     )
@@ -222,7 +224,7 @@ def test_attributes__are_exactly_those_that_a_version_names(entity: plans.Entity
         "WHERE entity_type = :entity_type",
         entity_type=entity.name,
     )
-    assert sorted(held) == sorted(named_by)
+    assert sorted(result) == sorted(named_by)
 
 
 def _network(count: int, changed: int = -1) -> list[dict[str, Any]]:
@@ -232,7 +234,7 @@ def _network(count: int, changed: int = -1) -> list[dict[str, Any]]:
     ]
 
 
-def touched(done: dict[str, Any]) -> dict[str, int]:
+def affected_counts(done: dict[str, Any]) -> dict[str, int]:
     return {
         name: done[name].row_counts["entity_version"]
         for name in ("dim_station", "dim_evse", "dim_connector")
@@ -242,25 +244,25 @@ def touched(done: dict[str, Any]) -> dict[str, int]:
 def test_dimension_plan__an_unchanged_hour_touches_nothing() -> None:
     warehouse = DuckDBWarehouse(None)
     first = load_hour(warehouse, {0: _network(20), 30: _network(20)}, hour=0, only=DIMENSIONS)
-    assert touched(first) == {"dim_station": 20, "dim_evse": 20, "dim_connector": 20}
+    assert affected_counts(first) == {"dim_station": 20, "dim_evse": 20, "dim_connector": 20}
     before = rows(warehouse, "SELECT * FROM warehouse.dim_station ORDER BY station_key")
     for hour in (1, 5):
         done = load_hour(warehouse, {10: _network(20)}, hour, only=DIMENSIONS)
-        assert set(touched(done).values()) == {0}, hour
+        assert set(affected_counts(done).values()) == {0}, hour
     assert rows(warehouse, "SELECT * FROM warehouse.dim_station ORDER BY station_key") == before
 
 
 def test_dimension_plan__the_same_hour_again_touches_nothing() -> None:
-    warehouse, told = DuckDBWarehouse(None), {0: _network(5), 10: _network(5, changed=1)}
-    load_hour(warehouse, told, only=DIMENSIONS)
-    assert set(touched(load_hour(warehouse, told, only=DIMENSIONS)).values()) == {0}
+    warehouse, polls = DuckDBWarehouse(None), {0: _network(5), 10: _network(5, changed=1)}
+    load_hour(warehouse, polls, only=DIMENSIONS)
+    assert set(affected_counts(load_hour(warehouse, polls, only=DIMENSIONS)).values()) == {0}
 
 
 def test_dimension_plan__one_change_touches_one_entity() -> None:
     warehouse = DuckDBWarehouse(None)
     load_hour(warehouse, {0: _network(20)}, hour=0, only=DIMENSIONS)
     done = load_hour(warehouse, {0: _network(20, changed=7)}, hour=1, only=DIMENSIONS)
-    assert touched(done) == {"dim_station": 2, "dim_evse": 0, "dim_connector": 0}
+    assert affected_counts(done) == {"dim_station": 2, "dim_evse": 0, "dim_connector": 0}
 
 
 def test_dim_station__ids_of_two_feeds_are_two_stations() -> None:
@@ -270,5 +272,5 @@ def test_dim_station__ids_of_two_feeds_are_two_stations() -> None:
         builders.archived(lake, builders.poll(0, feed=feed), {"koeln": answer})
     warehouse = DuckDBWarehouse(None)
     load(warehouse, lake, only="dim_station")
-    found = rows(warehouse, "SELECT feed, station_id, name FROM warehouse.dim_station ORDER BY 1")
-    assert found == [("other", "s1", "of other"), ("test", "s1", "of test")]
+    result = rows(warehouse, "SELECT feed, station_id, name FROM warehouse.dim_station ORDER BY 1")
+    assert result == [("other", "s1", "of other"), ("test", "s1", "of test")]

@@ -1,8 +1,4 @@
-"""The rules of docs/metrics.md, "Rules at the edges", one by one.
-
-Belongs here: what a rule says about sessions, marts and versions at once. Does not belong here: the
-rules away from the edges (`test_sessions`, `test_marts`, `test_closing`).
-"""
+"""The rules of docs/metrics.md, "Rules at the edges", for sessions, marts and versions."""
 
 from __future__ import annotations
 

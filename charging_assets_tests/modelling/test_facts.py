@@ -1,4 +1,4 @@
-"""fact_status: given polls, expected runs; fact_poll: what the places answered."""
+"""fact_status: given polls, expected runs; fact_poll: the outcome of each place's poll."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ ORDER BY place, evse_uid, first_slot_at
 """
 
 
-def runs_of(told: dict[float, Any]) -> list[tuple[Any, ...]]:
-    return rows(loaded(told, only="fact"), RUNS)
+def runs_of(polls: dict[float, Any]) -> list[tuple[Any, ...]]:
+    return rows(loaded(polls, only="fact"), RUNS)
 
 
 def test_fact_status__equal_polls_are_one_run() -> None:
-    told = {minute: stand("AVAILABLE") for minute in (0, 10, 20, 30, 40, 50)}
-    assert runs_of(told) == [(0, 50, 6, "AVAILABLE")]
+    polls = {minute: stand("AVAILABLE") for minute in (0, 10, 20, 30, 40, 50)}
+    assert runs_of(polls) == [(0, 50, 6, "AVAILABLE")]
 
 
 def test_fact_status__a_change_ends_the_run() -> None:
-    told = {0: stand("AVAILABLE"), 10: stand("AVAILABLE"), 20: stand("CHARGING"), 30: stand()}
-    assert runs_of(told) == [
+    polls = {0: stand("AVAILABLE"), 10: stand("AVAILABLE"), 20: stand("CHARGING"), 30: stand()}
+    assert runs_of(polls) == [
         (0, 10, 2, "AVAILABLE"),
         (20, 20, 1, "CHARGING"),
         (30, 30, 1, "AVAILABLE"),
@@ -75,8 +75,8 @@ def test_fact_status__a_failed_poll_alone_does_not_end_the_run() -> None:
 def test_fact_status__a_gap_of_over_two_and_a_half_cadences_ends_the_run(
     second: float, expected: list[Any]
 ) -> None:
-    found = runs_of({0: stand(), second: stand()})
-    assert [(*map(pytest.approx, row[:3]), row[3]) for row in expected] == found
+    result = runs_of({0: stand(), second: stand()})
+    assert [(*map(pytest.approx, row[:3]), row[3]) for row in expected] == result
 
 
 def test_fact_status__failed_polls_in_a_gap_do_not_bridge_it() -> None:
@@ -86,9 +86,9 @@ def test_fact_status__failed_polls_in_a_gap_do_not_bridge_it() -> None:
     ]
 
 
-def test_fact_status__a_null_status_is_a_state_of_its_own() -> None:
-    told = {0: stand("AVAILABLE"), 10: stand("NONSENSE"), 20: stand(None), 30: stand("AVAILABLE")}
-    assert runs_of(told) == [
+def test_fact_status__a_null_status_is_a_separate_state() -> None:
+    polls = {0: stand("AVAILABLE"), 10: stand("NONSENSE"), 20: stand(None), 30: stand("AVAILABLE")}
+    assert runs_of(polls) == [
         (0, 0, 1, "AVAILABLE"),
         (10, 20, 2, None),
         (30, 30, 1, "AVAILABLE"),
@@ -96,43 +96,43 @@ def test_fact_status__a_null_status_is_a_state_of_its_own() -> None:
 
 
 def test_fact_status__a_parking_change_ends_the_run() -> None:
-    told = {
+    polls = {
         0: stand(parkingsensor_status="FREE"),
         10: stand(parkingsensor_status="OCCUPIED"),
         20: stand(parkingsensor_status="-"),
         30: stand(parkingsensor_status=None),
     }
-    found = rows(
-        loaded(told, only="fact"),
+    result = rows(
+        loaded(polls, only="fact"),
         "SELECT first_slot_at, last_slot_at, parking_status FROM warehouse.fact_status ORDER BY 1",
     )
-    assert found == [(0, 0, "FREE"), (10, 10, "OCCUPIED"), (20, 30, None)]
+    assert result == [(0, 0, "FREE"), (10, 10, "OCCUPIED"), (20, 30, None)]
 
 
 def test_fact_status__an_override_change_ends_the_run() -> None:
     def with_connector(status: str) -> list[dict[str, Any]]:
         return stand("CHARGING", connectors=[builders.connector("c9", status=status)])
 
-    told = {0: with_connector("CHARGING"), 10: with_connector("BLOCKED"), 20: with_connector("X")}
-    found = rows(
-        loaded(told, only="fact"),
+    polls = {0: with_connector("CHARGING"), 10: with_connector("BLOCKED"), 20: with_connector("X")}
+    result = rows(
+        loaded(polls, only="fact"),
         "SELECT first_slot_at, connector_status_overrides FROM warehouse.fact_status ORDER BY 1",
     )
-    assert found == [(0, None), (10, '{"c9":"BLOCKED"}'), (20, '{"c9":null}')]
+    assert result == [(0, None), (10, '{"c9":"BLOCKED"}'), (20, '{"c9":null}')]
 
 
-def test_fact_status__two_places_have_runs_of_their_own() -> None:
-    told = {
+def test_fact_status__two_places_have_separate_runs() -> None:
+    polls = {
         0: {"bonn": stand("CHARGING"), "koeln": stand("AVAILABLE")},
         10: {"bonn": stand("CHARGING"), "koeln": stand("CHARGING")},
         20: {"bonn": None, "koeln": stand("CHARGING")},
     }
-    found = rows(
-        loaded(told, only="fact"),
+    result = rows(
+        loaded(polls, only="fact"),
         "SELECT place, first_slot_at, last_slot_at, poll_count, status "
         "FROM warehouse.fact_status ORDER BY 1, 2",
     )
-    assert found == [
+    assert result == [
         ("bonn", 0, 10, 2, "CHARGING"),
         ("koeln", 0, 0, 1, "AVAILABLE"),
         ("koeln", 10, 20, 2, "CHARGING"),
@@ -140,19 +140,19 @@ def test_fact_status__two_places_have_runs_of_their_own() -> None:
 
 
 def test_fact_status__a_run_never_crosses_an_hour() -> None:
-    told = {50: stand(), 59.99: stand(), 60: stand(), 70: stand()}
-    found = runs_of(told)
-    assert [(row[0], row[1], row[2]) for row in found] == [
+    polls = {50: stand(), 59.99: stand(), 60: stand(), 70: stand()}
+    result = runs_of(polls)
+    assert [(row[0], row[1], row[2]) for row in result] == [
         (50, pytest.approx(59.99, abs=0.01), 2),
         (60, 70, 2),
     ]
 
 
 def test_fact_status__a_window_of_hours_gives_what_each_hour_gives() -> None:
-    told: dict[float, Any] = {
+    polls: dict[float, Any] = {
         minute: stand("CHARGING" if minute % 40 else "AVAILABLE") for minute in range(0, 180, 10)
     }
-    warehouse = loaded(told, only="fact")
+    warehouse = loaded(polls, only="fact")
     start, end = HOUR.start.replace(tzinfo=None), hours.hour_after(3).start.replace(tzinfo=None)
     at_once = rows(
         warehouse,
@@ -182,14 +182,14 @@ def test_fact_plan__runs_that_lose_a_polled_row_are_refused_and_the_old_ones_sta
     assert hours.digests(warehouse) == before
 
 
-def test_fact_poll__tells_of_every_place_and_poll() -> None:
-    told = {0: {"bonn": None, "koeln": stand()}, 10: {"bonn": stand(), "koeln": []}}
-    found = rows(
-        loaded(told, only="fact"),
+def test_fact_poll__has_every_place_and_poll() -> None:
+    polls = {0: {"bonn": None, "koeln": stand()}, 10: {"bonn": stand(), "koeln": []}}
+    result = rows(
+        loaded(polls, only="fact"),
         "SELECT place, slot_at, outcome, observed_at, station_count, evse_count "
         "FROM warehouse.fact_poll ORDER BY 1, 2",
     )
-    assert found == [
+    assert result == [
         ("bonn", 0, "timeout", None, 0, 0),
         ("bonn", 10, "ok", 10.05, 1, 1),
         ("koeln", 0, "ok", 0.05, 1, 1),
@@ -204,18 +204,18 @@ ANSWER = st.none() | st.fixed_dictionaries({"e1": ONE_EVSE, "e2": ONE_EVSE})
 POLL = st.fixed_dictionaries({"bonn": ANSWER, "koeln": ANSWER})
 
 
-def _answered(states: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+def _answer(states: dict[str, Any] | None) -> list[dict[str, Any]] | None:
     if states is None:
         return None
-    found = []
+    result = []
     for uid, state in states.items():
         if state is not None:
             status, parking, is_override = state
-            own = {"connectors": [builders.connector(f"{uid}-c", status="BLOCKED")]}
-            found.append(
-                evse(uid, status, parkingsensor_status=parking, **(own if is_override else {}))
+            fields = {"connectors": [builders.connector(f"{uid}-c", status="BLOCKED")]}
+            result.append(
+                evse(uid, status, parkingsensor_status=parking, **(fields if is_override else {}))
             )
-    return [station(found)]
+    return [station(result)]
 
 
 EXPANDED = """
@@ -249,11 +249,11 @@ def one_warehouse() -> DuckDBWarehouse:
 def test_fact_status__expands_to_every_polled_row_exactly(
     one_warehouse: DuckDBWarehouse, polls: dict[int, Any]
 ) -> None:
-    told = {
-        float(minute): {place: _answered(states) for place, states in places.items()}
+    polls = {
+        float(minute): {place: _answer(states) for place, states in places.items()}
         for minute, places in polls.items()
     }
-    one_warehouse.apply(staging_plan(HOUR, hours.flat_files(hours.lake_of(told))))
+    one_warehouse.apply(staging_plan(HOUR, hours.flat_files(hours.lake_of(polls))))
     for fact in plans.FACTS:
         one_warehouse.apply(plans.fact_plan(fact, HOUR))
     expanded = sorted(map(repr, rows(one_warehouse, EXPANDED)))

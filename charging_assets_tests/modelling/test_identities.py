@@ -98,7 +98,7 @@ def test_ids_within__a_change_makes_the_feeds_hours_stale(
     path.write_text(FEEDS, "utf-8")
     monkeypatch.setenv("CHARGING_FEEDS", str(path))
     stale = pending_hours(lake, storage.warehouse)
-    assert [found.hour for found in stale] == archived[:2]
+    assert [stale_hour.hour for stale_hour in stale] == archived[:2]
     assert "identity settings" in stale[0].reason
     assert staleness(lake, storage.warehouse).stale["staged_tables"] == set(archived[:2])
     assert errors_of(load_stale(lake, storage.warehouse)) == {}
@@ -108,8 +108,8 @@ def test_ids_within__a_change_makes_the_feeds_hours_stale(
     monkeypatch.delenv("CHARGING_FEEDS")
     assert pending_hours(lake, storage.warehouse) == []
     monkeypatch.setenv("CHARGING_FEEDS", str(path))
-    found = rows(storage.warehouse, "SELECT place FROM warehouse.dim_evse ORDER BY place")
-    assert found == [("adorf",), ("bdorf",), ("koeln",)]
+    stale_hour = rows(storage.warehouse, "SELECT place FROM warehouse.dim_evse ORDER BY place")
+    assert stale_hour == [("adorf",), ("bdorf",), ("koeln",)]
     counted = "SELECT COUNT(*) FROM warehouse.evse_attributes"
     assert rows(storage.warehouse, counted) == [(3,)]
 

@@ -45,7 +45,7 @@ def load(warehouse: Warehouse, lake: MemoryLake, *numbers: int) -> None:
 
 
 def stale(warehouse: Warehouse, lake: MemoryLake) -> list[Hour]:
-    return [found.hour for found in pending_hours(lake, warehouse)]
+    return [pending.hour for pending in pending_hours(lake, warehouse)]
 
 
 def settle(warehouse: Warehouse, lake: MemoryLake) -> int:
@@ -85,7 +85,7 @@ THREE_HOURS = {
 
 
 @pytest.mark.usefixtures("equal_keys")
-def test_conflict__the_id_that_came_second_is_rejected_and_nothing_else_is() -> None:
+def test_conflict__only_the_second_id_is_rejected() -> None:
     lake, warehouse = lake_of(THREE_HOURS), DuckDBWarehouse(None)
     load(warehouse, lake, 0, 1, 2)
     assert stale(warehouse, lake) == []
@@ -135,12 +135,12 @@ def test_conflict__of_real_ids_costs_neither_places_nor_feeds_their_hour() -> No
     )
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     for number, station_id in enumerate((first, second)):
-        for feed, place, told in (
+        for feed, place, records in (
             ("chargecloud", "koeln", one(station_id, f"e{number}")),
             ("other", "bonn", one(f"new in hour {number}", f"o{number}")),
         ):
             header = builders.poll(60.0 * number, feed=feed)
-            builders.archived(lake, header, {place: builders.envelope(*told)})
+            builders.archived(lake, header, {place: builders.envelope(*records)})
     load(warehouse, lake, 0, 1)
     assert stale(warehouse, lake) == []
     assert [name for name, _ in stations_of(warehouse)] == [
@@ -156,21 +156,27 @@ def test_conflict__a_check_reports_it_and_no_other_check_fails() -> None:
     lake, warehouse = lake_of(THREE_HOURS), DuckDBWarehouse(None)
     load(warehouse, lake, 0, 1, 2)
     for number, expected in ((0, 0), (1, 1), (2, 1)):
-        found = {f.rule.name: f for f in findings(HOURLY, hour_after(number), lake, warehouse)}
-        assert found[CHECK].count == expected
-        errors = [n for n, f in found.items() if not f.passed and f.rule.severity.value == "error"]
+        finding_by_rule = {
+            f.rule.name: f for f in findings(HOURLY, hour_after(number), lake, warehouse)
+        }
+        assert finding_by_rule[CHECK].count == expected
+        errors = [
+            n
+            for n, f in finding_by_rule.items()
+            if not f.passed and f.rule.severity.value == "error"
+        ]
         # Nothing is published by these loads, and a place with one station has none left.
         assert set(errors) <= {
             "published_tables__files_have_the_rows_of_the_warehouse",
             "staged_tables__no_place_is_set_aside_whole",
         }
-    (row,) = found[CHECK].sample
+    (row,) = finding_by_rule[CHECK].sample
     assert (row["rejected_id"], row["loaded_id"]) == ("s1~a", "s1~b")
 
 
 @pytest.mark.usefixtures("equal_keys")
 @pytest.mark.parametrize("order", [*permutations((0, 1, 2))])
-def test_conflict__any_order_of_hours_comes_to_the_same_rows(order: Sequence[int]) -> None:
+def test_conflict__any_order_of_hours_gives_the_same_rows(order: Sequence[int]) -> None:
     lake, expected, warehouse = lake_of(THREE_HOURS), DuckDBWarehouse(None), DuckDBWarehouse(None)
     load(expected, lake, 0, 1, 2)
     load(warehouse, lake, *order)
@@ -205,7 +211,7 @@ def test_conflict__with_hours_that_are_no_longer_in_staging() -> None:
     for number in (1, 2):
         prune(warehouse, hour_after(number))
     load(warehouse, lake, 0)
-    assert [(found.hour, found.reason) for found in pending_hours(lake, warehouse)] == [
+    assert [(pending.hour, pending.reason) for pending in pending_hours(lake, warehouse)] == [
         (hour_after(1), CONTESTED),
         (hour_after(2), CONTESTED),
     ]
@@ -217,7 +223,7 @@ def test_conflict__with_hours_that_are_no_longer_in_staging() -> None:
 
 
 @pytest.mark.usefixtures("equal_keys")
-def test_conflict__a_rebuild_comes_to_the_same_rows() -> None:
+def test_conflict__a_rebuild_gives_the_same_rows() -> None:
     lake, expected, warehouse = lake_of(THREE_HOURS), DuckDBWarehouse(None), DuckDBWarehouse(None)
     load(expected, lake, 0, 1, 2)
     load(warehouse, lake, 2, 1)
@@ -313,15 +319,15 @@ ORDER = st.permutations([0, 1, 2]).flatmap(
 
 
 def _lake(network: list[Any]) -> MemoryLake:
-    def answer(stations_told: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    def answer(stations_of_poll: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
         return [
             station([evse(uid, physical_reference=name)], station_id, name=name)
-            for station_id, (name, uid) in stations_told.items()
+            for station_id, (name, uid) in stations_of_poll.items()
         ]
 
     return lake_of(
         {
-            60.0 * hour + 10 * number: {place: answer(told) for place, told in poll.items()}
+            60.0 * hour + 10 * number: {place: answer(names) for place, names in poll.items()}
             for hour, content in enumerate(network)
             for number, poll in enumerate(content)
         }
@@ -335,7 +341,7 @@ def _lake(network: list[Any]) -> MemoryLake:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(network=NETWORK, order=ORDER)
-def test_conflict__whatever_is_published_any_order_comes_to_the_same_rows(
+def test_conflict__any_answers_in_any_order_give_the_same_rows(
     network: list[Any], order: list[int]
 ) -> None:
     lake, expected, warehouse = _lake(network), DuckDBWarehouse(None), DuckDBWarehouse(None)

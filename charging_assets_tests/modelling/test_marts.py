@@ -1,4 +1,4 @@
-"""Time and marts: observed seconds, whatever the order in which hours are loaded."""
+"""Time and marts: observed seconds, in any order in which hours are loaded."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ POLLS = st.lists(POLL, min_size=12, max_size=18)
 def lake_of(polls: list[Any]) -> MemoryLake:
     return hours.lake_of(
         {
-            10.0 * number: {"koeln": None if told is None else [_station(told)]}
-            for number, told in enumerate(polls)
+            10.0 * number: {"koeln": None if statuses is None else [_station(statuses)]}
+            for number, statuses in enumerate(polls)
         }
     )
 
 
-def _station(told: dict[str, str | None]) -> dict[str, Any]:
-    return station([evse(uid, status) for uid, status in told.items()])
+def _station(statuses: dict[str, str | None]) -> dict[str, Any]:
+    return station([evse(uid, status) for uid, status in statuses.items()])
 
 
-def loaded(lake: MemoryLake) -> DuckDBWarehouse:
+def load(lake: MemoryLake) -> DuckDBWarehouse:
     warehouse = DuckDBWarehouse(None)
     for hour in hours_archived(lake):
         hours.load(warehouse, lake, hour)
@@ -53,19 +53,19 @@ def loaded(lake: MemoryLake) -> DuckDBWarehouse:
 
 
 def _rows(warehouse: DuckDBWarehouse, table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = warehouse.query(f"SELECT * FROM mart.{table}").to_pylist()
-    return found
+    mart_rows: list[dict[str, Any]] = warehouse.query(f"SELECT * FROM mart.{table}").to_pylist()
+    return mart_rows
 
 
 def seconds_by_hour(polls: list[Any]) -> dict[tuple[str, int], Counter[str]]:
     """Seconds by status of each EVSE and hour, counted poll by poll."""
-    found: dict[tuple[str, int], Counter[str]] = {}
-    for number, told in enumerate(polls):
-        for uid, status in (told or {}).items():
-            seconds = found.setdefault((uid, number // 6), Counter())
+    seconds_by_evse: dict[tuple[str, int], Counter[str]] = {}
+    for number, statuses in enumerate(polls):
+        for uid, status in (statuses or {}).items():
+            seconds = seconds_by_evse.setdefault((uid, number // 6), Counter())
             seconds[COLUMNS[status or "UNKNOWN"]] += CADENCE_S
             seconds["observed_s"] += CADENCE_S
-    return found
+    return seconds_by_evse
 
 
 def saturated_by_hour(polls: list[Any]) -> dict[int, tuple[int, int, int]]:
@@ -90,16 +90,16 @@ def saturated_by_hour(polls: list[Any]) -> dict[int, tuple[int, int, int]]:
 @settings(max_examples=EXAMPLES)
 @given(polls=POLLS)
 @example(polls=[{"e1": "CHARGING", "e2": None}] * 12)
-def test_marts__add_up_to_what_was_polled(polls: list[Any]) -> None:
-    warehouse = loaded(lake_of(polls))
+def test_marts__add_up_to_the_polls(polls: list[Any]) -> None:
+    warehouse = load(lake_of(polls))
     keys = {hours.key_of("evse", uid): uid for uid in ("e1", "e2")}
-    found = {
+    seconds_by_evse = {
         (keys[row["evse_key"]], _hour_number(row["slot_at"])): Counter(
             {name: row[name] for name in ("observed_s", *COLUMNS.values()) if row[name]}
         )
         for row in _rows(warehouse, "mart_evse_hour")
     }
-    assert found == seconds_by_hour(polls)
+    assert seconds_by_evse == seconds_by_hour(polls)
     saturated = {
         _hour_number(row["slot_at"]): (
             row["station_operable_s"],
@@ -109,7 +109,7 @@ def test_marts__add_up_to_what_was_polled(polls: list[Any]) -> None:
         for row in _rows(warehouse, "mart_station_hour")
     }
     assert saturated == saturated_by_hour(polls)
-    everything = sum(found.values(), Counter())
+    everything = sum(seconds_by_evse.values(), Counter())
     for name in ("mart_station_hour", "mart_station_day", "mart_city_day", "mart_operator_month"):
         rows = _rows(warehouse, name)
         summed = Counter({c: sum(row[c] for row in rows) for c in everything})
@@ -137,12 +137,12 @@ def test_marts__any_order_with_repeats_and_replacements_gives_the_same(
     hours.load(warehouse, right, order[0], only="fact_status")
     for hour in (*order, order[0]):
         hours.load(warehouse, right, hour)
-    assert hours.digests(warehouse) == hours.digests(loaded(right))
+    assert hours.digests(warehouse) == hours.digests(load(right))
 
 
 def test_metrics__are_those_that_are_documented() -> None:
-    told = ["AVAILABLE", "CHARGING", "CHARGING", "BLOCKED", "OUTOFORDER", "UNKNOWN"]
-    (row,) = _rows(loaded(lake_of([{"e1": status} for status in told])), "mart_evse_hour")
+    statuses = ["AVAILABLE", "CHARGING", "CHARGING", "BLOCKED", "OUTOFORDER", "UNKNOWN"]
+    (row,) = _rows(load(lake_of([{"e1": status} for status in statuses])), "mart_evse_hour")
     assert row["coverage"] == 1
     assert row["utilisation"] == pytest.approx(2 / 4)
     assert row["occupancy"] == pytest.approx(3 / 4)
@@ -151,20 +151,20 @@ def test_metrics__are_those_that_are_documented() -> None:
     assert (row["power_class"], row["max_power_kw"], row["poll_count"]) == ("ac", 22, 6)
 
 
-@pytest.mark.parametrize(("polls", "is_told"), [(4, False), (5, True)])
-def test_metrics__below_four_fifths_of_coverage_are_null(polls: int, is_told: bool) -> None:
-    (row,) = _rows(loaded(lake_of([{"e1": "AVAILABLE"}] * polls)), "mart_evse_hour")
+@pytest.mark.parametrize(("polls", "is_reported"), [(4, False), (5, True)])
+def test_metrics__below_four_fifths_of_coverage_are_null(polls: int, is_reported: bool) -> None:
+    (row,) = _rows(load(lake_of([{"e1": "AVAILABLE"}] * polls)), "mart_evse_hour")
     assert row["coverage"] == pytest.approx(polls / 6)
-    told = [row[name] is not None for name in ("utilisation", "occupancy", "availability")]
-    assert told == [is_told] * 3
+    reported = [row[name] is not None for name in ("utilisation", "occupancy", "availability")]
+    assert reported == [is_reported] * 3
 
 
 def test_metrics__a_day_without_polls_has_no_row_and_one_with_a_few_no_shares() -> None:
     lake = lake_of([{"e1": "CHARGING"}] * 6)
     hours.put(lake, 60.0 * 50, [_station({"e1": "CHARGING"})])  # two days on, nothing between
-    for row in _rows(loaded(lake), "mart_city_day"):
+    for row in _rows(load(lake), "mart_city_day"):
         assert row["coverage"] < 0.8 and row["utilisation"] is None and row["occupancy"] is None
-    dates = [row["local_date"].day for row in _rows(loaded(lake), "mart_station_day")]
+    dates = [row["local_date"].day for row in _rows(load(lake), "mart_station_day")]
     assert sorted(dates) == [11, 13]
 
 
@@ -186,7 +186,7 @@ def test_power_class__is_that_of_the_strongest_direct_current(plugs: Any, expect
         for number, (kind, power) in enumerate(plugs)
     ]
     lake = hours.lake_of({0: [station([evse("e1", connectors=connectors)])]})
-    (row,) = _rows(loaded(lake), "mart_evse_hour")
+    (row,) = _rows(load(lake), "mart_evse_hour")
     assert row["power_class"] == expected
 
 
@@ -217,20 +217,20 @@ def test_max_power__is_that_of_the_connectors_at_the_last_poll_in_any_order(
     order = sorted(hours_archived(lake), reverse=True)
     for hour in data.draw(st.permutations(order)) if data else order:
         hours.load(warehouse, lake, hour)
-    found = {
+    mart_values = {
         _hour_number(row["slot_at"]): row["max_power_kw"]
         for row in _rows(warehouse, "mart_evse_hour")
     }
-    assert found == {
+    assert mart_values == {
         hour: max(plugs.values(), default=None) for hour, (_, plugs) in plugged.items()
     }
     assert hours.digests(warehouse) == hours.digests(hours.span_loaded(lake))
 
 
 def test_mart_evse_hour__an_evse_of_two_places_counts_once() -> None:
-    told = [_station({"e1": "CHARGING"})]
-    lake = hours.lake_of({10.0 * n: {"koeln": told, "bonn": told} for n in range(6)})
-    (row,) = _rows(loaded(lake), "mart_evse_hour")
+    stations = [_station({"e1": "CHARGING"})]
+    lake = hours.lake_of({10.0 * n: {"koeln": stations, "bonn": stations} for n in range(6)})
+    (row,) = _rows(load(lake), "mart_evse_hour")
     assert (row["place"], row["charging_s"], row["poll_count"]) == ("bonn", 3600, 6)
 
 
@@ -275,7 +275,7 @@ def test_days__of_a_change_of_summer_time_lose_and_double_nothing(
         assert rows[day]["coverage"] == rows[day]["utilisation"] == 1
 
 
-def test_dim_time__says_local_time_of_the_feeds_zone() -> None:
+def test_dim_time__has_the_local_time_of_the_feeds_zone() -> None:
     (row,) = _local_hours(HOUR.start, 1).query("SELECT * FROM warehouse.dim_time").to_pylist()
     assert row["local_at"] == datetime(2022, 1, 11, 21)
     assert (row["local_hour"], row["weekday"], row["utc_offset_min"]) == (21, 2, 60)
@@ -283,7 +283,7 @@ def test_dim_time__says_local_time_of_the_feeds_zone() -> None:
 
 def test_sessions__count_on_the_local_day_on_which_they_began_and_ended() -> None:
     statuses = ["AVAILABLE"] * 12 + ["CHARGING"] * 12 + ["AVAILABLE"] * 6
-    warehouse = loaded(lake_of([{"e1": status} for status in statuses]))  # 22:00 to 24:00 UTC
+    warehouse = load(lake_of([{"e1": status} for status in statuses]))  # 22:00 to 24:00 UTC
     days = {row["local_date"].day: row for row in _rows(warehouse, "mart_station_day")}
     assert days[11]["session_count"] == 1 and days[11]["ended_session_count"] == 0
     assert days[12]["session_count"] == 0 and days[12]["ended_session_count"] == 1
@@ -298,8 +298,8 @@ def test_sessions__count_on_the_local_day_on_which_they_began_and_ended() -> Non
 def test_mart_plan__reads_and_replaces_the_same_bounded_time(table: Any) -> None:
     plan = mart_plan(table, Hour(HOUR.start))
     *binds, step = plan.steps
-    bound = {name: bind.params[name] for bind in binds for name in bind.names}
-    scope, params = {**bound, **step.scope.params}, {**bound, **step.params}
+    bindings = {name: bind.params[name] for bind in binds for name in bind.names}
+    scope, params = {**bindings, **step.scope.params}, {**bindings, **step.params}
     assert scope == params or table.hour_column
     assert set(scope.values()) == set(params.values())
     times = sorted(scope.values())

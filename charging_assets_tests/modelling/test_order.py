@@ -1,4 +1,4 @@
-"""Any order of hours, with repeats and replacements, comes to what loading in order comes to."""
+"""Loading hours in any order, with repeats and replacements, gives the same rows."""
 
 from __future__ import annotations
 
@@ -37,25 +37,25 @@ ORDER = st.permutations([0, 1, 2]).flatmap(
 )
 
 
-def _answer(told: dict[str, tuple[str, str]] | None) -> list[dict[str, Any]] | None:
-    if told is None:
+def _answer(names: dict[str, tuple[str, str]] | None) -> list[dict[str, Any]] | None:
+    if names is None:
         return None
     return [
         station([evse(uid, STATUS[name], physical_reference=name)], station_id, name=name)
-        for station_id, (name, uid) in told.items()
+        for station_id, (name, uid) in names.items()
     ]
 
 
 def files_of(content: list[Any], hour: int) -> list[FlatFile]:
     """The flat files of an hour with this content."""
     polls = {
-        60.0 * hour + 20 * number: {place: _answer(told) for place, told in poll.items()}
+        60.0 * hour + 20 * number: {place: _answer(names) for place, names in poll.items()}
         for number, poll in enumerate(content)
     }
     return hours.flat_files(hours.lake_of(polls), hours.hour_after(hour))
 
 
-def loaded(*contents: tuple[int, list[FlatFile]]) -> DuckDBWarehouse:
+def load(*contents: tuple[int, list[FlatFile]]) -> DuckDBWarehouse:
     warehouse = DuckDBWarehouse(None)
     for hour, files in contents:
         hours.load_files(warehouse, files, hours.hour_after(hour))
@@ -68,8 +68,8 @@ def test_loads__in_any_order_with_repeats_give_the_same_warehouse(
     network: list[Any], order: list[int]
 ) -> None:
     files = [files_of(content, hour) for hour, content in enumerate(network)]
-    in_order = loaded(*enumerate(files))
-    in_disorder = loaded(*((hour, files[hour]) for hour in order))
+    in_order = load(*enumerate(files))
+    in_disorder = load(*((hour, files[hour]) for hour in order))
     assert hours.digests(in_disorder) == hours.digests(in_order)
 
 
@@ -80,8 +80,8 @@ def test_loads__wrong_content_that_is_replaced_leaves_no_trace(
 ) -> None:
     right = [files_of(content, hour) for hour, content in enumerate(network)]
     first_wrong = [(hour, files_of(wrong[hour], hour)) for hour in order[:HOURS]]
-    replaced = loaded(*first_wrong, *((hour, right[hour]) for hour in reversed(order)))
-    assert hours.digests(replaced) == hours.digests(loaded(*enumerate(right)))
+    replaced = load(*first_wrong, *((hour, right[hour]) for hour in reversed(order)))
+    assert hours.digests(replaced) == hours.digests(load(*enumerate(right)))
 
 
 # Which hours of four days there are, and where they are cut into spans.
@@ -98,14 +98,14 @@ def test_loads__of_spans__give_the_same_warehouse_as_hour_by_hour(
     for part in (at[cut:], at[:cut]) if turned else (at[:cut], at[cut:]):
         by_hour = {hours.hour_after(hour): files[hour] for hour in part}
         by_span.apply_all([staging_span_plan(by_hour), *derived_plans(Span(tuple(by_hour)))])
-    assert hours.digests(by_span) == hours.digests(loaded(*files.items()))
+    assert hours.digests(by_span) == hours.digests(load(*files.items()))
 
 
 def test_digests__see_every_table_and_any_change() -> None:
-    warehouse = loaded((0, files_of([{"koeln": {"s1": ("A", "e1")}}], 0)))
+    warehouse = load((0, files_of([{"koeln": {"s1": ("A", "e1")}}], 0)))
     before = hours.digests(warehouse)
     assert set(before) == {table.full_name for table in TABLES}
-    empty = {name for name, told in before.items() if told.startswith("0 rows")}
+    empty = {name for name, names in before.items() if names.startswith("0 rows")}
     assert {"ops.flat_rejects", "warehouse.bridge_evse_alias"} >= {
         name for name in empty if name.startswith(("staging", "warehouse", "mart"))
     }

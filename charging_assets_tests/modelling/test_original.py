@@ -1,4 +1,4 @@
-"""The original model's status views: one row for every row polled, and the status that it had."""
+"""The original model's status views: one row per polled row, with its status."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ SEEN = 0.05
 
 def with_connectors(status: str, **statuses: str | None) -> list[dict[str, Any]]:
     """One EVSE whose connectors have statuses of their own; `_` in a name is any letter."""
-    connectors = [builders.connector(name, status=told) for name, told in statuses.items()]
+    connectors = [builders.connector(name, status=status) for name, status in statuses.items()]
     return stand(status, connectors=connectors)
 
 
 def test_status_connectors__are_the_connectors_of_each_poll() -> None:
-    told = {
+    polls = {
         0: with_connectors("CHARGING", a="CHARGING", b="AVAILABLE"),
         10: with_connectors("AVAILABLE", a="AVAILABLE", b="NONSENSE"),
         20: with_connectors("BLOCKED", a="BLOCKED", b=None),
     }
-    assert rows(loaded(told), CONNECTORS) == [
+    assert rows(loaded(polls), CONNECTORS) == [
         (0 + SEEN, "a", "CHARGING"),
         (0 + SEEN, "b", "AVAILABLE"),
         (10 + SEEN, "a", "AVAILABLE"),
@@ -46,35 +46,35 @@ def test_status_connectors__are_the_connectors_of_each_poll() -> None:
 
 
 @pytest.mark.parametrize("other", ["axb", "a%b", "xa_b", "a_bx", "b", "_", "%", "_b"])
-def test_status_connectors__an_override_is_of_its_own_connector(other: str) -> None:
-    told = {0: with_connectors("CHARGING", **{other: "BLOCKED", "a_b": "CHARGING"})}
-    found = {name: status for _, name, status in rows(loaded(told), CONNECTORS)}
-    assert found == {other: "BLOCKED", "a_b": "CHARGING"}
+def test_status_connectors__an_override_applies_to_its_connector(other: str) -> None:
+    polls = {0: with_connectors("CHARGING", **{other: "BLOCKED", "a_b": "CHARGING"})}
+    result = {name: status for _, name, status in rows(loaded(polls), CONNECTORS)}
+    assert result == {other: "BLOCKED", "a_b": "CHARGING"}
 
 
-def test_status_connectors__no_poll_is_lost_where_an_attribute_comes_back() -> None:
+def test_status_connectors__no_poll_is_lost_when_an_attribute_value_returns() -> None:
     def of_kw(kw: int) -> list[dict[str, Any]]:
         return stand(connectors=[builders.connector("a", max_power=kw)])
 
-    told = {minute: of_kw(11 if minute == 20 else 22) for minute in (0, 10, 20, 30, 40, 50)}
-    found = rows(loaded(told), CONNECTORS)
-    assert [row[0] for row in found] == [minute + SEEN for minute in told]
+    polls = {minute: of_kw(11 if minute == 20 else 22) for minute in (0, 10, 20, 30, 40, 50)}
+    result = rows(loaded(polls), CONNECTORS)
+    assert [row[0] for row in result] == [minute + SEEN for minute in polls]
 
 
 def test_connector__one_number_that_no_charger_has_does_not_stop_the_others() -> None:
     strange = builders.connector("strange", ampere="99999999999", voltage=1e300, max_power=22)
-    found = loaded({0: stand(connectors=[builders.connector("a"), strange])})
+    result = loaded({0: stand(connectors=[builders.connector("a"), strange])})
     query = "SELECT id_connector, ampere, voltage, max_power FROM original.connector ORDER BY 1"
-    assert rows(found, query) == [("a", 32, 400, 22), ("strange", None, None, 22)]
+    assert rows(result, query) == [("a", 32, 400, 22), ("strange", None, None, 22)]
 
 
-def test_status_connectors__one_that_came_later_was_not_there_before() -> None:
-    told = {
+def test_status_connectors__a_later_connector_has_no_earlier_rows() -> None:
+    polls = {
         0: with_connectors("AVAILABLE", a="AVAILABLE"),
         10: with_connectors("AVAILABLE", a="AVAILABLE", b="AVAILABLE"),
         60: with_connectors("AVAILABLE", a="AVAILABLE"),
     }
-    assert [row[:2] for row in rows(loaded(told), CONNECTORS)] == [
+    assert [row[:2] for row in rows(loaded(polls), CONNECTORS)] == [
         (SEEN, "a"),
         (10 + SEEN, "a"),
         (10 + SEEN, "b"),
@@ -83,33 +83,33 @@ def test_status_connectors__one_that_came_later_was_not_there_before() -> None:
 
 
 def test_status_chargingpoints__have_the_evse_id_of_their_time() -> None:
-    told = {
+    polls = {
         0: [station([evse("e1", "CHARGING", id="DE*OLD*1")])],
         60: [station([evse("e1", "AVAILABLE", id="DE*NEW*1")])],
     }
     assert rows(
-        loaded(told),
+        loaded(polls),
         "SELECT query_time, id_chargingpoint, status_cp FROM original.status_chargingpoints "
         "ORDER BY query_time",
     ) == [(SEEN, "DE*OLD*1", "CHARGING"), (60 + SEEN, "DE*NEW*1", "AVAILABLE")]
 
 
 def test_status_chargingpoints__of_two_places_are_two_rows() -> None:
-    told = {0: {"bonn": stand("CHARGING"), "koeln": stand("CHARGING")}}
-    found = rows(loaded(told), "SELECT status_cp FROM original.status_chargingpoints")
-    assert found == [("CHARGING",), ("CHARGING",)]
+    polls = {0: {"bonn": stand("CHARGING"), "koeln": stand("CHARGING")}}
+    result = rows(loaded(polls), "SELECT status_cp FROM original.status_chargingpoints")
+    assert result == [("CHARGING",), ("CHARGING",)]
 
 
-def test_status_chargingpoints__an_evse_first_told_of_by_the_second_place_is_not_lost() -> None:
-    told = {
+def test_status_chargingpoints__keeps_an_evse_first_published_by_the_second_place() -> None:
+    polls = {
         0: {"bonn": [], "koeln": stand("CHARGING")},
         10: {"bonn": stand("CHARGING"), "koeln": stand("CHARGING")},
     }
-    found = rows(loaded(told), "SELECT status_cp FROM original.status_chargingpoints")
-    assert len(found) == 3
+    result = rows(loaded(polls), "SELECT status_cp FROM original.status_chargingpoints")
+    assert len(result) == 3
 
 
-# As the original's dashboard asked them, its SQL unchanged.
+# As the original's dashboard queried them, with its SQL unchanged.
 DASHBOARD = (
     "select * from charging_station",
     "select * from charging_point",
@@ -117,10 +117,10 @@ DASHBOARD = (
     "select query_time, status_cp as status from status_chargingpoints where id_chargingpoint = "
     "'DE*TST*Ee1'",
 )
-TOLD = {0: stand("CHARGING"), 10: stand("AVAILABLE")}
+POLLS = {0: stand("CHARGING"), 10: stand("AVAILABLE")}
 
 
-def _asked(execute: Any) -> list[int]:
+def _query_statuses(execute: Any) -> list[int]:
     """How many rows each of the dashboard's queries has."""
     return [len(execute(query)) for query in DASHBOARD]
 
@@ -129,11 +129,11 @@ def test_dashboard_of_the_original__its_queries_run_with_the_search_path_on_it(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "charging.duckdb"
-    hours.load(DuckDBWarehouse(path), hours.lake_of(TOLD))
+    hours.load(DuckDBWarehouse(path), hours.lake_of(POLLS))
     connection = duckdb.connect()
     connection.execute(f"ATTACH '{path}' AS charging (READ_ONLY); USE charging")
     connection.execute("SET search_path = 'charging.original'")
-    assert _asked(lambda query: connection.execute(query).fetchall()) == [1, 1, 1, 2]
+    assert _query_statuses(lambda query: connection.execute(query).fetchall()) == [1, 1, 1, 2]
 
 
 @pytest.mark.slow
@@ -143,7 +143,7 @@ def test_dashboard_of_the_original__its_queries_run_on_redshift_too(
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
     environment = {"CHARGING_DEPLOYMENT": "aws", **s3.environment(), **redshift.environment()}
-    hours.load(deployments.storage(environment).warehouse, hours.lake_of(TOLD))
+    hours.load(deployments.storage(environment).warehouse, hours.lake_of(POLLS))
     connection = redshift_connector.connect(**redshift.connection_arguments())
     cursor = connection.cursor()
     cursor.execute("SET search_path TO original")
@@ -152,5 +152,5 @@ def test_dashboard_of_the_original__its_queries_run_on_redshift_too(
         cursor.execute(query)
         return cursor.fetchall()
 
-    assert _asked(execute) == [1, 1, 1, 2]
+    assert _query_statuses(execute) == [1, 1, 1, 2]
     connection.close()

@@ -1,4 +1,4 @@
-"""A feed that was renamed: two feeds publish the EVSEs of one network, one after the other."""
+"""A renamed feed: two feeds publish the EVSEs of one network, one after the other."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def load_hours(
     return warehouse
 
 
-def renamed(minute: int, name: str, until: int = 180) -> MemoryLake:
+def rename_feed(minute: int, name: str, until: int = 180) -> MemoryLake:
     lake = MemoryLake()
     archive_polls(lake, {at: "test" if at < minute else name for at in range(0, until, 10)})
     return lake
@@ -56,10 +56,12 @@ def renamed(minute: int, name: str, until: int = 180) -> MemoryLake:
     ("order", "as_span"),
     [((0, 1, 2), False), ((1, 2, 0), False), ((2, 1, 0), False), ((0, 1, 2), True)],
 )
-def test_renamed__between_hours__versions_are_each_feeds_own(
+def test_renamed__between_hours__each_feed_has_its_versions(
     name: str, order: tuple[int, ...], as_span: bool
 ) -> None:
-    warehouse = load_hours(DuckDBWarehouse(None), renamed(60, name), name, order, as_span=as_span)
+    warehouse = load_hours(
+        DuckDBWarehouse(None), rename_feed(60, name), name, order, as_span=as_span
+    )
     for dimension in DIMENSIONS:
         expected = [("test", 0, 60, "moved"), (name, 60, None, None)]
         assert rows(warehouse, VERSIONS.format(dimension)) == expected, dimension
@@ -72,15 +74,15 @@ def test_renamed__between_hours__versions_are_each_feeds_own(
 def test_renamed__within_an_hour__has_one_version_of_each_feed(
     name: str, order: tuple[int, ...]
 ) -> None:
-    lake = renamed(30, name, until=120)
+    lake = rename_feed(30, name, until=120)
     one_by_one = load_hours(DuckDBWarehouse(None), lake, name, order, as_span=False)
     by_span = load_hours(DuckDBWarehouse(None), lake, name, order, as_span=True)
     assert hours.digests(one_by_one) == hours.digests(by_span)
     for dimension in DIMENSIONS:
-        found = rows(one_by_one, VERSIONS.format(dimension))
-        assert [row[0] for row in found] == ["test", name], dimension
-        assert (found[0][1], found[1][2]) == (0, None)
-        assert found[0][2] == found[1][1] <= 50
+        versions = rows(one_by_one, VERSIONS.format(dimension))
+        assert [row[0] for row in versions] == ["test", name], dimension
+        assert (versions[0][1], versions[1][2]) == (0, None)
+        assert versions[0][2] == versions[1][1] <= 50
     for mart in ("mart_evse_hour", "mart_station_hour"):
         assert rows(one_by_one, SECONDS.format(mart)) == [(0, 3600), (60, 3600)]
 
@@ -90,7 +92,7 @@ def test_renamed__within_an_hour__has_one_version_of_each_feed(
 def test_renamed__both_poll_the_same_slots__one_feed_counts(
     name: str, order: tuple[int, ...]
 ) -> None:
-    lake = renamed(60, name, until=120)
+    lake = rename_feed(60, name, until=120)
     archive_polls(lake, dict.fromkeys(range(0, 60, 10), name))
     warehouse = load_hours(DuckDBWarehouse(None), lake, name, order, as_span=False)
     first = min("test", name)

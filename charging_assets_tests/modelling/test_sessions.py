@@ -1,6 +1,6 @@
-"""Charging sessions: told from polls, whatever the order in which their hours are loaded.
+"""Charging sessions: derived from polls, in any order in which their hours are loaded.
 
-The reference tells them from single observations, poll by poll, in plain Python.
+The reference derives them from single observations, poll by poll, in plain Python.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DAY, WEEK = timedelta(days=1), timedelta(days=7)
 ELAPSED_MS = 300
 EXAMPLES = max(5, settings().max_examples // 20)
 
-# What a poll says of the one EVSE: a letter; `.` is an EVSE that is not told of, `x` a place that
+# The status of the EVSE in a poll is a letter; `.` is an answer without the EVSE, `x` a place that
 # did not answer, a blank a poll that did not take place.
 LETTERS = {
     "a": "AVAILABLE", "c": "CHARGING", "b": "BLOCKED", "u": "UNKNOWN", "o": "OUTOFORDER",
@@ -37,39 +37,41 @@ LETTERS = {
 }  # fmt: skip
 
 
-def _lake(told: str) -> MemoryLake:
+def _lake(letters: str) -> MemoryLake:
     """A poll every ten minutes, one a letter; requests go out two seconds after the slot."""
     lake = MemoryLake()
-    for number, letter in enumerate(told):
+    for number, letter in enumerate(letters):
         if letter != " ":
-            own = [] if letter in ".x" else [station([evse("e1", LETTERS[letter])])]
+            first = [] if letter in ".x" else [station([evse("e1", LETTERS[letter])])]
             _put(
-                lake, 10.0 * number, None if letter == "x" else [*own, station([evse("e2")], "s2")]
+                lake,
+                10.0 * number,
+                None if letter == "x" else [*first, station([evse("e2")], "s2")],
             )
     return lake
 
 
 def _put(lake: MemoryLake, minute: float, stations: list[Any] | None) -> None:
     header = builders.poll(minute)
-    told = builders.place(
+    place = builders.place(
         "koeln",
         None if stations is None else builders.envelope(*stations),
         "timeout" if stations is None else "ok",
         requested_at=header.slot_at + timedelta(seconds=2),
         elapsed_ms=ELAPSED_MS,
     )
-    builders.archived(lake, header, {"koeln": told})
+    builders.archived(lake, header, {"koeln": place})
 
 
 @dataclass
 class _Seen:
     slot: datetime
     letter: str
-    asked_at: datetime
+    requested_at: datetime
     answered_at: datetime
 
 
-def reference(told: str) -> list[tuple[Any, ...]]:
+def reference(letters: str) -> list[tuple[Any, ...]]:
     """First and last slot, bounds, polls and idle time of each session, in minutes after HOUR."""
     good = [
         _Seen(
@@ -78,7 +80,7 @@ def reference(told: str) -> list[tuple[Any, ...]]:
             slot + timedelta(seconds=2),
             slot + timedelta(seconds=2, milliseconds=ELAPSED_MS),
         )
-        for number, letter in enumerate(told)
+        for number, letter in enumerate(letters)
         if letter not in "x "
     ]
     sessions, at = [], 0
@@ -90,7 +92,7 @@ def reference(told: str) -> list[tuple[Any, ...]]:
 
 
 def _is_linked(good: list[_Seen], at: int) -> bool:
-    """The poll follows the one before without a gap; both told of the EVSE."""
+    """The poll follows the previous one without a gap; both have the EVSE."""
     if at <= 0 or at >= len(good) or "." in good[at].letter + good[at - 1].letter:
         return False
     return good[at].slot - good[at - 1].slot <= 2.5 * CADENCE
@@ -127,15 +129,15 @@ def _session(good: list[_Seen], first: int) -> tuple[Any, ...]:
         bridged += after - last - 1
         last, polls = after, polls + 1
     before, after = _before(good, first), _after(good, last)
-    opened = good[before] if before is not None and good[before].letter not in "un" else None
+    previous = good[before] if before is not None and good[before].letter not in "un" else None
     closed = good[after] if after is not None and good[after].letter not in "un" else None
     blocked: list[_Seen] = []
     while after is not None and good[after].letter == "b":
         blocked, after = [*blocked, good[after]], _after(good, after)
     return (
         _minutes(good[first].slot), _minutes(good[last].slot),
-        _minutes(opened.asked_at) if opened else None, _minutes(good[first].answered_at),
-        _minutes(good[last].asked_at), _minutes(closed.answered_at) if closed else None,
+        _minutes(previous.requested_at) if previous else None, _minutes(good[first].answered_at),
+        _minutes(good[last].requested_at), _minutes(closed.answered_at) if closed else None,
         polls, bridged, _idle_s(blocked) if closed else None,
     )  # fmt: skip
 
@@ -154,26 +156,26 @@ def _minutes(at: datetime) -> float:
     return (at - HOUR.start).total_seconds() / 60
 
 
-FOUND = """
+SESSIONS = """
 SELECT slot_at, last_slot_at, started_after, started_before, ended_after, ended_before,
   poll_count, bridged_poll_count, idle_after_s
 FROM warehouse.fact_charging_session WHERE evse_uid = 'e1' ORDER BY slot_at
 """
 
 
-def _found(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
-    return hours.rows(warehouse, FOUND)
+def _sessions(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
+    return hours.rows(warehouse, SESSIONS)
 
 
-def _loaded(told: str) -> DuckDBWarehouse:
-    lake, warehouse = _lake(told), DuckDBWarehouse(None)
+def _load(letters: str) -> DuckDBWarehouse:
+    lake, warehouse = _lake(letters), DuckDBWarehouse(None)
     for hour in hours_archived(lake):
         hours.load(warehouse, lake, hour)
     return warehouse
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("letters", "expected"),
     [
         ("aacca", [(20, 30, True, True)]),
         ("aaaaacca", [(50, 60, True, True)]),  # across the hour
@@ -190,21 +192,21 @@ def _loaded(told: str) -> DuckDBWarehouse:
         ("ancnca", [(20, 40, True, True)]),
     ],
 )
-def test_sessions__of_a_pattern_of_polls(told: str, expected: list[Any]) -> None:
-    found = _found(_loaded(told))
-    assert [(r[0], r[1], r[2] is not None, r[5] is not None) for r in found] == expected
-    assert found == reference(told)
+def test_sessions__of_a_pattern_of_polls(letters: str, expected: list[Any]) -> None:
+    sessions = _sessions(_load(letters))
+    assert [(r[0], r[1], r[2] is not None, r[5] is not None) for r in sessions] == expected
+    assert sessions == reference(letters)
 
 
 def test_sessions__idle_time_is_blocked_time_directly_after() -> None:
-    (row,) = _found(_loaded("acbbba"))
+    (row,) = _sessions(_load("acbbba"))
     assert row[8] == 1800
-    (row,) = _found(_loaded("accabb"))
+    (row,) = _sessions(_load("accabb"))
     assert row[8] == 0
 
 
 def test_sessions__durations_and_energy_lie_within_their_bounds() -> None:
-    warehouse = _loaded("aaccca")
+    warehouse = _load("aaccca")
     (row,) = warehouse.query(
         "SELECT * FROM warehouse.fact_charging_session WHERE evse_uid = 'e1'"
     ).to_pylist()
@@ -219,7 +221,7 @@ def test_sessions__durations_and_energy_lie_within_their_bounds() -> None:
     assert row["energy_min_kwh"] == 0
 
 
-def _power_bound(
+def _power_range(
     *polls: list[dict[str, Any]], start_min: float = 0
 ) -> tuple[float | None, float | None]:
     """The published power and the bound, in kW, of a session over polls of these connectors.
@@ -274,7 +276,7 @@ def _connector(
 def test_sessions__energy_is_bounded_by_the_greatest_plausible_power(
     connectors: list[dict[str, Any]], expected: tuple[Any, Any]
 ) -> None:
-    assert _power_bound(connectors, connectors) == expected
+    assert _power_range(connectors, connectors) == expected
 
 
 def test_sessions__energy_knows_the_same_plausible_power_as_the_schema() -> None:
@@ -298,11 +300,11 @@ def test_sessions__energy_knows_the_same_plausible_power_as_the_schema() -> None
 def test_sessions__energy_is_bounded_by_every_power_of_the_hours_of_the_session(
     later: list[dict[str, Any]], start_min: float, expected: tuple[Any, Any]
 ) -> None:
-    assert _power_bound([_connector(11)], later, start_min=start_min) == expected
+    assert _power_range([_connector(11)], later, start_min=start_min) == expected
 
 
 def test_sessions__without_a_published_connector_have_no_power() -> None:
-    assert _power_bound([], []) == (None, None)
+    assert _power_range([], []) == (None, None)
 
 
 def test_sessions__power_is_the_same_in_any_order_of_loading() -> None:
@@ -338,9 +340,7 @@ def test_sessions__power_is_the_same_in_any_order_of_loading() -> None:
 @pytest.mark.parametrize(
     "at", ["2000-01-01T00:00:00Z", "2022-01-11T21:00:00Z", "2099-12-31T00:00Z"]
 )
-def test_sessions__a_source_that_errs_about_the_time_moves_no_bound(
-    at: str, wrong: tuple[int, ...]
-) -> None:
+def test_sessions__a_wrong_source_time_moves_no_limit(at: str, wrong: tuple[int, ...]) -> None:
     lake = MemoryLake()
     for number, status in enumerate(("AVAILABLE", "CHARGING", "AVAILABLE")):
         published = at if number in wrong else f"2022-01-11T20:{number}0:00Z"
@@ -348,34 +348,34 @@ def test_sessions__a_source_that_errs_about_the_time_moves_no_bound(
         builders.archived(lake, builders.poll(10.0 * number), {"koeln": body})
     warehouse = DuckDBWarehouse(None)
     hours.load(warehouse, lake)
-    (row,) = hours.rows(warehouse, FOUND)
+    (row,) = hours.rows(warehouse, SESSIONS)
     assert row[2:6] == (0, 10, 10, 20)
 
 
 @pytest.mark.slow
-def test_sessions__idle_time_knows_of_polls_that_came_late() -> None:
+def test_sessions__idle_time_includes_late_polls() -> None:
     """Every other poll is missing for more than a day; those of one hour come, and go again."""
     sparse = "ac" + "b " * 90
     lake, warehouse = _lake(sparse), DuckDBWarehouse(None)
     for hour in hours_archived(lake):
         hours.load(warehouse, lake, hour, only="fact")
-    assert _found(warehouse) == reference(sparse)
+    assert _sessions(warehouse) == reference(sparse)
     for late in (8, 20, 23, 25, 26):
-        told = sparse[: 6 * late] + "b" * 6 + sparse[6 * (late + 1) :]
-        hours.load(warehouse, _lake(told), hours.hour_after(late), only="fact")
-        assert _found(warehouse) == reference(told)
+        letters = sparse[: 6 * late] + "b" * 6 + sparse[6 * (late + 1) :]
+        hours.load(warehouse, _lake(letters), hours.hour_after(late), only="fact")
+        assert _sessions(warehouse) == reference(letters)
         hours.load(warehouse, lake, hours.hour_after(late), only="fact")
-        assert _found(warehouse) == reference(sparse)
+        assert _sessions(warehouse) == reference(sparse)
 
 
 @pytest.mark.slow
 def test_sessions__idle_time_of_a_day_is_the_same_in_any_order() -> None:
-    told = "ac" + "b " * 40 + "bu" * 6 + "b" * 60 + "acbba"
-    lake, warehouse = _lake(told), DuckDBWarehouse(None)
+    letters = "ac" + "b " * 40 + "bu" * 6 + "b" * 60 + "acbba"
+    lake, warehouse = _lake(letters), DuckDBWarehouse(None)
     there = list(hours_archived(lake))
     for hour in sorted(there, key=lambda hour: hour.start.hour * 7 % 24):
         hours.load(warehouse, lake, hour, only="fact")
-    assert _found(warehouse) == reference(told)
+    assert _sessions(warehouse) == reference(letters)
 
 
 @pytest.mark.slow
@@ -393,35 +393,35 @@ def test_sessions__of_over_a_week_are_stuck_and_end_there() -> None:
     assert row["ended_before"] is None and row["idle_after_s"] is None
 
 
-def test_sessions__imported_polls_are_bounded_by_the_answers_own_time() -> None:
+def test_sessions__imported_polls_are_bounded_by_the_published_time() -> None:
     lake = MemoryLake()
     for number, status in enumerate(("AVAILABLE", "CHARGING", "AVAILABLE")):
         hours.put(lake, 10.0 * number, [station([evse("e1", status)])])
     warehouse = DuckDBWarehouse(None)
     hours.load(warehouse, lake)
-    (row,) = hours.rows(warehouse, FOUND)
+    (row,) = hours.rows(warehouse, SESSIONS)
     assert row[2:6] == pytest.approx((0.05, 10.05, 10.05, 20.05))
 
 
-TOLD = st.text(st.sampled_from("aaccccbuonx. "), min_size=19, max_size=30)
+LETTER_PATTERNS = st.text(st.sampled_from("aaccccbuonx. "), min_size=19, max_size=30)
 
 
 @pytest.mark.slow
 @settings(max_examples=EXAMPLES)
-@given(told=TOLD)
-@example(told="acccccccccccccccccca")
-@example(told="accuccxuccbbbbx bcc.ccu")
-def test_sessions__equal_those_told_poll_by_poll(told: str) -> None:
-    assert _found(_loaded(told)) == reference(told)
+@given(letters=LETTER_PATTERNS)
+@example(letters="acccccccccccccccccca")
+@example(letters="accuccxuccbbbbx bcc.ccu")
+def test_sessions__equal_the_reference(letters: str) -> None:
+    assert _sessions(_load(letters)) == reference(letters)
 
 
 @pytest.mark.slow
 @settings(max_examples=EXAMPLES)
-@given(told=TOLD, wrong=TOLD, data=st.data())
+@given(letters=LETTER_PATTERNS, wrong=LETTER_PATTERNS, data=st.data())
 def test_sessions__any_order_with_repeats_and_replacements_gives_the_same(
-    told: str, wrong: str, data: st.DataObject
+    letters: str, wrong: str, data: st.DataObject
 ) -> None:
-    right, bad = _lake(told), _lake(wrong)
+    right, bad = _lake(letters), _lake(wrong)
     there = list(hours_archived(right))
     order = data.draw(st.permutations(there))
     replaced = data.draw(st.permutations(there))[:2]
@@ -431,5 +431,5 @@ def test_sessions__any_order_with_repeats_and_replacements_gives_the_same(
             hours.load(warehouse, bad, hour)
     for hour in (*order, *order[:1]):
         hours.load(warehouse, right, hour)
-    assert _found(warehouse) == reference(told)
-    assert hours.digests(warehouse) == hours.digests(_loaded(told))
+    assert _sessions(warehouse) == reference(letters)
+    assert hours.digests(warehouse) == hours.digests(_load(letters))

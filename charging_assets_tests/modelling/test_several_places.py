@@ -1,8 +1,4 @@
-"""Entities that several places publish: every fact finds one version, in any order of hours.
-
-Belongs here: when and where such an entity is seen. Does not belong here: its observed time
-(`test_observed_time`), or versions of one place (`test_dimensions`, `test_closing`).
-"""
+"""Entities that several places publish: every fact has one version, in any order of hours."""
 
 from __future__ import annotations
 
@@ -65,12 +61,14 @@ FROM warehouse.dim_evse WHERE evse_uid = 'e1' ORDER BY valid_from
 REST = station([evse("e8")], "s8")
 
 
-def told(name: str = "A", status: str = "AVAILABLE", station_id: str = "s1") -> list[Any]:
+def sample_stations(
+    name: str = "A", status: str = "AVAILABLE", station_id: str = "s1"
+) -> list[Any]:
     """A station with `e1`, in an attribute state."""
     return [REST, station([evse("e1", status, physical_reference=name)], station_id)]
 
 
-def loaded(polls: dict[float, Any], order: list[Hour] | None = None) -> DuckDBWarehouse:
+def load(polls: dict[float, Any], order: list[Hour] | None = None) -> DuckDBWarehouse:
     lake, warehouse = lake_of(polls), DuckDBWarehouse(None)
     for hour in order or list(hours_archived(lake)):
         hours.load(warehouse, lake, hour, only=MADE)
@@ -78,13 +76,23 @@ def loaded(polls: dict[float, Any], order: list[Hour] | None = None) -> DuckDBWa
 
 
 def test_dim_evse__first_seen_in_a_later_place_has_a_version_from_then_on() -> None:
-    warehouse = loaded({0: {"koeln": told()}, 20: {"bonn": told(), "koeln": told()}})
+    warehouse = load(
+        {
+            0: {"koeln": sample_stations()},
+            20: {"bonn": sample_stations(), "koeln": sample_stations()},
+        }
+    )
     assert rows(warehouse, LOST) == []
     assert rows(warehouse, VERSIONS) == [("bonn", "A", 0, None, None)]
 
 
-def test_dim_evse__that_places_tell_differently_is_as_each_told_it_first() -> None:
-    warehouse = loaded({0: {"koeln": told("K")}, 20: {"bonn": told("B"), "koeln": told("K")}})
+def test_dim_evse__of_places_that_differ_keeps_the_first_state_of_each() -> None:
+    warehouse = load(
+        {
+            0: {"koeln": sample_stations("K")},
+            20: {"bonn": sample_stations("B"), "koeln": sample_stations("K")},
+        }
+    )
     assert rows(warehouse, LOST) == []
     assert rows(warehouse, VERSIONS) == [
         ("koeln", "K", 0, 20, "changed"),
@@ -99,11 +107,11 @@ GONE: dict[float, Any] = {
 
 def test_dim_evse__last_seen_in_a_later_place_has_a_version_until_then() -> None:
     seen = {
-        0: {"bonn": told(), "koeln": told()},
-        20: {"bonn": [REST], "koeln": told()},
-        40: {"bonn": [REST], "koeln": told(status="CHARGING")},
+        0: {"bonn": sample_stations(), "koeln": sample_stations()},
+        20: {"bonn": [REST], "koeln": sample_stations()},
+        40: {"bonn": [REST], "koeln": sample_stations(status="CHARGING")},
     }
-    warehouse = loaded({**seen, **GONE})
+    warehouse = load({**seen, **GONE})
     assert rows(warehouse, LOST) == []
     assert rows(warehouse, VERSIONS) == [("bonn", "A", 0, 60, "disappeared")]
 
@@ -111,12 +119,12 @@ def test_dim_evse__last_seen_in_a_later_place_has_a_version_until_then() -> None
 def test_dim_evse__seen_again_in_a_later_place_has_a_version_from_then_on() -> None:
     again = 2 * DAY_MIN
     polls = {
-        0: {"bonn": told()},
+        0: {"bonn": sample_stations()},
         **GONE,
-        again: {"bonn": [REST], "koeln": told()},
-        again + 30: {"bonn": told(), "koeln": told()},
+        again: {"bonn": [REST], "koeln": sample_stations()},
+        again + 30: {"bonn": sample_stations(), "koeln": sample_stations()},
     }
-    warehouse = loaded(polls)
+    warehouse = load(polls)
     assert rows(warehouse, LOST) == []
     assert rows(warehouse, VERSIONS) == [
         ("bonn", "A", 0, 60, "disappeared"),
@@ -125,9 +133,12 @@ def test_dim_evse__seen_again_in_a_later_place_has_a_version_from_then_on() -> N
 
 
 def test_dim_evse__a_place_that_misses_the_ends_of_an_hour_changes_nothing() -> None:
-    both, other = {"bonn": told(), "koeln": told()}, {"bonn": None, "koeln": told()}
+    both, other = (
+        {"bonn": sample_stations(), "koeln": sample_stations()},
+        {"bonn": None, "koeln": sample_stations()},
+    )
     polls = {0: both, 50: other, 60: other, 70: both, 110: other, 120: both}
-    assert rows(loaded(polls), VERSIONS) == [("bonn", "A", 0, None, None)]
+    assert rows(load(polls), VERSIONS) == [("bonn", "A", 0, None, None)]
 
 
 # Hours that a version may end between, and in each a few polls of three places.
@@ -139,7 +150,7 @@ POLLS = st.lists(ANSWER, min_size=1, max_size=4)
 
 def _answer(state: tuple[str, str] | None, number: int) -> list[Any]:
     status = ("AVAILABLE", "CHARGING")[number % 2]
-    return [REST] if state is None else told(state[0], status, state[1])
+    return [REST] if state is None else sample_stations(state[0], status, state[1])
 
 
 @pytest.mark.slow
@@ -151,8 +162,8 @@ def test_versions__of_several_places_hold_every_fact_in_any_order(
     lake = MemoryLake()
     for hour in at:
         for number, answers in enumerate(data.draw(POLLS)):
-            said = {place: _answer(state, number) for place, state in answers.items()}
-            hours.put(lake, 60.0 * hour + 15 * number, said)
+            answers_by_place = {place: _answer(state, number) for place, state in answers.items()}
+            hours.put(lake, 60.0 * hour + 15 * number, answers_by_place)
     in_order, in_disorder = DuckDBWarehouse(None), DuckDBWarehouse(None)
     for hour in sorted(hours_archived(lake)):
         hours.load(in_order, lake, hour, only=MADE)
@@ -161,8 +172,8 @@ def test_versions__of_several_places_hold_every_fact_in_any_order(
     assert rows(in_order, LOST) == []
     assert hours.digests(in_disorder) == hours.digests(in_order)
     for hour in hours_archived(lake):
-        found = findings(KEPT, hour, lake, in_order, hour.end)
-        assert [each for each in found if not each.passed] == []
+        results = findings(KEPT, hour, lake, in_order, hour.end)
+        assert [each for each in results if not each.passed] == []
 
 
 @pytest.mark.parametrize(
@@ -202,7 +213,7 @@ def test_moved__an_evse_is_taken_from_where_it_is_alive(
     assert sessions == ([(new,)] if live == "CHARGING" else [])
 
 
-def test_moved__an_evse_that_comes_alive_again_is_taken_from_the_first_place() -> None:
+def test_moved__an_evse_that_becomes_live_again_is_taken_from_the_first_place() -> None:
     lake = lake_of(
         {
             minute: {
@@ -234,10 +245,10 @@ def test_station_runs__are_those_of_one_place_an_hour(places: tuple[str, str]) -
     )
     warehouse = DuckDBWarehouse(None)
     hours.load(warehouse, lake)
-    asked = {
+    params = {
         "station_key": hours.key_of("station", "s1"),
         "window_start": naive(hours.HOUR.start),
         "window_end": naive(hours.HOUR.end),
     }
-    runs = [row[1:4] for row in rows(warehouse, sql("dashboard/station_runs"), **asked)]
+    runs = [row[1:4] for row in rows(warehouse, sql("dashboard/station_runs"), **params)]
     assert runs == [("CHARGING", 0, 20), ("AVAILABLE", 30, 50)]

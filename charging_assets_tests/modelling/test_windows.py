@@ -1,8 +1,6 @@
-"""Windows of days and months: how much there was to observe, in any order of loading.
+"""Windows of days and months: how much could be observed, in any order of loading.
 
-Belongs here: EVSEs that come and go, polling that begins, pauses and stops, attribution to places
-and operators. Does not belong here: observed seconds (`test_observed_time`), or shares
-(`test_marts`).
+EVSEs come and go, polling starts, pauses and stops, and time is attributed to places and operators.
 """
 
 from __future__ import annotations
@@ -76,12 +74,12 @@ def hourly(first: float, last: float, answer: Answer, place: str = "koeln") -> P
 
 
 def rows(warehouse: DuckDBWarehouse, table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = warehouse.query(
+    mart_rows: list[dict[str, Any]] = warehouse.query(
         f"SELECT * FROM mart.{table} ORDER BY slot_at, place"
         if table != MART_OPERATOR_MONTH.name
         else f"SELECT * FROM mart.{table} ORDER BY slot_at, operator_name"
     ).to_pylist()
-    return found
+    return mart_rows
 
 
 def windows(polls: Polls) -> tuple[list[int], list[int]]:
@@ -135,7 +133,7 @@ def test_day__window_is_the_day_less_the_time_in_which_polls_lack_the_evse(
 
 
 @pytest.mark.parametrize(("day", "length_h"), [((2021, 10, 31), 25), ((2022, 3, 27), 23)])
-def test_day__of_a_change_of_summer_time_has_its_own_length(
+def test_day__of_a_clock_change_has_23_or_25_hours(
     day: tuple[int, int, int], length_h: int
 ) -> None:
     local_day = datetime(*day, tzinfo=BERLIN)
@@ -182,8 +180,8 @@ def test_day__an_operator_that_changes_at_noon_has_the_whole_day_in_every_mart()
 
 
 def test_reliability__of_an_evse_that_is_mostly_unknown_is_null() -> None:
-    for known, expected in ((0, None), (4, None), (5, 1.0)):
-        statuses = ["UNKNOWN"] * (24 - known) + ["AVAILABLE"] * known
+    for observed, expected in ((0, None), (4, None), (5, 1.0)):
+        statuses = ["UNKNOWN"] * (24 - observed) + ["AVAILABLE"] * observed
         polls = {
             at(hour) + number * CADENCE: {"koeln": {"s1": {"e1": statuses[hour]}}}
             for hour in range(24)
@@ -261,7 +259,7 @@ def test_month__of_four_polled_days_of_thirty_has_them_all_in_its_window() -> No
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_month__with_polling_that_stops_on_the_27th_ends_with_the_month_once_it_goes_on(
+def test_month__after_a_gap_from_the_27th_ends_with_the_month_once_polling_resumes(
     order: int,
 ) -> None:
     (march,) = month_rows(on_days([20, 27]))
@@ -308,7 +306,7 @@ def expected_months(days: Mapping[int, Mapping[str, Answer]]) -> dict[datetime, 
     if not good:
         return {}
     start = {day: _local(day) for day in range(1, 130)}
-    known_to = start[max(good)] + 12 * HOUR_S + TENTH - _shift(max(good), 12)
+    end_s = start[max(good)] + 12 * HOUR_S + TENTH - _shift(max(good), 12)
     seconds: dict[datetime, int] = defaultdict(int)
     for place in ("koeln", "bonn"):
         by_month: dict[datetime, list[int]] = defaultdict(list)
@@ -318,7 +316,7 @@ def expected_months(days: Mapping[int, Mapping[str, Answer]]) -> dict[datetime, 
         for month, month_days in by_month.items():
             first_day = 1 + (month - datetime(2022, 3, 1)).days
             next_month = datetime(month.year, month.month + 1, 1)
-            end = min(known_to, start[1 + (next_month - datetime(2022, 3, 1)).days])
+            end = min(end_s, start[1 + (next_month - datetime(2022, 3, 1)).days])
             for number, day in enumerate(month_days):
                 answer = good[day][place]
                 assert answer is not None
@@ -359,8 +357,10 @@ def test_month__has_the_whole_period_up_to_the_newest_poll_in_any_order(
     lake, warehouse = lake_of(polls), DuckDBWarehouse(None)
     for hour in data.draw(st.permutations(sorted(hours_archived(lake)))):
         hours.load(warehouse, lake, hour)
-    found = {row["local_month"]: row["window_s"] for row in rows(warehouse, "mart_operator_month")}
-    assert found == expected_months(days)
+    windows = {
+        row["local_month"]: row["window_s"] for row in rows(warehouse, "mart_operator_month")
+    }
+    assert windows == expected_months(days)
     assert hours.digests(warehouse) == hours.digests(hours.span_loaded(lake))
 
 
@@ -368,8 +368,8 @@ def test_month__has_the_whole_period_up_to_the_newest_poll_in_any_order(
 
 # Polls of three local days.
 SLOTS = st.lists(st.integers(0, 6 * 40 - 1), min_size=1, max_size=14, unique=True)
-TOLD = st.dictionaries(st.sampled_from(["e1", "e2"]), st.just("AVAILABLE"))
-ANSWERS = st.dictionaries(st.sampled_from(["bonn", "koeln"]), st.none() | TOLD, min_size=1)
+STATUSES = st.dictionaries(st.sampled_from(["e1", "e2"]), st.just("AVAILABLE"))
+ANSWERS = st.dictionaries(st.sampled_from(["bonn", "koeln"]), st.none() | STATUSES, min_size=1)
 
 
 def expected_days(polls: Mapping[datetime, Mapping[str, Any]]) -> Counter[datetime]:
@@ -414,10 +414,13 @@ def _date(slot: datetime) -> datetime:
 def test_day__windows_are_those_of_the_definition(slots: list[int], data: st.DataObject) -> None:
     polls = {at(slot / 6 - 20): data.draw(ANSWERS) for slot in slots}
     answered = {
-        slot: {place: None if told is None else {"s1": told} for place, told in answers.items()}
+        slot: {
+            place: None if statuses is None else {"s1": statuses}
+            for place, statuses in answers.items()
+        }
         for slot, answers in polls.items()
     }
     warehouse = hours.span_loaded(lake_of(answered))
     for table in ("mart_station_day", "mart_city_day"):
-        found = Counter({row["local_date"]: row["window_s"] for row in rows(warehouse, table)})
-        assert found == expected_days(polls), table
+        windows = Counter({row["local_date"]: row["window_s"] for row in rows(warehouse, table)})
+        assert windows == expected_days(polls), table

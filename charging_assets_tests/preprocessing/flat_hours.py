@@ -1,7 +1,6 @@
-"""What tests ask of a flattened hour: its rows, and what holds of every hour.
+"""Read the rows of a flattened hour, and check what must hold for every hour.
 
-Belongs here: reading flat tables, their balance, the comparison with the plain reference. Does not
-belong here: answers (`builders`, and `made_answers` for those that Hypothesis makes).
+That is the schema, the order, the balance of records and equality with the reference.
 """
 
 from __future__ import annotations

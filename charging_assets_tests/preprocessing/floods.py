@@ -1,7 +1,4 @@
-"""Answers of many megabytes that ask for as much time and memory as they can.
-
-Belongs here: such bodies, of a size, and flattening one in a process of its own, measured. Does not
-belong here: broken records among good ones (`charging_assets.simulator.hostile`).
+"""Answers of many megabytes that need as much time and memory as possible, flattened and measured.
 
 Run as a program, it measures floods at a size: `python -m … [--mb 32] [name …]`.
 """
@@ -158,7 +155,7 @@ def measure(name: str, mb: float, polls: int = 1, cap_mb: int = 0) -> dict[str, 
     return result
 
 
-def _measured(name: str, mb: float, polls: int) -> dict[str, Any]:
+def _measure(name: str, mb: float, polls: int) -> dict[str, Any]:
     from charging_assets.preprocessing.flatten import flatten
     from charging_assets.preprocessing.gate import violations
     from charging_assets.schemas.flat import FLAT_TABLES
@@ -200,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.json:
         if options.cap_mb:
             resource.setrlimit(resource.RLIMIT_AS, (options.cap_mb << 20, options.cap_mb << 20))
-        print(json.dumps(_measured(options.names[0], options.mb, options.polls)))
+        print(json.dumps(_measure(options.names[0], options.mb, options.polls)))
         return
     for name in options.names:
         try:

@@ -1,7 +1,7 @@
-"""Hours of hostile answers, made at random from a seed, that must cost little and add up.
+"""Random hours of hostile answers, from a seed, whose cost is limited and whose counts add up.
 
-Belongs here: mixing floods, records of the simulator's hostile kinds and what they change to from
-poll to poll. Run as a program: `python -m … --seconds 300 --seed 1`.
+They mix floods with records of the simulator's hostile kinds, and change them from poll to poll.
+Run as a program: `python -m … --seconds 300 --seed 1`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def bodies(dice: random.Random) -> Iterator[bytes]:
         parts = parts[: dice.randint(0, 4)]
         parts += [_part(dice) for _ in range(dice.randint(1, 4))]
         text = f'{{"status_code":1000,"data":[{",".join(parts)}]}}'.encode()
-        yield _damaged(text, dice) if dice.random() < 0.1 else text
+        yield _damage(text, dice) if dice.random() < 0.1 else text
 
 
 def _part(dice: random.Random) -> str:
@@ -45,7 +45,7 @@ def _part(dice: random.Random) -> str:
     return floods.FLOODS[dice.choice(sorted(floods.FLOODS))](dice.choice(_SIZES))
 
 
-def _damaged(body: bytes, dice: random.Random) -> bytes:
+def _damage(body: bytes, dice: random.Random) -> bytes:
     """The answer without some bytes, or with others in their place."""
     at = dice.randrange(len(body))
     return body[:at] + dice.randbytes(dice.randrange(4)) + body[at + dice.randrange(4) :]

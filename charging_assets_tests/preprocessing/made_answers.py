@@ -1,7 +1,4 @@
-"""Answers and hours that Hypothesis makes: mostly like real ones, and now and then anything.
-
-Belongs here: strategies. Does not belong here: what must hold of what is flattened from them.
-"""
+"""Hypothesis strategies for answers and hours: mostly realistic, sometimes arbitrary."""
 
 from __future__ import annotations
 

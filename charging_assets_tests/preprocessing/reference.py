@@ -1,4 +1,4 @@
-"""A plain flattener to hold the fast one against: `json.loads`, loops, no caches.
+"""A plain reference for the fast flattener: `json.loads`, loops, no caches.
 
 It reads chargecloud's answers poll by poll and builds rows as dictionaries. It shares only
 the cleaners, the hashes and the declared columns with the fast path. Bodies that `json.loads`
@@ -83,10 +83,10 @@ def _read_place(answers: list[Answer], tables: Tables, ids_within: str | None) -
         tables["flat_rejects"] += reading.reject_rows()
         tables["flat_polls"].append(reading.poll_row(outcome, len(slot_answers)))
     for entity, seen in states.items():
-        tables[f"flat_{entity}s"] += _merged(entity, seen)
+        tables[f"flat_{entity}s"] += _merge(entity, seen)
 
 
-def _merged(entity: str, seen: list[tuple[datetime, Row]]) -> list[Row]:
+def _merge(entity: str, seen: list[tuple[datetime, Row]]) -> list[Row]:
     merged: dict[tuple[int, int], Row] = {}
     for slot_at, row in seen:
         key = row[f"{entity}_key"], row["attribute_hash"]
@@ -178,7 +178,7 @@ class _Reading:
         for index, record in enumerate(body["data"]):
             pointer = f"/data/{index}"
             self.repaired = []
-            self._read_station(self._repaired(record, pointer), pointer)
+            self._read_station(self._repair_text(record, pointer), pointer)
 
     def _read_timestamp(self, published: Any) -> None:
         if published is None:
@@ -196,16 +196,16 @@ class _Reading:
         else:
             self.reject("field", "poll", None, "/timestamp", "out_of_range")
 
-    def _repaired(self, value: Any, pointer: str) -> Any:
+    def _repair_text(self, value: Any, pointer: str) -> Any:
         """The value without what strict JSON cannot say; each repair is a bad field."""
         if isinstance(value, dict):
             repaired = {}
             for name, member in value.items():
-                clean = self._repaired(name, pointer)
-                repaired[clean] = self._repaired(member, f"{pointer}/{_token(clean)}")
+                clean = self._repair_text(name, pointer)
+                repaired[clean] = self._repair_text(member, f"{pointer}/{_token(clean)}")
             return repaired
         if isinstance(value, list):
-            return [self._repaired(v, f"{pointer}/{index}") for index, v in enumerate(value)]
+            return [self._repair_text(v, f"{pointer}/{index}") for index, v in enumerate(value)]
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             self._repair(pointer, "invalid_utf8")
             return "".join("?" if "\ud800" <= c <= "\udfff" else c for c in value)
@@ -230,7 +230,9 @@ class _Reading:
             self.reject("record", "station", row["station_id"], pointer, "duplicate_key", identity)
         else:
             self.states["station"].append(row)
-        for index, evse in self._listed("station", row["station_id"], evses, f"{pointer}/evses"):
+        for index, evse in self._enumerate_children(
+            "station", row["station_id"], evses, f"{pointer}/evses"
+        ):
             self._read_evse(evse, f"{pointer}/evses/{index}", row)
 
     def _read_evse(self, record: Any, pointer: str, station: Row) -> None:
@@ -252,7 +254,9 @@ class _Reading:
             self.reject("field", "evse", row["evse_uid"], f"{pointer}/status", "missing_status")
         overrides = {}
         where = f"{pointer}/connectors"
-        for index, connector in self._listed("evse", row["evse_uid"], connectors, where):
+        for index, connector in self._enumerate_children(
+            "evse", row["evse_uid"], connectors, where
+        ):
             above = {name: row[name] for name in ("evse_key", "evse_uid")}
             connector_row = self._entity("connector", connector, f"{where}/{index}", above, ids)
             if connector_row is not None:
@@ -369,7 +373,7 @@ class _Reading:
             bad.append(("", f"extra_{error.code}"))
             return None
 
-    def _listed(self, entity: str, entity_id: str, value: Any, pointer: str) -> Any:
+    def _enumerate_children(self, entity: str, entity_id: str, value: Any, pointer: str) -> Any:
         if isinstance(value, list):
             return enumerate(value)
         if value is not None:

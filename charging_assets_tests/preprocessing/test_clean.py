@@ -1,4 +1,4 @@
-"""Cleaners: what each makes of what has been published, and of anything else."""
+"""Cleaners: clean values of published values and of arbitrary input."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_cleaner__of_a_column_without_a_unit_converts_nothing() -> None:
         cleaner(flat.STATUS, "W")
 
 
-def _grouped(digits: str, mark: str) -> str:
+def _group_digits(digits: str, mark: str) -> str:
     head = len(digits) % 3
     return mark.join(
         [digits[:head]] * bool(head) + [digits[n : n + 3] for n in range(head, len(digits), 3)]
@@ -287,11 +287,11 @@ def _grouped(digits: str, mark: str) -> str:
     ),
     unit=st.sampled_from(["", "kW", " kW", "\u00a0KW"]),
 )  # fmt: skip
-def test_number__is_read_as_it_is_written_in_any_country(
+def test_number__is_read_in_the_spelling_of_any_country(
     whole: int, part: str, sign: str, style: tuple[str, str], unit: str
 ) -> None:
     mark, point = style
-    written = _grouped(str(whole), mark) if mark else str(whole)
+    written = _group_digits(str(whole), mark) if mark else str(whole)
     # A single mark with no decimal part after it is the decimal mark.
     if mark in {".", ","} and written.count(mark) == 1 and not part:
         part = "0"

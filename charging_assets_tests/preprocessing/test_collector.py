@@ -1,4 +1,4 @@
-"""A parse pauses the garbage collector, and leaves nothing for it."""
+"""Flattening pauses the garbage collector and leaves no reference cycles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def as_it_was() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("was_on", [True, False])
-def test_paused__is_as_before_afterwards_and_after_an_error(was_on: bool) -> None:
+def test_gc_paused__restores_the_state_also_after_an_error(was_on: bool) -> None:
     (gc.enable if was_on else gc.disable)()
     with gc_paused():
         assert not gc.isenabled()
@@ -39,7 +39,7 @@ def test_paused__is_as_before_afterwards_and_after_an_error(was_on: bool) -> Non
     assert gc.isenabled() is was_on
 
 
-def test_flatten__bad_records_leave_no_circles_that_would_grow_with_them() -> None:
+def test_flatten__bad_records_leave_no_reference_cycles() -> None:
     lake = MemoryLake()
     network = Network(seed=7, scale=0.2, hostile=True)
     write_history(lake, network, HOUR, Hour(HOUR.start + timedelta(hours=1)))

@@ -1,4 +1,4 @@
-"""Rows gathered column by column come out as they went in."""
+"""Rows that are collected column by column do not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Control and bidirectional characters of what operators publish: none reaches a table raw."""
+"""Control and bidirectional characters in published data: no table has them unescaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of several records of one key counts: what the choice costs."""
+"""Which of several records with one key counts, and the cost of the choice."""
 
 from __future__ import annotations
 
@@ -102,11 +102,11 @@ def test_flatten__of_an_unchanged_answer_the_choice_is_not_made_again(
 ) -> None:
     choices = []
 
-    def counted(*parameters: Any) -> Any:
+    def count_call(*parameters: Any) -> Any:
         choices.append(parameters)
         return find_duplicates(*parameters)
 
-    monkeypatch.setattr(flattening, "find_duplicates", counted)
+    monkeypatch.setattr(flattening, "find_duplicates", count_call)
     same = [station("a", [evse("e", [])]), station("b", [evse("e", [])])]
     other = [station("a", [evse("e", [], status="REMOVED")]), same[1]]
     single = [station("a", [evse("e", [])]), station("b", [evse("f", [])])]

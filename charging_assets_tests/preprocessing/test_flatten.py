@@ -1,4 +1,4 @@
-"""One hour to flat tables: like the plain reference, and the same bytes for the same answers."""
+"""One hour to flat tables: equal to the reference, and the same bytes for the same answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOUR = Hour(SLOT)
 
 @settings(max_examples=160)
 @given(hours(), st.sampled_from([None, None, "network", "place", "parent"]))
-def test_flatten__is_like_the_reference(polls: list[Any], ids_within: str | None) -> None:
+def test_flatten__equals_the_reference(polls: list[Any], ids_within: str | None) -> None:
     assert_sound(assert_like_the_reference(answers(*polls), ids_within))
 
 

@@ -1,4 +1,4 @@
-"""A slot's answers as a poll: which one counts, when it was, and which fields it came with."""
+"""A slot's answers as a poll: which one counts, its time, and its fields."""
 
 from __future__ import annotations
 

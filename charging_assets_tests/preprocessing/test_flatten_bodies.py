@@ -1,4 +1,4 @@
-"""Damage around the records: bodies that are no answer, and envelopes that are odd."""
+"""Damage around the records: bodies that are not an answer, and unusual envelopes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def test_flatten__any_bytes_as_a_body_cost_no_other_answer(body: bytes) -> None:
         (b"[" * 100_000 + b"]" * 100_000, "", "too_deep"),
     ],
 )
-def test_flatten__what_is_no_answer_is_a_bad_body(body: bytes, pointer: str, code: str) -> None:
+def test_flatten__a_body_that_is_not_an_answer_is_a_bad_body(
+    body: bytes, pointer: str, code: str
+) -> None:
     hour = flattened((poll(), {"koeln": body}))
     assert_sound(hour)
     assert one(hour, "flat_polls")["outcome"] == "bad_body"

@@ -65,7 +65,7 @@ def _hours(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
 
 @settings(max_examples=60)
 @given(_hours())
-def test_flatten__poll_after_poll_is_like_the_reference(stations: list[Any]) -> None:
+def test_flatten__poll_after_poll_equals_the_reference(stations: list[Any]) -> None:
     polls = [
         (poll(10 * number), {"north": envelope(*records)})
         for number, records in enumerate(stations)
@@ -84,7 +84,7 @@ def test_flatten__a_key_that_is_doubled_in_one_poll_only_is_rejected_in_that_one
     assert rejected == [0, 0, 1, 1, 0]
 
 
-def swapped(body: bytes) -> bytes:
+def swap_stations(body: bytes) -> bytes:
     answer = json.loads(body)
     for record in answer["data"]:
         record["evses"].reverse()
@@ -100,7 +100,7 @@ def test_flatten__an_order_that_changes_makes_no_new_state() -> None:
     body = envelope(
         station("s", [evse("e", parts, capabilities=["B", "A"]), evse("f")]), station("t")
     )
-    hour = flattened((poll(0), {"koeln": body}), (poll(10), {"koeln": swapped(body)}))
+    hour = flattened((poll(0), {"koeln": body}), (poll(10), {"koeln": swap_stations(body)}))
     sizes = [hour[n].num_rows for n in ("flat_stations", "flat_evses", "flat_connectors")]
     assert sizes == [2, 3, 4]
     assert {row["poll_count"] for row in rows(hour, "flat_connectors")} == {2}
@@ -115,7 +115,7 @@ def test_flatten__polls_of_one_state_are_counted_however_it_was_spelled() -> Non
     assert one(hour, "flat_connectors")["poll_count"] == 5
 
 
-def test_flatten__a_state_that_comes_back_is_one_row_from_first_to_last() -> None:
+def test_flatten__a_state_that_returns_is_one_row_from_first_to_last() -> None:
     old, new = envelope(station()), envelope(station(name="New"))
     hour = flattened(*((poll(m), {"koeln": b}) for m, b in ((0, old), (10, new), (20, old))))
     states = {row["name"]: row for row in rows(hour, "flat_stations")}

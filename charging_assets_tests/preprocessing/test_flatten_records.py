@@ -215,7 +215,7 @@ def test_flatten__a_removed_connector_gives_way() -> None:
     assert one(hour, "flat_status")["connector_status_overrides"] is None
 
 
-def test_flatten__which_of_two_live_twins_counts_stays_while_statuses_change() -> None:
+def test_flatten__the_choice_between_two_live_duplicates_ignores_status_changes() -> None:
     """Both are live: the choice is by station and attributes, which do not flicker."""
     polls = []
     for number, (one_status, other_status) in enumerate(
@@ -232,7 +232,7 @@ def test_flatten__which_of_two_live_twins_counts_stays_while_statuses_change() -
     assert [row["status"] for row in statuses] == ["AVAILABLE", "CHARGING", "BLOCKED"]
 
 
-def test_flatten__a_twin_that_comes_alive_counts_from_then_on() -> None:
+def test_flatten__a_duplicate_that_becomes_live_counts_from_then_on() -> None:
     """The next answer is compared again, although it has no new key."""
     polls = []
     for minute, status in ((0, "REMOVED"), (10, "AVAILABLE"), (20, "REMOVED")):

@@ -1,4 +1,4 @@
-"""The real samples as flat tables: every record, and what was published of it."""
+"""The real samples as flat tables: every record with its published values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from charging_assets_tests.preprocessing.flat_hours import (
 )
 
 
-def sampled(samples: Path, folder: str) -> dict[Hour, list[Any]]:
+def read_samples(samples: Path, folder: str) -> dict[Hour, list[Any]]:
     lake = MemoryLake()
     report = import_paths(lake, load_feeds()["chargecloud"], [samples / folder])
     assert not report.problems
@@ -34,7 +34,7 @@ def sampled(samples: Path, folder: str) -> dict[Hour, list[Any]]:
 
 @pytest.mark.samples
 def test_flatten__samples_of_2022_have_every_record_and_no_reject(samples: Path) -> None:
-    hours = sampled(samples, "chargecloud_2022")
+    hours = read_samples(samples, "chargecloud_2022")
     assert [hour.key for hour in hours] == ["2022-01-11T20", "2022-01-11T21"]
     for places in hours.values():
         hour = assert_like_the_reference(places)
@@ -54,7 +54,7 @@ def test_flatten__samples_of_2022_have_every_record_and_no_reject(samples: Path)
 @pytest.mark.samples
 def test_flatten__samples_of_2022_have_the_statuses_that_were_published(samples: Path) -> None:
     ours = []
-    for places in sampled(samples, "chargecloud_2022").values():
+    for places in read_samples(samples, "chargecloud_2022").values():
         hour = flatten(places)
         evse_ids = {row["evse_key"]: row["evse_id"] for row in rows(hour, "flat_evses")}
         for row in rows(hour, "flat_status"):
@@ -68,7 +68,7 @@ def test_flatten__samples_of_2022_have_the_statuses_that_were_published(samples:
 
 @pytest.mark.samples
 def test_flatten__samples_of_2024_keep_their_new_fields(samples: Path) -> None:
-    ((_, places),) = sampled(samples, "chargecloud_2024_stuttgart").items()
+    ((_, places),) = read_samples(samples, "chargecloud_2024_stuttgart").items()
     hour = assert_like_the_reference(places)
     assert_sound(hour)
     assert [hour[n].num_rows for n in ("flat_stations", "flat_evses", "flat_connectors")] == [

@@ -1,4 +1,4 @@
-"""Answers of many megabytes: what they take of time and memory is bounded, and nothing is lost."""
+"""Answers of many megabytes: their time and memory are limited, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_cache__of_all_together_hold_no_more_than_their_limit(
     assert caches.cached_bytes() == 400
 
 
-def test_cache__does_not_hold_what_is_large() -> None:
+def test_cache__does_not_store_large_values() -> None:
     cache = Cache()
     cache.add("a", 1, caches.MAX_ENTRY_BYTES + 1)
     assert cache.entries == {}

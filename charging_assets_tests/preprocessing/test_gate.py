@@ -1,4 +1,4 @@
-"""The gate names every defect that is planted, and lets sound rows through."""
+"""The schema check names every defect, and accepts valid rows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_violations__of_sound_rows_are_none() -> None:
     assert violations(TABLE, pa.concat_tables([rows().slice(0, 1), rows().slice(1)])) == []
 
 
-def _retyped(name: str, kind: pa.DataType) -> pa.Table:
+def _cast_column(name: str, kind: pa.DataType) -> pa.Table:
     table = rows()
     index = table.schema.names.index(name)
     return table.set_column(index, name, table.column(name).cast(kind))
@@ -59,8 +59,11 @@ DEFECTS: dict[str, tuple[Callable[[], pa.Table], list[str]]] = {
         lambda: rows().rename_columns(["slot_at", "thing_key", "nom", "poll_count"]),
         ["nom", "name"],
     ),
-    "wrong_type": (lambda: _retyped("thing_key", pa.float64()), ["thing_key", "double"]),
-    "nanoseconds": (lambda: _retyped("slot_at", pa.timestamp("ns")), ["slot_at", "timestamp[ns]"]),
+    "wrong_type": (lambda: _cast_column("thing_key", pa.float64()), ["thing_key", "double"]),
+    "nanoseconds": (
+        lambda: _cast_column("slot_at", pa.timestamp("ns")),
+        ["slot_at", "timestamp[ns]"],
+    ),
     "null_key": (lambda: rows(thing_key=[1, None, 3]), ["thing_key", "1 null"]),
     "double_key": (lambda: rows(thing_key=[1, 1, 3]), ["(thing_key, slot_at)", "1 duplicate row"]),
     "too_long": (lambda: rows(name=["ääa", "a", "b"]), ["name", "5 bytes"]),
@@ -68,7 +71,7 @@ DEFECTS: dict[str, tuple[Callable[[], pa.Table], list[str]]] = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_violations__name_what_is_wrong(defect: str) -> None:
+def test_violations__name_the_defect(defect: str) -> None:
     plant, words = DEFECTS[defect]
     messages = "; ".join(violations(TABLE, plant()))
     assert all(word in messages for word in words), messages

@@ -1,4 +1,4 @@
-"""Headers and kinds that one feed's objects hold: they never cost another feed its hour."""
+"""Bad headers and kinds of one feed's objects never fail the hour of another feed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys and hashes: pinned, for every key in every warehouse depends on them."""
+"""Keys and hashes: pinned, because every key in every warehouse depends on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records to clean values along their map, and what a map does not know."""
+"""Records to clean values by their map, and fields that the map does not list."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_read__gives_values_in_the_order_of_the_columns(reader: RecordReader) ->
 
 
 @pytest.mark.parametrize("record", [{}, {"name": None, "hours": None}, {"hours": {}}, {"name": ""}])
-def test_read__what_is_not_there_is_null_and_nothing_bad(
+def test_read__missing_values_are_null_and_not_reported(
     reader: RecordReader, record: dict[str, Any]
 ) -> None:
     assert read(reader, record) == ([None] * 4, [])
@@ -89,7 +89,7 @@ def test_shape__lists_unknown_fields(reader: RecordReader) -> None:
     "unknown fields are kept, removed fields are null, and the drift is reported",
     area="answers",
 )
-def test_extra__keeps_what_is_unknown_and_holds_something(reader: RecordReader) -> None:
+def test_extra__keeps_unknown_fields_with_values(reader: RecordReader) -> None:
     record = {"z": [1], "name": "a", "b": None, "a": {"y": None}, "hours": {"open": 1, "note": "n"}}
     assert extra(reader, record) == ('{"a":{"y":null},"hours":{"note":"n"},"z":[1]}', [])
 

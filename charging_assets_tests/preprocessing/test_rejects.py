@@ -1,4 +1,4 @@
-"""What is listed of the rejects of an answer, and what is counted."""
+"""Listed and counted rejects of an answer."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add(rejects_to_fill: Rejects, severity: str, *pointers: str, code: str = "ba
     return rejects_to_fill
 
 
-def listed(given: Rejects) -> list[tuple[str, str, int]]:
+def summarize(given: Rejects) -> list[tuple[str, str, int]]:
     return [(row.pointer, row.code, count) for row, count in given.rows("/data")]
 
 
@@ -49,7 +49,7 @@ def listed(given: Rejects) -> list[tuple[str, str, int]]:
 def test_rejects__lists_the_first_of_each_severity_and_counts_the_others() -> None:
     of_records = add(Rejects(), "record", "/data/9", "/data/8", "/data/7", "/data/6", "/data/5")
     add(of_records, "field", "/data/1/x", "/data/1/y")
-    assert listed(of_records) == [
+    assert summarize(of_records) == [
         ("/data/1/x", "bad", 1), ("/data/1/y", "bad", 1),
         ("/data/7", "bad", 1), ("/data/8", "bad", 1), ("/data/9", "bad", 1),
         ("/data/unlisted/record", "bad", 2),
@@ -58,7 +58,7 @@ def test_rejects__lists_the_first_of_each_severity_and_counts_the_others() -> No
 
 
 def test_rejects__of_one_pointer_and_code_are_one_row_that_counts_them() -> None:
-    assert listed(add(Rejects(), "field", "/data/0/x", "/data/0/x", "/data/0/y")) == [
+    assert summarize(add(Rejects(), "field", "/data/0/x", "/data/0/x", "/data/0/y")) == [
         ("/data/0/x", "bad", 2),
         ("/data/0/y", "bad", 1),
     ]
@@ -68,20 +68,20 @@ def test_rejects__of_one_pointer_and_code_are_one_row_that_counts_them() -> None
 def test_rejects__of_records_that_are_included_are_listed_in_the_order_of_the_answer() -> None:
     first, other = add(Rejects(), "record", "/data/0"), add(Rejects(), "record", *"abcde")
     first.include(other, "/data/1/")
-    assert listed(first) == [
+    assert summarize(first) == [
         ("/data/0", "bad", 1), ("/data/1/a", "bad", 1), ("/data/1/b", "bad", 1),
         ("/data/unlisted/record", "bad", 3),
     ]  # fmt: skip
 
 
 @pytest.mark.usefixtures("three")
-def test_rejects__renders_nothing_of_what_is_not_listed() -> None:
+def test_rejects__encodes_no_unlisted_values() -> None:
     of_fields = add(Rejects(), "field", "/a", "/b", "/c")
     of_fields.add("field", "station", None, lambda: pytest.fail("rendered"), "bad")
     assert of_fields.counts()["field", "station"] == 4
 
 
-def test_fragment__is_the_beginning_of_what_is_longer() -> None:
+def test_fragment__is_the_beginning_of_a_longer_value() -> None:
     value = {"name": "ä" * 2000, "nul": "\x00"}
     whole = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     cut = make_rejection("field", "station", None, "", "bad", value).fragment
@@ -90,7 +90,7 @@ def test_fragment__is_the_beginning_of_what_is_longer() -> None:
 
 @settings(max_examples=150)
 @given(hours(), st.integers(1, 4))
-def test_flatten__with_few_rejects_listed_is_like_the_reference(polls: Any, limit: int) -> None:
+def test_flatten__with_few_rejects_listed_equals_the_reference(polls: Any, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         list_only(limit, patch)
         assert_sound(assert_like_the_reference(answers(*polls)))

@@ -1,4 +1,4 @@
-"""One station record to rows: what is kept, what is rejected, and what goes with it."""
+"""One station record to rows: kept records, rejected records and their parts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def keys(result: FlatStation) -> tuple[int, int, int]:
     return result.station.key, result.evses[0].key, result.connectors[0].key
 
 
-def rejected(result: FlatStation) -> list[tuple[str, str, str, str | None]]:
+def rejections_of(result: FlatStation) -> list[tuple[str, str, str, str | None]]:
     return [(each.entity, each.pointer, each.code, each.entity_id) for each in result.rejections]
 
 
@@ -70,7 +70,7 @@ def test_read_alone__remembers_a_record_by_place_where_ids_are_of_a_place() -> N
 
 def test_read__a_connector_id_is_unique_within_its_evse() -> None:
     result = read(station("s", [evse("e", [connector("1")]), evse("f", [connector("1")])]))
-    assert rejected(result) == []
+    assert rejections_of(result) == []
     assert [state.row[2] for state in result.connectors] == ["1", "1"]
     assert len({state.key for state in result.connectors}) == 2
 
@@ -114,7 +114,7 @@ def test_read__a_station_without_an_id_takes_its_parts_with_it(station_id: Any) 
 
 def test_read__an_evse_without_an_id_takes_its_connectors_with_it() -> None:
     result = read(station("s", [evse(None, [connector("c")]), evse("e")]))
-    assert rejected(result) == [
+    assert rejections_of(result) == [
         ("evse", "/evses/0", "missing_key", None),
         ("connector", "/evses/0/connectors/0", "parent_rejected", None),
     ]
@@ -122,18 +122,20 @@ def test_read__an_evse_without_an_id_takes_its_connectors_with_it() -> None:
 
 
 @pytest.mark.parametrize("record", [None, 1, "s", [], True])
-def test_read__what_is_no_object_is_rejected(record: Any) -> None:
-    assert rejected(read(record)) == [("station", "", "not_an_object", None)]
-    assert rejected(read(station("s", [record]))) == [("evse", "/evses/0", "not_an_object", None)]
+def test_read__a_value_that_is_not_an_object_is_rejected(record: Any) -> None:
+    assert rejections_of(read(record)) == [("station", "", "not_an_object", None)]
+    assert rejections_of(read(station("s", [record]))) == [
+        ("evse", "/evses/0", "not_an_object", None)
+    ]
     result = read(station("s", [evse("e", [record])]))
-    assert rejected(result) == [("connector", "/evses/0/connectors/0", "not_an_object", None)]
+    assert rejections_of(result) == [("connector", "/evses/0/connectors/0", "not_an_object", None)]
     assert len(result.statuses) == 1
 
 
 def test_read__losers_are_duplicates_and_a_station_that_is_one_keeps_its_evses() -> None:
     record = station("s", [evse("e", [connector("c")]), evse("f", [connector("d")])])
     result = read(record, losers=("", "/evses/0", "/evses/1/connectors/0"))
-    assert rejected(result) == [
+    assert rejections_of(result) == [
         ("station", "", "duplicate_key", "s"),
         ("evse", "/evses/0", "duplicate_key", "e"),
         ("connector", "/evses/0/connectors/0", "parent_rejected", None),
@@ -145,7 +147,7 @@ def test_read__losers_are_duplicates_and_a_station_that_is_one_keeps_its_evses()
 
 def test_read__a_station_whose_list_of_evses_loses_takes_them_with_it() -> None:
     result = read(station("s", [evse("e", [connector("c")])]), losers=("", "/evses"))
-    assert rejected(result) == [
+    assert rejections_of(result) == [
         ("station", "", "duplicate_key", "s"),
         ("evse", "/evses/0", "parent_rejected", None),
         ("connector", "/evses/0/connectors/0", "parent_rejected", None),
@@ -155,7 +157,7 @@ def test_read__a_station_whose_list_of_evses_loses_takes_them_with_it() -> None:
 
 def test_read__a_record_that_is_no_json_is_rejected() -> None:
     result = StationReader(FeedIdentity("test"), chargecloud).read(b'{"id": }', "koeln")
-    assert rejected(result) == [("station", "", "not_json", None)]
+    assert rejections_of(result) == [("station", "", "not_json", None)]
     assert result.rejections[0].fragment == '{"id": }'
 
 

@@ -1,4 +1,4 @@
-"""The code version of flat tables: what makes hours stale after an upgrade."""
+"""The code version of flat tables: which changes make hours stale after an upgrade."""
 
 from __future__ import annotations
 

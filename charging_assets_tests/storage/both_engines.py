@@ -1,8 +1,4 @@
-"""One statement on two engines, and its rows compared.
-
-Belongs here: a DuckDB and a Redshift with the same loads and queries. Does not belong here: with
-what, or which statements there are (`test_both_engines`).
-"""
+"""Run the same loads and queries on DuckDB and Redshift, and compare the rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of storage share: lakes in S3, and every warehouse there is."""
+"""Fixtures of the storage tests: lakes in S3, and every kind of warehouse."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _redshift(request: pytest.FixtureRequest, which: str) -> Warehouse:
         else:
             bed, bucket = (request.getfixturevalue(name) for name in ("testbed", "bucket"))
             databases[which] = redshifts.of_the_bed(bed, bucket, which.removeprefix("redshift-"))
-    return databases[which].emptied()
+    return databases[which].empty()
 
 
 @pytest.fixture(params=WAREHOUSES)

@@ -1,8 +1,4 @@
-"""A proxy before an S3 store that answers badly on demand.
-
-Belongs here: faults of the way there and back. Does not belong here: the store (`seaweedfs`), or
-what the program should make of a fault (the tests say).
-"""
+"""A proxy in front of an S3 store that injects faults on demand, into requests or responses."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Small loads of two tables, with every sort of step, for any warehouse.
-
-Belongs here: what tests of warehouses load. Does not belong here: warehouses (`conftest`).
-"""
+"""Small loads of two tables, with every kind of step, for any warehouse."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class _Cursor:
         return self._rows
 
 
-def recorded(recorder: Recorder, lake: Any) -> RedshiftWarehouse:
+def record_warehouse(recorder: Recorder, lake: Any) -> RedshiftWarehouse:
     """A warehouse whose connections are recorded."""
     made = RedshiftWarehouse(RedshiftResource(database="dev", password=PASSWORD), lake, ROLE)
     made._redshift = recorder  # type: ignore[assignment]

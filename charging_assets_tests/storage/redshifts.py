@@ -1,7 +1,6 @@
 """Redshift warehouses for tests: of the test bed, and of a real cluster.
 
-Belongs here: databases with the schema that are emptied between tests, and ended. Does not belong
-here: what is tested.
+Their databases have the schema, are emptied between tests and dropped in the end.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class EmptyRedshift:
             each.close()
         self.drop()
 
-    def emptied(self) -> RedshiftWarehouse:
+    def empty(self) -> RedshiftWarehouse:
         """The warehouse without a row in what `loads` loads."""
         made = self.warehouse()
         tables = (GIVEN.full_name, DERIVED.full_name, "ops.ledger")
@@ -69,7 +68,7 @@ def of_the_bed(bed: Bed, bucket: S3, isolation: str) -> EmptyRedshift:
     """A database of the bed, with the schema."""
     redshift = bed.new_database(cast("Literal['snapshot', 'serializable']", isolation))
     lake = S3Lake(bucket.bucket, f"redshift-{uuid.uuid4().hex}", one_client(bucket))
-    return _made(EmptyRedshift(resource_of(redshift), lake, redshift.iam_role, lambda: None))
+    return _with_schema(EmptyRedshift(resource_of(redshift), lake, redshift.iam_role, lambda: None))
 
 
 def of_a_cluster() -> EmptyRedshift:
@@ -87,24 +86,24 @@ def of_a_cluster() -> EmptyRedshift:
 
     _run(home, f"CREATE DATABASE {name}")
     throw_away = RedshiftResource(**{**home.model_dump(), "database": name})
-    own_lake = S3Lake(lake.bucket, f"{lake.prefix}{name}", lake._s3)
+    test_lake = S3Lake(lake.bucket, f"{lake.prefix}{name}", lake._s3)
 
     def drop() -> None:
         try:
-            _dropped(home, name)
+            _drop(home, name)
         finally:
-            for key in own_lake.keys("loads/"):
-                own_lake.delete(key)
+            for key in test_lake.keys("loads/"):
+                test_lake.delete(key)
 
-    made = EmptyRedshift(throw_away, own_lake, os.environ["CHARGING_REDSHIFT_IAM_ROLE"], drop)
+    made = EmptyRedshift(throw_away, test_lake, os.environ["CHARGING_REDSHIFT_IAM_ROLE"], drop)
     try:
-        return _made(made)
+        return _with_schema(made)
     except BaseException:
         made.end()
         raise
 
 
-def _dropped(home: RedshiftResource, name: str) -> None:
+def _drop(home: RedshiftResource, name: str) -> None:
     """Drop a database. The server may learn only later that its sessions have ended."""
     for wait in (0.5, 1, 2, 4, 8):
         try:
@@ -125,6 +124,6 @@ def _run(home: RedshiftResource, statement: str) -> None:
         connection.close()
 
 
-def _made(database: EmptyRedshift) -> EmptyRedshift:
+def _with_schema(database: EmptyRedshift) -> EmptyRedshift:
     database.warehouse().execute(*made_tables("redshift"))
     return database

@@ -1,7 +1,4 @@
-"""The program's S3 resource against a store of the tests.
-
-Belongs here: resources and lakes. Does not belong here: the store (`testbed`).
-"""
+"""The project's S3 resource and lakes, connected to a store of the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every SQL file says the same on DuckDB and on the test bed's Redshift, row for row."""
+"""Every SQL file returns the same rows on DuckDB and on the test bed's Redshift."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ from charging_assets.storage.sql_files import sql, sql_folder
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
 from charging_assets_tests.modelling import hours
-from charging_assets_tests.modelling.test_renamed_feeds import archive_polls, load_hours, renamed
+from charging_assets_tests.modelling.test_renamed_feeds import (
+    archive_polls,
+    load_hours,
+    rename_feed,
+)
 from charging_assets_tests.storage.both_engines import Engines, difference
 from charging_assets_tests.storage.redshifts import resource_of
 from charging_assets_tests.testbed.bed import Redshift
@@ -118,7 +122,7 @@ def test_every_file__on_a_dirty_day__gives_equal_rows_on_both_engines(engines: E
     )  # fmt: skip
     end = Hour(FIRST.start + timedelta(hours=HOURS))
     write_history(lake, network, FIRST, end, polling=Polling(missed=0.02, failed=0.01))
-    params = _loaded_and_compared(engines, lake, "simulated")
+    params = _load_and_compare(engines, lake, "simulated")
     engines.execute(*((defect, params) for defect in DEFECTS))
     for name in CHECKS:
         engines.query_both(sql(name), params, f"{name}, with defects")
@@ -134,7 +138,7 @@ def test_every_file__on_real_answers__gives_equal_rows_on_both_engines(
     lake = MemoryLake()
     folders = [samples / "chargecloud_2022", samples / "chargecloud_2024_stuttgart"]
     assert import_paths(lake, load_feeds()["chargecloud"], folders).problems == {}
-    _loaded_and_compared(engines, lake, "chargecloud")
+    _load_and_compare(engines, lake, "chargecloud")
     assert engines.differences == {}
     files = set(FILES) - _without_rows(engines)
     assert {name.split("/")[0] for name in files} == {name.split("/")[0] for name in FILES}
@@ -196,7 +200,7 @@ def test_loads__of_ids_with_equal_keys_are_equal_on_both_engines(engines: Engine
     assert len(rows) == 4
 
 
-def _loaded_and_compared(engines: Engines, lake: Lake, feed: str) -> dict[str, Any]:
+def _load_and_compare(engines: Engines, lake: Lake, feed: str) -> dict[str, Any]:
     """Load all hours and run all files; the parameters of the last hour.
 
     The hours before the last are loaded as a span, the last statement by statement. Its EVSEs are
@@ -275,7 +279,7 @@ def test_difference__is_none_between_sums_of_another_order_or_rows_in_another() 
 
 def test_renamed_feed__is_the_same_rows_on_both_engines(engines: Engines) -> None:
     """Two feeds of one network: in one hour one after the other, and in one slot."""
-    lake = renamed(90, "new")
+    lake = rename_feed(90, "new")
     archive_polls(lake, dict.fromkeys(range(0, 30, 10), "new"))
     embedded, clustered = (
         hours.digests(load_hours(warehouse, lake, "new", (1, 0, 2), as_span=False))

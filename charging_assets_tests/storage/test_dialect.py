@@ -1,4 +1,4 @@
-"""One SQL in the Redshift dialect, as DuckDB runs it."""
+"""SQL in the Redshift dialect, transpiled for DuckDB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to a DuckDB file: their row groups, where they spill, what they leave out."""
+"""Connections to a DuckDB file: row groups, spill folder, disabled optimizers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DuckDB's lock: who waits for whom, and that nobody sees half a load."""
+"""DuckDB's lock: which process waits, and that no reader sees a partial load."""
 
 from __future__ import annotations
 

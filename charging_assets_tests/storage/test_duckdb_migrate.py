@@ -1,4 +1,4 @@
-"""A DuckDB file of the same generation and other code: what is added, what stays."""
+"""A DuckDB file of the same generation but other code: tables and columns are added."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_migrate__again_changes_nothing(tmp_path: Path) -> None:
         assert again.query(f"SELECT COUNT(*) AS n FROM {mark}").to_pylist() == [{"n": 1}]
 
 
-def test_migrate__a_missing_nullable_column_comes_back_and_rows_stay(tmp_path: Path) -> None:
+def test_migrate__a_missing_nullable_column_is_added_and_rows_stay(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     made_by(without("parking_status"), path)
     old = DuckDBWarehouse(path)
@@ -86,7 +86,7 @@ def test_migrate__a_missing_nullable_column_comes_back_and_rows_stay(tmp_path: P
     assert (row["parking_status"], row["evse_key"]) == (None, 1)
 
 
-def test_migrate__a_missing_table_comes_back(tmp_path: Path) -> None:
+def test_migrate__a_missing_table_is_created(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     made_by(tuple(table for table in TABLES if table is not FACT_STATUS), path)
     DuckDBWarehouse(path).execute()

@@ -1,4 +1,4 @@
-"""What others may read of a home: nothing by default, else what the umask leaves."""
+"""Permissions of a home: private by default, otherwise by the umask."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
-def test_make_private__what_it_makes_is_private_and_what_is_there_stays(tmp_path: Path) -> None:
+def test_make_private__new_folders_are_private_and_existing_ones_keep_their_mode(
+    tmp_path: Path,
+) -> None:
     tmp_path.chmod(0o755)
     make_private(tmp_path / "home" / "lake")
     assert mode(tmp_path / "home") == mode(tmp_path / "home" / "lake") == 0o700

@@ -1,4 +1,4 @@
-"""A DuckDB file of another generation: moved aside by what writes, reported by what reads."""
+"""A DuckDB file of another generation: renamed by writers, reported by readers."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_writing__another_programs_file_of_a_former_name_stays(tmp_path: Path) -
     assert files(tmp_path) == [FILE_NAME, FORMER]
 
 
-def test_writing__a_file_that_is_no_database_is_in_nobodys_way(
+def test_writing__ignores_a_file_that_is_not_a_database(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / FORMER).write_bytes(b"no database" * 1000)
@@ -175,7 +175,7 @@ def test_writing__tables_that_cannot_take_the_rows_are_another_generation(
     assert count(path) == 0
 
 
-def test_writing__what_stands_in_the_log_only_is_moved_with_the_file(tmp_path: Path) -> None:
+def test_writing__rows_that_are_only_in_the_log_move_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     with_a_row(path)
     killed = (

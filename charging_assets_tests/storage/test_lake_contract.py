@@ -1,4 +1,4 @@
-"""The lakes keep one contract: objects are whole or absent, and written once where it matters."""
+"""The contract of all lakes: objects are complete or absent, and `put_new` writes once."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def test_put__readers_see_whole_objects(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("key", ["raw/none", "raw", "raw/a/below"])
-def test_get__what_is_no_object_is_missing(lake: Lake, key: str) -> None:
+def test_get__a_key_without_an_object_is_missing(lake: Lake, key: str) -> None:
     lake.put("raw/a", b"x")
     with pytest.raises(ObjectMissing, match=key):
         lake.get(key)
 
 
 @pytest.mark.parametrize("key", ["raw/none", "raw", "raw/a/below"])
-def test_delete__what_is_no_object_changes_nothing(lake: Lake, key: str) -> None:
+def test_delete__a_key_without_an_object_changes_nothing(lake: Lake, key: str) -> None:
     lake.put("raw/a", b"x")
     lake.delete(key)
     assert lake.keys("raw/") == ["raw/a"]

@@ -1,4 +1,4 @@
-"""A lake in a folder: durable before it has its name, whole on a full disk."""
+"""A lake in a folder: objects are durable before they are visible, also on a full disk."""
 
 from __future__ import annotations
 

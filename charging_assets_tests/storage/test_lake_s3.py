@@ -1,4 +1,4 @@
-"""A lake in S3 when S3, the network or the credentials do not play along."""
+"""A lake in S3 when S3, the network or the credentials fail."""
 
 from __future__ import annotations
 
@@ -104,9 +104,7 @@ def test_get__a_body_that_ends_half_way_is_read_again(
     assert lake.get("raw/a") == body
 
 
-def test_get__that_never_comes_whole_is_an_error_not_half_an_object(
-    lake: S3Lake, proxy: FaultyS3
-) -> None:
+def test_get__a_body_that_is_always_truncated_is_an_error(lake: S3Lake, proxy: FaultyS3) -> None:
     lake.put("raw/a", b"x" * 100_000)
     proxy.faults = [cut_body] * 20
     with pytest.raises(LakeError, match=r"cannot read .*raw/a: http://127\S+ cannot be reached or"):

@@ -1,4 +1,4 @@
-"""What a migration leaves behind in the database."""
+"""Comments that a migration writes to the database."""
 
 import sqlglot
 from sqlglot import exp

@@ -1,4 +1,4 @@
-"""Published files: which, in what order, and only where bytes changed."""
+"""Published files: which files, in what order, and only if bytes change."""
 
 import io
 import json
@@ -91,7 +91,7 @@ def test_published_columns__change_only_with_a_major_version():
     assert now == promised, f"add what is new (or in another order) to {COLUMNS.name}"
 
 
-def test_publish__of_many_hours_lets_go_of_the_warehouse_in_between(monkeypatch):
+def test_publish__of_many_hours_releases_the_warehouse_in_between(monkeypatch):
     warehouse = hours.loaded({0: hours.stand(), 60 * 24 * 40: hours.stand()})
     readings = []
     reading = warehouse.reading

@@ -64,7 +64,7 @@ def test_stage__columns_are_in_the_order_of_the_temp_table_with_microseconds(tab
     assert places == sorted(places)
 
 
-def test_remove__a_store_that_does_not_let_go_fails_no_load(
+def test_remove__a_failing_delete_does_not_fail_the_load(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Clinging(MemoryLake):

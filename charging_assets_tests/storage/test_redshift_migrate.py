@@ -1,4 +1,4 @@
-"""What a new release and its grants come to in a Redshift that an older one has made."""
+"""Migrations and grants of a new release in a Redshift of an older release."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_query__an_unknown_name_is_no_empty_warehouse(redshift: Redshift, s3_lak
             charging.sql(query)
 
 
-def test_migrate__what_is_up_to_date_costs_one_look(redshift: Redshift, s3_lake: S3Lake) -> None:
+def test_migrate__an_up_to_date_schema_costs_one_query(redshift: Redshift, s3_lake: S3Lake) -> None:
     warehouse_of(redshift, s3_lake).execute()
     redshift.faults.statements.clear()
     warehouse_of(redshift, s3_lake).execute()
@@ -220,9 +220,9 @@ def test_grants__a_reader_reads_all_but_staging_and_changes_nothing(
     for name in readable:
         run(connection, f"SELECT COUNT(*) FROM {name}")
     for table in TABLES:
-        _refused(connection, f"DELETE FROM {table.full_name}")
+        _assert_refused(connection, f"DELETE FROM {table.full_name}")
         if table.schema not in READABLE:
-            _refused(connection, f"SELECT COUNT(*) FROM {table.full_name}")
+            _assert_refused(connection, f"SELECT COUNT(*) FROM {table.full_name}")
     assert {name.split(".")[0] for name in readable} == set(READABLE)
     assert set(DATABASE_SCHEMAS) - set(READABLE) == {"staging"}
 
@@ -232,13 +232,13 @@ def test_grants__come_with_the_group_and_hold_for_later_tables(
 ) -> None:
     group, connection = reader
     warehouse_of(redshift, s3_lake).execute()
-    _refused(connection, f"SELECT COUNT(*) FROM {DIM_STATION.full_name}")
+    _assert_refused(connection, f"SELECT COUNT(*) FROM {DIM_STATION.full_name}")
     warehouse_of(redshift, s3_lake, group).execute()
     assert run(connection, f"SELECT COUNT(*) FROM {DIM_STATION.full_name}") == [[0]]
     run(owner, "CREATE TABLE mart.later (a INTEGER)")
     assert run(connection, "SELECT COUNT(*) FROM mart.later") == [[0]]
 
 
-def _refused(connection: Any, statement: str) -> None:
+def _assert_refused(connection: Any, statement: str) -> None:
     with pytest.raises(Exception, match="permission denied"):
         run(connection, statement)

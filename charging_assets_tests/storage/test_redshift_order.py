@@ -1,4 +1,4 @@
-"""The order of a load's statements in Redshift, and what a failure at each of them leaves."""
+"""The order of a load's statements in Redshift, and the result of a failure at each of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.plan import Loaded, LoadError
 from charging_assets.storage.warehouse import WarehouseError
 from charging_assets_tests.storage.loads import a_load, sample_rows
-from charging_assets_tests.storage.recording import PASSWORD, ROLE, Failure, Recorder, recorded
+from charging_assets_tests.storage.recording import (
+    PASSWORD,
+    ROLE,
+    Failure,
+    Recorder,
+    record_warehouse,
+)
 
 COPIED = [
     r"SELECT digest FROM ops\.schema_digest",
@@ -87,13 +93,15 @@ def match(statements: list[str], patterns: list[str]) -> None:
 def load(recorder: Recorder, **settings: Any) -> tuple[Loaded, MemoryLake]:
     lake = MemoryLake()
     try:
-        return recorded(recorder, lake).apply(a_load(sample_rows("a", "b"), **settings)), lake
+        return record_warehouse(recorder, lake).apply(
+            a_load(sample_rows("a", "b"), **settings)
+        ), lake
     finally:
         assert lake.objects == {}, "staged objects stay"
         assert recorder.open_connections == 0
 
 
-def test_load__goes_in_this_order() -> None:
+def test_load__runs_statements_in_this_order() -> None:
     recorder = Recorder(staged_rows=2)
     done, _ = load(recorder)
     match(recorder.statements, WHOLE)
@@ -120,7 +128,7 @@ def test_load__that_may_be_skipped_stages_nothing_for_the_same() -> None:
 
 def test_load__of_no_rows_copies_nothing_and_empties_the_scope() -> None:
     recorder = Recorder(staged_rows=0)
-    recorded(recorder, MemoryLake()).apply(a_load(sample_rows()))
+    record_warehouse(recorder, MemoryLake()).apply(a_load(sample_rows()))
     match(recorder.statements, [WHOLE[0], WHOLE[1], *WHOLE[4:]])
 
 

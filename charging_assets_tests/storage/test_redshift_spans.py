@@ -1,4 +1,4 @@
-"""Whole loads into the test bed: spans of hours, other code, any warehouse the same."""
+"""Complete loads into the test bed: spans of hours, other code versions, equal warehouses."""
 
 from __future__ import annotations
 

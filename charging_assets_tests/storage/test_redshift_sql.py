@@ -1,4 +1,4 @@
-"""Parameters in Redshift's SQL: bound, or written where they cannot be."""
+"""Parameters in Redshift's SQL: bound, or inlined where they cannot be bound."""
 
 from __future__ import annotations
 

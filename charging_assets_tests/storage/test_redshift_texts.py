@@ -23,7 +23,7 @@ def redshift(testbed: Bed, bucket: S3) -> Iterator[EmptyRedshift]:
     made.end()
 
 
-def named(name: str, number: int) -> dict[str, Any]:
+def record_with_name(name: str, number: int) -> dict[str, Any]:
     return hours.station([hours.evse(f"e{number}")], f"s{number}", name=name)
 
 
@@ -31,7 +31,11 @@ def test_texts__up_to_the_limit_are_whole_and_longer_ones_are_rejects(
     redshift: EmptyRedshift,
 ) -> None:
     fits = FOUR_BYTES * (LENGTH // 4)
-    records = [named(fits, 1), named(fits + "ab"[: LENGTH % 4 + 1], 2), named("short", 3)]
+    records = [
+        record_with_name(fits, 1),
+        record_with_name(fits + "ab"[: LENGTH % 4 + 1], 2),
+        record_with_name("short", 3),
+    ]
     lake, warehouse = hours.lake_of({0: records}), redshift.warehouse()
     hours.load(warehouse, lake)
     rows = warehouse.query("SELECT station_id, name FROM warehouse.dim_station ORDER BY station_id")

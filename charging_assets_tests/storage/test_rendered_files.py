@@ -1,4 +1,4 @@
-"""Rendered statements outlast a process, and whatever is wrong with their files costs only time."""
+"""Transpiled statements are shared by processes, and a damaged file costs only time."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def test_rendered__is_parsed_once_for_all_processes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["truncated", "emptied", "altered", "zeroed"])
-def test_get__a_file_that_is_not_as_it_was_written_counts_for_nothing(
-    folder: Path, change: str
-) -> None:
+def test_get__a_damaged_file_is_ignored(folder: Path, change: str) -> None:
     files = TranspileCache(folder)
     files.put(SQL, "duckdb", *CACHED)
     assert files.get(SQL, "duckdb") == CACHED

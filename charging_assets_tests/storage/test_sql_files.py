@@ -1,4 +1,4 @@
-"""The SQL files: one SELECT each, in a style that Redshift and DuckDB read the same way."""
+"""The SQL files: one SELECT each, with the same meaning in Redshift and DuckDB."""
 
 from __future__ import annotations
 

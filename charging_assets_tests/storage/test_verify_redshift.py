@@ -1,4 +1,4 @@
-"""What `make verify-redshift` makes in a cluster, and that it leaves nothing there.
+"""`make verify-redshift`: what it creates in a cluster, and that it leaves nothing there.
 
 The cluster is the test bed here, named by the environment as a real one would be.
 """
@@ -38,7 +38,7 @@ def test_of_a_cluster__is_a_separate_database_that_is_dropped_afterwards(named: 
     (name,) = databases(named)
     assert made.redshift.database == name != named.database
     for rows in (["a"], ["b", "c"]):  # each a warehouse that stays connected
-        warehouse = made.emptied()
+        warehouse = made.empty()
         warehouse.apply(a_load(sample_rows(*rows)))
         assert names(warehouse) == rows
     made.lake.put("loads/left/behind", b"by a load that was killed")

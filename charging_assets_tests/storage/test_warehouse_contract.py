@@ -1,4 +1,4 @@
-"""The warehouses keep one contract: a load is all or nothing, and done once.
+"""The contract of all warehouses: a load is atomic and idempotent.
 
 Run against DuckDB in a file and in memory, against the test bed's Redshift under both isolation
 levels, and against a real cluster where `make verify-redshift` names one.
@@ -249,7 +249,7 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize("step", ELSEWHERE.values(), ids=ELSEWHERE)
-def test_apply__rows_outside_of_what_is_replaced_are_refused(
+def test_apply__rows_outside_of_the_scope_are_refused(
     warehouse: Warehouse, step: LoadRows | Replace
 ) -> None:
     warehouse.apply(a_load(sample_rows("old")))
@@ -279,7 +279,7 @@ def test_query__thinks_in_utc(warehouse: Warehouse) -> None:
     assert rows.to_pylist() == [{"hour_of_day": 19}]
 
 
-def test_apply__bound_values_reach_later_steps_and_their_scopes(
+def test_apply__later_steps_and_scopes_use_values_of_earlier_steps(
     warehouse: Warehouse,
 ) -> None:
     warehouse.apply(a_load(sample_rows("a", "b")))

@@ -1,4 +1,4 @@
-"""DuckDB as the warehouse: a load is all or nothing, and files that are none."""
+"""DuckDB as the warehouse: atomic loads, and files that are not a database."""
 
 from __future__ import annotations
 
