@@ -66,11 +66,11 @@ def redshift(testbed: Bed, request: pytest.FixtureRequest) -> Iterator[FaultyRed
 
 
 @pytest.fixture(autouse=True)
-def at_ease(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No row, no fault, and short waits between tries."""
-    scene.faults.clear()
-    scene.database.empty()
-    scene.faults.clear()
+def reset_faults(redshift: FaultyRedshift, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No rows, no faults, and short waits between attempts."""
+    redshift.faults.clear()
+    redshift.database.empty()
+    redshift.faults.clear()
     monkeypatch.setattr(redshift_tries, "_FIRST_WAIT_S", 0.01)
 
 
