@@ -16,7 +16,7 @@ TARGET = Path("docs/command-line.md")
 _HEAD = """# Command line
 
 Generated from `charging_assets/cli/` by `python -m charging_assets.cli.page`; do not edit.
-`charging-assets --help` and `charging-assets COMMAND --help` print the same.
+`charging-assets --help` and the `--help` of each command print the same.
 
 Commands use the deployment set by the [environment](deployment.md#environment). Hours are UTC,
 written as `2026-01-12T00`.

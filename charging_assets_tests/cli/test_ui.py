@@ -95,7 +95,7 @@ def test_ui__temporary_folder_with_a_path_too_long_for_sockets_is_refused(
             if length > 84:
                 assert code == 2
                 assert f"{folder} is {length - 84} bytes too long" in empty.err
-                assert "set TMPDIR to a shorter one" in empty.err
+                assert "set TMPDIR to a shorter path" in empty.err
                 assert became == []
                 with pytest.raises(OSError, match="too long"):
                     server.bind(f"{made}/code")
