@@ -1,4 +1,4 @@
-"""Text helpers: make text of others safe to print, shorten it, count nouns."""
+"""Text helpers: make text of others safe to print, count nouns."""
 
 from __future__ import annotations
 
@@ -47,11 +47,6 @@ def escape_json_control(text: str, *, lines: bool = True) -> str:
 def count_noun(number: int, one: str, many: str | None = None) -> str:
     """`1 hour`, `1,048 hours`: a number with its noun."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def shorten(text: str, length: int) -> str:
-    """Cut a text to at most `length` characters; a cut text ends in an ellipsis."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def printable(text: str) -> str:

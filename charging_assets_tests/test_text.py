@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.text import escape_control, printable, redact_url, shorten
+from charging_assets.text import escape_control, printable, redact_url
 
 _DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -34,12 +34,6 @@ def test_escape_control__leaves_no_control_or_direction(text: str) -> None:
     assert not {unicodedata.bidirectional(char) for char in escaped} & _DIRECTIONS
     assert all(char in "\n\t" or unicodedata.category(char) != "Cc" for char in escaped)
     assert escape_control(escaped) == escaped
-
-
-@given(st.text(max_size=50), st.integers(min_value=1, max_value=40))
-def test_shorten__keeps_the_length(text: str, length: int) -> None:
-    assert len(shorten(text, length)) <= length
-    assert shorten(text, len(text) + 1) == text
 
 
 @pytest.mark.parametrize(

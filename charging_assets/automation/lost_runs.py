@@ -39,8 +39,6 @@ def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
             instance.report_run_failed(
                 run, "its process is gone, with its host or by hand; it may be run again"
             )
-            # Run monitoring would do so in a few minutes; until then loads would wait for nobody.
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             lost.append(run.run_id)
     return lost
 
@@ -66,8 +64,8 @@ def _is_process(pid: int, told_at: float) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return _began_before(pid, told_at)
+    except PermissionError:  # another user's
+        pass
     return _began_before(pid, told_at)
 
 

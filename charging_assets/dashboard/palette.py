@@ -27,6 +27,4 @@ STATION = {
 
 INK, QUIET, GRID, LINE = "#1b2733", "#51606e", "#dde3e8", "#0072b2"
 SECOND, RULE = "#d55e00", "#661133"
-# One hue from light to dark, which also works in greyscale. The lightest differs from the page.
-SHARES = ["#e3eef6", "#b5d3e8", "#7fb3d5", "#4a90c2", "#1f6ba5", "#0b477d", "#072c52"]
 GAP = "#f4f1ea"

@@ -31,15 +31,6 @@ class PublishedFiles:
         """The folder of the files; readers need access to nothing else."""
         return self._lake.uri("published")
 
-    def exist(self) -> bool:
-        """Whether there are published files."""
-        return bool(self._lake.folders("published/"))
-
-    def newest_day(self) -> datetime | None:
-        """The last UTC day with published polls; None if there is none."""
-        days = self._lake.folders("published/fact_poll/")
-        return datetime.fromisoformat(days[-1].removeprefix("date=")) if days else None
-
     def attach(self, connection: Any, table: Table, start: datetime, end: datetime) -> None:
         """Create a table in an empty DuckDB as a view of the files that overlap `[start, end)`.
 
