@@ -9,20 +9,20 @@ event that Dagster stores costs as much as a query.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import dagster as dg
 
 from charging_assets import clock
-from charging_assets.checks.evaluate import applicable, found, opened
+from charging_assets.checks.evaluate import applicable, found, found_nowhere, in_hour, opened
 from charging_assets.checks.registry import FRESHNESS, hourly_by_step
 from charging_assets.checks.rules import Finding, Row, Rule, Scene, Severity
-from charging_assets.partitions import Hour, hourly_partitions
+from charging_assets.partitions import Hour, hourly_partitions, neighbours
 from charging_assets.plurals import counted
 from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.storage.warehouse import Reader, Warehouse
 
 _SEVERITY = {
     Severity.ERROR: dg.AssetCheckSeverity.ERROR,
@@ -32,6 +32,8 @@ _SEVERITY = {
 _GREATEST = 2**53
 # Metadata of a step that could not evaluate some checks: why, by hour.
 UNCHECKED_HOURS = "unchecked_hours"
+# Hours that are looked at together: a load waits for some seconds at most.
+_HOURS_TOGETHER = 12
 # A failure names so many checks: a range of hours can have hundreds.
 _MOST_ERRORS = 10
 
@@ -40,11 +42,10 @@ warnings.filterwarnings("ignore", message="Specifying a partitions_def on an Ass
 
 
 def shown(finding: Finding) -> dict[str, Any]:
-    """A finding as metadata: how many rows, a sample of them, what to do."""
-    told: dict[str, Any] = {
-        "offending_rows": finding.count,
-        "what_to_do": finding.rule.remedy,
-    }
+    """A finding as metadata: how many rows, a sample of them, what to do where there are some."""
+    told: dict[str, Any] = {"offending_rows": finding.count}
+    if finding.count:
+        told["what_to_do"] = finding.rule.remedy
     if finding.population is not None:
         told["looked_at"] = finding.population
     if finding.sample:
@@ -99,9 +100,9 @@ def evaluate_hours(
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """The rules' results, each recorded under its hour, one hour's after the other's.
 
-    The warehouse is closed before an hour's results are yielded, and opened again for the next
-    hour, so that loads can run in between. Rules that read staging are left out for hours that
-    staging no longer has.
+    Some neighbouring hours are looked at together; the warehouse is closed before their results are
+    yielded, and opened again for the next ones, so that loads can run in between. Rules that read
+    staging are left out for hours that staging no longer has.
 
     Raises:
         dagster.Failure: at the end, if some rule could not be evaluated for some hour; it names
@@ -109,8 +110,7 @@ def evaluate_hours(
     """
     errors: list[str] = []
     unchecked: dict[str, str] = {}
-    for hour in hours:
-        results, failures = _evaluated(rules, hour, lake, warehouse)
+    for hour, results, failures in _evaluated(rules, hours, lake, warehouse):
         for finding in results:
             # As an AssetCheckResult it would be recorded under no partition in a run of several
             # hours, and be an output too: an event more for each check.
@@ -123,23 +123,47 @@ def evaluate_hours(
 
 
 def _evaluated(
-    rules: Sequence[Rule], hour: Hour, lake: Lake, warehouse: Warehouse
+    rules: Sequence[Rule], hours: Iterable[Hour], lake: Lake, warehouse: Warehouse
+) -> Iterator[tuple[Hour, list[Finding], dict[str, str]]]:
+    """What the rules find in each hour, and why some could not be evaluated."""
+    for group in neighbours(hours, _HOURS_TOGETHER):
+        evaluated: dict[Hour, tuple[list[Finding], dict[str, str]]] = {}
+        try:
+            with warehouse.reading() as reader:
+                clear = found_nowhere(rules, group, lake, reader)
+                for hour in group:
+                    evaluated[hour] = _evaluated_hour(rules, hour, lake, reader, clear)
+        except Exception as error:  # such as a warehouse that another program has locked
+            for hour in group:
+                evaluated.setdefault(hour, ([], _failed(rules, error)))
+        for hour, (results, failures) in evaluated.items():
+            yield hour, results, failures
+
+
+def _evaluated_hour(
+    rules: Sequence[Rule], hour: Hour, lake: Lake, reader: Reader, clear: Mapping[Rule, Finding]
 ) -> tuple[list[Finding], dict[str, str]]:
-    """What the rules find, and why some could not be evaluated: one must not cost the others."""
     try:
-        with opened(hour, lake, warehouse) as scene:
-            return _evaluate(applicable(rules, scene), scene)
-    except Exception as error:  # such as a warehouse that another program has locked
-        reason = f"{type(error).__name__}: {error}"
-        return [], {rule.name: reason for rule in rules}
+        with in_hour(hour, lake, reader) as scene:
+            return _evaluate(applicable(rules, scene), scene, clear)
+    except Exception as error:  # one hour must not cost the others
+        return [], _failed(rules, error)
 
 
-def _evaluate(rules: Iterable[Rule], scene: Scene) -> tuple[list[Finding], dict[str, str]]:
+def _failed(rules: Sequence[Rule], error: Exception) -> dict[str, str]:
+    reason = f"{type(error).__name__}: {error}"
+    return {rule.name: reason for rule in rules}
+
+
+def _evaluate(
+    rules: Iterable[Rule], scene: Scene, clear: Mapping[Rule, Finding]
+) -> tuple[list[Finding], dict[str, str]]:
+    """What the rules find, of those that are not clear already: one must not cost the others."""
     results: list[Finding] = []
     errors: dict[str, str] = {}
     for rule in rules:
         try:
-            results.append(found(rule, scene))
+            results.append(clear[rule] if rule in clear else found(rule, scene))
         except Exception as error:
             errors[rule.name] = f"{type(error).__name__}: {error}"
     return results, errors
@@ -178,7 +202,7 @@ def freshness_checks(
     """Of now, whichever hours a run is about; so their results are recorded under no partition."""
     now = clock.utc_now()
     with opened(Hour.of(now), lake, warehouse, now, feeds) as scene:
-        results, errors = _evaluate(_selected(context, FRESHNESS), scene)
+        results, errors = _evaluate(_selected(context, FRESHNESS), scene, {})
     yield from (evaluation(finding, None) for finding in results)
     if errors:
         raise dg.Failure(_cannot_evaluate([f"{name}: {error}" for name, error in errors.items()]))

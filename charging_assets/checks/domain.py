@@ -96,6 +96,7 @@ def _seconds_add_up(table: Table) -> Rule:
             f"ORDER BY {', '.join(f'held.{name}' for name in table.key)}"
         ),
         severity=Severity.ERROR,
+        is_of_spans=True,
     )
 
 
@@ -218,6 +219,7 @@ RULES = (
         "Bounds of a session are in order, and sessions of an EVSE do not overlap.",
         "materialize fact_charging_session for the hour again; if it stays, this is a bug",
         warehouse("fact_charging_session__bounds_are_in_order"), Severity.ERROR,
+        is_of_spans=True,
     ),
     *(_seconds_add_up(t) for t in marts.MART_TABLES),
 )  # fmt: skip

@@ -7,7 +7,7 @@ belong here: Dagster (`assets`), rules.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from charging_assets import clock
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameters
 from charging_assets.modelling.staging import ASSET as STAGED_ASSET
-from charging_assets.partitions import Hour, naive
+from charging_assets.partitions import Hour, Span, naive, spanned
 from charging_assets.storage import ledger
 from charging_assets.storage.flat_queries import FlatQueries
 from charging_assets.storage.lake import Lake
@@ -46,6 +46,21 @@ class HourScene:
         return self.warehouse.query(select, {**parameters(self.hour, self.now), **more})
 
 
+@dataclass
+class _SpanScene(HourScene):
+    """A `Scene` over all hours of a span, for rules of spans: the warehouse alone."""
+
+    span: Hour | Span | None = None
+
+    def in_flat_files(self, select: str) -> pa.Table:
+        raise ValueError("flat files are those of an hour: a rule over them is none of spans")
+
+    def in_warehouse(self, select: str, **more: Any) -> pa.Table:
+        return self.warehouse.query(
+            select, {**parameters(self.span or self.hour, self.now), **more}
+        )
+
+
 @contextmanager
 def opened(
     hour: Hour,
@@ -55,10 +70,42 @@ def opened(
     feeds: Mapping[str, Feed] | None = None,
 ) -> Iterator[HourScene]:
     """An hour to ask about: its flat files and the warehouse are opened once, and closed."""
-    with warehouse.reading() as reader:
-        scene = HourScene(hour, lake, reader, now or clock.utc_now(), feeds or {})
-        with closing(scene.flat):
-            yield scene
+    with warehouse.reading() as reader, in_hour(hour, lake, reader, now, feeds) as scene:
+        yield scene
+
+
+@contextmanager
+def in_hour(
+    hour: Hour,
+    lake: Lake,
+    reader: Reader,
+    now: datetime | None = None,
+    feeds: Mapping[str, Feed] | None = None,
+) -> Iterator[HourScene]:
+    """An hour to ask about, over a warehouse that is open already."""
+    scene = HourScene(hour, lake, reader, now or clock.utc_now(), feeds or {})
+    with closing(scene.flat):
+        yield scene
+
+
+def found_nowhere(
+    rules: Sequence[Rule], hours: Sequence[Hour], lake: Lake, reader: Reader
+) -> dict[Rule, Finding]:
+    """The rules of spans that nothing breaks in any of some hours: asked once and not for each.
+
+    A rule that cannot be evaluated is none of them: what is wrong is told for each hour.
+    """
+    if len(hours) == 1:
+        return {}
+    scene = _SpanScene(hours[0], lake, reader, clock.utc_now(), span=spanned(hours))
+    clear: dict[Rule, Finding] = {}
+    for rule in rules:
+        if rule.is_of_spans:
+            with suppress(Exception):
+                finding = found(rule, scene)
+                if not finding.count:
+                    clear[rule] = finding
+    return clear
 
 
 def applicable(rules: Sequence[Rule], scene: Scene) -> Sequence[Rule]:

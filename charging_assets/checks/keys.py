@@ -149,6 +149,8 @@ def _rule(table: Table) -> Rule:
         find=_broken(table, _in_flat_files if table in FLAT_TABLES else _in_warehouse),
         severity=Severity.ERROR,
         needs=tuple(needs),
+        # A record of an hour's files must have its parent in the same hour.
+        is_of_spans=table not in FLAT_TABLES,
     )
 
 

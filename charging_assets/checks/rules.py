@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from charging_assets.acquisition.feeds import Feed
-from charging_assets.partitions import Hour, naive
+from charging_assets.partitions import Hour, Span, naive
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import window
 from charging_assets.storage.sql_files import sql
@@ -61,6 +61,10 @@ class Rule:
     The check passes if there are none, or at most `tolerated` (a share) of what `population`
     counts. `needs` are other assets that `find` looks at. A rule that `reads_staging` can only be
     evaluated while staging has the hour.
+
+    `is_of_spans` promises: where `find` has no row for a span of hours, it has none for any hour of
+    it. So it is for rules that judge row by row of the warehouse, and not for sums, or for what an
+    hour must have.
     """
 
     asset: str
@@ -73,6 +77,7 @@ class Rule:
     tolerated: float = 0.0
     population: Callable[[Scene], int] | None = None
     reads_staging: bool = False
+    is_of_spans: bool = False
 
     @property
     def name(self) -> str:
@@ -108,7 +113,7 @@ def warehouse_text(select: str) -> Find:
     return lambda scene: scene.in_warehouse(select)
 
 
-def parameters(hour: Hour, now: datetime) -> dict[str, datetime]:
+def parameters(hour: Hour | Span, now: datetime) -> dict[str, datetime]:
     """The parameters that SELECTs of checks may name: naive UTC, half-open.
 
     `window` is the hour; `days` and `months` are where local days and months that hold it begin;

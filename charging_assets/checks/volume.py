@@ -81,7 +81,7 @@ RULES = (
         "of ids with the same 64-bit key the one that was published first is loaded, the others "
         "and what belongs to them are in `ops.flat_rejects`; this does not happen by chance: tell "
         "the operator, and look at what else it publishes",
-        warehouse("staged_tables__no_two_ids_share_a_key"),
+        warehouse("staged_tables__no_two_ids_share_a_key"), is_of_spans=True,
     ),
     Rule(
         "staged_tables", "no_new_reject_code",
@@ -99,13 +99,14 @@ RULES = (
             entity.dimension.name, "versions_follow_each_other",
             "Each version ends where the next one begins, and only the last is current.",
             _BUG, warehouse("version_overlaps", entity_type=entity.name), Severity.ERROR,
+            is_of_spans=True,
         )
         for entity in plans.ENTITIES
     ),
     Rule(
         "fact_poll", "is_every_staged_poll", "The fact has every staged poll, and no other.",
         _BUG, warehouse("fact_poll__is_every_staged_poll"), Severity.ERROR,
-        reads_staging=True,
+        reads_staging=True, is_of_spans=True,
     ),
     Rule(
         "fact_poll", "volume_is_that_of_past_weeks",

@@ -128,14 +128,14 @@ def test_range__an_hour_that_cannot_be_checked_costs_no_other_hour(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert ranged.success
-    really = assets.opened
+    really = assets.in_hour
 
     def broken(hour: Hour, *arguments: Any) -> Any:
         if hour == RANGE[0]:
             raise OSError("the disk is away")
         return really(hour, *arguments)
 
-    monkeypatch.setattr(assets, "opened", broken)
+    monkeypatch.setattr(assets, "in_hour", broken)
     flat = {rule.name for rule in HOURLY if rule.asset == "flat_status"}
     done = checks_only(defs, flat).execute_in_process(
         instance=instance, tags=range_tags(*RANGE), raise_on_error=False
@@ -253,6 +253,8 @@ def test_check__shows_rows_a_sample_and_what_to_do(run: dg.ExecuteInProcessResul
     assert "1 row, such as" in found.description and "evse_uid=e7" in found.description
     assert found.metadata["offending_rows"].value == 1
     assert "tell the operator" in found.metadata["what_to_do"].value
+    passed = evaluations(run)["flat_status__status_is_ocpi"]
+    assert passed.passed and "what_to_do" not in passed.metadata
     (record,) = found.metadata["sample"].records
     assert (record.data["evse_uid"], record.data["poll_count"]) == ("e7", 2)
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from charging_assets.checks.registry import HOURLY
+from charging_assets.modelling.staging import prune
+from charging_assets.storage.generation import FILE_NAME
 from charging_assets.storage.lake import LocalLake
+from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.checks.web_ui import (
     PARTITION,
     RANGE_END,
@@ -21,18 +25,24 @@ from charging_assets_tests.modelling import hours
 
 pytestmark = pytest.mark.slow
 
-KEYS = [hours.hour_after(n).key for n in range(3)]
+ARCHIVED = [hours.hour_after(n).key for n in range(48)]
+KEYS = ARCHIVED[:3]
 GREEN = {rule.name: "SUCCEEDED" for rule in HOURLY}
 
 
 @pytest.fixture(scope="module")
-def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUi]:
-    """The UI of a home with three archived hours, nothing of them loaded."""
-    home = tmp_path_factory.mktemp("home")
-    lake = LocalLake(home / "lake")
-    for hour in range(len(KEYS)):
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two days in the archive, nothing of them loaded."""
+    folder = tmp_path_factory.mktemp("home")
+    lake = LocalLake(folder / "lake")
+    for hour in range(len(ARCHIVED)):
         for minute in MINUTES:
             hours.put(lake, 60 * hour + minute, network())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ui(home: Path) -> Iterator[WebUi]:
     with served(home) as url:
         yield WebUi(url)
 
@@ -75,6 +85,35 @@ def test_backfill__of_a_job_has_a_run_for_each_hour_that_stands_alone(
     assert [ui.checks(key, [run["runId"]]) for key, run in runs.items()] == [GREEN, GREEN]
 
 
+def test_backfill__of_a_job_has_a_run_for_each_of_three_neighbours(ui: WebUi) -> None:
+    # As the job's own page launches it: without a selection of assets.
+    backfill = ui.finished_backfill(ui.launch_backfill([], KEYS, job="load_hour"))
+    assert backfill["status"] == "COMPLETED_SUCCESS"
+    runs = {tuple(hour.key for hour in hours_of(run)): run for run in backfill["runs"]}
+    assert sorted(runs) == [(key,) for key in KEYS]
+    assert {run["status"] for run in runs.values()} == {"SUCCESS"}
+    assert [ui.checks(key, [run["runId"]]) for (key,), run in runs.items()] == [GREEN] * 3
+
+
+def test_backfill__of_two_days_shares_a_run(ui: WebUi, hourly: list[str]) -> None:
+    backfill = ui.finished_backfill(ui.launch_backfill(hourly, ARCHIVED))
+    assert backfill["status"] == "COMPLETED_SUCCESS"
+    (run,) = backfill["runs"]
+    assert (run["status"], [hour.key for hour in hours_of(run)]) == ("SUCCESS", ARCHIVED)
+    looked_at = (ARCHIVED[0], ARCHIVED[23], ARCHIVED[-1])
+    assert [ui.checks(key, [run["runId"]]) for key in looked_at] == [GREEN] * 3
+
+
+def test_run__of_one_table_of_an_hour_that_staging_no_longer_has(ui: WebUi, home: Path) -> None:
+    pruned = hours.hour_after(1)
+    prune(DuckDBWarehouse(home / FILE_NAME), pruned)
+    run = ui.finished_run(ui.launch_run(["fact_status"], {PARTITION: pruned.key}))
+    assert run["status"] == "SUCCESS"
+    of_facts = {rule.name for rule in HOURLY if rule.asset == "fact_status"}
+    states = ui.checks(pruned.key, [run["runId"]])
+    assert {states[name] for name in of_facts} == {"SUCCEEDED"}
+
+
 def test_backfill__of_all_assets_makes_the_day_s_report_too(ui: WebUi) -> None:
     backfill = ui.finished_backfill(ui.launch_backfill(ui.assets(), KEYS[:2]))
     assert backfill["status"] == "COMPLETED_SUCCESS"
@@ -88,7 +127,7 @@ def test_backfill__of_all_assets_makes_the_day_s_report_too(ui: WebUi) -> None:
 def test_backfill__with_an_hour_that_has_no_polls_fails_as_its_run_does(
     ui: WebUi, hourly: list[str]
 ) -> None:
-    beyond = hours.hour_after(len(KEYS)).key
-    backfill = ui.finished_backfill(ui.launch_backfill(hourly, [KEYS[2], beyond]))
+    beyond = hours.hour_after(len(ARCHIVED)).key
+    backfill = ui.finished_backfill(ui.launch_backfill(hourly, [ARCHIVED[-1], beyond]))
     assert backfill["status"] == "COMPLETED_FAILED"
     assert [run["status"] for run in backfill["runs"]] == ["FAILURE"]
