@@ -10,7 +10,7 @@ import hashlib
 import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import groupby
 
 from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity
@@ -18,6 +18,7 @@ from charging_assets.acquisition.raw_objects import (
     RAW,
     SUFFIX,
     Answer,
+    CorruptArchive,
     Place,
     Poll,
     answers_in,
@@ -85,9 +86,22 @@ def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
 UNKNOWN_KIND = "-unknown-kind"
 
 
+def feed_of(key: str) -> str:
+    """The feed that a raw object is of."""
+    return key.removeprefix(f"{RAW}feed=").split("/", 1)[0]
+
+
 def feeds_of(keys: Iterable[str]) -> set[str]:
     """The feeds that raw objects are of."""
-    return {key.removeprefix(f"{RAW}feed=").split("/", 1)[0] for key in keys}
+    return {feed_of(key) for key in keys}
+
+
+def keys_by_feed(keys: Iterable[str]) -> dict[str, list[str]]:
+    """Raw objects by the feed that they are of, in order."""
+    found: dict[str, list[str]] = {}
+    for key in sorted(keys):
+        found.setdefault(feed_of(key), []).append(key)
+    return found
 
 
 def digest(keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDENTITIES) -> str:
@@ -107,6 +121,14 @@ def digest(keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDEN
 def read(lake: Lake, key: str) -> Iterator[Answer]:
     """A raw object's answers, by slug; CorruptArchive names an object that is damaged."""
     yield from answers_in(key, lake.get(key))
+
+
+def polled_at(lake: Lake, key: str) -> datetime:
+    """When the poll of a raw object began; of a damaged object, its slot."""
+    try:
+        return next(read(lake, key)).poll.started_at.astimezone(UTC)
+    except (CorruptArchive, StopIteration):
+        return slot_of_key(key)
 
 
 def read_places(lake: Lake, keys: Iterable[str]) -> Iterator[tuple[str, str, list[Answer]]]:

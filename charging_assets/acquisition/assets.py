@@ -201,6 +201,7 @@ def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
     context.add_output_metadata(
         {
             "polls_written": len(report.written),
+            "outcome_by_feed": dg.MetadataValue.json(report.outcomes),
             "degraded_places": dg.MetadataValue.json(report.degraded),
             "failed_feeds": dg.MetadataValue.json(report.failed_feeds),
             "drained_from_spool": len(report.drained.archived),

@@ -4,7 +4,7 @@ Belongs here: the notes about them, in the lake, where they survive the warehous
 here: slots that were missed (`missed`), or what is made of an empty hour.
 
 An accepted hour is loaded empty and left alone. Polls that turn up later change what the hour is
-made of, and so it is loaded again.
+made of, and so it is loaded again. An hour can be accepted as a whole, or for a feed alone.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import msgspec
 
 from charging_assets.acquisition.archive import feeds_archived, hour_keys
 from charging_assets.partitions import Hour
-from charging_assets.storage.lake import Lake, ObjectMissing
+from charging_assets.storage.lake import Lake
 
 _GAPS = "gaps/"
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """An hour that is accepted as lost: why, and since when (UTC)."""
+class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An hour that is accepted as lost: why, and since when (UTC). `feed` is None for all feeds."""
 
     hour: str
     reason: str
     accepted_at: datetime
+    feed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,18 @@ class Acceptance:
     polled: list[Hour]
 
 
-def accept(lake: Lake, hours: Iterable[Hour], reason: str, now: datetime) -> Acceptance:
-    """Note hours as lost for good, save for those that have polls."""
+def accept(
+    lake: Lake, hours: Iterable[Hour], reason: str, now: datetime, feed: str | None = None
+) -> Acceptance:
+    """Note hours as lost for good, of a feed or of all, save for those that have its polls."""
     done = Acceptance([], [], [])
-    feeds = feeds_archived(lake)
+    feeds = feeds_archived(lake) if feed is None else [feed]
     for hour in hours:
         if hour_keys(lake, feeds, hour):
             done.polled.append(hour)
             continue
-        note = Gap(hour=hour.key, reason=reason, accepted_at=now.astimezone(UTC))
-        is_new = lake.put_new(note_key(hour), msgspec.json.encode(note))
+        note = Gap(hour=hour.key, reason=reason, accepted_at=now.astimezone(UTC), feed=feed)
+        is_new = lake.put_new(note_key(hour, feed), msgspec.json.encode(note))
         (done.accepted if is_new else done.known).append(hour)
     return done
 
@@ -59,28 +62,57 @@ def gaps(lake: Lake) -> list[Gap]:
 
 
 def is_accepted(lake: Lake, hour: Hour) -> bool:
-    """Whether an hour was accepted as lost."""
-    try:
-        lake.get(note_key(hour))
-    except ObjectMissing:
-        return False
-    return True
+    """Whether an hour was accepted as lost, as a whole or for each feed that the archive holds."""
+    return hour in accepted_hours(lake, [hour.start.date()])
 
 
 def accepted_hours(lake: Lake, days: Iterable[date] | None = None) -> list[Hour]:
-    """The accepted hours of some UTC days, or of all time, in order."""
-    prefixes = [_GAPS] if days is None else [f"{_GAPS}date={day:%Y-%m-%d}/" for day in days]
-    return sorted(_hour(key) for prefix in prefixes for key in lake.keys(prefix))
+    """The hours of some UTC days, or of all time, that were accepted for all feeds, in order.
+
+    That is as a whole, or for each feed that the archive holds.
+    """
+    days = None if days is None else list(days)
+    hours = _noted_hours(lake, None, days)
+    noted_feeds = _noted_feeds(lake)
+    if noted_feeds:
+        feeds = feeds_archived(lake) or noted_feeds
+        hours |= set.intersection(*(_noted_hours(lake, feed, days) for feed in feeds))
+    return sorted(hours)
+
+
+def accepted_hours_of(lake: Lake, feed: str) -> set[Hour]:
+    """The hours that were accepted for a feed, alone or with all others."""
+    return _noted_hours(lake, None, None) | _noted_hours(lake, feed, None)
 
 
 def days_with_gaps(lake: Lake) -> list[date]:
     """The UTC days that have accepted hours."""
-    return [date.fromisoformat(name.removeprefix("date=")) for name in lake.folders(_GAPS)]
+    folders = [*lake.folders(_GAPS)]
+    for feed in _noted_feeds(lake):
+        folders += lake.folders(_folder(feed))
+    days = {name.removeprefix("date=") for name in folders if name.startswith("date=")}
+    return sorted(map(date.fromisoformat, days))
 
 
-def note_key(hour: Hour) -> str:
-    """Where the note about an hour stands in the lake."""
-    return f"{_GAPS}date={hour.start:%Y-%m-%d}/hour={hour.start:%H}.json"
+def note_key(hour: Hour, feed: str | None = None) -> str:
+    """Where the note about an hour, of a feed or of all, stands in the lake."""
+    return f"{_folder(feed)}date={hour.start:%Y-%m-%d}/hour={hour.start:%H}.json"
+
+
+def _folder(feed: str | None) -> str:
+    return _GAPS if feed is None else f"{_GAPS}feed={feed}/"
+
+
+def _noted_feeds(lake: Lake) -> list[str]:
+    folders = lake.folders(_GAPS)
+    return [name.removeprefix("feed=") for name in folders if name.startswith("feed=")]
+
+
+def _noted_hours(lake: Lake, feed: str | None, days: list[date] | None) -> set[Hour]:
+    folder = _folder(feed)
+    prefixes = [folder] if days is None else [f"{folder}date={day:%Y-%m-%d}/" for day in days]
+    keys = (key for prefix in prefixes for key in lake.keys(prefix))
+    return {_hour(key) for key in keys if key.startswith(f"{folder}date=")}
 
 
 def _hour(key: str) -> Hour:

@@ -7,14 +7,17 @@ notes about what was not polled (`missed`, `gaps`), Dagster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from charging_assets import clock
 from charging_assets.acquisition.archive import (
     days_archived,
     digest,
+    feed_of,
     feeds_archived,
     hour_keys,
     hours_archived,
@@ -35,6 +38,9 @@ from charging_assets.partitions import Hour, slot_of
 from charging_assets.storage.lake import Lake
 
 Poller = Callable[[Feed], tuple[Poll, list[Place]]]
+
+# So many feeds are polled side by side; each asks several places at a time.
+MAX_FEEDS_AT_ONCE = 16
 
 
 class NoArchivedPolls(Exception):
@@ -69,6 +75,27 @@ class PollReport:
     spooled: dict[str, str] = field(default_factory=dict)
     drained: Drained = field(default_factory=Drained)
     unnoted: list[str] = field(default_factory=list)
+
+    def add(self, other: PollReport) -> None:
+        """Add what came of polling other feeds."""
+        self.written += other.written
+        self.degraded |= other.degraded
+        self.failed_feeds |= other.failed_feeds
+        self.late |= other.late
+        self.known += other.known
+        self.spooled |= other.spooled
+        self.unnoted += other.unnoted
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """What came of each feed's poll, in a few words, by feed."""
+        outcomes = {feed_of(key): "archived" for key in self.written}
+        outcomes |= dict.fromkeys(self.known, "already polled in this slot")
+        for feed, places in self.degraded.items():
+            outcomes[feed] = f"archived; failed: {', '.join(sorted(places))}"
+        outcomes |= {feed: f"in the spool: {reason}" for feed, reason in self.spooled.items()}
+        outcomes |= {feed: f"failed: {reason}" for feed, reason in self.failed_feeds.items()}
+        return dict(sorted(outcomes.items()))
 
 
 def hours_known(lake: Lake, days: Iterable[date] | None = None) -> dict[Hour, list[str]]:
@@ -113,6 +140,9 @@ def poll_hour(
 ) -> PollReport:
     """Poll every enabled feed once and archive what came, each under its own slot.
 
+    Feeds are polled side by side, a limited number at a time: one that does not answer until its
+    time is over does not make others late.
+
     Where a slot was planned, only the feeds whose cadence has a slot then are asked, and of these
     none that another poller has just asked.
 
@@ -120,17 +150,54 @@ def poll_hour(
     was planned for `hour` is recorded as missed, unless an earlier try polled it. A poll that
     cannot be archived is kept in the spool. One feed's trouble leaves the others alone.
     """
-    report = PollReport()
-    for feed in feeds.values():
-        if not feed.enabled or not is_due(feed, planned_at):
-            continue
+    due = [feed for feed in feeds.values() if feed.enabled and is_due(feed, planned_at)]
+
+    def poll_feed(feed: Feed) -> PollReport:
+        report = PollReport()
         if planned_at and _is_polled(lake, feed, slot_of(now or clock.utc_now(), feed.cadence)):
             report.known.append(feed.name)
-            continue
-        _poll_feed(lake, feed, hour, poller, planned_at, spool, report)
+        else:
+            _poll_feed(lake, feed, hour, poller, planned_at, spool, report)
+        return report
+
+    report = PollReport()
+    for of_feed in _side_by_side(due, poll_feed):
+        report.add(of_feed)
     if spool is not None and not report.spooled:
         report.drained = spool.drain(lake)
     return report
+
+
+def _side_by_side(
+    feeds: Sequence[Feed], poll_feed: Callable[[Feed], PollReport]
+) -> list[PollReport]:
+    """The reports of polling feeds in threads of their own, in the order of the feeds.
+
+    Daemons: a thread that hangs must not keep a program that was interrupted from ending.
+    """
+    if len(feeds) < 2:
+        return [poll_feed(feed) for feed in feeds]
+    waiting: SimpleQueue[tuple[int, Feed]] = SimpleQueue()
+    reports: SimpleQueue[tuple[int, PollReport]] = SimpleQueue()
+    for numbered in enumerate(feeds):
+        waiting.put(numbered)
+
+    def work() -> None:
+        while True:
+            try:
+                number, feed = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                report = poll_feed(feed)
+            except Exception as error:  # whatever it is, the others' reports are waited for
+                report = PollReport(failed_feeds={feed.name: f"{type(error).__name__}: {error}"})
+            reports.put((number, report))
+
+    for _ in range(min(len(feeds), MAX_FEEDS_AT_ONCE)):
+        Thread(target=work, name="poll feeds", daemon=True).start()
+    found = dict(reports.get() for _ in feeds)
+    return [found[number] for number in range(len(feeds))]
 
 
 def _poll_feed(

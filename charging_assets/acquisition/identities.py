@@ -9,7 +9,7 @@ does not define the feed, uses the recorded one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -56,52 +56,99 @@ def configured_identities() -> Mapping[str, FeedIdentity]:
     return _configured()[0]
 
 
-def effective_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
-    """The identities with which hours are flattened, by feed, without the default ones.
+def effective_identities(
+    lake: Lake, feeds: Collection[str] | None = None
+) -> Mapping[str, FeedIdentity]:
+    """The identities that hours are flattened with, by feed, without those that are the default.
 
-    They come from the user's feeds file and, for feeds that it does not define, from the records in
-    the lake. So no process changes the keys of a feed that its feeds file does not define.
+    They are those of the user's feeds file and, for feeds that it does not define, those that the
+    lake has a record of. So no process changes the keys of a feed that it does not know. With
+    `feeds`, records of other feeds are not read.
 
     Raises:
         FeedError: the feeds file is not usable, or a recorded kind cannot be imported.
         LakeError: a record cannot be read.
     """
     configured, defined = _configured()
-    recorded = recorded_identities(lake)
-    undefined = {feed: recorded[feed] for feed in recorded.keys() - defined}
-    merged = {**configured, **undefined}
-    return {name: merged[name] for name in sorted(merged) if merged[name] != FeedIdentity(name)}
+    recorded = recorded_identities(lake, feeds)
+    kept = {feed: recorded[feed] for feed in recorded.keys() - defined}
+    return _differing({**configured, **kept})
 
 
-def recorded_identities(lake: Lake) -> Mapping[str, FeedIdentity]:
-    """The identities with which hours were last flattened, for feeds that ever differed from the
-    default.
+@dataclass(frozen=True)
+class UsableIdentities:
+    """Identities by feed, and why those of other feeds cannot be used."""
+
+    identities: Mapping[str, FeedIdentity]
+    errors: Mapping[str, FeedError | LakeError]
+
+
+def usable_identities(lake: Lake) -> UsableIdentities:
+    """`effective_identities`, where a record that cannot be used costs no other feed.
+
+    Raises:
+        FeedError: the feeds file is not usable.
+        LakeError: the records cannot be listed.
+    """
+    configured, defined = _configured()
+    kept: dict[str, FeedIdentity] = {}
+    errors: dict[str, FeedError | LakeError] = {}
+    for feed in _recorded_feeds(lake):
+        if feed not in defined:
+            try:
+                kept[feed] = _recorded_identity(lake, feed)
+            except (FeedError, LakeError) as error:
+                errors[feed] = error
+    return UsableIdentities(_differing({**configured, **kept}), errors)
+
+
+def _differing(identities: Mapping[str, FeedIdentity]) -> dict[str, FeedIdentity]:
+    differing = (name for name in sorted(identities) if identities[name] != FeedIdentity(name))
+    return {name: identities[name] for name in differing}
+
+
+def _recorded_feeds(lake: Lake) -> list[str]:
+    keys = lake.keys(_RECORDS)
+    return [key.removeprefix(f"{_RECORDS}feed=").removesuffix(".json") for key in keys]
+
+
+def recorded_identities(
+    lake: Lake, feeds: Collection[str] | None = None
+) -> Mapping[str, FeedIdentity]:
+    """The identities that the hours of feeds were last flattened with, where they ever differed
+    from the default; of all feeds where `feeds` is None.
 
     Raises:
         FeedError: a recorded kind cannot be imported.
         LakeError: a record cannot be read.
     """
-    records = {}
-    for key in lake.keys(_RECORDS):
-        feed = key.removeprefix(f"{_RECORDS}feed=").removesuffix(".json")
-        try:
-            record = json.loads(lake.get(key))
-            network, within, kind = record["network"], record["ids_within"], record["kind"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise LakeError(
-                f"{key} is damaged ({error}); state the settings of feed {feed!r} in the feeds "
-                "file (CHARGING_FEEDS) and delete the object"
-            ) from error
-        records[feed] = FeedIdentity(network, within, kind, _maps_of(feed, kind))
-    return records
+    return {
+        feed: _recorded_identity(lake, feed)
+        for feed in _recorded_feeds(lake)
+        if feeds is None or feed in feeds
+    }
+
+
+def _recorded_identity(lake: Lake, feed: str) -> FeedIdentity:
+    key = f"{_RECORDS}feed={feed}.json"
+    try:
+        record = json.loads(lake.get(key))
+        network, within, kind = record["network"], record["ids_within"], record["kind"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LakeError(
+            f"{key} is damaged ({error}); state the settings of feed {feed!r} in the feeds "
+            "file (CHARGING_FEEDS) and delete the object"
+        ) from error
+    return FeedIdentity(network, within, kind, _maps_of(feed, kind))
 
 
 def record_identities(
     lake: Lake, feeds: Iterable[str], identities: Mapping[str, FeedIdentity]
 ) -> None:
-    """Record the identities with which hours are flattened, unless they always were the default."""
-    recorded = recorded_identities(lake)
-    for feed in sorted(set(feeds)):
+    """Record what hours of these feeds are flattened with, unless it always was the default."""
+    feeds = sorted(set(feeds))
+    recorded = recorded_identities(lake, feeds)
+    for feed in feeds:
         identity = identity_of(feed, identities)
         if identity != recorded.get(feed, FeedIdentity(feed)):
             record = {

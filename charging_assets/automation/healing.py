@@ -3,8 +3,9 @@
 Belongs here: decisions, as pure functions of what is stale, what was tried and what is running.
 Does not belong here: finding what is stale (`pending`), or Dagster (`sensors`).
 
-An hour that fails is tried again after a while, at longer and longer distances, until it is given
-up. New polls or new code make it another case, with tries of its own.
+What fails is tried again after a while, at longer and longer distances, until it is given up. Each
+feed of an hour has tries of its own: one whose archive is damaged takes none from another whose
+poll came late. New polls or new code make it another case.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _PARTS = 12
 
 
 class Try(msgspec.Struct, kw_only=True):
-    """What was tried of an hour: from which state, how often, when last, with how many hours."""
+    """What was tried of a feed's hour, or of an hour's tables of all feeds (`Pending.parts`).
+
+    From which state, how often, when last, and together with how many hours.
+    """
 
     state: str
     count: int
@@ -108,15 +112,18 @@ def decide(
     for found in stale:
         if found.hour in open_hours or found.hour > running:
             continue
-        tried = _tried(memory, found)
-        if tried is None:
+        tries = [_tried(memory, key, state) for key, state in found.parts.items()]
+        left = [tried for tried in tries if tried is not None and tried.count < TRIES]
+        due = [tried for tried in left if now >= tried.last_at + pause(tried.count)]
+        if None in tries:
             fresh.append(found)
-        elif tried.count >= TRIES:
+        elif not left:
             given_up.append(found)
-        elif now < tried.last_at + pause(tried.count):
+        elif not due:
             waiting.append(found)
         else:
-            again.setdefault(max(1, tried.together // _PARTS), []).append(found)
+            together = min(tried.together for tried in due)
+            again.setdefault(max(1, together // _PARTS), []).append(found)
     groups = _neighbours(fresh, running, HOURS_A_RUN)
     for most, failed in again.items():
         groups += _neighbours(failed, running, most)
@@ -137,32 +144,37 @@ def pause(count: int) -> timedelta:
 
 def forget(memory: Memory, seen: Iterable[Hour], stale: Iterable[Pending], now: datetime) -> None:
     """Drop what is known of hours that were seen and are healed, and of ones long past."""
-    ailing = {found.hour.key for found in stale}
-    for hour in seen:
-        if hour.key not in ailing:
-            memory.tries.pop(hour.key, None)
+    ailing = {key for found in stale for key in found.parts}
+    hours = {hour.key for hour in seen}
+    for key in [key for key in memory.tries if key.split(" ", 1)[0] in hours]:
+        if key not in ailing:
+            del memory.tries[key]
     for key in [key for key, tried in memory.tries.items() if now - tried.last_at > _FORGOTTEN]:
         del memory.tries[key]
 
 
-def _tried(memory: Memory, found: Pending) -> Try | None:
-    tried = memory.tries.get(found.hour.key)
-    return tried if tried is not None and tried.state == found.state else None
+def _tried(memory: Memory, key: str, state: str) -> Try | None:
+    tried = memory.tries.get(key)
+    return tried if tried is not None and tried.state == state else None
 
 
 def _requested(group: Sequence[Pending], memory: Memory, now: datetime) -> Request:
-    count = 1
-    for found in group:
-        tried = _tried(memory, found)
-        count = tried.count + 1 if tried else 1
-        memory.tries[found.hour.key] = Try(
-            state=found.state, count=count, last_at=now, together=len(group)
-        )
+    parts = {key: state for found in group for key, state in found.parts.items()}
+    for key, state in parts.items():
+        tried = _tried(memory, key, state)
+        if tried is None or tried.count < TRIES:
+            count = tried.count + 1 if tried else 1
+            memory.tries[key] = Try(state=state, count=count, last_at=now, together=len(group))
+    # A feed that was given up stays so when its hour is loaded for another.
+    counts = {key: memory.tries[key].count for key in parts}
     first, last = group[0].hour, group[-1].hour
     named = first.key if first == last else f"{first}..{last}"
-    states = group[0].state if first == last else digest(found.state for found in group)
-    key = f"{named}#{states}#{count}#{memory.since:%Y%m%dT%H%M%S}"
-    return Request(tuple(found.hour for found in group), key, count)
+    what = digest(f"{key}#{state}#{counts[key]}" for key, state in parts.items())
+    if len(parts) == 1:
+        ((key, state),) = parts.items()
+        what = f"{state}#{counts[key]}"
+    run_key = f"{named}#{what}#{memory.since:%Y%m%dT%H%M%S}"
+    return Request(tuple(found.hour for found in group), run_key, max(counts.values()))
 
 
 def _neighbours(stale: Iterable[Pending], running: Hour, most: int) -> list[list[Pending]]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from charging_assets import interrupts
 from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
 from charging_assets.partitions import HOURS_A_RUN, Hour, neighbours
-from charging_assets.storage.io_managers import FAILED_HOURS
+from charging_assets.storage.io_managers import FAILED_FEEDS, FAILED_HOURS
 
 if TYPE_CHECKING:
     from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult
@@ -33,6 +33,7 @@ _NO_RETRIES = {"dagster/max_retries": "0"}
 class HourLoaded:
     """How one hour's run ended; `error` names the step and what went wrong.
 
+    `failed_feeds` are feeds that a loaded hour lacks, or has as they were before, and why.
     `unchecked` is why some check of a loaded hour could not be evaluated.
     """
 
@@ -40,6 +41,7 @@ class HourLoaded:
     run_id: str
     error: str | None = None
     unchecked: str | None = None
+    failed_feeds: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_hours(
@@ -142,7 +144,16 @@ class _Runner:
             error = "; ".join(told_failure(event) for event in loads) or "the run failed"
             return ([] if is_range else [HourLoaded(hours[0], result.run_id, error)]), failed
         unchecked = _unchecked(result, hours)
-        loaded = [HourLoaded(hour, result.run_id, unchecked=unchecked.get(hour)) for hour in hours]
+        failed_feeds = _failed_feeds(result)
+        loaded = [
+            HourLoaded(
+                hour,
+                result.run_id,
+                unchecked=unchecked.get(hour),
+                failed_feeds=failed_feeds.get(hour, {}),
+            )
+            for hour in hours
+        ]
         return loaded, set()
 
     def _run(
@@ -241,6 +252,19 @@ def _failed(result: ExecuteInProcessResult) -> set[Hour] | None:
     if not named or None in named:
         return None
     return {hour for reasons in named for hour in reasons or ()}
+
+
+def _failed_feeds(result: ExecuteInProcessResult) -> dict[Hour, dict[str, str]]:
+    """The feeds that loaded hours lack, with the reason of the first step that failed for them."""
+    failed: dict[Hour, dict[str, str]] = {}
+    for event in result.all_events:
+        if event.is_step_materialization:
+            materialization = event.step_materialization_data.materialization
+            errors: Any = materialization.metadata.get(FAILED_FEEDS)
+            if errors is not None and materialization.partition:
+                hour = Hour.parse(materialization.partition)
+                failed[hour] = {**errors.value, **failed.get(hour, {})}
+    return failed
 
 
 def _unchecked(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> dict[Hour, str]:

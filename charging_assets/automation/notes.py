@@ -6,13 +6,13 @@ writing the notes (`acquisition.missed`, `acquisition.gaps`); the warehouse is o
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from charging_assets import names
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.acquisition.gaps import gaps
+from charging_assets.acquisition.archive import feeds_of, hours_archived
+from charging_assets.acquisition.gaps import Gap, gaps
 from charging_assets.acquisition.missed import still_missed
 from charging_assets.partitions import Hour, naive
 from charging_assets.schemas.ops import GAPS, MISSED_SLOTS
@@ -35,13 +35,20 @@ def publish_notes(lake: Lake, warehouse: Warehouse) -> None:
         for note in still_missed(lake, archived)
     }
     accepted = {
-        (naive(hour.start), _cut(gap.reason), naive(gap.accepted_at))
+        (gap.feed or "", naive(Hour.parse(gap.hour).start), _cut(gap.reason),
+         naive(gap.accepted_at))
         for gap in gaps(lake)
-        if (hour := Hour.parse(gap.hour)) not in archived
-    }
+        if not _has_polls(archived, gap)
+    }  # fmt: skip
     statements = [*_changes(warehouse, MISSED_SLOTS, missed), *_changes(warehouse, GAPS, accepted)]
     if statements:
         warehouse.execute(*statements)
+
+
+def _has_polls(archived: Mapping[Hour, Collection[str]], gap: Gap) -> bool:
+    """Whether polls of an accepted hour turned up after all, of the feed that it is about."""
+    keys = archived.get(Hour.parse(gap.hour), ())
+    return bool(keys) if gap.feed is None else gap.feed in feeds_of(keys)
 
 
 def _changes(

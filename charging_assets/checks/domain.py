@@ -8,14 +8,17 @@ counts (`volume`), keys (`keys`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from charging_assets.acquisition.archive import feeds_archived, hour_keys, read_places
+from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.checks.keys import scope_of
 from charging_assets.checks.rules import Rule, Scene, Severity, flat, warehouse, warehouse_text
 from charging_assets.kinds import BadBody, RecordMap, UnusableKind, kind, open_body, tolerant
 from charging_assets.schemas import marts
 from charging_assets.schemas.table import Table
+from charging_assets.storage.lake import LakeError
 
 # Characters of a published text that are shown: it may be as long as the answer.
 _SHOWN = 200
@@ -29,10 +32,21 @@ _TELL = "tell the operator; what it publishes is kept as it is"
 
 
 def _untidy_texts(scene: Scene) -> list[dict[str, Any]]:
-    """Texts with white space around them or doubled within, as published; each text once."""
+    """Texts with white space around them or doubled within, as published; each text once.
+
+    A feed that cannot be read is left out: `staged_tables__every_feed_is_staged` reports it.
+    """
     found: dict[tuple[str, ...], dict[str, Any]] = {}
-    keys = hour_keys(scene.lake, feeds_archived(scene.lake), scene.hour)
-    for feed, place, answers in read_places(scene.lake, keys):
+    for feed in feeds_archived(scene.lake):
+        with suppress(CorruptArchive, LakeError, MemoryError):
+            found |= _untidy_texts_of(scene, feed)
+    return [found[where] for where in sorted(found)]
+
+
+def _untidy_texts_of(scene: Scene, feed: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    keys = hour_keys(scene.lake, [feed], scene.hour)
+    for _, place, answers in read_places(scene.lake, keys):
         try:
             told = kind(answers[0].poll.kind)
         except UnusableKind:
@@ -49,7 +63,7 @@ def _untidy_texts(scene: Scene) -> list[dict[str, Any]]:
                 row = {"feed": feed, "place": place, "station_id": station_id,
                        "column": column, "published": repr(published)}  # fmt: skip
                 found[feed, place, station_id, column, published] = row
-    return [found[where] for where in sorted(found)]
+    return found
 
 
 def _untidy(record: bytes, told: RecordMap) -> Iterator[tuple[str, str, str]]:

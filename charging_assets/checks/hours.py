@@ -14,7 +14,7 @@ from charging_assets.checks.registry import HOURLY
 from charging_assets.partitions import Hour, hours_between
 from charging_assets.plurals import counted
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import StaleFlatFile, open_flat
+from charging_assets.storage.flat_files import StaleFlatFile, flat_feeds, open_hour
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.warehouse import Warehouse
 
@@ -55,9 +55,10 @@ def check_hours_op(
 def _not_loaded(lake: Lake, hours: Iterable[Hour]) -> dict[Hour, str]:
     """The hours without usable flat files, and why."""
     reasons = {}
+    feeds = flat_feeds(lake, FLAT_TABLES[0])
     for hour in hours:
         try:
-            open_flat(lake, FLAT_TABLES[0], hour)
+            open_hour(lake, FLAT_TABLES[0], hour, feeds)
         except StaleFlatFile as error:
             reasons[hour] = str(error)
     return reasons

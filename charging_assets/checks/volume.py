@@ -6,15 +6,30 @@ quarantine holds. Does not belong here: single values (`domain`), keys (`keys`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import feeds_archived, hour_keys, read
-from charging_assets.acquisition.raw_objects import slot_of_key
+from charging_assets.acquisition.archive import (
+    UNKNOWN_KIND,
+    digest,
+    feeds_archived,
+    hour_keys,
+    keys_by_feed,
+    read,
+)
+from charging_assets.acquisition.identities import usable_identities
+from charging_assets.acquisition.raw_objects import CorruptArchive, slot_of_key
 from charging_assets.checks.rules import Rule, Scene, Severity, flat, warehouse
 from charging_assets.modelling import plans
+from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.partitions import slot_of
+from charging_assets.preprocessing.flatten_hours import flatten_failure
+from charging_assets.schemas.flat import FLAT_POLLS
+from charging_assets.storage.flat_files import StaleFlatFile, open_flat
+from charging_assets.storage.lake import Lake, LakeError
 from charging_assets.storage.publish import published_counts
+from charging_assets.storage.warehouse import NoWarehouse
 
 _BUG = "materialize the hour again from its raw objects; if it stays, this is a bug"
 _QUARANTINE = "look at the fragments in `ops.flat_rejects` and at the raw object; once the reader "
@@ -26,9 +41,9 @@ def _unpolled_slots(scene: Scene) -> list[dict[str, Any]]:
     rows = []
     for feed in feeds_archived(scene.lake):
         keys = hour_keys(scene.lake, [feed], scene.hour)
-        if not keys:
+        cadence = _cadence(scene.lake, keys)
+        if cadence is None:
             continue
-        cadence = timedelta(seconds=next(read(scene.lake, keys[0])).poll.cadence_s)
         polled = {slot_of(slot_of_key(key), cadence) for key in keys}
         slot = scene.hour.start
         while slot < scene.hour.end and slot + cadence <= scene.now:
@@ -36,6 +51,66 @@ def _unpolled_slots(scene: Scene) -> list[dict[str, Any]]:
                 rows.append({"feed": feed, "slot_at": slot.isoformat()})
             slot += cadence
     return rows
+
+
+def _cadence(lake: Lake, keys: Iterable[str]) -> timedelta | None:
+    """The cadence of the first poll that can be read; a damaged one is no reason not to check."""
+    for key in keys:
+        try:
+            return timedelta(seconds=next(read(lake, key)).poll.cadence_s)
+        except (CorruptArchive, LakeError, StopIteration):
+            continue
+    return None
+
+
+def _unstaged_feeds(scene: Scene) -> list[dict[str, Any]]:
+    """Feeds of the hour that cannot be loaded from their archive as it is, and why.
+
+    A poll that was archived after the hour was flattened is none: the hour is loaded again.
+    """
+    keys = hour_keys(scene.lake, feeds_archived(scene.lake), scene.hour)
+    by_feed, staged = keys_by_feed(keys), _staged_digests(scene)
+    identities = usable_identities(scene.lake).identities
+    rows = []
+    for feed, of_feed in by_feed.items():
+        wanted = digest(of_feed, identities)
+        if staged.get(feed, "").removesuffix(UNKNOWN_KIND) == wanted:
+            continue
+        reason = flatten_failure(scene.lake, feed, of_feed)
+        if reason is None and _flat_digest(scene, feed) == wanted:
+            reason = "its flat files cannot be staged: see `failed_feeds` of staged_tables"
+        if reason is not None:
+            rows.append(
+                {
+                    "feed": feed,
+                    "hour": scene.hour.key,
+                    "reason": reason,
+                    "raw_objects": scene.lake.uri(of_feed[0].rsplit("/", 1)[0]),
+                    "has_earlier_rows": feed in staged,
+                }
+            )
+    return rows
+
+
+def _staged_digests(scene: Scene) -> dict[str, str]:
+    """The archive digests of what is loaded of the hour, by feed."""
+    try:
+        rows = scene.in_warehouse(
+            "SELECT feed, archive_digest FROM ops.ledger "
+            "WHERE asset = :asset AND slot_at = :window_start",
+            asset=STAGED,
+        ).to_pylist()
+    except NoWarehouse:
+        return {}
+    return {row["feed"]: row["archive_digest"] or "" for row in rows}
+
+
+def _flat_digest(scene: Scene, feed: str) -> str | None:
+    try:
+        file = open_flat(scene.lake, FLAT_POLLS, feed, scene.hour)
+    except StaleFlatFile:
+        return None
+    return file.archive_digest.removesuffix(UNKNOWN_KIND)
 
 
 def _unpublished(scene: Scene) -> list[dict[str, Any]]:
@@ -68,6 +143,14 @@ RULES = (
         "`ops.flat_rejects`; if EVSE ids are unique at their station only, set "
         '`ids_within = "parent"` for the feed and load again, else tell the operator',
         flat("flat_rejects__no_id_twice"),
+    ),
+    Rule(
+        "staged_tables", "every_feed_is_staged",
+        "Each feed of the hour is staged from its archive as it is.",
+        "other feeds of the hour are loaded, and of this one what was loaded before; restore a "
+        "damaged raw object from a backup, or mend the feed's kind, and materialize the hour again "
+        "(`charging-assets load`)",
+        _unstaged_feeds, Severity.ERROR,
     ),
     Rule(
         "staged_tables", "rows_in_are_loaded_or_rejected",

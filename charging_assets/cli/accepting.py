@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from charging_assets import clock
 from charging_assets.cli import show
@@ -15,6 +16,9 @@ from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.partitions import FIRST_HOUR, Hour, hours_between
 from charging_assets.text import count_noun, printable
 
+if TYPE_CHECKING:
+    from charging_assets.deployments import Storage
+
 NAME = "accept-gap"
 HELP = "Accept hours without polls as permanently lost: they are loaded empty, not missed."
 
@@ -22,6 +26,9 @@ HELP = "Accept hours without polls as permanently lost: they are loaded empty, n
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", type=hour, metavar="FROM", help="first UTC hour")
     parser.add_argument("last", type=hour, metavar="TO", help="last UTC hour, included")
+    parser.add_argument(
+        "--feed", help="the feed that has no polls; without it, hours in which no feed has any"
+    )
     parser.add_argument("--reason", required=True, help="why; kept with the data")
     add_json(parser)
 
@@ -34,7 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
     now, reason = clock.utc_now(), arguments.reason.strip()
     _require_valid(arguments.first, arguments.last, reason, now)
     storage = deployments.storage()
-    done = accept(storage.lake, hours_between(arguments.first, arguments.last), reason, now)
+    wanted = hours_between(arguments.first, arguments.last)
+    _refuse_unknown_feed(storage, arguments.feed)
+    done = accept(storage.lake, wanted, reason, now, arguments.feed)
     publish_notes(storage.lake, storage.warehouse)
     if arguments.json:
         result = {"accepted": done.accepted, "known": done.known, "polled": done.polled}
@@ -50,6 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
         if done.accepted:
             print("`charging-assets load` loads them empty; importing their polls reopens them.")
     return FAILED if not (done.accepted or done.known) else 0
+
+
+def _refuse_unknown_feed(storage: Storage, feed: str | None) -> None:
+    from charging_assets.acquisition.archive import feeds_archived
+    from charging_assets.acquisition.feeds import load_feeds
+
+    if feed is None:
+        return
+    feeds = sorted({*feeds_archived(storage.lake), *load_feeds()})
+    if feed not in feeds:
+        raise UsageError(f"there is no feed '{printable(feed)}'; feeds are {', '.join(feeds)}")
 
 
 def _require_valid(first: Hour, last: Hour, reason: str, now: datetime) -> None:

@@ -288,7 +288,7 @@ def _packages() -> tuple[State, str, str]:
 
 def _clock() -> tuple[State, str, str]:
     from charging_assets import deployments
-    from charging_assets.acquisition.archive import feeds_archived, hours_archived, read
+    from charging_assets.acquisition.archive import feeds_archived, hours_archived, polled_at
 
     now, lake = clock.utc_now(), deployments.storage().lake
     summary = f"{now:%Y-%m-%d %H:%M:%S} UTC"
@@ -297,7 +297,7 @@ def _clock() -> tuple[State, str, str]:
     polled = [key for keys in hours_archived(lake).values() for key in keys]
     for feed in set(feeds_archived(lake)) - {"simulated"}:
         last = max(key for key in polled if f"/feed={feed}/" in key)
-        at = next(read(lake, last)).poll.started_at
+        at = polled_at(lake, last)
         if at > now + _CLOCK_TOLERANCE:
             return (
                 "failed",

@@ -58,8 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
         show.err().print(f"error: {feed}: {reason}", style="red", markup=False, soft_wrap=True)
     if lock is None:
         silent = [h.feed for h, answers in polled if all(a.outcome != "ok" for a in answers)]
-        return FAILED if failed_feeds or loaded.failed or loaded.unchecked or silent else 0
-    # Also after a failure: an API that is down now may be up again in ten minutes.
+        return (
+            FAILED
+            if failed_feeds or loaded.failed or loaded.failed_feeds or loaded.unchecked or silent
+            else 0
+        )
+    # Also after a failure: an API that is away now may be back in ten minutes.
     return serve(lock, arguments.port, live=True)
 
 
@@ -81,6 +85,7 @@ def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str
         feed: f"the lake refused its poll ({reason}); it is in the spool"
         for feed, reason in report.spooled.items()
     }
+    polled.sort(key=lambda each: each[0].feed)
     return [each for each in polled if each[0].feed not in failed], failed
 
 

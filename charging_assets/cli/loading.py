@@ -40,12 +40,14 @@ _STEPS_AN_HOUR = 15
 class LoadReport:
     """What came of a load: rows by hour, errors by hour, how long it took.
 
-    `unchecked` are loaded hours some of whose checks could not be evaluated, and why. By asset,
+    `failed_feeds` are feeds that loaded hours lack, by hour, and why. `unchecked` are loaded hours
+    some of whose checks could not be evaluated, and why. By asset,
     `hours_by_asset` counts the hours that runs were done with, in `seconds_by_asset`.
     """
 
     loaded: dict[Hour, int] = field(default_factory=dict)
     failed: dict[Hour, str] = field(default_factory=dict)
+    failed_feeds: dict[Hour, dict[str, str]] = field(default_factory=dict)
     unchecked: dict[Hour, str] = field(default_factory=dict)
     seconds: float = 0.0
     hours_by_asset: Counter[str] = field(default_factory=Counter)
@@ -72,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         is_archive_empty = not chosen and not hours_archived(storage.lake)
         _tell(report, missing, is_archive_empty=is_archive_empty)
-    return FAILED if report.failed or report.unchecked or nothing_there else 0
+    is_incomplete = report.failed or report.failed_feeds or report.unchecked or nothing_there
+    return FAILED if is_incomplete else 0
 
 
 def load(
@@ -179,6 +182,9 @@ class _Told:
                 f"{show.format_span(list(unchecked))}  loaded, not checked: {reason}", count=0
             )
         for outcome in outcomes:
+            for feed, reason in outcome.failed_feeds.items():
+                self.report.failed_feeds.setdefault(outcome.hour, {})[feed] = reason
+                self.step(f"{outcome.hour}  {feed} failed: {reason}", count=0, failed=True)
             if outcome.error is not None:
                 self.report.failed[outcome.hour] = outcome.error
                 self.step(f"{outcome.hour}  failed: {outcome.error}", failed=True)
@@ -238,6 +244,11 @@ def _as_json(report: LoadReport, missing: Sequence[Hour]) -> dict[str, object]:
     return {
         "loaded": [{"hour": h.key, "rows": rows} for h, rows in report.loaded.items()],
         "failed": [{"hour": h.key, "error": error} for h, error in report.failed.items()],
+        "failed_feeds": [
+            {"hour": h.key, "feed": feed, "error": error}
+            for h, errors in report.failed_feeds.items()
+            for feed, error in errors.items()
+        ],
         "unchecked": [{"hour": h.key, "error": error} for h, error in report.unchecked.items()],
         "missing": [h.key for h in missing],
         "seconds": round(report.seconds, 3),
@@ -254,6 +265,8 @@ def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool
     if report.loaded:
         hours, rows = len(report.loaded), sum(report.loaded.values())
         print(f"loaded {counted(hours, 'hour')}, {rows:,} rows, in {report.seconds:.1f} s")
+    if report.failed_feeds:
+        _print_failed_feeds(report.failed_feeds)
     if report.unchecked:
         print(
             f"loaded, not checked: {counted(len(report.unchecked), 'hour')}, "
@@ -272,4 +285,18 @@ def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool
             "import` takes files, `charging-assets simulate` makes some up"
             if is_archive_empty
             else "nothing to load: every archived hour is loaded"
+        )
+
+
+def _print_failed_feeds(failed_feeds: Mapping[Hour, Mapping[str, str]]) -> None:
+    """Which feeds could not be loaded, in which hours; the reasons were printed while loading."""
+    hours: dict[str, list[Hour]] = {}
+    for each, errors in sorted(failed_feeds.items()):
+        for feed in errors:
+            hours.setdefault(feed, []).append(each)
+    for feed, of_feed in sorted(hours.items()):
+        print(
+            f"failed: feed {feed} in {counted(len(of_feed), 'hour')}, "
+            f"{show.format_hours(of_feed)}; its rows of earlier loads are kept, and the other "
+            "feeds of these hours are loaded."
         )

@@ -184,14 +184,13 @@ def _feeds(
     pending: Sequence[Pending] | None,
     newest: dict[str, datetime],
 ) -> list[FeedArchive]:
-    from charging_assets.acquisition.archive import feeds_archived, read
-    from charging_assets.acquisition.gaps import accepted_hours
+    from charging_assets.acquisition.archive import feeds_archived, polled_at
+    from charging_assets.acquisition.gaps import accepted_hours_of
     from charging_assets.acquisition.missed import still_missed
     from charging_assets.acquisition.raw_objects import hour_prefix
 
-    lacking = None if pending is None else {found.hour for found in pending}
+    by_hour = None if pending is None else {found.hour: found for found in pending}
     missed = still_missed(lake, archived)
-    accepted = frozenset(accepted_hours(lake))
     found = []
     for feed in feeds_archived(lake):
         keys = {
@@ -203,17 +202,19 @@ def _feeds(
             continue
         hours = tuple(keys)
         # The last key is the last slot's: keys begin with their slot.
-        last = next(read(lake, max(keys[hours[-1]]))).poll
+        last_poll_at = polled_at(lake, max(keys[hours[-1]]))
         found.append(
             FeedArchive(
                 feed=feed,
                 hours=hours,
                 objects=sum(map(len, keys.values())),
-                last_poll_at=last.started_at.astimezone(UTC),
-                pending=None if lacking is None else tuple(h for h in hours if h in lacking),
+                last_poll_at=last_poll_at,
+                pending=None
+                if by_hour is None
+                else tuple(h for h in hours if h in by_hour and by_hour[h].is_of(feed)),
                 missed_slots=sum(slot["feed"] == feed for slot in missed),
                 newest_loaded_at=newest.get(feed),
-                accepted=accepted,
+                accepted=frozenset(accepted_hours_of(lake, feed)),
             )
         )
     return found

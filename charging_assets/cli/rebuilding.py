@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
         )
     _tell(report, as_json=arguments.json)
-    return FAILED if report.failed else 0
+    return FAILED if report.failed or report.failed_feeds else 0
 
 
 def _stale(storage: Storage, arguments: argparse.Namespace) -> dict[str, Set[Hour]]:
@@ -128,6 +128,7 @@ def _tell(report: LoadReport, *, as_json: bool) -> None:
                 "hours": dict(report.hours_by_asset),
                 "seconds": seconds,
                 "failed": {failed.key: error for failed, error in report.failed.items()},
+                "failed_feeds": {each.key: errors for each, errors in report.failed_feeds.items()},
                 "total_seconds": round(report.seconds, 3),
             }
         )
@@ -136,6 +137,9 @@ def _tell(report: LoadReport, *, as_json: bool) -> None:
         print("nothing to rebuild: every archived hour is loaded, by the rules as they are")
         return
     print(f"rebuilt {counted(len(report.loaded), 'hour')} in {report.seconds:.1f} s")
+    for each, errors in list(report.failed_feeds.items())[:5]:
+        for feed, error in errors.items():
+            print(f"{each}: feed {feed} failed: {error}")
     for failed, error in list(report.failed.items())[:5]:
         print(f"{failed} failed: {error}")
     if report.failed:

@@ -10,8 +10,10 @@ from charging_assets.modelling.marts import made_from, mart_plan, mart_version
 from charging_assets.modelling.sessions import MADE_FROM as SESSIONS_MADE_FROM
 from charging_assets.modelling.sessions import session_plan, session_version
 from charging_assets.modelling.staging import (
+    add_failed_feeds,
     ensure_staged,
     spans_to_derive,
+    staging_input,
     staging_load,
     staging_version,
 )
@@ -22,7 +24,6 @@ from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
-from charging_assets.storage.flat_files import flat_key
 from charging_assets.storage.io_managers import by_hour, described
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import SpanLoad
@@ -58,22 +59,17 @@ def staged_tables(
 ) -> SpanLoad:
     """The hour's flat files in the warehouse's staging schema, all tables in one transaction.
 
-    Several hours of a UTC day share a transaction. Loading the same files again is a no-op. Every
-    record must be loaded or rejected, otherwise nothing is loaded.
+    Several hours share a transaction by UTC day. The same files again are a no-op. Records in must
+    be loaded or rejected, or nothing is loaded. A feed that cannot be loaded keeps the rows that it
+    had, and does not keep others from being loaded: `failed_feeds` in the metadata says why.
     """
-    _add_lake_paths(context, lake)
-    tables_by_hour = {name: by_hour(context, tables) for name, tables in flat_files.items()}
+    tables_by_hour = {name: by_hour(context, found) for name, found in flat_files.items()}
     hours = [Hour.parse(key) for key in context.partition_keys]
-    return staging_load(
-        {hour: [tables_by_hour[t.name][hour.key] for t in FLAT_TABLES] for hour in hours}
-    )
-
-
-def _add_lake_paths(context: dg.AssetExecutionContext, lake: Lake) -> None:
-    """Add the paths of the hour's flat files; the IO manager adds that of the warehouse."""
-    for key in context.partition_keys:
-        places = [lake.uri(flat_key(table, Hour.parse(key))) for table in FLAT_TABLES]
-        context.add_asset_metadata({"made_from": "\n".join(places)}, partition_key=key)
+    tables = {hour: [tables_by_hour[t.name][hour.key] for t in FLAT_TABLES] for hour in hours}
+    for hour, of_hour in tables.items():
+        uris = [file.uri for of_table in of_hour for file in of_table.files]
+        context.add_asset_metadata({"made_from": "\n".join(uris)}, partition_key=hour.key)
+    return staging_load(add_failed_feeds(lake, staging_input(tables)))
 
 
 def _sql_asset(
@@ -105,7 +101,6 @@ def _sql_asset(
         hours = [Hour.parse(key) for key in context.partition_keys]
         failed: dict[Hour, str] = {}
         if "staged_tables" in upstream:
-            _add_lake_paths(context, lake)
             restaged, failed = ensure_staged(warehouse, lake, hours)
             if restaged:
                 context.log.info(

@@ -1,4 +1,4 @@
-"""Staging: an hour's flat files in the warehouse, all or nothing.
+"""Staging: an hour's flat files in the warehouse, all or nothing of each feed.
 
 Belongs here: the plan of `staged_tables`, and whether an hour is staged. Does not belong here:
 what is derived from staging.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
 from functools import cache, partial
 from itertools import groupby
@@ -17,21 +18,39 @@ from typing import Any
 
 import pyarrow as pa
 
-from charging_assets.acquisition.archive import digest, feeds_archived, hour_keys, read_places
-from charging_assets.acquisition.identities import effective_identities
+from charging_assets.acquisition.archive import (
+    UNKNOWN_KIND,
+    digest,
+    feeds_archived,
+    hour_keys,
+    hours_of_days,
+    keys_by_feed,
+    read_places,
+)
+from charging_assets.acquisition.identities import effective_identities, usable_identities
 from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.modelling.versions import code_version
 from charging_assets.partitions import HOURS_A_RUN, Hour, Span, naive, neighbours, spanned
 from charging_assets.preprocessing.flatten import FlatHour, flatten
+from charging_assets.preprocessing.flatten_hours import flatten_failure
 from charging_assets.preprocessing.identity import Identity
+from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_REJECTS, FLAT_TABLES
 from charging_assets.schemas.ops import KEY_CONFLICT
+from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
-from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, open_flat
+from charging_assets.storage.flat_files import (
+    FlatFile,
+    HourFiles,
+    StaleFlatFile,
+    flat_feeds,
+    open_hour,
+)
 from charging_assets.storage.lake import Lake, LakeError
 from charging_assets.storage.plan import (
     Bind,
     Execute,
+    FeedHour,
     Guard,
     Input,
     LoadError,
@@ -42,7 +61,9 @@ from charging_assets.storage.plan import (
     Step,
     Temp,
     When,
+    except_kept,
     hour_scope,
+    hour_scope_except,
     window,
 )
 from charging_assets.storage.span_loads import apply_spans
@@ -63,126 +84,150 @@ def staging_version(flat_version: str) -> str:
     return f"{code_version(statements, (*FLAT_TABLES, KEY_CONFLICT))}-{flat_version}"
 
 
+# An hour's flat files by feed, each in the order of `FLAT_TABLES`; ids that are rejected by feed.
+_Files = Mapping[FeedHour, Sequence[FlatFile]]
+_Rejected = Mapping[FeedHour, Set[Identity]]
+
+
+@dataclass(frozen=True)
+class StagingInput:
+    """What there is to stage of hours: flat files of all feeds, by hour.
+
+    `failed` are feeds whose flat files of an hour cannot be used, or not be made from the archive
+    as it is, and why. They may have usable files of before.
+    """
+
+    files: Mapping[Hour, Sequence[FlatFile]]
+    failed: Mapping[Hour, Mapping[str, str]] = field(default_factory=dict)
+
+    def kept(self, hour: Hour) -> frozenset[str]:
+        """The feeds of an hour that are left as they are: they have no usable files."""
+        return frozenset(self.failed.get(hour, ())) - {file.feed for file in self.files[hour]}
+
+
 def staging_plan(
-    hour: Hour, files: Sequence[FlatFile], rejected: Set[Identity] = frozenset()
+    hour: Hour, files: Sequence[FlatFile], kept: Collection[str] = frozenset()
 ) -> Plan:
     """Replace the hour in every staging table; records in must be loaded or rejected.
 
-    Ids whose keys stand for ids of other hours are found in the warehouse. The plan is then made
-    again with these ids `rejected`.
+    Feeds that are loaded from the same files already are left as they are, and so are those in
+    `kept`. Ids whose keys stand for ids of other hours are found in the warehouse: the plan is then
+    made again without these ids.
     """
-    archive_digest, flat_version = _made_from(hour, files)
-    return Plan(
-        asset=ASSET,
-        hour=hour,
-        code_version=staging_version(flat_version),
-        steps=(
-            *_loads(hour, {hour: files}, {hour: rejected}),
-            *_conflicts(hour, lambda lost: staging_plan(hour, files, rejected | lost[hour])),
-            _balance(hour),
-        ),
-        input_digest=_digest(files, rejected),
-        archive_digest=archive_digest,
-        skip_if_same=True,
-    )
+    return _plan(hour, _by_feed(files), frozenset((hour, feed) for feed in kept), {})
 
 
 def staging_span_plan(
-    files: Mapping[Hour, Sequence[FlatFile]],
-    rejected: Mapping[Hour, Set[Identity]] | None = None,
+    files: Mapping[Hour, Sequence[FlatFile]], kept: Collection[FeedHour] = frozenset()
 ) -> Plan:
-    """The same for several hours in one transaction, unless all of them are staged already.
+    """The same for several hours in one transaction. Their rows are in memory together."""
+    by_feed: dict[FeedHour, Sequence[FlatFile]] = {}
+    for hour in sorted(files):
+        by_feed |= _by_feed(files[hour])
+    return _plan(spanned(sorted(files)), by_feed, frozenset(kept), {})
 
-    Their flat files are of one code version; their rows are in memory together.
-    """
-    span = Span(tuple(sorted(files)))
-    made_from = {hour: _made_from(hour, files[hour]) for hour in span.hours}
-    versions = {flat_version for _, flat_version in made_from.values()}
-    if len(versions) != 1:
-        raise StaleFlatFile(
-            f"the flat tables of {span} were made by different code ({sorted(versions)}); "
-            "materialize those of the older hours again"
-        )
-    of_hours = {hour: (rejected or {}).get(hour, frozenset[Identity]()) for hour in span.hours}
+
+def _by_feed(files: Sequence[FlatFile]) -> dict[FeedHour, list[FlatFile]]:
+    by_feed: dict[FeedHour, list[FlatFile]] = {}
+    for file in files:
+        by_feed.setdefault((file.hour, file.feed), []).append(file)
+    return by_feed
+
+
+def _plan(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour], rejected: _Rejected) -> Plan:
+    made_from = {part: _made_from(part, of_part) for part, of_part in files.items()}
+    of_parts = {part: rejected.get(part, frozenset[Identity]()) for part in files}
+
+    def without(lost: Mapping[FeedHour, Set[Identity]]) -> Plan:
+        more = {part: of_parts[part] | lost.get(part, frozenset()) for part in files}
+        return _plan(hour, files, kept, more)
+
+    def narrow(changed: Collection[FeedHour]) -> Plan:
+        some = {part: files[part] for part in files if part in changed}
+        rest = kept | (files.keys() - some.keys())
+        hours = spanned(sorted({each for each, _ in some}))
+        return replace(_plan(hours, some, rest, rejected), skip_if_same=False)
+
     return Plan(
         asset=ASSET,
-        hour=span,
-        code_version=staging_version(versions.pop()),
+        hour=hour,
+        code_version=staging_version(flat_version()),
         steps=(
-            *_loads(span, files, of_hours),
-            *_conflicts(
-                span,
-                lambda lost: staging_span_plan(
-                    files, {hour: of_hours[hour] | lost[hour] for hour in span.hours}
-                ),
-            ),
-            _balance(span),
+            *_loads(hour, files, kept, of_parts),
+            *_conflicts(hour, kept, without),
+            _balance(hour, files, kept),
         ),
         inputs={
-            hour: Input(_digest(files[hour], of_hours[hour]), archive_digest)
-            for hour, (archive_digest, _) in made_from.items()
+            part: Input(
+                _digest(files[part], of_parts[part]), archive_digest, staging_version(version)
+            )
+            for part, (archive_digest, version) in made_from.items()
         },
+        by_feed=True,
+        kept=kept,
+        narrow=narrow,
         skip_if_same=True,
     )
 
 
 def _loads(
-    hour: Hour | Span,
-    files: Mapping[Hour, Sequence[FlatFile]],
-    rejected: Mapping[Hour, Set[Identity]],
+    hour: Hour | Span, files: _Files, kept: frozenset[FeedHour], rejected: _Rejected
 ) -> list[Step]:
-    """The rows of the flat files; of hours with rejected ids, those of flattening without them."""
-    flattened = cache(lambda hour: _flattened(files[hour], rejected[hour]))
+    """The rows of the flat files; of feeds with rejected ids, those of flattening without them."""
+    flattened = cache(lambda part: _flattened(files[part], rejected[part]))
 
-    def read(number: int) -> pa.Table:
+    def read(number: int, table: Table) -> pa.Table:
         return pa.concat_tables(
             [
-                flattened(each)[files[each][number].table.name]
-                if rejected[each]
-                else files[each][number].read()
-                for each in hour.hours
+                flattened(part)[table.name] if rejected[part] else of_part[number].read()
+                for part, of_part in files.items()
             ]
         )
 
     return [
-        LoadRows(file.table, hour_scope(file.table, hour), partial(read, number))
-        for number, file in enumerate(files[hour.hours[0]])
+        LoadRows(table, hour_scope_except(table, hour, kept), partial(read, number, table))
+        for number, table in enumerate(FLAT_TABLES)
     ]
 
 
 def _flattened(files: Sequence[FlatFile], rejected: Set[Identity]) -> FlatHour:
-    """An hour's flat tables without rejected ids, from the archive that its files were made of."""
-    lake, hour = files[0].lake, files[0].hour
-    identities = effective_identities(lake)
+    """A feed's flat tables without rejected ids, from the archive that its files were made of."""
+    lake, hour, feed = files[0].lake, files[0].hour, files[0].feed
+    identities = effective_identities(lake, [feed])
     try:
-        keys = hour_keys(lake, feeds_archived(lake), hour)
-        if digest(keys, identities) != files[0].archive_digest:
+        keys = hour_keys(lake, [feed], hour)
+        if digest(keys, identities) != files[0].archive_digest.removesuffix(UNKNOWN_KIND):
             raise LoadError(
                 f"the archive of {hour} changed after its flat tables were made; materialize the "
                 f"flat tables of {hour} again"
             )
         return flatten(read_places(lake, keys), identities, rejected)
     except (CorruptArchive, LakeError) as error:
-        raise LoadError(f"{hour} has ids that share a key and cannot be read: {error}") from error
+        raise LoadError(
+            f"{hour} of feed {feed} has ids that share a key and cannot be read: {error}"
+        ) from error
 
 
 def _conflicts(
-    hour: Hour | Span, plan_of: Callable[[Mapping[Hour, Set[Identity]]], Plan]
+    hour: Hour | Span,
+    kept: frozenset[FeedHour],
+    plan_of: Callable[[Mapping[FeedHour, Set[Identity]]], Plan],
 ) -> list[Step]:
     """Make sure that each key stands for one id: the one that was published first of all hours.
 
-    Where the hour has records of another, it is loaded by `plan_of` those ids, by hour, instead.
-    Other hours that were staged before this was known lose their row in the ledger: they are stale.
+    Where a feed's hour has records of another, it is loaded by `plan_of` those ids instead. Feeds
+    and hours that were staged before this was known lose their row in the ledger: they are stale.
     """
     params, table = window(hour), KEY_CONFLICT.full_name
     names = ", ".join(KEY_CONFLICT.names)
 
     def replan(found: Sequence[tuple[Any, ...]]) -> Plan:
-        lost = defaultdict[Hour, set[Identity]](set)
-        for hour_at, *identity in found:
-            lost[Hour.of(hour_at.replace(tzinfo=UTC))].add(Identity(*identity))
+        lost = defaultdict[FeedHour, set[Identity]](set)
+        for hour_at, feed, *identity in found:
+            lost[Hour.of(hour_at.replace(tzinfo=UTC)), feed].add(Identity(*identity))
         return plan_of(lost)
 
+    loaded = except_kept("hour_at", hour, kept)
     steps: tuple[Step, ...] = (
         Execute(f"DELETE FROM {table} WHERE slot_at >= :window_start AND slot_at < :window_end",
                 params),
@@ -192,7 +237,22 @@ def _conflicts(
             params,
         ),
         Temp("key_claim", sql("staging/key_claim")),
-        Replan(sql("staging/lost_claim"), replan, params),
+        Temp("lost_claim", sql("staging/lost_claim"), params),
+        Replan(
+            "SELECT hour_at, feed, entity_type, entity_key, identity_hash FROM lost_claim "
+            f"WHERE TRUE{loaded.predicate}",
+            replan,
+            loaded.params,
+        ),
+        # What is left are ids of feeds that this load keeps as they are.
+        *(
+            Execute(
+                "DELETE FROM ops.ledger WHERE asset = :asset AND feed = :feed "
+                "AND slot_at IN (SELECT hour_at FROM lost_claim WHERE feed = :feed)",
+                {"asset": ASSET, "feed": feed},
+            )
+            for feed in sorted({feed for _, feed in kept})
+        ),
         Temp("conflicting_hour", sql("staging/conflicting_hour"), params),
         Execute(
             "DELETE FROM ops.ledger WHERE asset = :asset "
@@ -212,63 +272,157 @@ def _conflicts(
     ]
 
 
-def _balance(hour: Hour | Span) -> Guard:
+def _balance(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour]) -> Guard:
+    """Records in are loaded or rejected: of the feeds that are loaded, where others are kept."""
+    select, params = sql("checks/staged_balance"), dict[str, Any](window(hour))
+    if kept:
+        feeds = sorted({feed for _, feed in files})
+        params |= {f"feed_{number}": feed for number, feed in enumerate(feeds)}
+        names = ", ".join(f":feed_{number}" for number in range(len(feeds)))
+        select = f"SELECT * FROM ({select}) AS unbalanced WHERE feed IN ({names})"
     return Guard(
         name="staged_tables__rows_in_are_loaded_or_rejected",
-        select=sql("checks/staged_balance"),
-        params=window(hour),
+        select=select,
+        params=params,
         remedy=f"Materialize the flat tables of {hour} again; if it stays, this is a bug.",
     )
 
 
-def _made_from(hour: Hour, files: Sequence[FlatFile]) -> tuple[str, str]:
-    """Of which archive, and by which code, an hour's flat files are."""
+def _made_from(part: FeedHour, files: Sequence[FlatFile]) -> tuple[str, str]:
+    """Of which archive, and by which code, the flat files of a feed's hour are."""
+    hour, feed = part
+    whose = f"{hour} of feed {feed}" if feed else str(hour)
+    if [file.table for file in files] != list(FLAT_TABLES):
+        missing = {table.name for table in FLAT_TABLES} - {file.table.name for file in files}
+        raise StaleFlatFile(
+            f"{', '.join(sorted(missing))} of {whose} cannot be used or has no file; materialize "
+            f"all flat tables of {hour} again"
+        )
     made_from = {(file.archive_digest, file.code_version) for file in files}
     if len(made_from) != 1:
         raise StaleFlatFile(
-            f"the flat tables of {hour} were made from different archives or by different code "
+            f"the flat tables of {whose} were made from different archives or by different code "
             f"({sorted(made_from)}); materialize all flat tables of {hour} again"
         )
-    ((archive_digest, flat_version),) = made_from
-    return archive_digest, flat_version
+    ((archive_digest, version),) = made_from
+    return archive_digest, version
 
 
-def staging_load(files: Mapping[Hour, Sequence[FlatFile]]) -> SpanLoad:
-    """Hours into staging, by spans of a UTC day at most: a transaction's rows are in memory."""
+def staging_input(tables: Mapping[Hour, Sequence[HourFiles]]) -> StagingInput:
+    """The flat files of hours, given for each table. A feed needs a usable file of every table."""
+    files: dict[Hour, list[FlatFile]] = {}
+    failed: dict[Hour, dict[str, str]] = {}
+    for hour, of_hour in tables.items():
+        errors: dict[str, str] = {}
+        for of_table in of_hour:
+            errors = {**of_table.errors, **errors}
+        by_feed = _by_feed([file for of_table in of_hour for file in of_table.files])
+        files[hour] = []
+        for (_, feed), of_feed in sorted(by_feed.items()):
+            try:
+                _made_from((hour, feed), of_feed)
+            except StaleFlatFile as error:
+                errors.setdefault(feed, f"{type(error).__name__}: {error}")
+            else:
+                files[hour] += of_feed
+        if errors:
+            failed[hour] = errors
+    return StagingInput(files, failed)
+
+
+def add_failed_feeds(lake: Lake, staged: StagingInput) -> StagingInput:
+    """Also name feeds whose flat files are not of their archive, as it cannot be flattened.
+
+    A poll that was archived since the hour was flattened is no failure.
+
+    Raises:
+        LakeError: the archive cannot be listed.
+    """
+    hours = sorted(staged.files)
+    if len(hours) == 1:
+        archived = {hours[0]: hour_keys(lake, feeds_archived(lake), hours[0])}
+    else:
+        archived = hours_of_days(lake, sorted({hour.start.date() for hour in hours}))
+    identities = usable_identities(lake).identities
+    failed = {hour: dict(errors) for hour, errors in staged.failed.items()}
+    for hour in hours:
+        made_from = {file.feed: file.archive_digest for file in staged.files[hour]}
+        for feed, keys in keys_by_feed(archived.get(hour, ())).items():
+            current = made_from.get(feed, "").removesuffix(UNKNOWN_KIND)
+            if current != digest(keys, identities) and feed not in failed.get(hour, {}):
+                reason = flatten_failure(lake, feed, keys)
+                if reason is not None:
+                    failed.setdefault(hour, {})[feed] = reason
+    return StagingInput(staged.files, failed)
+
+
+def staging_load(staged: StagingInput) -> SpanLoad:
+    """Hours into staging, by spans of a UTC day at most: a transaction's rows are in memory.
+
+    Feeds of an hour share its transaction. Where it cannot be loaded, each feed is loaded alone.
+    """
+    files = staged.files
 
     def plan_of(span: Hour | Span) -> Plan:
-        if isinstance(span, Hour):
-            return staging_plan(span, files[span])
-        return staging_span_plan({hour: files[hour] for hour in span.hours})
+        kept = [(hour, feed) for hour in span.hours for feed in staged.kept(hour)]
+        return staging_span_plan({hour: files[hour] for hour in span.hours}, kept)
 
-    rows = {hour: sum(file.row_count for file in of_hour) for hour, of_hour in files.items()}
-    days = groupby(sorted(files), key=lambda hour: hour.start.date())
-    return SpanLoad([span for _, of_day in days for span in _cut(list(of_day), rows)], plan_of)
+    def plans_by_feed(hour: Hour) -> Mapping[str, Callable[[], Plan]]:
+        by_feed = {feed: of_feed for (_, feed), of_feed in _by_feed(files[hour]).items()}
+        known = by_feed.keys() | staged.kept(hour)
+        return {
+            feed: partial(staging_plan, hour, of_feed, known - {feed})
+            for feed, of_feed in by_feed.items()
+        }
+
+    failed = {
+        hour: "; ".join(staged.failed.get(hour, {}).values()) for hour in files if not files[hour]
+    }
+    hours = sorted(hour for hour in files if hour not in failed)
+    rows = {hour: sum(file.row_count for file in files[hour]) for hour in hours}
+    days = groupby(hours, key=lambda hour: hour.start.date())
+    return SpanLoad(
+        [span for _, of_day in days for span in _cut(list(of_day), rows)],
+        plan_of,
+        failed,
+        {hour: errors for hour, errors in staged.failed.items() if hour not in failed},
+        plans_by_feed,
+    )
 
 
 def ensure_staged(
     warehouse: Warehouse, lake: Lake, hours: Sequence[Hour]
 ) -> tuple[list[Hour], dict[Hour, str]]:
-    """Stage hours again from their flat files if staging no longer has them.
+    """Stage hours again from their flat files if staging no longer has them, of any feed.
 
     Staging is a window, the lake is what lasts: an hour that was pruned is never taken for empty.
+    An hour is not derived while a feed of it that was loaded is not in staging: its rows would be
+    lost.
 
     Returns:
         The hours that were staged again, and those that could not be, with the reason.
     """
-    held = _staged_hours(warehouse, hours[0], hours[-1])
-    files: dict[Hour, list[FlatFile]] = {}
+    missing = set(hours) - _staged_hours(warehouse, hours[0], hours[-1])
+    if not missing:
+        return [], {}
+    tables: dict[Hour, list[HourFiles]] = {}
     failed: dict[Hour, str] = {}
-    for hour in hours:
-        if hour not in held:
-            try:
-                files[hour] = [open_flat(lake, table, hour) for table in FLAT_TABLES]
-            except (StaleFlatFile, LakeError) as error:
-                failed[hour] = f"{type(error).__name__}: {error}"
-    for result in apply_spans(warehouse, staging_load(files)):
+    feeds = flat_feeds(lake, FLAT_TABLES[0])
+    for hour in sorted(missing):
+        try:
+            tables[hour] = [open_hour(lake, table, hour, feeds) for table in FLAT_TABLES]
+        except (StaleFlatFile, LakeError) as error:
+            failed[hour] = f"{type(error).__name__}: {error}"
+    load = staging_load(staging_input(tables))
+    errors = {hour: "; ".join(load.failed_feeds[hour].values()) for hour in load.failed_feeds}
+    for result in apply_spans(warehouse, load):
         if result.error is not None:
-            failed[result.span.hours[0]] = result.error
-    return [hour for hour in files if hour not in failed], failed
+            errors[result.span.hours[0]] = result.error
+    failed |= load.failed
+    if errors:
+        staged = _staged_hours(warehouse, hours[0], hours[-1])
+        failed |= {hour: error for hour, error in errors.items() if hour not in staged}
+    return [hour for hour in tables if hour not in failed], failed
 
 
 def spans_to_derive(warehouse: Warehouse, hours: Sequence[Hour]) -> list[Hour | Span]:

@@ -7,7 +7,7 @@ flattened (`flatten_hours`) or files stored (`storage`).
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -16,12 +16,18 @@ import pyarrow.compute as pc
 
 from charging_assets.acquisition.hour import HourArchive
 from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
+from charging_assets.plurals import counted
 from charging_assets.preprocessing.flatten_hours import flatten_hours
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Table
 from charging_assets.storage.flat_files import FlatFile
-from charging_assets.storage.io_managers import described, file_metadata, raise_failed_hours
+from charging_assets.storage.io_managers import (
+    described,
+    failed_feeds_metadata,
+    file_metadata,
+    raise_failed_hours,
+)
 from charging_assets.storage.lake import Lake
 
 
@@ -57,24 +63,29 @@ def flat_tables(
     raw_api_snapshots: dict[str, HourArchive],
     lake: dg.ResourceParam[Lake],
     progress: dg.ResourceParam[Any],
-) -> Iterator[dg.Output[dict[str, FlatFile]]]:
+) -> Iterator[dg.Output[dict[str, list[FlatFile]]]]:
     """The hour's answers, cleaned into flat tables; what is bad is rejected with its reason.
 
     Rows are checked against the schema before anything is written. Several hours are flattened one
-    after the other, or by worker processes; an hour that cannot be fails alone.
+    after the other, or by worker processes; an hour that cannot be fails alone. So does a feed: it
+    keeps the flat files that it had, and `failed_feeds` in the metadata says why.
     """
     keys = {Hour.parse(key): found.keys for key, found in raw_api_snapshots.items()}
     selected = [t.name for t in FLAT_TABLES if dg.AssetKey(t.name) in context.selected_asset_keys]
-    files: dict[str, dict[str, FlatFile]] = {name: {} for name in selected}
+    files: dict[str, dict[str, list[FlatFile]]] = {name: {} for name in selected}
     failed: dict[Hour, str] = {}
+    failed_feeds: dict[str, dict[str, Any]] = {}
     workers = os.cpu_count() or 0 if config.workers is None else config.workers
     with flatten_hours(lake, keys, workers) as flattened:
         for number, hour in enumerate(flattened, 1):
             if hour.error is not None:
                 failed[hour.hour] = hour.error
+            elif hour.errors:
+                failed_feeds[hour.hour.key] = failed_feeds_metadata(hour.errors)
+                context.log.error(_report_failed_feeds(hour.hour, hour.errors))
             for file in hour.files:
                 if file.table.name in files:
-                    files[file.table.name][hour.hour.key] = file
+                    files[file.table.name].setdefault(hour.hour.key, []).append(file)
             progress("flat_tables", [hour.hour], hour.seconds)
             if len(keys) > 1:
                 context.log.info(f"{hour.hour} is flat, {number} of {len(keys)} hours")
@@ -83,16 +94,30 @@ def flat_tables(
             context,
             failed,
             {
-                name: {Hour.parse(key): file_metadata(file) for key, file in of_table.items()}
+                name: {
+                    Hour.parse(key): file_metadata(of_hour) | failed_feeds.get(key, {})
+                    for key, of_hour in of_table.items()
+                }
                 for name, of_table in files.items()
             },
         )
     for name, of_table in files.items():
+        for key in of_table.keys() & failed_feeds.keys():
+            context.add_asset_metadata(failed_feeds[key], name, key)
         if len(of_table) == 1:
             # Reads the rows again: nobody looks at each hour of a range.
-            ((key, file),) = of_table.items()
-            context.add_asset_metadata(_summary(name, file.read()), name, key)
+            ((key, of_hour),) = of_table.items()
+            rows = pa.concat_tables([file.read() for file in of_hour])
+            context.add_asset_metadata(_summary(name, rows), name, key)
         yield dg.Output(of_table, name)
+
+
+def _report_failed_feeds(hour: Hour, errors: Mapping[str, str]) -> str:
+    reasons = "; ".join(f"{feed}: {reason}" for feed, reason in errors.items())
+    return (
+        f"{hour}: {counted(len(errors), 'feed')} failed and kept the flat files they had, if any; "
+        f"the others are flat. {reasons}"
+    )
 
 
 def _summary(name: str, rows: pa.Table) -> dict[str, Any]:

@@ -6,29 +6,41 @@ or what becomes of the files (`modelling`).
 
 from __future__ import annotations
 
+import logging
 import pickle
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import TimeoutError, get_context, resource_tracker
 from multiprocessing.pool import Pool
 
 from charging_assets import interrupts
-from charging_assets.acquisition.archive import digest, feeds_of, read_places
+from charging_assets.acquisition.archive import digest, keys_by_feed, read_places
+from charging_assets.acquisition.feeds import FeedError
 from charging_assets.acquisition.identities import (
     FeedIdentity,
     effective_identities,
     record_identities,
+    usable_identities,
 )
-from charging_assets.acquisition.raw_objects import CorruptArchive
 from charging_assets.partitions import Hour
-from charging_assets.preprocessing.flatten import flatten
+from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.gate import violations
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, open_flat, write_flat
+from charging_assets.storage.flat_files import (
+    NO_FEED,
+    FlatFile,
+    StaleFlatFile,
+    delete_flat,
+    flat_feeds,
+    open_flat,
+    write_flat,
+)
 from charging_assets.storage.lake import Lake, LakeError
+
+_log = logging.getLogger(__name__)
 
 # Neighbouring hours are nearly alike, and a process caches what it has read.
 _HOURS_A_CHUNK = 6
@@ -37,12 +49,20 @@ _POLL_INTERVAL_S = 2.0
 
 @dataclass(frozen=True)
 class FlattenedHour:
-    """An hour's flat files in the order of `FLAT_TABLES`; none where `error` says why."""
+    """An hour's flat files, feed by feed in the order of `FLAT_TABLES`.
+
+    `errors` says by feed why it has none; what it had before is left in the lake.
+    """
 
     hour: Hour
     files: Sequence[FlatFile]
     seconds: float
-    error: str | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str | None:
+        """Why the hour has no flat files at all; None where it has those of some feed."""
+        return None if self.files else "; ".join(self.errors.values())
 
 
 @contextmanager
@@ -51,11 +71,17 @@ def flatten_hours(
 ) -> Iterator[Iterator[FlattenedHour]]:
     """Hours in order, each when its flat files have been written; `keys` are their raw objects.
 
+    Feeds are flattened by themselves: one that cannot be flattened does not cost the others. Flat
+    files of feeds that the hour has no raw objects of are deleted.
+
     One hour alone is always flattened. Of several, those whose files are of the same raw objects
     and code are left as they are, so that a range that failed for some hours costs these alone.
     With `workers`, that many processes flatten, if the lake can be passed to them.
     """
-    tasks = [_Task(lake, hour, tuple(of_hour), len(keys) > 1) for hour, of_hour in keys.items()]
+    feeds = tuple(flat_feeds(lake, FLAT_TABLES[0]))
+    tasks = [
+        _Task(lake, hour, tuple(of_hour), len(keys) > 1, feeds) for hour, of_hour in keys.items()
+    ]
     if workers < 1 or len(tasks) <= _HOURS_A_CHUNK or not _can_be_pickled(lake):
         yield map(_flatten_hour, tasks)
         return
@@ -95,6 +121,8 @@ class _Task:
     hour: Hour
     keys: tuple[str, ...]
     reuses: bool
+    # Feeds that have flat files of any hour.
+    flat_feeds: tuple[str, ...]
 
 
 def _started_pool(workers: int) -> Pool:
@@ -113,31 +141,77 @@ def _flatten_in_worker(chunk: list[_Task]) -> list[FlattenedHour]:
 
 def _flatten_hour(task: _Task) -> FlattenedHour:
     started = time.monotonic()
+    files: list[FlatFile] = []
+    errors: dict[str, str] = {}
+    of_feeds = keys_by_feed(task.keys) or {NO_FEED: []}
     try:
-        identities = effective_identities(task.lake)
-        files = _current_files(task, identities) if task.reuses else None
-        files = files or _write_files(task, identities)
-    except (CorruptArchive, LakeError, StaleFlatFile) as error:
-        reason = f"{type(error).__name__}: {error}"
-        return FlattenedHour(task.hour, (), time.monotonic() - started, reason)
-    return FlattenedHour(task.hour, files, time.monotonic() - started)
+        usable = usable_identities(task.lake)
+        for feed in set(task.flat_feeds) - of_feeds.keys():
+            delete_flat(task.lake, FLAT_TABLES, feed, task.hour)
+    except (FeedError, LakeError) as error:
+        errors = dict.fromkeys(of_feeds, _reason(error))
+        return FlattenedHour(task.hour, (), time.monotonic() - started, errors)
+    for feed, keys in of_feeds.items():
+        try:
+            if feed in usable.errors:
+                raise usable.errors[feed]
+            current = _current_files(task, feed, keys, usable.identities) if task.reuses else None
+            files += current or _write_files(task, feed, keys, usable.identities)
+        except Exception as error:  # also of a kind that a user has written
+            _log.debug("flattening %s of feed %r failed", task.hour, feed, exc_info=True)
+            errors[feed] = _reason(error)
+    return FlattenedHour(task.hour, files, time.monotonic() - started, errors)
+
+
+def flatten_failure(lake: Lake, feed: str, keys: Sequence[str]) -> str | None:
+    """Why the flat files of a feed's hour cannot be made from its raw objects; None if they can."""
+    try:
+        _flat_tables(lake, keys, effective_identities(lake, [feed]), "the hour")
+    except Exception as error:
+        return _reason(error)
+    return None
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _current_files(
-    task: _Task, identities: Mapping[str, FeedIdentity]
+    task: _Task, feed: str, keys: Sequence[str], identities: Mapping[str, FeedIdentity]
 ) -> Sequence[FlatFile] | None:
-    """The hour's flat files, if they are what flattening it now would give."""
+    """The flat files of a feed's hour, if they are what flattening it now would give."""
     try:
-        files = [open_flat(task.lake, table, task.hour) for table in FLAT_TABLES]
+        files = [open_flat(task.lake, table, feed, task.hour) for table in FLAT_TABLES]
     except StaleFlatFile:
         return None
-    wanted = {(digest(task.keys, identities), flat_version())}
+    wanted = {(digest(keys, identities), flat_version())}
     return files if {(file.archive_digest, file.code_version) for file in files} == wanted else None
 
 
-def _write_files(task: _Task, identities: Mapping[str, FeedIdentity]) -> Sequence[FlatFile]:
-    record_identities(task.lake, feeds_of(task.keys), identities)
-    rows = flatten(read_places(task.lake, task.keys), identities)
+def _write_files(
+    task: _Task, feed: str, keys: Sequence[str], identities: Mapping[str, FeedIdentity]
+) -> Sequence[FlatFile]:
+    if keys:
+        record_identities(task.lake, [feed], identities)
+    rows = _flat_tables(task.lake, keys, identities, str(task.hour))
+    return [
+        write_flat(
+            task.lake,
+            table,
+            feed,
+            task.hour,
+            rows[table.name],
+            archive_digest=rows.archive_digest(keys, identities),
+            code_version=flat_version(),
+        )
+        for table in FLAT_TABLES
+    ]
+
+
+def _flat_tables(
+    lake: Lake, keys: Sequence[str], identities: Mapping[str, FeedIdentity], hour: str
+) -> FlatHour:
+    rows = flatten(read_places(lake, keys), identities)
     broken = [
         f"{table.name}: {violation}"
         for table in FLAT_TABLES
@@ -145,20 +219,10 @@ def _write_files(task: _Task, identities: Mapping[str, FeedIdentity]) -> Sequenc
     ]
     if broken:
         raise StaleFlatFile(
-            f"the flat tables of {task.hour} break their schema and were not written: "
+            f"the flat tables of {hour} break their schema and were not written: "
             f"{'; '.join(broken)}"
         )
-    return [
-        write_flat(
-            task.lake,
-            table,
-            task.hour,
-            rows[table.name],
-            archive_digest=rows.archive_digest(task.keys, identities),
-            code_version=flat_version(),
-        )
-        for table in FLAT_TABLES
-    ]
+    return rows
 
 
 def _can_be_pickled(lake: Lake) -> bool:

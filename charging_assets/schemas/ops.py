@@ -11,14 +11,20 @@ from charging_assets.schemas.table import Table, at, count, flag, json, key, tex
 LEDGER = Table(
     schema="ops",
     name="ledger",
-    grain="one row per asset and loaded hour: input, code version and number of rows",
-    key=("asset", "slot_at"),
+    grain="one row per asset, feed and hour that is loaded: from what, by which code, which rows",
+    key=("asset", "feed", "slot_at"),
     columns=(
         text("asset", 64, "asset that was loaded", nullable=False),
+        text(
+            "feed",
+            names.FEED.max_bytes,
+            "feed that was loaded (staged_tables); empty where the rows are those of all feeds",
+            nullable=False,
+        ),
         at("slot_at", "start of the hour"),
-        text("archive_digest", 64, "hash of the hour's raw objects, if known"),
-        text("input_digest", 64, "hash of the input of the load", nullable=False),
-        text("code_version", 64, "hash of the code and schema of the load", nullable=False),
+        text("archive_digest", 64, "hash of the hour's raw objects of the feed, where it is known"),
+        text("input_digest", 64, "hash of what the load was made from", nullable=False),
+        text("code_version", 64, "hash of the code and schema that made it", nullable=False),
         count("row_count", "rows in the load's scopes", "rows"),
         json("row_counts", "rows for each table"),
         flag("is_staged", "its rows are in staging (false once pruned)", nullable=False),
@@ -48,9 +54,16 @@ MISSED_SLOTS = Table(
 GAPS = Table(
     schema="ops",
     name="gaps",
-    grain="one row per hour without polls that was accepted as lost (`charging-assets accept-gap`)",
-    key=("slot_at",),
+    grain="one row per hour without polls, of a feed or of all, that was accepted as lost "
+    "(`charging-assets accept-gap`)",
+    key=("feed", "slot_at"),
     columns=(
+        text(
+            "feed",
+            names.FEED.max_bytes,
+            "feed that has no polls; empty where no feed has any",
+            nullable=False,
+        ),
         at("slot_at", "start of the hour"),
         text("reason", 1024, "reason given when it was accepted", nullable=False),
         at("accepted_at", "when it was accepted"),

@@ -19,8 +19,10 @@ from charging_assets.storage import ledger_rows
 from charging_assets.storage.plan import (
     Bind,
     Execute,
+    FeedHour,
     Guard,
     GuardFailed,
+    Input,
     Loaded,
     LoadRows,
     Params,
@@ -55,19 +57,38 @@ def new_load_id() -> str:
 
 
 def find_unchanged_load(session: Session, plan: Plan) -> Loaded | None:
-    """Return the previous load if this load would change nothing and may be skipped."""
+    """Return the previous load if this load would change nothing and may be skipped.
+
+    Raises:
+        PlanChanged: some feeds and hours would not change: the plan of the others is run instead.
+    """
+    return _skip(session, plan, ledger_rows.inputs(session, plan))
+
+
+def _skip(session: Session, plan: Plan, inputs: Mapping[FeedHour, Input]) -> Loaded | None:
     if not plan.skip_if_same:
         return None
-    row_counts = ledger_rows.unchanged(session, plan, ledger_rows.inputs(session, plan))
-    return None if row_counts is None else Loaded(row_counts, skipped=True)
+    same = ledger_rows.unchanged(session, plan, inputs)
+    if same.is_all:
+        return Loaded(same.total, skipped=True, is_partial=bool(plan.kept))
+    changed, narrow = inputs.keys() - same.counts.keys(), plan.narrow
+    if narrow is not None and changed and same.counts:
+        raise PlanChanged(lambda: narrow(changed))
+    return None
 
 
 def find_committed_load(session: Session, plan: Plan, load_id: str) -> Loaded | None:
     """Return the result of an earlier attempt of this load whose commit has succeeded."""
-    ledger_row = ledger_rows.row_of(session, plan)
+    ledger_row = ledger_rows.row_of(session, plan, plan.inputs or {})
     if ledger_row is None or ledger_row[5] != load_id:
         return None
-    return Loaded(json.loads(ledger_row[3]), dimension_rows=_dimension_rows(session, plan))
+    is_one_row = len(plan.hour.hours) == 1 and len(plan.inputs or "1") == 1
+    counts = (
+        json.loads(ledger_row[3])
+        if is_one_row
+        else ledger_rows.counts_of_load(session, plan, load_id)
+    )
+    return Loaded(counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan))
 
 
 def with_preview(result: Loaded, plan: Plan, query: Callable[[str, Params], pa.Table]) -> Loaded:
@@ -90,16 +111,13 @@ def execute_plan(
         GuardFailed: a guard does not hold, or rows are duplicate or outside of their scope.
     """
     inputs = ledger_rows.inputs(session, plan)
-    if (
-        plan.skip_if_same
-        and (unchanged_counts := ledger_rows.unchanged(session, plan, inputs)) is not None
-    ):
-        return Loaded(unchanged_counts, skipped=True)
+    if (unchanged := _skip(session, plan, inputs)) is not None:
+        return unchanged
     counts: dict[str, int] = {}
     bindings: dict[str, Any] = {}
     _run_steps(session, plan.steps, rows, counts, bindings)
     ledger_rows.write(session, plan, inputs, counts, load_id)
-    return Loaded(counts, dimension_rows=_dimension_rows(session, plan))
+    return Loaded(counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan))
 
 
 def _run_steps(

@@ -15,7 +15,7 @@ from charging_assets.partitions import Hour
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.storage.dialect import bind_params
 from charging_assets.storage.duckdb_connection import raise_interrupts
-from charging_assets.storage.flat_files import open_flat
+from charging_assets.storage.flat_files import StaleFlatFile, open_hour
 from charging_assets.storage.lake import Lake
 from charging_assets.storage.plan import Params
 
@@ -32,7 +32,11 @@ class FlatQueries:
         self._tables: dict[str, Any] = {}
 
     def query(self, select: str, params: Params) -> pa.Table:
-        """Rows of a SELECT in the Redshift dialect; raises StaleFlatFile if a file is missing."""
+        """Rows of a SELECT in the Redshift dialect, of the feeds whose files can be used.
+
+        Raises:
+            StaleFlatFile: no file of a table can be used.
+        """
         engine = self._open_engine()
         for name in dict.fromkeys(_FLAT_TABLE_NAME.findall(select)):
             if name not in self._tables:
@@ -57,6 +61,9 @@ class FlatQueries:
 
     def _read(self, engine: duckdb.DuckDBPyConnection, name: str) -> None:
         table = _BY_NAME[name]
-        rows = self._tables[name] = open_flat(self._lake, table, self._hour).read()
+        hour_files = open_hour(self._lake, table, self._hour)
+        if not hour_files.files:
+            raise StaleFlatFile(next(iter(hour_files.errors.values())))
+        rows = self._tables[name] = pa.concat_tables([file.read() for file in hour_files.files])
         engine.register(f"{name}_rows", rows)
         engine.execute(f"CREATE VIEW {table.full_name} AS SELECT * FROM {name}_rows")

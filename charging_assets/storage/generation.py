@@ -20,7 +20,8 @@ from charging_assets.storage.warehouse import WarehouseError
 #   1  warehouse.duckdb, in the newest storage format of the DuckDB that made it; no ops.generation
 #   2  charging.duckdb, in the storage format of DuckDB 1.4
 #   3  ops.flat_rejects.reject_count is required
-GENERATION = 3
+#   4  ops.ledger and ops.gaps have rows per feed
+GENERATION = 4
 GENERATION_TABLE = "generation"
 DIGEST_TABLE = "schema_digest"
 

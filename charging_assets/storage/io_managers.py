@@ -7,6 +7,7 @@ belong here: how objects or rows are stored (`lake`, `flat_files`, `warehouse`).
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -19,10 +20,11 @@ from charging_assets.partitions import Hour, Span, naive
 from charging_assets.partitions import spans as words_of
 from charging_assets.plurals import counted
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES, table
+from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
-from charging_assets.storage.flat_files import FlatFile, open_flat
+from charging_assets.storage.flat_files import FlatFile, flat_feeds, open_hour
 from charging_assets.storage.frame_io_manager import FrameIOManager, Window, form_of, time_windows
 from charging_assets.storage.frames import USER_SCHEMA, FrameError
 from charging_assets.storage.lake import Lake
@@ -37,50 +39,81 @@ from charging_assets.storage.warehouse import Warehouse, WarehouseError
 
 # Metadata of a step that failed for some of its hours: why, by hour.
 FAILED_HOURS = "failed_hours"
+# Metadata of an hour that was loaded without some of its feeds: why, by feed.
+FAILED_FEEDS = "failed_feeds"
 # Hears of hours that an asset is done with, and how many seconds they took together.
 Progress = Callable[[str, Sequence[Hour], float], None]
 
 
 class LakeIOManager(dg.IOManager):
-    """Flat tables in the lake. Outputs are files, by partition key, which are there already.
+    """Flat tables in the lake, one file per feed. Outputs are existing files by partition key.
 
-    Inputs are the rows of all hours of a run, as Arrow or validated pandas, as the input is
-    annotated. Where it is not, they are a `FlatFile`; in a run of several hours, those by partition
-    key.
+    Inputs are the rows of all feeds and hours of a run, as Arrow or validated pandas, as the input
+    is annotated. Without an annotation they are `HourFiles`; in a run of several hours, those by
+    partition key.
     """
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
+        self._feeds_of_step: tuple[tuple[str, str], list[str]] | None = None
 
-    def handle_output(self, context: dg.OutputContext, obj: Mapping[str, FlatFile]) -> None:
+    def handle_output(
+        self, context: dg.OutputContext, obj: Mapping[str, Sequence[FlatFile]]
+    ) -> None:
         if not isinstance(obj, Mapping):
             raise FrameError(
                 f"{context.asset_key.to_user_string()} returned {type(obj).__name__}, and "
                 "lake_io_manager stores flat tables alone; name warehouse_io_manager for a frame"
             )
-        for key, file in obj.items():
-            context.step_context.add_asset_metadata(file_metadata(file), context.asset_key, key)
+        for key, files in obj.items():
+            context.step_context.add_asset_metadata(file_metadata(files), context.asset_key, key)
 
     def load_input(self, context: dg.InputContext) -> Any:
-        flat_table = table(context.asset_key.path[-1])
+        flat_table, feeds = table(context.asset_key.path[-1]), self._feeds(context)
         files = {
-            key: open_flat(self._lake, flat_table, Hour.parse(key))
+            key: open_hour(self._lake, flat_table, Hour.parse(key), feeds)
             for key in context.asset_partition_keys
         }
-        wanted = _form(context, flat_table)
-        if wanted is not None:
-            return wanted(pa.concat_tables(file.read() for file in files.values()))
+        convert = _form(context, flat_table)
+        if convert is not None:
+            return convert(pa.concat_tables(file.read() for file in files.values()))
         return next(iter(files.values())) if len(files) == 1 else files
 
+    def _feeds(self, context: dg.InputContext) -> list[str]:
+        """The feeds that have flat files, listed once for all inputs of a step.
 
-def file_metadata(file: FlatFile) -> dict[str, Any]:
-    """Where a flat file is and what it holds."""
-    return {
-        "dagster/row_count": file.row_count,
-        "path": dg.MetadataValue.path(file.uri),
-        "bytes": file.byte_count,
-        "archive_digest": file.archive_digest,
+        Files of the first table are written first and deleted last.
+        """
+        try:
+            step = context.step_context.run_id, context.step_context.step.key
+        except dg.DagsterInvariantViolationError:  # outside of a run
+            return flat_feeds(self._lake, FLAT_TABLES[0])
+        if self._feeds_of_step is None or self._feeds_of_step[0] != step:
+            self._feeds_of_step = step, flat_feeds(self._lake, FLAT_TABLES[0])
+        return self._feeds_of_step[1]
+
+
+def file_metadata(files: Sequence[FlatFile]) -> dict[str, Any]:
+    """Where the flat files of an hour are and what they hold; of several feeds, by feed."""
+    metadata: dict[str, Any] = {
+        "dagster/row_count": sum(file.row_count for file in files),
+        "bytes": sum(file.byte_count for file in files),
     }
+    if len(files) == 1:
+        (file,) = files
+        return metadata | {
+            "path": dg.MetadataValue.path(file.uri),
+            "archive_digest": file.archive_digest,
+        }
+    return metadata | {
+        "paths": dg.MetadataValue.json({file.feed: file.uri for file in files}),
+        "archive_digests": dg.MetadataValue.json({f.feed: f.archive_digest for f in files}),
+    }
+
+
+def failed_feeds_metadata(errors: Mapping[str, str]) -> dict[str, Any]:
+    """Feeds of an hour that could not be loaded, each with the reason; empty if there are none."""
+    return {FAILED_FEEDS: dg.MetadataValue.json(dict(errors))} if errors else {}
 
 
 @dataclass(frozen=True)
@@ -136,16 +169,26 @@ class WarehouseIOManager(dg.IOManager):
         load = replace(obj, plan_of=lambda span: self._with_plot(name, obj.plan_of(span)))
         metadata: dict[Hour, dict[str, Any]] = {}
         failed: dict[Hour, str] = dict(obj.failed)
+        failed_feeds = {hour: dict(errors) for hour, errors in obj.failed_feeds.items()}
         try:
             for result in apply_spans(self._warehouse, load):
-                if result.loaded is None:
-                    failed[result.span.hours[0]] = result.error or "failed"
-                else:
+                if result.loaded is not None:
                     metadata |= self._report(context, name, result, result.loaded)
+                elif result.feed is not None:
+                    errors = failed_feeds.setdefault(result.span.hours[0], {})
+                    errors[result.feed] = result.error or "failed"
+                else:
+                    failed[result.span.hours[0]] = result.error or "failed"
         except Exception:
             # What was committed is loaded, whatever ended the step.
             record_hours(context, name, metadata)
             raise
+        for hour, errors in failed_feeds.items():
+            if hour in metadata:
+                metadata[hour] |= failed_feeds_metadata(errors)
+                context.log.error(f"{hour} is loaded without {', '.join(errors)}: {errors}")
+            elif hour not in failed:
+                failed[hour] = "; ".join(errors.values())
         if failed:
             recorded = {hour: {**where, **of_hour} for hour, of_hour in metadata.items()}
             raise_failed_hours(context, failed, {name: recorded})
@@ -171,8 +214,8 @@ class WarehouseIOManager(dg.IOManager):
     def _metadata(
         self, context: dg.OutputContext, name: str, span: Hour | Span, done: Loaded
     ) -> Iterator[tuple[Hour, dict[str, Any]]]:
-        if len(span.hours) == 1:
-            counts = {span.hours[0]: done.row_counts}
+        if len(span.hours) == 1 and not done.is_partial:
+            counts = {span.hours[0]: Counter(done.row_counts)}
         else:
             asked = {"asset": name, "start_at": naive(span.start), "end_at": naive(span.end)}
             try:
@@ -180,12 +223,13 @@ class WarehouseIOManager(dg.IOManager):
             except WarehouseError as error:
                 context.log.warning(f"{span} of {name} is loaded, its rows are not known: {error}")
                 rows = []
-            counts = {
-                Hour.of(row["slot_at"].replace(tzinfo=UTC)): json.loads(row["row_counts"])
-                for row in rows
-            }
+            counts = {}
+            for row in rows:
+                hour = Hour.of(row["slot_at"].replace(tzinfo=UTC))
+                of_hour = counts.setdefault(hour, Counter())
+                of_hour.update(json.loads(row["row_counts"]))
         for hour in span.hours:
-            of_hour = counts.get(hour, {})
+            of_hour = counts.get(hour, Counter())
             yield (
                 hour,
                 {

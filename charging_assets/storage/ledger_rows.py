@@ -6,8 +6,10 @@ Belongs here: reading and writing them inside a load's transaction. Does not bel
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +18,8 @@ from charging_assets.partitions import Hour, naive
 from charging_assets.schemas.table import Table
 from charging_assets.storage import ledger
 from charging_assets.storage.plan import (
+    ALL_FEEDS,
+    FeedHour,
     GuardFailed,
     Input,
     LoadRows,
@@ -23,6 +27,7 @@ from charging_assets.storage.plan import (
     Plan,
     Replace,
     Scope,
+    except_kept,
 )
 from charging_assets.storage.warehouse import Session
 
@@ -30,125 +35,213 @@ from charging_assets.storage.warehouse import Session
 _ROWS_A_STATEMENT = 100
 
 
-def inputs(session: Session, plan: Plan) -> Mapping[Hour, Input]:
-    """What each hour of the load is made from."""
+def inputs(session: Session, plan: Plan) -> Mapping[FeedHour, Input]:
+    """What each hour of the load is made from; of a load by feed, what each feed's hour is."""
     if plan.inputs is not None:
         return plan.inputs
     if plan.input_digest is not None:
-        return {hour: Input(plan.input_digest, plan.archive_digest) for hour in plan.hour.hours}
-    found = session.fetch(ledger.READ_SPAN, {"asset": plan.input_from or "", **_span(plan)})
-    held = {row[0]: Input(row[2], row[1]) for row in found if row[3]}
-    missing = [hour for hour in plan.hour.hours if naive(hour.start) not in held]
-    if missing:
-        raise NotStaged(
-            f"{missing[0]} is not staged; materialize {plan.input_from} for {missing[0]} first"
-        )
-    return {hour: held[naive(hour.start)] for hour in plan.hour.hours}
-
-
-def unchanged(
-    session: Session, plan: Plan, made_from: Mapping[Hour, Input]
-) -> dict[str, int] | None:
-    """The row counts of a load with the same input and code whose rows are all still there."""
-    hours = plan.hour.hours
-    if len(hours) == 1:
-        held = row_of(session, plan)
-        wanted = (made_from[hours[0]].digest, plan.code_version)
-        if held is None or not held[4] or held[1:3] != wanted:
-            return None
-        counts: dict[str, int] = json.loads(held[3])
-        for step in _of_the_hour(plan):
-            if counts.get(step.table.name) != row_count(session, step.table, step.scope):
-                return None
-        return counts
-    return _unchanged_span(session, plan, made_from)
-
-
-def _unchanged_span(
-    session: Session, plan: Plan, made_from: Mapping[Hour, Input]
-) -> dict[str, int] | None:
-    rows = session.fetch(ledger.READ_SPAN, {"asset": plan.asset, **_span(plan)})
-    held = {hour_at: row for hour_at, *row in rows}
-    counts: dict[Hour, dict[str, int]] = {}
+        made_from = Input(plan.input_digest, plan.archive_digest)
+        return {(hour, ALL_FEEDS): made_from for hour in plan.hour.hours}
+    by_hour: dict[datetime, dict[str, Input]] = {}
+    unstaged: dict[datetime, str] = {}
+    for hour_at, feed, archive_digest, digest, is_staged, *_ in session.fetch(
+        ledger.READ_SPAN, {"asset": plan.input_from or "", **_span(plan)}
+    ):
+        by_hour.setdefault(hour_at, {})[feed] = Input(digest, archive_digest)
+        if not is_staged:
+            unstaged[hour_at] = feed
     for hour in plan.hour.hours:
-        _, digest, is_staged, code_version, row_counts = held.get(naive(hour.start)) or [None] * 5
-        if not is_staged or (digest, code_version) != (made_from[hour].digest, plan.code_version):
-            return None
-        counts[hour] = json.loads(row_counts)
-    if _counts_by_hour(session, plan) != counts:
-        return None
+        hour_at = naive(hour.start)
+        if hour_at not in by_hour or hour_at in unstaged:
+            feed = unstaged.get(hour_at, ALL_FEEDS)
+            whose = f" of feed {feed}" if feed and len(by_hour[hour_at]) > 1 else ""
+            raise NotStaged(
+                f"{hour}{whose} is not staged; materialize {plan.input_from} for {hour} first"
+            )
     return {
-        name: sum(each[name] for each in counts.values()) for name in counts[plan.hour.hours[0]]
+        (hour, ALL_FEEDS): combine_inputs(by_hour[naive(hour.start)]) for hour in plan.hour.hours
     }
 
 
-def row_of(session: Session, plan: Plan) -> tuple[Any, ...] | None:
-    """The row of a load of one hour, as `ledger.READ` has it."""
-    found = session.fetch(ledger.READ, {"asset": plan.asset, "hour_at": _hour_at(plan)})
+def combine_inputs(by_feed: Mapping[str, Input]) -> Input:
+    """What an hour of all feeds is made from, by what each feed's is; of one feed, the same."""
+    if len(by_feed) == 1:
+        ((_, made_from),) = by_feed.items()
+        return made_from
+    feeds = sorted(by_feed)
+    return Input(
+        _hash([f"{feed}:{by_feed[feed].digest}" for feed in feeds]),
+        _hash([f"{feed}:{by_feed[feed].archive_digest}" for feed in feeds]),
+    )
+
+
+def _hash(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Feeds and hours of a load that were loaded from the same before, with their row counts.
+
+    `is_all` is set where the warehouse holds nothing else in the load's scopes.
+    """
+
+    counts: Mapping[FeedHour, Mapping[str, int]]
+    is_all: bool
+
+    @property
+    def total(self) -> dict[str, int]:
+        total: dict[str, int] = {}
+        for counts in self.counts.values():
+            for name, count in counts.items():
+                total[name] = total.get(name, 0) + count
+        return total
+
+
+def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, Input]) -> Unchanged:
+    """What of a load has the same input and code, and rows that are all still there."""
+    if len(made_from) == 1 and not plan.by_feed:
+        return _unchanged_hour(session, plan, made_from)
+    rows = {
+        (hour_at, feed): row
+        for hour_at, feed, *row in session.fetch(
+            ledger.READ_SPAN, {"asset": plan.asset, **_span(plan)}
+        )
+    }
+    kept = {(naive(hour.start), feed) for hour, feed in plan.kept}
+    wanted = {(naive(hour.start), feed): (hour, feed) for hour, feed in made_from}
+    same: dict[FeedHour, dict[str, int]] = {}
+    for at, (_, digest, is_staged, code_version, row_counts, _) in rows.items():
+        part = wanted.get(at)
+        if part is not None and is_staged:
+            expected = made_from[part].code_version or plan.code_version
+            if (digest, code_version) == (made_from[part].digest, expected):
+                same[part] = json.loads(row_counts)
+    if not same:
+        return Unchanged({}, is_all=False)
+    is_all = len(same) == len(made_from) and rows.keys() <= wanted.keys() | kept
+    counted, strays = _count_rows(session, plan, made_from)
+    same = {part: counts for part, counts in same.items() if counted[part] == counts}
+    return Unchanged(same, is_all=is_all and len(same) == len(made_from) and not strays)
+
+
+def _unchanged_hour(session: Session, plan: Plan, made_from: Mapping[FeedHour, Input]) -> Unchanged:
+    ((part, wanted),) = made_from.items()
+    held, changed = row_of(session, plan, made_from), Unchanged({}, is_all=False)
+    expected = (wanted.digest, wanted.code_version or plan.code_version)
+    if held is None or not held[4] or held[1:3] != expected:
+        return changed
+    counts: dict[str, int] = json.loads(held[3])
+    for step in _of_the_hour(plan):
+        if counts.get(step.table.name) != row_count(session, step.table, step.scope):
+            return changed
+    return Unchanged({part: counts}, is_all=True)
+
+
+def row_of(
+    session: Session, plan: Plan, made_from: Mapping[FeedHour, Input]
+) -> tuple[Any, ...] | None:
+    """The row of a load's first hour and feed, as `ledger.READ` has it."""
+    hour, feed = next(iter(made_from), (plan.hour.hours[0], ALL_FEEDS))
+    named = {"asset": plan.asset, "feed": feed, "hour_at": naive(hour.start)}
+    found = session.fetch(ledger.READ, named)
     return found[0] if found else None
+
+
+def counts_of_load(session: Session, plan: Plan, load_id: str) -> dict[str, int]:
+    """The rows that a load has written, by table, as the ledger counts them."""
+    total: dict[str, int] = {}
+    for *_, row_counts, row_load_id in session.fetch(
+        ledger.READ_SPAN, {"asset": plan.asset, **_span(plan)}
+    ):
+        if row_load_id == load_id:
+            for name, count in json.loads(row_counts).items():
+                total[name] = total.get(name, 0) + count
+    return total
 
 
 def write(
     session: Session,
     plan: Plan,
-    made_from: Mapping[Hour, Input],
+    made_from: Mapping[FeedHour, Input],
     counts: Mapping[str, int],
     load_id: str,
 ) -> None:
-    """A row for each hour of the load, in place of those of before; of one hour the counts are
-    those of its steps, of a span they are counted."""
-    now, hours = naive(clock.utc_now()), plan.hour.hours
-    if len(hours) == 1:
+    """A row for each hour of the load, or feed's hour, in place of those of before.
+
+    Of one the counts are those of its steps, of several they are counted.
+    """
+    now, parts = naive(clock.utc_now()), list(made_from)
+    if len(parts) == 1 and len(plan.hour.hours) == 1:
+        (part,) = parts
         own = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
-        row = {**_values(plan, hours[0], made_from[hours[0]], own, now), "load_id": load_id}
-        session.execute(ledger.FORGET, {"asset": plan.asset, "hour_at": row["hour_at"]})
+        row = {**_values(plan, part, made_from[part], own, now), "load_id": load_id}
+        kept = except_kept("slot_at", plan.hour, plan.kept)
+        gone = {"asset": plan.asset, "hour_at": row["hour_at"], **kept.params}
+        session.execute(ledger.FORGET + kept.predicate, gone)
         session.execute(ledger.WRITE, row)
         return
-    by_hour = _counts_by_hour(session, plan)
-    session.execute(ledger.FORGET_SPAN, {"asset": plan.asset, **_span(plan)})
-    for at in range(0, len(hours), _ROWS_A_STATEMENT):
-        part = hours[at : at + _ROWS_A_STATEMENT]
+    by_part, strays = _count_rows(session, plan, made_from)
+    if strays:
+        raise GuardFailed(strays[0])
+    kept = except_kept("slot_at", plan.hour, plan.kept)
+    gone = {"asset": plan.asset, **_span(plan), **kept.params}
+    session.execute(ledger.FORGET_SPAN.rstrip() + kept.predicate, gone)
+    for at in range(0, len(parts), _ROWS_A_STATEMENT):
+        some = parts[at : at + _ROWS_A_STATEMENT]
         values = {
             f"{name}_{number}": value
-            for number, hour in enumerate(part)
-            for name, value in _values(plan, hour, made_from[hour], by_hour[hour], now).items()
+            for number, part in enumerate(some)
+            for name, value in _values(plan, part, made_from[part], by_part[part], now).items()
         }
-        session.execute(ledger.write_many(len(part)), {**values, "load_id": load_id})
+        session.execute(ledger.write_many(len(some)), {**values, "load_id": load_id})
 
 
 def _values(
-    plan: Plan, hour: Hour, made_from: Input, counts: Mapping[str, int], now: datetime
+    plan: Plan, part: FeedHour, made_from: Input, counts: Mapping[str, int], now: datetime
 ) -> dict[str, Any]:
+    hour, feed = part
     return {
         "asset": plan.asset,
+        "feed": feed,
         "hour_at": naive(hour.start),
         "archive_digest": made_from.archive_digest,
         "input_digest": made_from.digest,
-        "code_version": plan.code_version,
+        "code_version": made_from.code_version or plan.code_version,
         "row_count": sum(counts.values()),
         "row_counts": json.dumps(counts, sort_keys=True),
         "loaded_at": now,
     }
 
 
-def _counts_by_hour(session: Session, plan: Plan) -> dict[Hour, dict[str, int]]:
-    """The rows of each hour of a span, in the tables that are partitioned by hour."""
-    steps = _of_the_hour(plan)
-    counts = {hour: {step.table.name: 0 for step in steps} for hour in plan.hour.hours}
+def _count_rows(
+    session: Session, plan: Plan, parts: Iterable[FeedHour]
+) -> tuple[dict[FeedHour, dict[str, int]], list[str]]:
+    """The rows of each hour, or feed's hour, in the tables that are partitioned by hour.
+
+    Also what is wrong: rows in the load's scopes that are of none of them.
+    """
+    steps, strays = _of_the_hour(plan), list[str]()
+    counts = {part: {step.table.name: 0 for step in steps} for part in parts}
+    feed_column = "feed" if plan.by_feed else f"'{ALL_FEEDS}'"
+    groups = "1, 2" if plan.by_feed else "1"
     for step in steps:
-        for hour_at, count in session.fetch(
-            f"SELECT DATE_TRUNC('hour', {step.table.hour_column}) AS hour_at, COUNT(*) "
-            f"FROM {step.table.full_name} WHERE {step.scope.predicate} GROUP BY 1",
+        for hour_at, feed, count in session.fetch(
+            f"SELECT DATE_TRUNC('hour', {step.table.hour_column}) AS hour_at, "
+            f"{feed_column} AS feed, COUNT(*) "
+            f"FROM {step.table.full_name} WHERE {step.scope.predicate} GROUP BY {groups}",
             step.scope.params,
         ):
-            hour = Hour.of(hour_at.replace(tzinfo=UTC))
-            if hour not in counts:
-                raise GuardFailed(
-                    f"{step.table.full_name} would hold rows of {hour}, which is not among the "
-                    f"hours of {plan.hour} that are loaded; nothing was changed"
+            part = Hour.of(hour_at.replace(tzinfo=UTC)), feed
+            if part not in counts:
+                whose = f" of feed {feed}" if plan.by_feed else ""
+                strays.append(
+                    f"{step.table.full_name} would hold rows of {part[0]}{whose}, which is not "
+                    f"among the hours of {plan.hour} that are loaded; nothing was changed"
                 )
-            counts[hour][step.table.name] = int(count)
-    return counts
+            else:
+                counts[part][step.table.name] = int(count)
+    return counts, strays
 
 
 def _of_the_hour(plan: Plan) -> list[LoadRows | Replace]:
@@ -167,7 +260,3 @@ def row_count(session: Session, table: Table, scope: Scope) -> int:
 
 def _span(plan: Plan) -> dict[str, datetime]:
     return {"start_at": naive(plan.hour.start), "end_at": naive(plan.hour.end)}
-
-
-def _hour_at(plan: Plan) -> datetime:
-    return naive(plan.hour.start)

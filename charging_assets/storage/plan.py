@@ -6,17 +6,22 @@ belong here: connections (`warehouse_duckdb`, …) or which asset loads what (`m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from charging_assets.partitions import Hour, Span, naive
+from charging_assets.partitions import Hour, Span, naive, neighbours
 from charging_assets.schemas.table import Table
 
 Params = Mapping[str, Any]
+
+# The feed of ledger rows and inputs of loads whose rows are those of all feeds.
+ALL_FEEDS = ""
+# What a ledger row is of: an hour, and a feed or `ALL_FEEDS`.
+FeedHour = tuple[Hour, str]
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,39 @@ def hour_scope(table: Table, hour: Hour | Span, **equal: Any) -> Scope:
     terms += [f"{name} = :scope_{name}" for name in equal]
     values = {f"scope_{name}": value for name, value in equal.items()}
     return Scope(" AND ".join(terms), {**window(hour, "scope"), **values})
+
+
+def hour_scope_except(table: Table, hour: Hour | Span, kept: Collection[FeedHour]) -> Scope:
+    """The rows of an hour, or span of hours, of a table, save for those of some feeds and hours."""
+    whole = hour_scope(table, hour)
+    kept_rows = except_kept(table.hour_column or "", hour, kept)
+    return Scope(whole.predicate + kept_rows.predicate, {**whole.params, **kept_rows.params})
+
+
+def except_kept(column: str, hour: Hour | Span, kept: Collection[FeedHour]) -> Scope:
+    """Terms, to be added to others, that leave out the rows of some feeds and hours.
+
+    `column` holds times of the hours. A feed's neighbouring hours are one term.
+    """
+    terms: list[str] = []
+    values: dict[str, Any] = {}
+    by_feed: dict[str, set[Hour]] = {}
+    for each, feed in kept:
+        if hour.start <= each.start < hour.end:
+            by_feed.setdefault(feed, set()).add(each)
+    for feed, hours in sorted(by_feed.items()):
+        for group in neighbours(hours):
+            n = len(terms)
+            terms.append(
+                f" AND NOT (feed = :kept_feed_{n} AND {column} >= :kept_start_{n} "
+                f"AND {column} < :kept_end_{n})"
+            )
+            values |= {
+                f"kept_feed_{n}": feed,
+                f"kept_start_{n}": naive(group[0].start),
+                f"kept_end_{n}": naive(group[-1].end),
+            }
+    return Scope("".join(terms), values)
 
 
 def key_scope(column: str, temp: str, **equal: Any) -> Scope:
@@ -137,20 +175,26 @@ Step: TypeAlias = "LoadRows | Replace | Temp | Guard | Bind | Execute | Replan |
 
 @dataclass(frozen=True)
 class Input:
-    """What an hour's load is made from: a hash of the files, and of the raw objects behind them."""
+    """What an hour's load is made from: a hash of the files, and of the raw objects behind them.
+
+    `code_version` is that of the load of this hour, where it is not the plan's.
+    """
 
     digest: str
     archive_digest: str | None
+    code_version: str | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
     """One asset's load of one hour, or of a span of hours at once.
 
-    `input_digest` is what the load of an hour was made from, `inputs` the same by hour for a span.
+    `input_digest` is what the load of an hour was made from, `inputs` the same by hour and feed.
     Neither takes it, inside the transaction, from the ledger rows of the asset named in
     `input_from`, and fails where an hour is not staged. `skip_if_same` makes the load of an hour
-    with the same input and code a no-op. `shows` is a SELECT whose rows are wanted of what was
+    with the same input and code a no-op. Of a load `by_feed`, which has a ledger row per feed and
+    hour, `narrow` gives the plan of the feeds and hours that differ; `kept` are those that are left
+    as they are. `shows` is a SELECT whose rows are wanted of what was
     loaded, for people to look at.
     """
 
@@ -162,7 +206,10 @@ class Plan:
     archive_digest: str | None = None
     input_from: str | None = None
     skip_if_same: bool = False
-    inputs: Mapping[Hour, Input] | None = None
+    inputs: Mapping[FeedHour, Input] | None = None
+    by_feed: bool = False
+    narrow: Callable[[Collection[FeedHour]], Plan] | None = None
+    kept: frozenset[FeedHour] = frozenset()
     shows: tuple[str, Params] | None = None
 
 
@@ -171,24 +218,30 @@ class SpanLoad:
     """An asset's load of many hours: a transaction per span, `plan_of` makes the plan of each.
 
     `plan_of` takes any part of a span as well: where one of its hours cannot be loaded, the others
-    are loaded without it. `failed` are hours that are in no span, and why.
+    are loaded without it. `plans_by_feed` are the plans of an hour's feeds alone, for an hour that
+    cannot be loaded as a whole. `failed` are hours that are in no span, and `failed_feeds` feeds
+    that are left out of an hour, and why.
     """
 
     spans: Sequence[Hour | Span]
     plan_of: Callable[[Hour | Span], Plan]
     failed: Mapping[Hour, str] = field(default_factory=dict)
+    failed_feeds: Mapping[Hour, Mapping[str, str]] = field(default_factory=dict)
+    plans_by_feed: Callable[[Hour], Mapping[str, Callable[[], Plan]]] | None = None
 
 
 @dataclass(frozen=True)
 class Loaded:
     """What a load did: rows per table in its scopes, or `skipped` because nothing had changed.
 
+    `is_partial` is set where rows of other feeds of the hours were left as they are.
     `dimension_rows` is what the asset's own table holds in all, where it is not one of hours.
     `shown` are the rows that the plan shows, or why there are none.
     """
 
     row_counts: Mapping[str, int]
     skipped: bool = False
+    is_partial: bool = False
     dimension_rows: int | None = None
     shown: pa.Table | str | None = None
 

@@ -1,10 +1,11 @@
-"""Loading spans of hours, down to single hours where a span cannot be loaded."""
+"""Loading spans of hours, down to single hours and feeds where a span cannot be loaded."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from charging_assets.partitions import Hour, Span, spanned
 from charging_assets.storage.flat_files import StaleFlatFile
@@ -14,6 +15,7 @@ from charging_assets.storage.plan import (
     Loaded,
     LoadError,
     NotStaged,
+    Plan,
     SpanLoad,
     WrongColumns,
 )
@@ -27,38 +29,69 @@ _MAX_ENGINE_FAILURES = 3
 
 @dataclass(frozen=True)
 class SpanResult:
-    """A span that was loaded, or an hour that was not: then `error` is the reason."""
+    """A span that was loaded, or an hour that was not: then `error` is the reason.
+
+    `feed` is set where a feed's hour was loaded alone, since the hour as a whole could not be.
+    """
 
     span: Hour | Span
     seconds: float
     loaded: Loaded | None = None
     error: str | None = None
+    feed: str | None = None
+
+
+@dataclass(frozen=True)
+class _Part:
+    span: Hour | Span
+    plan_of: Callable[[], Plan]
+    feed: str | None = None
 
 
 def apply_spans(warehouse: Warehouse, load: SpanLoad) -> Iterator[SpanResult]:
     """Run a load span by span, in order, each in a transaction; of a span that fails its halves.
 
-    Where the engine cannot load several single hours one after the other, the rest is not tried.
+    Where an hour of several feeds fails, each of them is loaded alone. Where the engine cannot load
+    several single hours one after the other, the rest is not tried.
     """
-    stack = list(reversed(load.spans))
+    stack = [_span_part(load, span) for span in reversed(load.spans)]
     engine_failures = 0
     while stack:
-        span, started = stack.pop(), time.monotonic()
+        part, started = stack.pop(), time.monotonic()
         try:
-            done = warehouse.apply(load.plan_of(span))
+            done = warehouse.apply(part.plan_of())
         except (LoadError, StaleFlatFile, LakeError) as error:
-            hours = span.hours
-            if len(hours) > 1:
-                middle = len(hours) // 2
-                stack += [spanned(hours[middle:]), spanned(hours[:middle])]
+            smaller = _smaller_parts(load, part)
+            if smaller:
+                stack += reversed(smaller)
                 continue
             reason = f"{type(error).__name__}: {error}"
-            yield SpanResult(span, time.monotonic() - started, error=reason)
+            yield SpanResult(part.span, time.monotonic() - started, error=reason, feed=part.feed)
             engine_failures = 0 if isinstance(error, _OF_THE_HOUR) else engine_failures + 1
             if engine_failures == _MAX_ENGINE_FAILURES:
-                for hour in (hour for rest in reversed(stack) for hour in rest.hours):
-                    yield SpanResult(hour, 0.0, error=f"not tried after {span}: {reason}")
+                reason = f"not tried after {part.span}: {reason}"
+                for rest in reversed(stack):
+                    for hour in rest.span.hours:
+                        yield SpanResult(hour, 0.0, error=reason, feed=rest.feed)
                 return
         else:
             engine_failures = 0
-            yield SpanResult(span, time.monotonic() - started, loaded=done)
+            yield SpanResult(part.span, time.monotonic() - started, loaded=done, feed=part.feed)
+
+
+def _span_part(load: SpanLoad, span: Hour | Span) -> _Part:
+    return _Part(span, partial(load.plan_of, span))
+
+
+def _smaller_parts(load: SpanLoad, part: _Part) -> list[_Part]:
+    """What to load instead of a part that failed: halves, feeds, or nothing."""
+    hours = part.span.hours
+    if len(hours) > 1:
+        middle = len(hours) // 2
+        return [_span_part(load, spanned(half)) for half in (hours[:middle], hours[middle:])]
+    if part.feed is not None or load.plans_by_feed is None:
+        return []
+    plans = load.plans_by_feed(hours[0])
+    if len(plans) < 2:
+        return []
+    return [_Part(hours[0], plan_of, feed) for feed, plan_of in plans.items()]

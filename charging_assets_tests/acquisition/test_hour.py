@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
+from threading import Barrier, Event, Lock
 
 import pytest
 
-from charging_assets.acquisition.archive import hour_keys, hours_archived, read
+from charging_assets.acquisition.archive import feed_of, hour_keys, hours_archived, read
 from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.hour import (
+    MAX_FEEDS_AT_ONCE,
     NoArchivedPolls,
     find_hour,
     names,
@@ -181,3 +185,56 @@ def test_running_hour__is_of_the_clock() -> None:
 def test_names__are_sorted_for_messages() -> None:
     assert names(feeds("b", "a").values()) == "a, b"
     assert names([]) == "none"
+
+
+def test_poll_hour__feeds_are_polled_side_by_side() -> None:
+    """Each poll waits until all have begun: one after the other they would never end."""
+    lake, names_ = MemoryLake(), ("a", "b", "c")
+    begun = Barrier(len(names_))
+    answer = polling("12:00:01")
+
+    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+        begun.wait(timeout=20)
+        return answer(feed)
+
+    report = poll_hour(lake, feeds(*names_), NOON, poller=poller)
+    assert report.outcomes == dict.fromkeys(names_, "archived")
+    assert [feed_of(key) for key in report.written] == list(names_)
+
+
+def test_poll_hour__a_feed_that_hangs_or_fails_costs_no_other() -> None:
+    lake, others_are_archived = MemoryLake(), Event()
+    answer = polling("12:00:01")
+
+    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+        if feed.name == "failing":
+            raise OSError("no route to host")
+        if feed.name == "slow":
+            assert others_are_archived.wait(timeout=20)
+        else:
+            threading.Timer(0.3, others_are_archived.set).start()
+        return answer(feed)
+
+    report = poll_hour(lake, feeds("slow", "failing", "quick"), NOON, poller=poller)
+    assert report.outcomes == {
+        "failing": "failed: OSError: no route to host", "quick": "archived", "slow": "archived"
+    }  # fmt: skip
+
+
+def test_poll_hour__no_more_feeds_at_once_than_the_limit() -> None:
+    lake, lock, running, most = MemoryLake(), Lock(), [0], [0]
+    answer = polling("12:00:01")
+
+    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.02)
+        with lock:
+            running[0] -= 1
+        return answer(feed)
+
+    many = [f"feed{number:02}" for number in range(2 * MAX_FEEDS_AT_ONCE)]
+    report = poll_hour(lake, feeds(*many), NOON, poller=poller)
+    assert len(report.written) == len(many)
+    assert 1 < most[0] <= MAX_FEEDS_AT_ONCE

@@ -177,3 +177,44 @@ def test_decide__asks_for_stale_hours_alone_and_for_none_twice(
     assert len(hours) == len(set(hours))
     assert set(hours) <= {hour(each) for each in ago - open_ago}
     assert all(len(group) <= HOURS_A_RUN for group in found)
+
+
+def of_feeds(ago: int, **states: str) -> Pending:
+    """An hour of which these feeds are stale, each with its state."""
+    return Pending(hour(ago), "is stale", "#".join(states.values()), states)
+
+
+def test_decide__a_feed_that_was_given_up_takes_no_try_from_another() -> None:
+    memory, now = fresh(), NOW
+    damaged = of_feeds(5, bad="x#code")
+    for _ in range(TRIES):
+        assert asked([damaged], memory, now=now) == [[hour(5)]]
+        now += timedelta(days=2)
+    assert asked([damaged], memory, now=now) == []
+    both = of_feeds(5, bad="x#code", late="y#code")
+    keys = set()
+    for _ in range(3):  # the late poll's own tries begin anew
+        (request,) = decide([both], memory, open_hours=set(), room=9, now=now).requests
+        keys.add(request.key)
+        now += timedelta(days=2)
+    assert len(keys) == 3
+    tries = {key.split(" ")[1]: tried.count for key, tried in memory.tries.items()}
+    assert tries == {"bad": TRIES, "late": 3}
+    decision = decide([damaged], memory, open_hours=set(), room=9, now=now)
+    assert (decision.requests, decision.given_up) == ([], [damaged])
+
+
+def test_decide__new_polls_of_a_feed_are_loaded_though_another_waits() -> None:
+    memory = fresh()
+    assert asked([of_feeds(3, bad="x#code")], memory) == [[hour(3)]]
+    soon = NOW + timedelta(seconds=30)
+    assert asked([of_feeds(3, bad="x#code")], memory, now=soon) == []
+    assert asked([of_feeds(3, bad="x#code", good="y#code")], memory, now=soon) == [[hour(3)]]
+    assert asked([of_feeds(3, bad="x#code", good="y#code")], memory, now=soon) == []
+
+
+def test_forget__a_feed_that_was_loaded_is_forgotten_alone() -> None:
+    memory = fresh()
+    asked([of_feeds(3, bad="x#code", good="y#code")], memory)
+    forget(memory, [hour(3)], [of_feeds(3, bad="x#code")], NOW)
+    assert list(memory.tries) == [f"{hour(3)} bad"]

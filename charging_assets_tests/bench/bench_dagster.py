@@ -82,6 +82,7 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
             write_flat(
                 lake,
                 table,
+                "bench",
                 hour,
                 rows,
                 archive_digest=archived.digest,

@@ -73,7 +73,7 @@ def _ours(lake: MemoryLake, keys: list[str], hour: Hour) -> None:
     for table in FLAT_TABLES:
         rows = flat_hour[table.name]
         assert not violations(table, rows)
-        write_flat(lake, table, hour, rows, archive_digest="bench", code_version="bench")
+        write_flat(lake, table, "bench", hour, rows, archive_digest="bench", code_version="bench")
 
 
 def _original(polls: list[dict[str, bytes]]) -> None:

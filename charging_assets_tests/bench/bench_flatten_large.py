@@ -77,7 +77,7 @@ def _flattened(lake: LocalLake, hour: Hour) -> None:
     flat_hour = flatten(read_places(lake, hour_keys(lake, ["simulated"], hour)))
     for table in FLAT_TABLES:
         rows = flat_hour[table.name]
-        write_flat(lake, table, hour, rows, archive_digest="bench", code_version="bench")
+        write_flat(lake, table, "bench", hour, rows, archive_digest="bench", code_version="bench")
 
 
 def _floor_s(lake: LocalLake, hour: Hour) -> float:

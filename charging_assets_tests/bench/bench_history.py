@@ -82,7 +82,10 @@ def _flat(lake: LocalLake, hour: Hour) -> list[FlatFile]:
     keys = hours_archived(lake)[hour]
     tables = flatten(read_places(lake, keys))
     made_from = {"archive_digest": digest(keys), "code_version": flat_version()}
-    return [write_flat(lake, table, hour, tables[table.name], **made_from) for table in FLAT_TABLES]
+    return [
+        write_flat(lake, table, "bench", hour, tables[table.name], **made_from)
+        for table in FLAT_TABLES
+    ]
 
 
 def _load(warehouse: DuckDBWarehouse, files: list[FlatFile], hour: Hour) -> None:

@@ -148,7 +148,9 @@ def _flat_tables() -> dict[str, pa.Table]:
 def _files(once: dict[str, pa.Table], times: int) -> list[FlatFile]:
     lake, made_from = MemoryLake(), {"archive_digest": digest(["bench"]), "code_version": "bench"}
     return [
-        write_flat(lake, table, HOUR, _repeated(table, once[table.name], times), **made_from)
+        write_flat(
+            lake, table, "bench", HOUR, _repeated(table, once[table.name], times), **made_from
+        )
         for table in FLAT_TABLES
     ]
 

@@ -35,9 +35,9 @@ from charging_assets.schemas.flat import (
 )
 from charging_assets.schemas.table import Table
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.flat_files import open_flat, write_flat
+from charging_assets.storage.flat_files import open_hour, write_flat
 from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.plan import Input, LoadRows, Plan, hour_scope
+from charging_assets.storage.plan import ALL_FEEDS, Input, LoadRows, Plan, hour_scope
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.loading import errors_of, load_stale
 
@@ -120,12 +120,12 @@ def _staged(lake: LocalLake, hours: Sequence[Hour]) -> Plan:
         LoadRows(table, hour_scope(table, span), partial(_read, lake, table, span))
         for table in _DIMENSION_TABLES
     )
-    inputs = {hour: Input(hour.key, hour.key) for hour in hours}
+    inputs = {(hour, ALL_FEEDS): Input(hour.key, hour.key) for hour in hours}
     return Plan(asset=STAGED, hour=span, code_version="bench", steps=steps, inputs=inputs)
 
 
 def _read(lake: LocalLake, table: Table, span: Span) -> pa.Table:
-    return pa.concat_tables([open_flat(lake, table, hour).read() for hour in span.hours])
+    return pa.concat_tables([open_hour(lake, table, hour).read() for hour in span.hours])
 
 
 def _lengthen(lake: LocalLake, simulated: Sequence[Hour], count: int) -> list[Hour]:
@@ -137,9 +137,9 @@ def _lengthen(lake: LocalLake, simulated: Sequence[Hour], count: int) -> list[Ho
         if source == hour:
             continue
         for table in _DIMENSION_TABLES:
-            rows = _shift_times(open_flat(lake, table, source).read(), hour.start - source.start)
+            rows = _shift_times(open_hour(lake, table, source).read(), hour.start - source.start)
             versions = {"archive_digest": hour.key, "code_version": flat_version()}
-            write_flat(lake, table, hour, rows, **versions)
+            write_flat(lake, table, "bench", hour, rows, **versions)
     return hours
 
 

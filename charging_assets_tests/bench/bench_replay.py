@@ -80,7 +80,8 @@ def _flat(lake: LocalLake, hour: Hour) -> list[FlatFile]:
     for table in FLAT_TABLES:
         assert not violations(table, flat_hour[table.name])
     return [
-        write_flat(lake, table, hour, flat_hour[table.name], **made_from) for table in FLAT_TABLES
+        write_flat(lake, table, "bench", hour, flat_hour[table.name], **made_from)
+        for table in FLAT_TABLES
     ]
 
 

@@ -22,7 +22,7 @@ from charging_assets_tests.checks.worlds import (
     station,
     told,
 )
-from charging_assets_tests.modelling.hours import HOUR
+from charging_assets_tests.modelling.hours import FEED, HOUR
 
 KEYS = [rule.name for rule in RULES if rule.rule == "keys_hold"]
 IN_FILES = {f"{each.name}__keys_hold" for each in FLAT_TABLES}
@@ -68,10 +68,10 @@ def test_keys__what_leads_nowhere_is_named(
 
 def changed(lake: Lake, name: str, change: Callable[[pa.Table], pa.Table]) -> Lake:
     """The lake with a flat file that preprocessing would not have written."""
-    file = open_flat(lake, table(name), HOUR)
+    file = open_flat(lake, table(name), FEED, HOUR)
     rows = change(file.read())
     made_from = {"archive_digest": file.archive_digest, "code_version": file.code_version}
-    write_flat(lake, file.table, HOUR, rows, **made_from)
+    write_flat(lake, file.table, file.feed, HOUR, rows, **made_from)
     return lake
 
 

@@ -8,6 +8,7 @@ from charging_assets.acquisition.archive import hours_archived
 from charging_assets.acquisition.raw_objects import encode
 from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import FIRST, Shell
+from charging_assets_tests.modelling import hours
 
 
 @pytest.mark.slow
@@ -48,3 +49,24 @@ def test_drain__archives_spooled_polls(empty: Shell) -> None:
     assert empty.run("drain") == 0
     assert "1 poll archived" in empty.out
     assert list(hours_archived(empty.storage.lake).values()) == [[made.key]]
+
+
+def test_accept_gap__of_a_feed__is_no_longer_missing_beside_other_feeds(empty: Shell) -> None:
+    lake = empty.storage.lake
+    for minute in (0, 120):
+        hours.put(lake, minute, hours.stand(), "late")
+    for minute in (0, 60, 120):
+        hours.put(lake, minute, hours.stand(), "steady")
+    at = hours.hour_after(1).key
+
+    def missing() -> dict[str, list[str]]:
+        return {f["feed"]: f["hours_missing"] for f in empty.json("status")["feeds"]}
+
+    assert missing() == {"late": [at], "steady": []}
+    assert empty.run("accept-gap", at, at, "--reason", "it was away") == 1
+    assert empty.run("accept-gap", at, at, "--feed", "nobody", "--reason", "x") == 2
+    assert "there is no feed 'nobody'; feeds are " in empty.err
+    assert empty.run("accept-gap", at, at, "--feed", "late", "--reason", "it was away") == 0
+    assert missing() == {"late": [], "steady": []}
+    found = empty.storage.warehouse.query("SELECT feed, reason FROM ops.gaps").to_pylist()
+    assert found == [{"feed": "late", "reason": "it was away"}]

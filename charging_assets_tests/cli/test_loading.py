@@ -126,3 +126,25 @@ def test_load__of_an_older_hour_also_loads_the_hours_that_it_makes_stale(empty: 
     assert "nothing to load" in empty.out
     found = empty.storage.warehouse.query("SELECT station_id FROM warehouse.dim_station")
     assert found.to_pylist() == [{"station_id": "s1~b"}]
+
+
+@pytest.mark.slow
+def test_load__a_feed_that_fails__is_printed_and_exits_with_1(empty: Shell) -> None:
+    lake = empty.storage.lake
+    hours.put(lake, 0, hours.stand(), "good")
+    for minute in (0, 60):
+        key = hours.put(lake, minute, hours.stand(), "bad")
+    path = Path(lake.uri(key))
+    hours.put(lake, 60, hours.stand(), "good")
+    path.write_bytes(path.read_bytes()[:-9])
+    at = hours.hour_after(1).key
+    assert empty.run("load") == 1
+    assert f"failed: feed bad in 1 hour, {at};" in empty.out
+    assert "loaded 2 hours, " in empty.out
+    assert f"{at}  bad failed: CorruptArchive: {key} is damaged" in " ".join(empty.err.split())
+    status = empty.json("status")
+    assert [each["hour"] for each in status["pending"]] == [at]
+    loaded = {feed["feed"]: feed["hours_loaded"] for feed in status["feeds"]}
+    assert loaded == {"bad": 1, "good": 2}
+    (failed,) = empty.json("load")["failed_feeds"]
+    assert (failed["hour"], failed["feed"]) == (at, "bad") and key in failed["error"]

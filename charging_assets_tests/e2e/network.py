@@ -11,7 +11,7 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from charging_assets.acquisition.archive import digest, hours_archived, read_places
+from charging_assets.acquisition.archive import digest, hours_archived, keys_by_feed, read_places
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.partitions import Hour, hours_between
@@ -67,10 +67,11 @@ def make(home: Path, scale: float) -> None:
 
 def load(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
     """An hour from the archive into every table, without Dagster."""
-    keys = hours_archived(lake)[hour]
-    tables = flatten(read_places(lake, keys))
-    made_from = {"archive_digest": digest(keys), "code_version": flat_version()}
-    files = [write_flat(lake, t, hour, tables[t.name], **made_from) for t in FLAT_TABLES]
+    files = []
+    for feed, keys in keys_by_feed(hours_archived(lake)[hour]).items():
+        tables = flatten(read_places(lake, keys))
+        made_from = {"archive_digest": digest(keys), "code_version": flat_version()}
+        files += [write_flat(lake, t, feed, hour, tables[t.name], **made_from) for t in FLAT_TABLES]
     warehouse.apply_all([staging_plan(hour, files), *derived_plans(hour)])
 
 

@@ -117,7 +117,9 @@ for line in sys.stdin:
 def plan_of(asset: str, lake: Lake) -> Plan:
     """The load of HOUR by an asset."""
     if asset == "staged_tables":
-        return staging_plan(HOUR, [open_flat(lake, table, HOUR) for table in FLAT_TABLES])
+        return staging_plan(
+            HOUR, [open_flat(lake, table, hours.FEED, HOUR) for table in FLAT_TABLES]
+        )
     return next(plan for plan in hours.derived_plans() if plan.asset == asset)
 
 

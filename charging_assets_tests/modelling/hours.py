@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import digest, hours_archived, read_places
+from charging_assets.acquisition.archive import digest, hours_archived, keys_by_feed, read_places
 from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity
 from charging_assets.modelling import hour_plans
 from charging_assets.modelling.staging import staging_plan, staging_span_plan
@@ -56,15 +56,21 @@ def stand(status: str | None = "AVAILABLE", **fields: Any) -> list[dict[str, Any
     return [station([evse(status=status, **fields)])]
 
 
-def put(lake: Lake, minute: float, answer: Stations | Mapping[str, Stations | None] | None) -> None:
+def put(
+    lake: Lake,
+    minute: float,
+    told: Stations | Mapping[str, Stations | None] | None,
+    feed: str = FEED,
+    **header_fields: Any,
+) -> str:
     """Archive a poll so many minutes after HOUR's start; a list is what `koeln` answered.
 
-    A place that is None did not answer. The source's clock is three seconds late.
+    A place that is None did not answer. The source's clock is three seconds late. Returns the key.
     """
-    places = answer if isinstance(answer, Mapping) else {"koeln": answer}
-    header = builders.poll(minute)
+    places = told if isinstance(told, Mapping) else {"koeln": told}
+    header = builders.poll(minute, feed=feed, **header_fields)
     at = (header.slot_at + timedelta(seconds=3)).isoformat()
-    builders.archived(
+    return builders.archived(
         lake,
         header,
         {
@@ -92,11 +98,16 @@ def hour_after(hours: int) -> Hour:
 def flat_files(
     lake: Lake, hour: Hour = HOUR, identities: Mapping[str, FeedIdentity] = NO_IDENTITIES
 ) -> list[FlatFile]:
-    """Write the hour's flat files, as the assets would."""
-    keys = hours_archived(lake)[hour]
-    tables = flatten(read_places(lake, keys), identities)
-    made_from = {"archive_digest": digest(keys, identities), "code_version": flat_version()}
-    return [write_flat(lake, table, hour, tables[table.name], **made_from) for table in FLAT_TABLES]
+    """Write the hour's flat files, feed by feed, as the assets would."""
+    files = []
+    for feed, keys in keys_by_feed(hours_archived(lake)[hour]).items():
+        tables = flatten(read_places(lake, keys), identities)
+        made_from = {"archive_digest": digest(keys, identities), "code_version": flat_version()}
+        files += [
+            write_flat(lake, table, feed, hour, tables[table.name], **made_from)
+            for table in FLAT_TABLES
+        ]
+    return files
 
 
 def derived_plans(hour: Hour = HOUR) -> list[Plan]:

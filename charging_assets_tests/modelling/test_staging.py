@@ -19,7 +19,7 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.plan import GuardFailed, NotStaged
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
-from charging_assets_tests.modelling.hours import HOUR, evse, lake_of, rows, stand, station
+from charging_assets_tests.modelling.hours import FEED, HOUR, evse, lake_of, rows, stand, station
 
 LEDGER = "SELECT is_staged, row_counts, loaded_at FROM ops.ledger WHERE asset = 'staged_tables'"
 
@@ -184,8 +184,10 @@ def test_staging_plan__flat_files_of_different_code_are_refused(lake: MemoryLake
 
 
 def test_open_flat__a_missing_file_says_what_to_do(lake: MemoryLake) -> None:
-    with pytest.raises(StaleFlatFile, match=f"flat_polls has no file for {HOUR}; materialize"):
-        open_flat(lake, FLAT_POLLS, HOUR)
+    with pytest.raises(
+        StaleFlatFile, match=f"flat_polls has no file of feed test for {HOUR}; materialize"
+    ):
+        open_flat(lake, FLAT_POLLS, FEED, HOUR)
 
 
 def test_open_flat__a_file_of_another_schema_version_is_refused(
@@ -195,11 +197,11 @@ def test_open_flat__a_file_of_another_schema_version_is_refused(
     written = f"has schema version {flat_files.SCHEMA_VERSION}, this program reads 99"
     monkeypatch.setattr(flat_files, "SCHEMA_VERSION", 99)
     with pytest.raises(StaleFlatFile, match=written):
-        open_flat(lake, FLAT_POLLS, HOUR)
+        open_flat(lake, FLAT_POLLS, FEED, HOUR)
 
 
 def test_write_flat__same_rows_are_same_bytes(lake: MemoryLake) -> None:
-    keys = [flat_key(table, HOUR) for table in FLAT_TABLES]
+    keys = [flat_key(table, HOUR, FEED) for table in FLAT_TABLES]
     hours.flat_files(lake)
     first = [lake.get(key) for key in keys]
     hours.flat_files(lake)
@@ -258,7 +260,7 @@ def test_ensure_staged__without_flat_files_says_what_to_do(
 ) -> None:
     hours.load(warehouse, lake)
     prune(warehouse, HOUR)
-    lake.delete(flat_key(FLAT_STATUS, HOUR))
+    lake.delete(flat_key(FLAT_STATUS, HOUR, FEED))
     before = hours.digests(warehouse)
     staged, failed = ensure_staged(warehouse, lake, [HOUR])
     assert staged == [] and "flat_status has no file" in failed[HOUR]
@@ -273,11 +275,17 @@ def test_ensure_staged__an_hour_that_cannot_be_staged_costs_no_other(
     for hour in wanted:
         hours.load(warehouse, lake, hour)
         prune(warehouse, hour)
-    key = flat_key(FLAT_STATUS, wanted[1])
+    key = flat_key(FLAT_STATUS, wanted[1], FEED)
     lake.put(key, lake.get(key)[:-20])
-    file = open_flat(lake, FLAT_STATUS, wanted[2])
+    file = open_flat(lake, FLAT_STATUS, FEED, wanted[2])
     flat_files.write_flat(
-        lake, FLAT_STATUS, wanted[2], file.read(), archive_digest="other", code_version="other"
+        lake,
+        FLAT_STATUS,
+        FEED,
+        wanted[2],
+        file.read(),
+        archive_digest="other",
+        code_version="other",
     )
     staged, failed = ensure_staged(warehouse, lake, wanted)
     assert staged == [wanted[0], wanted[3]]

@@ -87,7 +87,7 @@ def test_flatten_hours__of_several_leaves_what_is_current_and_mends_what_is_dama
     flattened(lake, 0, wanted)
     inner = lake.inner
     assert isinstance(inner, LocalLake)
-    key = flat_key(FLAT_STATUS, wanted[1])
+    key = flat_key(FLAT_STATUS, wanted[1], hours.FEED)
     whole = lake.get(key)
     lake.put(key, whole[:-9])
     written: list[str] = []
@@ -102,7 +102,7 @@ def test_flatten_hours__of_several_leaves_what_is_current_and_mends_what_is_dama
 
 def test_flatten_hours__one_hour_alone_is_always_flattened(lake: ArchiveLake) -> None:
     (first,) = flattened(lake, 0, HOURS[:1])
-    key = flat_key(FLAT_STATUS, HOURS[0])
+    key = flat_key(FLAT_STATUS, HOURS[0], hours.FEED)
     whole = lake.get(key)
     lake.put(key, whole.replace(b"PAR1", b"PAR1", 1))
     (again,) = flattened(lake, 0, HOURS[:1])

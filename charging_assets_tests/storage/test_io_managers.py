@@ -15,7 +15,7 @@ from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
 from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets.schemas.facts import FACT_STATUS
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
-from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, flat_key
+from charging_assets.storage.flat_files import HourFiles, StaleFlatFile, flat_key
 from charging_assets.storage.frames import FrameError
 from charging_assets.storage.io_managers import (
     LakeIOManager,
@@ -89,9 +89,9 @@ def given_range(manager: dg.IOManager, name: str, annotation: Any) -> Any:
 @pytest.mark.parametrize("hour", [0, 1], ids=["empty", "filled"])
 def test_lake_input__is_what_it_is_annotated_with(lake: MemoryLake, hour: int) -> None:
     manager = LakeIOManager(lake)
-    for annotation in (None, FlatFile):
+    for annotation in (None, HourFiles):
         found = given(manager, "flat_status", annotation, hour)
-        assert isinstance(found, FlatFile) and found.row_count == 2 * hour
+        assert isinstance(found, HourFiles) and found.row_count == 2 * hour
         assert found.read().num_rows == 2 * hour
     as_arrow = given(manager, "flat_status", pa.Table, hour)
     assert isinstance(as_arrow, pa.Table) and as_arrow.num_rows == 2 * hour
@@ -140,10 +140,11 @@ def test_lake_output__tells_rows_and_path(table: Any) -> None:
     lake = hours.lake_of({0: stand()})
     files = {file.table.name: file for file in hours.flat_files(lake)}
     file = files[table.name]
-    told = stored(LakeIOManager(lake), table.name, {HOUR.key: file})
+    told = stored(LakeIOManager(lake), table.name, {HOUR.key: [file]})
     assert told["dagster/row_count"] == file.read().num_rows
-    assert told["path"] == f"memory://{flat_key(table, HOUR)}"
-    assert told["bytes"] == len(lake.get(flat_key(table, HOUR)))
+    key = flat_key(table, HOUR, hours.FEED)
+    assert told["path"] == f"memory://{key}"
+    assert told["bytes"] == len(lake.get(key))
     assert told["archive_digest"] == file.archive_digest
 
 

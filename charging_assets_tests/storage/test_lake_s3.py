@@ -215,14 +215,16 @@ def test_flat_hour__files_of_two_generations_are_never_staged_together(s3_lake: 
             write_flat(
                 s3_lake,
                 table,
+                made.feed,
                 hour,
                 made.read(),
                 archive_digest=made.archive_digest,
                 code_version=made.code_version,
             )
-        files = [open_flat(s3_lake, table, hour) for table in FLAT_TABLES]
+        found = [open_flat(s3_lake, table, made.feed, hour) for table in FLAT_TABLES]
         if replaced in (0, len(order)):
-            assert staging_plan(hour, files).archive_digest == files[0].archive_digest
+            inputs = staging_plan(hour, found).inputs or {}
+            assert inputs[hour, made.feed].archive_digest == found[0].archive_digest
         else:
             with pytest.raises(StaleFlatFile, match="from different archives"):
                 staging_plan(hour, files)

@@ -8,13 +8,17 @@ import pytest
 
 from charging_assets.acquisition.archive import hours_archived
 from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.modelling.staging import staging_span_plan
+from charging_assets.modelling.staging import StagingInput, staging_load, staging_span_plan
 from charging_assets.partitions import Hour, Span
+from charging_assets.schemas.flat import FLAT_STATUS
 from charging_assets.storage.flat_files import FlatFile
+from charging_assets.storage.memory import MemoryLake
+from charging_assets.storage.span_loads import apply_spans
 from charging_assets.storage.warehouse import Warehouse
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
+from charging_assets_tests.modelling.test_staging import with_rows
 from charging_assets_tests.storage.redshifts import of_the_bed
 from charging_assets_tests.testbed.bed import S3, Bed
 
@@ -100,3 +104,38 @@ def test_hours__loaded_by_another_version__are_loaded_again(
     for hour, of_hour in files.items():
         hours.load_files(by_hour, of_hour, hour, DIMENSIONS)
     assert hours.digests(by_hour) == whole
+
+
+def _feeds_apart(warehouse: Warehouse) -> list[str | None]:
+    """Load two feeds: together, one whose polls are more, one that does not balance, and one that
+    is gone. The feeds that failed.
+    """
+    lake = MemoryLake()
+    for minute in (0, 60):
+        for feed in ("a", "b"):
+            hours.put(lake, minute, _records("CHARGING"), feed)
+    wanted = list(hours_archived(lake))
+    files = {hour: hours.flat_files(lake, hour) for hour in wanted}
+    warehouse.apply(staging_span_plan(files))
+    hours.put(lake, 80, _records("AVAILABLE", "B"), "b")
+    files[wanted[1]] = hours.flat_files(lake, wanted[1])
+    warehouse.apply(staging_span_plan(files))
+    for minute, feed in ((20, "a"), (20, "b")):
+        hours.put(lake, minute, _records("AVAILABLE"), feed)
+    changed = hours.flat_files(lake, wanted[0])
+    at = next(n for n, f in enumerate(changed) if (f.feed, f.table) == ("b", FLAT_STATUS))
+    changed[at] = with_rows(changed[at], changed[at].read().slice(1))
+    files[wanted[0]] = changed
+    failed = [r.feed for r in apply_spans(warehouse, staging_load(StagingInput(files))) if r.error]
+    files[wanted[1]] = [file for file in files[wanted[1]] if file.feed == "b"]
+    warehouse.apply(staging_span_plan({wanted[1]: files[wanted[1]]}))
+    warehouse.apply_all(derived_plans(Span(tuple(wanted))))
+    return failed
+
+
+def test_feeds__loaded_apart__give_the_rows_and_ledger_of_duckdb(testbed: Bed, bucket: S3) -> None:
+    redshift, duckdb = of_the_bed(testbed, bucket, "snapshot").warehouse(), DuckDBWarehouse(None)
+    assert _feeds_apart(redshift) == _feeds_apart(duckdb) == ["b"]
+    polls = "SELECT feed, COUNT(*) FROM warehouse.fact_poll GROUP BY feed ORDER BY feed"
+    assert hours.rows(duckdb, polls) == [("a", 2), ("b", 3)]
+    assert hours.digests(redshift) == hours.digests(duckdb)

@@ -91,7 +91,8 @@ def test_apply__writes_one_ledger_row_an_asset_and_hour(warehouse: Warehouse) ->
     loaded_at = row.pop("loaded_at")
     assert len(row.pop("load_id")) == 32
     assert row == {
-        "asset": "derived", "slot_at": datetime(2022, 1, 11, 20), "archive_digest": "a2",
+        "asset": "derived", "feed": "", "slot_at": datetime(2022, 1, 11, 20),
+        "archive_digest": "a2",
         "input_digest": "d2", "code_version": "c1", "row_count": 4,
         "row_counts": '{"derived": 2, "given": 2}', "is_staged": True,
     }  # fmt: skip

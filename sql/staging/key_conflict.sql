@@ -86,7 +86,7 @@ observed AS (
 ),
 
 staged_hour AS (
-    SELECT slot_at
+    SELECT DISTINCT slot_at
     FROM ops.ledger
     WHERE
         asset = 'staged_tables'

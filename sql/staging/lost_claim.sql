@@ -1,5 +1,5 @@
--- Grain: one row per hour and id whose records are staged although their key belongs to another id,
--- of the highest entity level that has any, since rejecting a station also rejects its EVSEs.
+-- Grain: one row per hour, feed and id whose records are staged although their key belongs to another
+-- id, of the highest entity level that has any, since rejecting a station also rejects its EVSEs.
 -- Scope: the keys in key_claim; slots in [:window_start, :window_end).
 WITH lost AS (
     SELECT
@@ -27,13 +27,58 @@ WITH lost AS (
 
 highest AS (
     SELECT MIN(entity_level) AS entity_level FROM lost
+),
+
+staged AS (
+    SELECT
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        feed,
+        CAST('station' AS VARCHAR(16)) AS entity_type,
+        station_key AS entity_key,
+        identity_hash
+    FROM staging.flat_stations
+    WHERE
+        station_key IN (SELECT lost.entity_key FROM lost)
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+    UNION ALL
+    SELECT
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        feed,
+        CAST('evse' AS VARCHAR(16)) AS entity_type,
+        evse_key AS entity_key,
+        identity_hash
+    FROM staging.flat_evses
+    WHERE
+        evse_key IN (SELECT lost.entity_key FROM lost)
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
+    UNION ALL
+    SELECT
+        DATE_TRUNC('hour', slot_at) AS hour_at,
+        feed,
+        CAST('connector' AS VARCHAR(16)) AS entity_type,
+        connector_key AS entity_key,
+        identity_hash
+    FROM staging.flat_connectors
+    WHERE
+        connector_key IN (SELECT lost.entity_key FROM lost)
+        AND slot_at >= :window_start
+        AND slot_at < :window_end
 )
 
-SELECT
+SELECT DISTINCT
     lost.hour_at,
+    staged.feed,
     lost.entity_type,
     lost.entity_key,
     lost.identity_hash
 FROM lost
 INNER JOIN highest
-    ON lost.entity_level = highest.entity_level;
+    ON lost.entity_level = highest.entity_level
+INNER JOIN staged
+    ON
+        lost.hour_at = staged.hour_at
+        AND lost.entity_type = staged.entity_type
+        AND lost.entity_key = staged.entity_key
+        AND lost.identity_hash = staged.identity_hash;
