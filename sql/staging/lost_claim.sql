@@ -1,5 +1,5 @@
--- Grain: one row per hour, feed and id whose records are staged although their key belongs to another
--- id, of the highest entity level that has any, since rejecting a station also rejects its EVSEs.
+-- Grain: one row per hour, feed and id whose records are staged although their key belongs to
+-- another id, of the highest entity level that has any: rejecting a station rejects its EVSEs too.
 -- Scope: the keys in key_claim; slots in [:window_start, :window_end).
 WITH lost AS (
     SELECT
