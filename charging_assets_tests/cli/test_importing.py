@@ -22,7 +22,7 @@ def test_import__reports_imported_known_and_invalid_files(empty: Shell) -> None:
     assert report["problems"] == {}
     assert empty.run("import", str(good), str(bad), str(empty.home / "absent.json")) == 1
     assert "0 files imported\n1 file already there" in empty.out
-    assert f"error: {bad}: the file is not a JSON object" in empty.err
+    assert f"error: {bad}: the file is neither a JSON object" in empty.err
     assert f"error: {empty.home / 'absent.json'}: cannot be read" in empty.err
     assert [hour.key for hour in hours_archived(empty.storage.lake)] == ["2022-01-11T20"]
 
