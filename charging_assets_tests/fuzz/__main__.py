@@ -1,7 +1,7 @@
-"""Random input for so many seconds: `python -m charging_assets_tests.fuzz KIND SECONDS [SEED]`.
+"""Fuzzing with random input: `python -m charging_assets_tests.fuzz KIND SECONDS [SEED]`.
 
 Kinds: `feeds` (a feeds file), `imports` (folders, zips and compressed files), `addresses` (of the
-dashboard). A seed makes every round again; the first failure prints its round and ends with 1.
+dashboard). A seed reproduces every round; the first failure prints its round and exits with 1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from charging_assets.storage.memory import MemoryLake
 from charging_assets.storage.publish import publish
 from charging_assets.storage.published import PublishedFiles
 from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
-from charging_assets_tests.fuzz.mutations import changed, damaged, encoded, value
+from charging_assets_tests.fuzz.mutations import corrupt, encode, mutate, value
 from charging_assets_tests.modelling import hours
 
 _PAGE_TIMEOUT_S = 600.0
@@ -60,7 +60,7 @@ _STEMS = [
 
 
 def fuzz_feeds(source: random.Random, folder: Path) -> None:
-    """A feeds file is read, or refused with a message."""
+    """A feeds file is loaded, or refused with a message."""
     path = folder / "feeds.toml"
     lines = _FEEDS.splitlines()
     for _ in range(source.randrange(1, 5)):
@@ -70,7 +70,7 @@ def fuzz_feeds(source: random.Random, folder: Path) -> None:
             [f"{name} = {value(source)!r}", f"{name} = {value(source)}", "", lines[at] * 2]
         )
     path.write_bytes(
-        damaged("\n".join(lines).encode("utf-8", "surrogatepass"), source)
+        corrupt("\n".join(lines).encode("utf-8", "surrogatepass"), source)
         if source.random() < 0.5
         else "\n".join(lines).encode("utf-8", "surrogatepass")
     )
@@ -84,7 +84,7 @@ def fuzz_feeds(source: random.Random, folder: Path) -> None:
 
 
 def fuzz_imports(source: random.Random, folder: Path) -> None:
-    """An import archives, or names what it does not; what it refuses leaves nothing behind."""
+    """An import archives files or reports problems; a refused import archives nothing."""
     feed = load_feeds(None)["chargecloud"]
     answer = {
         "data": [hours.station([hours.evse("e1"), hours.evse("e2", "CHARGING")], "s1")],
@@ -94,19 +94,19 @@ def fuzz_imports(source: random.Random, folder: Path) -> None:
     root = folder / "in"
     for _ in range(source.randrange(1, 5)):
         document = answer if source.random() < 0.5 else {"koeln": answer, "bonn": answer, "x": 1}
-        content = encoded(changed(document, source, source.choice([0, 0.02, 0.2])))
+        content = encode(mutate(document, source, source.choice([0, 0.02, 0.2])))
         if source.random() < 0.4:
-            content = damaged(content, source)
+            content = corrupt(content, source)
         name = source.choice(_STEMS) + source.choice([".json", ".json.gz", ".zip", ".txt", ".JSON"])
         if name.endswith(".gz"):
             content = gzip.compress(content)
         if name.endswith(".zip"):
             packed = io.BytesIO()
-            with zipfile.ZipFile(packed, "w") as made:
-                made.writestr(f"{source.choice(['', 'koeln/', '../'])}{_STEMS[0]}.json", content)
+            with zipfile.ZipFile(packed, "w") as archive:
+                archive.writestr(f"{source.choice(['', 'koeln/', '../'])}{_STEMS[0]}.json", content)
             content = packed.getvalue()
         if source.random() < 0.2:
-            content = damaged(content, source)
+            content = corrupt(content, source)
         target = root / source.choice(["", "koeln", "bonn/2022-01-12", "2022/01/12"]) / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -125,7 +125,7 @@ class Addresses:
     """Pages of the dashboard over a small network."""
 
     def __init__(self, folder: Path) -> None:
-        # A machine that is busy with other work is no fault of an address.
+        # A busy machine must not cause failures.
         limits.PAGE_TIMEOUT_S = _PAGE_TIMEOUT_S
         lake, warehouse = LocalLake(folder / "lake"), DuckDBWarehouse(None)
         polled = hours.lake_of({0: [hours.station([hours.evse("a")], "s")]})
@@ -142,7 +142,7 @@ class Addresses:
         )
 
     def __call__(self, source: random.Random, _folder: Path) -> None:
-        """Every address is answered."""
+        """Every address gets a response."""
         names = ["at", "evse", "feed", "from", "lang", "operator", "page_evses", "page_stations",
                  "place", "state", "station", "to", "x"]  # fmt: skip
         path = source.choice([*PAGES, *(f"{page}/stations.csv" for page in PAGES), "x", ""])
@@ -156,11 +156,11 @@ class Addresses:
 
 def main(kind: str, seconds: float, seed: int) -> int:
     began, rounds = time.monotonic(), 0
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as home:
         fuzz: Callable[[random.Random, Path], None] = {
             "feeds": lambda: fuzz_feeds,
             "imports": lambda: fuzz_imports,
-            "addresses": lambda: Addresses(Path(made)),
+            "addresses": lambda: Addresses(Path(home)),
         }[kind]()
         while time.monotonic() - began < seconds:
             rounds += 1

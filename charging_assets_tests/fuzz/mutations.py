@@ -1,4 +1,4 @@
-"""Random changes of sound input, most of which leave it nearly sound."""
+"""Random changes of valid input; most results are nearly valid."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ def value(source: random.Random) -> Any:
     return source.choice(_TEXTS if source.random() < 0.6 else _VALUES)
 
 
-def changed(document: Any, source: random.Random, rate: float = 0.05) -> Any:
-    """A JSON document in which some members are dropped, repeated, renamed or replaced."""
+def mutate(document: Any, source: random.Random, rate: float = 0.05) -> Any:
+    """Drop, repeat, rename or replace some members of a JSON document."""
     if source.random() < rate:
         return value(source)
     if isinstance(document, dict):
-        made = {}
+        mutated = {}
         for name, member in document.items():
             roll = source.random()
             if roll < rate / 2:
                 continue
-            renamed = source.choice(_TEXTS) if roll < rate else name
-            made[renamed] = changed(member, source, rate)
-        return made
+            new_name = source.choice(_TEXTS) if roll < rate else name
+            mutated[new_name] = mutate(member, source, rate)
+        return mutated
     if isinstance(document, list):
-        members = [changed(member, source, rate) for member in document]
+        members = [mutate(member, source, rate) for member in document]
         if members and source.random() < rate:
             members.append(source.choice(members))
         return members
     return document
 
 
-def damaged(content: bytes, source: random.Random) -> bytes:
-    """Bytes of which some are changed, inserted, dropped or cut off."""
+def corrupt(content: bytes, source: random.Random) -> bytes:
+    """Change, insert or drop some bytes, or truncate the content."""
     content_list = bytearray(content)
     for _ in range(source.choice([0, 0, 1, 1, 2, 5, 20])):
         if not content_list:
@@ -61,6 +61,6 @@ def damaged(content: bytes, source: random.Random) -> bytes:
     return bytes(content_list)
 
 
-def encoded(document: Any) -> bytes:
-    """A document as JSON."""
+def encode(document: Any) -> bytes:
+    """Encode a document as JSON."""
     return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -159,10 +159,10 @@ def write_broken_answers(home: Path, seed: int = 1) -> None:
                 for first in range(0, 18, 3)
             ]
             answer = json.loads(builders.envelope(*stations, at=slot_at.isoformat()))
-            answer["data"] = [mutations.changed(each, source, 0.02) for each in answer["data"]]
-            body = mutations.encoded(answer)
+            answer["data"] = [mutations.mutate(each, source, 0.02) for each in answer["data"]]
+            body = mutations.encode(answer)
             if source.random() < 0.4:
-                body = mutations.damaged(body, source)
+                body = mutations.corrupt(body, source)
             bodies[place] = builders.place(place, body, requested_at=slot_at, elapsed_ms=5)
         header = builders.poll(feed="broken", slot_at=slot_at, asked=("east", "west"))
         builders.archived(lake_of(home), header, bodies)

@@ -6,7 +6,7 @@ Refusals of table definitions are in `ddl`, those of COPY in `copy_options` and 
 from __future__ import annotations
 
 from charging_assets_tests.testbed.errors import SYNTAX, UNDEFINED_FUNCTION, UNSUPPORTED, Refused
-from charging_assets_tests.testbed.known_functions import DOCUMENTED, LEADER_ONLY
+from charging_assets_tests.testbed.redshift_functions import DOCUMENTED, LEADER_ONLY
 from charging_assets_tests.testbed.tokens import Statement, syntax_error
 
 # Unsupported commands by their first words; the longest match is in the message.
