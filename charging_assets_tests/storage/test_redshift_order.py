@@ -36,12 +36,12 @@ REPLACED = [
     r"DELETE FROM staging\.given WHERE slot_at >= :scope_start AND slot_at < :scope_end",
     r"INSERT INTO staging\.given \(slot_at, name, amount\) SELECT slot_at, name, amount "
     "FROM incoming_given",
-    r"SELECT .*SUM\(row_count\).*MAX\(row_count\).* FROM staging\.given WHERE .* GROUP BY slot_at, name.*",
+    r"SELECT .*SUM\(row_count\).* FROM staging\.given WHERE .* GROUP BY slot_at, name.*",
     r"CREATE TEMP TABLE doubled AS SELECT .*",
     r"DELETE FROM warehouse\.derived WHERE .*",
     r"INSERT INTO warehouse\.derived \(slot_at, name, amount\) SELECT slot_at, name, amount "
     r"FROM \(SELECT .*\) AS new_rows",
-    r"SELECT .*SUM\(row_count\).*MAX\(row_count\).* FROM warehouse\.derived WHERE .* GROUP BY slot_at, .*",
+    r"SELECT .*SUM\(row_count\).* FROM warehouse\.derived WHERE .* GROUP BY slot_at, .*",
     r"SELECT name FROM warehouse\.derived WHERE amount < 0 LIMIT 5",
     r"DELETE FROM ops\.ledger WHERE .*",
     r"INSERT INTO ops\.ledger .*",
