@@ -96,7 +96,7 @@ def test_aws__all_missing_variables_are_named_together() -> None:
         ("CHARGING_REDSHIFT_PORT", "9" * 5000, "CHARGING_REDSHIFT_PORT is not a whole number"),
         ("CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S", "0", "STATEMENT_TIMEOUT_S is not a whole number"),
         ("CHARGING_REDSHIFT_IAM", "maybe", "CHARGING_REDSHIFT_IAM is neither true nor false"),
-        ("CHARGING_REDSHIFT_IAM", "true", "CHARGING_REDSHIFT_CLUSTER is not set: with IAM"),
+        ("CHARGING_REDSHIFT_IAM", "true", "CHARGING_REDSHIFT_CLUSTER is not set: IAM needs"),
         ("CHARGING_REDSHIFT_IAM_ROLE", "admin", "IAM_ROLE: not an IAM role: give arn:aws"),
         ("CHARGING_REDSHIFT_READER_GROUP", "a; DROP", "READER_GROUP: not a valid group name"),
     ],
