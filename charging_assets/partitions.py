@@ -156,5 +156,5 @@ def backfill_policy() -> BackfillPolicy:
 
     # Beta in the release that the lock pins; without this, every start of Dagster says so 13 times.
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
-    # The memory of a run does not grow with its hours. Job backfills have a run per hour anyway.
+    # The memory of a run does not grow with its hours. Backfills of a job take over the policy.
     return BackfillPolicy.single_run()

@@ -85,14 +85,20 @@ def test_backfill__of_a_job_has_a_run_for_each_hour_that_stands_alone(
     assert [ui.checks(key, [run["runId"]]) for key, run in runs.items()] == [GREEN, GREEN]
 
 
-def test_backfill__of_a_job_has_a_run_for_each_of_three_neighbours(ui: WebUi) -> None:
+def test_runs__of_three_hours_launched_at_once(ui: WebUi, hourly: list[str]) -> None:
+    launched = {key: ui.launch_run(hourly, {PARTITION: key}, job="load_hour") for key in KEYS}
+    runs = {key: ui.finished_run(run_id) for key, run_id in launched.items()}
+    assert {run["status"] for run in runs.values()} == {"SUCCESS"}
+    assert [ui.checks(key, [run["runId"]]) for key, run in runs.items()] == [GREEN] * 3
+
+
+def test_backfill__of_a_job_shares_a_run_too(ui: WebUi) -> None:
     # As the job's own page launches it: without a selection of assets.
     backfill = ui.finished_backfill(ui.launch_backfill([], KEYS, job="load_hour"))
     assert backfill["status"] == "COMPLETED_SUCCESS"
-    runs = {tuple(hour.key for hour in hours_of(run)): run for run in backfill["runs"]}
-    assert sorted(runs) == [(key,) for key in KEYS]
-    assert {run["status"] for run in runs.values()} == {"SUCCESS"}
-    assert [ui.checks(key, [run["runId"]]) for (key,), run in runs.items()] == [GREEN] * 3
+    (run,) = backfill["runs"]
+    assert (run["status"], [hour.key for hour in hours_of(run)]) == ("SUCCESS", KEYS)
+    assert [ui.checks(key, [run["runId"]]) for key in KEYS] == [GREEN] * 3
 
 
 def test_backfill__of_two_days_shares_a_run(ui: WebUi, hourly: list[str]) -> None:
