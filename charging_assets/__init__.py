@@ -7,7 +7,7 @@ Belongs here: the version and the entry point for analysts. `definitions` assemb
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from charging_assets.connect import connect, engine
+    from charging_assets.analyst import connect, engine
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "connect", "engine"]
@@ -19,4 +19,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("charging_assets.connect"), name)
+    return getattr(import_module("charging_assets.analyst"), name)

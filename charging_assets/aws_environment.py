@@ -15,9 +15,9 @@ from charging_assets.deployments import DeploymentError
 from charging_assets.extras import MissingExtra, require_extra
 
 if TYPE_CHECKING:
-    from charging_assets.storage.lake_s3 import S3Lake
-    from charging_assets.storage.redshift_connection import RedshiftResource
-    from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+    from charging_assets.lake.s3 import S3Lake
+    from charging_assets.warehouse.redshift.connection import RedshiftResource
+    from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9._=/-]*")
@@ -108,9 +108,9 @@ def engines(environment: Mapping[str, str]) -> tuple[S3Lake, RedshiftWarehouse]:
     )
     group = reader.text("CHARGING_REDSHIFT_READER_GROUP")
     _require_packages()
-    from charging_assets.storage.redshift_copy import validate_role
-    from charging_assets.storage.redshift_grants import reader_grants
-    from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
+    from charging_assets.warehouse.redshift.copy import validate_role
+    from charging_assets.warehouse.redshift.grants import reader_grants
+    from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
 
     redshift = _redshift(reader, settings.region)
     for name, check, value in (
@@ -134,8 +134,8 @@ def _require_packages() -> None:
 
 
 def _s3_lake(settings: _LakeSettings) -> S3Lake:
-    from charging_assets.storage.lake_s3 import S3Lake
-    from charging_assets.storage.s3_resource import LakeS3Resource
+    from charging_assets.lake.s3 import S3Lake
+    from charging_assets.lake.s3_resource import LakeS3Resource
 
     s3 = LakeS3Resource(
         region_name=settings.region or None, endpoint_url=settings.endpoint_url or None
@@ -189,7 +189,7 @@ def _bucket(reader: _Reader) -> tuple[str, str]:
 
 
 def _redshift(reader: _Reader, region: str) -> RedshiftResource:
-    from charging_assets.storage.redshift_connection import RedshiftResource
+    from charging_assets.warehouse.redshift.connection import RedshiftResource
 
     iam, host = reader.flag("CHARGING_REDSHIFT_IAM"), reader.text("CHARGING_REDSHIFT_HOST")
     reader.name("CHARGING_REDSHIFT_HOST", host)

@@ -17,17 +17,17 @@ import dagster as dg
 
 from charging_assets import deployments, resources
 from charging_assets.acquisition.assets import raw_api_snapshots
-from charging_assets.automation.jobs import JOBS
-from charging_assets.automation.schedules import schedules
-from charging_assets.automation.sensors import sensors
-from charging_assets.automation.switch import Automation, read_automation
 from charging_assets.checks.assets import CHECKS
 from charging_assets.checks.hours import check_hours_job
+from charging_assets.io_managers import Progress
 from charging_assets.modelling.assets import ASSETS as MODELLING_ASSETS
+from charging_assets.orchestration.jobs import JOBS
+from charging_assets.orchestration.schedules import schedules
+from charging_assets.orchestration.sensors import sensors
+from charging_assets.orchestration.switch import Automation, read_automation
 from charging_assets.preprocessing.assets import flat_tables
 from charging_assets.publication.assets import ASSETS as PUBLICATION_ASSETS
-from charging_assets.publication.report import REPORTS
-from charging_assets.storage.io_managers import Progress
+from charging_assets.reports.report import REPORTS
 
 _log = logging.getLogger(__name__)
 

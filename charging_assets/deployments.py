@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from charging_assets.acquisition.compacted import ArchiveLake
-from charging_assets.acquisition.feeds import load_feeds
-from charging_assets.acquisition.spool import Spool
-from charging_assets.storage.dialect import set_transpile_cache
-from charging_assets.storage.generation import FILE_NAME
-from charging_assets.storage.lake import Lake, LocalLake
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.archive.compacted_days import ArchiveLake
+from charging_assets.archive.spool import Spool
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import Lake, LocalLake
+from charging_assets.sources.feeds import load_feeds
 from charging_assets.text import is_address
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.generation import FILE_NAME
+from charging_assets.warehouse.interface import Warehouse
+from charging_assets.warehouse.transpile import set_transpile_cache
 
 if TYPE_CHECKING:
-    from charging_assets.storage.io_managers import Progress
+    from charging_assets.io_managers import Progress
 
 DEPLOYMENTS = ("local", "aws")
 
@@ -164,9 +164,9 @@ def resources(
     of this process load.
     """
     from charging_assets.acquisition.assets import RawArchiveIOManager
+    from charging_assets.io_managers import LakeIOManager, WarehouseIOManager
     from charging_assets.publication.plots import PLOTTER
     from charging_assets.resources import EventFilesResource, ProgressResource
-    from charging_assets.storage.io_managers import LakeIOManager, WarehouseIOManager
 
     return {
         "lake": chosen.lake,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from charging_assets.storage.cancellation import raise_if_cancelled
+from charging_assets.warehouse.cancellation import raise_if_cancelled
 
 SECONDS = (
     "observed_s", "available_s", "charging_s", "reserved_s", "blocked_s", "inoperative_s",

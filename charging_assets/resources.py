@@ -21,13 +21,13 @@ from pydantic import Field
 
 from charging_assets import deployments
 from charging_assets.acquisition.assets import RawArchiveIOManager
-from charging_assets.acquisition.feeds import Feed, load_feeds
-from charging_assets.acquisition.spool import Spool
+from charging_assets.archive.spool import Spool
 from charging_assets.event_files import held_open
-from charging_assets.partitions import Hour
-from charging_assets.storage.io_managers import LakeIOManager, WarehouseIOManager
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.hours import Hour
+from charging_assets.io_managers import LakeIOManager, WarehouseIOManager
+from charging_assets.lake.store import Lake
+from charging_assets.sources.feeds import Feed, load_feeds
+from charging_assets.warehouse.interface import Warehouse
 
 _DEPLOYMENT = Field(
     default="",
@@ -122,7 +122,7 @@ def _of_storage(environment: Mapping[str, str]) -> frozenset[tuple[str, str]]:
 class LakeResource(_Settings):
     """Where objects are: raw answers, flat files, published tables. A folder, or S3.
 
-    Assets receive a `charging_assets.storage.lake.Lake`. Keys of AWS are found by boto3 itself.
+    Assets receive a `charging_assets.lake.store.Lake`. Keys of AWS are found by boto3 itself.
     """
 
     deployment: str = _DEPLOYMENT
@@ -144,7 +144,7 @@ class LakeResource(_Settings):
 class WarehouseResource(_Settings):
     """Where tables are: staging, dimensions, facts, marts and your own. DuckDB, or Redshift.
 
-    Assets receive a `charging_assets.storage.warehouse.Warehouse`. Loads into Redshift are staged
+    Assets receive a `charging_assets.warehouse.interface.Warehouse`. Loads into Redshift are staged
     in the lake, from where `iam_role` reads them.
     """
 

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
-from charging_assets.storage.migrate import view_names
-from charging_assets.storage.warehouse import Reader, WarehouseError
+from charging_assets.warehouse.interface import Reader, WarehouseError
+from charging_assets.warehouse.migrations import view_names
 
 if TYPE_CHECKING:
     from sqlglot import exp

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import archive, read_places
-from charging_assets.acquisition.raw_objects import Answer, Place, Poll
+from charging_assets.archive.raw_archive import archive, read_places
+from charging_assets.archive.raw_objects import Answer, Place, Poll
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import Lake
 from charging_assets.preprocessing.flatten import FlatHour, flatten
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.memory import MemoryLake
 
 MISSING = object()
 SLOT = datetime(2022, 1, 11, 20, tzinfo=UTC)

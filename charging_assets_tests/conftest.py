@@ -21,6 +21,7 @@ pytest_plugins = [
     "charging_assets_tests.loaded_home",
     "charging_assets_tests.testbed.fixtures",
     "charging_assets_tests.uneven_home",
+    "charging_assets_tests.warehouse.fixtures",
 ]
 
 # What these assert is told as what tests assert is: with what differs.

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from charging_assets.deployments import Storage, storage
+from charging_assets.lake.store import Lake
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.table import Table
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests.testbed.bed import environment, running_bed
 
 RUN_COLUMNS = {"loaded_at", "load_id"}

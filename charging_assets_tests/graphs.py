@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from charging_assets.partitions import Hour
+from charging_assets.hours import Hour
 
 
 def run(

@@ -29,8 +29,8 @@ from typing import IO
 import duckdb
 import yaml
 
-from charging_assets import connect
-from charging_assets.acquisition.feeds import load_feeds
+from charging_assets import analyst
+from charging_assets.sources.feeds import load_feeds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -183,7 +183,7 @@ def _run_sql(block: Block, folder: Path) -> None:
         return
     named_parameters = set(re.findall(r"(?<!:):([a-z_]+)", block.code))
     parameters = {name: _PARAMETERS[name] for name in named_parameters}
-    connect(environment(folder)).sql(block.code, **parameters)
+    analyst(environment(folder)).sql(block.code, **parameters)
 
 
 _DRIVER = """

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets.acquisition.feeds import load_feeds
 from charging_assets.alerts.addresses import alert_addresses, heartbeat_address
-from charging_assets.automation.switch import compacts, heal_every_s
-from charging_assets.dagster_home import dagster_home
 from charging_assets.deployments import DeploymentError, HomeError, home, resources, storage
-from charging_assets.storage.redshift_connection import RedshiftResource
-from charging_assets.storage.warehouse import WarehouseError
+from charging_assets.orchestration.dagster_home import dagster_home
+from charging_assets.orchestration.switch import compacts, heal_every_s
+from charging_assets.sources.feeds import load_feeds
+from charging_assets.warehouse.interface import WarehouseError
+from charging_assets.warehouse.redshift.connection import RedshiftResource
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -207,9 +207,9 @@ def test_aws__missing_packages_are_named_with_the_command(
 
 
 def test_aws__unreachable_host_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    from charging_assets.storage import redshift_tries
+    from charging_assets.warehouse.redshift import retries
 
-    monkeypatch.setattr(redshift_tries, "_wait", lambda attempt: None)
+    monkeypatch.setattr(retries, "_wait", lambda attempt: None)
     made = storage({**AWS, "CHARGING_REDSHIFT_PORT": "9"})
     with pytest.raises(WarehouseError, match=r"cannot connect to .* check CHARGING_REDSHIFT_HOST"):
         made.warehouse.query("SELECT 1 AS one")

@@ -13,14 +13,14 @@ import dagster as dg
 import pytest
 
 from charging_assets import definitions, resources
-from charging_assets.acquisition.feeds import FeedError
-from charging_assets.automation.alerting import _troubles
-from charging_assets.automation.schedules import schedules
-from charging_assets.automation.sensors import heal_hours
-from charging_assets.automation.switch import Automation, read_automation
 from charging_assets.deployments import DeploymentError, HomeError
-from charging_assets.storage.lake_s3 import S3Lake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.s3 import S3Lake
+from charging_assets.orchestration.alerting import _troubles
+from charging_assets.orchestration.schedules import schedules
+from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.switch import Automation, read_automation
+from charging_assets.sources.feeds import FeedError
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 IMPORTS = """
 import collections.abc, importlib, json, os, pkgutil, sys

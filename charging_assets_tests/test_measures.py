@@ -21,7 +21,7 @@ from charging_assets.measures import (
     count_share,
     status_shares,
 )
-from charging_assets.storage.sql_files import sql, sql_names
+from charging_assets.warehouse.sql_files import sql, sql_names
 
 PACKAGE = Path(__file__).resolve().parents[1] / "charging_assets"
 # What shows figures of the marts, to people or in files.

@@ -10,14 +10,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from charging_assets import names
-from charging_assets.acquisition.feeds import SIMULATED, Feed, FeedError
-from charging_assets.acquisition.gaps import note_key
-from charging_assets.acquisition.raw_objects import encode
-from charging_assets.partitions import Hour
-from charging_assets.preprocessing.gate import violations
+from charging_assets.archive.gaps import note_key
+from charging_assets.archive.raw_objects import encode
+from charging_assets.hours import Hour
+from charging_assets.preprocessing.schema_check import violations
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator.network import Network
+from charging_assets.sources.feeds import SIMULATED, Feed, FeedError
 from charging_assets_tests import builders
 
 RULES = {"feed": names.FEED, "place": names.PLACE, "feed_kind": names.KIND}
@@ -105,7 +105,7 @@ def test_flatten__a_name_of_an_old_archive_that_is_too_long_costs_no_hour(
     if "kind" in long:
         import sys
 
-        from charging_assets.kinds import chargecloud
+        from charging_assets.sources import chargecloud
 
         kind = "a_kind.of_a_package." + "k" * 60
         monkeypatch.setitem(sys.modules, kind, chargecloud)

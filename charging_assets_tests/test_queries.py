@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from charging_assets.connect import Connection
+from charging_assets.analyst import Connection
 from charging_assets_tests import snippets
 from charging_assets_tests.uneven_home import APRIL, ASUNCION_SATURDAY, NOW, SATURDAY, TUESDAY, at
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from charging_assets import definitions, deployments
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.acquisition.feeds import load_feeds
-from charging_assets.acquisition.imports import import_paths
+from charging_assets.acquisition.importer import import_paths
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.sources.feeds import load_feeds
 from charging_assets_tests.modelling.hours import digests
 
 pytestmark = pytest.mark.samples

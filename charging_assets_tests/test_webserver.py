@@ -36,7 +36,13 @@ def serving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "charging_assets.webserver", "--host", "127.0.0.1"]
+    command = [
+        sys.executable,
+        "-m",
+        "charging_assets.webserver",
+        "--host",
+        "127.0.0.1",
+    ]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--port", str(port), "--workspace", str(workspace)],

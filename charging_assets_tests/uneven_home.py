@@ -22,15 +22,15 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.connect import Connection
+from charging_assets.analyst import Connection
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.hours import Span
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import Lake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_span_plan
-from charging_assets.partitions import Span
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 
@@ -70,10 +70,10 @@ def uneven_home(request: pytest.FixtureRequest) -> Connection:
 
 
 def _redshift(request: pytest.FixtureRequest) -> Warehouse:
-    from charging_assets.storage.lake_s3 import S3Lake
-    from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
-    from charging_assets_tests.storage.redshifts import resource_of
-    from charging_assets_tests.storage.s3 import one_client
+    from charging_assets.lake.s3 import S3Lake
+    from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
+    from charging_assets_tests.lake.s3 import one_client
+    from charging_assets_tests.warehouse.redshifts import resource_of
 
     bed = request.getfixturevalue("testbed")
     bucket, database = bed.new_bucket(), bed.new_database("snapshot")

@@ -10,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from charging_assets.acquisition.gaps import note_key
-from charging_assets.acquisition.hour import (
+from charging_assets.acquisition.poll import poll
+from charging_assets.acquisition.poll_hour import (
     HourArchive,
     NoArchivedPolls,
     PollReport,
@@ -19,14 +19,14 @@ from charging_assets.acquisition.hour import (
     poll_hour,
     running_hour,
 )
-from charging_assets.acquisition.missed import record_unpolled
-from charging_assets.acquisition.poll import poll
-from charging_assets.acquisition.spool import Spool
 from charging_assets.alerts.heartbeat import beat
-from charging_assets.partitions import Hour, backfill_policy, hourly_partitions, spans
+from charging_assets.archive.gaps import note_key
+from charging_assets.archive.missed_slots import record_unpolled
+from charging_assets.archive.spool import Spool
+from charging_assets.hours import Hour, backfill_policy, hourly_partitions, spans
+from charging_assets.io_managers import FAILED_HOURS
+from charging_assets.lake.store import Lake
 from charging_assets.plurals import counted
-from charging_assets.storage.io_managers import FAILED_HOURS
-from charging_assets.storage.lake import Lake
 
 
 class RawConfig(dg.Config):

@@ -20,8 +20,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from charging_assets import clock, names
-from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.file_contents import (
+from charging_assets.acquisition.import_contents import (
     CannotImport,
     Contents,
     Doubt,
@@ -30,15 +29,16 @@ from charging_assets.acquisition.file_contents import (
     instants_of,
     read_contents,
 )
-from charging_assets.acquisition.file_names import (
+from charging_assets.acquisition.import_paths import (
     GENERIC_WORDS,
     NamedTime,
     NotATime,
     PathReading,
     read_path,
 )
-from charging_assets.acquisition.import_files import MAX_FILE_BYTES, SourceFile, read_source_files
-from charging_assets.partitions import FIRST_HOUR, Hour
+from charging_assets.acquisition.source_files import MAX_FILE_BYTES, SourceFile, read_source_files
+from charging_assets.hours import FIRST_HOUR, Hour
+from charging_assets.sources.feeds import Feed
 from charging_assets.text import printable
 
 PlaceFrom = Literal["folder", "name"]

@@ -14,12 +14,12 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from charging_assets import __version__, clock, kinds
-from charging_assets.acquisition.client import fetch
-from charging_assets.acquisition.connections import Session
-from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.raw_objects import Place, Poll
-from charging_assets.partitions import slot_of
+from charging_assets import __version__, clock, sources
+from charging_assets.acquisition.http_client import fetch
+from charging_assets.acquisition.http_session import Session
+from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.hours import slot_of
+from charging_assets.sources.feeds import Feed
 
 PROGRAM = f"charging_assets {__version__}"
 _LOG = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class _Asking:
         try:
             place = fetch(
                 session,
-                kinds.kind(feed.kind).url(feed.base_url, slug),
+                sources.kind(feed.kind).url(feed.base_url, slug),
                 slug=slug,
                 place_timeout_s=feed.place_timeout_s,
                 max_body_bytes=feed.max_body_bytes,

@@ -19,10 +19,10 @@ from charging_assets import clock
 from charging_assets.checks.evaluate import applicable, found, found_nowhere, in_hour, opened
 from charging_assets.checks.registry import FRESHNESS, hourly_by_step
 from charging_assets.checks.rules import Finding, Row, Rule, Scene, Severity
-from charging_assets.partitions import Hour, hourly_partitions, neighbours
+from charging_assets.hours import Hour, hourly_partitions, neighbours
+from charging_assets.lake.store import Lake
 from charging_assets.plurals import counted
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Reader, Warehouse
+from charging_assets.warehouse.interface import Reader, Warehouse
 
 _SEVERITY = {
     Severity.ERROR: dg.AssetCheckSeverity.ERROR,

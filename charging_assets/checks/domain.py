@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from charging_assets.acquisition.archive import feeds_archived, hour_keys, read_places
-from charging_assets.acquisition.raw_objects import CorruptArchive
+from charging_assets.archive.raw_archive import feeds_archived, hour_keys, read_places
+from charging_assets.archive.raw_objects import CorruptArchive
 from charging_assets.checks.keys import scope_of
 from charging_assets.checks.rules import Rule, Scene, Severity, flat, warehouse, warehouse_text
-from charging_assets.kinds import BadBody, RecordMap, UnusableKind, kind, open_body, tolerant
+from charging_assets.lake.store import LakeError
 from charging_assets.schemas import marts
 from charging_assets.schemas.table import Table
-from charging_assets.storage.lake import LakeError
+from charging_assets.sources import BadBody, RecordMap, UnusableKind, kind, open_body, tolerant
 
 # Characters of a published text that are shown: it may be as long as the answer.
 _SHOWN = 200

@@ -15,14 +15,14 @@ from typing import Any
 import pyarrow as pa
 
 from charging_assets import clock
-from charging_assets.acquisition.feeds import Feed
 from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameters
+from charging_assets.hours import Hour, Span, naive, spanned
+from charging_assets.lake.store import Lake
 from charging_assets.modelling.staging import ASSET as STAGED_ASSET
-from charging_assets.partitions import Hour, Span, naive, spanned
-from charging_assets.storage import ledger
-from charging_assets.storage.flat_queries import FlatQueries
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import NoWarehouse, Reader, Warehouse
+from charging_assets.sources.feeds import Feed
+from charging_assets.warehouse import ledger
+from charging_assets.warehouse.flat_queries import FlatQueries
+from charging_assets.warehouse.interface import NoWarehouse, Reader, Warehouse
 
 
 @dataclass

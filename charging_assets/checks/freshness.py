@@ -9,19 +9,19 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import feeds_archived
-from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.missed import has_missed_slots
-from charging_assets.acquisition.recent_polls import (
+from charging_assets.archive.missed_slots import has_missed_slots
+from charging_assets.archive.raw_archive import feeds_archived
+from charging_assets.archive.recent_polls import (
     RecentPolls,
     has_own_poll,
     newest_slot,
     recent_polls,
 )
 from charging_assets.checks.rules import Rule, Scene, Severity
-from charging_assets.partitions import ONE_HOUR, Hour
-from charging_assets.storage.plan import window
-from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.hours import ONE_HOUR, Hour
+from charging_assets.sources.feeds import Feed
+from charging_assets.warehouse.interface import NoWarehouse
+from charging_assets.warehouse.plan import window
 
 # Older hours that are not loaded are the sensor's, and no sign that loading has stopped.
 RECENT = timedelta(days=7)

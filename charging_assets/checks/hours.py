@@ -11,12 +11,12 @@ import dagster as dg
 
 from charging_assets.checks.assets import evaluate_hours
 from charging_assets.checks.registry import HOURLY
-from charging_assets.partitions import Hour, hours_between
+from charging_assets.hours import Hour, hours_between
+from charging_assets.lake.flat_files import StaleFlatFile, flat_feeds, open_hour
+from charging_assets.lake.store import Lake
 from charging_assets.plurals import counted
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import StaleFlatFile, flat_feeds, open_hour
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.warehouse.interface import Warehouse
 
 
 class HoursConfig(dg.Config):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from charging_assets.checks.registry import FRESHNESS, RULES
 from charging_assets.checks.rules import Rule, Severity
-from charging_assets.storage.sql_files import sql_folder
+from charging_assets.warehouse.sql_files import sql_folder
 
 TARGET = Path("docs/checks.md")
 

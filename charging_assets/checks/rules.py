@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from charging_assets.acquisition.feeds import Feed
-from charging_assets.partitions import Hour, Span, naive
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.plan import window
-from charging_assets.storage.sql_files import sql
-from charging_assets.storage.warehouse import Reader
+from charging_assets.hours import Hour, Span, naive
+from charging_assets.lake.store import Lake
+from charging_assets.sources.feeds import Feed
+from charging_assets.warehouse.interface import Reader
+from charging_assets.warehouse.plan import window
+from charging_assets.warehouse.sql_files import sql
 
 SAMPLE = 20
 PAST = timedelta(days=28)

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import (
+from charging_assets.archive.identities import usable_identities
+from charging_assets.archive.raw_archive import (
     UNKNOWN_KIND,
     digest,
     feeds_archived,
@@ -18,18 +19,17 @@ from charging_assets.acquisition.archive import (
     keys_by_feed,
     read,
 )
-from charging_assets.acquisition.identities import usable_identities
-from charging_assets.acquisition.raw_objects import CorruptArchive, slot_of_key
+from charging_assets.archive.raw_objects import CorruptArchive, slot_of_key
 from charging_assets.checks.rules import Rule, Scene, Severity, flat, warehouse
+from charging_assets.hours import slot_of
+from charging_assets.lake.flat_files import StaleFlatFile, open_flat
+from charging_assets.lake.store import Lake, LakeError
 from charging_assets.modelling import plans
 from charging_assets.modelling.staging import ASSET as STAGED
-from charging_assets.partitions import slot_of
 from charging_assets.preprocessing.flatten_hours import flatten_failure
+from charging_assets.publication.publish import published_counts
 from charging_assets.schemas.flat import FLAT_POLLS
-from charging_assets.storage.flat_files import StaleFlatFile, open_flat
-from charging_assets.storage.lake import Lake, LakeError
-from charging_assets.storage.publish import published_counts
-from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.warehouse.interface import NoWarehouse
 
 _BUG = "materialize the hour again from its raw objects; if it stays, this is a bug"
 _QUARANTINE = "look at the fragments in `ops.flat_rejects` and at the raw object; once the reader "

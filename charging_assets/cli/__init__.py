@@ -16,17 +16,17 @@ from collections.abc import Sequence
 
 from charging_assets import __version__, interrupts
 from charging_assets.cli import (
-    accepting,
-    compacting,
+    accept_gap,
+    compact,
     dashboard,
     demo,
     doctor,
-    draining,
-    importing,
+    drain,
+    import_files,
     live,
-    loading,
-    rebuilding,
-    simulating,
+    load,
+    rebuild,
+    simulate,
     status,
     ui,
 )
@@ -35,8 +35,8 @@ from charging_assets.cli.errors import error_line, exit_code
 from charging_assets.text import escape_control
 
 _COMMANDS = (
-    importing, simulating, loading, rebuilding, status, doctor, live, ui, dashboard, demo,
-    accepting, draining, compacting,
+    import_files, simulate, load, rebuild, status, doctor, live, ui, dashboard, demo,
+    accept_gap, drain, compact,
 )  # fmt: skip
 _DESCRIPTION = """\
 Public EV-charging APIs, archived and modelled as Dagster assets.

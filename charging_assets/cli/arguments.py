@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from charging_assets.partitions import Hour
+from charging_assets.hours import Hour
 
 
 def hour(text: str) -> Hour:

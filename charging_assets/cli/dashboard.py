@@ -68,8 +68,8 @@ def _note_other_generation(storage: Storage) -> None:
     `status` and `doctor` report its generation.
     """
     from charging_assets.cli.overview import other_generation
-    from charging_assets.storage.warehouse import WarehouseError
-    from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, with_lock_timeout
+    from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, with_lock_timeout
+    from charging_assets.warehouse.interface import WarehouseError
 
     if not isinstance(storage.warehouse, DuckDBWarehouse):
         return

@@ -7,10 +7,10 @@ import time
 
 from charging_assets.cli import show
 from charging_assets.cli.arguments import positive_int, positive_number
+from charging_assets.cli.demo_report import report
 from charging_assets.cli.errors import FAILED
-from charging_assets.cli.loading import load
-from charging_assets.cli.results import report
-from charging_assets.cli.simulating import DEFAULT_START, network_of, period, simulate
+from charging_assets.cli.load import load
+from charging_assets.cli.simulate import DEFAULT_START, network_of, period, simulate
 from charging_assets.text import count_noun
 
 NAME = "demo"
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
-    from charging_assets.automation.pending import pending_hours
+    from charging_assets.orchestration.staleness import pending_hours
     from charging_assets.simulator import FEED
 
     storage, console, began = deployments.storage(), show.out(), time.monotonic()

@@ -35,8 +35,8 @@ def disk_use(home: Path, today: date) -> DiskUse:
     files as on average per archived day. Dagster's history is limited and does not count.
     """
     # Imported late: it loads the engines, and `--help` must be quick.
-    from charging_assets.storage.generation import FILE_NAME
-    from charging_assets.storage.old_warehouses import list_old_files
+    from charging_assets.warehouse.duckdb.old_files import list_old_files
+    from charging_assets.warehouse.generation import FILE_NAME
 
     nearest = next(path for path in (home, *home.parents) if path.exists())
     by_day: dict[date, int] = defaultdict(int)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json
-from charging_assets.cli.checkup import Finding, findings
+from charging_assets.cli.doctor_checks import Finding, findings
 from charging_assets.cli.errors import FAILED
 
 NAME = "doctor"

@@ -17,18 +17,18 @@ class UsageError(ValueError):
 def exit_code(error: Exception) -> int | None:
     """The exit code of an error that a user can fix; None if the error is a bug."""
     # Imported late, so that `--help` is quick.
-    from charging_assets.acquisition.feeds import FeedError
-    from charging_assets.acquisition.hour import NoArchivedPolls
-    from charging_assets.acquisition.imports import CannotImport
-    from charging_assets.acquisition.raw_objects import CorruptArchive
+    from charging_assets.acquisition.importer import CannotImport
+    from charging_assets.acquisition.poll_hour import NoArchivedPolls
     from charging_assets.alerts.addresses import AddressError
-    from charging_assets.dagster_errors import DagsterHomeError
-    from charging_assets.dagster_lock import DagsterRunning
+    from charging_assets.archive.raw_objects import CorruptArchive
     from charging_assets.deployments import DeploymentError, HomeError
-    from charging_assets.storage.flat_files import StaleFlatFile
-    from charging_assets.storage.lake import LakeError
-    from charging_assets.storage.plan import LoadError
-    from charging_assets.storage.warehouse import WarehouseError
+    from charging_assets.lake.flat_files import StaleFlatFile
+    from charging_assets.lake.store import LakeError
+    from charging_assets.orchestration.dagster_errors import DagsterHomeError
+    from charging_assets.orchestration.dagster_lock import DagsterRunning
+    from charging_assets.sources.feeds import FeedError
+    from charging_assets.warehouse.interface import WarehouseError
+    from charging_assets.warehouse.plan import LoadError
 
     if isinstance(error, UsageError | FeedError | DeploymentError | AddressError | DagsterRunning):
         return USAGE
@@ -65,7 +65,7 @@ def _explain_dagster(error: Exception) -> str | None:
     """The message for an error of Dagster's SQLite files; None for any other error."""
     if "sqlalchemy" not in sys.modules:
         return None
-    from charging_assets import dagster_errors, dagster_home
+    from charging_assets.orchestration import dagster_errors, dagster_home
 
     return dagster_errors.explain(error, dagster_home.dagster_home())
 

@@ -15,9 +15,9 @@ from charging_assets.cli import show
 from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
-    from charging_assets.acquisition.feeds import Feed
     from charging_assets.deployments import Storage
-    from charging_assets.storage.lake import Lake
+    from charging_assets.lake.store import Lake
+    from charging_assets.sources.feeds import Feed
 
 # Exit code for "critical" in Nagios-compatible monitoring.
 CRITICAL = 2
@@ -51,7 +51,7 @@ class FeedAge:
 def run(arguments: argparse.Namespace) -> int:
     """Print one line; 0 if every enabled feed has a good poll within the age, else CRITICAL."""
     from charging_assets import deployments
-    from charging_assets.acquisition.feeds import load_feeds
+    from charging_assets.sources.feeds import load_feeds
 
     storage, now = deployments.storage(), clock.utc_now()
     allowed: timedelta = arguments.max_age
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _age(lake: Lake, feed: Feed, now: datetime) -> FeedAge:
-    from charging_assets.acquisition.recent_polls import recent_polls
+    from charging_assets.archive.recent_polls import recent_polls
 
     polls = recent_polls(lake, feed.name, now + feed.cadence)
     return FeedAge(feed.name, polls.newest_at, polls.good_at)

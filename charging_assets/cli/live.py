@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from charging_assets.cli import show
 from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import FAILED, UsageError
-from charging_assets.cli.loading import load
+from charging_assets.cli.load import load
 from charging_assets.cli.ui import reserve, serve
-from charging_assets.partitions import Hour, naive
+from charging_assets.hours import Hour, naive
 from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
-    from charging_assets.acquisition.feeds import Feed
-    from charging_assets.acquisition.raw_objects import Place, Poll
+    from charging_assets.archive.raw_objects import Place, Poll
     from charging_assets.deployments import Storage
-    from charging_assets.storage.warehouse import Warehouse
+    from charging_assets.sources.feeds import Feed
+    from charging_assets.warehouse.interface import Warehouse
 
 NAME = "live"
 HELP = "Poll every enabled feed now, load the current hour, then poll every ten minutes."
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
-    from charging_assets.acquisition.feeds import load_feeds
-    from charging_assets.automation.pending import Pending
+    from charging_assets.orchestration.staleness import Pending
+    from charging_assets.sources.feeds import load_feeds
 
     storage, feeds = deployments.storage(), load_feeds()
     enabled = {name: feed for name, feed in feeds.items() if feed.enabled}
@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]:
     """Poll every feed; returns the archived polls, and the feeds without one."""
-    from charging_assets.acquisition.hour import poll_hour, running_hour
     from charging_assets.acquisition.poll import poll
+    from charging_assets.acquisition.poll_hour import poll_hour, running_hour
 
     polled: list[tuple[Poll, list[Place]]] = []
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from charging_assets.partitions import Hour, hours_between
+from charging_assets.hours import Hour, hours_between
 
 if TYPE_CHECKING:
-    from charging_assets.automation.pending import Pending
-    from charging_assets.storage.lake import Lake
-    from charging_assets.storage.warehouse import Warehouse
+    from charging_assets.lake.store import Lake
+    from charging_assets.orchestration.staleness import Pending
+    from charging_assets.warehouse.interface import Warehouse
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class Overview:
 
 def overview(lake: Lake, warehouse: Warehouse) -> Overview:
     """Look at everything once. A warehouse that is not there yet is an empty one."""
-    from charging_assets.acquisition.archive import hours_archived
-    from charging_assets.automation.pending import pending_hours
-    from charging_assets.storage.warehouse import WarehouseError
+    from charging_assets.archive.raw_archive import hours_archived
+    from charging_assets.orchestration.staleness import pending_hours
+    from charging_assets.warehouse.interface import WarehouseError
 
     archived = hours_archived(lake)
     pending, rejected, error, note = None, None, None, None
@@ -112,7 +112,7 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
 
 def other_generation(warehouse: Warehouse) -> str | None:
     """What is to be known of a warehouse of another generation; None for any other."""
-    from charging_assets.storage.warehouse import NoWarehouse, OtherGeneration
+    from charging_assets.warehouse.interface import NoWarehouse, OtherGeneration
 
     try:
         warehouse.query("SELECT 1 AS one")
@@ -125,7 +125,7 @@ def other_generation(warehouse: Warehouse) -> str | None:
 
 def rejects(warehouse: Warehouse) -> list[Rejects]:
     """What was set aside, by feed and code, the most frequent first."""
-    from charging_assets.storage.warehouse import NoWarehouse
+    from charging_assets.warehouse.interface import NoWarehouse
 
     try:
         rows = warehouse.query(
@@ -140,7 +140,7 @@ def rejects(warehouse: Warehouse) -> list[Rejects]:
 
 def newest_loaded(warehouse: Warehouse) -> dict[str, datetime]:
     """The newest slot in the warehouse, by feed: how old is what people are shown."""
-    from charging_assets.storage.warehouse import NoWarehouse
+    from charging_assets.warehouse.interface import NoWarehouse
 
     try:
         rows = warehouse.query(
@@ -153,8 +153,8 @@ def newest_loaded(warehouse: Warehouse) -> dict[str, datetime]:
 
 def contested_ids(warehouse: Warehouse, newest: dict[str, datetime]) -> list[ContestedIds]:
     """Ids that stand for different things in two places, in the newest hour of each feed."""
-    from charging_assets.storage.plan import window
-    from charging_assets.storage.sql_files import sql
+    from charging_assets.warehouse.plan import window
+    from charging_assets.warehouse.sql_files import sql
 
     hours: dict[Hour, list[str]] = {}
     for feed, slot_at in newest.items():
@@ -184,10 +184,10 @@ def _feeds(
     pending: Sequence[Pending] | None,
     newest: dict[str, datetime],
 ) -> list[FeedArchive]:
-    from charging_assets.acquisition.archive import feeds_archived, polled_at
-    from charging_assets.acquisition.gaps import accepted_hours_of
-    from charging_assets.acquisition.missed import still_missed
-    from charging_assets.acquisition.raw_objects import hour_prefix
+    from charging_assets.archive.gaps import accepted_hours_of
+    from charging_assets.archive.missed_slots import still_missed
+    from charging_assets.archive.raw_archive import feeds_archived, polled_at
+    from charging_assets.archive.raw_objects import hour_prefix
 
     by_hour = None if pending is None else {found.hour: found for found in pending}
     missed = still_missed(lake, archived)

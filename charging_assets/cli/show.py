@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from charging_assets.partitions import ONE_HOUR, Hour
+from charging_assets.hours import ONE_HOUR, Hour
 from charging_assets.text import escape_control
 
 if TYPE_CHECKING:

@@ -45,7 +45,8 @@ def reserve(port: int, name: str) -> int:
         UsageError: the port or TMPDIR cannot be used.
         DagsterRunning: another Dagster uses the home.
     """
-    from charging_assets import dagster_home, dagster_lock, deployments
+    from charging_assets import deployments
+    from charging_assets.orchestration import dagster_home, dagster_lock
 
     require_extra("ui", "the web UI")
     require_short_temporary_folder()
@@ -65,7 +66,8 @@ def reserve(port: int, name: str) -> int:
 
 def serve(lock: int, port: int, *, live: bool) -> NoReturn:
     """Replace this process by Dagster. If live, schedules are on by default."""
-    from charging_assets import dagster_home, deployments
+    from charging_assets import deployments
+    from charging_assets.orchestration import dagster_home
 
     folder = dagster_home.dagster_home()
     # Absolute paths, so that daemon, web server and runs use the same home in any folder.
@@ -78,7 +80,8 @@ def serve(lock: int, port: int, *, live: bool) -> NoReturn:
     if names := unserved_workspaces(folder):
         print(
             f"note: `charging-assets` does not serve the code locations in {', '.join(names)}; to "
-            "serve them, run `python -m charging_assets.webserver` and `dagster-daemon run` with -w"
+            "serve them, run `python -m charging_assets.webserver` and "
+            "`dagster-daemon run` with -w"
         )
     _end_orphaned_runs(folder)
     sys.stdout.flush()
@@ -110,7 +113,7 @@ def _end_orphaned_runs(folder: Path) -> None:
     """End runs whose process died, so that they do not block this Dagster."""
     from dagster import DagsterInstance
 
-    from charging_assets.automation.lost_runs import end_lost_runs
+    from charging_assets.orchestration.orphaned_runs import end_lost_runs
 
     with DagsterInstance.from_config(str(folder)) as instance:
         if lost := end_lost_runs(instance):

@@ -9,8 +9,8 @@ import zlib
 from functools import lru_cache
 from typing import Any
 
-from charging_assets.dashboard.palette import GRID, INK, QUIET
-from charging_assets.storage.cancellation import raise_if_cancelled
+from charging_assets.schemas.palette import GRID, INK, QUIET
+from charging_assets.warehouse.cancellation import raise_if_cancelled
 
 # The locale, and the date format of axes (`%x`), which leaves out the year.
 _LOCALES: dict[str, tuple[Any, str]] = {"en": ("en-GB", "%-d %b"), "de": ("de-DE", "%-d.%-m.")}

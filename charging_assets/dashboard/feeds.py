@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from charging_assets.dashboard.asked import Feed
 from charging_assets.dashboard.reader import Reader
-from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.dashboard.request import Feed
+from charging_assets.warehouse.interface import NoWarehouse
 
 _A_DAY = timedelta(hours=26)
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from charging_assets.storage.cancellation import Cancellation, Cancelled
+from charging_assets.warehouse.cancellation import Cancellation, Cancelled
 
 _MAX_RUNNING, _MAX_WAITING = 2, 40
 _CHECK_INTERVAL_S = 0.5

@@ -17,16 +17,16 @@ import duckdb
 import sqlalchemy as sa
 
 from charging_assets.deployments import Storage
+from charging_assets.lake.store import LakeError
+from charging_assets.publication.publish import PUBLISHED
+from charging_assets.publication.published_files import PublishedFiles
 from charging_assets.schemas.table import Table
-from charging_assets.storage.cancellation import interruptible
-from charging_assets.storage.duckdb_connection import restrict_reading
-from charging_assets.storage.lake import LakeError
-from charging_assets.storage.publish import PUBLISHED
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.sql_files import sql
-from charging_assets.storage.sqlalchemy_engine import engine_of, execute, warehouse_errors
-from charging_assets.storage.warehouse import NoWarehouse, Warehouse, WarehouseError
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.cancellation import interruptible
+from charging_assets.warehouse.duckdb.connection import restrict_reading
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import NoWarehouse, Warehouse, WarehouseError
+from charging_assets.warehouse.sql_files import sql
+from charging_assets.warehouse.sqlalchemy_engine.engine import engine_of, execute, warehouse_errors
 
 Row = dict[str, Any]
 Query = Callable[..., list[Row]]

@@ -1,6 +1,6 @@
 """The utilisation report: the dashboard's figures for a day or a month, in one file.
 
-Its content is that of the dashboard's pages; `publication.report` is the asset that writes it.
+Its content is that of the dashboard's pages; `reports.report` is the asset that writes it.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pathlib import Path
 
 import jinja2
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Figure, Page
 from charging_assets.dashboard.drawing import png
 from charging_assets.dashboard.feeds import loaded_feeds, select_feed
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import Reader
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.dashboard.wording import Wording
-from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.warehouse.interface import NoWarehouse
 
 _HERE = Path(__file__).parent
 _PARTS = (city.build_page, reliability.build_page, quality.build_page)

@@ -25,17 +25,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from charging_assets import __version__
 from charging_assets.clock import utc_now
 from charging_assets.dashboard import limits
-from charging_assets.dashboard.asked import PageRequest, select_language
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.feeds import loaded_feeds, select_feed
 from charging_assets.dashboard.limits import Busy, ClientDisconnected, Limit, PageTimeout, run_page
 from charging_assets.dashboard.pages import city, definitions, now, quality, reliability, station
 from charging_assets.dashboard.reader import DataUnavailable, Reader
+from charging_assets.dashboard.request import PageRequest, select_language
 from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.guard import Guard
-from charging_assets.partitions import naive
-from charging_assets.storage.warehouse import NoWarehouse
+from charging_assets.hours import naive
 from charging_assets.text import printable
+from charging_assets.warehouse.interface import NoWarehouse
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 PAGES: dict[str, Callable[[PageRequest, Reader], Page]] = {

@@ -5,6 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from charging_assets.hours import Hour, backfill_policy, hourly_partitions, spans
+from charging_assets.io_managers import by_hour, described
+from charging_assets.lake.store import Lake
 from charging_assets.modelling import plans
 from charging_assets.modelling.marts import made_from, mart_plan, mart_version
 from charging_assets.modelling.sessions import MADE_FROM as SESSIONS_MADE_FROM
@@ -17,17 +20,14 @@ from charging_assets.modelling.staging import (
     staging_load,
     staging_version,
 )
-from charging_assets.partitions import Hour, backfill_policy, hourly_partitions, spans
 from charging_assets.plurals import counted
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
-from charging_assets.storage.io_managers import by_hour, described
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.plan import SpanLoad
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.warehouse.interface import Warehouse
+from charging_assets.warehouse.plan import SpanLoad
 
 WRITER_POOL = "warehouse_writer"
 

@@ -5,10 +5,10 @@ Belongs here: the list. Does not belong here: any single plan.
 
 from __future__ import annotations
 
+from charging_assets.hours import Hour, Span
 from charging_assets.modelling import marts, plans
 from charging_assets.modelling.sessions import session_plan
-from charging_assets.partitions import Hour, Span
-from charging_assets.storage.plan import Plan
+from charging_assets.warehouse.plan import Plan
 
 
 def derived_plans(hour: Hour | Span) -> list[Plan]:

@@ -12,14 +12,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import cache
 
+from charging_assets.hours import Hour, Span, naive
 from charging_assets.modelling import plans
 from charging_assets.modelling.sessions import NEAR, session_version
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.table import Table
-from charging_assets.storage.plan import Bind, Plan, Replace, Scope, Step, hour_scope, window
-from charging_assets.storage.sql_files import sql
+from charging_assets.warehouse.plan import Bind, Plan, Replace, Scope, Step, hour_scope, window
+from charging_assets.warehouse.sql_files import sql
 
 _LONGEST_DAY = timedelta(hours=25)
 _LONGEST_MONTH = timedelta(days=31, hours=1)

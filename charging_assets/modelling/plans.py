@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from charging_assets.hours import Hour, Span
 from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, Span
 from charging_assets.schemas import bridges, dimensions, facts
 from charging_assets.schemas.table import Table
-from charging_assets.storage.plan import (
+from charging_assets.warehouse.plan import (
     Bind,
     Guard,
     Plan,
@@ -20,7 +20,7 @@ from charging_assets.storage.plan import (
     key_scope,
     window,
 )
-from charging_assets.storage.sql_files import sql
+from charging_assets.warehouse.sql_files import sql
 
 _HISTORY = (
     "entity_sighting",

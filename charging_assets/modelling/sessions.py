@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from charging_assets.hours import Hour, Span, naive
 from charging_assets.modelling import plans
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, Span, naive
 from charging_assets.schemas import facts
-from charging_assets.storage.plan import Bind, Plan, Replace, Scope, Temp
-from charging_assets.storage.sql_files import sql
+from charging_assets.warehouse.plan import Bind, Plan, Replace, Scope, Temp
+from charging_assets.warehouse.sql_files import sql
 
 TABLE = facts.FACT_CHARGING_SESSION
 _STATEMENTS = (

@@ -18,7 +18,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from charging_assets.acquisition.archive import (
+from charging_assets.archive.identities import effective_identities, usable_identities
+from charging_assets.archive.raw_archive import (
     UNKNOWN_KIND,
     digest,
     feeds_archived,
@@ -27,10 +28,17 @@ from charging_assets.acquisition.archive import (
     keys_by_feed,
     read_places,
 )
-from charging_assets.acquisition.identities import effective_identities, usable_identities
-from charging_assets.acquisition.raw_objects import CorruptArchive
+from charging_assets.archive.raw_objects import CorruptArchive
+from charging_assets.hours import HOURS_A_RUN, Hour, Span, naive, neighbours, spanned
+from charging_assets.lake.flat_files import (
+    FlatFile,
+    HourFiles,
+    StaleFlatFile,
+    flat_feeds,
+    open_hour,
+)
+from charging_assets.lake.store import Lake, LakeError
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import HOURS_A_RUN, Hour, Span, naive, neighbours, spanned
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.flatten_hours import flatten_failure
 from charging_assets.preprocessing.identity import Identity
@@ -38,16 +46,9 @@ from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_REJECTS, FLAT_TABLES
 from charging_assets.schemas.ops import KEY_CONFLICT
 from charging_assets.schemas.table import Table
-from charging_assets.storage import ledger
-from charging_assets.storage.flat_files import (
-    FlatFile,
-    HourFiles,
-    StaleFlatFile,
-    flat_feeds,
-    open_hour,
-)
-from charging_assets.storage.lake import Lake, LakeError
-from charging_assets.storage.plan import (
+from charging_assets.warehouse import ledger
+from charging_assets.warehouse.interface import NoWarehouse, Warehouse
+from charging_assets.warehouse.plan import (
     Bind,
     Execute,
     FeedHour,
@@ -66,9 +67,8 @@ from charging_assets.storage.plan import (
     hour_scope_except,
     window,
 )
-from charging_assets.storage.span_loads import apply_spans
-from charging_assets.storage.sql_files import sql, sql_names
-from charging_assets.storage.warehouse import NoWarehouse, Warehouse
+from charging_assets.warehouse.span_loads import apply_spans
+from charging_assets.warehouse.sql_files import sql, sql_names
 
 ASSET = "staged_tables"
 # How long hours stay in staging; the flat files in the lake are the durable copy.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from charging_assets.schemas.render import declared
 from charging_assets.schemas.table import Table
-from charging_assets.storage.sql_files import sql
+from charging_assets.warehouse.sql_files import sql
 
 
 def code_version(

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from charging_assets.acquisition.raw_objects import Answer, Poll
-from charging_assets.kinds import BadBody, Envelope, Kind, UnusableKind, open_body
-from charging_assets.partitions import naive
+from charging_assets.archive.raw_objects import Answer, Poll
+from charging_assets.hours import naive
 from charging_assets.preprocessing.headers import find_zone
 from charging_assets.preprocessing.rejects import Rejection, make_rejection
+from charging_assets.sources import BadBody, Envelope, Kind, UnusableKind, open_body
 
 # Timestamps outside of this range come from unset clocks or from test data.
 _FIRST_TIME, _LAST_TIME = datetime(2000, 1, 1), datetime(2100, 1, 1)

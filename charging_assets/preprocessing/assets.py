@@ -14,21 +14,21 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.hour import HourArchive
-from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
-from charging_assets.plurals import counted
-from charging_assets.preprocessing.flatten_hours import flatten_hours
-from charging_assets.preprocessing.version import flat_version
-from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.schemas.table import Table
-from charging_assets.storage.flat_files import FlatFile
-from charging_assets.storage.io_managers import (
+from charging_assets.acquisition.poll_hour import HourArchive
+from charging_assets.hours import Hour, backfill_policy, hourly_partitions
+from charging_assets.io_managers import (
     described,
     failed_feeds_metadata,
     file_metadata,
     raise_failed_hours,
 )
-from charging_assets.storage.lake import Lake
+from charging_assets.lake.flat_files import FlatFile
+from charging_assets.lake.store import Lake
+from charging_assets.plurals import counted
+from charging_assets.preprocessing.flatten_hours import flatten_hours
+from charging_assets.preprocessing.version import flat_version
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.table import Table
 
 
 class FlatConfig(dg.Config):

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from charging_assets.kinds import RecordMap
 from charging_assets.preprocessing.caches import MAX_ENTRY_BYTES, Cache
 from charging_assets.preprocessing.clean import BadValue, cleaner
 from charging_assets.preprocessing.records import RecordReader, Shape
 from charging_assets.schemas.table import Column
+from charging_assets.sources import RecordMap
 
 Problem = tuple[str, str, Any]
 

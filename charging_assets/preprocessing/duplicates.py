@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from charging_assets.kinds import BadBody, tolerant
 from charging_assets.preprocessing.flat_station import FlatStation
 from charging_assets.preprocessing.states import State
+from charging_assets.sources import BadBody, tolerant
 
 Losers = frozenset[str]
 NONE: Losers = frozenset()

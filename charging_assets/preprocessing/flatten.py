@@ -24,12 +24,11 @@ from operator import eq
 
 import pyarrow as pa
 
-from charging_assets.acquisition import archive
-from charging_assets.acquisition.archive import digest
-from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity, identity_of
-from charging_assets.acquisition.raw_objects import Answer, Poll
-from charging_assets.kinds import Envelope, Kind, UnusableKind, kind
-from charging_assets.partitions import naive
+from charging_assets.archive import raw_archive
+from charging_assets.archive.identities import NO_IDENTITIES, FeedIdentity, identity_of
+from charging_assets.archive.raw_archive import digest
+from charging_assets.archive.raw_objects import Answer, Poll
+from charging_assets.hours import naive
 from charging_assets.preprocessing.answers import (
     UNKNOWN_KIND,
     SelectedAnswer,
@@ -37,7 +36,6 @@ from charging_assets.preprocessing.answers import (
     select_answer,
 )
 from charging_assets.preprocessing.clean import BadValue, canonical
-from charging_assets.preprocessing.collector import gc_paused
 from charging_assets.preprocessing.columns import Rows
 from charging_assets.preprocessing.conflicts import find_conflicts
 from charging_assets.preprocessing.duplicates import NONE, Losers, find_duplicates
@@ -50,12 +48,14 @@ from charging_assets.preprocessing.flat_station import (
     count_names,
     has_repeated_key,
 )
+from charging_assets.preprocessing.gc_pause import gc_paused
 from charging_assets.preprocessing.headers import fit_header
 from charging_assets.preprocessing.identity import Identity, names_hash
 from charging_assets.preprocessing.rejects import Rejects, escape_pointer, truncate
 from charging_assets.preprocessing.states import merge_states
 from charging_assets.preprocessing.stations import StationReader
 from charging_assets.schemas import flat
+from charging_assets.sources import Envelope, Kind, UnusableKind, kind
 
 GAP_CADENCES = 2.5
 
@@ -83,7 +83,7 @@ class FlatHour:
         """What the tables were made from: raw objects, identities, and kinds that were missing."""
         outcomes = self.tables[flat.FLAT_POLLS.name].column("outcome")
         lacks_kind = UNKNOWN_KIND in outcomes.unique().to_pylist()
-        return digest(keys, identities) + (archive.UNKNOWN_KIND if lacks_kind else "")
+        return digest(keys, identities) + (raw_archive.UNKNOWN_KIND if lacks_kind else "")
 
 
 def flatten(

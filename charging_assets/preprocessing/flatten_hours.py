@@ -16,20 +16,15 @@ from multiprocessing import TimeoutError, get_context, resource_tracker
 from multiprocessing.pool import Pool
 
 from charging_assets import interrupts
-from charging_assets.acquisition.archive import digest, keys_by_feed, read_places
-from charging_assets.acquisition.feeds import FeedError
-from charging_assets.acquisition.identities import (
+from charging_assets.archive.identities import (
     FeedIdentity,
     effective_identities,
     record_identities,
     usable_identities,
 )
-from charging_assets.partitions import Hour
-from charging_assets.preprocessing.flatten import FlatHour, flatten
-from charging_assets.preprocessing.gate import violations
-from charging_assets.preprocessing.version import flat_version
-from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import (
+from charging_assets.archive.raw_archive import digest, keys_by_feed, read_places
+from charging_assets.hours import Hour
+from charging_assets.lake.flat_files import (
     NO_FEED,
     FlatFile,
     StaleFlatFile,
@@ -38,7 +33,12 @@ from charging_assets.storage.flat_files import (
     open_flat,
     write_flat,
 )
-from charging_assets.storage.lake import Lake, LakeError
+from charging_assets.lake.store import Lake, LakeError
+from charging_assets.preprocessing.flatten import FlatHour, flatten
+from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.version import flat_version
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.sources.feeds import FeedError
 
 _log = logging.getLogger(__name__)
 
@@ -227,7 +227,7 @@ def _flat_tables(
 
 def _can_be_pickled(lake: Lake) -> bool:
     """Whether another process can have the lake; one in memory would be a copy, and lost."""
-    from charging_assets.storage.memory import MemoryLake
+    from charging_assets.lake.memory import MemoryLake
 
     if isinstance(lake, MemoryLake):
         return False

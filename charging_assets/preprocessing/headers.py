@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from charging_assets import names
-from charging_assets.acquisition.raw_objects import Answer, Place, Poll
-from charging_assets.partitions import naive
+from charging_assets.archive.raw_objects import Answer, Place, Poll
+from charging_assets.hours import naive
 from charging_assets.preprocessing.rejects import Rejection, make_rejection
 from charging_assets.schemas import flat
 from charging_assets.schemas.table import Type

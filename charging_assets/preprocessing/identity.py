@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from charging_assets.kinds import Kind
+from charging_assets.sources import Kind
 
 
 class Identity(NamedTuple):

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from charging_assets.kinds import RecordMap
-from charging_assets.kinds.tolerant import MAX_NAME, pointer_token
 from charging_assets.preprocessing.caches import Cache
 from charging_assets.preprocessing.clean import (
     BadValue,
@@ -18,6 +16,8 @@ from charging_assets.preprocessing.clean import (
     strip_control_json,
 )
 from charging_assets.schemas.table import Column
+from charging_assets.sources import RecordMap
+from charging_assets.sources.tolerant import MAX_NAME, pointer_token
 
 Report = Callable[[str, str, Any], None]
 _Name = str | tuple[str, str]

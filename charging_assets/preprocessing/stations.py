@@ -10,8 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
 
-from charging_assets.acquisition.identities import FeedIdentity
-from charging_assets.kinds import BadBody, Kind, tolerant
+from charging_assets.archive.identities import FeedIdentity
 from charging_assets.preprocessing.caches import Cache, RecentCache
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.contents import Content, ContentReader, Problem
@@ -27,6 +26,7 @@ from charging_assets.preprocessing.identity import (
 )
 from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
+from charging_assets.sources import BadBody, Kind, tolerant
 
 
 class _Parent(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 
-from charging_assets.kinds import kind, maps_version, packaged_kinds
 from charging_assets.schemas.flat import FLAT_TABLES, SCHEMA_VERSION
 from charging_assets.schemas.render import declared
+from charging_assets.sources import kind, maps_version, packaged_kinds
 
 # Raise by one when flattening gives other rows with the same schema.
 _FLATTEN_VERSION = 7

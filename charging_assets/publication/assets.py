@@ -5,14 +5,14 @@ from typing import Any
 
 import dagster as dg
 
+from charging_assets.hours import Hour, backfill_policy, hourly_partitions
+from charging_assets.lake.store import Lake
 from charging_assets.modelling.plans import ENTITIES
 from charging_assets.modelling.versions import code_version
-from charging_assets.partitions import Hour, backfill_policy, hourly_partitions
+from charging_assets.publication.publish import PUBLISHED, publish
 from charging_assets.schemas.marts import CITY_HOUR, MART_STATION_HOUR
 from charging_assets.schemas.render import column_schema
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.publish import PUBLISHED, publish
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.warehouse.interface import Warehouse
 
 _FILLED_WITH = {CITY_HOUR.name: MART_STATION_HOUR.name} | {
     bridge.name: entity.dimension.name for entity in ENTITIES for bridge in entity.bridges

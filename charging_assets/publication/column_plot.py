@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from charging_assets.dashboard.palette import GAP, INK, QUIET, STATUS
+from charging_assets.schemas.palette import GAP, INK, QUIET, STATUS
 
 _WIDTH, _ROOM, _LEFT, _TOP = 440, 90, 40, 8
 _BELOW, _LEGEND, _NAMES_A_LINE = 20, 15, 4

@@ -13,11 +13,11 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from charging_assets.partitions import Hour, naive
+from charging_assets.hours import Hour, naive
+from charging_assets.io_managers import Plotter
 from charging_assets.publication.column_plot import ColumnStyle, column_plot
-from charging_assets.storage.io_managers import Plotter
-from charging_assets.storage.plan import Params
-from charging_assets.storage.sql_files import sql
+from charging_assets.warehouse.plan import Params
+from charging_assets.warehouse.sql_files import sql
 
 # One plot per feed; more plots would make the event log too large.
 _MOST_FEEDS = 2

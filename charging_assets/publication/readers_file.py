@@ -14,10 +14,10 @@ from pathlib import Path
 import duckdb
 
 from charging_assets import deployments
+from charging_assets.publication.publish import PUBLISHED
 from charging_assets.schemas.render import create_table
 from charging_assets.schemas.table import Table
-from charging_assets.storage.duckdb_connection import STORAGE_VERSION
-from charging_assets.storage.publish import PUBLISHED
+from charging_assets.warehouse.duckdb.connection import STORAGE_VERSION
 
 FILE_NAME = "readers.duckdb"
 

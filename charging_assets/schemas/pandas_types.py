@@ -1,6 +1,6 @@
 """dagster-pandas types of the tables, for your own assets that take rows as pandas DataFrames.
 
-The flat tables themselves are checked as Arrow (`preprocessing.gate`). pandas takes a second to
+The flat tables themselves are checked as Arrow (`preprocessing.schema_check`). pandas takes a second to
 import, so this module is imported late: by the IO managers, which validate frames that they load,
 and by `charging_assets.frames`, which has the types by name.
 """

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from charging_assets import __version__
-from charging_assets.acquisition.raw_objects import Place, Poll, encode
-from charging_assets.partitions import Hour
+from charging_assets.archive.raw_objects import Place, Poll, encode
+from charging_assets.hours import Hour
+from charging_assets.lake.store import Lake
 from charging_assets.simulator.instants import seconds
 from charging_assets.simulator.network import FEED, Network
 from charging_assets.simulator.randomness import KeyedRandom
-from charging_assets.storage.lake import Lake
 
 CADENCE_S = 600
 PROGRAM = f"charging_assets {__version__} simulator"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from charging_assets.partitions import FIRST_HOUR
+from charging_assets.hours import FIRST_HOUR
 
 # A year before the first valid hour, so that earlier events can be represented.
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)

@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from charging_assets.clock import utc_now
-from charging_assets.partitions import Hour
+from charging_assets.hours import Hour
 from charging_assets.simulator.fault_responses import FaultResponder
 from charging_assets.simulator.faults import Fault, FaultKind, Faults
 from charging_assets.simulator.network import Network, UnknownPlace

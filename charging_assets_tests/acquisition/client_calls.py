@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from charging_assets.acquisition.client import fetch
-from charging_assets.acquisition.connections import Session
-from charging_assets.acquisition.raw_objects import Place
+from charging_assets.acquisition.http_client import fetch
+from charging_assets.acquisition.http_session import Session
+from charging_assets.archive.raw_objects import Place
 from charging_assets_tests.acquisition.loopback import Loopback
 
 LATE_S = 0.4

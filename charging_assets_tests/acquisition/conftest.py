@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from charging_assets.acquisition.feeds import Feed, load_feeds
+from charging_assets.sources.feeds import Feed, load_feeds
 from charging_assets_tests.acquisition.loopback import Loopback
 
 

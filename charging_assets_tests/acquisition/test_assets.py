@@ -13,11 +13,11 @@ import dagster as dg
 import pytest
 
 from charging_assets import definitions, deployments
-from charging_assets.acquisition.archive import hours_archived, read
-from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.missed import missed_slots
-from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
-from charging_assets.partitions import Hour
+from charging_assets.archive.missed_slots import missed_slots
+from charging_assets.archive.raw_archive import hours_archived, read
+from charging_assets.hours import Hour
+from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
+from charging_assets.sources.feeds import Feed
 from charging_assets_tests import builders
 from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.graphs import run, told_failure

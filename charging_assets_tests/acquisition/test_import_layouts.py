@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.archive import read
-from charging_assets.acquisition.feeds import Feed, load_feeds
-from charging_assets.acquisition.file_names import NotATime, read_path
+from charging_assets.acquisition.import_paths import NotATime, read_path
 from charging_assets.acquisition.import_plan import decide, plan_file, plan_import
-from charging_assets.acquisition.imports import ImportReport, import_paths
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.acquisition.importer import ImportReport, import_paths
+from charging_assets.archive.raw_archive import read
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.sources.feeds import Feed, load_feeds
 from charging_assets_tests.acquisition.archived_files import BODY, cities, make_zip
 from charging_assets_tests.builders import envelope, station
 
@@ -415,7 +415,7 @@ def test_decide__archived_places_do_not_depend_on_the_configuration(
 def test_import_paths__a_file_that_changes_during_the_import_is_not_archived(
     tmp_path: Path, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from charging_assets.acquisition.imports import execute_import
+    from charging_assets.acquisition.importer import execute_import
 
     folder = write_files(tmp_path / "in", {"koeln.json": KOELN, "bonn.json": BONN})
     plan, lake = plan_import(feed, [folder]), MemoryLake()
@@ -469,7 +469,7 @@ def test_read_path__any_name_is_read_or_refused(text: str, content: bytes) -> No
 @settings(max_examples=60, deadline=timedelta(seconds=2))
 @given(st.datetimes(), st.sampled_from(["%Y%m%d_%H%M%S_x.json", "%Y-%m-%dT%H-%M_x.json"]))
 def test_import__any_time_of_the_calendar_is_imported_or_refused(at: datetime, form: str) -> None:
-    from charging_assets.acquisition.imports import CannotImport, read_file
+    from charging_assets.acquisition.importer import CannotImport, read_file
 
     # strftime writes years before 1000 without leading zeros.
     name = at.strftime(form.replace("%Y", f"{at.year:04}"))

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.archive import read
-from charging_assets.acquisition.feeds import Feed, load_feeds
-from charging_assets.acquisition.file_names import NotATime, read_path
+from charging_assets.acquisition.import_paths import NotATime, read_path
 from charging_assets.acquisition.import_plan import TimesFrom
-from charging_assets.acquisition.imports import CannotImport, ImportReport, import_paths, read_file
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.acquisition.importer import CannotImport, ImportReport, import_paths, read_file
+from charging_assets.archive.raw_archive import read
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.sources.feeds import Feed, load_feeds
 from charging_assets_tests.acquisition.archived_files import BODY, cities
 from charging_assets_tests.builders import envelope
 

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from charging_assets import __version__
-from charging_assets.acquisition import archive
-from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.poll import degraded, poll
-from charging_assets.acquisition.raw_objects import Place
-from charging_assets.kinds import chargecloud
-from charging_assets.partitions import Hour
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.archive import raw_archive
+from charging_assets.archive.raw_objects import Place
+from charging_assets.hours import Hour
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.sources import chargecloud
+from charging_assets.sources.feeds import Feed
 from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.loopback import OK, Loopback, reply
 
@@ -122,8 +122,8 @@ def test_poll__all_faults_at_once_leave_the_good_places(server: Loopback) -> Non
     expected = {slug: outcome for slug, (_, outcome) in FAULTS.items()}
     assert outcomes(places) == {**expected, **dict.fromkeys(GOOD, "ok")}
     lake = MemoryLake()
-    key, _ = archive.archive(lake, header, places)
-    assert [answer.place for answer in archive.read(lake, key)] == places
+    key, _ = raw_archive.archive(lake, header, places)
+    assert [answer.place for answer in raw_archive.read(lake, key)] == places
 
 
 def test_poll__places_beyond_the_budget_are_said_and_not_awaited(server: Loopback) -> None:
@@ -168,10 +168,10 @@ def test_poll__thread_that_hangs_is_left_behind(
 
 _HANGING = """
 import sys, time, types
-from charging_assets.kinds import chargecloud
+from charging_assets.sources import chargecloud
 sys.modules["tests_of.a_kind"] = kind = types.ModuleType("tests_of.a_kind")
 kind.__dict__.update(vars(chargecloud), url=lambda *_: time.sleep(60))
-from charging_assets.acquisition.feeds import Feed
+from charging_assets.sources.feeds import Feed
 from charging_assets.acquisition.poll import poll
 base = {"name": "test", "kind": "tests_of.a_kind", "base_url": "http://127.0.0.1"}
 began = time.monotonic()
@@ -229,7 +229,7 @@ def test_poll__never_asks_more_places_at_a_time_than_workers(server: Loopback) -
 _MEMORY = """
 import sys
 from pathlib import Path
-from charging_assets.acquisition.feeds import Feed
+from charging_assets.sources.feeds import Feed
 from charging_assets.acquisition.poll import poll
 
 def peak_kb():

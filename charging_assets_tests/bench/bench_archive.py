@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import hours_archived, read_places
-from charging_assets.acquisition.compacted import ArchiveLake
-from charging_assets.acquisition.compaction import compact
-from charging_assets.acquisition.raw_objects import Answer
-from charging_assets.partitions import Hour
+from charging_assets.archive.compacted_days import ArchiveLake
+from charging_assets.archive.compaction import compact
+from charging_assets.archive.raw_archive import hours_archived, read_places
+from charging_assets.archive.raw_objects import Answer
+from charging_assets.hours import Hour
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.simulator import FEED, Network, write_history
-from charging_assets.storage.memory import MemoryLake
 
 FIRST = Hour.parse("2025-01-08T00")
 

@@ -14,22 +14,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-from charging_assets.acquisition.archive import read_places
-from charging_assets.acquisition.hour import find_hour
+from charging_assets.acquisition.poll_hour import find_hour
+from charging_assets.archive.raw_archive import read_places
 from charging_assets.checks.evaluate import found, opened
 from charging_assets.checks.registry import hourly_by_step
+from charging_assets.hours import Hour
+from charging_assets.lake.flat_files import write_flat
+from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
-from charging_assets.partitions import Hour
 from charging_assets.preprocessing.flatten import flatten
-from charging_assets.preprocessing.gate import violations
+from charging_assets.preprocessing.schema_check import violations
 from charging_assets.preprocessing.version import flat_version
+from charging_assets.publication.publish import publish
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.flat_files import write_flat
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 FIRST = Hour.parse("2025-01-08T06")
 HOURS = 4

@@ -17,13 +17,13 @@ from typing import Any
 
 import duckdb
 
-from charging_assets.dashboard.asked import Feed, PageRequest
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import PublishedReader, Query
+from charging_assets.dashboard.request import Feed, PageRequest
+from charging_assets.lake.store import LocalLake
+from charging_assets.publication.published_files import PublishedFiles
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.table import Table, Type
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.published import PublishedFiles
 
 DAYS, STATIONS, PLACES = 30, 1162, 38
 LAST = datetime(2026, 1, 30)

@@ -12,15 +12,15 @@ from typing import Any
 
 import orjson
 
-from charging_assets.acquisition.archive import hour_keys, read_places
-from charging_assets.acquisition.raw_objects import Answer
-from charging_assets.partitions import ONE_HOUR, Hour, hours_between
+from charging_assets.archive.raw_archive import hour_keys, read_places
+from charging_assets.archive.raw_objects import Answer
+from charging_assets.hours import ONE_HOUR, Hour, hours_between
+from charging_assets.lake.flat_files import write_flat
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.preprocessing.flatten import FlatHour, flatten
-from charging_assets.preprocessing.gate import violations
+from charging_assets.preprocessing.schema_check import violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.flat_files import write_flat
-from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.bench.original_approach import flatten_poll, written
 
 FIRST = Hour.parse("2025-01-08T06")

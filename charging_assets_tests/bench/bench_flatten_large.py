@@ -20,14 +20,14 @@ from typing import Any
 
 import orjson
 
-from charging_assets.acquisition.archive import hour_keys, read_places
-from charging_assets.partitions import Hour
-from charging_assets.preprocessing.collector import gc_paused
+from charging_assets.archive.raw_archive import hour_keys, read_places
+from charging_assets.hours import Hour
+from charging_assets.lake.flat_files import write_flat
+from charging_assets.lake.store import LocalLake
 from charging_assets.preprocessing.flatten import flatten
+from charging_assets.preprocessing.gc_pause import gc_paused
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.flat_files import write_flat
-from charging_assets.storage.lake import LocalLake
 
 FIRST = Hour.parse("2025-01-08T06")
 SECOND = Hour.of(FIRST.end)

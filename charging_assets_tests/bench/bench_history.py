@@ -15,20 +15,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from charging_assets.acquisition.archive import digest, hours_archived, read_places
+from charging_assets.archive.raw_archive import digest, hours_archived, read_places
+from charging_assets.hours import Hour
+from charging_assets.lake.flat_files import FlatFile, write_flat
+from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
-from charging_assets.partitions import Hour
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Type
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.duckdb_connection import connect_duckdb
-from charging_assets.storage.flat_files import FlatFile, write_flat
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.connection import connect_duckdb
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 FIRST = Hour.parse("2025-06-02T00")
 NEXT_HOURS = 12

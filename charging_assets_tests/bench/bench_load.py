@@ -20,19 +20,19 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.archive import digest, hours_archived, read_places
+from charging_assets.archive.raw_archive import digest, hours_archived, read_places
+from charging_assets.hours import ONE_HOUR, Hour
+from charging_assets.lake.flat_files import FlatFile, write_flat
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.staging import staging_plan
-from charging_assets.partitions import ONE_HOUR, Hour
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
 from charging_assets.schemas.table import Table, Type
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.duckdb_connection import STAGING_ROW_GROUP_SIZE, connect_duckdb
-from charging_assets.storage.flat_files import FlatFile, write_flat
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.plan import Plan
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.connection import STAGING_ROW_GROUP_SIZE, connect_duckdb
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
+from charging_assets.warehouse.plan import Plan
 
 HOUR = Hour.parse("2025-06-02T08")
 DUCKDB_TIMES, REDSHIFT_TIMES = 100, 10
@@ -67,8 +67,8 @@ def _duckdb(once: dict[str, pa.Table]) -> dict[str, Any]:
 
 
 def _redshift(once: dict[str, pa.Table]) -> dict[str, Any]:
-    from charging_assets_tests.storage.redshifts import of_the_bed
     from charging_assets_tests.testbed.bed import running_bed
+    from charging_assets_tests.warehouse.redshifts import of_the_bed
 
     files = _files(once, REDSHIFT_TIMES)
     with running_bed() as bed:

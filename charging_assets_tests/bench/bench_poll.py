@@ -12,8 +12,8 @@ from typing import Any
 
 import requests
 
-from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.poll import degraded, poll
+from charging_assets.sources.feeds import Feed
 from charging_assets_tests.acquisition.loopback import Loopback, reply
 
 PLACES, DELAY_S, TARGET = 38, 0.390, 10.0

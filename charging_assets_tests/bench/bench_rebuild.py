@@ -21,11 +21,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.archive import hours_archived
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.hours import Hour, Span, hours_between
+from charging_assets.lake.flat_files import open_hour, write_flat
+from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.plans import ENTITIES, dimension_plan
 from charging_assets.modelling.staging import ASSET as STAGED
 from charging_assets.modelling.staging import prune
-from charging_assets.partitions import Hour, Span, hours_between
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import (
     FLAT_CONNECTORS,
@@ -35,11 +37,9 @@ from charging_assets.schemas.flat import (
 )
 from charging_assets.schemas.table import Table
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.flat_files import open_hour, write_flat
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.plan import ALL_FEEDS, Input, LoadRows, Plan, hour_scope
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
-from charging_assets_tests.loading import errors_of, load_stale
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.plan import ALL_FEEDS, Input, LoadRows, Plan, hour_scope
+from charging_assets_tests.stale_loads import errors_of, load_stale
 
 FIRST = Hour.parse("2025-06-02T00")
 HALF_A_YEAR, YEAR = 183, 365

@@ -22,9 +22,9 @@ import duckdb
 
 from charging_assets.schemas.flat import FLAT_STATUS
 from charging_assets.schemas.render import create_table
-from charging_assets.storage.dialect import bind_params
-from charging_assets.storage.duckdb_connection import STAGING_ROW_GROUP_SIZE, connect_duckdb
-from charging_assets.storage.sql_files import sql
+from charging_assets.warehouse.duckdb.connection import STAGING_ROW_GROUP_SIZE, connect_duckdb
+from charging_assets.warehouse.sql_files import sql
+from charging_assets.warehouse.transpile import bind_params
 
 EVSES = 523_600  # times 144 polls: 75.4 M rows
 POLLS_AN_HOUR = 6

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from charging_assets.acquisition.feeds import Feed
 from charging_assets.checks.evaluate import found, opened
 from charging_assets.checks.rules import Finding, Rule
-from charging_assets.partitions import Hour
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.hours import Hour
+from charging_assets.lake.store import Lake
+from charging_assets.sources.feeds import Feed
+from charging_assets.warehouse.interface import Warehouse
 
 
 def findings(

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charging_assets import definitions, deployments
-from charging_assets.automation.runs import FIRST_TAG, LAST_TAG
 from charging_assets.checks import assets
 from charging_assets.checks.registry import FRESHNESS, HOURLY, RULES
 from charging_assets.checks.rules import Finding, Rule
+from charging_assets.hours import Hour, hourly_partitions, slot_of
 from charging_assets.modelling.staging import prune
-from charging_assets.partitions import Hour, hourly_partitions, slot_of
+from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 from charging_assets.plurals import counted
 from charging_assets_tests import builders
 from charging_assets_tests.checks.worlds import FEEDS, evse, network, station

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.acquisition import missed, recent_polls
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.raw_objects import hour_prefix
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.archive import missed_slots, recent_polls
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.archive.raw_objects import hour_prefix
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.sources.feeds import Feed
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.checks import test_keys, test_values
 from charging_assets_tests.checks.worlds import (
@@ -333,7 +333,7 @@ def test_latest_hour__of_an_enabled_feed_is_missed_once_another_feed_is_polled(
 @pytest.mark.parametrize("name", LATE)
 def test_latest_hour__of_a_feed_none_of_whose_polls_could_be_archived_is_missed(name: str) -> None:
     lake = MemoryLake()
-    missed.record_missed(lake, "test", HOUR.start, "a test")
+    missed_slots.record_missed(lake, "test", HOUR.start, "a test")
     assert "enabled, but never polled" in told(find(name, lake))
 
 

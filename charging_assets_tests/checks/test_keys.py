@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from charging_assets.checks.registry import RULES
+from charging_assets.lake.flat_files import open_flat, write_flat
+from charging_assets.lake.store import Lake
 from charging_assets.schemas.catalog import table
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import open_flat, write_flat
-from charging_assets.storage.lake import Lake
 from charging_assets_tests.checks.worlds import (
     BY_NAME,
     World,

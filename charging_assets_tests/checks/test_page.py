@@ -6,7 +6,7 @@ from pathlib import Path
 
 from charging_assets.checks.page import TARGET, page
 from charging_assets.checks.registry import RULES
-from charging_assets.storage.sql_files import sql_names
+from charging_assets.warehouse.sql_files import sql_names
 
 ROOT = Path(__file__).resolve().parents[2]
 # Files that are guards of loads too, and have the name of what they compare.

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from charging_assets import deployments
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.acquisition.feeds import load_feeds
-from charging_assets.acquisition.imports import import_paths
+from charging_assets.acquisition.importer import import_paths
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.checks.evaluate import HourScene
 from charging_assets.checks.page import FIGURES
 from charging_assets.checks.registry import HOURLY
 from charging_assets.checks.rules import Finding, Severity
-from charging_assets.partitions import Hour
-from charging_assets.storage.publish import publish
+from charging_assets.hours import Hour
+from charging_assets.publication.publish import publish
+from charging_assets.sources.feeds import load_feeds
 from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.checks.worlds import BY_NAME, NOW
 from charging_assets_tests.modelling import hours

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from charging_assets.checks import assets
 from charging_assets.checks.registry import HOURLY, RULES
 from charging_assets.checks.rules import Rule
+from charging_assets.hours import Hour
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.staging import prune
-from charging_assets.partitions import Hour
+from charging_assets.publication.publish import publish
 from charging_assets.schemas.catalog import table
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.checks.worlds import MINUTES, World, evse, network, station
 from charging_assets_tests.modelling import hours
 

@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charging_assets.checks.rules import parameters
-from charging_assets.partitions import Hour, naive
+from charging_assets.hours import Hour, naive
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.schemas.facts import FACT_POLL
 from charging_assets.schemas.table import Type
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.sql_files import sql
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
-from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
-from charging_assets_tests.storage.redshifts import resource_of
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
+from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
+from charging_assets.warehouse.sql_files import sql
 from charging_assets_tests.testbed.bed import Redshift
+from charging_assets_tests.warehouse.redshifts import resource_of
 
 HOUR = Hour.of(datetime(2025, 6, 29, 8, tzinfo=UTC))
 CHECK = "checks/fact_poll__volume_is_that_of_past_weeks"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.identities import FeedIdentity
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.archive.identities import FeedIdentity
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import Lake
 from charging_assets_tests.builders import connector
 from charging_assets_tests.checks.worlds import (
     BY_NAME,

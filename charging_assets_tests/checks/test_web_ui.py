@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from charging_assets.checks.registry import HOURLY
+from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.staging import prune
-from charging_assets.storage.generation import FILE_NAME
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests.checks.web_ui import (
     PARTITION,
     RANGE_END,

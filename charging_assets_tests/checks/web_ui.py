@@ -20,7 +20,7 @@ from typing import Any
 import requests
 
 from charging_assets.checks.registry import HOURLY
-from charging_assets.partitions import Hour, hours_between
+from charging_assets.hours import Hour, hours_between
 
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"

@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from charging_assets.acquisition.feeds import Feed
 from charging_assets.checks.registry import RULES
 from charging_assets.checks.rules import Finding
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import Lake
+from charging_assets.publication.publish import publish
+from charging_assets.sources.feeds import Feed
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests import builders
 from charging_assets_tests.checks.evaluating import findings
 from charging_assets_tests.modelling import hours

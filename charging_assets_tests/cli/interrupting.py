@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import psutil
 
-from charging_assets.storage.generation import FILE_NAME
+from charging_assets.warehouse.generation import FILE_NAME
 
 Rows = dict[str, list[tuple[Any, ...]]]
 MESSAGE = "interrupted; what was done so far stays"

@@ -16,7 +16,7 @@ import pytest
 
 from charging_assets import deployments
 from charging_assets.cli import main
-from charging_assets.partitions import Hour
+from charging_assets.hours import Hour
 
 SCALE = "0.02"
 FIRST, SECOND = Hour.parse("2026-01-12T00"), Hour.parse("2026-01-12T01")

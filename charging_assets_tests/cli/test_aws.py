@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets.storage.generation import FILE_NAME
+from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests.cli.shell import FIRST, SCALE, Shell, in_home, states
 from charging_assets_tests.testbed.bed import Bed, environment
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
-from charging_assets import dagster_errors, dagster_home
-from charging_assets.dagster_errors import DagsterHomeError, explain, unusable_path
+from charging_assets.orchestration import dagster_errors, dagster_home
+from charging_assets.orchestration.dagster_errors import DagsterHomeError, explain, unusable_path
 from charging_assets_tests.cli.shell import Shell
 
 _PATH = st.text(st.sampled_from("ab%20?#&=+;'\" \\äß:@[]*{}$~-"), min_size=1, max_size=12)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from charging_assets.storage.generation import FILE_NAME
+from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests.cli.shell import SECOND, Shell, states
 
 

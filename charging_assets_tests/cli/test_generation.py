@@ -11,9 +11,9 @@ import pytest
 
 import charging_assets
 from charging_assets.schemas.catalog import TABLES
-from charging_assets.storage.generation import FILE_NAME, FORMER_FILE_NAMES
-from charging_assets.storage.old_warehouses import list_old_files
-from charging_assets.storage.warehouse import OtherGeneration
+from charging_assets.warehouse.duckdb.old_files import list_old_files
+from charging_assets.warehouse.generation import FILE_NAME, FORMER_FILE_NAMES
+from charging_assets.warehouse.interface import OtherGeneration
 from charging_assets_tests.cli.shell import Shell, in_home
 from charging_assets_tests.cli.test_ports import free_port
 from charging_assets_tests.modelling.hours import digests
@@ -47,7 +47,7 @@ def test_readers__report_another_generation_and_its_remedy(older: Shell) -> None
     (check,) = (each for each in older.json("doctor") if each["check"] == "warehouse")
     assert (check["state"], check["remedy"]) == ("warning", "`charging-assets load`")
     with pytest.raises(OtherGeneration, match="charging-assets load"):
-        charging_assets.connect().sql("SELECT * FROM original.charging_station")
+        charging_assets.analyst().sql("SELECT * FROM original.charging_station")
     assert (older.home / FORMER).exists()
     assert not (older.home / FILE_NAME).exists()
 

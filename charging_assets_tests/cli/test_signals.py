@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from charging_assets.automation.lost_runs import end_lost_runs
-from charging_assets.storage.generation import FILE_NAME
+from charging_assets.orchestration.orphaned_runs import end_lost_runs
+from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests.cli.demo_interrupted import compare
 from charging_assets_tests.cli.interrupting import (
     MESSAGE,
@@ -161,7 +161,7 @@ PROGRAM = """
     import os, signal, sys, threading, time
     import duckdb
     from charging_assets import interrupts
-    from charging_assets.storage.duckdb_connection import opened, raise_interrupts
+    from charging_assets.warehouse.duckdb.connection import opened, raise_interrupts
     def callback():
         print("last act", flush=True)
     def work():

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from charging_assets.acquisition.identities import FeedIdentity
-from charging_assets.acquisition.missed import record_missed
+from charging_assets.archive.identities import FeedIdentity
+from charging_assets.archive.missed_slots import record_missed
 from charging_assets.cli.overview import ContestedIds, overview
 from charging_assets.cli.status import _tell
-from charging_assets.storage.generation import FILE_NAME
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell
 from charging_assets_tests.clocks import STOPPED_AT

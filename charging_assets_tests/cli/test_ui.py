@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
-from charging_assets import dagster_home, deployments
+from charging_assets import deployments
 from charging_assets.cli import live
 from charging_assets.cli.ui import unserved_workspaces
+from charging_assets.orchestration import dagster_home
 from charging_assets_tests.cli.shell import Shell
 from charging_assets_tests.cli.test_ports import free_port
 

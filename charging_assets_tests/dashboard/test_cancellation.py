@@ -15,15 +15,15 @@ import pytest
 import uvicorn
 
 from charging_assets import deployments
-from charging_assets.acquisition.archive import hours_archived
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.dashboard import limits, server
 from charging_assets.dashboard import reader as reader_module
 from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.sql_files import sql
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.store import LocalLake
+from charging_assets.publication.publish import publish
+from charging_assets.publication.published_files import PublishedFiles
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.sql_files import sql
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.testbed.bed import S3, Bed, Redshift
 from charging_assets_tests.testbed.ports import free_ports

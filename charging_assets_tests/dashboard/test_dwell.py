@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.storage.dialect import bind_params
-from charging_assets.storage.sql_files import sql
+from charging_assets.warehouse.sql_files import sql
+from charging_assets.warehouse.transpile import bind_params
 
 DAY = datetime(2026, 1, 13)
 HORIZON_MIN = 1440

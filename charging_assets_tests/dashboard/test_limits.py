@@ -9,7 +9,7 @@ import time
 import pytest
 
 from charging_assets.dashboard.limits import Busy, ClientDisconnected, Limit, run_page
-from charging_assets.storage.cancellation import interruptible
+from charging_assets.warehouse.cancellation import interruptible
 
 
 async def _here() -> bool:

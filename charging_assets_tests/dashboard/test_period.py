@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.dashboard.asked import DAYS, MOST_DAYS, Feed, PageRequest, utc
 from charging_assets.dashboard.pages.period import select_period
+from charging_assets.dashboard.request import DAYS, MOST_DAYS, Feed, PageRequest, utc
 
 ZONE = "Europe/Berlin"
 ONE_DAY = timedelta(days=1)

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from charging_assets.acquisition.archive import hours_archived
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.dashboard import reader as reader_module
 from charging_assets.dashboard.reader import DataUnavailable, PublishedReader
 from charging_assets.dashboard.server import PAGES, create_app
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.store import LocalLake
+from charging_assets.publication.publish import publish
+from charging_assets.publication.published_files import PublishedFiles
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 NOW = datetime(2022, 1, 12, 0, 0, tzinfo=UTC)

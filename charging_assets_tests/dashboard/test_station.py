@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.asked import Feed, PageRequest
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import station
 from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
+from charging_assets.dashboard.request import Feed, PageRequest
+from charging_assets.lake.store import LocalLake
 from charging_assets.measures import SECONDS, SESSIONS
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.publication.publish import publish
+from charging_assets.publication.published_files import PublishedFiles
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 # Every ten minutes from 22:30 UTC on, over midnight in Berlin: `idle` is free, `busy` charges from

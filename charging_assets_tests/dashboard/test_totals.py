@@ -8,17 +8,17 @@ from typing import Any
 import duckdb
 import pytest
 
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.asked import Feed, PageRequest, utc
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import PublishedReader, Reader, WarehouseReader
-from charging_assets.storage.dialect import bind_params
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.sql_files import sql, sql_names
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.dashboard.request import Feed, PageRequest, utc
+from charging_assets.lake.store import LocalLake
+from charging_assets.publication.publish import publish
+from charging_assets.publication.published_files import PublishedFiles
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.sql_files import sql, sql_names
+from charging_assets.warehouse.transpile import bind_params
 from charging_assets_tests.modelling import hours
 
 # HOUR is 20:00 UTC; midnight in Berlin is 180 minutes later.

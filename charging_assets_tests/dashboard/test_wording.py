@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.dashboard.asked import Feed, PageRequest
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.dashboard.blocks import Page
 from charging_assets.dashboard.pages import now
 from charging_assets.dashboard.reader import PublishedReader
+from charging_assets.dashboard.request import Feed, PageRequest
 from charging_assets.dashboard.wording import LANGUAGES, Wording, all_texts
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.store import LocalLake
+from charging_assets.publication.publish import publish
+from charging_assets.publication.published_files import PublishedFiles
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 COUNTED = sorted(name.removesuffix("_one") for name in all_texts() if name.endswith("_one"))

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from charging_assets.storage.s3_resource import LakeS3Resource
-from charging_assets.storage.sql_files import sql_folder
+from charging_assets.lake.s3_resource import LakeS3Resource
+from charging_assets.warehouse.sql_files import sql_folder
 from charging_assets_tests.deploy.files import DEPLOY, ROOT, read_json
 from charging_assets_tests.deploy.policies import Request, is_allowed
 

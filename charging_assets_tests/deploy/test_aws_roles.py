@@ -23,14 +23,14 @@ import redshift_connector
 from redshift_connector.iam_helper import IamHelper
 
 from charging_assets import clock, deployments
-from charging_assets.acquisition.missed import record_missed
-from charging_assets.automation.sensors import heal_hours
+from charging_assets.archive.missed_slots import record_missed
 from charging_assets.cli import main
 from charging_assets.definitions import build
-from charging_assets.partitions import Hour
-from charging_assets.publication.report import utilisation_report
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.warehouse import WarehouseError
+from charging_assets.hours import Hour
+from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.publication.published_files import PublishedFiles
+from charging_assets.reports.report import utilisation_report
+from charging_assets.warehouse.interface import WarehouseError
 from charging_assets_tests.cli.shell import FIRST, SCALE, in_home
 from charging_assets_tests.deploy.files import DEPLOY, read_documents, read_json
 from charging_assets_tests.deploy.roles import (

@@ -14,7 +14,7 @@ from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
 from dagster_k8s import K8sRunLauncher
 from kubernetes import client
 
-from charging_assets import dagster_home
+from charging_assets.orchestration import dagster_home
 from charging_assets_tests.deploy.files import DEPLOY, ENVIRONMENT, VARIANTS, read_yaml, variables
 
 LAUNCHERS = {"host": DefaultRunLauncher, "ecs": EcsRunLauncher, "kubernetes": K8sRunLauncher}

@@ -11,20 +11,20 @@ import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from charging_assets.acquisition.archive import digest, hours_archived, keys_by_feed, read_places
+from charging_assets.archive.raw_archive import digest, hours_archived, keys_by_feed, read_places
+from charging_assets.hours import Hour, hours_between
+from charging_assets.lake.flat_files import write_flat
+from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
-from charging_assets.partitions import Hour, hours_between
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.version import flat_version
+from charging_assets.publication.publish import PUBLISHED, publish
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.dimensions import DIM_TIME
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
-from charging_assets.storage.flat_files import write_flat
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import PUBLISHED, publish
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.bench.bench_history import lengthen
 
 DAYS = 30

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.store import LocalLake
+from charging_assets.publication.publish import publish
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.e2e import network
 from charging_assets_tests.e2e.browser import Log
 from charging_assets_tests.e2e.conftest import served

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.archive import archive, hour_keys, hours_archived, read
-from charging_assets.acquisition.feeds import Feed
 from charging_assets.acquisition.poll import poll
+from charging_assets.archive.raw_archive import archive, hour_keys, hours_archived, read
 from charging_assets.checks.registry import RULES
-from charging_assets.partitions import Hour
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.hours import Hour
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.sources.feeds import Feed
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.loopback import Loopback, reply

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.archive import hours_archived, read
-from charging_assets.storage.lake import LakeError, LocalLake
+from charging_assets.archive.raw_archive import hours_archived, read
+from charging_assets.lake.store import LakeError, LocalLake
 from charging_assets_tests import builders
 from charging_assets_tests.modelling.hours import evse, station
 

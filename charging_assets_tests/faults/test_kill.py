@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
+from charging_assets.lake.flat_files import open_flat
+from charging_assets.lake.store import Lake, LocalLake
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import open_flat
-from charging_assets.storage.lake import Lake, LocalLake
-from charging_assets.storage.plan import Plan
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse, connect_duckdb
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse, connect_duckdb
+from charging_assets.warehouse.plan import Plan
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
 
@@ -53,8 +53,8 @@ CHILD = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
 
-from charging_assets.storage import warehouse_duckdb
-from charging_assets.storage.lake import LocalLake
+from charging_assets.warehouse.duckdb import warehouse as warehouse_duckdb
+from charging_assets.lake.store import LocalLake
 from charging_assets_tests.faults.test_kill import plan_of
 
 count = 0

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.compacted import ArchiveLake
-from charging_assets.acquisition.compaction import compact
-from charging_assets.storage.lake import LocalLake
-from charging_assets_tests.acquisition.days import FEED, LONG_AFTER, archive_day, read_archive
+from charging_assets.archive.compacted_days import ArchiveLake
+from charging_assets.archive.compaction import compact
+from charging_assets.lake.store import LocalLake
+from charging_assets_tests.archive.days import FEED, LONG_AFTER, archive_day, read_archive
 
 pytestmark = pytest.mark.faults
 

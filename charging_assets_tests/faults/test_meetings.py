@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from charging_assets.automation.pending import pending_hours
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.store import LocalLake
+from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.faults
 LOAD = """
 import sys
 from pathlib import Path
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.store import LocalLake
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 folder = Path(sys.argv[1])
 hours.load(DuckDBWarehouse(folder / "charging.duckdb"), LocalLake(folder / "lake"))
@@ -32,7 +32,7 @@ hours.load(DuckDBWarehouse(folder / "charging.duckdb"), LocalLake(folder / "lake
 ARCHIVE_AND_DIE = """
 import os, sys
 from pathlib import Path
-from charging_assets.storage.lake import LocalLake
+from charging_assets.lake.store import LocalLake
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
 lake = LocalLake(Path(sys.argv[1]) / "lake")

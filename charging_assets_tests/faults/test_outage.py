@@ -10,26 +10,26 @@ import dagster as dg
 import pytest
 
 from charging_assets import deployments
-from charging_assets.acquisition.archive import hours_archived, read
-from charging_assets.acquisition.feeds import Feed
-from charging_assets.acquisition.hour import poll_hour
-from charging_assets.acquisition.missed import missed_slots
-from charging_assets.acquisition.raw_objects import Place, Poll
-from charging_assets.automation.lost_runs import end_lost_runs
-from charging_assets.automation.pending import pending_hours
-from charging_assets.automation.schedules import poll_feeds
-from charging_assets.automation.sensors import heal_hours
+from charging_assets.acquisition.poll_hour import poll_hour
+from charging_assets.archive.missed_slots import missed_slots
+from charging_assets.archive.raw_archive import hours_archived, read
+from charging_assets.archive.raw_objects import Place, Poll
 from charging_assets.definitions import build
+from charging_assets.hours import ONE_HOUR, Hour, slot_of
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.assets import WRITER_POOL
-from charging_assets.partitions import ONE_HOUR, Hour, slot_of
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.orchestration.orphaned_runs import end_lost_runs
+from charging_assets.orchestration.schedules import poll_feeds
+from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.sources.feeds import Feed
 from charging_assets_tests import builders
-from charging_assets_tests.automation.test_sensors import hours_asked
 from charging_assets_tests.builders import place, poll
 from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import stand
+from charging_assets_tests.orchestration.test_sensors import hours_asked
 
 pytestmark = pytest.mark.faults
 

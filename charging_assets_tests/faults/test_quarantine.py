@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.archive import read
+from charging_assets.archive.raw_archive import read
 from charging_assets.preprocessing import clean, flatten
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from charging_assets.storage import redshift_tries
-from charging_assets.storage.plan import Loaded, Plan
-from charging_assets.storage.redshift_connection import RedshiftResource
-from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
-from charging_assets_tests.storage.loads import DERIVED, GIVEN, a_load, sample_rows
-from charging_assets_tests.storage.redshifts import EmptyRedshift, of_the_bed
+from charging_assets.warehouse.plan import Loaded, Plan
+from charging_assets.warehouse.redshift import retries
+from charging_assets.warehouse.redshift.connection import RedshiftResource
+from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
 from charging_assets_tests.testbed.bed import Bed
 from charging_assets_tests.testbed.statement_faults import CutPoint, StatementFaults
 from charging_assets_tests.testbed.tcp_proxy import Behaviour, TcpProxy
+from charging_assets_tests.warehouse.loads import DERIVED, GIVEN, a_load, sample_rows
+from charging_assets_tests.warehouse.redshifts import EmptyRedshift, of_the_bed
 
 pytestmark = pytest.mark.faults
 
@@ -71,7 +71,7 @@ def reset_faults(redshift: FaultyRedshift, monkeypatch: pytest.MonkeyPatch) -> N
     redshift.faults.clear()
     redshift.database.empty()
     redshift.faults.clear()
-    monkeypatch.setattr(redshift_tries, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_S", 0.01)
 
 
 def load(amount: int) -> Plan:
@@ -207,9 +207,9 @@ def test_two_runs__of_one_hour__rows_exist_once(
 def test_cut__every_time__is_an_error_and_the_old_rows_stay(
     redshift: FaultyRedshift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redshift_tries, "_LONGEST_WAIT_S", 0.02)
+    monkeypatch.setattr(retries, "_LONGEST_WAIT_S", 0.02)
     redshift.database.warehouse().apply(load(1))
-    redshift.faults.cut("before", "^COPY", times=redshift_tries.MAX_ATTEMPTS)
+    redshift.faults.cut("before", "^COPY", times=retries.MAX_ATTEMPTS)
     with pytest.raises(Exception, match="localhost"):
         redshift.database.warehouse().apply(load(2))
     assert redshift.faults.remaining == 0

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from charging_assets.storage import redshift_tries
-from charging_assets.storage.lake import LakeError
-from charging_assets.storage.lake_s3 import S3Lake
-from charging_assets.storage.warehouse_redshift import RedshiftWarehouse
-from charging_assets_tests.storage import faulty_s3
-from charging_assets_tests.storage.faulty_s3 import Fault, FaultyS3
-from charging_assets_tests.storage.loads import a_load, names, sample_rows
-from charging_assets_tests.storage.redshifts import EmptyRedshift, of_the_bed
-from charging_assets_tests.storage.s3 import s3_resource
+from charging_assets.lake.s3 import S3Lake
+from charging_assets.lake.store import LakeError
+from charging_assets.warehouse.redshift import retries
+from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
+from charging_assets_tests.lake import faulty_s3
+from charging_assets_tests.lake.faulty_s3 import Fault, FaultyS3
+from charging_assets_tests.lake.s3 import s3_resource
 from charging_assets_tests.testbed.bed import S3, Bed
 from charging_assets_tests.testbed.errors import internal
+from charging_assets_tests.warehouse.loads import a_load, names, sample_rows
+from charging_assets_tests.warehouse.redshifts import EmptyRedshift, of_the_bed
 
 pytestmark = pytest.mark.faults
 
@@ -108,7 +108,7 @@ def test_load__s3_stays_unreachable__old_rows_stay(loads: StagedLoads) -> None:
 def test_copy__throttled_by_s3__is_retried(
     testbed: Bed, loads: StagedLoads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redshift_tries, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_WAIT_S", 0.01)
     faults = testbed.proxy.faults[loads.database.redshift.database]
     busy = "S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown"
     faults.refuse("^COPY", internal(busy, "Failed to read", code=9001), times=2)

@@ -11,12 +11,12 @@ import dagster as dg
 import pytest
 
 from charging_assets import deployments
-from charging_assets.automation.lost_runs import end_lost_runs
-from charging_assets.automation.pending import pending_hours
-from charging_assets.automation.sensors import heal_hours
 from charging_assets.definitions import build
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.store import LocalLake
+from charging_assets.orchestration.orphaned_runs import end_lost_runs
+from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, stand
 
@@ -26,7 +26,7 @@ WORKER = """
 import os, signal, sys
 from pathlib import Path
 import dagster as dg
-from charging_assets.storage.io_managers import WarehouseIOManager
+from charging_assets.io_managers import WarehouseIOManager
 from charging_assets_tests.faults.test_worker import load, storage_in
 
 handle = WarehouseIOManager.handle_output

@@ -21,17 +21,17 @@ from urllib.parse import urlencode
 
 from starlette.testclient import TestClient
 
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.acquisition.feeds import FeedError, load_feeds
-from charging_assets.acquisition.imports import import_paths
+from charging_assets.acquisition.importer import import_paths
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.dashboard import limits
 from charging_assets.dashboard.reader import PublishedReader
 from charging_assets.dashboard.server import PAGES, create_app
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.publish import publish
-from charging_assets.storage.published import PublishedFiles
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import LocalLake
+from charging_assets.publication.publish import publish
+from charging_assets.publication.published_files import PublishedFiles
+from charging_assets.sources.feeds import FeedError, load_feeds
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.fuzz.mutations import corrupt, encode, mutate, value
 from charging_assets_tests.modelling import hours
 

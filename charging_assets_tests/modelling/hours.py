@@ -10,23 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from charging_assets.acquisition.archive import digest, hours_archived, keys_by_feed, read_places
-from charging_assets.acquisition.identities import NO_IDENTITIES, FeedIdentity
+from charging_assets.archive.identities import NO_IDENTITIES, FeedIdentity
+from charging_assets.archive.raw_archive import digest, hours_archived, keys_by_feed, read_places
+from charging_assets.hours import Hour, Span
+from charging_assets.lake.flat_files import FlatFile, write_flat
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.lake.store import Lake
 from charging_assets.modelling import hour_plans
 from charging_assets.modelling.staging import staging_plan, staging_span_plan
-from charging_assets.partitions import Hour, Span
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.identity import entity_key
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Table
-from charging_assets.storage.flat_files import FlatFile, write_flat
-from charging_assets.storage.lake import Lake
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.plan import Loaded, Plan
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
+from charging_assets.warehouse.plan import Loaded, Plan
 from charging_assets_tests import builders
 
 FEED = "test"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, key_of, rows, station
 

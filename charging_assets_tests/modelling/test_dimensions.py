@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling import plans
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, lake_of, load, loaded, rows, station

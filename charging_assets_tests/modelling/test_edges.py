@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.archive import hours_archived
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.hours import Span
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_span_plan
-from charging_assets.partitions import Span
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station

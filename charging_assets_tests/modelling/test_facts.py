@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from charging_assets.modelling import plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.schemas import facts
-from charging_assets.storage.plan import GuardFailed, Replace, Scope
-from charging_assets.storage.sql_files import sql
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.plan import GuardFailed, Replace, Scope
+from charging_assets.warehouse.sql_files import sql
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, loaded, rows, stand, station

@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charging_assets.hours import Hour, Span
+from charging_assets.lake.flat_files import FlatFile, flat_key, open_hour
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import (
     StagingInput,
@@ -20,13 +23,10 @@ from charging_assets.modelling.staging import (
     staging_plan,
     staging_span_plan,
 )
-from charging_assets.partitions import Hour, Span
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
-from charging_assets.storage.flat_files import FlatFile, flat_key, open_hour
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.plan import NotStaged
-from charging_assets.storage.span_loads import apply_spans
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.plan import NotStaged
+from charging_assets.warehouse.span_loads import apply_spans
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, rows, station
 from charging_assets_tests.modelling.test_staging import with_rows

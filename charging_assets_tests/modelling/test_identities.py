@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from charging_assets import deployments
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.acquisition.identities import FeedIdentity
-from charging_assets.automation.load import load_hours
-from charging_assets.automation.pending import pending_hours, staleness
+from charging_assets.archive.identities import FeedIdentity
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.definitions import build
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.orchestration.load_runs import load_hours
+from charging_assets.orchestration.staleness import pending_hours, staleness
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
-from charging_assets_tests.loading import errors_of, load_stale
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, lake_of, rows, station
+from charging_assets_tests.stale_loads import errors_of, load_stale
 
 WITHIN_PLACES = {"test": FeedIdentity("test", "place")}
 FEEDS = """

@@ -11,24 +11,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.automation.pending import CONTESTED, pending_hours, staleness
+from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.checks.registry import HOURLY
+from charging_assets.hours import Hour, Span
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
-from charging_assets.partitions import Hour, Span
+from charging_assets.orchestration.staleness import CONTESTED, pending_hours, staleness
 from charging_assets.preprocessing import rejects, stations
 from charging_assets.preprocessing.identity import entity_key, identity_hash
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.ops import LEDGER
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests import builders
 from charging_assets_tests.checks.evaluating import findings
-from charging_assets_tests.loading import errors_of, load_stale
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, hour_after, lake_of, rows, station
+from charging_assets_tests.stale_loads import errors_of, load_stale
 
 # Two ids that anybody can find in minutes: their keys as stations of `chargecloud` are equal.
 CHARGECLOUD_STATIONS = ("bb6ffb39eee17f6c", "0848572e33ef8e59")

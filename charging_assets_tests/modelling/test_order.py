@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charging_assets.hours import Span
+from charging_assets.lake.flat_files import FlatFile
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_span_plan
-from charging_assets.partitions import Span
 from charging_assets.schemas.catalog import TABLES
-from charging_assets.storage.flat_files import FlatFile
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
 

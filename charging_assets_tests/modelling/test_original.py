@@ -10,7 +10,7 @@ import pytest
 import redshift_connector
 
 from charging_assets import deployments
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, loaded, rows, stand, station

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from charging_assets.acquisition.identities import FeedIdentity
+from charging_assets.archive.identities import FeedIdentity
+from charging_assets.hours import Hour, Span
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.staging import staging_span_plan
-from charging_assets.partitions import Hour, Span
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse import Warehouse
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, hour_after, rows, station

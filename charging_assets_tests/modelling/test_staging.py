@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from charging_assets.lake import flat_files
+from charging_assets.lake.flat_files import FlatFile, StaleFlatFile, flat_key, open_flat
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling import plans, staging
 from charging_assets.modelling.staging import ensure_staged, prune, staging_plan
 from charging_assets.schemas.flat import FLAT_POLLS, FLAT_STATUS, FLAT_TABLES
-from charging_assets.storage import flat_files
-from charging_assets.storage.flat_files import FlatFile, StaleFlatFile, flat_key, open_flat
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.plan import GuardFailed, NotStaged
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.plan import GuardFailed, NotStaged
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import FEED, HOUR, evse, lake_of, rows, stand, station
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.archive import hours_archived
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.schemas.marts import MART_OPERATOR_MONTH
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station

@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from charging_assets.acquisition.identities import FeedIdentity
+from charging_assets.archive.identities import FeedIdentity
 from charging_assets.preprocessing.flatten import FlatHour, flatten
-from charging_assets.preprocessing.gate import violations
 from charging_assets.preprocessing.rejects import MAX_LISTED
+from charging_assets.preprocessing.schema_check import violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets_tests.preprocessing import reference
 

@@ -157,7 +157,7 @@ def measure(name: str, mb: float, polls: int = 1, cap_mb: int = 0) -> dict[str, 
 
 def _measure(name: str, mb: float, polls: int) -> dict[str, Any]:
     from charging_assets.preprocessing.flatten import flatten
-    from charging_assets.preprocessing.gate import violations
+    from charging_assets.preprocessing.schema_check import violations
     from charging_assets.schemas.flat import FLAT_TABLES
     from charging_assets_tests.preprocessing.flat_hours import assert_adds_up
 

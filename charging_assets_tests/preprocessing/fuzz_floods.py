@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from charging_assets.preprocessing import caches
 from charging_assets.preprocessing.flatten import flatten
-from charging_assets.preprocessing.gate import violations
+from charging_assets.preprocessing.schema_check import violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator.hostile import FIRST_ID, KINDS
 from charging_assets_tests.builders import answers, poll

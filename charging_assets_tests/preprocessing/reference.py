@@ -17,8 +17,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from charging_assets.acquisition.raw_objects import Answer
-from charging_assets.kinds import RecordMap, chargecloud
+from charging_assets.archive.raw_objects import Answer
 from charging_assets.preprocessing import rejects as limits
 from charging_assets.preprocessing.clean import BadValue, canonical, cleaner, strip_control_json
 from charging_assets.preprocessing.identity import (
@@ -29,6 +28,7 @@ from charging_assets.preprocessing.identity import (
 )
 from charging_assets.schemas import flat
 from charging_assets.schemas.table import Column
+from charging_assets.sources import RecordMap, chargecloud
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.identities import FeedIdentity
-from charging_assets.kinds import kind
+from charging_assets.archive.identities import FeedIdentity
 from charging_assets.preprocessing import flatten as flattening
 from charging_assets.preprocessing.duplicates import find_duplicates
 from charging_assets.preprocessing.stations import StationReader
+from charging_assets.sources import kind
 from charging_assets_tests.builders import connector, envelope, evse, flattened, poll, station
 from charging_assets_tests.preprocessing.flat_hours import assert_sound, rows
 
@@ -92,7 +92,7 @@ def test_duplicates__of_stations_listed_twice_nothing_is_parsed_again(
     reader = StationReader(FeedIdentity("test"), kind("chargecloud"))
     fragments = [json.dumps(record).encode() for record in _stations_listed_twice(3)]
     stations = [reader.read_alone(fragment, "koeln") for fragment in fragments]
-    monkeypatch.setattr("charging_assets.kinds.tolerant.record", refuse)
+    monkeypatch.setattr("charging_assets.sources.tolerant.record", refuse)
     losers = find_duplicates(stations, fragments, reader.evses, reader.connectors)
     assert [sorted(pointers)[:1] for pointers in losers] == [[], [], [], [""], [""], [""]]
 

@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.archive import read_places
-from charging_assets.partitions import Hour
+from charging_assets.archive.raw_archive import read_places
+from charging_assets.hours import Hour
+from charging_assets.lake.flat_files import write_flat
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets.storage.flat_files import write_flat
-from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.builders import SLOT, answers, archived, flattened
 from charging_assets_tests.preprocessing.flat_hours import (
     TABLES,

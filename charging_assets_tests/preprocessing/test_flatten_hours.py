@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets.acquisition.archive import feeds_archived, hour_keys
-from charging_assets.acquisition.compacted import ArchiveLake
-from charging_assets.partitions import Hour
+from charging_assets.archive.compacted_days import ArchiveLake
+from charging_assets.archive.raw_archive import feeds_archived, hour_keys
+from charging_assets.hours import Hour
+from charging_assets.lake.flat_files import flat_key
+from charging_assets.lake.s3 import S3Lake
+from charging_assets.lake.s3_resource import LakeS3Resource
+from charging_assets.lake.store import Lake, LocalLake
 from charging_assets.preprocessing import flatten_hours as module
 from charging_assets.preprocessing.flatten_hours import FlattenedHour, flatten_hours
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
-from charging_assets.storage.flat_files import flat_key
-from charging_assets.storage.lake import Lake, LocalLake
-from charging_assets.storage.lake_s3 import S3Lake
-from charging_assets.storage.s3_resource import LakeS3Resource
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import lake_of, stand
 

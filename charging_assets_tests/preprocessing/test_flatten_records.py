@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.identities import FeedIdentity
+from charging_assets.archive.identities import FeedIdentity
 from charging_assets.preprocessing import stations
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.identity import entity_key

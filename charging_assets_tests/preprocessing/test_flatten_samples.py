@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.archive import hours_archived, read_places
-from charging_assets.acquisition.feeds import load_feeds
-from charging_assets.acquisition.imports import import_paths
-from charging_assets.partitions import Hour
+from charging_assets.acquisition.importer import import_paths
+from charging_assets.archive.raw_archive import hours_archived, read_places
+from charging_assets.hours import Hour
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.preprocessing.flatten import flatten
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.sources.feeds import load_feeds
 from charging_assets_tests.preprocessing.flat_hours import (
     TABLES,
     assert_like_the_reference,

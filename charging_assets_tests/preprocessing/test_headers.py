@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from charging_assets import deployments
-from charging_assets.automation.pending import pending_hours
 from charging_assets.definitions import build
-from charging_assets.kinds import UnusableKind, kind
-from charging_assets.partitions import Hour
-from charging_assets.storage.memory import MemoryLake
+from charging_assets.hours import Hour
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.sources import UnusableKind, kind
 from charging_assets_tests.builders import (
     SLOT,
     archived,
@@ -33,8 +33,8 @@ B = (poll(feed="b", asked=("bonn",)), {"bonn": GOOD["koeln"]})
 
 # A copy of the chargecloud kind under the name of a module, with one fault.
 _KIND = """
-from charging_assets.kinds.chargecloud import *
-from charging_assets.kinds.chargecloud import open, url
+from charging_assets.sources.chargecloud import *
+from charging_assets.sources.chargecloud import open, url
 NAME = "faulty"
 """
 _FAULTS = {
@@ -116,7 +116,7 @@ def test_kind__with_a_fault_is_unusable_and_stops_no_other_feed(modules: Path, f
     ],
 )
 def test_flatten__a_kind_whose_code_fails_rejects_the_body(modules: Path, body: str) -> None:
-    source = f"{_KIND}\nfrom charging_assets.kinds import Envelope\ndef open(body):\n    {body}\n"
+    source = f"{_KIND}\nfrom charging_assets.sources import Envelope\ndef open(body):\n    {body}\n"
     (modules / "failing.py").write_text(source)
     hour = flattened((poll(kind="kinds_of_test.failing"), GOOD), B)
     assert_sound(hour)

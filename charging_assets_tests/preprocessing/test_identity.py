@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.kinds import Kind, chargecloud
 from charging_assets.preprocessing.identity import (
     attribute_hash,
     entity_key,
     names_hash,
     scopes,
 )
+from charging_assets.sources import Kind, chargecloud
 
 ATTRIBUTES = {
     "name": "Köln",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from charging_assets.kinds import RecordMap
 from charging_assets.preprocessing.records import RecordReader
 from charging_assets.schemas.table import flag, number, text
+from charging_assets.sources import RecordMap
 
 MAP = RecordMap(
     columns={"thing_name": "name", "is_open": "hours.open", "power_kw": "power"},

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.identities import FeedIdentity
-from charging_assets.kinds import chargecloud
+from charging_assets.archive.identities import FeedIdentity
 from charging_assets.preprocessing.flat_station import FlatStation
 from charging_assets.preprocessing.identity import entity_key
 from charging_assets.preprocessing.stations import StationReader
+from charging_assets.sources import chargecloud
 from charging_assets_tests.builders import connector, evse, station
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from charging_assets.kinds import chargecloud, maps_version, packaged_kinds
 from charging_assets.preprocessing import version
 from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.sources import chargecloud, maps_version, packaged_kinds
 
 
 @pytest.fixture(autouse=True)

@@ -3,8 +3,8 @@
 import dagster as dg
 
 from charging_assets import deployments
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.publication.assets import published_tables
-from charging_assets.storage.memory import MemoryLake
 from charging_assets_tests.modelling import hours
 
 

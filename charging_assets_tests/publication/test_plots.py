@@ -12,14 +12,14 @@ import dagster as dg
 import pytest
 
 from charging_assets import deployments
-from charging_assets.dashboard.palette import GAP, STATUS
+from charging_assets.hours import Hour
+from charging_assets.io_managers import Plotter, WarehouseIOManager
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.assets import ASSETS
-from charging_assets.partitions import Hour
 from charging_assets.publication.column_plot import ColumnStyle, column_plot
 from charging_assets.publication.plots import plot_query, render_plot
-from charging_assets.storage.io_managers import Plotter, WarehouseIOManager
-from charging_assets.storage.memory import MemoryLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.schemas.palette import GAP, STATUS
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 # Free for three hours, charging from then on; the fifth hour was not polled.

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from charging_assets.publication.publish import PUBLISHED
 from charging_assets.publication.readers_file import write_readers_file
-from charging_assets.storage.generation import FILE_NAME
-from charging_assets.storage.publish import PUBLISHED
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.generation import FILE_NAME
 
 _COUNT = "SELECT COUNT(*) AS n FROM warehouse.fact_poll"
 

@@ -15,20 +15,20 @@ from typing import Any
 
 import msgspec
 
-from charging_assets.acquisition.archive import hours_archived
-from charging_assets.acquisition.raw_objects import encode
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.archive.raw_objects import encode
+from charging_assets.hours import Hour, Span
+from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.partitions import Hour, Span
 from charging_assets.simulator import Network
 from charging_assets.simulator.history import Polling, poll_at, write_history
-from charging_assets.storage import sql_files
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse import sql_files
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.fuzz import mutations
-from charging_assets_tests.loading import errors_of, load_stale
 from charging_assets_tests.modelling import hours as modelling_hours
 from charging_assets_tests.recompute.comparison import WAREHOUSE
+from charging_assets_tests.stale_loads import errors_of, load_stale
 
 # In Berlin, summer time begins on 30 March.
 FIRST_DAY = datetime(2025, 3, 27, tzinfo=UTC)

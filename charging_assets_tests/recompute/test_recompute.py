@@ -14,11 +14,11 @@ from typing import NamedTuple
 import duckdb
 import pytest
 
-from charging_assets.acquisition.compacted import ArchiveLake
-from charging_assets.acquisition.compaction import compact
-from charging_assets.acquisition.feeds import load_feeds
-from charging_assets.acquisition.imports import import_paths
-from charging_assets.storage import sql_files
+from charging_assets.acquisition.importer import import_paths
+from charging_assets.archive.compacted_days import ArchiveLake
+from charging_assets.archive.compaction import compact
+from charging_assets.sources.feeds import load_feeds
+from charging_assets.warehouse import sql_files
 from charging_assets_tests import snippets
 from charging_assets_tests.recompute import homes
 from charging_assets_tests.recompute.comparison import WAREHOUSE, compare

@@ -14,13 +14,13 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from charging_assets.automation.lost_runs import pids_of
-from charging_assets.automation.pending import pending_hours
-from charging_assets.partitions import ONE_HOUR, Hour
+from charging_assets.hours import ONE_HOUR, Hour
+from charging_assets.orchestration.orphaned_runs import pids_of
+from charging_assets.orchestration.staleness import pending_hours
 from charging_assets.simulator import Network
 from charging_assets.simulator.faults import EVERYWHERE, FaultKind
 from charging_assets.simulator.server import ApiServer
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.alerts.receivers import HttpReceiver
 from charging_assets_tests.rehearsal.operation import TIMEOUT_S, Operation, archive_hour, wait_for
 from charging_assets_tests.rehearsal.verdict import check_results

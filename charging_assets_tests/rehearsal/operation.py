@@ -17,12 +17,12 @@ import msgspec
 import requests
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
 
-from charging_assets.acquisition.archive import archive
-from charging_assets.partitions import Hour
+from charging_assets.archive.raw_archive import archive
+from charging_assets.hours import Hour
+from charging_assets.lake.store import LocalLake
 from charging_assets.simulator import Network
 from charging_assets.simulator.history import Polling, poll_at
 from charging_assets.simulator.server import ApiServer
-from charging_assets.storage.lake import LocalLake
 from charging_assets_tests.alerts.receivers import HttpReceiver
 
 FEED, CADENCE = "chargecloud", timedelta(minutes=1)
@@ -111,8 +111,8 @@ class Operation:
 
     def slots(self) -> list[datetime]:
         """The slots of all archived polls, sorted."""
-        from charging_assets.acquisition.archive import hours_archived
-        from charging_assets.acquisition.raw_objects import slot_of_key
+        from charging_assets.archive.raw_archive import hours_archived
+        from charging_assets.archive.raw_objects import slot_of_key
 
         archived = hours_archived(self.lake).values()
         return sorted(slot_of_key(key) for keys in archived for key in keys)

@@ -8,12 +8,12 @@ from typing import Any
 
 from dagster import AssetKey, DagsterRunStatus, RunsFilter
 
-from charging_assets.acquisition.archive import hours_archived, read
-from charging_assets.acquisition.missed import still_missed
-from charging_assets.acquisition.raw_objects import slot_of_key
-from charging_assets.automation.pending import pending_hours
-from charging_assets.partitions import Hour, slot_of
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.archive.missed_slots import still_missed
+from charging_assets.archive.raw_archive import hours_archived, read
+from charging_assets.archive.raw_objects import slot_of_key
+from charging_assets.hours import Hour, slot_of
+from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.rehearsal.operation import CADENCE, FEED, PLACES, Operation
 
 

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from charging_assets.acquisition import archive
-from charging_assets.acquisition.raw_objects import RAW, Answer
-from charging_assets.partitions import Hour, slot_of
+from charging_assets.archive import raw_archive
+from charging_assets.archive.raw_objects import RAW, Answer
+from charging_assets.hours import Hour, slot_of
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.simulator import (
     DEFAULT_START,
     FEED,
@@ -19,7 +20,6 @@ from charging_assets.simulator import (
     write_history,
 )
 from charging_assets.simulator.history import poll_at
-from charging_assets.storage.memory import MemoryLake
 
 SMALL = 0.04
 
@@ -40,19 +40,19 @@ def half_day() -> MemoryLake:
 
 
 def answers(lake: MemoryLake) -> list[Answer]:
-    return [answer for key in lake.keys(RAW) for answer in archive.read(lake, key)]
+    return [answer for key in lake.keys(RAW) for answer in raw_archive.read(lake, key)]
 
 
 def test_write_history__of_half_a_day__has_every_slot_once(half_day: MemoryLake) -> None:
     slots = sorted({answer.poll.slot_at for answer in answers(half_day)})
     assert slots == [DEFAULT_START + timedelta(minutes=10 * step) for step in range(72)]
     assert len(half_day.objects) == 72
-    assert list(archive.hours_archived(half_day)) == [hour(number) for number in range(12)]
+    assert list(raw_archive.hours_archived(half_day)) == [hour(number) for number in range(12)]
 
 
 def test_write_history__always__is_marked_as_simulated(half_day: MemoryLake) -> None:
     assert FEED == "simulated"
-    assert archive.feeds_archived(half_day) == ["simulated"]
+    assert raw_archive.feeds_archived(half_day) == ["simulated"]
     for answer in answers(half_day):
         poll = answer.poll
         assert (poll.feed, poll.kind, poll.cadence_s) == ("simulated", "chargecloud", 600)

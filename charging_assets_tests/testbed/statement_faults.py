@@ -1,6 +1,6 @@
 """Faults at statements: the connection is cut at a chosen point, or an error is returned.
 
-Faults at bytes are in `tcp_proxy`, those in S3's answers in `storage/faulty_s3`.
+Faults at bytes are in `tcp_proxy`, those in S3's answers in `lake/faulty_s3`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from charging_assets.measures import (
 )
 from charging_assets.simulator.network import FEED
 from charging_assets.simulator.truth import Session, Truth
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests.truth.spans import Span, clip, join_spans, subtract_spans, total_length
 
 Floats = NDArray[np.float64]

@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 
 from charging_assets.simulator.hostile import FIRST_ID
 from charging_assets.simulator.truth import Session, Truth
-from charging_assets.storage.warehouse import Warehouse
+from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests.truth.spans import (
     Span,
     clip,

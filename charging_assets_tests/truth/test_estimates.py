@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.truth.__main__ import scored_gaps
 from charging_assets_tests.truth.estimates import _distinct, _polled, restricted_mean
 from charging_assets_tests.truth.gap_plan import SLOT, plan_gaps

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.truth.__main__ import scored
 from charging_assets_tests.truth.weeks import Weeks, loaded
 

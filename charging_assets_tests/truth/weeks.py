@@ -9,16 +9,16 @@ from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
-from charging_assets.acquisition.raw_objects import encode
-from charging_assets.partitions import Hour
+from charging_assets.archive.raw_objects import encode
+from charging_assets.hours import Hour
+from charging_assets.lake.store import LocalLake
 from charging_assets.simulator import Network
 from charging_assets.simulator.demand import Demand
 from charging_assets.simulator.history import Polling, poll_at, write_history
 from charging_assets.simulator.life import Life
 from charging_assets.simulator.truth import Truth
-from charging_assets.storage.lake import LocalLake
-from charging_assets.storage.warehouse_duckdb import DuckDBWarehouse
-from charging_assets_tests.loading import errors_of, load_stale
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets_tests.stale_loads import errors_of, load_stale
 from charging_assets_tests.truth.gap_plan import SLOT, GapPlan, plan_gaps
 
 START = Hour.parse("2025-03-20T00")  # with a change of summer time in it

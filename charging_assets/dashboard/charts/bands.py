@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from charging_assets.dashboard.palette import GAP, INK, QUIET, STATUS
+from charging_assets.schemas.palette import GAP, INK, QUIET, STATUS
 
 WIDTH = 1100
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import altair as alt
 
-from charging_assets.dashboard.palette import GAP, INK, LINE, QUIET, RULE, SECOND, STATUS
+from charging_assets.schemas.palette import GAP, INK, LINE, QUIET, RULE, SECOND, STATUS
 
 WIDTH, HEIGHT = 560, 220
 

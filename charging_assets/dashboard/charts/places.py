@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from charging_assets.dashboard.palette import INK, QUIET, STATION, STATUS
+from charging_assets.schemas.palette import INK, QUIET, STATION, STATUS
 
 _OUTLINE = Path(__file__).resolve().parent.parent / "germany.geojson"
 # Below this extent (one city) the outline of the country is left out.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Figure, FormField, Page
 from charging_assets.dashboard.pages import city_tables as tables
 from charging_assets.dashboard.pages.period import (
@@ -17,6 +16,7 @@ from charging_assets.dashboard.pages.period import (
     select_period,
 )  # fmt: skip
 from charging_assets.dashboard.reader import Reader, Row
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import (
     CERTAINLY_FULL,
     POSSIBLY_FULL,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Chart
 from charging_assets.dashboard.charts.curves import heat, ranking, trend
 from charging_assets.dashboard.drawing import svg
 from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
+from charging_assets.dashboard.request import PageRequest
 
 _TOP = 15
 

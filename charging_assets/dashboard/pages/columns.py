@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Column
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import STATUS_COLUMNS
 
 

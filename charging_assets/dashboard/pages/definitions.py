@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Definition, Page
 from charging_assets.dashboard.reader import Reader
+from charging_assets.dashboard.request import PageRequest
 
 NAMES = (
     "status", "evse", "utilisation", "occupancy", "availability", "reliability", "uptime",

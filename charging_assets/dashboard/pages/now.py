@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Column, Figure, FormField, Note, Page, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.states import COUNTS, STATES, with_state
 from charging_assets.dashboard.reader import Reader, Row
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import count_share, observed_share
 
 # A status older than this is not shown.

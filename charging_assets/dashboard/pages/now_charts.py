@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Chart
 from charging_assets.dashboard.charts.places import city_states, station_map
 from charging_assets.dashboard.drawing import svg
 from charging_assets.dashboard.pages.states import COUNTS, STATES
 from charging_assets.dashboard.reader import Row
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import count_share
 
 

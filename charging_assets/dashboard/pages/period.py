@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from charging_assets.dashboard.asked import DAYS, PageRequest, utc
 from charging_assets.dashboard.blocks import FormField
 from charging_assets.dashboard.reader import Query
+from charging_assets.dashboard.request import DAYS, PageRequest, utc
 
 _ONE_DAY = timedelta(days=1)
 

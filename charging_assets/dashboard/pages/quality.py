@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from charging_assets.dashboard.asked import PageRequest, utc
 from charging_assets.dashboard.blocks import Chart, Figure, Page, Table, total
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period, date_fields, select_period
 from charging_assets.dashboard.reader import Reader, Row
+from charging_assets.dashboard.request import PageRequest, utc
 from charging_assets.measures import coverage as coverage_of
 from charging_assets.measures import sum_columns, use_period_windows
 

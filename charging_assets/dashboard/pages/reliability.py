@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Chart, Column, Figure, FormField, Note, Page, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import (
@@ -17,6 +16,7 @@ from charging_assets.dashboard.pages.period import (
     select_period,
 )
 from charging_assets.dashboard.reader import Query, Reader, Row
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import compute_measures, sum_columns
 
 UK_RULE, NEVI_RULE = 0.99, 0.97

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.reader import Row
+from charging_assets.dashboard.request import PageRequest
 
 # State of an EVSE → the column with the count.
 COUNTS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import islice
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Figure, FormField, Note, Page
 from charging_assets.dashboard.feeds import loaded_feeds, select_feed
 from charging_assets.dashboard.pages import station_tables as tables
@@ -16,6 +15,7 @@ from charging_assets.dashboard.pages.period import (
     select_period,
 )
 from charging_assets.dashboard.reader import Query, Reader, Row
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import (
     SECONDS,
     SESSIONS,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Chart
 from charging_assets.dashboard.charts.bands import timeline
 from charging_assets.dashboard.charts.curves import statuses, trend
@@ -12,6 +11,7 @@ from charging_assets.dashboard.drawing import svg
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import STATUS_COLUMNS
 
 # More lines are not readable, and thousands stop the renderer.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from charging_assets.dashboard.asked import PageRequest
 from charging_assets.dashboard.blocks import Column, Table
 from charging_assets.dashboard.pages import columns
 from charging_assets.dashboard.pages.period import Period
 from charging_assets.dashboard.reader import Row
+from charging_assets.dashboard.request import PageRequest
 from charging_assets.measures import STATUS_COLUMNS
 
 

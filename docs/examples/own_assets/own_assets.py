@@ -5,7 +5,7 @@ import pandas as pd
 
 from charging_assets import definitions
 from charging_assets.frames import MartCityDay
-from charging_assets.partitions import backfill_policy, hourly_partitions
+from charging_assets.hours import backfill_policy, hourly_partitions
 
 
 @dg.asset(io_manager_key="warehouse_io_manager", group_name="own", pool="warehouse_writer")

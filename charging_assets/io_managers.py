@@ -1,0 +1,376 @@
+"""The IO managers: between an asset's value and where it lives.
+
+Belongs here: what Dagster hands over and wants back, and the metadata of what was stored. Does not
+belong here: how objects or rows are stored (`lake`, `flat_files`, `warehouse`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import Any, NoReturn
+
+import dagster as dg
+import pyarrow as pa
+
+from charging_assets.frame_io_manager import FrameIOManager, Window, form_of, time_windows
+from charging_assets.hours import Hour, Span, naive
+from charging_assets.hours import spans as words_of
+from charging_assets.lake.flat_files import FlatFile, flat_feeds, open_hour
+from charging_assets.lake.store import Lake
+from charging_assets.plurals import counted
+from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES, table
+from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.render import column_schema
+from charging_assets.schemas.table import Table
+from charging_assets.warehouse import ledger
+from charging_assets.warehouse.frames import USER_SCHEMA, FrameError
+from charging_assets.warehouse.interface import Warehouse, WarehouseError
+from charging_assets.warehouse.plan import (
+    Loaded,
+    Params,
+    Plan,
+    SpanLoad,
+)
+from charging_assets.warehouse.span_loads import SpanResult, apply_spans
+
+# Metadata of a step that failed for some of its hours: why, by hour.
+FAILED_HOURS = "failed_hours"
+# Metadata of an hour that was loaded without some of its feeds: why, by feed.
+FAILED_FEEDS = "failed_feeds"
+# Hears of hours that an asset is done with, and how many seconds they took together.
+Progress = Callable[[str, Sequence[Hour], float], None]
+
+
+class LakeIOManager(dg.IOManager):
+    """Flat tables in the lake, one file per feed. Outputs are existing files by partition key.
+
+    Inputs are the rows of all feeds and hours of a run, as Arrow or validated pandas, as the input
+    is annotated. Without an annotation they are `HourFiles`; in a run of several hours, those by
+    partition key.
+    """
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._feeds_of_step: tuple[tuple[str, str], list[str]] | None = None
+
+    def handle_output(
+        self, context: dg.OutputContext, obj: Mapping[str, Sequence[FlatFile]]
+    ) -> None:
+        if not isinstance(obj, Mapping):
+            raise FrameError(
+                f"{context.asset_key.to_user_string()} returned {type(obj).__name__}, and "
+                "lake_io_manager stores flat tables alone; name warehouse_io_manager for a frame"
+            )
+        for key, files in obj.items():
+            context.step_context.add_asset_metadata(file_metadata(files), context.asset_key, key)
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        flat_table, feeds = table(context.asset_key.path[-1]), self._feeds(context)
+        files = {
+            key: open_hour(self._lake, flat_table, Hour.parse(key), feeds)
+            for key in context.asset_partition_keys
+        }
+        convert = _form(context, flat_table)
+        if convert is not None:
+            return convert(pa.concat_tables(file.read() for file in files.values()))
+        return next(iter(files.values())) if len(files) == 1 else files
+
+    def _feeds(self, context: dg.InputContext) -> list[str]:
+        """The feeds that have flat files, listed once for all inputs of a step.
+
+        Files of the first table are written first and deleted last.
+        """
+        try:
+            step = context.step_context.run_id, context.step_context.step.key
+        except dg.DagsterInvariantViolationError:  # outside of a run
+            return flat_feeds(self._lake, FLAT_TABLES[0])
+        if self._feeds_of_step is None or self._feeds_of_step[0] != step:
+            self._feeds_of_step = step, flat_feeds(self._lake, FLAT_TABLES[0])
+        return self._feeds_of_step[1]
+
+
+def file_metadata(files: Sequence[FlatFile]) -> dict[str, Any]:
+    """Where the flat files of an hour are and what they hold; of several feeds, by feed."""
+    metadata: dict[str, Any] = {
+        "dagster/row_count": sum(file.row_count for file in files),
+        "bytes": sum(file.byte_count for file in files),
+    }
+    if len(files) == 1:
+        (file,) = files
+        return metadata | {
+            "path": dg.MetadataValue.path(file.uri),
+            "archive_digest": file.archive_digest,
+        }
+    return metadata | {
+        "paths": dg.MetadataValue.json({file.feed: file.uri for file in files}),
+        "archive_digests": dg.MetadataValue.json({f.feed: f.archive_digest for f in files}),
+    }
+
+
+def failed_feeds_metadata(errors: Mapping[str, str]) -> dict[str, Any]:
+    """Feeds of an hour that could not be loaded, each with the reason; empty if there are none."""
+    return {FAILED_FEEDS: dg.MetadataValue.json(dict(errors))} if errors else {}
+
+
+@dataclass(frozen=True)
+class Plotter:
+    """What is read of a table as of an hour, None of one without a plot, and drawn as Markdown."""
+
+    asked: Callable[[str, Hour], tuple[str, Params] | None]
+    drawn: Callable[[str, Hour, pa.Table], str | None]
+
+
+class WarehouseIOManager(dg.IOManager):
+    """Warehouse tables: of this project, as a `SpanLoad`, and of users' own assets, as a frame.
+
+    An asset that returns a pandas frame or an Arrow table has it stored as a table of its own, in
+    the schema `user_tables` or the one that its metadata `schema` or its key prefix names
+    (`FrameIOManager`); the column `slot_at` tells its hours apart.
+
+    A `SpanLoad` is a plan, and so a transaction, for each span.
+
+    Where a span cannot be loaded, its halves are, down to single hours. Hours that cannot be loaded
+    fail the step, which names them; the others are loaded and recorded as materialized.
+
+    Inputs are the rows of all hours of a run, as Arrow or validated pandas, as the input is
+    annotated; of days and months, those that the hours lie in. Where an input is not annotated, its
+    rows are Arrow; in a run of several hours, those by partition key.
+
+    Runs of one hour have a plot: nobody looks at each hour of a backfill.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        plotter: Plotter | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._warehouse, self._plotter, self._progress = warehouse, plotter, progress
+        self._frames = FrameIOManager(
+            warehouse, schema=USER_SCHEMA, time_column="slot_at", reserved=DATABASE_SCHEMAS
+        )
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        name = context.asset_key.path[-1]
+        if not isinstance(obj, SpanLoad):
+            if _is_of_catalog(context):
+                raise FrameError(
+                    f"{name} is a table of this project, which its own asset loads; give yours "
+                    "another name or a key prefix"
+                )
+            self._frames.handle_output(context, obj)
+            return
+        where = {"path": dg.MetadataValue.path(self._warehouse.describe())}
+        context.add_output_metadata(where)
+        load = replace(obj, plan_of=lambda span: self._with_plot(name, obj.plan_of(span)))
+        metadata: dict[Hour, dict[str, Any]] = {}
+        failed: dict[Hour, str] = dict(obj.failed)
+        failed_feeds = {hour: dict(errors) for hour, errors in obj.failed_feeds.items()}
+        try:
+            for result in apply_spans(self._warehouse, load):
+                if result.loaded is not None:
+                    metadata |= self._report(context, name, result, result.loaded)
+                elif result.feed is not None:
+                    errors = failed_feeds.setdefault(result.span.hours[0], {})
+                    errors[result.feed] = result.error or "failed"
+                else:
+                    failed[result.span.hours[0]] = result.error or "failed"
+        except Exception:
+            # What was committed is loaded, whatever ended the step.
+            record_hours(context, name, metadata)
+            raise
+        for hour, errors in failed_feeds.items():
+            if hour in metadata:
+                metadata[hour] |= failed_feeds_metadata(errors)
+                context.log.error(f"{hour} is loaded without {', '.join(errors)}: {errors}")
+            elif hour not in failed:
+                failed[hour] = "; ".join(errors.values())
+        if failed:
+            recorded = {hour: {**where, **of_hour} for hour, of_hour in metadata.items()}
+            raise_failed_hours(context, failed, {name: recorded})
+        for hour, of_hour in metadata.items():
+            context.step_context.add_asset_metadata(of_hour, context.asset_key, hour.key)
+
+    def _report(
+        self, context: dg.OutputContext, name: str, result: SpanResult, done: Loaded
+    ) -> dict[Hour, dict[str, Any]]:
+        """The metadata of a span's hours."""
+        span = result.span
+        if self._progress:
+            self._progress(name, span.hours, result.seconds)
+        if len(span.hours) > 1:
+            context.log.info(f"{span} loaded, {done.row_count:,} rows")
+        return dict(self._metadata(context, name, span, done))
+
+    def _with_plot(self, name: str, plan: Plan) -> Plan:
+        if self._plotter is None or len(plan.hour.hours) > 1:
+            return plan
+        return replace(plan, shows=self._plotter.asked(name, plan.hour.hours[0]))
+
+    def _metadata(
+        self, context: dg.OutputContext, name: str, span: Hour | Span, done: Loaded
+    ) -> Iterator[tuple[Hour, dict[str, Any]]]:
+        if len(span.hours) == 1 and not done.is_partial:
+            counts = {span.hours[0]: Counter(done.row_counts)}
+        else:
+            asked = {"asset": name, "start_at": naive(span.start), "end_at": naive(span.end)}
+            try:
+                rows = self._warehouse.query(ledger.READ_SPAN, asked).to_pylist()
+            except WarehouseError as error:
+                context.log.warning(f"{span} of {name} is loaded, its rows are not known: {error}")
+                rows = []
+            counts = {}
+            for row in rows:
+                hour = Hour.of(row["slot_at"].replace(tzinfo=UTC))
+                of_hour = counts.setdefault(hour, Counter())
+                of_hour.update(json.loads(row["row_counts"]))
+        for hour in span.hours:
+            of_hour = counts.get(hour, Counter())
+            yield (
+                hour,
+                {
+                    "dagster/row_count": _rows(name, of_hour, done),
+                    "rows": dg.MetadataValue.json(dict(of_hour)),
+                    "unchanged": done.skipped,
+                    **self._plotted(context, name, hour.key, done.shown),
+                },
+            )
+
+    def _plotted(
+        self, context: dg.OutputContext, name: str, key: str, shown: pa.Table | str | None
+    ) -> dict[str, Any]:
+        """The plot, where there is one; rows that are loaded are not undone for want of it."""
+        if isinstance(shown, str):
+            context.log.warning(f"{name} of {key} is loaded, but has no plot: {shown}")
+        if self._plotter is None or not isinstance(shown, pa.Table):
+            return {}
+        drawn = self._plotter.drawn(name, Hour.parse(key), shown)
+        return {"plot": dg.MetadataValue.md(drawn)} if drawn else {}
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        if not _is_of_catalog(context):
+            return self._frames.load_input(context)
+        asked = table(context.asset_key.path[-1])
+        wanted = _form(context, asked)
+        if wanted is None and context.has_asset_partitions:
+            return self._rows_by_key(asked, list(context.asset_partition_keys))
+        windows = time_windows(context) if context.has_asset_partitions else []
+        rows = self._warehouse.query(*_select(asked, windows))
+        return rows if wanted is None else wanted(rows)
+
+    def _rows_by_key(self, asked: Table, keys: Sequence[str]) -> pa.Table | dict[str, pa.Table]:
+        by_key = {}
+        for hour in map(Hour.parse, keys):
+            window = (naive(hour.start), naive(hour.end))
+            by_key[hour.key] = self._warehouse.query(*_select(asked, [window]))
+        return next(iter(by_key.values())) if len(by_key) == 1 else by_key
+
+
+def _rows(name: str, of_hour: Mapping[str, int], done: Loaded) -> int:
+    """A dimension's rows in all, a fact's of the hour, all of them for several tables."""
+    if done.dimension_rows is not None:
+        return done.dimension_rows
+    return of_hour.get(name, sum(of_hour.values()))
+
+
+def record_hours(
+    context: dg.OutputContext | dg.AssetExecutionContext,
+    asset: str,
+    hours: Mapping[Hour, Mapping[str, Any]],
+) -> None:
+    """Record hours of an asset as materialized, with their metadata, in a step that will fail."""
+    for hour, metadata in hours.items():
+        context.log_event(
+            dg.AssetMaterialization(asset, partition=hour.key, metadata=dict(metadata))
+        )
+
+
+def raise_failed_hours(
+    context: dg.OutputContext | dg.AssetExecutionContext,
+    failed: Mapping[Hour, str],
+    good: Mapping[str, Mapping[Hour, Mapping[str, Any]]],
+) -> NoReturn:
+    """Record good hours of assets as materialized, with metadata, and fail for those that failed.
+
+    A returned output would mark the failed hours as materialized too. Dagster skips what follows a
+    failed step: whoever launched the run requests the good hours again, and each failed one alone.
+
+    Raises:
+        dagster.Failure: always; its metadata `FAILED_HOURS` has the reason of each failed hour.
+    """
+    for asset, hours in good.items():
+        record_hours(context, asset, hours)
+    (hour, reason), *_ = failed.items()
+    count = max(map(len, good.values()), default=0)
+    others = f"; {counted(count, 'other hour')} done" if count else ""
+    raise dg.Failure(
+        f"{counted(len(failed), 'hour')} failed: {words_of(failed)}{others}. {hour}: {reason}",
+        metadata={FAILED_HOURS: {hour.key: reason for hour, reason in failed.items()}},
+    )
+
+
+def by_hour(context: dg.AssetExecutionContext, value: Any) -> dict[str, Any]:
+    """An input by partition key, whether the run has one hour or several."""
+    keys = list(context.partition_keys)
+    return {keys[0]: value} if len(keys) == 1 else value
+
+
+def _is_of_catalog(context: dg.OutputContext | dg.InputContext) -> bool:
+    *folders, name = context.asset_key.path
+    return not folders and any(each.name == name for each in TABLES)
+
+
+def _select(asked: Table, windows: Sequence[Window]) -> tuple[str, dict[str, Any]]:
+    """A table's rows of time windows: of its hours, or of the days and months that they lie in.
+
+    All its rows where there is no window, or where rows are of no time.
+    """
+    select = f"SELECT {', '.join(asked.names)} FROM {asked.full_name}"
+    if asked.hour_column is not None:
+        predicate = f"({asked.hour_column} >= :from_{{0}} AND {asked.hour_column} < :to_{{0}})"
+    elif {"slot_at", "ends_at"} <= set(asked.names):
+        predicate = "(slot_at < :to_{0} AND ends_at > :from_{0})"
+    else:
+        return select, {}
+    if not windows:
+        return select, {}
+    params: dict[str, Any] = {}
+    for number, (start, end) in enumerate(windows):
+        params |= {f"from_{number}": start, f"to_{number}": end}
+    predicates = " OR ".join(predicate.format(number) for number in range(len(windows)))
+    return f"{select} WHERE {predicates}", params
+
+
+def described(stored: Table) -> dict[str, Any]:
+    """What is true of a table in every hour, for its asset's definition."""
+    return {
+        "dagster/column_schema": column_schema(stored),
+        "dagster/table_name": stored.full_name,
+        "key": ", ".join(stored.key),
+    }
+
+
+def _form(context: dg.InputContext, stored: Table) -> Callable[[pa.Table], Any] | None:
+    """As `form_of`; a pandas frame is validated by the table's dagster-pandas type."""
+    made = form_of(context)
+    if made is None or context.dagster_type.typing_type is pa.Table:
+        return made
+
+    def validated(rows: pa.Table) -> Any:
+        from charging_assets.schemas.pandas_types import pandas_type
+
+        frame = made(rows)
+        checked = dg.check_dagster_type(pandas_type(stored), frame)
+        if not checked.success:
+            raise dg.Failure(
+                f"rows of {stored.full_name} are not as declared: {checked.description}; load the "
+                "hours again, and if it persists, report a bug",
+                allow_retries=False,
+            )
+        return frame
+
+    return validated

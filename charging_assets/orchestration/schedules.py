@@ -1,0 +1,106 @@
+"""What starts by the clock.
+
+Belongs here: ticks to run requests. What the environment decides of a schedule is an `Automation`.
+Does not belong here: what a run does, or healing.
+
+A partitioned schedule would request the hour before the tick; a poll is of the hour of the tick.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from math import gcd
+
+import dagster as dg
+
+from charging_assets.archive.raw_archive import feeds_archived, hour_keys
+from charging_assets.hours import ONE_HOUR, Hour
+from charging_assets.lake.store import Lake
+from charging_assets.orchestration.jobs import ONE_HOUR_TAGS, check_freshness, load_hour, poll
+from charging_assets.orchestration.maintenance import maintain_daily_schedule
+from charging_assets.orchestration.switch import Automation
+from charging_assets.sources.feeds import Feed
+
+
+def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
+    """All schedules. They are off until they are switched on in the UI, or by `is_live`."""
+    status = (
+        dg.DefaultScheduleStatus.RUNNING if automation.is_live else dg.DefaultScheduleStatus.STOPPED
+    )
+    polls = dg.schedule(
+        name="poll_feeds",
+        job=poll,
+        cron_schedule=poll_cron(automation.feeds),
+        execution_timezone="UTC",
+        default_status=status,
+        description="\n\n".join(
+            [
+                "Poll each feed at its cadence (ten minutes by default), into the running hour.",
+                *(f"Warning: {warning}." for warning in automation.warnings),
+            ]
+        ),
+    )
+    loads = dg.schedule(
+        name="load_last_hour",
+        job=load_hour,
+        cron_schedule="5 * * * *",
+        execution_timezone="UTC",
+        default_status=status,
+        description="Load and check the hour that has just ended, five minutes past: the last "
+        "refresh could not know which polls were still to come.",
+    )
+    checks = dg.schedule(
+        name="check_freshness_regularly",
+        job=check_freshness,
+        cron_schedule=freshness_cron(timedelta(seconds=automation.heal_every_s)),
+        execution_timezone="UTC",
+        default_status=status,
+        description="Check whether feeds are still polled and loaded, also when nothing else runs.",
+    )
+    return [
+        polls(_request_poll),
+        loads(_request_load),
+        checks(_request_checks),
+        maintain_daily_schedule(status),
+    ]
+
+
+def poll_cron(feeds: Iterable[Feed]) -> str:
+    """How often to look which feeds are due: the greatest time that divides all their cadences."""
+    minutes = gcd(*(int(feed.cadence.total_seconds()) // 60 for feed in feeds if feed.enabled))
+    return "0 * * * *" if minutes == 60 else f"*/{minutes or 10} * * * *"
+
+
+def _request_poll(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    tick = context.scheduled_execution_time
+    config = {"live": True, "planned_at": tick.isoformat()}
+    return dg.RunRequest(
+        run_key=f"poll#{tick.isoformat()}",
+        partition_key=Hour.of(tick).key,
+        run_config={"ops": {"raw_api_snapshots": {"config": config}}},
+    )
+
+
+def _request_load(
+    context: dg.ScheduleEvaluationContext, lake: dg.ResourceParam[Lake]
+) -> dg.RunRequest | dg.SkipReason:
+    ended = Hour.of(context.scheduled_execution_time - ONE_HOUR)
+    if not hour_keys(lake, feeds_archived(lake), ended):
+        return dg.SkipReason(f"{ended} has no polls; `charging-assets status` tells the gaps")
+    return dg.RunRequest(run_key=f"load#{ended.key}", partition_key=ended.key, tags=ONE_HOUR_TAGS)
+
+
+def _request_checks(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest(run_key=f"freshness#{context.scheduled_execution_time.isoformat()}")
+
+
+def freshness_cron(heal_every: timedelta) -> str:
+    """How often to check freshness: every ten minutes, between the polls, which begin on the tens.
+
+    Where stale hours are looked for more rarely, so that the warehouse may sleep, once an hour.
+    """
+    return "7-59/10 * * * *" if heal_every <= timedelta(minutes=10) else "27 * * * *"
+
+
+# As they are without any variable.
+SCHEDULES = schedules(Automation())
+poll_feeds, load_last_hour, check_freshness_regularly, maintain_daily = SCHEDULES

@@ -1,0 +1,29 @@
+"""An IO manager for Redshift that loads by COPY, for assets of any project.
+
+Belongs here: that manager alone; `WarehouseIOManager` stores frames by the same code. It needs
+these modules and no other of the project: `frames`, `frame_io_manager`, `redshift_*`, `s3_*`,
+`lake`, `lake_s3`, `plan`, `warehouse`, `schemas.table`, `schemas.render`.
+"""
+
+from __future__ import annotations
+
+from charging_assets.frame_io_manager import FrameIOManager
+from charging_assets.lake.store import Lake
+from charging_assets.warehouse.redshift.connection import RedshiftResource
+from charging_assets.warehouse.redshift.frames import RedshiftFrames
+
+
+class RedshiftIOManager(FrameIOManager):
+    """Outputs replace their partition in one transaction; inputs are read from it.
+
+    An asset `["sales", "orders"]` is the table `sales.orders`; a key of one part is in `schema`.
+    Where an asset has partitions, its metadata `partition_expr` names the column that says which
+    rows are of a partition: a timestamp for time windows, a text for all others. The table is made
+    of the first output's columns if it is not there. Rows are staged in `lake`, which `iam_role`
+    may read, and removed again.
+    """
+
+    def __init__(
+        self, redshift: RedshiftResource, lake: Lake, iam_role: str, *, schema: str = "public"
+    ) -> None:
+        super().__init__(RedshiftFrames(redshift, lake, iam_role), schema=schema)

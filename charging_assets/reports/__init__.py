@@ -1,0 +1,1 @@
+"""Reports: an asset of its own, rendered from published figures."""

@@ -1,0 +1,1 @@
+"""The production warehouse: Amazon Redshift, Serverless or provisioned."""

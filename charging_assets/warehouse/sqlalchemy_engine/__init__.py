@@ -1,0 +1,1 @@
+"""A read-only SQLAlchemy engine over the warehouse, and its dialects."""

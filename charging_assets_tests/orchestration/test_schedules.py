@@ -1,0 +1,91 @@
+"""Schedules: each feed at its cadence, into the hour of the tick."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from charging_assets.acquisition.poll_hour import poll_hour
+from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.hours import Hour
+from charging_assets.lake.memory import MemoryLake
+from charging_assets.orchestration.schedules import (
+    check_freshness_regularly,
+    freshness_cron,
+    load_last_hour,
+    poll_cron,
+    poll_feeds,
+)
+from charging_assets.sources.feeds import Feed
+from charging_assets_tests.builders import archived, place, poll
+
+
+def feed(minutes: int, *, enabled: bool = True) -> Feed:
+    return Feed(
+        name=f"every{minutes}", kind="chargecloud", base_url="https://poi.example", places=("a",),
+        cadence=timedelta(minutes=minutes), poll_budget_s=30, enabled=enabled,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("minutes", "cron"),
+    [
+        ([10], "*/10 * * * *"),
+        ([5, 10], "*/5 * * * *"),
+        ([10, 15], "*/5 * * * *"),
+        ([60], "0 * * * *"),
+        ([], "*/10 * * * *"),
+    ],
+)
+def test_poll_cron__divides_every_cadence(minutes: list[int], cron: str) -> None:
+    feeds = [feed(each) for each in minutes] + [feed(1, enabled=False)]
+    assert poll_cron(feeds) == cron
+
+
+@pytest.mark.parametrize(
+    ("minute", "asked"),
+    [(0, ["every10", "every5", "every60"]), (5, ["every5"]), (10, ["every10", "every5"])],
+)
+def test_poll_hour__asks_the_feeds_that_are_due(minute: int, asked: list[str]) -> None:
+    planned = datetime(2022, 1, 11, 20, minute, tzinfo=UTC)
+    seen: list[str] = []
+
+    def ask(each: Feed) -> tuple[Poll, list[Place]]:
+        seen.append(each.name)
+        return poll(feed=each.name, slot_at=planned), [place("a", b"{}")]
+
+    feeds = {each.name: each for each in (feed(5), feed(10), feed(60))}
+    report = poll_hour(MemoryLake(), feeds, Hour.of(planned), poller=ask, planned_at=planned)
+    assert sorted(seen) == asked
+    assert len(report.written) == len(asked)
+
+
+def test_schedules__request_the_hour_that_is_meant() -> None:
+    tick, lake = datetime(2022, 1, 11, 20, 50, tzinfo=UTC), MemoryLake()
+    context = dg.build_schedule_context(scheduled_execution_time=tick, resources={"lake": lake})
+    wanted = poll_feeds(context)
+    assert isinstance(wanted, dg.RunRequest) and wanted.partition_key == "2022-01-11T20"
+    config = wanted.run_config["ops"]["raw_api_snapshots"]["config"]
+    assert config == {"live": True, "planned_at": "2022-01-11T20:50:00+00:00"}
+    skipped = load_last_hour(context)
+    assert isinstance(skipped, dg.SkipReason) and "2022-01-11T19 has no polls" in str(skipped)
+    archived(lake, poll(slot_at=tick - timedelta(hours=1)), {"koeln": b"{}"})
+    ended = load_last_hour(context)
+    assert isinstance(ended, dg.RunRequest) and ended.partition_key == "2022-01-11T19"
+
+
+def test_check_freshness_regularly__requests_a_run_of_no_hour_at_every_tick() -> None:
+    tick = datetime(2022, 1, 11, 20, 57, tzinfo=UTC)
+    keys = []
+    for each in (tick, tick + timedelta(minutes=10)):
+        wanted = check_freshness_regularly(dg.build_schedule_context(scheduled_execution_time=each))
+        assert isinstance(wanted, dg.RunRequest) and wanted.partition_key is None
+        keys.append(wanted.run_key)
+    assert keys[0] != keys[1]
+
+
+def test_freshness_cron__lets_a_warehouse_sleep_that_healing_lets_sleep() -> None:
+    assert freshness_cron(timedelta(seconds=30)) == "7-59/10 * * * *"
+    assert freshness_cron(timedelta(minutes=20)) == "27 * * * *"
