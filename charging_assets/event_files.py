@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 @contextmanager
-def held_open(dagster_home: Path, run_id: str) -> Iterator[None]:
+def keep_open(dagster_home: Path, run_id: str) -> Iterator[None]:
     """Hold the files that the events of a run go to."""
     stores = dagster_home / "history" / "runs"
     with ExitStack() as held:

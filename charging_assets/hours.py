@@ -104,7 +104,7 @@ def spanned(hours: Sequence[Hour]) -> Hour | Span:
     return hours[0] if len(hours) == 1 else Span(tuple(hours))
 
 
-def naive(instant: datetime) -> datetime:
+def to_naive_utc(instant: datetime) -> datetime:
     """An instant as tables store it: UTC, without saying so."""
     return instant.astimezone(UTC).replace(tzinfo=None)
 

@@ -17,20 +17,20 @@ import dagster as dg
 import pyarrow as pa
 
 from charging_assets.frame_io_manager import FrameIOManager, Window, form_of, time_windows
-from charging_assets.hours import Hour, Span, naive
+from charging_assets.hours import Hour, Span, to_naive_utc
 from charging_assets.hours import spans as words_of
 from charging_assets.lake.flat_files import FlatFile, flat_feeds, open_hour
 from charging_assets.lake.store import Lake
-from charging_assets.plurals import counted
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES, table
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
+from charging_assets.text import count_noun
 from charging_assets.warehouse import ledger
 from charging_assets.warehouse.frames import USER_SCHEMA, FrameError
 from charging_assets.warehouse.interface import Warehouse, WarehouseError
 from charging_assets.warehouse.plan import (
-    Loaded,
+    LoadResult,
     Params,
     Plan,
     SpanLoad,
@@ -196,7 +196,7 @@ class WarehouseIOManager(dg.IOManager):
             context.step_context.add_asset_metadata(of_hour, context.asset_key, hour.key)
 
     def _report(
-        self, context: dg.OutputContext, name: str, result: SpanResult, done: Loaded
+        self, context: dg.OutputContext, name: str, result: SpanResult, done: LoadResult
     ) -> dict[Hour, dict[str, Any]]:
         """The metadata of a span's hours."""
         span = result.span
@@ -212,12 +212,16 @@ class WarehouseIOManager(dg.IOManager):
         return replace(plan, shows=self._plotter.asked(name, plan.hour.hours[0]))
 
     def _metadata(
-        self, context: dg.OutputContext, name: str, span: Hour | Span, done: Loaded
+        self, context: dg.OutputContext, name: str, span: Hour | Span, done: LoadResult
     ) -> Iterator[tuple[Hour, dict[str, Any]]]:
         if len(span.hours) == 1 and not done.is_partial:
             counts = {span.hours[0]: Counter(done.row_counts)}
         else:
-            asked = {"asset": name, "start_at": naive(span.start), "end_at": naive(span.end)}
+            asked = {
+                "asset": name,
+                "start_at": to_naive_utc(span.start),
+                "end_at": to_naive_utc(span.end),
+            }
             try:
                 rows = self._warehouse.query(ledger.READ_SPAN, asked).to_pylist()
             except WarehouseError as error:
@@ -265,12 +269,12 @@ class WarehouseIOManager(dg.IOManager):
     def _rows_by_key(self, asked: Table, keys: Sequence[str]) -> pa.Table | dict[str, pa.Table]:
         by_key = {}
         for hour in map(Hour.parse, keys):
-            window = (naive(hour.start), naive(hour.end))
+            window = (to_naive_utc(hour.start), to_naive_utc(hour.end))
             by_key[hour.key] = self._warehouse.query(*_select(asked, [window]))
         return next(iter(by_key.values())) if len(by_key) == 1 else by_key
 
 
-def _rows(name: str, of_hour: Mapping[str, int], done: Loaded) -> int:
+def _rows(name: str, of_hour: Mapping[str, int], done: LoadResult) -> int:
     """A dimension's rows in all, a fact's of the hour, all of them for several tables."""
     if done.dimension_rows is not None:
         return done.dimension_rows
@@ -306,9 +310,9 @@ def raise_failed_hours(
         record_hours(context, asset, hours)
     (hour, reason), *_ = failed.items()
     count = max(map(len, good.values()), default=0)
-    others = f"; {counted(count, 'other hour')} done" if count else ""
+    others = f"; {count_noun(count, 'other hour')} done" if count else ""
     raise dg.Failure(
-        f"{counted(len(failed), 'hour')} failed: {words_of(failed)}{others}. {hour}: {reason}",
+        f"{count_noun(len(failed), 'hour')} failed: {words_of(failed)}{others}. {hour}: {reason}",
         metadata={FAILED_HOURS: {hour.key: reason for hour, reason in failed.items()}},
     )
 

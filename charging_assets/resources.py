@@ -22,7 +22,7 @@ from pydantic import Field
 from charging_assets import deployments
 from charging_assets.acquisition.assets import RawArchiveIOManager
 from charging_assets.archive.spool import Spool
-from charging_assets.event_files import held_open
+from charging_assets.event_files import keep_open
 from charging_assets.hours import Hour
 from charging_assets.io_managers import LakeIOManager, WarehouseIOManager
 from charging_assets.lake.store import Lake
@@ -232,7 +232,7 @@ class EventFilesResource(dg.ConfigurableResource[None]):
         if context.instance is None or context.run is None:
             yield
             return
-        with held_open(Path(context.instance.root_directory), context.run.run_id):
+        with keep_open(Path(context.instance.root_directory), context.run.run_id):
             yield
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from charging_assets.archive.raw_archive import archive, read_places
-from charging_assets.archive.raw_objects import Answer, Place, Poll
+from charging_assets.archive.raw_objects import ArchivedResponse, PlaceResponse, Poll
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import Lake
 from charging_assets.preprocessing.flatten import FlatHour, flatten
@@ -22,7 +22,7 @@ MISSING = object()
 SLOT = datetime(2022, 1, 11, 20, tzinfo=UTC)
 CADENCE = timedelta(minutes=10)
 
-Bodies = Mapping[str, "bytes | Place"]
+Bodies = Mapping[str, "bytes | PlaceResponse"]
 
 
 def connector(connector_id: Any = "c1", **fields: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def poll(minute: float = 0, **fields: Any) -> Poll:
         "slot_at": slot_at,
         "cadence_s": int(CADENCE.total_seconds()),
         "time_zone": "Europe/Berlin",
-        "asked": ("koeln",),
+        "place_slugs": ("koeln",),
         "started_at": fields.get("slot_at", slot_at),
         "ended_at": fields.get("slot_at", slot_at) + timedelta(seconds=5),
         "program": "tests",
@@ -107,20 +107,21 @@ def poll(minute: float = 0, **fields: Any) -> Poll:
     return Poll(**{**header, **fields})
 
 
-def place(slug: str, body: bytes | None, outcome: str = "ok", **fields: Any) -> Place:
-    """What a place answered; `fields` are those of `Place`."""
-    return Place(slug=slug, outcome=outcome, body=body, **fields)
+def place(slug: str, body: bytes | None, outcome: str = "ok", **fields: Any) -> PlaceResponse:
+    """What a place answered; `fields` are those of `PlaceResponse`."""
+    return PlaceResponse(slug=slug, outcome=outcome, body=body, **fields)
 
 
 def archived(lake: Lake, header: Poll, bodies: Bodies) -> str:
     """Archive a poll whose places answered so; the key of its object."""
     places = [
-        body if isinstance(body, Place) else place(slug, body) for slug, body in bodies.items()
+        body if isinstance(body, PlaceResponse) else place(slug, body)
+        for slug, body in bodies.items()
     ]
     return archive(lake, header, places)[0]
 
 
-def answers(*polls: tuple[Poll, Bodies]) -> list[tuple[str, str, list[Answer]]]:
+def answers(*polls: tuple[Poll, Bodies]) -> list[tuple[str, str, list[ArchivedResponse]]]:
     """Polls as `read_places` gives them, after a round trip through an archive."""
     lake = MemoryLake()
     return list(read_places(lake, [archived(lake, header, bodies) for header, bodies in polls]))

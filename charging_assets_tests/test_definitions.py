@@ -14,7 +14,7 @@ import pytest
 from charging_assets import definitions, deployments
 from charging_assets.modelling.staging import prune
 from charging_assets.schemas.catalog import TABLES
-from charging_assets_tests.graphs import run, told_failure
+from charging_assets_tests.graphs import failure_message, run
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, stand, station
 
@@ -124,7 +124,7 @@ def test_asset__of_a_pruned_hour_is_staged_again_and_never_emptied(graph: Run, a
 
 def test_asset__without_flat_files_names_the_remedy(graph: Run) -> None:
     result = run(graph.defs, hours.hour_after(5), asset_selection=[dg.AssetKey("fact_status")])
-    assert "materialize the flat tables of 2022-01-12T01" in told_failure(result)
+    assert "materialize the flat tables of 2022-01-12T01" in failure_message(result)
 
 
 def test_code_location__every_job_and_sensor_can_be_loaded_together() -> None:

@@ -12,7 +12,7 @@ import pytest
 from charging_assets.alerts.addresses import alert_addresses, heartbeat_address
 from charging_assets.deployments import DeploymentError, HomeError, home, resources, storage
 from charging_assets.orchestration.dagster_home import dagster_home
-from charging_assets.orchestration.switch import compacts, heal_every_s
+from charging_assets.orchestration.switch import compacts, reconcile_every_s
 from charging_assets.sources.feeds import load_feeds
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets.warehouse.redshift.connection import RedshiftResource
@@ -131,7 +131,7 @@ READERS: list[Callable[[Mapping[str, str]], object]] = [
     dagster_home,
     alert_addresses,
     heartbeat_address,
-    heal_every_s,
+    reconcile_every_s,
     compacts,
     lambda _: load_feeds(),
 ]
@@ -176,7 +176,7 @@ def test_environment__finds_the_variables_of_the_code() -> None:
           if name not in {"CHARGING_REDSHIFT_USER", "CHARGING_REDSHIFT_PASSWORD"}),
         ("AWS_REGION", storage), ("AWS_ENDPOINT_URL_S3", storage), ("CHARGING_HOME", home),
         ("CHARGING_DEPLOYMENT", storage), ("DAGSTER_HOME", dagster_home),
-        ("CHARGING_HEAL_EVERY_S", heal_every_s), ("CHARGING_ALERTS", alert_addresses),
+        ("CHARGING_RECONCILE_EVERY_S", reconcile_every_s), ("CHARGING_ALERTS", alert_addresses),
     ],
 )  # fmt: skip
 def test_environment__connection_string_in_another_variable_is_refused_by_name(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from charging_assets.event_files import held_open
+from charging_assets.event_files import keep_open
 from charging_assets.resources import EventFilesResource
 
 RUN = "0f7e6f0a"
@@ -32,7 +32,7 @@ def test_held_open__who_closes_does_not_write_the_log_back_until_the_end(tmp_pat
     for store in stores:
         _store(store)
     assert not any(log.exists() for log in logs), "closing wrote the logs back"
-    with held_open(tmp_path, RUN):
+    with keep_open(tmp_path, RUN):
         for store in stores:
             _store(store)
         assert all(log.exists() for log in logs)
@@ -43,7 +43,7 @@ def test_held_open__who_closes_does_not_write_the_log_back_until_the_end(tmp_pat
 
 
 def test_held_open__events_that_are_stored_elsewhere_leave_no_file(tmp_path: Path) -> None:
-    with held_open(tmp_path, RUN):
+    with keep_open(tmp_path, RUN):
         assert list(tmp_path.rglob("*")) == []
 
 

@@ -118,7 +118,7 @@ def test_warehouse_input__of_a_dimension_is_the_whole_table(warehouse: DuckDBWar
     assert (tuple(found.column_names), found.num_rows) == (DIM_STATION.names, 1)
 
 
-def test_lake_input__that_is_missing_says_what_to_do(lake: MemoryLake) -> None:
+def test_lake_input__that_is_missing_says_remedy(lake: MemoryLake) -> None:
     with pytest.raises(StaleFlatFile, match="materialize the flat tables of 2022-01-11T22"):
         given(LakeIOManager(lake), "flat_status", None, 2)
 

@@ -17,7 +17,7 @@ from charging_assets.deployments import DeploymentError, HomeError
 from charging_assets.lake.s3 import S3Lake
 from charging_assets.orchestration.alerting import _troubles
 from charging_assets.orchestration.schedules import schedules
-from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.orchestration.switch import Automation, read_automation
 from charging_assets.sources.feeds import FeedError
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -67,7 +67,7 @@ print(json.dumps({"modules": len(names), "read": sorted(read), "opened": sorted(
 BROKEN = {
     "CHARGING_DEPLOYMENT": "moon",
     "CHARGING_FEEDS": "/nowhere/feeds.toml",
-    "CHARGING_HEAL_EVERY_S": "often",
+    "CHARGING_RECONCILE_EVERY_S": "often",
     "CHARGING_ALERTS": "no address",
 }
 
@@ -98,7 +98,7 @@ from charging_assets.definitions import defs
 made = defs()
 dg.Definitions.validate_loadable(made)
 by_name = {each.name: each for each in [*made.schedules, *made.sensors]}
-print(by_name["poll_feeds"].cron_schedule, by_name["heal_hours"].minimum_interval_seconds)
+print(by_name["poll_feeds"].cron_schedule, by_name["reconcile_hours"].minimum_interval_seconds)
 print(by_name["poll_feeds"].description)
 """
 
@@ -107,7 +107,11 @@ def test_code_location__loads_with_every_setting_wrong_and_warns(tmp_path: Path)
     ended = run(LOADS, CHARGING_HOME=str(tmp_path), **BROKEN)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("*/10 * * * * 30\n")
-    for told in ("CHARGING_DEPLOYMENT names no deployment", "feeds.toml", "CHARGING_HEAL_EVERY_S"):
+    for told in (
+        "CHARGING_DEPLOYMENT names no deployment",
+        "feeds.toml",
+        "CHARGING_RECONCILE_EVERY_S",
+    ):
         assert told in ended.stderr, "it is logged"
         assert told in ended.stdout, "it is shown in the description of the schedule"
 
@@ -137,11 +141,11 @@ def test_poll__with_a_wrong_feeds_file_fails_with_its_name_and_is_alerted(
 
 
 def test_automation__is_read_from_the_environment() -> None:
-    read = read_automation({"CHARGING_LIVE": "1", "CHARGING_HEAL_EVERY_S": "3600"})
-    assert (read.is_live, read.heal_every_s, read.warnings) == (True, 3600, ())
+    read = read_automation({"CHARGING_LIVE": "1", "CHARGING_RECONCILE_EVERY_S": "3600"})
+    assert (read.is_live, read.reconcile_every_s, read.warnings) == (True, 3600, ())
     made = {schedule.name: schedule for schedule in schedules(read)}
     assert {each.default_status.name for each in made.values()} == {"RUNNING"}
-    assert made["check_freshness_regularly"].cron_schedule == "27 * * * *"
+    assert made["check_freshness_schedule"].cron_schedule == "27 * * * *"
     assert {each.default_status.name for each in schedules(Automation())} == {"STOPPED"}
 
 
@@ -157,14 +161,14 @@ def test_heal_hours__with_a_wrong_interval_fails_its_tick(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CHARGING_HOME", str(tmp_path))
-    monkeypatch.setenv("CHARGING_HEAL_EVERY_S", "often")
+    monkeypatch.setenv("CHARGING_RECONCILE_EVERY_S", "often")
     made = {key: resources.deployed()[key] for key in ("lake", "warehouse")}
     with (
         dg.DagsterInstance.ephemeral() as instance,
         dg.build_sensor_context(instance=instance, resources=made) as context,
-        pytest.raises(DeploymentError, match="CHARGING_HEAL_EVERY_S is not a whole number"),
+        pytest.raises(DeploymentError, match="CHARGING_RECONCILE_EVERY_S is not a whole number"),
     ):
-        heal_hours(context)
+        reconcile_hours(context)
 
 
 # --- resources --------------------------------------------------------------------------------

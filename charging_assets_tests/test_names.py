@@ -13,7 +13,7 @@ from charging_assets import names
 from charging_assets.archive.gaps import note_key
 from charging_assets.archive.raw_objects import encode
 from charging_assets.hours import Hour
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator.network import Network
@@ -52,11 +52,11 @@ def test_names__what_a_feed_accepts_every_flat_table_holds(name: str, place: str
     except FeedError:
         assert not (names.FEED.is_valid(name) and names.PLACE.is_valid(place))
         return
-    header = builders.poll(feed=feed.name, asked=feed.places)
+    header = builders.poll(feed=feed.name, place_slugs=feed.places)
     body = builders.envelope(builders.station(), "no station")
     hour = builders.flattened((header, {place: body}))
     for table in FLAT_TABLES:
-        assert violations(table, hour[table.name]) == []
+        assert find_violations(table, hour[table.name]) == []
     assert hour["flat_polls"].column("place").to_pylist() == [place]
     key, _ = encode(header, [builders.place(place, body)])
     assert all(len(part.encode()) <= 255 for part in key.split("/"))
@@ -100,7 +100,7 @@ def test_flatten__a_name_of_an_old_archive_that_is_too_long_costs_no_hour(
     long: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slug, feed = long.get("slug", "koeln"), long.get("feed", "test")
-    header = builders.poll(feed=feed, asked=(slug, "bonn"))
+    header = builders.poll(feed=feed, place_slugs=(slug, "bonn"))
     body = builders.envelope(builders.station())
     if "kind" in long:
         import sys
@@ -109,10 +109,10 @@ def test_flatten__a_name_of_an_old_archive_that_is_too_long_costs_no_hour(
 
         kind = "a_kind.of_a_package." + "k" * 60
         monkeypatch.setitem(sys.modules, kind, chargecloud)
-        header = builders.poll(kind=kind, asked=(slug, "bonn"))
+        header = builders.poll(kind=kind, place_slugs=(slug, "bonn"))
     hour = builders.flattened((header, {slug: body, "bonn": body}))
     for table in FLAT_TABLES:
-        assert violations(table, hour[table.name]) == []
+        assert find_violations(table, hour[table.name]) == []
     # Nothing is lost: both places are there, and the object's own name leads to the whole.
     polls = hour["flat_polls"].to_pylist()
     assert [row["station_count"] for row in polls] == [1, 1]

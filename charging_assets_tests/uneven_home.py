@@ -178,7 +178,7 @@ def lake() -> MemoryLake:
     for feed, time_zone, place, slot, stations in polls():
         aware = slot.replace(tzinfo=UTC)
         header = builders.poll(
-            feed=feed, time_zone=time_zone, slot_at=aware, cadence_s=3600, asked=(place,)
+            feed=feed, time_zone=time_zone, slot_at=aware, cadence_s=3600, place_slugs=(place,)
         )
         body = builders.envelope(*stations, at=aware.isoformat())
         answer = builders.place(place, body, requested_at=aware, elapsed_ms=0)

@@ -15,9 +15,9 @@ from charging_assets.acquisition.poll_hour import (
     HourArchive,
     NoArchivedPolls,
     PollReport,
+    current_hour,
     find_hour,
     poll_hour,
-    running_hour,
 )
 from charging_assets.alerts.heartbeat import beat
 from charging_assets.archive.gaps import note_key
@@ -26,7 +26,7 @@ from charging_assets.archive.spool import Spool
 from charging_assets.hours import Hour, backfill_policy, hourly_partitions, spans
 from charging_assets.io_managers import FAILED_HOURS
 from charging_assets.lake.store import Lake
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 
 class RawConfig(dg.Config):
@@ -94,7 +94,7 @@ def raw_api_snapshots(
     hours = [Hour.parse(key) for key in context.partition_keys]
     if config.live:
         planned = datetime.fromisoformat(config.planned_at) if config.planned_at else None
-        if planned is not None and hours[0] < running_hour():
+        if planned is not None and hours[0] < current_hour():
             record_unpolled(lake, feeds, planned, f"its run began after {hours[0]} was over")
         for hour in hours:
             _refuse_other_hours(hour)
@@ -146,12 +146,14 @@ def _report_missing(
     # Dagster skips what follows a failed step: their polls are recorded, and nothing is loaded.
     polled = (
         f"; polls are archived for {spans(archives)}: materialize these, of which this run loaded "
-        "none (the sensor `heal_hours` does so within minutes where it is on; or "
+        "none (the sensor `reconcile_hours` does so within minutes where it is on; or "
         f"`charging-assets load --from {min(archives)} --to {max(archives)}`)"
         if archives
         else ""
     )
-    nothing = f"{counted(len(missing), 'hour')} without archived polls: {spans(missing)}{polled}. "
+    nothing = (
+        f"{count_noun(len(missing), 'hour')} without archived polls: {spans(missing)}{polled}. "
+    )
     return f"{nothing}{first}: {error}"
 
 
@@ -169,7 +171,7 @@ def _told_path(lake: Lake, found: HourArchive) -> str:
 
 
 def _refuse_other_hours(hour: Hour) -> None:
-    now = running_hour()
+    now = current_hour()
     if hour > now:
         raise dg.Failure(f"{hour} has not begun; poll {now}", allow_retries=False)
     if hour < now:
@@ -183,7 +185,7 @@ def _refuse_other_hours(hour: Hour) -> None:
 
 def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
     for feed, places in report.degraded.items():
-        context.log.warning(f"{feed}: {counted(len(places), 'place')} failed: {places}")
+        context.log.warning(f"{feed}: {count_noun(len(places), 'place')} failed: {places}")
     for feed, slot in report.late.items():
         context.log.warning(f"{feed}: the planned slot was missed; the poll is kept under {slot}")
     for feed, reason in report.failed_feeds.items():

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from charging_assets import clock
 from charging_assets.acquisition.http_session import Deadline, Session
 from charging_assets.acquisition.response_body import Outcome, describe_error, read_body
-from charging_assets.archive.raw_objects import Place
+from charging_assets.archive.raw_objects import PlaceResponse
 from charging_assets.text import printable
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -44,7 +44,7 @@ def fetch(
     now: Callable[[], datetime] = lambda: clock.utc_now(),
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> Place:
+) -> PlaceResponse:
     """Request one place, with at most `attempts` attempts in `place_timeout_s` seconds in total.
 
     `deadline` is when the poll must end, in seconds of `monotonic`. `requested_at` and
@@ -75,7 +75,7 @@ def fetch(
     return place
 
 
-def _is_transient(place: Place) -> bool:
+def _is_transient(place: PlaceResponse) -> bool:
     """Whether a retry may succeed."""
     status = place.http_status or 0
     is_busy = place.outcome == "http_error" and (status == 429 or status >= 500)
@@ -90,7 +90,7 @@ def _attempt(
     time_s: float,
     now: Callable[[], datetime],
     is_expired: Callable[[], bool],
-) -> tuple[Place, float]:
+) -> tuple[PlaceResponse, float]:
     """Make one attempt, redirects included; returns the response and its `Retry-After` seconds."""
     time_s = max(time_s, 0.001)
     timeout = min(time_s, _CONNECT_TIMEOUT_S), time_s
@@ -107,7 +107,7 @@ def _attempt(
                 return replace(place, outcome="redirect_refused", detail=detail), 0
             url = target
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        return Place(slug=slug, outcome="connection_error", detail=describe_error(error)), 0
+        return PlaceResponse(slug=slug, outcome="connection_error", detail=describe_error(error)), 0
     detail = f"more than {_MAX_REDIRECTS} redirects"
     return replace(place, outcome="redirect_refused", detail=detail), 0
 
@@ -128,12 +128,12 @@ def _redirect_target(url: str, location: str) -> tuple[str | None, str]:
 
 def _read_response(
     slug: str, response: requests.Response, cap: int, is_expired: Callable[[], bool]
-) -> Place:
+) -> PlaceResponse:
     status, encoding = response.status_code, response.headers.get("content-encoding", "")
     outcome, body, detail = read_body(response.raw, encoding.strip().lower(), cap, is_expired)
     if outcome == "ok" and status != 200:
         outcome, detail = "http_error", f"HTTP {status}"
-    return Place(slug=slug, outcome=outcome, body=body, http_status=status, detail=detail)
+    return PlaceResponse(slug=slug, outcome=outcome, body=body, http_status=status, detail=detail)
 
 
 def _parse_retry_after(value: str, now: datetime) -> float:

@@ -28,11 +28,11 @@ _SPACE = re.compile(r"\s*")
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class CannotImport(Exception):
+class ImportRefused(Exception):
     """A file is not an archive that can be imported; the message states why."""
 
 
-class Doubt(CannotImport):
+class Doubt(ImportRefused):
     """The place or time of a file is ambiguous; the message names the remedy."""
 
 
@@ -100,7 +100,7 @@ def read_contents(feed: Feed, content: bytes) -> Contents:
     """Read the places and times of a file; CannotImport if it has neither form."""
     try:
         pairs = _pairs(content)
-    except CannotImport:
+    except ImportRefused:
         # The answers of a kind are not necessarily objects.
         if isinstance(answer := _open(feed, content), Envelope):
             return Contents(None, (), _times(feed, [answer]))
@@ -158,11 +158,11 @@ def choose_places(
         member.kind == "answer" or member.name in answered or member.name in feed.places
         for member in places
     ) or not any(member.is_object or member.kind == "answer" for member in places):
-        raise CannotImport("the file contains no answer")
+        raise ImportRefused("the file contains no answer")
     invalid = [printable(member.name)[:200] for member in places
                if names.PLACE.problem(member.name)]  # fmt: skip
     if invalid:
-        raise CannotImport(
+        raise ImportRefused(
             f"{invalid[:3]} cannot be places (up to {names.PLACE.max_bytes} of "
             f"{names.PLACE.characters})"
         )
@@ -193,7 +193,7 @@ def _choice(member: Member, feed: Feed, answered: Collection[str]) -> MemberChoi
 
 def _refuse_repeated(slugs: Set[str]) -> None:
     if slugs:
-        raise CannotImport(
+        raise ImportRefused(
             f"{sorted(slugs)[:3]} occur twice in the file, with different answers; only one of "
             "them can be archived: split the file"
         )
@@ -278,7 +278,7 @@ def _normalize(name: str) -> str:
 
 def _refuse_two_forms(feed: Feed, members: dict[str, bytes], slugs: list[str]) -> None:
     if slugs:
-        raise CannotImport(
+        raise ImportRefused(
             f"the file is an answer ('data') and also contains answers of places ({slugs[:3]}); "
             "split it"
         )
@@ -287,7 +287,7 @@ def _refuse_two_forms(feed: Feed, members: dict[str, bytes], slugs: list[str]) -
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
     if any(isinstance(_open(feed, bytes(body)), Envelope) for body in inner.values()):
-        raise CannotImport(
+        raise ImportRefused(
             f"the places ({list(inner)[:3]}) are within 'data'; move them to the top level"
         )
 
@@ -327,20 +327,20 @@ def instants_of(local: datetime, zone: str) -> list[datetime]:
 def _split(content: bytes) -> Iterator[tuple[str, bytes]]:
     """The members of a damaged object, without dropping any bytes of them."""
     if content.startswith(_UTF_16):
-        raise CannotImport("the file is UTF-16; convert it to UTF-8")
+        raise ImportRefused("the file is UTF-16; convert it to UTF-8")
     text = content.decode("utf-8-sig", "surrogateescape")
     position = _skip(text, 0)
     if text[position : position + 1] != "{":
-        raise CannotImport("the file is neither a JSON object of places nor a single answer")
+        raise ImportRefused("the file is neither a JSON object of places nor a single answer")
     position = _skip(text, position + 1)
     while text[position : position + 1] == '"':
         try:
             slug, position = _DECODER.raw_decode(text, position)
         except ValueError:
-            raise CannotImport("the file ends in the middle of a place's name") from None
+            raise ImportRefused("the file ends in the middle of a place's name") from None
         position = _skip(text, position)
         if text[position : position + 1] != ":":
-            raise CannotImport(f"the file ends after the name of {slug!r}")
+            raise ImportRefused(f"the file ends after the name of {slug!r}")
         start = _skip(text, position + 1)
         try:
             _, position = _DECODER.raw_decode(text, start)
@@ -352,7 +352,7 @@ def _split(content: bytes) -> Iterator[tuple[str, bytes]]:
         if text[position : position + 1] == ",":
             position = _skip(text, position + 1)
     if text[position:].strip() not in ("", "}"):
-        raise CannotImport(f"the file is damaged before {text[position : position + 20]!r}")
+        raise ImportRefused(f"the file is damaged before {text[position : position + 20]!r}")
 
 
 def _split_damaged(slug: str, rest: bytes) -> Iterator[tuple[str, bytes]]:

@@ -21,9 +21,9 @@ from zoneinfo import ZoneInfo
 
 from charging_assets import clock, names
 from charging_assets.acquisition.import_contents import (
-    CannotImport,
     Contents,
     Doubt,
+    ImportRefused,
     MemberChoice,
     choose_places,
     instants_of,
@@ -176,7 +176,7 @@ def plan_file(
         file.reading = read_path(
             printable(path.replace("\\", "/")), outer, is_time_read=times_from != "answers"
         )
-    except (CannotImport, NotATime) as error:
+    except (ImportRefused, NotATime) as error:
         file.problem = str(error)
     return file
 
@@ -227,7 +227,7 @@ def _decide_members(
             file.contents = choose_places(file.contents, feed, answered, members)
         except Doubt as doubt:
             file.doubt = str(doubt)
-        except CannotImport as error:
+        except ImportRefused as error:
             file.problem = str(error)
 
 
@@ -256,7 +256,7 @@ def _decide_times(
             file.slot_at = _check_time(slot_at)
         except Doubt as doubt:
             file.doubt = file.doubt or str(doubt)
-        except CannotImport as error:
+        except ImportRefused as error:
             file.problem, file.doubt = str(error), None
 
 
@@ -368,9 +368,9 @@ def _check_time(slot_at: datetime) -> datetime:
     """Return the time of a file; CannotImport if there is no partition for it."""
     now = clock.utc_now()
     if slot_at < FIRST_HOUR:
-        raise CannotImport(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
+        raise ImportRefused(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")
     if Hour.of(slot_at) > Hour.of(now) or slot_at > now + _NEAR:
-        raise CannotImport(
+        raise ImportRefused(
             f"its time is {slot_at}, which is in the future: this machine's clock shows "
             f"{now:%Y-%m-%d %H:%M} UTC"
         )
@@ -382,7 +382,7 @@ def _time_of_answers(
 ) -> datetime:
     """The time of the earliest answer; times that are far from the others are ignored."""
     if not published:
-        raise CannotImport(
+        raise ImportRefused(
             "no answer in it has a time, and --times-from answers ignores its path's"
             if times_from == "answers"
             else "neither the file's name nor any answer in it has a time"
@@ -391,7 +391,7 @@ def _time_of_answers(
     slot_at = min(instant for instant in published if abs(instant - usual) <= _NEAR)
     day = reading.day if times_from != "answers" else None
     if day is not None and abs((slot_at.date() - day).days) > 1:
-        raise CannotImport(
+        raise ImportRefused(
             f"its name has the date {day}, its answers have {slot_at:%Y-%m-%d}; if the answers are "
             "right, use --times-from answers or rename it"
         )
@@ -481,7 +481,7 @@ def _time_of_path(
     try:
         instants = instants_of(local, zone)
     except OverflowError:
-        raise CannotImport(
+        raise ImportRefused(
             f"{named.text} is out of range; there are no partitions before {FIRST_HOUR}"
         ) from None
     if not instants:
@@ -496,7 +496,7 @@ def _time_of_path(
         nearest = min(instants, key=lambda instant: abs(instant - answered))
         if abs(nearest - answered) < _DECISIVE:
             return nearest
-    raise CannotImport(
+    raise ImportRefused(
         f"{named.text} in the file's name is ambiguous (the clocks changed), and no answer in "
         "it has a time that resolves it"
     )
@@ -530,7 +530,7 @@ def _decide_places(files: Sequence[PlannedFile], feed: Feed, place_from: PlaceFr
             file.place = _place_of(file, file.reading, feed, place_from)
         except Doubt as doubt:
             file.doubt = file.doubt or str(doubt)
-        except CannotImport as error:
+        except ImportRefused as error:
             file.problem, file.doubt = str(error), None
     decided = [file for file in single if file.place is not None]
     if place_from != "name":
@@ -546,14 +546,14 @@ def _place_of(
     else:
         chosen = _chosen_place(reading, place_from, feed)
         if chosen is None:
-            raise CannotImport(
+            raise ImportRefused(
                 "no folder in its path can be a place"
                 if place_from == "folder"
                 else "its name contains no place"
             )
         place = chosen
     if problem := names.PLACE.problem(place):
-        raise CannotImport(
+        raise ImportRefused(
             f"{place[:200]!r} cannot be a place: {problem}. A single answer is named after its "
             "place, such as SW-Stuttgart.json, or lies in a folder of that name; rename it"
         )

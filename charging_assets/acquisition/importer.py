@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from charging_assets.acquisition.import_contents import CannotImport, MemberChoice, bodies_of
+from charging_assets.acquisition.import_contents import ImportRefused, MemberChoice, bodies_of
 from charging_assets.acquisition.import_plan import (
     ImportPlan,
     PlaceFrom,
@@ -24,12 +24,12 @@ from charging_assets.acquisition.import_plan import (
     read_files,
 )
 from charging_assets.archive.raw_archive import archive
-from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.lake.store import Lake
 from charging_assets.sources.feeds import Feed
 
 __all__ = [
-    "CannotImport",
+    "ImportRefused",
     "ImportReport",
     "PlaceSpan",
     "execute_import",
@@ -61,7 +61,7 @@ class ImportReport:
     imported: dict[str, str] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    passed_over: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     fields: dict[str, tuple[str, ...]] = field(default_factory=dict)
     places: dict[str, PlaceSpan] = field(default_factory=dict)
@@ -117,7 +117,7 @@ def report_of(plan: ImportPlan) -> ImportReport:
         if file.problem is not None:
             report.problems[file.path] = file.problem
         elif file.is_skipped:
-            report.passed_over.append(file.path)
+            report.skipped.append(file.path)
         elif file.is_importable:
             _count_places(report, file, plan.feed)
             if file.contents and file.contents.fields:
@@ -128,19 +128,19 @@ def report_of(plan: ImportPlan) -> ImportReport:
 
 def read_file(
     feed: Feed, name: str, content: bytes, names_in: str | None = None
-) -> tuple[Poll, list[Place]]:
-    """Read a single file as a poll; CannotImport if its form is not supported.
+) -> tuple[Poll, list[PlaceResponse]]:
+    """Read a single file as a poll; ImportRefused if its form is not supported.
 
     `names_in` is the time zone of times in names, by default the feed's.
     """
     file = plan_file(feed, name, name, content, ())
     decide([file], feed, names_in, None)
     if reason := file.problem or file.doubt:
-        raise CannotImport(reason)
+        raise ImportRefused(reason)
     return _poll(feed, file, content)
 
 
-def _poll(feed: Feed, file: PlannedFile, content: bytes) -> tuple[Poll, list[Place]]:
+def _poll(feed: Feed, file: PlannedFile, content: bytes) -> tuple[Poll, list[PlaceResponse]]:
     assert file.slot_at is not None
     assert file.contents is not None
     bodies = bodies_of(content, file.contents.slugs, file.place)
@@ -150,7 +150,7 @@ def _poll(feed: Feed, file: PlannedFile, content: bytes) -> tuple[Poll, list[Pla
         slot_at=file.slot_at,
         cadence_s=int(feed.cadence.total_seconds()),
         time_zone=feed.time_zone,
-        asked=tuple(bodies),
+        place_slugs=tuple(bodies),
         started_at=file.slot_at,
         ended_at=file.slot_at,
         # Without a version: a later release must not archive the same file again.
@@ -158,7 +158,9 @@ def _poll(feed: Feed, file: PlannedFile, content: bytes) -> tuple[Poll, list[Pla
         is_imported=True,
         origin=file.name,
     )
-    return poll, [Place(slug=slug, outcome="ok", body=body) for slug, body in bodies.items()]
+    return poll, [
+        PlaceResponse(slug=slug, outcome="ok", body=body) for slug, body in bodies.items()
+    ]
 
 
 def _count_places(report: ImportReport, file: PlannedFile, feed: Feed) -> None:

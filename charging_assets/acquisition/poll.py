@@ -17,7 +17,7 @@ from threading import Thread
 from charging_assets import __version__, clock, sources
 from charging_assets.acquisition.http_client import fetch
 from charging_assets.acquisition.http_session import Session
-from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.hours import slot_of
 from charging_assets.sources.feeds import Feed
 
@@ -32,7 +32,7 @@ def poll(
     *,
     now: Callable[[], datetime] = lambda: clock.utc_now(),
     monotonic: Callable[[], float] = time.monotonic,
-) -> tuple[Poll, list[Place]]:
+) -> tuple[Poll, list[PlaceResponse]]:
     """Ask every place of a feed once; the poll's header, and one answer a place by slug.
 
     The slot is the floor of the time of the first request, however long the poll takes. It ends
@@ -48,7 +48,7 @@ def poll(
         slot_at=slot_of(started_at, feed.cadence),
         cadence_s=round(feed.cadence.total_seconds()),
         time_zone=feed.time_zone,
-        asked=feed.places,
+        place_slugs=feed.places,
         started_at=started_at,
         ended_at=now(),
         program=PROGRAM,
@@ -56,7 +56,7 @@ def poll(
     return header, sorted(places, key=lambda place: place.slug)
 
 
-def degraded(places: Iterable[Place]) -> list[tuple[str, str]]:
+def degraded(places: Iterable[PlaceResponse]) -> list[tuple[str, str]]:
     """The places that did not answer well, as (slug, outcome), by slug; empty for a good poll."""
     return sorted((place.slug, place.outcome) for place in places if place.outcome != "ok")
 
@@ -74,11 +74,11 @@ class _Asking:
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     end: float
-    _came: SimpleQueue[Place] = field(default_factory=SimpleQueue)
+    _came: SimpleQueue[PlaceResponse] = field(default_factory=SimpleQueue)
     _until: dict[str, float] = field(default_factory=dict)
-    _answers: dict[str, Place] = field(default_factory=dict)
+    _answers: dict[str, PlaceResponse] = field(default_factory=dict)
 
-    def answers(self) -> list[Place]:
+    def answers(self) -> list[PlaceResponse]:
         """One answer for each place, by `end` at the latest."""
         waiting = list(reversed(self.feed.places))
         with Session(self.feed.user_agent, self.feed.max_workers) as session:
@@ -90,9 +90,13 @@ class _Asking:
                 if self.monotonic() >= self.end:
                     break
         for slug in self._until:
-            self._answers[slug] = Place(slug=slug, outcome="over_budget", detail="no sign of life")
+            self._answers[slug] = PlaceResponse(
+                slug=slug, outcome="over_budget", detail="no sign of life"
+            )
         for slug in waiting:
-            self._answers[slug] = Place(slug=slug, outcome="over_budget", detail="not asked")
+            self._answers[slug] = PlaceResponse(
+                slug=slug, outcome="over_budget", detail="not asked"
+            )
         return list(self._answers.values())
 
     @property
@@ -109,7 +113,9 @@ class _Asking:
         try:
             thread.start()
         except RuntimeError:
-            self._came.put(Place(slug=slug, outcome="failed", detail="no more threads to be had"))
+            self._came.put(
+                PlaceResponse(slug=slug, outcome="failed", detail="no more threads to be had")
+            )
 
     def _ask(self, session: Session, slug: str) -> None:
         """In a thread of its own: an answer comes whatever goes wrong."""
@@ -128,7 +134,7 @@ class _Asking:
             )
         except Exception as error:
             _LOG.exception("feed %s: asking %s failed", feed.name, slug)
-            place = Place(slug=slug, outcome="failed", detail=type(error).__name__)
+            place = PlaceResponse(slug=slug, outcome="failed", detail=type(error).__name__)
         self._came.put(place)
 
     def _collect(self) -> None:
@@ -145,4 +151,6 @@ class _Asking:
     def _write_off(self) -> None:
         for slug in [slug for slug, until in self._until.items() if until <= self.monotonic()]:
             del self._until[slug]
-            self._answers[slug] = Place(slug=slug, outcome="timeout", detail="no sign of life")
+            self._answers[slug] = PlaceResponse(
+                slug=slug, outcome="timeout", detail="no sign of life"
+            )

@@ -31,13 +31,13 @@ from charging_assets.archive.raw_archive import (
     hours_of_days,
     read,
 )
-from charging_assets.archive.raw_objects import Place, Poll, RawObject, encode, slot_of_key
-from charging_assets.archive.spool import Drained, Spool
+from charging_assets.archive.raw_objects import PlaceResponse, Poll, RawObject, encode, slot_of_key
+from charging_assets.archive.spool import DrainResult, Spool
 from charging_assets.hours import Hour, slot_of
 from charging_assets.lake.store import Lake
 from charging_assets.sources.feeds import Feed
 
-Poller = Callable[[Feed], tuple[Poll, list[Place]]]
+Poller = Callable[[Feed], tuple[Poll, list[PlaceResponse]]]
 
 # So many feeds are polled side by side; each asks several places at a time.
 MAX_FEEDS_AT_ONCE = 16
@@ -73,7 +73,7 @@ class PollReport:
     late: dict[str, str] = field(default_factory=dict)
     known: list[str] = field(default_factory=list)
     spooled: dict[str, str] = field(default_factory=dict)
-    drained: Drained = field(default_factory=Drained)
+    drained: DrainResult = field(default_factory=DrainResult)
     unnoted: list[str] = field(default_factory=list)
 
     def add(self, other: PollReport) -> None:
@@ -98,7 +98,7 @@ class PollReport:
         return dict(sorted(outcomes.items()))
 
 
-def hours_known(lake: Lake, days: Iterable[date] | None = None) -> dict[Hour, list[str]]:
+def loadable_hours(lake: Lake, days: Iterable[date] | None = None) -> dict[Hour, list[str]]:
     """The hours that can be loaded, with their raw objects: archived ones, and accepted gaps.
 
     Of some UTC days, or of all time.
@@ -108,7 +108,7 @@ def hours_known(lake: Lake, days: Iterable[date] | None = None) -> dict[Hour, li
     return dict(sorted({**{hour: [] for hour in accepted_hours(lake, days)}, **archived}.items()))
 
 
-def days_known(lake: Lake) -> list[date]:
+def loadable_days(lake: Lake) -> list[date]:
     """The UTC days of `hours_known`, in order."""
     return sorted({*days_archived(lake), *days_with_gaps(lake)})
 
@@ -269,7 +269,7 @@ def _is_polled(lake: Lake, feed: Feed, slot_at: datetime) -> bool:
         return False
 
 
-def running_hour(now: datetime | None = None) -> Hour:
+def current_hour(now: datetime | None = None) -> Hour:
     """The hour that is running now."""
     return Hour.of(now or clock.utc_now())
 

@@ -46,7 +46,7 @@ _LARGE_POLL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Compacted:
+class CompactedDay:
     """Result for one day of a feed: bytes of its raw objects before, of the day object after."""
 
     feed: str
@@ -72,8 +72,8 @@ def compact(
     days: Iterable[date] | None = None,
     *,
     now: datetime | None = None,
-    progress: Callable[[Compacted], None] = lambda _: None,
-) -> list[Compacted]:
+    progress: Callable[[CompactedDay], None] = lambda _: None,
+) -> list[CompactedDay]:
     """Compact the complete days of a feed, or some of them; returns the days that changed.
 
     Raises:
@@ -97,7 +97,7 @@ def compact(
     return results
 
 
-def _compact_day(lake: ArchiveLake, feed: str, day: date, folder: str) -> Compacted | None:
+def _compact_day(lake: ArchiveLake, feed: str, day: date, folder: str) -> CompactedDay | None:
     stored = [key for key in lake.inner.keys(folder) if key.endswith(POLL_SUFFIX)]
     indexes = lake.indexes(folder)
     compacted = {poll_key(folder, name) for index in indexes for name in index.polls}
@@ -124,7 +124,7 @@ def _compact_day(lake: ArchiveLake, feed: str, day: date, folder: str) -> Compac
         before += _delete(lake, new)
         polls += len(new)
         after = len(body) + len(encoded)
-    return Compacted(feed, day, polls, before, after) if polls else None
+    return CompactedDay(feed, day, polls, before, after) if polls else None
 
 
 def _pack(lake: ArchiveLake, keys: Sequence[str]) -> tuple[bytes, Index]:

@@ -78,7 +78,7 @@ def has_missed_slots(lake: Lake, feed: str) -> bool:
     return bool(lake.folders(f"{_MISSED}feed={feed}/"))
 
 
-def still_missed(lake: Lake, archived: Mapping[Hour, Collection[str]]) -> list[dict[str, str]]:
+def unfilled_slots(lake: Lake, archived: Mapping[Hour, Collection[str]]) -> list[dict[str, str]]:
     """Recorded missed slots that are not archived: spooled polls and imports can fill them."""
     return [note for note in missed_slots(lake) if not _is_filled(archived, note)]
 

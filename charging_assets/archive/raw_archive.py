@@ -17,13 +17,13 @@ from charging_assets.archive.identities import NO_IDENTITIES, FeedIdentity
 from charging_assets.archive.raw_objects import (
     RAW,
     SUFFIX,
-    Answer,
+    ArchivedResponse,
     CorruptArchive,
-    Place,
+    PlaceResponse,
     Poll,
-    answers_in,
     encode,
     hour_prefix,
+    read_responses,
     slot_of_key,
 )
 from charging_assets.hours import Hour
@@ -32,7 +32,7 @@ from charging_assets.lake.store import Lake, LakeError
 _DAY = re.compile(r"date=\d{4}-\d{2}-\d{2}").fullmatch
 
 
-def archive(lake: Lake, poll: Poll, places: Sequence[Place]) -> tuple[str, bool]:
+def archive(lake: Lake, poll: Poll, places: Sequence[PlaceResponse]) -> tuple[str, bool]:
     """Write a poll; the key, and whether it is new. An archived object is never changed."""
     key, blob = encode(poll, places)
     return key, lake.put_new(key, blob)
@@ -118,9 +118,9 @@ def digest(keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDEN
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def read(lake: Lake, key: str) -> Iterator[Answer]:
+def read(lake: Lake, key: str) -> Iterator[ArchivedResponse]:
     """A raw object's answers, by slug; CorruptArchive names an object that is damaged."""
-    yield from answers_in(key, lake.get(key))
+    yield from read_responses(key, lake.get(key))
 
 
 def polled_at(lake: Lake, key: str) -> datetime:
@@ -131,24 +131,26 @@ def polled_at(lake: Lake, key: str) -> datetime:
         return slot_of_key(key)
 
 
-def read_places(lake: Lake, keys: Iterable[str]) -> Iterator[tuple[str, str, list[Answer]]]:
+def read_places(
+    lake: Lake, keys: Iterable[str]
+) -> Iterator[tuple[str, str, list[ArchivedResponse]]]:
     """An hour's answers place by place: (feed, slug, its answers by slot and request).
 
     Objects are fetched together and unpacked side by side, so that no more than one place's bodies
     are held at once.
     """
     found = list(keys)
-    streams = map(answers_in, found, lake.get_many(found))
+    streams = map(read_responses, found, lake.get_many(found))
     merged = heapq.merge(*streams, key=_place_order)
     for (feed, slug), answers in groupby(merged, key=lambda a: (a.poll.feed, a.place.slug)):
         yield feed, slug, sorted(answers, key=_answer_order)
 
 
-def _place_order(answer: Answer) -> tuple[str, str]:
+def _place_order(answer: ArchivedResponse) -> tuple[str, str]:
     return answer.poll.feed, answer.place.slug
 
 
-def _answer_order(answer: Answer) -> tuple[datetime, datetime, str]:
+def _answer_order(answer: ArchivedResponse) -> tuple[datetime, datetime, str]:
     requested = answer.place.requested_at or answer.poll.started_at
     return answer.poll.slot_at, requested, answer.raw_key
 

@@ -31,7 +31,7 @@ class CorruptArchive(Exception):
     """A raw object is damaged or is not one; the message names its key."""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class PlaceResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The response of one place in one poll; `outcome` describes the transport only.
 
     `elapsed_ms` and `http_status` are None where they are unknown (imported files).
@@ -54,7 +54,7 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     slot_at: datetime
     cadence_s: int
     time_zone: str
-    asked: tuple[str, ...]
+    place_slugs: tuple[str, ...] = msgspec.field(name="asked")
     started_at: datetime
     ended_at: datetime
     program: str
@@ -62,11 +62,11 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None = None
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ArchivedResponse(msgspec.Struct, frozen=True):
     """A place's response with its poll and the key of its raw object."""
 
     poll: Poll
-    place: Place
+    place: PlaceResponse
     raw_key: str
 
 
@@ -94,7 +94,7 @@ class RawObject(NamedTuple):
     blob: bytes
 
 
-def encode(poll: Poll, places: Iterable[Place]) -> RawObject:
+def encode(poll: Poll, places: Iterable[PlaceResponse]) -> RawObject:
     """Encode a poll; the order of the places does not matter.
 
     The key contains the hash of the uncompressed lines, so that another version of zstd does not
@@ -120,7 +120,7 @@ def hour_prefix(feed: str, hour: Hour) -> str:
     return f"{RAW}feed={feed}/date={hour.start:%Y-%m-%d}/hour={hour.start:%H}/"
 
 
-def answers_in(key: str, blob: bytes) -> Iterator[Answer]:
+def read_responses(key: str, blob: bytes) -> Iterator[ArchivedResponse]:
     """The responses in a raw object, sorted by slug; CorruptArchive if it is damaged."""
     lines = raw_lines(key, blob)
     try:
@@ -134,7 +134,7 @@ def answers_in(key: str, blob: bytes) -> Iterator[Answer]:
                 f"{_folder(header.poll)}"
             )
         for line in lines:
-            yield Answer(header.poll, _place(_LINE.decode(line)), key)
+            yield ArchivedResponse(header.poll, _place(_LINE.decode(line)), key)
     except (StopIteration, msgspec.DecodeError, ValueError) as error:
         raise CorruptArchive(f"{key} is not a raw object: {error or 'it is empty'}") from error
 
@@ -152,7 +152,7 @@ def _folder(poll: Poll) -> str:
 _LINE = msgspec.json.Decoder(_Line)
 
 
-def _line(place: Place) -> _Line:
+def _line(place: PlaceResponse) -> _Line:
     text = encoded = sha256 = None
     if place.body is not None:
         sha256 = hashlib.sha256(place.body).hexdigest()
@@ -173,11 +173,11 @@ def _line(place: Place) -> _Line:
     )
 
 
-def _place(line: _Line) -> Place:
+def _place(line: _Line) -> PlaceResponse:
     body = line.body.encode() if line.body is not None else None
     if line.body_base64 is not None:
         body = base64.b64decode(line.body_base64)
-    return Place(
+    return PlaceResponse(
         slug=line.slug,
         outcome=line.outcome,
         body=body,

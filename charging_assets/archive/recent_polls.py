@@ -12,7 +12,7 @@ from charging_assets.archive.raw_objects import (
     RAW,
     SUFFIX,
     CorruptArchive,
-    answers_in,
+    read_responses,
     slot_of_key,
 )
 from charging_assets.lake.store import Lake
@@ -67,7 +67,7 @@ def newest_slot(lake: Lake, feed: str, before: datetime) -> datetime | None:
     return slot_of_key(key) if key else None
 
 
-def has_own_poll(lake: Lake, feed: str, before: datetime) -> bool:
+def is_polled_here(lake: Lake, feed: str, before: datetime) -> bool:
     """Whether this deployment polled the feed before an instant (not all polls are imported).
 
     A sample is read: three polls of each of the newest seven days and of 14 more, spread over the
@@ -123,7 +123,7 @@ def _blobs(lake: Lake, keys: Sequence[str]) -> Iterator[tuple[str, bytes | None]
 def _has_good_answer(key: str, blob: bytes | None) -> bool:
     try:
         return blob is not None and any(
-            answer.place.outcome == "ok" for answer in answers_in(key, blob)
+            answer.place.outcome == "ok" for answer in read_responses(key, blob)
         )
     except CorruptArchive:
         return False
@@ -131,7 +131,7 @@ def _has_good_answer(key: str, blob: bytes | None) -> bool:
 
 def _is_polled_here(key: str, blob: bytes | None) -> bool:
     try:
-        answer = next(answers_in(key, blob), None) if blob is not None else None
+        answer = next(read_responses(key, blob), None) if blob is not None else None
     except CorruptArchive:
         return False
     return answer is not None and not answer.poll.is_imported

@@ -19,7 +19,7 @@ MAX_FAILURE_S = 30.0
 
 
 @dataclass
-class Drained:
+class DrainResult:
     """Result of a drain: archived keys, failed keys with the error, number of polls still waiting.
 
     Failed polls keep waiting, as do those not attempted because failures took too long.
@@ -53,12 +53,12 @@ class Spool:
         """The keys of the waiting polls, sorted, so that those of an hour are adjacent."""
         return self._objects.keys(RAW) if self.folder.is_dir() else []
 
-    def drain(self, lake: Lake, *, max_failure_s: float = MAX_FAILURE_S) -> Drained:
+    def drain(self, lake: Lake, *, max_failure_s: float = MAX_FAILURE_S) -> DrainResult:
         """Archive the waiting polls, oldest first; a poll that fails stays in the spool.
 
         Ends early after `max_failure_s` seconds spent on failures. Nothing is archived twice.
         """
-        result, waiting, failure_s = Drained(), self.waiting(), 0.0
+        result, waiting, failure_s = DrainResult(), self.waiting(), 0.0
         for key in waiting:
             if failure_s > max_failure_s:
                 break

@@ -21,7 +21,7 @@ from charging_assets.checks.registry import FRESHNESS, hourly_by_step
 from charging_assets.checks.rules import Finding, Row, Rule, Scene, Severity
 from charging_assets.hours import Hour, hourly_partitions, neighbours
 from charging_assets.lake.store import Lake
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 from charging_assets.warehouse.interface import Reader, Warehouse
 
 _SEVERITY = {
@@ -43,11 +43,11 @@ warnings.filterwarnings("ignore", message="Specifying a partitions_def on an Ass
 
 def shown(finding: Finding) -> dict[str, Any]:
     """A finding as metadata: how many rows, a sample of them, what to do where there are some."""
-    told: dict[str, Any] = {"offending_rows": finding.count}
+    told: dict[str, Any] = {"failing_rows": finding.count}
     if finding.count:
-        told["what_to_do"] = finding.rule.remedy
+        told["remedy"] = finding.rule.remedy
     if finding.population is not None:
-        told["looked_at"] = finding.population
+        told["rows_checked"] = finding.population
     if finding.sample:
         records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in finding.sample]
         told["sample"] = dg.MetadataValue.table(records)
@@ -172,7 +172,7 @@ def _evaluate(
 def _cannot_evaluate(errors: Sequence[str]) -> str:
     shown_errors = "; ".join(errors[:_MOST_ERRORS])
     more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
-    return f"{counted(len(errors), 'check')} could not be evaluated: {shown_errors}{more}"
+    return f"{count_noun(len(errors), 'check')} could not be evaluated: {shown_errors}{more}"
 
 
 def _hourly_checks(name: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:

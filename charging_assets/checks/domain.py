@@ -116,7 +116,7 @@ def _seconds_add_up(table: Table) -> Rule:
 
 RULES = (
     Rule(
-        "raw_api_snapshots", "texts_are_tidy",
+        "raw_api_snapshots", "no_untrimmed_text",
         "Texts of stations are published without white space around or doubled within.",
         f"nothing: texts are trimmed in preprocessing, the raw answer keeps them; {_TELL}",
         _untidy_texts,
@@ -180,11 +180,11 @@ RULES = (
         flat("flat_connectors__power_agrees_with_current_and_voltage"),
     ),
     Rule(
-        "flat_connectors", "current_and_voltage_are_told",
+        "flat_connectors", "current_and_voltage_are_published",
         "Current, voltage and power are published, and plausible.",
         "see `ops.flat_rejects` for what was implausible, and tell the operator; 0 is taken for "
         "not known",
-        flat("flat_connectors__current_and_voltage_are_told"),
+        flat("flat_connectors__current_and_voltage_are_published"),
     ),
     Rule(
         "flat_connectors", "power_is_above_3_kw",
@@ -205,9 +205,9 @@ RULES = (
         flat("flat_status__status_is_known"), tolerated=0.05, population=_evse_count,
     ),
     Rule(
-        "flat_status", "operators_know_their_status",
+        "flat_status", "operators_report_status",
         "Each operator knows the status of nine tenths of its EVSEs.", _TELL,
-        flat("flat_status__operators_know_their_status"),
+        flat("flat_status__operators_report_status"),
         needs=("flat_stations", "flat_evses"),
     ),
     Rule(
@@ -223,10 +223,10 @@ RULES = (
         flat("flat_status__sensor_agrees"),
     ),
     Rule(
-        "dim_time", "knows_the_hour",
+        "dim_time", "hour_present",
         "The hour has a row for each time zone polled, and its local time is that of its offset.",
         "materialize dim_time for the hour again",
-        warehouse("dim_time__knows_the_hour"), Severity.ERROR, needs=("fact_poll",),
+        warehouse("dim_time__hour_present"), Severity.ERROR, needs=("fact_poll",),
     ),
     Rule(
         "fact_charging_session", "bounds_are_in_order",

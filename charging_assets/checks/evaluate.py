@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from charging_assets import clock
 from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameters
-from charging_assets.hours import Hour, Span, naive, spanned
+from charging_assets.hours import Hour, Span, spanned, to_naive_utc
 from charging_assets.lake.store import Lake
 from charging_assets.modelling.staging import ASSET as STAGED_ASSET
 from charging_assets.sources.feeds import Feed
@@ -119,7 +119,7 @@ def applicable(rules: Sequence[Rule], scene: Scene) -> Sequence[Rule]:
 
 
 def _is_staged(scene: Scene) -> bool:
-    slot_at = naive(scene.hour.start)
+    slot_at = to_naive_utc(scene.hour.start)
     asked = {"asset": STAGED_ASSET, "first_at": slot_at, "last_at": slot_at}
     try:
         return bool(scene.warehouse.query(ledger.STAGED, asked).num_rows)

@@ -13,7 +13,7 @@ from charging_assets.archive.missed_slots import has_missed_slots
 from charging_assets.archive.raw_archive import feeds_archived
 from charging_assets.archive.recent_polls import (
     RecentPolls,
-    has_own_poll,
+    is_polled_here,
     newest_slot,
     recent_polls,
 )
@@ -84,12 +84,12 @@ def _is_expected(scene: Scene, feed: str, limit: datetime) -> bool:
     Where all polls are imported, or none is archived, other enabled feeds count: whatever polls
     them polls each enabled feed. Nobody misses polls where files are only imported.
     """
-    if has_own_poll(scene.lake, feed, scene.now + scene.feeds[feed].cadence):
+    if is_polled_here(scene.lake, feed, scene.now + scene.feeds[feed].cadence):
         return True
     if has_missed_slots(scene.lake, feed):
         return True
     return any(
-        other.enabled and name != feed and has_own_poll(scene.lake, name, limit)
+        other.enabled and name != feed and is_polled_here(scene.lake, name, limit)
         for name, other in scene.feeds.items()
     )
 

@@ -14,8 +14,8 @@ from charging_assets.checks.registry import HOURLY
 from charging_assets.hours import Hour, hours_between
 from charging_assets.lake.flat_files import StaleFlatFile, flat_feeds, open_hour
 from charging_assets.lake.store import Lake
-from charging_assets.plurals import counted
 from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.text import count_noun
 from charging_assets.warehouse.interface import Warehouse
 
 
@@ -48,8 +48,8 @@ def check_hours_op(
         failed_count += not result.passed
         # An event of this run: one without a run could be recorded for an hour only once.
         yield result
-    failures = counted(failed_count, "check")
-    context.log.info(f"{counted(len(loaded), 'hour')} checked, {failures} failed")
+    failures = count_noun(failed_count, "check")
+    context.log.info(f"{count_noun(len(loaded), 'hour')} checked, {failures} failed")
 
 
 def _not_loaded(lake: Lake, hours: Iterable[Hour]) -> dict[Hour, str]:

@@ -37,7 +37,7 @@ def scope_of(table: Table) -> str:
     if table.name in _ENTITY:
         return (
             f"held.{table.key[0]} IN (SELECT sightings.entity_key "
-            "FROM warehouse.entity_sighting AS sightings "
+            "FROM warehouse.entity_observation AS sightings "
             f"WHERE sightings.entity_type = '{_ENTITY[table.name]}' "
             "AND sightings.slot_at >= :window_start AND sightings.slot_at < :window_end)"
         )
@@ -142,7 +142,7 @@ def _rule(table: Table) -> Rule:
     order = f"{', then '.join([*needs, table.name])}"
     return Rule(
         asset=table.name,
-        rule="keys_hold",
+        rule="unique_not_null_fk",
         description=f"({', '.join(table.key)}) stands once, nothing that must be told is null"
         f"{leads}.",
         remedy=f"materialize {order} for the hour; if it stays, this is a bug",
@@ -155,7 +155,7 @@ def _rule(table: Table) -> Rule:
 
 
 _CHECKED = [*FLAT_TABLES, *warehouse.WAREHOUSE_TABLES, *marts.MART_TABLES]
-_INNER = {"entity_sighting", "entity_poll", "entity_version", "station_attributes",
+_INNER = {"entity_observation", "entity_poll", "entity_version", "station_attributes",
           "evse_attributes", "connector_attributes", "bridge_station_opening",
           "bridge_evse_capability", "bridge_evse_alias"}  # fmt: skip
 

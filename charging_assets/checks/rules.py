@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from charging_assets.hours import Hour, Span, naive
+from charging_assets.hours import Hour, Span, to_naive_utc
 from charging_assets.lake.store import Lake
 from charging_assets.sources.feeds import Feed
 from charging_assets.warehouse.interface import Reader
@@ -121,10 +121,10 @@ def parameters(hour: Hour | Span, now: datetime) -> dict[str, datetime]:
     """
     return {
         **window(hour),
-        "days_from": naive(hour.start - _LONGEST_DAY),
-        "days_to": naive(hour.end),
-        "months_from": naive(hour.start - _LONGEST_MONTH),
-        "months_to": naive(hour.end),
-        "past_start": naive(hour.start - PAST),
-        "now_at": naive(now),
+        "days_from": to_naive_utc(hour.start - _LONGEST_DAY),
+        "days_to": to_naive_utc(hour.end),
+        "months_from": to_naive_utc(hour.start - _LONGEST_MONTH),
+        "months_to": to_naive_utc(hour.end),
+        "past_start": to_naive_utc(hour.start - PAST),
+        "now_at": to_naive_utc(now),
     }

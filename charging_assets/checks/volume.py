@@ -153,7 +153,7 @@ RULES = (
         _unstaged_feeds, Severity.ERROR,
     ),
     Rule(
-        "staged_tables", "rows_in_are_loaded_or_rejected",
+        "staged_tables", "input_rows_are_loaded_or_rejected",
         "Every record in the hour's answers is a staged row or a reject.",
         _BUG, warehouse("staged_balance"), Severity.ERROR,
         reads_staging=True,
@@ -172,14 +172,14 @@ RULES = (
         _QUARANTINE, warehouse("staged_tables__no_new_reject_code"),
     ),
     Rule(
-        "staged_tables", "no_place_is_set_aside_whole",
+        "staged_tables", "no_place_is_rejected_completely",
         "No place has all its bodies, or all records of a sort, rejected.",
-        _QUARANTINE, warehouse("staged_tables__no_place_is_set_aside_whole"), Severity.ERROR,
+        _QUARANTINE, warehouse("staged_tables__no_place_is_rejected_completely"), Severity.ERROR,
         reads_staging=True,
     ),
     *(
         Rule(
-            entity.dimension.name, "versions_follow_each_other",
+            entity.dimension.name, "versions_are_contiguous",
             "Each version ends where the next one begins, and only the last is current.",
             _BUG, warehouse("version_overlaps", entity_type=entity.name), Severity.ERROR,
             is_of_spans=True,
@@ -187,27 +187,27 @@ RULES = (
         for entity in plans.ENTITIES
     ),
     Rule(
-        "fact_poll", "is_every_staged_poll", "The fact has every staged poll, and no other.",
-        _BUG, warehouse("fact_poll__is_every_staged_poll"), Severity.ERROR,
+        "fact_poll", "matches_staged_polls", "The fact has every staged poll, and no other.",
+        _BUG, warehouse("fact_poll__matches_staged_polls"), Severity.ERROR,
         reads_staging=True, is_of_spans=True,
     ),
     Rule(
-        "fact_poll", "volume_is_that_of_past_weeks",
+        "fact_poll", "volume_matches_past_weeks",
         "Each place tells of as many EVSEs, in as many polls, as in the same hour of past weeks.",
         "a place that shrank may have moved stations to another, or answer in part: compare its "
         "raw objects; nothing is closed by an answer that shrank suddenly",
-        warehouse("fact_poll__volume_is_that_of_past_weeks"),
+        warehouse("fact_poll__volume_matches_past_weeks"),
     ),
     Rule(
-        "fact_status", "stands_for_every_row_polled",
+        "fact_status", "covers_every_polled_row",
         "The runs' poll counts add up to the rows polled, place by place.",
         _BUG, warehouse("fact_status_balance"), Severity.ERROR,
         reads_staging=True,
     ),
     Rule(
-        "mart_station_hour", "seconds_are_those_of_its_evses",
+        "mart_station_hour", "seconds_match_its_evses",
         "The seconds of a feed's stations are those of its EVSEs.", _BUG,
-        warehouse("mart_station_hour__seconds_are_those_of_its_evses"), Severity.ERROR,
+        warehouse("mart_station_hour__seconds_match_its_evses"), Severity.ERROR,
         needs=("mart_evse_hour",),
     ),
     Rule(

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
     from charging_assets.archive.gaps import accept
-    from charging_assets.orchestration.notes import publish_notes
+    from charging_assets.orchestration.notes import sync_notes
 
     now, reason = clock.utc_now(), arguments.reason.strip()
     _require_valid(arguments.first, arguments.last, reason, now)
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = hours_between(arguments.first, arguments.last)
     _refuse_unknown_feed(storage, arguments.feed)
     done = accept(storage.lake, wanted, reason, now, arguments.feed)
-    publish_notes(storage.lake, storage.warehouse)
+    sync_notes(storage.lake, storage.warehouse)
     if arguments.json:
         result = {"accepted": done.accepted, "known": done.known, "polled": done.polled}
         show.print_json({name: [each.key for each in hours] for name, hours in result.items()})

@@ -17,7 +17,7 @@ from charging_assets.cli.errors import UsageError
 from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
-    from charging_assets.archive.compaction import Compacted
+    from charging_assets.archive.compaction import CompactedDay
 
 NAME = "compact"
 HELP = "Pack the raw objects of past days into one object per day, without losing anything."
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(
             f"the archive has no feed {arguments.feed!r}; it has {', '.join(feeds) or 'none'}"
         )
-    done: list[Compacted] = []
+    done: list[CompactedDay] = []
     for feed in feeds if arguments.feed is None else [arguments.feed]:
         progress = (lambda _: None) if arguments.json else _print_day
         done += compact(lake, feed, arguments.day, progress=progress)
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_day(done: Compacted) -> None:
+def _print_day(done: CompactedDay) -> None:
     before, after = done.bytes_before / 1000, done.bytes_after / 1000
     polls = count_noun(done.polls, "poll")
     print(f"{done.feed} {done.day}: {polls}, {before:,.0f} kB → {after:,.0f} kB")

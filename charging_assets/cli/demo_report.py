@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from charging_assets.cli import show
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.measures import add_gaps, compute_measures, share, sum_columns
 from charging_assets.text import count_noun
 
@@ -32,8 +32,8 @@ def report(console: Console, warehouse: Warehouse, feed: str, first: Hour, last:
 
     scope = {
         "feed": feed,
-        "window_start": naive(first.start),
-        "window_end": naive(last.end),
+        "window_start": to_naive_utc(first.start),
+        "window_end": to_naive_utc(last.end),
     }
 
     def query(name: str, **params: Any) -> Rows:

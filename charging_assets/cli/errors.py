@@ -17,7 +17,7 @@ class UsageError(ValueError):
 def exit_code(error: Exception) -> int | None:
     """The exit code of an error that a user can fix; None if the error is a bug."""
     # Imported late, so that `--help` is quick.
-    from charging_assets.acquisition.importer import CannotImport
+    from charging_assets.acquisition.importer import ImportRefused
     from charging_assets.acquisition.poll_hour import NoArchivedPolls
     from charging_assets.alerts.addresses import AddressError
     from charging_assets.archive.raw_objects import CorruptArchive
@@ -35,7 +35,7 @@ def exit_code(error: Exception) -> int | None:
     if isinstance(error, extras.MissingExtra) or extras.explain(error):
         return USAGE
     fixable = (
-        CannotImport,
+        ImportRefused,
         CorruptArchive,
         DagsterHomeError,
         HomeError,

@@ -112,7 +112,7 @@ def _print_json(report: ImportReport) -> None:
             "imported": report.imported,
             "already_there": report.known,
             "problems": report.problems,
-            "passed_over": report.passed_over,
+            "passed_over": report.skipped,
             "refused": report.refused,
             "fields_left_out": report.fields,
             "places": {
@@ -138,9 +138,9 @@ def _print(report: ImportReport, *, is_dry_run: bool) -> None:
                 print(f"  and {len(files) - _MAX_LISTED:,} more")
     if not report.refused:
         _print_places(report.places)
-    if report.passed_over:
-        first = ", ".join(Path(path).name for path in report.passed_over[:3])
-        print(f"{count_noun(len(report.passed_over), 'file')} of other types skipped: {first}")
+    if report.skipped:
+        first = ", ".join(Path(path).name for path in report.skipped[:3])
+        print(f"{count_noun(len(report.skipped), 'file')} of other types skipped: {first}")
     if report.fields:
         # All files of an archive usually have the same fields.
         fields = sorted({name for names in report.fields.values() for name in names})

@@ -12,11 +12,11 @@ from charging_assets.cli.arguments import port
 from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.cli.load import load
 from charging_assets.cli.ui import reserve, serve
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
-    from charging_assets.archive.raw_objects import Place, Poll
+    from charging_assets.archive.raw_objects import PlaceResponse, Poll
     from charging_assets.deployments import Storage
     from charging_assets.sources.feeds import Feed
     from charging_assets.warehouse.interface import Warehouse
@@ -25,7 +25,7 @@ NAME = "live"
 HELP = "Poll every enabled feed now, load the current hour, then poll every ten minutes."
 _PORT = 3000
 _REASON = "polled just now"
-Polled = Sequence[tuple["Poll", list["Place"]]]
+Polled = Sequence[tuple["Poll", list["PlaceResponse"]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,16 +70,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str, str]]:
     """Poll every feed; returns the archived polls, and the feeds without one."""
     from charging_assets.acquisition.poll import poll
-    from charging_assets.acquisition.poll_hour import poll_hour, running_hour
+    from charging_assets.acquisition.poll_hour import current_hour, poll_hour
 
-    polled: list[tuple[Poll, list[Place]]] = []
+    polled: list[tuple[Poll, list[PlaceResponse]]] = []
 
-    def recording_poll(feed: Feed) -> tuple[Poll, list[Place]]:
+    def recording_poll(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         polled.append(poll(feed))
         return polled[-1]
 
     report = poll_hour(
-        storage.lake, feeds, running_hour(), poller=recording_poll, spool=storage.spool
+        storage.lake, feeds, current_hour(), poller=recording_poll, spool=storage.spool
     )
     failed = report.failed_feeds | {
         feed: f"the lake refused its poll ({reason}); it is in the spool"
@@ -94,13 +94,13 @@ def _counts(warehouse: Warehouse, header: Poll) -> dict[str, Mapping[str, int]]:
     rows = warehouse.query(
         "SELECT place, station_count, evse_count FROM warehouse.fact_poll "
         "WHERE feed = :feed AND slot_at = :slot_at",
-        {"feed": header.feed, "slot_at": naive(header.slot_at)},
+        {"feed": header.feed, "slot_at": to_naive_utc(header.slot_at)},
     ).to_pylist()
     return {row["place"]: row for row in rows}
 
 
 def _print_poll(
-    header: Poll, answers: Sequence[Place], counts: Mapping[str, Mapping[str, int]]
+    header: Poll, answers: Sequence[PlaceResponse], counts: Mapping[str, Mapping[str, int]]
 ) -> None:
     from rich import box
     from rich.markup import escape

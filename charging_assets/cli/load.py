@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
-from charging_assets.hours import Hour, hours_between, naive
-from charging_assets.plurals import counted
+from charging_assets.hours import Hour, hours_between, to_naive_utc
+from charging_assets.text import count_noun
 from charging_assets.warehouse import ledger
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def load(
         for _ in range(_MAX_PASSES):
             reasons = {found.hour: found.reason for found in chosen}
             with show.progress(label, len(chosen), quiet=quiet) as step:
-                told = _Told(storage, reasons, report, step)
+                told = _ProgressReporter(storage, reasons, report, step)
                 definitions = build(storage, progress=told.working)
                 load_hours(definitions, instance, reasons, told.loaded, log_level=log_level, **how)
             chosen = _made_stale(storage, report)
@@ -136,7 +136,7 @@ def _made_stale(storage: Storage, report: LoadReport) -> list[Pending]:
 
 
 @dataclass
-class _Told:
+class _ProgressReporter:
     """What is printed while hours load.
 
     `steps` counts the hours that assets are done with in the run under way, `ahead` the hours that
@@ -171,8 +171,10 @@ class _Told:
         if good:
             rows = _rows(self.storage.warehouse, good)
             self.report.loaded.update(rows)
-            reasons = told_reasons(self.reasons[hour] for hour in good)
-            told = f"loaded {counted(len(good), 'hour')}, {sum(rows.values()):,} rows ({reasons})"
+            reasons = format_reasons(self.reasons[hour] for hour in good)
+            told = (
+                f"loaded {count_noun(len(good), 'hour')}, {sum(rows.values()):,} rows ({reasons})"
+            )
             self.step(f"{show.format_span(good)}  {told}", count=len(good) - ahead)
         unchecked = {o.hour: o.unchecked for o in outcomes if o.unchecked is not None}
         if unchecked:
@@ -203,12 +205,12 @@ class _Told:
             self.step(f"staging keeps hours of more than {KEPT.days} days: {error}", count=0)
 
 
-def told_reasons(reasons: Iterable[str]) -> str:
+def format_reasons(reasons: Iterable[str]) -> str:
     """Why hours were loaded: their one reason, or each with its number of hours."""
     counts = Counter(reasons).most_common()
     if len(counts) == 1:
         return f"reason: {counts[0][0]}"
-    return "reasons: " + "; ".join(f"{reason}, {counted(n, 'hour')}" for reason, n in counts)
+    return "reasons: " + "; ".join(f"{reason}, {count_noun(n, 'hour')}" for reason, n in counts)
 
 
 def _chosen(
@@ -234,7 +236,7 @@ def _chosen(
 
 def _rows(warehouse: Warehouse, hours: Sequence[Hour]) -> dict[Hour, int]:
     """The rows that the ledger counts for each hour, all tables together."""
-    asked = {"start_at": naive(hours[0].start), "end_at": naive(hours[-1].end)}
+    asked = {"start_at": to_naive_utc(hours[0].start), "end_at": to_naive_utc(hours[-1].end)}
     held = warehouse.query(ledger.ALL_ROWS_OF_SPAN, asked).to_pylist()
     rows = {Hour.of(row["slot_at"].replace(tzinfo=UTC)): int(row["row_count"]) for row in held}
     return {hour: rows.get(hour, 0) for hour in hours}
@@ -264,19 +266,20 @@ def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool
         )
     if report.loaded:
         hours, rows = len(report.loaded), sum(report.loaded.values())
-        print(f"loaded {counted(hours, 'hour')}, {rows:,} rows, in {report.seconds:.1f} s")
+        print(f"loaded {count_noun(hours, 'hour')}, {rows:,} rows, in {report.seconds:.1f} s")
     if report.failed_feeds:
         _print_failed_feeds(report.failed_feeds)
     if report.unchecked:
         print(
-            f"loaded, not checked: {counted(len(report.unchecked), 'hour')}, "
+            f"loaded, not checked: {count_noun(len(report.unchecked), 'hour')}, "
             f"{show.format_hours(list(report.unchecked))}; "
             f"{next(iter(report.unchecked.values()))}. Once that is fixed, the job `check_hours` "
             "checks them again: their rows need not be loaded again."
         )
     if report.failed:
         print(
-            f"failed: {counted(len(report.failed), 'hour')}, {show.format_hours(report.failed)}; "
+            f"failed: {count_noun(len(report.failed), 'hour')}, "
+            f"{show.format_hours(report.failed)}; "
             "all other hours stay loaded. -v shows Dagster's log."
         )
     if not report.loaded and not report.failed and not missing:
@@ -296,7 +299,7 @@ def _print_failed_feeds(failed_feeds: Mapping[Hour, Mapping[str, str]]) -> None:
             hours.setdefault(feed, []).append(each)
     for feed, of_feed in sorted(hours.items()):
         print(
-            f"failed: feed {feed} in {counted(len(of_feed), 'hour')}, "
+            f"failed: feed {feed} in {count_noun(len(of_feed), 'hour')}, "
             f"{show.format_hours(of_feed)}; its rows of earlier loads are kept, and the other "
             "feeds of these hours are loaded."
         )

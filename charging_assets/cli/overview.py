@@ -185,12 +185,12 @@ def _feeds(
     newest: dict[str, datetime],
 ) -> list[FeedArchive]:
     from charging_assets.archive.gaps import accepted_hours_of
-    from charging_assets.archive.missed_slots import still_missed
+    from charging_assets.archive.missed_slots import unfilled_slots
     from charging_assets.archive.raw_archive import feeds_archived, polled_at
     from charging_assets.archive.raw_objects import hour_prefix
 
     by_hour = None if pending is None else {found.hour: found for found in pending}
-    missed = still_missed(lake, archived)
+    missed = unfilled_slots(lake, archived)
     found = []
     for feed in feeds_archived(lake):
         keys = {

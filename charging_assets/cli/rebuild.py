@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from charging_assets.cli import show
 from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
     from charging_assets.cli.load import LoadReport
@@ -136,7 +136,7 @@ def _tell(report: LoadReport, *, as_json: bool) -> None:
     if not report.loaded and not report.failed:
         print("nothing to rebuild: every archived hour is loaded, by the rules as they are")
         return
-    print(f"rebuilt {counted(len(report.loaded), 'hour')} in {report.seconds:.1f} s")
+    print(f"rebuilt {count_noun(len(report.loaded), 'hour')} in {report.seconds:.1f} s")
     for each, errors in list(report.failed_feeds.items())[:5]:
         for feed, error in errors.items():
             print(f"{each}: feed {feed} failed: {error}")
@@ -144,6 +144,6 @@ def _tell(report: LoadReport, *, as_json: bool) -> None:
         print(f"{failed} failed: {error}")
     if report.failed:
         print(
-            f"failed: {counted(len(report.failed), 'hour')}, which stay stale: "
+            f"failed: {count_noun(len(report.failed), 'hour')}, which stay stale: "
             f"{show.format_hours(report.failed)}"
         )

@@ -17,7 +17,7 @@ from charging_assets.cli.arguments import add_json, duration
 from charging_assets.cli.disk import DiskUse, disk_use
 from charging_assets.cli.errors import FAILED
 from charging_assets.cli.overview import FeedArchive, Overview, overview
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 
 NAME = "status"
 HELP = "Tell what is archived, loaded, pending, missing and rejected, and how long the disk lasts."
@@ -129,10 +129,10 @@ def _tell_disk(disk: DiskUse, waiting: int) -> None:
     if disk.bytes_a_day:
         print(
             f"  grows by {show.size(disk.bytes_a_day)} a day, lasts for "
-            f"{counted(disk.days_left or 0, 'day')}"
+            f"{count_noun(disk.days_left or 0, 'day')}"
         )
     if waiting:
-        print(f"\nspool: {counted(waiting, 'poll')} to be archived; `charging-assets drain`")
+        print(f"\nspool: {count_noun(waiting, 'poll')} to be archived; `charging-assets drain`")
 
 
 def _tell_feed(feed: FeedArchive, now: datetime) -> None:
@@ -157,7 +157,7 @@ def _list(told: str) -> str:
 def _tell_pending(found: Overview) -> None:
     if found.pending is None:
         return
-    print(f"\npending: {counted(len(found.pending), 'hour')}")
+    print(f"\npending: {count_noun(len(found.pending), 'hour')}")
     for each in found.pending[:_SHOWN]:
         print(f"  {each.hour}  {each.reason}")
     if len(found.pending) > _SHOWN:
@@ -177,7 +177,7 @@ def _tell_rejects(found: Overview) -> None:
 def _print_contested_ids(found: Overview) -> None:
     for ids in found.contested:
         one, other = ids.places
-        what = counted(ids.count, "EVSE id" if ids.entity == "evse" else "station id")
+        what = count_noun(ids.count, "EVSE id" if ids.entity == "evse" else "station id")
         print(
             f"\nwarning: feed {ids.feed}, {ids.hour}: places publish {what} for different things "
             f"({one} and {other}, for example)"

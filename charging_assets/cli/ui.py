@@ -113,10 +113,10 @@ def _end_orphaned_runs(folder: Path) -> None:
     """End runs whose process died, so that they do not block this Dagster."""
     from dagster import DagsterInstance
 
-    from charging_assets.orchestration.orphaned_runs import end_lost_runs
+    from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
 
     with DagsterInstance.from_config(str(folder)) as instance:
-        if lost := end_lost_runs(instance):
+        if lost := end_orphaned_runs(instance):
             print(
                 f"ended {count_noun(len(lost), 'orphaned run')}; the next load repeats their work"
             )

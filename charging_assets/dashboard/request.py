@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from charging_assets.dashboard.wording import LANGUAGES, Wording
-from charging_assets.hours import naive
+from charging_assets.hours import to_naive_utc
 from charging_assets.measures import has_enough_coverage
 
 DAYS, MOST_DAYS = 30, 366
@@ -183,7 +183,7 @@ def utc(local: datetime, time_zone: str) -> datetime:
     """A local time of a feed as naive UTC. A time with a UTC offset keeps it."""
     from zoneinfo import ZoneInfo
 
-    return naive(local if local.tzinfo else local.replace(tzinfo=ZoneInfo(time_zone)))
+    return to_naive_utc(local if local.tzinfo else local.replace(tzinfo=ZoneInfo(time_zone)))
 
 
 def select_language(query: Mapping[str, str], accepted: str) -> str:

@@ -33,7 +33,7 @@ from charging_assets.dashboard.reader import DataUnavailable, Reader
 from charging_assets.dashboard.request import PageRequest, select_language
 from charging_assets.dashboard.wording import LANGUAGES, Wording
 from charging_assets.guard import Guard
-from charging_assets.hours import naive
+from charging_assets.hours import to_naive_utc
 from charging_assets.text import printable
 from charging_assets.warehouse.interface import NoWarehouse
 
@@ -158,7 +158,7 @@ class _Site:
     def _page_request(self, request: Request, *, draws: bool) -> PageRequest:
         query = dict(request.query_params)
         names = loaded_feeds(self._reader)
-        at = naive(self._clock())
+        at = to_naive_utc(self._clock())
         return PageRequest(
             path=request.url.path,
             query=query,

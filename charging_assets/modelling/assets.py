@@ -20,12 +20,12 @@ from charging_assets.modelling.staging import (
     staging_load,
     staging_version,
 )
-from charging_assets.plurals import counted
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
+from charging_assets.text import count_noun
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets.warehouse.plan import SpanLoad
 
@@ -104,7 +104,7 @@ def _sql_asset(
             restaged, failed = ensure_staged(warehouse, lake, hours)
             if restaged:
                 context.log.info(
-                    f"{counted(len(restaged), 'hour')} no longer in staging, staged again: "
+                    f"{count_noun(len(restaged), 'hour')} no longer in staging, staged again: "
                     f"{spans(restaged)}"
                 )
         good = [hour for hour in hours if hour not in failed]

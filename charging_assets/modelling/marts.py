@@ -12,13 +12,21 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from functools import cache
 
-from charging_assets.hours import Hour, Span, naive
+from charging_assets.hours import Hour, Span, to_naive_utc
 from charging_assets.modelling import plans
 from charging_assets.modelling.sessions import NEAR, session_version
 from charging_assets.modelling.versions import code_version
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.table import Table
-from charging_assets.warehouse.plan import Bind, Plan, Replace, Scope, Step, hour_scope, window
+from charging_assets.warehouse.plan import (
+    BindParams,
+    Plan,
+    ReplaceFromSelect,
+    Scope,
+    Step,
+    hour_scope,
+    window,
+)
 from charging_assets.warehouse.sql_files import sql
 
 _LONGEST_DAY = timedelta(hours=25)
@@ -28,7 +36,7 @@ _LATER = timedelta(days=8)
 # The inputs of each table; the ledger row of the first one identifies the polls.
 _MADE_FROM: dict[str, tuple[str, ...]] = {
     dimensions.DIM_TIME.name: ("fact_poll",),
-    # It reads the connectors of entity_sighting and connector_attributes, which the plan of
+    # It reads the connectors of entity_observation and connector_attributes, which the plan of
     # dim_connector fills; it does not read dim_connector itself.
     "mart_evse_hour": ("fact_status", "fact_poll", "dim_evse", "dim_connector"),
     "mart_station_hour": ("mart_evse_hour", "fact_status", "fact_poll"),
@@ -72,13 +80,13 @@ def mart_plan(table: Table, hour: Hour | Span) -> Plan:
     if table is marts.MART_OPERATOR_MONTH:
         # The first month is bound: that of the poll before the hour may be long ago.
         first_month = {"months_from": params.pop("months_from"), **window(hour)}
-        bind = (Bind(("months_from",), sql(_MONTH_TO_SUM), first_month),)
+        bind = (BindParams(("months_from",), sql(_MONTH_TO_SUM), first_month),)
     return Plan(
         asset=table.name,
         hour=hour,
         code_version=mart_version(table),
         input_from=made_from(table)[0],
-        steps=(*bind, Replace(table, scope, sql(_statement(table)), params)),
+        steps=(*bind, ReplaceFromSelect(table, scope, sql(_statement(table)), params)),
     )
 
 
@@ -102,5 +110,5 @@ def _scope(table: Table, hour: Hour | Span) -> tuple[Scope, dict[str, datetime]]
 
 
 def _period_scope(unit: str, start: datetime, end: datetime) -> tuple[Scope, dict[str, datetime]]:
-    params = {f"{unit}_from": naive(start), f"{unit}_to": naive(end)}
+    params = {f"{unit}_from": to_naive_utc(start), f"{unit}_to": to_naive_utc(end)}
     return Scope(f"slot_at >= :{unit}_from AND slot_at < :{unit}_to", params), params

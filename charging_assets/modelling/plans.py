@@ -10,12 +10,12 @@ from charging_assets.modelling.versions import code_version
 from charging_assets.schemas import bridges, dimensions, facts
 from charging_assets.schemas.table import Table
 from charging_assets.warehouse.plan import (
-    Bind,
+    BindParams,
+    CreateTempTable,
     Guard,
     Plan,
-    Replace,
+    ReplaceFromSelect,
     Scope,
-    Temp,
     hour_scope,
     key_scope,
     window,
@@ -23,14 +23,14 @@ from charging_assets.warehouse.plan import (
 from charging_assets.warehouse.sql_files import sql
 
 _HISTORY = (
-    "entity_sighting",
+    "entity_observation",
     "entity_poll",
     "newest_hour",
-    "touched_entity",
+    "affected_entity",
     "every_entity",
-    "held_version",
+    "previous_version",
     "entity_reach",
-    "entity_moment",
+    "entity_boundary",
     "entity_gap",
     "gap_reach",
     "entity_closing",
@@ -78,7 +78,7 @@ FACTS = (facts.FACT_POLL, facts.FACT_STATUS)
 def dimension_version(entity: Entity) -> str:
     """The code version of a dimension."""
     tables = [
-        dimensions.ENTITY_SIGHTING,
+        dimensions.ENTITY_OBSERVATION,
         dimensions.ENTITY_POLL,
         dimensions.ENTITY_VERSION,
         entity.dimension,
@@ -95,7 +95,7 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
     transaction. For an affected entity only the observations next to the hour are read. A span of
     hours is assumed to affect every entity: looking for the others would cost more.
     """
-    affected_file = "touched_entity" if isinstance(hour, Hour) else "every_entity"
+    affected_file = "affected_entity" if isinstance(hour, Hour) else "every_entity"
     params = {
         "entity_type": entity.name,
         "asset": entity.dimension.name,
@@ -104,13 +104,13 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
     }
     hour_rows = {
         table: hour_scope(table, hour, entity_type=entity.name)
-        for table in (dimensions.ENTITY_SIGHTING, dimensions.ENTITY_POLL)
+        for table in (dimensions.ENTITY_OBSERVATION, dimensions.ENTITY_POLL)
     }
-    version_scope = key_scope("entity_key", "touched_entity", entity_type=entity.name)
-    affected_scope = key_scope(entity.key_column, "touched_entity")
+    version_scope = key_scope("entity_key", "affected_entity", entity_type=entity.name)
+    affected_scope = key_scope(entity.key_column, "affected_entity")
 
-    def temp(name: str, file: str | None = None) -> Temp:
-        return Temp(name, sql(f"dimensions/{file or name}"), params)
+    def temp(name: str, file: str | None = None) -> CreateTempTable:
+        return CreateTempTable(name, sql(f"dimensions/{file or name}"), params)
 
     return Plan(
         asset=entity.dimension.name,
@@ -118,29 +118,33 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
         code_version=dimension_version(entity),
         input_from=STAGED,
         steps=(
-            temp("new_sighting", "entity_sighting"),
+            temp("new_observation", "entity_observation"),
             temp("new_poll", "entity_poll"),
-            Bind(("newest_at",), sql("dimensions/newest_hour"), params),
-            temp("touched_entity", affected_file),
-            temp("held_version"),
+            BindParams(("newest_at",), sql("dimensions/newest_hour"), params),
+            temp("affected_entity", affected_file),
+            temp("previous_version"),
             *(
-                Replace(table, scope, f"SELECT * FROM new_{table.name.removeprefix('entity_')}")
+                ReplaceFromSelect(
+                    table, scope, f"SELECT * FROM new_{table.name.removeprefix('entity_')}"
+                )
                 for table, scope in hour_rows.items()
             ),
-            Bind(("reach_from", "reach_to"), sql("dimensions/entity_reach"), params),
-            temp("entity_moment"),
+            BindParams(("reach_from", "reach_to"), sql("dimensions/entity_reach"), params),
+            temp("entity_boundary"),
             temp("entity_gap"),
-            Bind(("gaps_from", "gaps_to"), sql("dimensions/gap_reach"), params),
+            BindParams(("gaps_from", "gaps_to"), sql("dimensions/gap_reach"), params),
             temp("entity_closing"),
-            Replace(
+            ReplaceFromSelect(
                 dimensions.ENTITY_VERSION, version_scope, sql("dimensions/entity_version"), params
             ),
             # The attributes' SELECT reads the rows that its replacement deletes first.
             temp("new_attributes", entity.attributes.name),
-            Replace(entity.attributes, affected_scope, "SELECT * FROM new_attributes"),
-            Replace(entity.dimension, affected_scope, sql(f"dimensions/{entity.dimension.name}")),
+            ReplaceFromSelect(entity.attributes, affected_scope, "SELECT * FROM new_attributes"),
+            ReplaceFromSelect(
+                entity.dimension, affected_scope, sql(f"dimensions/{entity.dimension.name}")
+            ),
             *(
-                Replace(bridge, _bridge_scope(bridge), sql(f"dimensions/{bridge.name}"))
+                ReplaceFromSelect(bridge, _bridge_scope(bridge), sql(f"dimensions/{bridge.name}"))
                 for bridge in entity.bridges
             ),
         ),
@@ -149,10 +153,10 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
 
 def _bridge_scope(bridge: Table) -> Scope:
     """The rows of affected entities; for aliases also those with an affected former EVSE."""
-    affected_rows = key_scope(bridge.key[0], "touched_entity")
+    affected_rows = key_scope(bridge.key[0], "affected_entity")
     if bridge is not bridges.BRIDGE_EVSE_ALIAS:
         return affected_rows
-    former_rows = key_scope("former_evse_key", "touched_entity")
+    former_rows = key_scope("former_evse_key", "affected_entity")
     return Scope(f"({affected_rows.predicate} OR {former_rows.predicate})")
 
 
@@ -166,7 +170,7 @@ def fact_plan(table: Table, hour: Hour | Span) -> Plan:
     params = window(hour)
     guards = [
         Guard(
-            name=f"{table.name}__stands_for_every_row_polled",
+            name=f"{table.name}__covers_every_polled_row",
             select=sql(name),
             params=params,
             remedy=f"Materialize staged_tables and {table.name} for {hour} again.",
@@ -179,7 +183,7 @@ def fact_plan(table: Table, hour: Hour | Span) -> Plan:
         code_version=fact_version(table),
         input_from=STAGED,
         steps=(
-            Replace(table, hour_scope(table, hour), sql(f"facts/{table.name}"), params),
+            ReplaceFromSelect(table, hour_scope(table, hour), sql(f"facts/{table.name}"), params),
             *guards,
         ),
     )

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from charging_assets.hours import Hour, Span, naive
+from charging_assets.hours import Hour, Span, to_naive_utc
 from charging_assets.modelling import plans
 from charging_assets.modelling.versions import code_version
 from charging_assets.schemas import facts
-from charging_assets.warehouse.plan import Bind, Plan, Replace, Scope, Temp
+from charging_assets.warehouse.plan import (
+    BindParams,
+    CreateTempTable,
+    Plan,
+    ReplaceFromSelect,
+    Scope,
+)
 from charging_assets.warehouse.sql_files import sql
 
 TABLE = facts.FACT_CHARGING_SESSION
 _STATEMENTS = (
-    "facts/touched_session",
-    "facts/touched_session_evse",
-    "facts/touched_session_start",
+    "facts/affected_session",
+    "facts/affected_session_evse",
+    "facts/affected_session_start",
     "facts/fact_charging_session",
 )
 MADE_FROM = ("fact_status", "fact_poll", "dim_connector")
@@ -46,14 +52,14 @@ def session_plan(hour: Hour | Span) -> Plan:
     from the earliest such session on. Reads go back at most the maximum length of a session.
     """
     near = {
-        "near_start": naive(hour.start - NEAR),
-        "near_end": naive(hour.end + NEAR),
-        "idle_start": naive(hour.start - NEAR - IDLE),
-        "oldest_start": naive(hour.start - NEAR - LONGEST - IDLE),
+        "near_start": to_naive_utc(hour.start - NEAR),
+        "near_end": to_naive_utc(hour.end + NEAR),
+        "idle_start": to_naive_utc(hour.start - NEAR - IDLE),
+        "oldest_start": to_naive_utc(hour.start - NEAR - LONGEST - IDLE),
     }
     params = {"starts_to": near["near_end"]}
     scope = Scope(
-        "evse_key IN (SELECT entity_key FROM touched_evse) "
+        "evse_key IN (SELECT entity_key FROM affected_evse) "
         "AND slot_at >= :starts_from AND slot_at < :starts_to",
         params,
     )
@@ -63,9 +69,9 @@ def session_plan(hour: Hour | Span) -> Plan:
         code_version=session_version(),
         input_from=facts.FACT_STATUS.name,
         steps=(
-            Temp("touched_session", sql("facts/touched_session"), near),
-            Temp("touched_evse", sql("facts/touched_session_evse"), near),
-            Bind(("starts_from",), sql("facts/touched_session_start"), near),
-            Replace(TABLE, scope, sql("facts/fact_charging_session"), params),
+            CreateTempTable("affected_session", sql("facts/affected_session"), near),
+            CreateTempTable("affected_evse", sql("facts/affected_session_evse"), near),
+            BindParams(("starts_from",), sql("facts/affected_session_start"), near),
+            ReplaceFromSelect(TABLE, scope, sql("facts/fact_charging_session"), params),
         ),
     )

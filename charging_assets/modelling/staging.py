@@ -29,7 +29,7 @@ from charging_assets.archive.raw_archive import (
     read_places,
 )
 from charging_assets.archive.raw_objects import CorruptArchive
-from charging_assets.hours import HOURS_A_RUN, Hour, Span, naive, neighbours, spanned
+from charging_assets.hours import HOURS_A_RUN, Hour, Span, neighbours, spanned, to_naive_utc
 from charging_assets.lake.flat_files import (
     FlatFile,
     HourFiles,
@@ -49,18 +49,18 @@ from charging_assets.schemas.table import Table
 from charging_assets.warehouse import ledger
 from charging_assets.warehouse.interface import NoWarehouse, Warehouse
 from charging_assets.warehouse.plan import (
-    Bind,
+    BindParams,
+    CreateTempTable,
     Execute,
     FeedHour,
     Guard,
-    Input,
     LoadError,
-    LoadRows,
+    LoadInput,
     Plan,
+    ReplaceFromArrow,
     Replan,
     SpanLoad,
     Step,
-    Temp,
     When,
     except_kept,
     hour_scope,
@@ -158,7 +158,7 @@ def _plan(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour], rejected:
             _balance(hour, files, kept),
         ),
         inputs={
-            part: Input(
+            part: LoadInput(
                 _digest(files[part], of_parts[part]), archive_digest, staging_version(version)
             )
             for part, (archive_digest, version) in made_from.items()
@@ -185,7 +185,7 @@ def _loads(
         )
 
     return [
-        LoadRows(table, hour_scope_except(table, hour, kept), partial(read, number, table))
+        ReplaceFromArrow(table, hour_scope_except(table, hour, kept), partial(read, number, table))
         for number, table in enumerate(FLAT_TABLES)
     ]
 
@@ -236,8 +236,8 @@ def _conflicts(
             f"SELECT {names} FROM ({sql('staging/key_conflict')}) AS new_rows",
             params,
         ),
-        Temp("key_claim", sql("staging/key_claim")),
-        Temp("lost_claim", sql("staging/lost_claim"), params),
+        CreateTempTable("key_claim", sql("staging/key_claim")),
+        CreateTempTable("lost_claim", sql("staging/lost_claim"), params),
         Replan(
             "SELECT hour_at, feed, entity_type, entity_key, identity_hash FROM lost_claim "
             f"WHERE TRUE{loaded.predicate}",
@@ -253,7 +253,7 @@ def _conflicts(
             )
             for feed in sorted({feed for _, feed in kept})
         ),
-        Temp("conflicting_hour", sql("staging/conflicting_hour"), params),
+        CreateTempTable("conflicting_hour", sql("staging/conflicting_hour"), params),
         Execute(
             "DELETE FROM ops.ledger WHERE asset = :asset "
             "AND slot_at IN (SELECT slot_at FROM conflicting_hour)",
@@ -266,8 +266,8 @@ def _conflicts(
         ),
     )  # fmt: skip
     return [
-        Bind(("underived_from", "underived_to"), sql("staging/underived_hours")),
-        Temp("contested_key", sql("staging/contested_key"), params),
+        BindParams(("underived_from", "underived_to"), sql("staging/underived_hours")),
+        CreateTempTable("contested_key", sql("staging/contested_key"), params),
         When("SELECT entity_key FROM contested_key", steps),
     ]
 
@@ -281,7 +281,7 @@ def _balance(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour]) -> Gua
         names = ", ".join(f":feed_{number}" for number in range(len(feeds)))
         select = f"SELECT * FROM ({select}) AS unbalanced WHERE feed IN ({names})"
     return Guard(
-        name="staged_tables__rows_in_are_loaded_or_rejected",
+        name="staged_tables__input_rows_are_loaded_or_rejected",
         select=select,
         params=params,
         remedy=f"Materialize the flat tables of {hour} again; if it stays, this is a bug.",
@@ -432,7 +432,11 @@ def spans_to_derive(warehouse: Warehouse, hours: Sequence[Hour]) -> list[Hour | 
     """
     if not hours:
         return []
-    asked = {"asset": ASSET, "start_at": naive(hours[0].start), "end_at": naive(hours[-1].end)}
+    asked = {
+        "asset": ASSET,
+        "start_at": to_naive_utc(hours[0].start),
+        "end_at": to_naive_utc(hours[-1].end),
+    }
     try:
         found = warehouse.query(ledger.ROWS_OF_SPAN, asked).to_pylist()
     except NoWarehouse:
@@ -457,7 +461,11 @@ def _cut(hours: Sequence[Hour], rows: Mapping[Hour, int]) -> list[Hour | Span]:
 
 
 def _staged_hours(warehouse: Warehouse, first: Hour, last: Hour) -> set[Hour]:
-    asked = {"asset": ASSET, "first_at": naive(first.start), "last_at": naive(last.start)}
+    asked = {
+        "asset": ASSET,
+        "first_at": to_naive_utc(first.start),
+        "last_at": to_naive_utc(last.start),
+    }
     try:
         held = warehouse.query(ledger.STAGED, asked).to_pylist()
     except NoWarehouse:
@@ -481,7 +489,7 @@ def prune(warehouse: Warehouse, hour: Hour | Span) -> None:
 
 def prune_before(warehouse: Warehouse, first: Hour) -> int:
     """Take all hours before one out of staging, as `prune` does; how many they were."""
-    asked = {"asset": ASSET, "first_at": naive(first.start)}
+    asked = {"asset": ASSET, "first_at": to_naive_utc(first.start)}
     try:
         held = warehouse.query(ledger.STAGED_BEFORE, asked).to_pylist()
     except NoWarehouse:
@@ -500,7 +508,7 @@ def prune_rejects_before(warehouse: Warehouse, first: Hour) -> None:
     gone = f"DELETE FROM {FLAT_REJECTS.full_name} WHERE slot_at < :first_at"
     with suppress(NoWarehouse):
         warehouse.query(f"SELECT 1 AS one FROM {FLAT_REJECTS.full_name} LIMIT 1")
-        warehouse.execute((gone, {"first_at": naive(first.start)}))
+        warehouse.execute((gone, {"first_at": to_naive_utc(first.start)}))
 
 
 def _digest(files: Sequence[FlatFile], rejected: Set[Identity]) -> str:

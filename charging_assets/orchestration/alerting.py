@@ -15,12 +15,11 @@ import msgspec
 from charging_assets import clock
 from charging_assets.alerts.addresses import ALERTS, alert_addresses
 from charging_assets.alerts.channels import channel, deliver, escape_mrkdwn
-from charging_assets.orchestration.load_runs import told_failure
+from charging_assets.orchestration.load_runs import failure_message
 from charging_assets.orchestration.reconciliation import TRIES
-from charging_assets.orchestration.runs import TRY_TAG, told_hours_of
+from charging_assets.orchestration.runs import TRY_TAG, format_hours_of
 from charging_assets.orchestration.switch import tells_warnings
-from charging_assets.plurals import counted
-from charging_assets.text import escape_control
+from charging_assets.text import count_noun, escape_control
 
 _RUNS_A_TICK = 50
 # A message stays below the 4,000 characters that Slack advises.
@@ -46,7 +45,7 @@ class Trouble(msgspec.Struct, frozen=True):
 def alert_people_sensor(*, is_on: bool) -> dg.SensorDefinition:
     """The sensor that alerts; on where a channel is configured, however runs are started."""
     alerts = dg.sensor(
-        name="alert_people",
+        name="alert_on_failure",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
         description=f"Tell the channels in {ALERTS} which runs and checks have failed, in one "
@@ -74,7 +73,7 @@ def _alert(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     if records:
         told.upto = records[-1].update_timestamp.astimezone(UTC)
     if not fresh:
-        return _rest(told, f"nothing new in {counted(len(records), 'run')}")
+        return _rest(told, f"nothing new in {count_noun(len(records), 'run')}")
     errors = deliver(channels, _subject(fresh), _text(fresh))
     for way, error in errors.items():
         context.log.error(f"channel {way} failed: {error}")
@@ -89,7 +88,7 @@ def _troubles(instance: dg.DagsterInstance, record: Any) -> Iterator[Trouble]:
     run = record.dagster_run
     if run.tags.get("dagster/will_retry") == "true":
         return
-    hours = told_hours_of(run)
+    hours = format_hours_of(run)
     if run.status == dg.DagsterRunStatus.FAILURE:
         yield Trouble(f"{run.job_name} {hours}", _failed_run(instance, run, hours))
     for failed in _failed_checks(instance, run):
@@ -102,7 +101,7 @@ def _troubles(instance: dg.DagsterInstance, record: Any) -> Iterator[Trouble]:
 
 def _failed_run(instance: dg.DagsterInstance, run: dg.DagsterRun, hours: str) -> str:
     failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    told = [told_failure(entry.dagster_event) for entry in failures if entry.dagster_event]
+    told = [failure_message(entry.dagster_event) for entry in failures if entry.dagster_event]
     count = run.tags.get(TRY_TAG)
     tries = f" (try {count} of {TRIES})" if count else ""
     why = (
@@ -135,7 +134,7 @@ def _failed_checks(
 
 
 def _offending(failed: dg.AssetCheckEvaluation) -> str:
-    count = failed.metadata.get("offending_rows")
+    count = failed.metadata.get("failing_rows")
     return f"{count.value} offending rows" if count else "its metadata says more"
 
 

@@ -141,7 +141,7 @@ class _Runner:
         failed = _failed(result)
         if failed or failed is None:
             loads, _ = _step_failures(result)
-            error = "; ".join(told_failure(event) for event in loads) or "the run failed"
+            error = "; ".join(failure_message(event) for event in loads) or "the run failed"
             return ([] if is_range else [HourLoaded(hours[0], result.run_id, error)]), failed
         unchecked = _unchecked(result, hours)
         failed_feeds = _failed_feeds(result)
@@ -275,7 +275,7 @@ def _unchecked(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> dict[Ho
     for event in _step_failures(result)[1]:
         reasons = _named_hours(event, UNCHECKED_HOURS)
         if reasons is None:
-            reasons = dict.fromkeys(hours, told_failure(event))
+            reasons = dict.fromkeys(hours, failure_message(event))
         unchecked = reasons | unchecked
     return unchecked
 
@@ -301,7 +301,7 @@ def _named_hours(event: Any, name: str) -> dict[Hour, str] | None:
     return {Hour.parse(key): str(reason) for key, reason in reasons.items()}
 
 
-def told_failure(event: Any) -> str:
+def failure_message(event: Any) -> str:
     """What a step's failure says, in a line."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:

@@ -16,8 +16,8 @@ from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
 from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.modelling.staging import KEPT, prune_before, prune_rejects_before
-from charging_assets.orchestration.notes import publish_notes
-from charging_assets.orchestration.run_retention import forget_runs
+from charging_assets.orchestration.notes import sync_notes
+from charging_assets.orchestration.run_retention import prune_runs
 from charging_assets.orchestration.switch import compacts
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets.warehouse.transpile import prune_transpile_cache
@@ -45,7 +45,7 @@ class Archive(dg.Config):
 
 @dg.op(pool=WRITER_POOL, description="Notes of missed slots and accepted gaps, into `ops`.")
 def copy_notes(lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[Warehouse]) -> None:
-    publish_notes(lake, warehouse)
+    sync_notes(lake, warehouse)
 
 
 @dg.op(
@@ -87,7 +87,7 @@ def tidy(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse])
     description="Old runs are deleted; which partitions are loaded is kept.",
 )
 def forget(context: dg.OpExecutionContext, config: History) -> None:
-    done = forget_runs(
+    done = prune_runs(
         context.instance,
         now=clock.utc_now(),
         superseded_after=timedelta(days=config.repeated_days),

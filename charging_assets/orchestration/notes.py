@@ -12,9 +12,9 @@ from typing import Any
 
 from charging_assets import names
 from charging_assets.archive.gaps import Gap, gaps
-from charging_assets.archive.missed_slots import still_missed
+from charging_assets.archive.missed_slots import unfilled_slots
 from charging_assets.archive.raw_archive import feeds_of, hours_archived
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.lake.store import Lake
 from charging_assets.schemas.ops import GAPS, MISSED_SLOTS
 from charging_assets.schemas.table import Table
@@ -23,20 +23,20 @@ from charging_assets.warehouse.interface import NoWarehouse, Warehouse
 _Row = tuple[Any, ...]
 
 
-def publish_notes(lake: Lake, warehouse: Warehouse) -> None:
+def sync_notes(lake: Lake, warehouse: Warehouse) -> None:
     """Make both tables what the notes say; only rows that differ are written."""
     archived = hours_archived(lake)
     missed = {
         (
             names.fit(note["feed"], names.FEED),
-            naive(datetime.fromisoformat(note["slot_at"])),
+            to_naive_utc(datetime.fromisoformat(note["slot_at"])),
             _cut(note["reason"]),
         )
-        for note in still_missed(lake, archived)
+        for note in unfilled_slots(lake, archived)
     }
     accepted = {
-        (gap.feed or "", naive(Hour.parse(gap.hour).start), _cut(gap.reason),
-         naive(gap.accepted_at))
+        (gap.feed or "", to_naive_utc(Hour.parse(gap.hour).start), _cut(gap.reason),
+         to_naive_utc(gap.accepted_at))
         for gap in gaps(lake)
         if not _has_polls(archived, gap)
     }  # fmt: skip

@@ -26,7 +26,7 @@ _UNDER_WAY = [
 _TOLERANCE_S = 5.0
 
 
-def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
+def end_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     """Report runs as failed whose process is gone; their ids. Pools are free then.
 
     Only where runs are kept in this machine's files: elsewhere they may be another machine's.

@@ -41,7 +41,7 @@ class Forgotten:
     kept_materializations: int = 0
 
 
-def forget_runs(
+def prune_runs(
     instance: dg.DagsterInstance,
     *,
     now: datetime,

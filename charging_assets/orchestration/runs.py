@@ -29,7 +29,7 @@ def hours_of(run: DagsterRun) -> set[Hour]:
         return set()
 
 
-def told_hours_of(run: DagsterRun) -> str:
+def format_hours_of(run: DagsterRun) -> str:
     """The hours of a run in words; empty where it is of no hour."""
     hours = sorted(hours_of(run))
     if not hours:

@@ -49,9 +49,9 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
         "refresh could not know which polls were still to come.",
     )
     checks = dg.schedule(
-        name="check_freshness_regularly",
+        name="check_freshness_schedule",
         job=check_freshness,
-        cron_schedule=freshness_cron(timedelta(seconds=automation.heal_every_s)),
+        cron_schedule=freshness_cron(timedelta(seconds=automation.reconcile_every_s)),
         execution_timezone="UTC",
         default_status=status,
         description="Check whether feeds are still polled and loaded, also when nothing else runs.",
@@ -103,4 +103,4 @@ def freshness_cron(heal_every: timedelta) -> str:
 
 # As they are without any variable.
 SCHEDULES = schedules(Automation())
-poll_feeds, load_last_hour, check_freshness_regularly, maintain_daily = SCHEDULES
+poll_feeds, load_last_hour, check_freshness_schedule, maintain_daily = SCHEDULES

@@ -7,7 +7,7 @@ due (`healing`), what goes by the clock (`schedules`), alerts (`alerts`).
 import dagster as dg
 
 from charging_assets import clock
-from charging_assets.acquisition.poll_hour import days_known, hours_known
+from charging_assets.acquisition.poll_hour import loadable_days, loadable_hours
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
 from charging_assets.orchestration.alerting import alert_people_sensor
@@ -31,8 +31,8 @@ from charging_assets.orchestration.runs import (
     hours_of,
 )
 from charging_assets.orchestration.staleness import stale_hours
-from charging_assets.orchestration.switch import Automation, heal_every_s, refreshes
-from charging_assets.plurals import counted
+from charging_assets.orchestration.switch import Automation, reconcile_every_s, refreshes
+from charging_assets.text import count_noun
 from charging_assets.warehouse.duckdb.warehouse import with_lock_timeout
 from charging_assets.warehouse.interface import Warehouse, WarehouseError
 
@@ -42,11 +42,11 @@ _PATIENCE_S = 10.0
 
 
 def sensors(automation: Automation) -> list[dg.SensorDefinition]:
-    """All sensors; `heal_hours` is off until it is switched on in the UI, or by `is_live`."""
+    """All sensors; `reconcile_hours` is off until it is switched on in the UI, or by `is_live`."""
     heals = dg.sensor(
-        name="heal_hours",
+        name="reconcile_hours",
         job=load_hour,
-        minimum_interval_seconds=automation.heal_every_s,
+        minimum_interval_seconds=automation.reconcile_every_s,
         default_status=(
             dg.DefaultSensorStatus.RUNNING if automation.is_live else dg.DefaultSensorStatus.STOPPED
         ),
@@ -63,10 +63,10 @@ def _heal(
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.SensorResult:
     # An interval that cannot be used fails here: each tick wakes a warehouse that sleeps.
-    heal_every_s()
+    reconcile_every_s()
     now = clock.utc_now()
     memory = remembered(context.cursor, now)
-    days, horizon = days_known(lake), (now - RECENT).date()
+    days, horizon = loadable_days(lake), (now - RECENT).date()
     recent = [day for day in days if day >= horizon]
     older = turn([day for day in days if day < horizon], memory.turn)
     try:
@@ -77,7 +77,7 @@ def _heal(
     if not refreshes():
         stale = [found for found in stale if found.hour < Hour.of(now)]
     open_hours, open_runs = _open(context.instance)
-    forget(memory, hours_known(lake, [*older, *recent]), stale, now)
+    forget(memory, loadable_hours(lake, [*older, *recent]), stale, now)
     decision = decide(stale, memory, open_hours=open_hours, room=_ROOM - open_runs, now=now)
     if older and not decision.crowded_out:
         memory.turn = older[-1]
@@ -112,30 +112,30 @@ def _open(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
         ]
     )
     hours: set[Hour] = set()
-    healing = 0
+    reconciliation = 0
     for run in instance.get_runs(filters=unfinished):
         if run.job_name == poll.name:
             continue
-        healing += HEALED_TAG in run.tags
+        reconciliation += HEALED_TAG in run.tags
         hours |= hours_of(run)
-    return hours, healing
+    return hours, reconciliation
 
 
 def _told(decision: Decision, days_seen: int) -> str:
     if decision.given_up:
         first = decision.given_up[0]
         return (
-            f"{counted(len(decision.given_up), 'hour')} given up after {TRIES} tries, first "
+            f"{count_noun(len(decision.given_up), 'hour')} given up after {TRIES} tries, first "
             f"{first.hour} ({first.reason}); `charging-assets load --from {first.hour} --to "
             f"{decision.given_up[-1].hour}` tries again"
         )
     if decision.waiting:
-        return f"{counted(len(decision.waiting), 'hour')} failed, to be tried again later"
+        return f"{count_noun(len(decision.waiting), 'hour')} failed, to be tried again later"
     if decision.crowded_out:
-        return f"{counted(decision.crowded_out, 'hour')} left until running loads have ended"
-    return f"every archived hour of {counted(days_seen, 'day')} is loaded"
+        return f"{count_noun(decision.crowded_out, 'hour')} left until running loads have ended"
+    return f"every archived hour of {count_noun(days_seen, 'day')} is loaded"
 
 
 # As they are without any variable.
 SENSORS = sensors(Automation())
-heal_hours, alert_people = SENSORS
+reconcile_hours, alert_on_failure = SENSORS

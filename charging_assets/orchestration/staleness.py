@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
 
-from charging_assets.acquisition.poll_hour import hours_known
+from charging_assets.acquisition.poll_hour import loadable_hours
 from charging_assets.archive.identities import FeedIdentity, usable_identities
 from charging_assets.archive.raw_archive import UNKNOWN_KIND, digest, keys_by_feed
-from charging_assets.hours import FIRST_HOUR, Hour, naive
+from charging_assets.hours import FIRST_HOUR, Hour, to_naive_utc
 from charging_assets.lake.flat_files import NO_FEED
 from charging_assets.lake.store import Lake
 from charging_assets.modelling import marts, plans
@@ -36,10 +36,10 @@ from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.sources import UnusableKind, kind
 from charging_assets.warehouse.interface import NoWarehouse, Warehouse
 from charging_assets.warehouse.ledger_rows import combine_inputs
-from charging_assets.warehouse.plan import ALL_FEEDS, FeedHour, Input
+from charging_assets.warehouse.plan import ALL_FEEDS, FeedHour, LoadInput
 
 # The three dimensions share these tables, each with rows of its own type.
-_BY_TYPE = (dimensions.ENTITY_SIGHTING.name, dimensions.ENTITY_POLL.name)
+_BY_TYPE = (dimensions.ENTITY_OBSERVATION.name, dimensions.ENTITY_POLL.name)
 
 # In the reason of an hour whose tables do not hold what the ledger counts.
 MISCOUNTED = "the ledger counts"
@@ -117,7 +117,7 @@ def expected_versions() -> dict[str, str]:
 
 def pending_hours(lake: Lake, warehouse: Warehouse) -> list[Pending]:
     """The archived hours to load, oldest first."""
-    known = hours_known(lake)
+    known = loadable_hours(lake)
     try:
         ledger, counts = _ledger(warehouse), _row_counts(warehouse)
     except NoWarehouse:
@@ -131,7 +131,7 @@ def stale_hours(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[
 
     Cost: a listing of each day, and the ledger rows between the first day and the last.
     """
-    known = hours_known(lake, days)
+    known = loadable_hours(lake, days)
     if not known:
         return []
     try:
@@ -143,7 +143,7 @@ def stale_hours(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[
 
 def staleness(lake: Lake, warehouse: Warehouse) -> Staleness:
     """What is known, loaded and stale of every asset, for those who load many hours at once."""
-    known = hours_known(lake)
+    known = loadable_hours(lake)
     try:
         ledger, counts = _ledger(warehouse), _row_counts(warehouse)
     except NoWarehouse:
@@ -259,7 +259,7 @@ def _reasons(
     for feed in staged.keys() - digests.keys():
         yield _Reason(STAGED, "a feed that was loaded is no longer archived", feed)
     made_from = combine_inputs(
-        {feed: Input(row.input_digest, row.archive_digest) for feed, row in staged.items()}
+        {feed: LoadInput(row.input_digest, row.archive_digest) for feed, row in staged.items()}
     )
     for asset, version in versions.items():
         if asset == STAGED:
@@ -322,7 +322,7 @@ def _ledger(warehouse: Warehouse, first: Hour = _ANY_HOUR, last: Hour = _LAST_HO
     rows = warehouse.query(
         "SELECT asset, feed, slot_at, archive_digest, input_digest, code_version, row_counts, "
         "is_staged FROM ops.ledger WHERE slot_at >= :first_at AND slot_at <= :last_at",
-        {"first_at": naive(first.start), "last_at": naive(last.start)},
+        {"first_at": to_naive_utc(first.start), "last_at": to_naive_utc(last.start)},
     ).to_pylist()
     lacking = {
         (_hour(row["slot_at"]), row["feed"])
@@ -357,7 +357,7 @@ def _with_kinds_again(warehouse: Warehouse, parts: Collection[FeedHour]) -> set[
         "SELECT DISTINCT feed, feed_kind, DATE_TRUNC('hour', slot_at) AS hour_at "
         "FROM warehouse.fact_poll WHERE outcome = 'unknown_kind' "
         "AND slot_at >= :first_at AND slot_at < :last_at",
-        {"first_at": naive(min(hours).start), "last_at": naive(max(hours).end)},
+        {"first_at": to_naive_utc(min(hours).start), "last_at": to_naive_utc(max(hours).end)},
     ).to_pylist()
     importlib.invalidate_caches()
     usable = {name for name in {row["feed_kind"] for row in rows} if _is_usable(name)}

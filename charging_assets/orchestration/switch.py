@@ -33,7 +33,7 @@ class Automation:
     is_live: bool = False
     alerts: bool = False
     feeds: tuple[Feed, ...] = ()
-    heal_every_s: int = _HEAL_EVERY_S
+    reconcile_every_s: int = _HEAL_EVERY_S
     warnings: tuple[str, ...] = ()
 
 
@@ -57,10 +57,10 @@ def read_automation(environment: Mapping[str, str] = os.environ) -> Automation:
             (),
             "Until then every poll fails; correct it and reload the code location",
         ),
-        heal_every_s=read(
-            lambda: heal_every_s(environment),
+        reconcile_every_s=read(
+            lambda: reconcile_every_s(environment),
             _HEAL_EVERY_S,
-            "Until then the sensor heal_hours fails; correct it and restart Dagster",
+            "Until then the sensor reconcile_hours fails; correct it and restart Dagster",
         ),
         warnings=tuple(warnings),
     )
@@ -89,18 +89,18 @@ def compacts(environment: Mapping[str, str] = os.environ) -> bool:
     return said == "1" if said else (environment.get("CHARGING_DEPLOYMENT") or "local") == "local"
 
 
-def heal_every_s(environment: Mapping[str, str] = os.environ) -> int:
-    """Seconds between two looks for stale hours: CHARGING_HEAL_EVERY_S, or 30.
+def reconcile_every_s(environment: Mapping[str, str] = os.environ) -> int:
+    """Seconds between two looks for stale hours: CHARGING_RECONCILE_EVERY_S, or 30.
 
     Each look asks the warehouse, which wakes one that sleeps and is paid by the minute.
 
     Raises:
         DeploymentError: it is no number of seconds.
     """
-    seconds = environment.get("CHARGING_HEAL_EVERY_S") or str(_HEAL_EVERY_S)
+    seconds = environment.get("CHARGING_RECONCILE_EVERY_S") or str(_HEAL_EVERY_S)
     if not seconds.isdecimal() or len(seconds) > _MOST_DIGITS or int(seconds) < 1:
         raise DeploymentError(
-            "CHARGING_HEAL_EVERY_S is not a whole number above 0; give seconds, or unset it"
+            "CHARGING_RECONCILE_EVERY_S is not a whole number above 0; give seconds, or unset it"
         )
     return int(seconds)
 

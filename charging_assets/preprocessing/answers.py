@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from charging_assets.archive.raw_objects import Answer, Poll
-from charging_assets.hours import naive
+from charging_assets.archive.raw_objects import ArchivedResponse, Poll
+from charging_assets.hours import to_naive_utc
 from charging_assets.preprocessing.headers import find_zone
 from charging_assets.preprocessing.rejects import Rejection, make_rejection
 from charging_assets.sources import BadBody, Envelope, Kind, UnusableKind, open_body
@@ -24,14 +24,16 @@ UNKNOWN_KIND = "unknown_kind"
 class SelectedAnswer:
     """The answer that counts for a slot, with its envelope, or with `failure` if it has none."""
 
-    answer: Answer
+    answer: ArchivedResponse
     answer_count: int
     envelope: Envelope | None = None
     outcome: str = "ok"
     failure: Rejection | None = None
 
 
-def select_answer(answers: list[Answer], kind_of: Callable[[Answer], Kind]) -> SelectedAnswer:
+def select_answer(
+    answers: list[ArchivedResponse], kind_of: Callable[[ArchivedResponse], Kind]
+) -> SelectedAnswer:
     """Return the earliest good answer of a slot, or the first answer if none is good.
 
     `kind_of` returns the kind of an answer; if it raises UnusableKind, the outcome is
@@ -44,7 +46,9 @@ def select_answer(answers: list[Answer], kind_of: Callable[[Answer], Kind]) -> S
     return next((other for other in others if other.envelope is not None), first)
 
 
-def _open(answer: Answer, answer_count: int, kind_of: Callable[[Answer], Kind]) -> SelectedAnswer:
+def _open(
+    answer: ArchivedResponse, answer_count: int, kind_of: Callable[[ArchivedResponse], Kind]
+) -> SelectedAnswer:
     place = answer.place
     if place.outcome != "ok" or place.body is None:
         return SelectedAnswer(answer, answer_count, outcome=place.outcome)
@@ -74,7 +78,7 @@ def parse_published_time(published: Any, poll: Poll) -> tuple[datetime | None, R
             if zone is None:
                 raise ValueError(f"no time zone {poll.time_zone}")
             instant = instant.replace(tzinfo=zone)
-        observed_at = naive(instant)
+        observed_at = to_naive_utc(instant)
     except (TypeError, ValueError, OverflowError):
         bad_field = make_rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
         return None, bad_field

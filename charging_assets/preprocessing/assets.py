@@ -24,11 +24,11 @@ from charging_assets.io_managers import (
 )
 from charging_assets.lake.flat_files import FlatFile
 from charging_assets.lake.store import Lake
-from charging_assets.plurals import counted
 from charging_assets.preprocessing.flatten_hours import flatten_hours
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Table
+from charging_assets.text import count_noun
 
 
 class FlatConfig(dg.Config):
@@ -115,8 +115,8 @@ def flat_tables(
 def _report_failed_feeds(hour: Hour, errors: Mapping[str, str]) -> str:
     reasons = "; ".join(f"{feed}: {reason}" for feed, reason in errors.items())
     return (
-        f"{hour}: {counted(len(errors), 'feed')} failed and kept the flat files they had, if any; "
-        f"the others are flat. {reasons}"
+        f"{hour}: {count_noun(len(errors), 'feed')} failed and kept their earlier flat "
+        f"files, if any; the others are flat. {reasons}"
     )
 
 

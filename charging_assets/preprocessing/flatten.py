@@ -27,8 +27,8 @@ import pyarrow as pa
 from charging_assets.archive import raw_archive
 from charging_assets.archive.identities import NO_IDENTITIES, FeedIdentity, identity_of
 from charging_assets.archive.raw_archive import digest
-from charging_assets.archive.raw_objects import Answer, Poll
-from charging_assets.hours import naive
+from charging_assets.archive.raw_objects import ArchivedResponse, Poll
+from charging_assets.hours import to_naive_utc
 from charging_assets.preprocessing.answers import (
     UNKNOWN_KIND,
     SelectedAnswer,
@@ -59,7 +59,7 @@ from charging_assets.sources import Envelope, Kind, UnusableKind, kind
 
 GAP_CADENCES = 2.5
 
-Places = Iterable[tuple[str, str, list[Answer]]]
+Places = Iterable[tuple[str, str, list[ArchivedResponse]]]
 # A record as read, and the slots that it came in.
 _Record = tuple[FlatStation, MutableSequence[datetime]]
 # What stands for a rejected record, which is not kept, nor in which slots it came.
@@ -119,7 +119,7 @@ class _Kinds:
         self.of = cache(self._of)
 
     def reader(
-        self, identity: FeedIdentity, answers: list[Answer], rejected: Set[Identity]
+        self, identity: FeedIdentity, answers: list[ArchivedResponse], rejected: Set[Identity]
     ) -> StationReader | None:
         """What reads a place's records; None if all its answers are of kinds that are missing."""
         for name in dict.fromkeys(answer.poll.kind for answer in answers):
@@ -169,7 +169,7 @@ class _PlaceHour:
     repeated, with what was rejected then.
     """
 
-    own_reader: StationReader | None
+    station_reader: StationReader | None
     place: str
     kinds: _Kinds
     rows: dict[str, Rows]
@@ -185,10 +185,10 @@ class _PlaceHour:
     @property
     def reader(self) -> StationReader:
         """What reads the records; there are none where no kind can open an answer."""
-        assert self.own_reader is not None
-        return self.own_reader
+        assert self.station_reader is not None
+        return self.station_reader
 
-    def read(self, answers: list[Answer]) -> None:
+    def read(self, answers: list[ArchivedResponse]) -> None:
         for _slot, group in groupby(answers, key=lambda answer: answer.poll.slot_at):
             self._read_slot(select_answer(list(group), self._kind_of))
 
@@ -196,7 +196,7 @@ class _PlaceHour:
         """The ids to reject since their keys stand for others of this place's hour."""
         return find_conflicts(self.records.values())
 
-    def write(self, answer: Answer) -> None:
+    def write(self, answer: ArchivedResponse) -> None:
         """Add the rows of what was read; `answer` is any of the place's."""
         for selected, stations, rejected in self.polls:
             self._write_slot(selected, stations, rejected)
@@ -205,13 +205,13 @@ class _PlaceHour:
     def _read_slot(self, selected: SelectedAnswer) -> None:
         envelope, stations, rejected = selected.envelope, list[FlatStation](), _Rejected()
         if envelope is not None:
-            slot_at = naive(fit_header(selected.answer)[0].poll.slot_at)
+            slot_at = to_naive_utc(fit_header(selected.answer)[0].poll.slot_at)
             stations, rejected = self._stations(envelope, slot_at)
             # The records' bytes are as large as the answer: one poll's at a time are enough.
             selected = replaced(selected, envelope=replaced(envelope, stations=()))
         self.polls.append((selected, stations, rejected))
 
-    def _kind_of(self, answer: Answer) -> Kind:
+    def _kind_of(self, answer: ArchivedResponse) -> Kind:
         answer_kind = self.kinds.of(answer.poll.kind)
         if isinstance(answer_kind, UnusableKind):
             raise answer_kind
@@ -339,7 +339,7 @@ class _PlaceHour:
         self.last_good = poll.slot_at
 
     def _write_statuses(
-        self, answer: Answer, observed_at: datetime | None, stations: list[FlatStation]
+        self, answer: ArchivedResponse, observed_at: datetime | None, stations: list[FlatStation]
     ) -> None:
         statuses = list(chain.from_iterable([station.statuses for station in stations]))
         keys, uids, states, parking, overrides = (
@@ -347,7 +347,7 @@ class _PlaceHour:
         )
         self.rows["flat_status"].extend(
             len(statuses),
-            slot_at=naive(answer.poll.slot_at),
+            slot_at=to_naive_utc(answer.poll.slot_at),
             feed=answer.poll.feed,
             place=answer.place.slug,
             evse_key=keys,
@@ -359,7 +359,7 @@ class _PlaceHour:
             poll_ordinal=self.ordinal,
         )
 
-    def _write_rejects(self, answer: Answer, rejects: Rejects, pointer: str) -> None:
+    def _write_rejects(self, answer: ArchivedResponse, rejects: Rejects, pointer: str) -> None:
         if not rejects:
             return
         rejections, counts = zip(*rejects.rows(pointer), strict=True)
@@ -368,7 +368,7 @@ class _PlaceHour:
         )
         self.rows["flat_rejects"].extend(
             len(rejections),
-            slot_at=naive(answer.poll.slot_at),
+            slot_at=to_naive_utc(answer.poll.slot_at),
             feed=answer.poll.feed,
             place=answer.place.slug,
             raw_key=answer.raw_key,
@@ -400,14 +400,14 @@ class _PlaceHour:
         shapes = NO_SHAPE.union(*{station.shape for station in stations}, *rejected.shapes)
         self.rows["flat_polls"].extend(
             1,
-            slot_at=naive(poll.slot_at),
+            slot_at=to_naive_utc(poll.slot_at),
             feed=poll.feed,
             feed_kind=poll.kind,
             time_zone=poll.time_zone,
             place=place.slug,
             outcome=selected.outcome,
             is_imported=poll.is_imported,
-            requested_at=place.requested_at and naive(place.requested_at),
+            requested_at=place.requested_at and to_naive_utc(place.requested_at),
             observed_at=observed_at,
             cadence_s=poll.cadence_s,
             elapsed_ms=place.elapsed_ms,
@@ -429,7 +429,7 @@ class _PlaceHour:
             unknown_fields=_drift(unknown),
         )
 
-    def _write_states(self, answer: Answer) -> None:
+    def _write_states(self, answer: ArchivedResponse) -> None:
         feed, place = answer.poll.feed, answer.place.slug
         records = list(self.records.values())
         for name, states in (

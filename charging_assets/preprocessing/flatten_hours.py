@@ -35,7 +35,7 @@ from charging_assets.lake.flat_files import (
 )
 from charging_assets.lake.store import Lake, LakeError
 from charging_assets.preprocessing.flatten import FlatHour, flatten
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.sources.feeds import FeedError
@@ -215,7 +215,7 @@ def _flat_tables(
     broken = [
         f"{table.name}: {violation}"
         for table in FLAT_TABLES
-        for violation in violations(table, rows[table.name])
+        for violation in find_violations(table, rows[table.name])
     ]
     if broken:
         raise StaleFlatFile(

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from charging_assets import names
-from charging_assets.archive.raw_objects import Answer, Place, Poll
-from charging_assets.hours import naive
+from charging_assets.archive.raw_objects import ArchivedResponse, PlaceResponse, Poll
+from charging_assets.hours import to_naive_utc
 from charging_assets.preprocessing.rejects import Rejection, make_rejection
 from charging_assets.schemas import flat
 from charging_assets.schemas.table import Type
@@ -26,7 +26,7 @@ _MAX_CADENCE_S = 86_400
 _OUTCOME = dataclasses.replace(names.FEED, max_bytes=flat.FLAT_POLLS.column("outcome").length)
 
 
-def fit_header(answer: Answer) -> tuple[Answer, Rejection | None]:
+def fit_header(answer: ArchivedResponse) -> tuple[ArchivedResponse, Rejection | None]:
     """Return the answer with a header that fits the tables, and a rejection of replaced values.
 
     Names that are too long are truncated and end in a hash; these are not reported. Numbers and
@@ -75,7 +75,7 @@ def _poll_replacements(poll: Poll) -> dict[str, Any]:
     return replaced
 
 
-def _place_replacements(place: Place) -> dict[str, Any]:
+def _place_replacements(place: PlaceResponse) -> dict[str, Any]:
     replaced: dict[str, Any] = {}
     for name in ("elapsed_ms", "http_status"):
         number = getattr(place, name)
@@ -83,7 +83,7 @@ def _place_replacements(place: Place) -> dict[str, Any]:
             replaced[name] = None
     try:
         if place.requested_at is not None:
-            naive(place.requested_at)
+            to_naive_utc(place.requested_at)
     except OverflowError:
         replaced["requested_at"] = None
     return replaced

@@ -13,7 +13,7 @@ from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table, Type
 
 
-def violations(table: Table, rows: pa.Table) -> list[str]:
+def find_violations(table: Table, rows: pa.Table) -> list[str]:
     """Return every violation of the table's schema as a message; empty if there is none."""
     declared = arrow_schema(table)
     if not rows.schema.equals(declared, check_metadata=False):

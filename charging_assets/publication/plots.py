@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.io_managers import Plotter
 from charging_assets.publication.column_plot import ColumnStyle, column_plot
 from charging_assets.warehouse.plan import Params
@@ -47,7 +47,7 @@ def plot_query(asset: str, hour: Hour) -> tuple[str, Params] | None:
     plot = _PLOTS.get(asset)
     if plot is None:
         return None
-    end = naive(hour.end)
+    end = to_naive_utc(hour.end)
     # A local day begins up to 14 hours before the UTC day.
     margin = _DAY if plot.step == _DAY else timedelta()
     start = end - plot.count * plot.step - margin
@@ -62,7 +62,9 @@ def render_plot(asset: str, hour: Hour, result: pa.Table) -> str | None:
     for feed in feeds[:_MOST_FEEDS]:
         feed_rows = [row for row in rows if row["feed"] == feed]
         by_day = plot.step == _DAY
-        last = max(row["column_at"] for row in feed_rows) if by_day else naive(hour.end) - _HOUR
+        last = (
+            max(row["column_at"] for row in feed_rows) if by_day else to_naive_utc(hour.end) - _HOUR
+        )
         times = [last - n * plot.step for n in reversed(range(plot.count))]
         parts.append(_image(f"{plot.title}, {feed}", column_plot(plot.style, times, feed_rows)))
     if more := feeds[_MOST_FEEDS:]:

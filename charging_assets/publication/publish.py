@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.lake.store import Lake, ObjectMissing
 from charging_assets.schemas import bridges, dimensions, facts, flat, marts
 from charging_assets.schemas.render import arrow_schema
@@ -105,14 +105,14 @@ def published_counts(lake: Lake, warehouse: Reader, hour: Hour) -> dict[str, tup
 def _files(hour: Hour) -> Iterator[_File]:
     for table in DIMENSIONS:
         yield _File(table, "")
-    day = naive(hour.start).replace(hour=0)
+    day = to_naive_utc(hour.start).replace(hour=0)
     for table in BY_DAY:
         yield _of_day(table, day)
     for days in (-1, 0, 1):
         yield _of_day(BY_LOCAL_DAY, day + timedelta(days=days))
     for before in range(_SESSION_DAYS, -2, -1):
         yield _of_day(SESSIONS, day - timedelta(days=before))
-    at = naive(hour.start)
+    at = to_naive_utc(hour.start)
     months = sorted({_month(at - _BEHIND), _month(at + _AHEAD)})
     for table, column in BY_MONTH.items():
         for month in months:
@@ -127,7 +127,7 @@ def _last_months(warehouse: Reader, *hours: Hour) -> list[_File]:
         f"WHERE {column} < :month GROUP BY feed"
     )
     months = set[datetime]()
-    for month in {_month(naive(hour.start) - _BEHIND) for hour in hours}:
+    for month in {_month(to_naive_utc(hour.start) - _BEHIND) for hour in hours}:
         rows = warehouse.query(
             f"SELECT DISTINCT {column} FROM ({last_months}) AS last_months", {"month": month}
         )

@@ -46,9 +46,9 @@ FIRST_PLACE = text(
 ENTITY_TYPE = text("entity_type", 16, "station, evse or connector", nullable=False)
 ENTITY_KEY = key("entity_key", "key of the entity")
 
-ENTITY_SIGHTING = Table(
+ENTITY_OBSERVATION = Table(
     schema="warehouse",
-    name="entity_sighting",
+    name="entity_observation",
     grain="one row per entity, hour and distinct attribute state observed",
     key=("entity_type", "entity_key", "slot_at", "attribute_hash"),
     columns=(

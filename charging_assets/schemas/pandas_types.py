@@ -1,8 +1,8 @@
 """dagster-pandas types of the tables, for your own assets that take rows as pandas DataFrames.
 
-The flat tables themselves are checked as Arrow (`preprocessing.schema_check`). pandas takes a second to
-import, so this module is imported late: by the IO managers, which validate frames that they load,
-and by `charging_assets.frames`, which has the types by name.
+The flat tables themselves are checked as Arrow (`preprocessing.schema_check`). pandas takes a
+second to import, so this module is imported late: by the IO managers, which validate frames that
+they load, and by `charging_assets.frames`, which has the types by name.
 """
 
 from __future__ import annotations

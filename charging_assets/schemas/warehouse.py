@@ -13,8 +13,8 @@ from charging_assets.schemas.dimensions import (
     DIM_EVSE,
     DIM_STATION,
     DIM_TIME,
+    ENTITY_OBSERVATION,
     ENTITY_POLL,
-    ENTITY_SIGHTING,
     ENTITY_VERSION,
     EVSE_ATTRIBUTES,
     STATION_ATTRIBUTES,
@@ -27,7 +27,7 @@ from charging_assets.schemas.facts import (
 from charging_assets.schemas.table import Table
 
 WAREHOUSE_TABLES: tuple[Table, ...] = (
-    ENTITY_SIGHTING,
+    ENTITY_OBSERVATION,
     ENTITY_POLL,
     ENTITY_VERSION,
     STATION_ATTRIBUTES,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from charging_assets import __version__
-from charging_assets.archive.raw_objects import Place, Poll, encode
+from charging_assets.archive.raw_objects import PlaceResponse, Poll, encode
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
 from charging_assets.simulator.instants import seconds
@@ -83,7 +83,9 @@ def write_history(
     return HistoryReport(polls, already, missed, failed, written)
 
 
-def poll_at(network: Network, slot: datetime, polling: Polling) -> tuple[Poll, list[Place]] | None:
+def poll_at(
+    network: Network, slot: datetime, polling: Polling
+) -> tuple[Poll, list[PlaceResponse]] | None:
     """The poll of one slot with its responses; None if it is missed."""
     rng, number = KeyedRandom(network.seed, "polling"), seconds(slot)
     if rng.random(number, 0) < polling.missed:
@@ -100,7 +102,7 @@ def poll_at(network: Network, slot: datetime, polling: Polling) -> tuple[Poll, l
         slot_at=slot,
         cadence_s=CADENCE_S,
         time_zone="Europe/Berlin",
-        asked=network.slugs,
+        place_slugs=network.slugs,
         started_at=started_at,
         ended_at=max(_answered_at(place) for place in places),
         program=PROGRAM,
@@ -116,10 +118,10 @@ def _poll_place(
     rng: KeyedRandom,
     key: tuple[int, int],
     polling: Polling,
-) -> Place:
+) -> PlaceResponse:
     elapsed_ms = 60 + int(rng.random(*key, 2) ** 3 * 1400)
     if rng.random(*key, 3) < polling.failed:
-        return Place(
+        return PlaceResponse(
             slug=slug,
             outcome="http_error",
             body=_FAILURE,
@@ -128,7 +130,7 @@ def _poll_place(
             http_status=503,
             detail="503 Service Temporarily Unavailable",
         )
-    return Place(
+    return PlaceResponse(
         slug=slug,
         outcome="ok",
         body=network.answer(slug, requested_at + timedelta(milliseconds=elapsed_ms)),
@@ -138,7 +140,7 @@ def _poll_place(
     )
 
 
-def _answered_at(place: Place) -> datetime:
+def _answered_at(place: PlaceResponse) -> datetime:
     assert place.requested_at is not None
     return place.requested_at + timedelta(milliseconds=place.elapsed_ms or 0)
 

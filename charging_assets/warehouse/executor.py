@@ -18,34 +18,34 @@ from charging_assets.schemas.table import Table
 from charging_assets.warehouse import ledger_rows
 from charging_assets.warehouse.interface import Session
 from charging_assets.warehouse.plan import (
-    Bind,
+    BindParams,
+    CreateTempTable,
     Execute,
     FeedHour,
     Guard,
     GuardFailed,
-    Input,
-    Loaded,
-    LoadRows,
+    LoadInput,
+    LoadResult,
     Params,
     Plan,
     PlanChanged,
-    Replace,
+    ReplaceFromArrow,
+    ReplaceFromSelect,
     Replan,
     Scope,
     Step,
-    Temp,
     When,
     check_columns,
 )
 
-_ExecutableStep = LoadRows | Replace | Temp | Guard | Execute | Replan
+_ExecutableStep = ReplaceFromArrow | ReplaceFromSelect | CreateTempTable | Guard | Execute | Replan
 
 
 def read_rows(plan: Plan) -> dict[str, pa.Table]:
     """Read and check the rows that a plan loads, before any transaction is open."""
     rows = {}
     for step in plan.steps:
-        if isinstance(step, LoadRows):
+        if isinstance(step, ReplaceFromArrow):
             rows[step.table.full_name] = step.read()
             check_columns(step.table, rows[step.table.full_name], arrow_schema(step.table))
     return rows
@@ -56,7 +56,7 @@ def new_load_id() -> str:
     return uuid.uuid4().hex
 
 
-def find_unchanged_load(session: Session, plan: Plan) -> Loaded | None:
+def find_unchanged_load(session: Session, plan: Plan) -> LoadResult | None:
     """Return the previous load if this load would change nothing and may be skipped.
 
     Raises:
@@ -65,19 +65,19 @@ def find_unchanged_load(session: Session, plan: Plan) -> Loaded | None:
     return _skip(session, plan, ledger_rows.inputs(session, plan))
 
 
-def _skip(session: Session, plan: Plan, inputs: Mapping[FeedHour, Input]) -> Loaded | None:
+def _skip(session: Session, plan: Plan, inputs: Mapping[FeedHour, LoadInput]) -> LoadResult | None:
     if not plan.skip_if_same:
         return None
     same = ledger_rows.unchanged(session, plan, inputs)
     if same.is_all:
-        return Loaded(same.total, skipped=True, is_partial=bool(plan.kept))
+        return LoadResult(same.total, skipped=True, is_partial=bool(plan.kept))
     changed, narrow = inputs.keys() - same.counts.keys(), plan.narrow
     if narrow is not None and changed and same.counts:
         raise PlanChanged(lambda: narrow(changed))
     return None
 
 
-def find_committed_load(session: Session, plan: Plan, load_id: str) -> Loaded | None:
+def find_committed_load(session: Session, plan: Plan, load_id: str) -> LoadResult | None:
     """Return the result of an earlier attempt of this load whose commit has succeeded."""
     ledger_row = ledger_rows.row_of(session, plan, plan.inputs or {})
     if ledger_row is None or ledger_row[5] != load_id:
@@ -88,10 +88,14 @@ def find_committed_load(session: Session, plan: Plan, load_id: str) -> Loaded | 
         if is_one_row
         else ledger_rows.counts_of_load(session, plan, load_id)
     )
-    return Loaded(counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan))
+    return LoadResult(
+        counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan)
+    )
 
 
-def with_preview(result: Loaded, plan: Plan, query: Callable[[str, Params], pa.Table]) -> Loaded:
+def with_preview(
+    result: LoadResult, plan: Plan, query: Callable[[str, Params], pa.Table]
+) -> LoadResult:
     """Add the plan's preview to a committed load. A failing preview query fails no load."""
     if plan.shows is None:
         return result
@@ -103,7 +107,7 @@ def with_preview(result: Loaded, plan: Plan, query: Callable[[str, Params], pa.T
 
 def execute_plan(
     session: Session, plan: Plan, rows: Mapping[str, pa.Table], load_id: str
-) -> Loaded:
+) -> LoadResult:
     """Execute a plan in an open transaction; the caller commits, or rolls back on an error.
 
     Raises:
@@ -117,7 +121,9 @@ def execute_plan(
     bindings: dict[str, Any] = {}
     _run_steps(session, plan.steps, rows, counts, bindings)
     ledger_rows.write(session, plan, inputs, counts, load_id)
-    return Loaded(counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan))
+    return LoadResult(
+        counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan)
+    )
 
 
 def _run_steps(
@@ -128,7 +134,7 @@ def _run_steps(
     bindings: dict[str, Any],
 ) -> None:
     for step in steps:
-        if isinstance(step, Bind):
+        if isinstance(step, BindParams):
             bindings.update(_bind(session, step, bindings))
         elif isinstance(step, When):
             if session.fetch(f"{step.select} LIMIT 1", {**bindings, **step.params}):
@@ -137,16 +143,16 @@ def _run_steps(
             _run_step(session, _with_bindings(step, bindings), rows, counts)
 
 
-def _bind(session: Session, step: Bind, bindings: Params) -> dict[str, Any]:
+def _bind(session: Session, step: BindParams, bindings: Params) -> dict[str, Any]:
     (row,) = session.fetch(step.select, {**bindings, **step.params})
     return dict(zip(step.names, row, strict=True))
 
 
 def _with_bindings(step: _ExecutableStep, bindings: Params) -> _ExecutableStep:
     """The step with the parameters that earlier steps have bound."""
-    if not bindings or isinstance(step, LoadRows):
+    if not bindings or isinstance(step, ReplaceFromArrow):
         return step
-    if isinstance(step, Replace):
+    if isinstance(step, ReplaceFromSelect):
         scope = replace(step.scope, params={**bindings, **step.scope.params})
         return replace(step, params={**bindings, **step.params}, scope=scope)
     return replace(step, params={**bindings, **step.params})
@@ -155,7 +161,7 @@ def _with_bindings(step: _ExecutableStep, bindings: Params) -> _ExecutableStep:
 def _run_step(
     session: Session, step: _ExecutableStep, rows: Mapping[str, pa.Table], counts: dict[str, int]
 ) -> None:
-    if isinstance(step, Temp):
+    if isinstance(step, CreateTempTable):
         session.create_temp_table(step)
     elif isinstance(step, Guard):
         _guard(session, step)
@@ -165,7 +171,7 @@ def _run_step(
         _replan(session, step)
     else:
         _delete(session, step.table, step.scope)
-        if isinstance(step, LoadRows):
+        if isinstance(step, ReplaceFromArrow):
             added = session.insert_arrow(step.table, rows[step.table.full_name])
         else:
             added = session.execute_insert(_insert(step.table, step.select), step.params)
@@ -174,7 +180,7 @@ def _run_step(
 
 def _dimension_rows(session: Session, plan: Plan) -> int | None:
     for step in plan.steps:
-        if isinstance(step, Replace) and step.table.name == plan.asset:
+        if isinstance(step, ReplaceFromSelect) and step.table.name == plan.asset:
             whole = step.table.hour_column is None
             return ledger_rows.row_count(session, step.table, Scope("TRUE")) if whole else None
     return None

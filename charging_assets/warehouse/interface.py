@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from charging_assets.schemas.table import Table
-from charging_assets.warehouse.plan import Loaded, Params, Plan, Scope, Temp
+from charging_assets.warehouse.plan import CreateTempTable, LoadResult, Params, Plan, Scope
 
 
 class WarehouseError(Exception):
@@ -38,10 +38,10 @@ class Reader(Protocol):
 class Warehouse(Reader, Protocol):
     """A database with the schemas of `schemas.catalog`. SQL is given in the Redshift dialect."""
 
-    def apply(self, plan: Plan) -> Loaded:
+    def apply(self, plan: Plan) -> LoadResult:
         """Execute a plan in one transaction; LoadError if it fails and is rolled back."""
 
-    def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
+    def apply_all(self, plans: Sequence[Plan]) -> list[LoadResult]:
         """Execute plans one after the other, each as in `apply`; stop at the first error."""
 
     def reading(self) -> AbstractContextManager[Reader]:
@@ -79,5 +79,5 @@ class Session(Protocol):
     def insert_arrow(self, table: Table, rows: pa.Table) -> int:
         """Insert rows with the table's columns; return their count, -1 if it is not reported."""
 
-    def create_temp_table(self, temp: Temp) -> None:
+    def create_temp_table(self, temp: CreateTempTable) -> None:
         """Create a temp table from a SELECT, replacing one with the same name."""

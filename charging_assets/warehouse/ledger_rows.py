@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from charging_assets import clock
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.schemas.table import Table
 from charging_assets.warehouse import ledger
 from charging_assets.warehouse.interface import Session
@@ -22,11 +22,11 @@ from charging_assets.warehouse.plan import (
     ALL_FEEDS,
     FeedHour,
     GuardFailed,
-    Input,
-    LoadRows,
+    LoadInput,
     NotStaged,
     Plan,
-    Replace,
+    ReplaceFromArrow,
+    ReplaceFromSelect,
     Scope,
     except_kept,
 )
@@ -35,23 +35,23 @@ from charging_assets.warehouse.plan import (
 _ROWS_A_STATEMENT = 100
 
 
-def inputs(session: Session, plan: Plan) -> Mapping[FeedHour, Input]:
+def inputs(session: Session, plan: Plan) -> Mapping[FeedHour, LoadInput]:
     """What each hour of the load is made from; of a load by feed, what each feed's hour is."""
     if plan.inputs is not None:
         return plan.inputs
     if plan.input_digest is not None:
-        made_from = Input(plan.input_digest, plan.archive_digest)
+        made_from = LoadInput(plan.input_digest, plan.archive_digest)
         return {(hour, ALL_FEEDS): made_from for hour in plan.hour.hours}
-    by_hour: dict[datetime, dict[str, Input]] = {}
+    by_hour: dict[datetime, dict[str, LoadInput]] = {}
     unstaged: dict[datetime, str] = {}
     for hour_at, feed, archive_digest, digest, is_staged, *_ in session.fetch(
         ledger.READ_SPAN, {"asset": plan.input_from or "", **_span(plan)}
     ):
-        by_hour.setdefault(hour_at, {})[feed] = Input(digest, archive_digest)
+        by_hour.setdefault(hour_at, {})[feed] = LoadInput(digest, archive_digest)
         if not is_staged:
             unstaged[hour_at] = feed
     for hour in plan.hour.hours:
-        hour_at = naive(hour.start)
+        hour_at = to_naive_utc(hour.start)
         if hour_at not in by_hour or hour_at in unstaged:
             feed = unstaged.get(hour_at, ALL_FEEDS)
             whose = f" of feed {feed}" if feed and len(by_hour[hour_at]) > 1 else ""
@@ -59,17 +59,18 @@ def inputs(session: Session, plan: Plan) -> Mapping[FeedHour, Input]:
                 f"{hour}{whose} is not staged; materialize {plan.input_from} for {hour} first"
             )
     return {
-        (hour, ALL_FEEDS): combine_inputs(by_hour[naive(hour.start)]) for hour in plan.hour.hours
+        (hour, ALL_FEEDS): combine_inputs(by_hour[to_naive_utc(hour.start)])
+        for hour in plan.hour.hours
     }
 
 
-def combine_inputs(by_feed: Mapping[str, Input]) -> Input:
+def combine_inputs(by_feed: Mapping[str, LoadInput]) -> LoadInput:
     """What an hour of all feeds is made from, by what each feed's is; of one feed, the same."""
     if len(by_feed) == 1:
         ((_, made_from),) = by_feed.items()
         return made_from
     feeds = sorted(by_feed)
-    return Input(
+    return LoadInput(
         _hash([f"{feed}:{by_feed[feed].digest}" for feed in feeds]),
         _hash([f"{feed}:{by_feed[feed].archive_digest}" for feed in feeds]),
     )
@@ -98,7 +99,7 @@ class Unchanged:
         return total
 
 
-def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, Input]) -> Unchanged:
+def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]) -> Unchanged:
     """What of a load has the same input and code, and rows that are all still there."""
     if len(made_from) == 1 and not plan.by_feed:
         return _unchanged_hour(session, plan, made_from)
@@ -108,8 +109,8 @@ def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, Input])
             ledger.READ_SPAN, {"asset": plan.asset, **_span(plan)}
         )
     }
-    kept = {(naive(hour.start), feed) for hour, feed in plan.kept}
-    wanted = {(naive(hour.start), feed): (hour, feed) for hour, feed in made_from}
+    kept = {(to_naive_utc(hour.start), feed) for hour, feed in plan.kept}
+    wanted = {(to_naive_utc(hour.start), feed): (hour, feed) for hour, feed in made_from}
     same: dict[FeedHour, dict[str, int]] = {}
     for at, (_, digest, is_staged, code_version, row_counts, _) in rows.items():
         part = wanted.get(at)
@@ -125,7 +126,9 @@ def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, Input])
     return Unchanged(same, is_all=is_all and len(same) == len(made_from) and not strays)
 
 
-def _unchanged_hour(session: Session, plan: Plan, made_from: Mapping[FeedHour, Input]) -> Unchanged:
+def _unchanged_hour(
+    session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]
+) -> Unchanged:
     ((part, wanted),) = made_from.items()
     held, changed = row_of(session, plan, made_from), Unchanged({}, is_all=False)
     expected = (wanted.digest, wanted.code_version or plan.code_version)
@@ -139,11 +142,11 @@ def _unchanged_hour(session: Session, plan: Plan, made_from: Mapping[FeedHour, I
 
 
 def row_of(
-    session: Session, plan: Plan, made_from: Mapping[FeedHour, Input]
+    session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]
 ) -> tuple[Any, ...] | None:
     """The row of a load's first hour and feed, as `ledger.READ` has it."""
     hour, feed = next(iter(made_from), (plan.hour.hours[0], ALL_FEEDS))
-    named = {"asset": plan.asset, "feed": feed, "hour_at": naive(hour.start)}
+    named = {"asset": plan.asset, "feed": feed, "hour_at": to_naive_utc(hour.start)}
     found = session.fetch(ledger.READ, named)
     return found[0] if found else None
 
@@ -163,7 +166,7 @@ def counts_of_load(session: Session, plan: Plan, load_id: str) -> dict[str, int]
 def write(
     session: Session,
     plan: Plan,
-    made_from: Mapping[FeedHour, Input],
+    made_from: Mapping[FeedHour, LoadInput],
     counts: Mapping[str, int],
     load_id: str,
 ) -> None:
@@ -171,7 +174,7 @@ def write(
 
     Of one the counts are those of its steps, of several they are counted.
     """
-    now, parts = naive(clock.utc_now()), list(made_from)
+    now, parts = to_naive_utc(clock.utc_now()), list(made_from)
     if len(parts) == 1 and len(plan.hour.hours) == 1:
         (part,) = parts
         own = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
@@ -198,13 +201,13 @@ def write(
 
 
 def _values(
-    plan: Plan, part: FeedHour, made_from: Input, counts: Mapping[str, int], now: datetime
+    plan: Plan, part: FeedHour, made_from: LoadInput, counts: Mapping[str, int], now: datetime
 ) -> dict[str, Any]:
     hour, feed = part
     return {
         "asset": plan.asset,
         "feed": feed,
-        "hour_at": naive(hour.start),
+        "hour_at": to_naive_utc(hour.start),
         "archive_digest": made_from.archive_digest,
         "input_digest": made_from.digest,
         "code_version": made_from.code_version or plan.code_version,
@@ -244,9 +247,11 @@ def _count_rows(
     return counts, strays
 
 
-def _of_the_hour(plan: Plan) -> list[LoadRows | Replace]:
+def _of_the_hour(plan: Plan) -> list[ReplaceFromArrow | ReplaceFromSelect]:
     """The steps whose rows are the hour's: only their number stays what it was when loaded."""
-    replaced = (step for step in plan.steps if isinstance(step, LoadRows | Replace))
+    replaced = (
+        step for step in plan.steps if isinstance(step, ReplaceFromArrow | ReplaceFromSelect)
+    )
     return [step for step in replaced if step.table.hour_column is not None]
 
 
@@ -259,4 +264,4 @@ def row_count(session: Session, table: Table, scope: Scope) -> int:
 
 
 def _span(plan: Plan) -> dict[str, datetime]:
-    return {"start_at": naive(plan.hour.start), "end_at": naive(plan.hour.end)}
+    return {"start_at": to_naive_utc(plan.hour.start), "end_at": to_naive_utc(plan.hour.end)}

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from charging_assets.hours import Hour, Span, naive, neighbours
+from charging_assets.hours import Hour, Span, neighbours, to_naive_utc
 from charging_assets.schemas.table import Table
 
 Params = Mapping[str, Any]
@@ -69,8 +69,8 @@ def except_kept(column: str, hour: Hour | Span, kept: Collection[FeedHour]) -> S
             )
             values |= {
                 f"kept_feed_{n}": feed,
-                f"kept_start_{n}": naive(group[0].start),
-                f"kept_end_{n}": naive(group[-1].end),
+                f"kept_start_{n}": to_naive_utc(group[0].start),
+                f"kept_end_{n}": to_naive_utc(group[-1].end),
             }
     return Scope("".join(terms), values)
 
@@ -85,13 +85,13 @@ def key_scope(column: str, temp: str, **equal: Any) -> Scope:
 def window(hour: Hour | Span, prefix: str = "window") -> dict[str, datetime]:
     """The bounds of an hour or span as SQL parameters: naive UTC, half-open."""
     return {
-        f"{prefix}_start": naive(hour.start),
-        f"{prefix}_end": naive(hour.end),
+        f"{prefix}_start": to_naive_utc(hour.start),
+        f"{prefix}_end": to_naive_utc(hour.end),
     }
 
 
 @dataclass(frozen=True)
-class LoadRows:
+class ReplaceFromArrow:
     """Replace a scope by rows from outside the warehouse. `read` is called before BEGIN."""
 
     table: Table
@@ -100,7 +100,7 @@ class LoadRows:
 
 
 @dataclass(frozen=True)
-class Replace:
+class ReplaceFromSelect:
     """Replace a scope by the rows of a SELECT that names the table's columns."""
 
     table: Table
@@ -110,7 +110,7 @@ class Replace:
 
 
 @dataclass(frozen=True)
-class Temp:
+class CreateTempTable:
     """Keep the rows of a SELECT for later steps of the same load."""
 
     name: str
@@ -129,7 +129,7 @@ class Guard:
 
 
 @dataclass(frozen=True)
-class Bind:
+class BindParams:
     """Take the columns of a SELECT's one row as parameters of all later steps of the load.
 
     So a scope or scan can be as narrow as the data at hand allows, and still be declared.
@@ -170,11 +170,14 @@ class When:
     params: Params = field(default_factory=dict)
 
 
-Step: TypeAlias = "LoadRows | Replace | Temp | Guard | Bind | Execute | Replan | When"
+Step: TypeAlias = (
+    "ReplaceFromArrow | ReplaceFromSelect | CreateTempTable | Guard | BindParams | Execute "
+    "| Replan | When"
+)
 
 
 @dataclass(frozen=True)
-class Input:
+class LoadInput:
     """What an hour's load is made from: a hash of the files, and of the raw objects behind them.
 
     `code_version` is that of the load of this hour, where it is not the plan's.
@@ -206,7 +209,7 @@ class Plan:
     archive_digest: str | None = None
     input_from: str | None = None
     skip_if_same: bool = False
-    inputs: Mapping[FeedHour, Input] | None = None
+    inputs: Mapping[FeedHour, LoadInput] | None = None
     by_feed: bool = False
     narrow: Callable[[Collection[FeedHour]], Plan] | None = None
     kept: frozenset[FeedHour] = frozenset()
@@ -231,7 +234,7 @@ class SpanLoad:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadResult:
     """What a load did: rows per table in its scopes, or `skipped` because nothing had changed.
 
     `is_partial` is set where rows of other feeds of the hours were left as they are.

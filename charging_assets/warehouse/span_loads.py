@@ -13,8 +13,8 @@ from charging_assets.lake.store import LakeError
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets.warehouse.plan import (
     GuardFailed,
-    Loaded,
     LoadError,
+    LoadResult,
     NotStaged,
     Plan,
     SpanLoad,
@@ -36,7 +36,7 @@ class SpanResult:
 
     span: Hour | Span
     seconds: float
-    loaded: Loaded | None = None
+    loaded: LoadResult | None = None
     error: str | None = None
     feed: str | None = None
 

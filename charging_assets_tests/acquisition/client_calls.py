@@ -7,7 +7,7 @@ from typing import Any
 
 from charging_assets.acquisition.http_client import fetch
 from charging_assets.acquisition.http_session import Session
-from charging_assets.archive.raw_objects import Place
+from charging_assets.archive.raw_objects import PlaceResponse
 from charging_assets_tests.acquisition.loopback import Loopback
 
 LATE_S = 0.4
@@ -15,7 +15,9 @@ LATE_S = 0.4
 SLACK_S = 15.0
 
 
-def fetch_from(server: Loopback, path: str = "x", url: str | None = None, **settings: Any) -> Place:
+def fetch_from(
+    server: Loopback, path: str = "x", url: str | None = None, **settings: Any
+) -> PlaceResponse:
     limits = {"place_timeout_s": 5, "max_body_bytes": 10_000_000, "attempts": 1}
     deadline = time.monotonic() + settings.pop("budget_s", 20)
     with Session("test/1", 4) as session:

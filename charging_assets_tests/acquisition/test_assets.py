@@ -20,7 +20,7 @@ from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 from charging_assets.sources.feeds import Feed
 from charging_assets_tests import builders
 from charging_assets_tests.clocks import STOPPED_AT
-from charging_assets_tests.graphs import run, told_failure
+from charging_assets_tests.graphs import failure_message, run
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, stand
 
@@ -114,7 +114,7 @@ def test_raw__of_a_past_hour_never_asks_the_api(api: Api, is_live: bool, told: s
     defs = definitions.build(storage, feeds={"test": api.feed()})
     raw = [dg.AssetKey("raw_api_snapshots")]
     result = run(defs, HOUR, run_config=live(is_live), asset_selection=raw)
-    failure = told_failure(result)
+    failure = failure_message(result)
     assert re.search(told, failure), failure
     assert (api.asked, storage.lake.keys("raw/")) == ([], [])
 
@@ -166,7 +166,7 @@ def test_raw__a_range_records_the_hours_that_have_polls_and_names_those_that_hav
         recorded = instance.get_materialized_partitions(raw)
     assert not done.success
     assert recorded == {wanted[n].key for n in (0, 1, 4)}
-    told = told_failure(done)
+    told = failure_message(done)
     assert f"2 hours without archived polls: {wanted[2]} to {wanted[3]}" in told
     assert f"archived for {wanted[0]} to {wanted[1]}, {wanted[4]}: materialize these" in told
     assert f"charging-assets load --from {wanted[0]} --to {wanted[4]}" in told

@@ -29,7 +29,7 @@ def test_read_file__all_places_at_the_local_time_of_the_name(feed: Feed) -> None
     poll, places = read_file(feed, NAME, cities(koeln=BODY, bonn=odd))
     assert poll.slot_at == poll.started_at == at("2022-01-11T20:58:24+00:00")
     assert poll.slot_at.utcoffset() is not None
-    assert (poll.is_imported, poll.origin, poll.asked) == (True, NAME, ("koeln", "bonn"))
+    assert (poll.is_imported, poll.origin, poll.place_slugs) == (True, NAME, ("koeln", "bonn"))
     assert (poll.feed, poll.kind, poll.cadence_s) == ("chargecloud", "chargecloud", 600)
     assert {place.slug: place.body for place in places} == {"koeln": BODY, "bonn": odd}
     assert {place.outcome for place in places} == {"ok"}

@@ -36,7 +36,7 @@ def test_import_paths__reads_folders_files_and_zips(tmp_path: Path, feed: Feed) 
     lake, folder = MemoryLake(), folder_of_files(tmp_path / "archive")
     report = import_paths(lake, feed, [folder])
     assert (len(report.imported), report.known, report.problems) == (3, {}, {})
-    assert [Path(path).name for path in report.passed_over] == ["readme.md", "notes.txt"]
+    assert [Path(path).name for path in report.skipped] == ["readme.md", "notes.txt"]
     assert [hour.key for hour in hours_archived(lake)] == ["2022-01-11T20", "2022-01-11T21"]
     bodies = {key: [answer.place.body for answer in read(lake, key)] for key in lake.objects}
     assert sorted(bodies.values()) == [[BODY], [BODY], [BODY, BODY]]
@@ -67,7 +67,7 @@ def test_import_paths__reads_zips_of_other_programs(tmp_path: Path, feed: Feed) 
     (tmp_path / "all.zip").write_bytes(outer)
     report = import_paths(MemoryLake(), feed, [tmp_path / "all.zip"])
     assert sorted(map(_tail, report.imported)) == [f"2022/{NAME}", "all.zip/SW-Stuttgart.json.gz"]
-    assert list(map(_tail, report.passed_over)) == ["deep.zip/deeper.zip"]
+    assert list(map(_tail, report.skipped)) == ["deep.zip/deeper.zip"]
     assert report.problems == {}
 
 
@@ -100,7 +100,7 @@ def test_import_paths__a_zip_with_any_damage_is_a_problem(
         (tmp_path / "damaged.zip").write_bytes(damaged[: rng.choice([None, len(damaged) // 2])])
         (tmp_path / "x.json.gz").write_bytes(gzip.compress(content)[number % 40 :])
         report = import_paths(MemoryLake(), feed, [tmp_path])
-        reported = [*report.imported, *report.problems, *report.passed_over]
+        reported = [*report.imported, *report.problems, *report.skipped]
         assert sum("damaged.zip" in path for path in reported) >= 1
         assert all(report.problems.values())
 

@@ -16,7 +16,7 @@ import pytest
 from charging_assets import __version__
 from charging_assets.acquisition.poll import degraded, poll
 from charging_assets.archive import raw_archive
-from charging_assets.archive.raw_objects import Place
+from charging_assets.archive.raw_objects import PlaceResponse
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.sources import chargecloud
@@ -55,7 +55,7 @@ def feed(server: Loopback, *places: str, **settings: Any) -> Feed:
     return Feed(places=places, **{**defaults, **settings})
 
 
-def outcomes(places: list[Place]) -> dict[str, str]:
+def outcomes(places: list[PlaceResponse]) -> dict[str, str]:
     return {place.slug: place.outcome for place in places}
 
 
@@ -63,7 +63,7 @@ def test_poll__header_says_what_was_asked_and_when(server: Loopback) -> None:
     before = datetime.now(UTC)
     header, places = poll(feed(server, "b", "A", cadence=timedelta(minutes=5)))
     assert before <= header.started_at <= header.ended_at <= datetime.now(UTC)
-    assert (header.feed, header.kind, header.asked) == ("test", "chargecloud", ("b", "A"))
+    assert (header.feed, header.kind, header.place_slugs) == ("test", "chargecloud", ("b", "A"))
     assert (header.cadence_s, header.time_zone) == (300, "Europe/Berlin")
     assert (header.program, header.is_imported) == (f"charging_assets {__version__}", False)
     assert header.slot_at.minute % 5 == 0 and header.slot_at <= header.started_at

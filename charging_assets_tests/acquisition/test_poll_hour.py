@@ -13,14 +13,14 @@ import pytest
 from charging_assets.acquisition.poll_hour import (
     MAX_FEEDS_AT_ONCE,
     NoArchivedPolls,
+    current_hour,
     find_hour,
     names,
     poll_hour,
-    running_hour,
 )
 from charging_assets.archive.missed_slots import missed_slots, record_missed
 from charging_assets.archive.raw_archive import feed_of, hour_keys, hours_archived, read
-from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.hours import Hour, slot_of
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.sources.feeds import Feed
@@ -45,11 +45,11 @@ def feeds(*named: str, enabled: bool = True) -> dict[str, Feed]:
 
 
 def polling(
-    begun: str, ended: str = "", **places: Place
-) -> Callable[[Feed], tuple[Poll, list[Place]]]:
+    begun: str, ended: str = "", **places: PlaceResponse
+) -> Callable[[Feed], tuple[Poll, list[PlaceResponse]]]:
     """A poller whose polls begin and end at these times."""
 
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         started_at = at(begun)
         header = poll(
             feed=feed.name, slot_at=slot_of(started_at, feed.cadence), started_at=started_at,
@@ -60,7 +60,7 @@ def polling(
     return poller
 
 
-def test_find_hour__that_is_over_and_empty_says_what_to_do() -> None:
+def test_find_hour__that_is_over_and_empty_says_remedy() -> None:
     with pytest.raises(NoArchivedPolls, match=r"2022-01-11T12.*never.*charging-assets import"):
         find_hour(MemoryLake(), NOON)
 
@@ -136,7 +136,7 @@ def test_poll_hour__a_slot_that_another_run_has_polled_was_not_missed() -> None:
 
 
 def test_poll_hour__one_feeds_failure_leaves_the_others() -> None:
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         if feed.name == "b":
             raise ConnectionError("no route")
         return polling("12:00:01")(feed)
@@ -156,7 +156,7 @@ def test_poll_hour__places_that_failed_are_named_and_archived() -> None:
 
 
 def test_poll_hour__asks_no_feed_that_is_disabled() -> None:
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         raise AssertionError(feed.name)
 
     report = poll_hour(MemoryLake(), feeds("f", enabled=False), NOON, poller=poller)
@@ -178,8 +178,8 @@ def test_record_missed__is_noted_once_with_its_first_reason() -> None:
 
 
 def test_running_hour__is_of_the_clock() -> None:
-    assert running_hour(at("12:59:59.999999")) == NOON
-    assert running_hour(at("13:00")) == ONE
+    assert current_hour(at("12:59:59.999999")) == NOON
+    assert current_hour(at("13:00")) == ONE
 
 
 def test_names__are_sorted_for_messages() -> None:
@@ -193,7 +193,7 @@ def test_poll_hour__feeds_are_polled_side_by_side() -> None:
     begun = Barrier(len(names_))
     answer = polling("12:00:01")
 
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         begun.wait(timeout=20)
         return answer(feed)
 
@@ -206,7 +206,7 @@ def test_poll_hour__a_feed_that_hangs_or_fails_costs_no_other() -> None:
     lake, others_are_archived = MemoryLake(), Event()
     answer = polling("12:00:01")
 
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         if feed.name == "failing":
             raise OSError("no route to host")
         if feed.name == "slow":
@@ -225,7 +225,7 @@ def test_poll_hour__no_more_feeds_at_once_than_the_limit() -> None:
     lake, lock, running, most = MemoryLake(), Lock(), [0], [0]
     answer = polling("12:00:01")
 
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         with lock:
             running[0] += 1
             most[0] = max(most[0], running[0])

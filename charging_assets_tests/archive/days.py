@@ -14,7 +14,7 @@ from charging_assets.archive.raw_archive import (
     read,
     read_places,
 )
-from charging_assets.archive.raw_objects import Place
+from charging_assets.archive.raw_objects import PlaceResponse
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import Lake
 from charging_assets_tests.builders import poll
@@ -30,7 +30,9 @@ def archive_day(lake: Lake, polls: int = 24, places: Iterable[str] = ("a", "b"))
     keys = []
     for number in range(polls):
         slot = START + timedelta(days=1) / polls * number
-        answers = [Place(slug=slug, outcome="ok", body=_body(slug, number)) for slug in places]
+        answers = [
+            PlaceResponse(slug=slug, outcome="ok", body=_body(slug, number)) for slug in places
+        ]
         keys.append(archive(lake, poll(slot_at=slot, started_at=slot, ended_at=slot), answers)[0])
     return sorted(keys)
 

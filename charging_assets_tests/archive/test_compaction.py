@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from charging_assets.archive.compacted_days import ArchiveLake
 from charging_assets.archive.compaction import FEWEST_POLLS, compact
 from charging_assets.archive.raw_archive import archive, digest, read
-from charging_assets.archive.raw_objects import CorruptArchive, Place, encode
+from charging_assets.archive.raw_objects import CorruptArchive, PlaceResponse, encode
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import LakeError, ObjectMissing
 from charging_assets_tests.archive.days import (
@@ -120,7 +120,11 @@ def test_compact__late_polls_of_a_compacted_day_are_compacted_into_a_second_obje
     _compact(lake)
     for minute in range(FEWEST_POLLS):
         at = START + timedelta(minutes=minute + 1)
-        archive(lake, poll(slot_at=at, started_at=at, ended_at=at), [Place(slug="c", outcome="ok")])
+        archive(
+            lake,
+            poll(slot_at=at, started_at=at, ended_at=at),
+            [PlaceResponse(slug="c", outcome="ok")],
+        )
     before = read_archive(lake)
     assert len(lake.keys("raw/")) == 24 + FEWEST_POLLS
     (result,) = _compact(lake)
@@ -131,7 +135,7 @@ def test_compact__late_polls_of_a_compacted_day_are_compacted_into_a_second_obje
 
 def test_archive__a_compacted_poll_is_not_new(lake):
     header = poll(slot_at=START, started_at=START, ended_at=START)
-    answers = [Place(slug="z", outcome="ok", body=b"{}")]
+    answers = [PlaceResponse(slug="z", outcome="ok", body=b"{}")]
     key, is_new = archive(lake, header, answers)
     assert is_new
     archive_day(lake)
@@ -142,7 +146,7 @@ def test_archive__a_compacted_poll_is_not_new(lake):
 
 def test_compact__an_original_of_a_compacted_poll_is_listed_once_and_removed(lake):
     header = poll(slot_at=START, started_at=START, ended_at=START)
-    original = encode(header, [Place(slug="z", outcome="ok", body=b"{}")])
+    original = encode(header, [PlaceResponse(slug="z", outcome="ok", body=b"{}")])
     lake.put_new(original.key, original.blob)
     archive_day(lake)
     _compact(lake)

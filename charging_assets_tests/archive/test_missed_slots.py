@@ -13,7 +13,7 @@ from charging_assets.archive.missed_slots import (
     missed_slots,
     record_missed,
     record_silence,
-    still_missed,
+    unfilled_slots,
 )
 from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.lake.memory import MemoryLake
@@ -83,7 +83,7 @@ def test_still_missed__leaves_out_slots_archived_later() -> None:
     put(lake, NOON)
     silence_until(lake, NOON + 3 * TEN)
     put(lake, NOON + TEN)
-    left = still_missed(lake, hours_archived(lake))
+    left = unfilled_slots(lake, hours_archived(lake))
     assert [note["slot_at"] for note in left] == [(NOON + 2 * TEN).isoformat()]
 
 

@@ -10,7 +10,7 @@ import pytest
 from charging_assets.acquisition.poll_hour import PollReport, poll_hour
 from charging_assets.archive.missed_slots import missed_slots
 from charging_assets.archive.raw_archive import hours_archived, read
-from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.archive.spool import Spool
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
@@ -47,7 +47,7 @@ def poll_slot(lake: MemoryLake, spool: Spool, number: int) -> PollReport:
     """Poll a slot at its planned time."""
     slot = NOON + number * TEN
 
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         return poll(feed=feed.name, slot_at=slot), [place("koeln", b"{}")]
 
     return poll_hour(
@@ -223,7 +223,7 @@ def test_poll_hour__two_pollers_poll_a_slot_once_unless_a_place_failed(spool: Sp
     outcomes: list[str] = []
 
     def polling(outcome: str) -> PollReport:
-        def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+        def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
             outcomes.append(outcome)
             return poll(feed="f", slot_at=NOON), [place("koeln", b"{}", outcome)]
 

@@ -14,7 +14,7 @@ from typing import Any
 from charging_assets.archive.compacted_days import ArchiveLake
 from charging_assets.archive.compaction import compact
 from charging_assets.archive.raw_archive import hours_archived, read_places
-from charging_assets.archive.raw_objects import Answer
+from charging_assets.archive.raw_objects import ArchivedResponse
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.simulator import FEED, Network, write_history
@@ -47,7 +47,7 @@ def _bodies(lake: ArchiveLake) -> tuple[list[tuple[str, str, bytes | None]], int
     return bodies, sum(len(body or b"") for _, _, body in bodies)
 
 
-def _answers(lake: ArchiveLake) -> Iterator[Answer]:
+def _answers(lake: ArchiveLake) -> Iterator[ArchivedResponse]:
     for keys in hours_archived(lake).values():
         for _, _, answers in read_places(lake, keys):
             yield from answers

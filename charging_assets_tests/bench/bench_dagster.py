@@ -24,7 +24,7 @@ from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.preprocessing.flatten import flatten
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.publication.publish import publish
 from charging_assets.schemas.flat import FLAT_TABLES
@@ -77,7 +77,7 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
     files = []
     for table in FLAT_TABLES:
         rows = flat_hour[table.name]
-        assert not violations(table, rows)
+        assert not find_violations(table, rows)
         files.append(
             write_flat(
                 lake,

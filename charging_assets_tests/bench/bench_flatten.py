@@ -13,12 +13,12 @@ from typing import Any
 import orjson
 
 from charging_assets.archive.raw_archive import hour_keys, read_places
-from charging_assets.archive.raw_objects import Answer
+from charging_assets.archive.raw_objects import ArchivedResponse
 from charging_assets.hours import ONE_HOUR, Hour, hours_between
 from charging_assets.lake.flat_files import write_flat
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.preprocessing.flatten import FlatHour, flatten
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
 from charging_assets_tests.bench.original_approach import flatten_poll, written
@@ -72,7 +72,7 @@ def _ours(lake: MemoryLake, keys: list[str], hour: Hour) -> None:
     flat_hour = flatten(read_places(lake, keys))
     for table in FLAT_TABLES:
         rows = flat_hour[table.name]
-        assert not violations(table, rows)
+        assert not find_violations(table, rows)
         write_flat(lake, table, "bench", hour, rows, archive_digest="bench", code_version="bench")
 
 
@@ -81,7 +81,7 @@ def _original(polls: list[dict[str, bytes]]) -> None:
         written(flatten_poll(bodies))
 
 
-def _floor(answers: list[Answer]) -> None:
+def _floor(answers: list[ArchivedResponse]) -> None:
     for answer in answers:
         if answer.place.body is not None and answer.place.outcome == "ok":
             orjson.loads(answer.place.body)
@@ -93,7 +93,7 @@ def _timed(work: Any, *arguments: Any) -> float:
     return time.perf_counter() - started
 
 
-def _polls(answers: list[Answer]) -> list[dict[str, bytes]]:
+def _polls(answers: list[ArchivedResponse]) -> list[dict[str, bytes]]:
     polls: dict[Any, dict[str, bytes]] = {}
     for answer in answers:
         if answer.place.outcome == "ok" and answer.place.body is not None:

@@ -38,7 +38,7 @@ from charging_assets.schemas.flat import (
 from charging_assets.schemas.table import Table
 from charging_assets.simulator import Network, write_history
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from charging_assets.warehouse.plan import ALL_FEEDS, Input, LoadRows, Plan, hour_scope
+from charging_assets.warehouse.plan import ALL_FEEDS, LoadInput, Plan, ReplaceFromArrow, hour_scope
 from charging_assets_tests.stale_loads import errors_of, load_stale
 
 FIRST = Hour.parse("2025-06-02T00")
@@ -117,10 +117,10 @@ def _staged(lake: LocalLake, hours: Sequence[Hour]) -> Plan:
     """The plan that stages the tables dimensions read for a day, without status."""
     span = Span(tuple(hours))
     steps = tuple(
-        LoadRows(table, hour_scope(table, span), partial(_read, lake, table, span))
+        ReplaceFromArrow(table, hour_scope(table, span), partial(_read, lake, table, span))
         for table in _DIMENSION_TABLES
     )
-    inputs = {(hour, ALL_FEEDS): Input(hour.key, hour.key) for hour in hours}
+    inputs = {(hour, ALL_FEEDS): LoadInput(hour.key, hour.key) for hour in hours}
     return Plan(asset=STAGED, hour=span, code_version="bench", steps=steps, inputs=inputs)
 
 

@@ -26,7 +26,7 @@ from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 from charging_assets.preprocessing.flatten import flatten
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.publication.publish import publish
 from charging_assets.schemas.flat import FLAT_TABLES
@@ -78,7 +78,7 @@ def _flat(lake: LocalLake, hour: Hour) -> list[FlatFile]:
     flat_hour = flatten(read_places(lake, archived.keys))
     made_from = {"archive_digest": archived.digest, "code_version": flat_version()}
     for table in FLAT_TABLES:
-        assert not violations(table, flat_hour[table.name])
+        assert not find_violations(table, flat_hour[table.name])
     return [
         write_flat(lake, table, "bench", hour, flat_hour[table.name], **made_from)
         for table in FLAT_TABLES

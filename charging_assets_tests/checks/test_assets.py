@@ -19,7 +19,7 @@ from charging_assets.checks.rules import Finding, Rule
 from charging_assets.hours import Hour, hourly_partitions, slot_of
 from charging_assets.modelling.staging import prune
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
-from charging_assets.plurals import counted
+from charging_assets.text import count_noun
 from charging_assets_tests import builders
 from charging_assets_tests.checks.worlds import FEEDS, evse, network, station
 from charging_assets_tests.modelling import hours
@@ -152,7 +152,7 @@ def test_range__some_checks_with_assets_and_without(
 ) -> None:
     assert ranged.success
     whole = defs.resolve_implicit_global_asset_job_def()
-    balance = "fact_poll__is_every_staged_poll"
+    balance = "fact_poll__matches_staged_polls"
     for selected_assets in ({dg.AssetKey("fact_poll")}, set[dg.AssetKey]()):
         job = whole.get_subset(
             asset_selection=selected_assets,
@@ -208,7 +208,7 @@ def test_evaluate_hours__records_all_that_can_be_evaluated_and_names_the_rest(
     assert recorded == everything - failed
     assert bool(told) == bool(failed)
     if failed:
-        assert told.startswith(f"{counted(len(failed), 'check')} could not be evaluated: ")
+        assert told.startswith(f"{count_noun(len(failed), 'check')} could not be evaluated: ")
         named = {(name, hour) for name, hour in failed if f"{name} of {hour}: " in told}
         assert len(named) == min(len(failed), 10)
 
@@ -247,14 +247,14 @@ def test_poll__runs_no_check(defs: dg.Definitions) -> None:
     assert steps == {"raw_api_snapshots"}
 
 
-def test_check__shows_rows_a_sample_and_what_to_do(run: dg.ExecuteInProcessResult) -> None:
+def test_check__shows_rows_a_sample_and_remedy(run: dg.ExecuteInProcessResult) -> None:
     found = evaluations(run)[SENSOR.name]
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "1 row, such as" in found.description and "evse_uid=e7" in found.description
-    assert found.metadata["offending_rows"].value == 1
-    assert "tell the operator" in found.metadata["what_to_do"].value
+    assert found.metadata["failing_rows"].value == 1
+    assert "tell the operator" in found.metadata["remedy"].value
     passed = evaluations(run)["flat_status__status_is_ocpi"]
-    assert passed.passed and "what_to_do" not in passed.metadata
+    assert passed.passed and "remedy" not in passed.metadata
     (record,) = found.metadata["sample"].records
     assert (record.data["evse_uid"], record.data["poll_count"]) == ("e7", 2)
 
@@ -331,7 +331,7 @@ def test_checks__over_staging_are_left_out_when_staging_no_longer_has_the_hour()
         for hour in (pruned, kept)
     }
     assert by_hour[kept] - by_hour[pruned] == over_staging
-    assert {"fact_poll__is_every_staged_poll", "fact_status__stands_for_every_row_polled"} <= (
+    assert {"fact_poll__matches_staged_polls", "fact_status__covers_every_polled_row"} <= (
         over_staging
     )
 

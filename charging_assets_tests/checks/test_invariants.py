@@ -83,39 +83,39 @@ def next_hour_archived(world: World) -> World:
 
 # The damage, and words that the finding must hold. Keys of every table have tests of their own.
 DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
-    "staged_tables__rows_in_are_loaded_or_rejected": (
+    "staged_tables__input_rows_are_loaded_or_rejected": (
         sql("DELETE FROM staging.flat_evses WHERE evse_uid = 'e1'"), ("evse", "18", "12")),
     "staged_tables__no_two_ids_share_a_key": (
         sql("INSERT INTO ops.key_conflict VALUES "
             "(TIMESTAMP '2022-01-11 20:00:00', 'station', 1, 2, 'first', FALSE), "
             "(TIMESTAMP '2022-01-11 20:10:00', 'station', 1, 3, 'second', TRUE)"),
         ("second", "first")),
-    "fact_poll__is_every_staged_poll": (
+    "fact_poll__matches_staged_polls": (
         sql("DELETE FROM warehouse.fact_poll WHERE slot_at = TIMESTAMP '2022-01-11 20:20:00'"),
         ("koeln", "20, 20)")),
-    "fact_poll__volume_is_that_of_past_weeks": (
+    "fact_poll__volume_matches_past_weeks": (
         sql("UPDATE warehouse.fact_poll SET evse_count = 2 "
             "WHERE slot_at >= TIMESTAMP '2022-01-11 20:00:00'"),
         ("koeln", "'week_count': 2", "'usual_evse_count': 3.0", "'evse_count': 2.0")),
-    "fact_status__stands_for_every_row_polled": (
+    "fact_status__covers_every_polled_row": (
         sql("UPDATE warehouse.fact_status SET poll_count = poll_count + 1 WHERE evse_uid = 'e2'"),
         ("koeln", "18", "19")),
-    "dim_station__versions_follow_each_other": (
+    "dim_station__versions_are_contiguous": (
         sql("INSERT INTO warehouse.entity_version SELECT entity_type, entity_key, attribute_hash, "
             "feed, place, TIMESTAMP '2022-01-11 20:30:00', NULL, NULL, NULL "
             "FROM warehouse.entity_version WHERE entity_type = 'station' LIMIT 1"),
         ("station", "20, 30)")),
-    "dim_evse__versions_follow_each_other": (
+    "dim_evse__versions_are_contiguous": (
         sql("INSERT INTO warehouse.entity_version SELECT entity_type, entity_key, attribute_hash, "
             "feed, place, TIMESTAMP '2022-01-11 20:30:00', NULL, NULL, NULL "
             "FROM warehouse.entity_version WHERE entity_type = 'evse' LIMIT 1"),
         ("evse", "20, 30)")),
-    "dim_connector__versions_follow_each_other": (
+    "dim_connector__versions_are_contiguous": (
         sql("INSERT INTO warehouse.entity_version SELECT entity_type, entity_key, attribute_hash, "
             "feed, place, TIMESTAMP '2022-01-11 20:30:00', NULL, NULL, NULL "
             "FROM warehouse.entity_version WHERE entity_type = 'connector' LIMIT 1"),
         ("connector", "20, 30)")),
-    "dim_time__knows_the_hour": (
+    "dim_time__hour_present": (
         sql("UPDATE warehouse.dim_time SET utc_offset_min = 120"), ("Europe/Berlin", "120")),
     "fact_charging_session__bounds_are_in_order": (
         sql("UPDATE warehouse.fact_charging_session SET ended_before = "
@@ -131,12 +131,12 @@ DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
         sql("UPDATE mart.mart_city_day SET observed_s = 1"), ("koeln",)),
     "mart_operator_month__seconds_add_up": (
         sql("UPDATE mart.mart_operator_month SET unknown_s = -1"), ("Musterwerke",)),
-    "mart_station_hour__seconds_are_those_of_its_evses": (
+    "mart_station_hour__seconds_match_its_evses": (
         sql("DELETE FROM mart.mart_station_hour WHERE station_key IN "
             "(SELECT MIN(station_key) FROM mart.mart_station_hour)"), ("test", "10800")),
     "published_tables__files_have_the_rows_of_the_warehouse": (
         fewer_published, ("dim_station.parquet", "'published_rows': 1", "'warehouse_rows': 2")),
-    "staged_tables__no_place_is_set_aside_whole": (
+    "staged_tables__no_place_is_rejected_completely": (
         rejected_hour, ("koeln", "raw/feed=test")),
     "staged_tables__no_new_reject_code": (rejected_hour, ("missing_key", "/data/0", "Station")),
     "raw_api_snapshots__latest_hour_is_archived": (
@@ -174,7 +174,7 @@ def test_volume__of_a_place_that_is_new_is_not_judged(world: World) -> None:
         "UPDATE warehouse.fact_poll SET evse_count = 1 "
         "WHERE slot_at >= TIMESTAMP '2022-01-11 20:00:00'",
     )
-    assert world.find("fact_poll__volume_is_that_of_past_weeks").passed
+    assert world.find("fact_poll__volume_matches_past_weeks").passed
 
 
 def test_volume__of_another_hour_of_past_weeks_is_not_compared(world: World) -> None:
@@ -182,7 +182,7 @@ def test_volume__of_another_hour_of_past_weeks_is_not_compared(world: World) -> 
         "UPDATE warehouse.fact_poll SET evse_count = 100, slot_at = slot_at + INTERVAL '1 hour' "
         "WHERE slot_at < TIMESTAMP '2022-01-11 00:00:00'"
     )
-    assert world.find("fact_poll__volume_is_that_of_past_weeks").passed
+    assert world.find("fact_poll__volume_matches_past_weeks").passed
 
 
 def test_new_reject_code__that_stood_in_past_weeks_is_not_new(world: World) -> None:

@@ -24,8 +24,8 @@ from charging_assets_tests.checks.worlds import (
 )
 from charging_assets_tests.modelling.hours import FEED, HOUR
 
-KEYS = [rule.name for rule in RULES if rule.rule == "keys_hold"]
-IN_FILES = {f"{each.name}__keys_hold" for each in FLAT_TABLES}
+KEYS = [rule.name for rule in RULES if rule.rule == "unique_not_null_fk"]
+IN_FILES = {f"{each.name}__unique_not_null_fk" for each in FLAT_TABLES}
 
 
 @pytest.mark.parametrize("name", sorted(set(KEYS) - IN_FILES))
@@ -40,17 +40,33 @@ def test_keys__a_doubled_row_is_named(world: World, name: str) -> None:
 
 
 REFERRED = [
-    ("fact_status__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
-    ("fact_status__keys_hold", "DELETE FROM warehouse.fact_poll", "not in fact_poll"),
-    ("fact_poll__keys_hold", "DELETE FROM warehouse.dim_time", "not in dim_time"),
-    ("dim_evse__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
-    ("dim_connector__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
-    ("dim_station__keys_hold", "DELETE FROM warehouse.station_attributes", "station_attributes"),
-    ("fact_charging_session__keys_hold", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
-    ("mart_evse_hour__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
-    ("mart_station_hour__keys_hold", "DELETE FROM warehouse.dim_station", "not in dim_station"),
+    ("fact_status__unique_not_null_fk", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
+    ("fact_status__unique_not_null_fk", "DELETE FROM warehouse.fact_poll", "not in fact_poll"),
+    ("fact_poll__unique_not_null_fk", "DELETE FROM warehouse.dim_time", "not in dim_time"),
+    ("dim_evse__unique_not_null_fk", "DELETE FROM warehouse.dim_station", "not in dim_station"),
+    ("dim_connector__unique_not_null_fk", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
     (
-        "fact_status__keys_hold",
+        "dim_station__unique_not_null_fk",
+        "DELETE FROM warehouse.station_attributes",
+        "station_attributes",
+    ),
+    (
+        "fact_charging_session__unique_not_null_fk",
+        "DELETE FROM warehouse.dim_evse",
+        "not in dim_evse",
+    ),
+    (
+        "mart_evse_hour__unique_not_null_fk",
+        "DELETE FROM warehouse.dim_station",
+        "not in dim_station",
+    ),
+    (
+        "mart_station_hour__unique_not_null_fk",
+        "DELETE FROM warehouse.dim_station",
+        "not in dim_station",
+    ),
+    (
+        "fact_status__unique_not_null_fk",
         "UPDATE warehouse.dim_evse SET valid_from = TIMESTAMP '2022-01-11 20:01:00'",
         "not in dim_evse",
     ),
@@ -97,17 +113,17 @@ def without_status_uid(rows: pa.Table) -> pa.Table:
 
 def test_keys__a_null_is_named() -> None:
     lake = changed(rejecting_lake(), "flat_status", without_status_uid)
-    assert "'problem': 'null'" in told(find("flat_status__keys_hold", lake))
+    assert "'problem': 'null'" in told(find("flat_status__unique_not_null_fk", lake))
 
 
 @pytest.mark.parametrize(
     ("name", "parent"),
     [
-        ("flat_evses__keys_hold", "flat_stations"),
-        ("flat_connectors__keys_hold", "flat_evses"),
-        ("flat_status__keys_hold", "flat_evses"),
-        ("flat_stations__keys_hold", "flat_polls"),
-        ("flat_rejects__keys_hold", "flat_polls"),
+        ("flat_evses__unique_not_null_fk", "flat_stations"),
+        ("flat_connectors__unique_not_null_fk", "flat_evses"),
+        ("flat_status__unique_not_null_fk", "flat_evses"),
+        ("flat_stations__unique_not_null_fk", "flat_polls"),
+        ("flat_rejects__unique_not_null_fk", "flat_polls"),
     ],
 )
 def test_keys__a_row_of_a_flat_file_without_its_parent_is_named(name: str, parent: str) -> None:

@@ -70,7 +70,7 @@ def test_rules__that_the_page_does_not_name_find_nothing(
 
 
 def test_untidy_texts__are_two_postal_codes_among_others(storage: deployments.Storage) -> None:
-    rows = BY_NAME["raw_api_snapshots__texts_are_tidy"].find(_scene(storage))
+    rows = BY_NAME["raw_api_snapshots__no_untrimmed_text"].find(_scene(storage))
     codes = sorted(row["published"] for row in rows if row["column"] == "postal_code")
     assert codes == ["'53177 '", "'85053 '"]
 

@@ -43,7 +43,7 @@ def _doubled(name: str) -> str:
 
 # Statements about an hour, whose bounds are {0} and {1}.
 DAMAGE = [
-    *(_doubled(rule.asset) for rule in OF_SPANS if rule.rule == "keys_hold"),
+    *(_doubled(rule.asset) for rule in OF_SPANS if rule.rule == "unique_not_null_fk"),
     "DELETE FROM warehouse.dim_time WHERE slot_at >= {0} AND slot_at < {1}",
     "DELETE FROM warehouse.dim_evse WHERE valid_from >= {0} AND valid_from < {1}",
     "DELETE FROM warehouse.dim_station WHERE valid_from >= {0} AND valid_from < {1}",

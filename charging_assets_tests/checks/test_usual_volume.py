@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charging_assets.checks.rules import parameters
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.schemas.facts import FACT_POLL
 from charging_assets.schemas.table import Type
@@ -23,8 +23,8 @@ from charging_assets_tests.testbed.bed import Redshift
 from charging_assets_tests.warehouse.redshifts import resource_of
 
 HOUR = Hour.of(datetime(2025, 6, 29, 8, tzinfo=UTC))
-CHECK = "checks/fact_poll__volume_is_that_of_past_weeks"
-_FILLERS = {Type.TEXT: "x", Type.TIMESTAMP: naive(HOUR.start), Type.BOOLEAN: False}
+CHECK = "checks/fact_poll__volume_matches_past_weeks"
+_FILLERS = {Type.TEXT: "x", Type.TIMESTAMP: to_naive_utc(HOUR.start), Type.BOOLEAN: False}
 
 # By place, newest week first: the EVSEs of each good poll in the same hour of that week.
 Weeks = dict[str, list[list[int]]]
@@ -40,7 +40,9 @@ def replace_polls(warehouse: Warehouse, places: Weeks) -> None:
         {
             **filler,
             "place": place,
-            "slot_at": naive(HOUR.start - timedelta(weeks=ago) + timedelta(minutes=10 * number)),
+            "slot_at": to_naive_utc(
+                HOUR.start - timedelta(weeks=ago) + timedelta(minutes=10 * number)
+            ),
             "outcome": "ok",
             "evse_count": evse_count,
         }

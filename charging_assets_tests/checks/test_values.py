@@ -56,7 +56,7 @@ def _clock() -> Lake:
 PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
     "raw_api_snapshots__every_slot_was_polled": (
         lambda: flat_lake(network(), (0, 10, 30, 40, 50)), ("test", "2022-01-11T20:20:00+00:00")),
-    "raw_api_snapshots__texts_are_tidy": (
+    "raw_api_snapshots__no_untrimmed_text": (
         lambda: flat_lake(_station(postal_code="53177 ")), ("s-bad", "postal_code", "'53177 '")),
     "flat_polls__every_place_answered": (
         lambda: flat_lake({"koeln": network(), "bonn": None}), ("bonn", "timeout", "raw/feed=")),
@@ -85,7 +85,7 @@ PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
     "flat_evses__evse_id_form": (lambda: flat_lake(_evse(id="DE-TST-1")), ("bad", "DE-TST-1")),
     "flat_connectors__power_agrees_with_current_and_voltage": (
         lambda: flat_lake(_connector(ampere="8", max_power=3)), ("c-bad", "5.54")),
-    "flat_connectors__current_and_voltage_are_told": (
+    "flat_connectors__current_and_voltage_are_published": (
         lambda: flat_lake(_connector(ampere="0")), ("c-bad",)),
     "flat_connectors__power_is_above_3_kw": (
         lambda: flat_lake(_connector(ampere="13", voltage="230", power_type="AC_1_PHASE",
@@ -93,7 +93,7 @@ PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
     "flat_status__status_is_ocpi": (
         lambda: flat_lake(_evse(status="BROKEN")), ("bad", "'poll_count': 6")),
     "flat_status__status_is_known": (lambda: flat_lake(_evse(status="UNKNOWN")), ("bad",)),
-    "flat_status__operators_know_their_status": (
+    "flat_status__operators_report_status": (
         lambda: flat_lake(_evse(status="UNKNOWN")), ("Musterwerke", "0.25")),
     "flat_status__evse_agrees_with_connectors": (
         lambda: flat_lake(_evse(connectors=[connector("c1", status="CHARGING")])),
@@ -124,7 +124,7 @@ def test_rule__passes_what_is_clean(clean: Lake, name: str) -> None:
     assert (finding.passed, finding.count) == (True, 0), finding.sample
 
 
-def test_rules__say_what_to_do() -> None:
+def test_rules__say_remedy() -> None:
     for rule in BY_NAME.values():
         assert len(rule.remedy) > 20, rule.name
         assert rule.description.endswith("."), rule.name
@@ -307,7 +307,7 @@ def test_one_id__is_of_one_place_where_the_feed_states_so() -> None:
             {"connectors": [connector("1", status="CHARGING")]},
         ),
         (
-            "flat_connectors__current_and_voltage_are_told",
+            "flat_connectors__current_and_voltage_are_published",
             {"connectors": [connector("1", ampere="0")]},
         ),
         (

@@ -106,8 +106,8 @@ def test_backfill__of_two_days_shares_a_run(ui: WebUi, hourly: list[str]) -> Non
     assert backfill["status"] == "COMPLETED_SUCCESS"
     (run,) = backfill["runs"]
     assert (run["status"], [hour.key for hour in hours_of(run)]) == ("SUCCESS", ARCHIVED)
-    looked_at = (ARCHIVED[0], ARCHIVED[23], ARCHIVED[-1])
-    assert [ui.checks(key, [run["runId"]]) for key in looked_at] == [GREEN] * 3
+    rows_checked = (ARCHIVED[0], ARCHIVED[23], ARCHIVED[-1])
+    assert [ui.checks(key, [run["runId"]]) for key in rows_checked] == [GREEN] * 3
 
 
 def test_run__of_one_table_of_an_hour_that_staging_no_longer_has(ui: WebUi, home: Path) -> None:

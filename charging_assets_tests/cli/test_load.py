@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from charging_assets.archive.raw_archive import hours_archived
-from charging_assets.cli.load import told_reasons
+from charging_assets.cli.load import format_reasons
 from charging_assets_tests.cli.shell import FIRST, SCALE, SECOND, Shell, in_a_process
 from charging_assets_tests.modelling import hours
 
@@ -70,7 +70,7 @@ def test_load__range_loads_whatever_the_ledger_says_and_names_what_is_missing(
     ],
 )
 def test_told_reasons__are_each_reason_with_its_hours(reasons: list[str], told: str) -> None:
-    assert told_reasons(reasons) == told
+    assert format_reasons(reasons) == told
 
 
 def test_load__first_load_reads_as_a_success(empty: Shell) -> None:

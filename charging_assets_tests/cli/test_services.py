@@ -17,7 +17,7 @@ import pytest
 
 from charging_assets.orchestration import dagster_lock
 from charging_assets_tests.cli.test_ports import free_port
-from charging_assets_tests.orchestration.test_webserver import stalled_request
+from charging_assets_tests.test_webserver import stalled_request
 
 pytestmark = pytest.mark.faults
 _TIMEOUT_S = 240

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from charging_assets.orchestration.orphaned_runs import end_lost_runs
+from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
 from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests.cli.demo_interrupted import compare
 from charging_assets_tests.cli.interrupting import (
@@ -72,7 +72,7 @@ def assert_interrupted(ended: Ended, signum: int) -> None:
 
 def statuses(home: Path) -> set[DagsterRunStatus]:
     with DagsterInstance.from_config(str(home / "dagster")) as instance:
-        assert end_lost_runs(instance) == []
+        assert end_orphaned_runs(instance) == []
         return {run.status for run in instance.get_runs()}
 
 

@@ -27,7 +27,7 @@ from charging_assets.archive.missed_slots import record_missed
 from charging_assets.cli import main
 from charging_assets.definitions import build
 from charging_assets.hours import Hour
-from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.publication.published_files import PublishedFiles
 from charging_assets.reports.report import utilisation_report
 from charging_assets.warehouse.interface import WarehouseError
@@ -317,7 +317,7 @@ def test_services__find_stale_hours_and_read_the_ledger(loaded: Deployment) -> N
     with loaded.acting_as(SERVICES) as acting, dg.DagsterInstance.ephemeral() as instance:
         storage = deployments.storage()
         resources = {"lake": storage.lake, "warehouse": storage.warehouse}
-        result = heal_hours(dg.build_sensor_context(instance=instance, resources=resources))
+        result = reconcile_hours(dg.build_sensor_context(instance=instance, resources=resources))
         assert isinstance(result, dg.SensorResult)
         skipped = str(result.skip_reason.skip_message) if result.skip_reason else ""
         assert "refuses" not in skipped and "cannot" not in skipped

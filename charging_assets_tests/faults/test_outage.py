@@ -13,15 +13,15 @@ from charging_assets import deployments
 from charging_assets.acquisition.poll_hour import poll_hour
 from charging_assets.archive.missed_slots import missed_slots
 from charging_assets.archive.raw_archive import hours_archived, read
-from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.definitions import build
 from charging_assets.hours import ONE_HOUR, Hour, slot_of
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.assets import WRITER_POOL
-from charging_assets.orchestration.orphaned_runs import end_lost_runs
+from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
 from charging_assets.orchestration.schedules import poll_feeds
-from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.orchestration.staleness import pending_hours
 from charging_assets.sources.feeds import Feed
 from charging_assets_tests import builders
@@ -56,7 +56,7 @@ def tick(lake: MemoryLake, at: datetime) -> None:
     config = request.run_config["ops"]["raw_api_snapshots"]["config"]
     body = builders.envelope(*stand(), at=at.isoformat())
 
-    def poller(feed: Feed) -> tuple[Poll, list[Place]]:
+    def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         return poll(slot_at=slot_of(at, feed.cadence)), [place("koeln", body)]
 
     poll_hour(
@@ -95,7 +95,7 @@ def test_outage__archived_polls_are_loaded_and_missed_slots_recorded(
             context = dg.build_sensor_context(
                 instance=instance, resources={"lake": lake, "warehouse": storage.warehouse}
             )
-            result = heal_hours(context)
+            result = reconcile_hours(context)
             assert isinstance(result, dg.SensorResult)
             for request in result.run_requests or []:
                 for hour in hours_asked(request):
@@ -134,7 +134,7 @@ def test_host_crash__the_slot_of_a_dead_run_is_freed(
     slots_of.initialize_concurrency_limit_to_default(WRITER_POOL)
     assert slots_of.claim_concurrency_slot(WRITER_POOL, died.run_id, "write").is_claimed
     assert not slots_of.claim_concurrency_slot(WRITER_POOL, "next", "write").is_claimed
-    assert end_lost_runs(instance) == [died.run_id]
+    assert end_orphaned_runs(instance) == [died.run_id]
     assert slots_of.claim_concurrency_slot(WRITER_POOL, "next", "write").is_claimed
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from charging_assets.warehouse.plan import Loaded, Plan
+from charging_assets.warehouse.plan import LoadResult, Plan
 from charging_assets.warehouse.redshift import retries
 from charging_assets.warehouse.redshift.connection import RedshiftResource
 from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
@@ -178,13 +178,13 @@ def test_two_runs__of_one_hour__rows_exist_once(
     for number in range(1, LOADS + 1):
         amounts = [number, number if is_same_input else number + 100]
         barrier = threading.Barrier(2)
-        results: list[Loaded] = []
+        results: list[LoadResult] = []
 
         def run(
             which: int,
             amounts: list[int] = amounts,
             barrier: threading.Barrier = barrier,
-            results: list[Loaded] = results,
+            results: list[LoadResult] = results,
         ) -> None:
             barrier.wait()
             results.append(warehouses[which].apply(load(amounts[which])))

@@ -13,8 +13,8 @@ import pytest
 from charging_assets import deployments
 from charging_assets.definitions import build
 from charging_assets.lake.store import LocalLake
-from charging_assets.orchestration.orphaned_runs import end_lost_runs
-from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
+from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.orchestration.staleness import pending_hours
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
@@ -65,7 +65,7 @@ def load(storage: deployments.Storage, instance: dg.DagsterInstance) -> None:
 def requested_hours(storage: deployments.Storage, instance: dg.DagsterInstance) -> list[str | None]:
     """The hours that a tick of the reconciliation sensor requests."""
     resources = {"lake": storage.lake, "warehouse": storage.warehouse}
-    result = heal_hours(dg.build_sensor_context(instance=instance, resources=resources))
+    result = reconcile_hours(dg.build_sensor_context(instance=instance, resources=resources))
     assert isinstance(result, dg.SensorResult)
     return [request.partition_key for request in result.run_requests or []]
 
@@ -86,7 +86,7 @@ def test_worker__killed_in_the_middle_of_a_load_is_followed_by_another(tmp_path:
     assert worker.returncode == -signal.SIGKILL, worker.stderr[-2000:]
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
         assert requested_hours(storage, instance) == []  # Dagster still considers it as running
-        assert len(end_lost_runs(instance)) == 1
+        assert len(end_orphaned_runs(instance)) == 1
         assert requested_hours(storage, instance) == [HOUR.key]
         load(storage, instance)
         assert requested_hours(storage, instance) == []

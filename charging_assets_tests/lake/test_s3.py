@@ -180,7 +180,7 @@ def test_no_credentials__the_error_names_the_settings(
         S3Lake(bucket.bucket, "x", s3).get("a")
 
 
-def test_missing_bucket__is_named_with_what_to_do(bucket: S3) -> None:
+def test_missing_bucket__is_named_with_remedy(bucket: S3) -> None:
     lake = S3Lake("nosuchbucket", "x", s3_resource(bucket))
     for course in (lambda: lake.get("a"), lambda: lake.put("a", b""), lambda: lake.keys("a/")):
         with pytest.raises(LakeError, match=r"the bucket nosuchbucket does not exist .*create it"):

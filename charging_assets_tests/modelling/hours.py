@@ -26,7 +26,7 @@ from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.table import Table
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.interface import Warehouse
-from charging_assets.warehouse.plan import Loaded, Plan
+from charging_assets.warehouse.plan import LoadResult, Plan
 from charging_assets_tests import builders
 
 FEED = "test"
@@ -120,7 +120,7 @@ def load_files(
     files: Sequence[FlatFile],
     hour: Hour = HOUR,
     only: str | tuple[str, ...] = "",
-) -> dict[str, Loaded]:
+) -> dict[str, LoadResult]:
     """Stage an hour's flat files and derive every table, or those whose name begins so."""
     derived = [plan for plan in derived_plans(hour) if plan.asset.startswith(only)]
     return {plan.asset: warehouse.apply(plan) for plan in (staging_plan(hour, files), *derived)}
@@ -128,7 +128,7 @@ def load_files(
 
 def load(
     warehouse: Warehouse, lake: Lake, hour: Hour = HOUR, only: str | tuple[str, ...] = ""
-) -> dict[str, Loaded]:
+) -> dict[str, LoadResult]:
     """Bring an hour from its raw objects into every table, or those whose name begins so."""
     return load_files(warehouse, flat_files(lake, hour), hour, only)
 

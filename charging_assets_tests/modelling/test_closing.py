@@ -143,7 +143,7 @@ def _archive(network: dict[int, Any]) -> MemoryLake:
 
 def reference(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
     """All versions, from all observations and polls."""
-    observations = warehouse.query("SELECT * FROM warehouse.entity_sighting").to_pylist()
+    observations = warehouse.query("SELECT * FROM warehouse.entity_observation").to_pylist()
     polls = warehouse.query("SELECT * FROM warehouse.entity_poll").to_pylist()
     boundaries: dict[int, set[tuple[datetime, int, str]]] = {}
     for row in observations:

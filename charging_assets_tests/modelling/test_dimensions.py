@@ -197,7 +197,13 @@ def test_dim_station__one_that_only_the_replaced_content_had_is_gone() -> None:
     both = [station([evse("e1")], "s1"), station([evse("e2")], "s2")]
     load_hour(warehouse, {0: both}, only=DIMENSIONS)
     load_hour(warehouse, {0: both[:1]}, only=DIMENSIONS)
-    for table in ("dim_station", "dim_evse", "dim_connector", "entity_version", "entity_sighting"):
+    for table in (
+        "dim_station",
+        "dim_evse",
+        "dim_connector",
+        "entity_version",
+        "entity_observation",
+    ):
         keys = "entity_key" if table.startswith("entity") else table.replace("dim_", "") + "_key"
         expected = 3 if table.startswith("entity") else 1
         result = rows(warehouse, f"SELECT COUNT(DISTINCT {keys}) FROM warehouse.{table}")

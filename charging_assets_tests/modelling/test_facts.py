@@ -12,7 +12,7 @@ from charging_assets.modelling import plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.schemas import facts
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from charging_assets.warehouse.plan import GuardFailed, Replace, Scope
+from charging_assets.warehouse.plan import GuardFailed, ReplaceFromSelect, Scope
 from charging_assets.warehouse.sql_files import sql
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
@@ -173,11 +173,11 @@ def test_fact_plan__runs_that_lose_a_polled_row_are_refused_and_the_old_ones_sta
     before = hours.digests(warehouse)
     plan = plans.fact_plan(facts.FACT_STATUS, HOUR)
     (replace, *guards) = plan.steps
-    assert isinstance(replace, Replace) and len(guards) == 1
+    assert isinstance(replace, ReplaceFromSelect) and len(guards) == 1
     lossy = f"SELECT * FROM ({replace.select}) AS runs WHERE status = 'CHARGING'"
-    worse = Replace(replace.table, replace.scope, lossy, replace.params)
+    worse = ReplaceFromSelect(replace.table, replace.scope, lossy, replace.params)
     broken = type(plan)(**{**vars(plan), "steps": (worse, *guards), "code_version": "planted"})
-    with pytest.raises(GuardFailed, match=r"stands_for_every_row_polled.*koeln.*Materialize"):
+    with pytest.raises(GuardFailed, match=r"covers_every_polled_row.*koeln.*Materialize"):
         warehouse.apply(broken)
     assert hours.digests(warehouse) == before
 
@@ -263,7 +263,7 @@ def test_fact_status__expands_to_every_polled_row_exactly(
 def test_fact_status__its_scope_is_the_hour_alone() -> None:
     plan = plans.fact_plan(facts.FACT_STATUS, HOUR)
     replace = plan.steps[0]
-    assert isinstance(replace, Replace)
+    assert isinstance(replace, ReplaceFromSelect)
     assert replace.scope == Scope(
         "slot_at >= :scope_start AND slot_at < :scope_end",
         {

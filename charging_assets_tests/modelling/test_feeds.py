@@ -171,7 +171,7 @@ def test_staging__a_feed_whose_rows_do_not_balance_costs_no_other(of_hours: int)
     results = list(apply_spans(warehouse, staging_load(StagingInput(flat))))
     (failed,) = [result for result in results if result.error]
     assert (failed.feed, failed.span) == ("a", at)
-    assert "rows_in_are_loaded_or_rejected" in (failed.error or "")
+    assert "input_rows_are_loaded_or_rejected" in (failed.error or "")
     loaded = ledger(warehouse, "slot_at")
     assert len(loaded) == 2 * of_hours - 1 and ("a", 60.0 * (of_hours - 1)) not in loaded
 

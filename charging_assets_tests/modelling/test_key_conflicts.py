@@ -168,7 +168,7 @@ def test_conflict__a_check_reports_it_and_no_other_check_fails() -> None:
         # Nothing is published by these loads, and a place with one station has none left.
         assert set(errors) <= {
             "published_tables__files_have_the_rows_of_the_warehouse",
-            "staged_tables__no_place_is_set_aside_whole",
+            "staged_tables__no_place_is_rejected_completely",
         }
     (row,) = finding_by_rule[CHECK].sample
     assert (row["rejected_id"], row["loaded_id"]) == ("s1~a", "s1~b")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.checks.registry import RULES
-from charging_assets.hours import Hour, naive
+from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.sql_files import sql
@@ -26,12 +26,12 @@ KEPT = [
     for rule in RULES
     if rule.name
     in {
-        "dim_station__keys_hold",
-        "dim_evse__keys_hold",
-        "dim_connector__keys_hold",
-        "fact_status__keys_hold",
+        "dim_station__unique_not_null_fk",
+        "dim_evse__unique_not_null_fk",
+        "dim_connector__unique_not_null_fk",
+        "fact_status__unique_not_null_fk",
     }
-    or rule.rule == "versions_follow_each_other"
+    or rule.rule == "versions_are_contiguous"
 ]
 
 # The facts that do not find exactly one version, by their first slot and by their last.
@@ -247,8 +247,8 @@ def test_station_runs__are_those_of_one_place_an_hour(places: tuple[str, str]) -
     hours.load(warehouse, lake)
     params = {
         "station_key": hours.key_of("station", "s1"),
-        "window_start": naive(hours.HOUR.start),
-        "window_end": naive(hours.HOUR.end),
+        "window_start": to_naive_utc(hours.HOUR.start),
+        "window_end": to_naive_utc(hours.HOUR.end),
     }
     runs = [row[1:4] for row in rows(warehouse, sql("dashboard/station_runs"), **params)]
     assert runs == [("CHARGING", 0, 20), ("AVAILABLE", 30, 50)]

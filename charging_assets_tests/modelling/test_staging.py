@@ -142,7 +142,7 @@ def test_staging_plan__an_imbalance_is_refused_and_the_old_rows_stay(
     told_entity = (
         name.removeprefix("flat_").removesuffix("s") if name != "flat_status" else "status"
     )
-    for part in ("rows_in_are_loaded_or_rejected", told_entity, "koeln", "Materialize the flat"):
+    for part in ("input_rows_are_loaded_or_rejected", told_entity, "koeln", "Materialize the flat"):
         assert part in str(caught.value)
     assert hours.digests(warehouse) == before
 
@@ -183,7 +183,7 @@ def test_staging_plan__flat_files_of_different_code_are_refused(lake: MemoryLake
         staging_plan(HOUR, [*files[:-1], replace(files[-1], code_version="other")])
 
 
-def test_open_flat__a_missing_file_says_what_to_do(lake: MemoryLake) -> None:
+def test_open_flat__a_missing_file_says_remedy(lake: MemoryLake) -> None:
     with pytest.raises(
         StaleFlatFile, match=f"flat_polls has no file of feed test for {HOUR}; materialize"
     ):
@@ -255,7 +255,7 @@ def test_ensure_staged__a_pruned_hour_is_staged_again_from_the_lake(
     assert hours.digests(warehouse) == before
 
 
-def test_ensure_staged__without_flat_files_says_what_to_do(
+def test_ensure_staged__without_flat_files_says_remedy(
     lake: MemoryLake, warehouse: DuckDBWarehouse
 ) -> None:
     hours.load(warehouse, lake)

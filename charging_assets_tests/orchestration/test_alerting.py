@@ -10,7 +10,7 @@ import pytest
 from charging_assets import deployments
 from charging_assets.definitions import build
 from charging_assets.orchestration.alerting import Told
-from charging_assets.orchestration.sensors import alert_people
+from charging_assets.orchestration.sensors import alert_on_failure
 from charging_assets_tests import builders
 from charging_assets_tests.alerts.receivers import HttpReceiver
 from charging_assets_tests.checks.worlds import FEEDS, evse, network, station
@@ -27,7 +27,7 @@ def fragile(context: dg.AssetExecutionContext) -> None:
 
 @dg.asset_check(asset=fragile, name="fragile__is_whole")
 def is_whole() -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=False, metadata={"offending_rows": 3})
+    return dg.AssetCheckResult(passed=False, metadata={"failing_rows": 3})
 
 
 @dg.asset_check(asset=fragile, name="fragile__is_pretty")
@@ -62,7 +62,7 @@ class Desk:
         """What arrived during a tick."""
         self.hook.received.clear()
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
-        result = alert_people(context)
+        result = alert_on_failure(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor, self.said = result.cursor, str(result.skip_reason)
         return [json.loads(body)["text"] for _, _, body in self.hook.received]

@@ -16,7 +16,7 @@ from charging_assets.archive.gaps import (
 )
 from charging_assets.archive.missed_slots import record_missed
 from charging_assets.hours import Hour
-from charging_assets.orchestration.notes import publish_notes
+from charging_assets.orchestration.notes import sync_notes
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests.builders import archived, poll
 
@@ -30,21 +30,21 @@ def rows(warehouse: Warehouse, table: str) -> list[dict[str, Any]]:
 
 def test_publish_notes__follows_the_lake_whatever_is_noted_or_turns_up() -> None:
     lake, warehouse, _ = vars(deployments.memory_storage()).values()
-    publish_notes(lake, warehouse)
+    sync_notes(lake, warehouse)
     assert rows(warehouse, "gaps") == rows(warehouse, "missed_slots") == []
     hours = [HOUR, Hour.of(HOUR.end)]
     accept(lake, hours, "the API was away", NOW)
     for minute in (0, 10):
         record_missed(lake, "test", HOUR.start + timedelta(minutes=minute), "no 'route'; --")
     for _ in range(2):
-        publish_notes(lake, warehouse)
+        sync_notes(lake, warehouse)
         gaps, missed = rows(warehouse, "gaps"), rows(warehouse, "missed_slots")
         assert [row["slot_at"].hour for row in gaps] == [20, 21]
         assert {row["reason"] for row in gaps} == {"the API was away"}
         assert [row["slot_at"].minute for row in missed] == [0, 10]
         assert {row["reason"] for row in missed} == {"no 'route'; --"}
     archived(lake, poll(0), {"koeln": b"{}"})
-    publish_notes(lake, warehouse)
+    sync_notes(lake, warehouse)
     assert [row["slot_at"].hour for row in rows(warehouse, "gaps")] == [21]
     assert [row["slot_at"].minute for row in rows(warehouse, "missed_slots")] == [10]
 
@@ -52,7 +52,7 @@ def test_publish_notes__follows_the_lake_whatever_is_noted_or_turns_up() -> None
 def test_publish_notes__a_long_reason_is_cut_between_characters() -> None:
     storage = deployments.memory_storage()
     accept(storage.lake, [HOUR], "x" + "😀" * 600, NOW)
-    publish_notes(storage.lake, storage.warehouse)
+    sync_notes(storage.lake, storage.warehouse)
     (row,) = rows(storage.warehouse, "gaps")
     assert row["reason"] == "x" + "😀" * 255
 
@@ -61,12 +61,12 @@ def test_publish_notes__a_gap_of_a_feed_lasts_until_that_feed_has_polls() -> Non
     lake, warehouse, _ = vars(deployments.memory_storage()).values()
     archived(lake, poll(0), {"koeln": b"{}"})
     accept(lake, [HOUR], "it was away", NOW, feed="other")
-    publish_notes(lake, warehouse)
+    sync_notes(lake, warehouse)
     assert [(row["feed"], row["slot_at"].hour) for row in rows(warehouse, "gaps")] == [
         ("other", 20)
     ]
     archived(lake, poll(0, feed="other"), {"koeln": b"{}"})
-    publish_notes(lake, warehouse)
+    sync_notes(lake, warehouse)
     assert rows(warehouse, "gaps") == []
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from charging_assets.orchestration.orphaned_runs import end_lost_runs
+from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
 
 
 @dg.op
@@ -53,13 +53,13 @@ def test_end_lost_runs__ends_those_whose_process_is_gone(instance: dg.DagsterIns
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     gone, never, alive = (run_of(instance, pid) for pid in (child.pid, None, os.getpid()))
-    assert sorted(end_lost_runs(instance)) == sorted([gone, never])
+    assert sorted(end_orphaned_runs(instance)) == sorted([gone, never])
     assert [status(instance, run_id) for run_id in (gone, never, alive)] == [
         "FAILURE",
         "FAILURE",
         "STARTED",
     ]
-    assert end_lost_runs(instance) == []
+    assert end_orphaned_runs(instance) == []
 
 
 def test_end_lost_runs__an_id_that_another_process_has_by_now_is_not_the_run_s(
@@ -69,10 +69,10 @@ def test_end_lost_runs__an_id_that_another_process_has_by_now_is_not_the_run_s(
     entries = instance.all_logs(run_id)
     long_ago = [entry._replace(timestamp=time.time() - 86400 * 365) for entry in entries]
     monkeypatch.setattr(instance, "all_logs", lambda *_, **__: long_ago)
-    assert end_lost_runs(instance) == [run_id]
+    assert end_orphaned_runs(instance) == [run_id]
 
 
 def test_end_lost_runs__leaves_runs_alone_that_may_be_another_machine_s() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run_of(instance, None)
-        assert end_lost_runs(instance) == []
+        assert end_orphaned_runs(instance) == []

@@ -11,7 +11,7 @@ import sqlalchemy
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
-from charging_assets.orchestration.run_retention import forget_runs
+from charging_assets.orchestration.run_retention import prune_runs
 from charging_assets_tests.deploy.postgres import postgres
 from charging_assets_tests.deploy.services import free_port
 
@@ -104,7 +104,7 @@ def run(instance: dg.DagsterInstance, partition: str, **tags: str) -> str:
 
 
 def forget(instance: dg.DagsterInstance, *, days_later: float, most: int = 99) -> tuple[int, int]:
-    done = forget_runs(
+    done = prune_runs(
         instance,
         now=datetime.now(UTC) + timedelta(days=days_later),
         superseded_after=timedelta(days=2),

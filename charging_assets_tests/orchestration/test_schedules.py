@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 
 from charging_assets.acquisition.poll_hour import poll_hour
-from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.orchestration.schedules import (
-    check_freshness_regularly,
+    check_freshness_schedule,
     freshness_cron,
     load_last_hour,
     poll_cron,
@@ -52,7 +52,7 @@ def test_poll_hour__asks_the_feeds_that_are_due(minute: int, asked: list[str]) -
     planned = datetime(2022, 1, 11, 20, minute, tzinfo=UTC)
     seen: list[str] = []
 
-    def ask(each: Feed) -> tuple[Poll, list[Place]]:
+    def ask(each: Feed) -> tuple[Poll, list[PlaceResponse]]:
         seen.append(each.name)
         return poll(feed=each.name, slot_at=planned), [place("a", b"{}")]
 
@@ -80,7 +80,7 @@ def test_check_freshness_regularly__requests_a_run_of_no_hour_at_every_tick() ->
     tick = datetime(2022, 1, 11, 20, 57, tzinfo=UTC)
     keys = []
     for each in (tick, tick + timedelta(minutes=10)):
-        wanted = check_freshness_regularly(dg.build_schedule_context(scheduled_execution_time=each))
+        wanted = check_freshness_schedule(dg.build_schedule_context(scheduled_execution_time=each))
         assert isinstance(wanted, dg.RunRequest) and wanted.partition_key is None
         keys.append(wanted.run_key)
     assert keys[0] != keys[1]

@@ -16,7 +16,7 @@ from charging_assets.hours import ONE_HOUR, Hour, hours_between
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.orchestration import sensors
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
-from charging_assets.orchestration.sensors import heal_hours
+from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets_tests import builders
 from charging_assets_tests.clocks import STOPPED_AT
@@ -48,7 +48,7 @@ class Healer:
         context = dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources=held
         )
-        result = heal_hours(context)
+        result = reconcile_hours(context)
         assert isinstance(result, dg.SensorResult)
         self.cursor = result.cursor
         self.skipped = str(result.skip_reason.skip_message) if result.skip_reason else ""

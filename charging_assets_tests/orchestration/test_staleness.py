@@ -54,7 +54,7 @@ def test_pending__a_load_that_ended_after_staging_is_seen(storage: deployments.S
 
 
 @pytest.mark.parametrize(
-    "table", ["staging.flat_status", "warehouse.fact_status", "warehouse.entity_sighting"]
+    "table", ["staging.flat_status", "warehouse.fact_status", "warehouse.entity_observation"]
 )
 def test_pending__rows_that_are_gone_are_missed(storage: deployments.Storage, table: str) -> None:
     storage.warehouse.execute((f"DELETE FROM {table}", {}))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from charging_assets.orchestration.switch import compacts, heal_every_s
+from charging_assets.orchestration.switch import compacts, reconcile_every_s
 
 
 def test_heal_every_s__is_half_a_minute_unless_said_otherwise() -> None:
-    assert heal_every_s({}) == heal_every_s({"CHARGING_HEAL_EVERY_S": ""}) == 30
-    assert heal_every_s({"CHARGING_HEAL_EVERY_S": "3600"}) == 3600
+    assert reconcile_every_s({}) == reconcile_every_s({"CHARGING_RECONCILE_EVERY_S": ""}) == 30
+    assert reconcile_every_s({"CHARGING_RECONCILE_EVERY_S": "3600"}) == 3600
 
 
 def test_compacts__a_local_archive_unless_said_otherwise() -> None:
@@ -21,5 +21,5 @@ def test_compacts__a_local_archive_unless_said_otherwise() -> None:
 
 @pytest.mark.parametrize("said", ["0", "-1", "often", "1.5"])
 def test_heal_every_s__what_is_no_number_of_seconds_is_named(said: str) -> None:
-    with pytest.raises(ValueError, match="CHARGING_HEAL_EVERY_S is not a whole number"):
-        heal_every_s({"CHARGING_HEAL_EVERY_S": said})
+    with pytest.raises(ValueError, match="CHARGING_RECONCILE_EVERY_S is not a whole number"):
+        reconcile_every_s({"CHARGING_RECONCILE_EVERY_S": said})

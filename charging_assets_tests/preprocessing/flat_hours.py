@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from charging_assets.archive.identities import FeedIdentity
 from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.rejects import MAX_LISTED
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets_tests.preprocessing import reference
 
@@ -38,7 +38,7 @@ def codes(hour: FlatHour) -> list[tuple[str, str, str]]:
 def assert_sound(hour: FlatHour) -> None:
     """What holds of every hour: the gate lets it through, it is in order, and records balance."""
     for table in FLAT_TABLES:
-        assert violations(table, hour[table.name]) == []
+        assert find_violations(table, hour[table.name]) == []
         keys = [[row[name] for name in table.order] for row in hour[table.name].to_pylist()]
         assert keys == sorted(keys), f"{table.name} is not in its order"
     assert_balanced(hour)

@@ -157,7 +157,7 @@ def measure(name: str, mb: float, polls: int = 1, cap_mb: int = 0) -> dict[str, 
 
 def _measure(name: str, mb: float, polls: int) -> dict[str, Any]:
     from charging_assets.preprocessing.flatten import flatten
-    from charging_assets.preprocessing.schema_check import violations
+    from charging_assets.preprocessing.schema_check import find_violations
     from charging_assets.schemas.flat import FLAT_TABLES
     from charging_assets_tests.preprocessing.flat_hours import assert_adds_up
 
@@ -169,7 +169,7 @@ def _measure(name: str, mb: float, polls: int) -> dict[str, Any]:
     seconds = time.process_time() - started
     peak = peak_mb()
     for table in FLAT_TABLES:
-        assert violations(table, hour[table.name]) == [], table.name
+        assert find_violations(table, hour[table.name]) == [], table.name
     assert_adds_up(hour)
     row = hour["flat_polls"].slice(0, 1).to_pylist()[0]
     return {

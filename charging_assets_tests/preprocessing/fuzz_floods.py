@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from charging_assets.preprocessing import caches
 from charging_assets.preprocessing.flatten import flatten
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator.hostile import FIRST_ID, KINDS
 from charging_assets_tests.builders import answers, poll
@@ -71,7 +71,7 @@ def run(seconds: float, seed: int) -> dict[str, float]:
         at = f"seed {seed + hours}, {mb:.2f} MiB"
         assert taken < 1 + SECONDS_PER_MB * mb, f"{at}: {taken:.1f} s"
         for table in FLAT_TABLES:
-            assert violations(table, hour[table.name]) == [], f"{at}: {table.name}"
+            assert find_violations(table, hour[table.name]) == [], f"{at}: {table.name}"
         try:
             assert_adds_up(hour)
         except AssertionError as error:

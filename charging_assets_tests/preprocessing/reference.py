@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from charging_assets.archive.raw_objects import Answer
+from charging_assets.archive.raw_objects import ArchivedResponse
 from charging_assets.preprocessing import rejects as limits
 from charging_assets.preprocessing.clean import BadValue, canonical, cleaner, strip_control_json
 from charging_assets.preprocessing.identity import (
@@ -42,7 +42,7 @@ _ENVELOPE_FIELDS = {"data", "status_code", "status_message", "timestamp"}
 
 
 def flatten(
-    places: Iterable[tuple[str, str, list[Answer]]], ids_within: str | None = None
+    places: Iterable[tuple[str, str, list[ArchivedResponse]]], ids_within: str | None = None
 ) -> Tables:
     """The rows of every flat table, sorted; rejects without their fragments.
 
@@ -56,7 +56,7 @@ def flatten(
     return tables
 
 
-def _read_place(answers: list[Answer], tables: Tables, ids_within: str | None) -> None:
+def _read_place(answers: list[ArchivedResponse], tables: Tables, ids_within: str | None) -> None:
     states: dict[str, list[tuple[datetime, Row]]] = {"station": [], "evse": [], "connector": []}
     last_good, ordinal = None, 0
     for slot_at in sorted({answer.poll.slot_at for answer in answers}):
@@ -97,7 +97,7 @@ def _merge(entity: str, seen: list[tuple[datetime, Row]]) -> list[Row]:
     return list(merged.values())
 
 
-def _open(answer: Answer) -> tuple[dict[str, Any] | None, str, tuple[str, str] | None]:
+def _open(answer: ArchivedResponse) -> tuple[dict[str, Any] | None, str, tuple[str, str] | None]:
     """The body's value where it is good, the outcome, and pointer and code of a bad body."""
     if answer.place.outcome != "ok" or answer.place.body is None:
         return None, answer.place.outcome, None
@@ -157,7 +157,7 @@ def _sorted_json(value: Any) -> bytes:
 class _Reading:
     """One answer, read record by record; first to see which of them have one key."""
 
-    def __init__(self, answer: Answer, ids_within: str | None) -> None:
+    def __init__(self, answer: ArchivedResponse, ids_within: str | None) -> None:
         self.ids_within = ids_within
         self.candidates: list[Row] = []
         self.losers: set[str] = set()

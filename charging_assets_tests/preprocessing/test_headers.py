@@ -29,7 +29,7 @@ from charging_assets_tests.builders import (
 from charging_assets_tests.preprocessing.flat_hours import assert_sound, one, rows
 
 GOOD = {"koeln": envelope(station("s", [evse("e", [])]))}
-B = (poll(feed="b", asked=("bonn",)), {"bonn": GOOD["koeln"]})
+B = (poll(feed="b", place_slugs=("bonn",)), {"bonn": GOOD["koeln"]})
 
 # A copy of the chargecloud kind under the name of a module, with one fault.
 _KIND = """

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from charging_assets.preprocessing.schema_check import violations
+from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table, at, count, key, text
@@ -40,9 +40,9 @@ def rows(**changes: list[Any]) -> pa.Table:
 
 
 def test_violations__of_sound_rows_are_none() -> None:
-    assert violations(TABLE, rows()) == []
-    assert violations(TABLE, rows().slice(0, 0)) == []
-    assert violations(TABLE, pa.concat_tables([rows().slice(0, 1), rows().slice(1)])) == []
+    assert find_violations(TABLE, rows()) == []
+    assert find_violations(TABLE, rows().slice(0, 0)) == []
+    assert find_violations(TABLE, pa.concat_tables([rows().slice(0, 1), rows().slice(1)])) == []
 
 
 def _cast_column(name: str, kind: pa.DataType) -> pa.Table:
@@ -73,19 +73,19 @@ DEFECTS: dict[str, tuple[Callable[[], pa.Table], list[str]]] = {
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_violations__name_the_defect(defect: str) -> None:
     plant, words = DEFECTS[defect]
-    messages = "; ".join(violations(TABLE, plant()))
+    messages = "; ".join(find_violations(TABLE, plant()))
     assert all(word in messages for word in words), messages
 
 
 def test_violations__name_everything_at_once() -> None:
     broken = rows(thing_key=[None, 1, 1], name=["abcde", None, None])
-    assert len(violations(TABLE, broken)) == 3
+    assert len(find_violations(TABLE, broken)) == 3
 
 
 @pytest.mark.parametrize("table", FLAT_TABLES, ids=lambda table: table.name)
 def test_violations__of_a_flat_table_with_a_row_twice(table: Table) -> None:
     bad = station("s", latitude=1, coordinates=[])
     flat_table = flattened((poll(), {"koeln": envelope(bad)}))[table.name]
-    assert violations(table, flat_table) == []
+    assert find_violations(table, flat_table) == []
     repeated = pa.concat_tables([flat_table, flat_table])
-    assert any("is not unique" in each for each in violations(table, repeated))
+    assert any("is not unique" in each for each in find_violations(table, repeated))

@@ -164,7 +164,7 @@ def write_broken_answers(home: Path, seed: int = 1) -> None:
             if source.random() < 0.4:
                 body = mutations.corrupt(body, source)
             bodies[place] = builders.place(place, body, requested_at=slot_at, elapsed_ms=5)
-        header = builders.poll(feed="broken", slot_at=slot_at, asked=("east", "west"))
+        header = builders.poll(feed="broken", slot_at=slot_at, place_slugs=("east", "west"))
         builders.archived(lake_of(home), header, bodies)
 
 
@@ -265,7 +265,7 @@ def _put(
         slot_at=slot_at,
         time_zone=time_zone,
         is_imported=is_imported,
-        asked=tuple(places) or ("nowhere",),
+        place_slugs=tuple(places) or ("nowhere",),
     )
     days = (slot_at - FIRST_DAY) / _DAY
     bodies = {}

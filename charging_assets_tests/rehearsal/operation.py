@@ -125,7 +125,9 @@ def archive_hour(lake: LocalLake, network: Network, hour: Hour, minutes: int = 1
         polled = poll_at(network, slot, Polling(failed=0))
         assert polled is not None
         header, places = polled
-        feed_header = msgspec.structs.replace(header, feed=FEED, origin=None, asked=tuple(PLACES))
+        feed_header = msgspec.structs.replace(
+            header, feed=FEED, origin=None, place_slugs=tuple(PLACES)
+        )
         archive(lake, feed_header, [place for place in places if place.slug in PLACES])
         slot += timedelta(minutes=minutes)
 

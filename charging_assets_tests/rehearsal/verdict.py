@@ -8,7 +8,7 @@ from typing import Any
 
 from dagster import AssetKey, DagsterRunStatus, RunsFilter
 
-from charging_assets.archive.missed_slots import still_missed
+from charging_assets.archive.missed_slots import unfilled_slots
 from charging_assets.archive.raw_archive import hours_archived, read
 from charging_assets.archive.raw_objects import slot_of_key
 from charging_assets.hours import Hour, slot_of
@@ -30,7 +30,7 @@ def check_results(operation: Operation, live_from: datetime) -> dict[str, Any]:
     for key, poll in polls.items():
         assert slot_of(poll.started_at, CADENCE) == poll.slot_at or poll.slot_at < live_from, key
     slots = Counter(slot_of_key(key) for key in keys)
-    missed = {datetime.fromisoformat(note["slot_at"]) for note in still_missed(lake, archived)}
+    missed = {datetime.fromisoformat(note["slot_at"]) for note in unfilled_slots(lake, archived)}
     expected, slot = set(), slot_of(live_from, CADENCE)
     while slot <= max(slots):
         expected.add(slot)

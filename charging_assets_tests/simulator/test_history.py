@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from charging_assets.archive import raw_archive
-from charging_assets.archive.raw_objects import RAW, Answer
+from charging_assets.archive.raw_objects import RAW, ArchivedResponse
 from charging_assets.hours import Hour, slot_of
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.simulator import (
@@ -39,7 +39,7 @@ def half_day() -> MemoryLake:
     return write(0, 12)
 
 
-def answers(lake: MemoryLake) -> list[Answer]:
+def answers(lake: MemoryLake) -> list[ArchivedResponse]:
     return [answer for key in lake.keys(RAW) for answer in raw_archive.read(lake, key)]
 
 

@@ -20,7 +20,7 @@ import pytest
 from charging_assets import definitions, deployments
 from charging_assets.acquisition.importer import read_file
 from charging_assets.archive.raw_archive import archive
-from charging_assets.archive.raw_objects import Place, Poll
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.hours import Hour
 from charging_assets.sources import BadBody, Envelope, RecordMap, kind
 from charging_assets.sources.feeds import Feed
@@ -101,9 +101,9 @@ def storage() -> deployments.Storage:
         at = datetime(2023, 6, 1, 12, minute, tzinfo=UTC)
         poll = Poll(
             feed="harbour", kind=NAME, slot_at=at, cadence_s=600, time_zone="Europe/Berlin",
-            asked=("all",), started_at=at, ended_at=at, program="tests",
+            place_slugs=("all",), started_at=at, ended_at=at, program="tests",
         )  # fmt: skip
-        archive(made.lake, poll, [Place(slug="all", outcome="ok", body=body)])
+        archive(made.lake, poll, [PlaceResponse(slug="all", outcome="ok", body=body)])
     defs = definitions.build(made, feeds={})
     job = defs.resolve_job_def("load_hour")
     assert job.execute_in_process(partition_key=HOUR.key).success

@@ -14,7 +14,15 @@ import sqlglot
 
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.warehouse.interface import Warehouse
-from charging_assets.warehouse.plan import Bind, Guard, LoadRows, Params, Plan, Replace, Temp
+from charging_assets.warehouse.plan import (
+    BindParams,
+    CreateTempTable,
+    Guard,
+    Params,
+    Plan,
+    ReplaceFromArrow,
+    ReplaceFromSelect,
+)
 from charging_assets.warehouse.redshift.sql import inline_params
 from charging_assets_tests.modelling.hours import OF_THE_RUN
 
@@ -82,21 +90,21 @@ class Engines:
                 self._step(plan, step, bindings, temps)
 
     def _step(self, plan: Plan, step: Any, bindings: dict[str, Any], temps: list[str]) -> None:
-        assert not isinstance(step, LoadRows)
+        assert not isinstance(step, ReplaceFromArrow)
         params = {**bindings, **step.params}
-        if isinstance(step, Replace):
+        if isinstance(step, ReplaceFromSelect):
             scope = {**bindings, **step.scope.params}
             where = f"FROM {step.table.full_name} WHERE {step.scope.predicate}"
             self.ask(f"SELECT {', '.join(step.table.key)} {where}", scope)
             self.execute((f"DELETE {where}", scope))
         label = getattr(step, "name", None) or "bound"
         rows = self.ask(step.select, params, f"{plan.asset} for {plan.hour}: {label}")
-        if isinstance(step, Bind):
+        if isinstance(step, BindParams):
             bindings.update({name: rows[0][name] for name in step.names})
-        elif isinstance(step, Temp):
+        elif isinstance(step, CreateTempTable):
             self.execute((f"CREATE TABLE {step.name} AS {inline_params(step.select, params)}", {}))
             temps.append(step.name)
-        elif isinstance(step, Replace):
+        elif isinstance(step, ReplaceFromSelect):
             names = ", ".join(step.table.names)
             insert = f"INSERT INTO {step.table.full_name} ({names}) SELECT {names}"
             self.execute((f"{insert} FROM ({step.select}) AS new_rows", params))

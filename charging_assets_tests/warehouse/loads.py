@@ -13,7 +13,15 @@ from charging_assets.schemas.render import create_table
 from charging_assets.schemas.table import Table, at, key, text
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.interface import Warehouse
-from charging_assets.warehouse.plan import Guard, LoadRows, Params, Plan, Replace, Temp, hour_scope
+from charging_assets.warehouse.plan import (
+    CreateTempTable,
+    Guard,
+    Params,
+    Plan,
+    ReplaceFromArrow,
+    ReplaceFromSelect,
+    hour_scope,
+)
 
 HOUR = Hour.parse("2022-01-11T20")
 AT = datetime(2022, 1, 11, 20, 10)
@@ -51,9 +59,9 @@ def a_load(rows: pa.Table, digest: str = "d1", *more: Any, **settings: Any) -> P
     """Every sort of step: rows from outside, a temp table, rows derived from it, a guard."""
     scope = hour_scope(GIVEN, HOUR)
     steps = (
-        LoadRows(GIVEN, scope, lambda: rows),
-        Temp("doubled", "SELECT slot_at, name, amount * 2 AS amount FROM staging.given"),
-        Replace(DERIVED, scope, "SELECT amount, name, slot_at FROM doubled"),
+        ReplaceFromArrow(GIVEN, scope, lambda: rows),
+        CreateTempTable("doubled", "SELECT slot_at, name, amount * 2 AS amount FROM staging.given"),
+        ReplaceFromSelect(DERIVED, scope, "SELECT amount, name, slot_at FROM doubled"),
         Guard("derived__stands_for_given", "SELECT name FROM warehouse.derived WHERE amount < 0"),
     )
     given = {"asset": "derived", "hour": HOUR, "code_version": "c1", "input_digest": digest}

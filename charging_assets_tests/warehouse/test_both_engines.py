@@ -11,7 +11,7 @@ import pytest
 from charging_assets.acquisition.importer import import_paths
 from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.checks.rules import parameters
-from charging_assets.hours import Hour, Span, naive
+from charging_assets.hours import Hour, Span, to_naive_utc
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.s3 import S3Lake
 from charging_assets.lake.store import Lake
@@ -238,7 +238,7 @@ def _parameters(
     whole = {
         **hour, **busiest, "entity_type": "evse",
         # Two hours of these were not polled.
-        "window_start": naive(first.start) - timedelta(hours=2),
+        "window_start": to_naive_utc(first.start) - timedelta(hours=2),
         "from_date": datetime(2022, 1, 1), "to_date": datetime(2025, 12, 31),
     }  # fmt: skip
     return hour, whole

@@ -142,6 +142,8 @@ def test_file__of_a_newer_format_keeps_its_format(tmp_path: Path) -> None:
 
 
 def _format(path: Path) -> str:
-    with of_duckdb(f"ATTACH '{path}' AS looked_at (READ_ONLY)") as query:
-        ((tags,),) = query("SELECT tags FROM duckdb_databases() WHERE database_name = 'looked_at'")
+    with of_duckdb(f"ATTACH '{path}' AS rows_checked (READ_ONLY)") as query:
+        ((tags,),) = query(
+            "SELECT tags FROM duckdb_databases() WHERE database_name = 'rows_checked'"
+        )
         return str(tags["storage_version"])

@@ -98,7 +98,7 @@ def test_writing__a_file_of_this_generation_stays(tmp_path: Path) -> None:
     assert count(tmp_path / FILE_NAME) == 2
 
 
-def test_writing__a_former_name_next_to_the_new_one_is_not_looked_at(tmp_path: Path) -> None:
+def test_writing__a_former_name_next_to_the_new_one_is_not_rows_checked(tmp_path: Path) -> None:
     """An earlier release that still runs would make the file again and again."""
     with_a_row(tmp_path / FILE_NAME)
     of_generation_1(tmp_path / FORMER)

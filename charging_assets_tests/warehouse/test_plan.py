@@ -14,12 +14,12 @@ from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table, at, count, key, text
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.plan import (
-    Bind,
+    BindParams,
+    CreateTempTable,
     Guard,
-    Loaded,
-    LoadRows,
-    Replace,
-    Temp,
+    LoadResult,
+    ReplaceFromArrow,
+    ReplaceFromSelect,
     WrongColumns,
     check_columns,
     hour_scope,
@@ -82,12 +82,13 @@ def test_hour_scope__of_a_table_without_hours_is_refused() -> None:
 
 
 def test_key_scope__takes_keys_from_a_temp_table() -> None:
-    scope = key_scope("entity_key", "touched_entity", entity_type="evse")
+    scope = key_scope("entity_key", "affected_entity", entity_type="evse")
     assert scope.predicate == (
-        "entity_key IN (SELECT entity_key FROM touched_entity) AND entity_type = :scope_entity_type"
+        "entity_key IN (SELECT entity_key FROM affected_entity) "
+        "AND entity_type = :scope_entity_type"
     )
     assert scope.params == {"scope_entity_type": "evse"}
-    assert key_scope("evse_key", "touched_entity").params == {}
+    assert key_scope("evse_key", "affected_entity").params == {}
 
 
 ALL_PLANS = derived_plans(HOUR)
@@ -97,13 +98,13 @@ ALL_PLANS = derived_plans(HOUR)
 def test_plan__binds_every_parameter_that_its_statements_name(plan: plans.Plan) -> None:
     bound: set[str] = set()
     for step in plan.steps:
-        assert not isinstance(step, LoadRows)
+        assert not isinstance(step, ReplaceFromArrow)
         assert transpile(step.select, "duckdb")[1] <= set(step.params) | bound
-        if isinstance(step, Replace):
+        if isinstance(step, ReplaceFromSelect):
             delete = f"DELETE FROM {step.table.full_name} WHERE {step.scope.predicate}"
             named = transpile(delete, "duckdb")[1]
             assert set(step.scope.params) <= named <= set(step.scope.params) | bound
-        if isinstance(step, Bind):
+        if isinstance(step, BindParams):
             assert not bound & set(step.names)
             bound |= set(step.names)
 
@@ -111,35 +112,37 @@ def test_plan__binds_every_parameter_that_its_statements_name(plan: plans.Plan) 
 @pytest.mark.parametrize("plan", ALL_PLANS, ids=lambda plan: plan.asset)
 def test_plan__makes_temp_tables_before_it_reads_them(plan: plans.Plan) -> None:
     made: set[str] = set()
-    temps = {step.name for step in plan.steps if isinstance(step, Temp)}
+    temps = {step.name for step in plan.steps if isinstance(step, CreateTempTable)}
     for step in plan.steps:
-        assert isinstance(step, Temp | Replace | Guard | Bind)
+        assert isinstance(step, CreateTempTable | ReplaceFromSelect | Guard | BindParams)
         read = {name for name in temps if name in step.select.split("WITH", 1)[-1]}
         read |= {
-            name for name in temps if isinstance(step, Replace) and name in step.scope.predicate
+            name
+            for name in temps
+            if isinstance(step, ReplaceFromSelect) and name in step.scope.predicate
         }
         assert read <= made, step
-        if isinstance(step, Temp):
+        if isinstance(step, CreateTempTable):
             made.add(step.name)
 
 
 def test_dimension_plan__finds_what_is_touched_before_the_old_sightings_go() -> None:
     plan = plans.dimension_plan(plans.STATION, HOUR)
     order = [
-        step.table.name if isinstance(step, Replace) else step.name
+        step.table.name if isinstance(step, ReplaceFromSelect) else step.name
         for step in plan.steps
-        if isinstance(step, Replace | Temp)
+        if isinstance(step, ReplaceFromSelect | CreateTempTable)
     ]
-    assert order.index("touched_entity") < order.index("entity_sighting")
-    assert order.index("entity_sighting") < order.index("entity_version")
+    assert order.index("affected_entity") < order.index("entity_observation")
+    assert order.index("entity_observation") < order.index("entity_version")
     # What is told from a dimension comes after it.
     assert order.index("entity_version") < order.index("dim_station")
     assert order[-1] == "bridge_station_opening"
 
 
 def test_loaded__counts_all_tables() -> None:
-    assert Loaded({"a": 2, "b": 3}).row_count == 5
-    assert Loaded({}).row_count == 0
+    assert LoadResult({"a": 2, "b": 3}).row_count == 5
+    assert LoadResult({}).row_count == 0
 
 
 def little(**columns: pa.Array) -> pa.Table:

@@ -10,7 +10,7 @@ from redshift_connector import InterfaceError, ProgrammingError
 
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.warehouse.interface import WarehouseError
-from charging_assets.warehouse.plan import Loaded, LoadError
+from charging_assets.warehouse.plan import LoadError, LoadResult
 from charging_assets.warehouse.redshift import retries
 from charging_assets_tests.warehouse.loads import a_load, sample_rows
 from charging_assets_tests.warehouse.recording import (
@@ -90,7 +90,7 @@ def match(statements: list[str], patterns: list[str]) -> None:
     assert len(statements) == len(patterns), statements[len(patterns) :]
 
 
-def load(recorder: Recorder, **settings: Any) -> tuple[Loaded, MemoryLake]:
+def load(recorder: Recorder, **settings: Any) -> tuple[LoadResult, MemoryLake]:
     lake = MemoryLake()
     try:
         return record_warehouse(recorder, lake).apply(
@@ -105,7 +105,7 @@ def test_load__runs_statements_in_this_order() -> None:
     recorder = Recorder(staged_rows=2)
     done, _ = load(recorder)
     match(recorder.statements, WHOLE)
-    assert done == Loaded({"given": 2, "derived": 2})
+    assert done == LoadResult({"given": 2, "derived": 2})
     assert recorder.connections == 1
 
 
@@ -162,7 +162,7 @@ def test_load__a_conflict_anywhere_repeats_the_whole_load(number: int, failure: 
     rolled_back = ["ROLLBACK"] if number > BEGIN else []
     # The schema is known by then.
     match(recorder.statements, [*WHOLE[:number], *rolled_back, *WHOLE[1:]])
-    assert done == Loaded({"given": 2, "derived": 2})
+    assert done == LoadResult({"given": 2, "derived": 2})
     assert recorder.connections == 2
 
 
@@ -171,7 +171,7 @@ def test_load__a_conflict_anywhere_repeats_the_whole_load(number: int, failure: 
 def test_load__a_connection_lost_anywhere_is_made_again(number: int, failure: Failure) -> None:
     recorder = Recorder(staged_rows=2, fail_at=number, failure=failure)
     done, _ = load(recorder)
-    assert done == Loaded({"given": 2, "derived": 2})
+    assert done == LoadResult({"given": 2, "derived": 2})
     assert recorder.connections == 2
     assert recorder.statements.count("COMMIT") == (2 if number == COMMIT else 1)
 
@@ -182,14 +182,14 @@ def test_load__a_commit_whose_reply_is_lost_is_settled_by_the_ledger(failure: Fa
     done, _ = load(recorder)
     again = [*COPIED[1:], *REPLACED[:3], "COMMIT", DROPPED[0]]
     match(recorder.statements, [*WHOLE[:COMMIT], "ROLLBACK", *again])
-    assert done == Loaded({"given": 2, "derived": 2})
+    assert done == LoadResult({"given": 2, "derived": 2})
 
 
 @pytest.mark.parametrize("number", [COMMIT + 1, COMMIT + 2])
 def test_load__what_fails_after_the_commit_does_not_matter(number: int) -> None:
     recorder = Recorder(staged_rows=2, fail_at=number, failure=refused)
     done, _ = load(recorder)
-    assert done == Loaded({"given": 2, "derived": 2})
+    assert done == LoadResult({"given": 2, "derived": 2})
     assert recorder.open_connections == 0
 
 

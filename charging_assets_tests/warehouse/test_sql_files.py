@@ -19,17 +19,17 @@ FILES = sorted(
     str(path.relative_to(sql_folder()).with_suffix("")) for path in sql_folder().rglob("*.sql")
 )
 TEMPS = {
-    "new_sighting": "dimensions/entity_sighting",
+    "new_observation": "dimensions/entity_observation",
     "new_poll": "dimensions/entity_poll",
-    "touched_entity": "dimensions/touched_entity",
-    "held_version": "dimensions/held_version",
-    "entity_moment": "dimensions/entity_moment",
+    "affected_entity": "dimensions/affected_entity",
+    "previous_version": "dimensions/previous_version",
+    "entity_boundary": "dimensions/entity_boundary",
     "entity_gap": "dimensions/entity_gap",
     "entity_closing": "dimensions/entity_closing",
     "contested_key": "staging/contested_key",
     "key_claim": "staging/key_claim",
-    "touched_session": "facts/touched_session",
-    "touched_evse": "facts/touched_session_evse",
+    "affected_session": "facts/affected_session",
+    "affected_evse": "facts/affected_session_evse",
 }
 BY_NAME = {table.name: table for table in TABLES}
 # What plots show of a table has its name, and other columns.
@@ -274,7 +274,7 @@ def _orders_of_dormancy(name: str) -> list[str]:
 
 # Which place counts, of those that publish an EVSE, is decided in all of them, and nowhere else.
 CHOOSES_A_PLACE = [
-    "dashboard/now_stations", "dashboard/station_runs", "dimensions/entity_sighting",
+    "dashboard/now_stations", "dashboard/station_runs", "dimensions/entity_observation",
     "facts/fact_charging_session", "marts/mart_evse_hour", "marts/mart_station_hour",
 ]  # fmt: skip
 

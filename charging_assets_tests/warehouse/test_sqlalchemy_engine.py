@@ -223,7 +223,7 @@ def test_cancellation__a_statement_is_not_begun_for_nobody(engine: sa.Engine) ->
         work.run(lambda: connection.exec_driver_sql(_COUNT))
 
 
-def test_engine__nothing_loaded_says_what_to_do(tmp_path: Path) -> None:
+def test_engine__nothing_loaded_says_remedy(tmp_path: Path) -> None:
     engine = charging_assets.engine({"CHARGING_HOME": str(tmp_path)})
     with pytest.raises(sa.exc.OperationalError, match="charging-assets load") as error:
         engine.connect()

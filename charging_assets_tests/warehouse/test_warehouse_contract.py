@@ -14,16 +14,16 @@ import pytest
 
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets.warehouse.plan import (
-    Bind,
+    BindParams,
+    CreateTempTable,
     Guard,
     GuardFailed,
-    Loaded,
     LoadError,
-    LoadRows,
+    LoadResult,
     NotStaged,
-    Replace,
+    ReplaceFromArrow,
+    ReplaceFromSelect,
     Scope,
-    Temp,
     WrongColumns,
     hour_scope,
 )
@@ -40,8 +40,8 @@ from charging_assets_tests.warehouse.loads import (
 
 
 def test_apply__replaces_the_scope_and_counts(warehouse: Warehouse) -> None:
-    assert warehouse.apply(a_load(sample_rows("a", "b"))) == Loaded({"given": 2, "derived": 2})
-    assert warehouse.apply(a_load(sample_rows("c"), "d2")) == Loaded({"given": 1, "derived": 1})
+    assert warehouse.apply(a_load(sample_rows("a", "b"))) == LoadResult({"given": 2, "derived": 2})
+    assert warehouse.apply(a_load(sample_rows("c"), "d2")) == LoadResult({"given": 1, "derived": 1})
     assert (names(warehouse, GIVEN), names(warehouse)) == (["c"], ["c"])
 
 
@@ -115,7 +115,7 @@ def test_skip_if_same__is_a_no_op(warehouse: Warehouse) -> None:
     warehouse.apply(a_load(sample_rows("a"), skip_if_same=True))
     before = state(warehouse)
     again = warehouse.apply(a_load(sample_rows("other"), skip_if_same=True))
-    assert again == Loaded({"given": 1, "derived": 1}, skipped=True)
+    assert again == LoadResult({"given": 1, "derived": 1}, skipped=True)
     assert state(warehouse) == before
 
 
@@ -154,7 +154,7 @@ def test_apply__a_step_that_the_engine_refuses_leaves_the_old_rows(
 ) -> None:
     warehouse.apply(a_load(sample_rows("old")))
     before = state(warehouse)
-    broken = Temp("broken", "SELECT CAST('x' AS INTEGER) AS no_number")
+    broken = CreateTempTable("broken", "SELECT CAST('x' AS INTEGER) AS no_number")
     steps = a_load(sample_rows("new")).steps
     plan = a_load(sample_rows("new"), "d2", steps=(*steps[:at_step], broken, *steps[at_step:]))
     with pytest.raises(LoadError, match="loading derived for 2022-01-11T20 failed, nothing was ch"):
@@ -190,7 +190,9 @@ def test_apply__rows_with_other_columns_are_refused_and_the_old_ones_stay(
 def test_apply__a_select_without_a_column_is_refused(warehouse: Warehouse) -> None:
     warehouse.apply(a_load(sample_rows("old")))
     before = state(warehouse)
-    short = Replace(DERIVED, hour_scope(DERIVED, HOUR), "SELECT slot_at, name FROM doubled")
+    short = ReplaceFromSelect(
+        DERIVED, hour_scope(DERIVED, HOUR), "SELECT slot_at, name FROM doubled"
+    )
     with pytest.raises(LoadError, match="amount"):
         warehouse.apply(a_load(sample_rows("new"), "d2", short))
     assert state(warehouse) == before
@@ -203,7 +205,7 @@ def test_apply__rows_that_cannot_be_read_are_no_empty_rows(warehouse: Warehouse)
     def missing() -> pa.Table:
         raise FileNotFoundError("the file is gone")
 
-    step = LoadRows(GIVEN, hour_scope(GIVEN, HOUR), missing)
+    step = ReplaceFromArrow(GIVEN, hour_scope(GIVEN, HOUR), missing)
     with pytest.raises(FileNotFoundError):
         warehouse.apply(a_load(sample_rows(), "d2", steps=(step,)))
     assert state(warehouse) == before
@@ -223,7 +225,7 @@ def test_apply__a_failing_guard_rolls_back_and_names_the_remedy(warehouse: Wareh
 def test_apply__a_doubled_key_is_refused(warehouse: Warehouse, where: str) -> None:
     warehouse.apply(a_load(sample_rows("old")))
     before = state(warehouse)
-    twice = Replace(
+    twice = ReplaceFromSelect(
         DERIVED,
         hour_scope(DERIVED, HOUR),
         "SELECT slot_at, name, amount FROM doubled UNION ALL SELECT slot_at, name, 9 FROM doubled",
@@ -239,8 +241,8 @@ def test_apply__a_doubled_key_is_refused(warehouse: Warehouse, where: str) -> No
 
 
 ELSEWHERE = {
-    "rows": LoadRows(GIVEN, Scope("name = 'new'"), lambda: sample_rows("new", "away")),
-    "select": Replace(
+    "rows": ReplaceFromArrow(GIVEN, Scope("name = 'new'"), lambda: sample_rows("new", "away")),
+    "select": ReplaceFromSelect(
         DERIVED,
         hour_scope(DERIVED, HOUR),
         "SELECT slot_at, name, amount FROM staging.given UNION ALL "
@@ -251,7 +253,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("step", ELSEWHERE.values(), ids=ELSEWHERE)
 def test_apply__rows_outside_of_the_scope_are_refused(
-    warehouse: Warehouse, step: LoadRows | Replace
+    warehouse: Warehouse, step: ReplaceFromArrow | ReplaceFromSelect
 ) -> None:
     warehouse.apply(a_load(sample_rows("old")))
     before = state(warehouse)
@@ -284,10 +286,12 @@ def test_apply__later_steps_and_scopes_use_values_of_earlier_steps(
     warehouse: Warehouse,
 ) -> None:
     warehouse.apply(a_load(sample_rows("a", "b")))
-    greatest = Bind(("latest",), "SELECT MAX(name) AS latest FROM staging.given")
+    greatest = BindParams(("latest",), "SELECT MAX(name) AS latest FROM staging.given")
     scope = Scope("name = :latest AND slot_at >= :since", {"since": AT})
     select = "SELECT slot_at, name, amount + 10 AS amount FROM staging.given WHERE name = :latest"
-    plan = replace(a_load(sample_rows("a", "b")), steps=(greatest, Replace(DERIVED, scope, select)))
+    plan = replace(
+        a_load(sample_rows("a", "b")), steps=(greatest, ReplaceFromSelect(DERIVED, scope, select))
+    )
     warehouse.apply(replace(plan, asset="later", skip_if_same=False))
     rows = warehouse.query("SELECT name, amount FROM warehouse.derived ORDER BY name")
     assert rows.to_pylist() == [{"name": "a", "amount": 2}, {"name": "b", "amount": 11}]

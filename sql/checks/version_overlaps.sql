@@ -5,7 +5,7 @@ WITH observed AS (
     SELECT DISTINCT
         entity_type,
         entity_key
-    FROM warehouse.entity_sighting
+    FROM warehouse.entity_observation
     WHERE
         entity_type = :entity_type
         AND slot_at >= :window_start

@@ -2,7 +2,7 @@
 -- A relabelled EVSE keeps its uid and has a new EVSE-ID, which is observed. The replacement of one
 -- EVSE by another is inferred: it was first observed within 30 days after the other had
 -- disappeared, and has its EVSE-ID, or its station and physical reference.
--- Scope: the EVSEs in touched_entity, and pairs with one of them.
+-- Scope: the EVSEs in affected_entity, and pairs with one of them.
 WITH versions AS (
     SELECT
         evse_key,
@@ -75,7 +75,7 @@ SELECT
 FROM versions
 WHERE
     evse_id_before <> evse_id
-    AND evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+    AND evse_key IN (SELECT affected_entity.entity_key FROM affected_entity)
 UNION ALL
 SELECT
     evse_key,
@@ -93,6 +93,6 @@ FROM candidate_pairs
 WHERE
     reason IS NOT NULL
     AND (
-        evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
-        OR former_evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        evse_key IN (SELECT affected_entity.entity_key FROM affected_entity)
+        OR former_evse_key IN (SELECT affected_entity.entity_key FROM affected_entity)
     );

@@ -2,7 +2,7 @@
 -- The list is canonical JSON (texts, sorted, without white space) and is split at quotation marks.
 -- Lists with a backslash, which may escape a quotation mark, are left out; no OCPI capability
 -- contains one.
--- Scope: the EVSEs in touched_entity.
+-- Scope: the EVSEs in affected_entity.
 WITH digits AS (
     SELECT 0 AS digit
     UNION ALL
@@ -43,7 +43,7 @@ lists AS (
         SUBSTRING(capabilities, 3, LENGTH(capabilities) - 4) AS members
     FROM warehouse.dim_evse
     WHERE
-        evse_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        evse_key IN (SELECT affected_entity.entity_key FROM affected_entity)
         AND LENGTH(capabilities) > 4
         AND POSITION(CHR(92) IN capabilities) = 0
 ),

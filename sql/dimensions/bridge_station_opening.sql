@@ -3,7 +3,7 @@
 -- periods in the format that preprocessing guarantees. A period with equal start and end lasts a
 -- day; a period that ends before it starts continues on the next weekday. The part after the
 -- midnight of a holiday is left out, since the next day is not known.
--- Scope: the stations in touched_entity.
+-- Scope: the stations in affected_entity.
 WITH digits AS (
     SELECT 0 AS digit
     UNION ALL
@@ -52,7 +52,7 @@ stations AS (
         is_open_24_7,
         opening_hours
     FROM warehouse.dim_station
-    WHERE station_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+    WHERE station_key IN (SELECT affected_entity.entity_key FROM affected_entity)
 ),
 
 counted AS (

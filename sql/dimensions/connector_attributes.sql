@@ -1,7 +1,7 @@
 -- Grain: one row per connector and distinct attribute state that one of its versions refers to.
 -- States are those of the hour, else the stored ones. Rows of one state are equal (unless hashes
 -- collide on purpose), so any row is used; there is one row per state.
--- Scope: the connectors in touched_entity; the hour's slots are in [:window_start, :window_end).
+-- Scope: the connectors in affected_entity; the hour's slots are in [:window_start, :window_end).
 WITH first_published AS (
     SELECT
         connector_key,
@@ -11,7 +11,7 @@ WITH first_published AS (
     WHERE
         slot_at >= :window_start
         AND slot_at < :window_end
-        AND connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND connector_key IN (SELECT affected_entity.entity_key FROM affected_entity)
     GROUP BY connector_key, attribute_hash
 ),
 
@@ -84,7 +84,7 @@ attribute_states AS (
             AND stored.attribute_hash = published.attribute_hash
     WHERE
         published.connector_key IS NULL
-        AND stored.connector_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND stored.connector_key IN (SELECT affected_entity.entity_key FROM affected_entity)
 ),
 
 referenced AS (
@@ -94,7 +94,7 @@ referenced AS (
     FROM warehouse.entity_version
     WHERE
         entity_type = 'connector'
-        AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND entity_key IN (SELECT affected_entity.entity_key FROM affected_entity)
 )
 
 SELECT

@@ -1,5 +1,5 @@
 -- Grain: one row per connector and run of equal attributes (SCD type 2).
--- Scope: the connectors in touched_entity.
+-- Scope: the connectors in affected_entity.
 SELECT
     attributes.connector_key,
     versions.feed,
@@ -27,4 +27,4 @@ INNER JOIN warehouse.connector_attributes AS attributes
         AND versions.attribute_hash = attributes.attribute_hash
 WHERE
     versions.entity_type = 'connector'
-    AND versions.entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);
+    AND versions.entity_key IN (SELECT affected_entity.entity_key FROM affected_entity);

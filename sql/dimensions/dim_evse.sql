@@ -1,5 +1,5 @@
 -- Grain: one row per evse and run of equal attributes (SCD type 2).
--- Scope: the evses in touched_entity.
+-- Scope: the evses in affected_entity.
 SELECT
     attributes.evse_key,
     versions.feed,
@@ -31,4 +31,4 @@ INNER JOIN warehouse.evse_attributes AS attributes
         AND versions.attribute_hash = attributes.attribute_hash
 WHERE
     versions.entity_type = 'evse'
-    AND versions.entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);
+    AND versions.entity_key IN (SELECT affected_entity.entity_key FROM affected_entity);

@@ -1,5 +1,5 @@
 -- Grain: one row per station and run of equal attributes (SCD type 2).
--- Scope: the stations in touched_entity.
+-- Scope: the stations in affected_entity.
 SELECT
     attributes.station_key,
     versions.feed,
@@ -36,4 +36,4 @@ INNER JOIN warehouse.station_attributes AS attributes
         AND versions.attribute_hash = attributes.attribute_hash
 WHERE
     versions.entity_type = 'station'
-    AND versions.entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);
+    AND versions.entity_key IN (SELECT affected_entity.entity_key FROM affected_entity);

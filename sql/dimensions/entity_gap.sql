@@ -1,6 +1,6 @@
--- Grain: one row per entity and absence of over a day: from a row of entity_moment until the next
+-- Grain: one row per entity and absence of over a day: from a row of entity_boundary until the next
 -- one (null if there is none).
--- Scope: the rows of entity_moment, except for those after the hour.
+-- Scope: the rows of entity_boundary, except for those after the hour.
 WITH boundaries_with_next AS (
     SELECT
         entity_key,
@@ -9,7 +9,7 @@ WITH boundaries_with_next AS (
         seen_at,
         is_after,
         LEAD(seen_at) OVER (PARTITION BY entity_key ORDER BY seen_at) AS next_at
-    FROM entity_moment
+    FROM entity_boundary
 )
 
 SELECT

@@ -2,19 +2,19 @@
 -- Nearly always this is 25 hours before and after the hour. An entity that was not observed then
 -- was last observed after its version of that time began, unless that version has ended; its next
 -- observation may be at any later time.
--- Scope: the entities of :entity_type in touched_entity; slots of the hour are in
+-- Scope: the entities of :entity_type in affected_entity; slots of the hour are in
 -- [:window_start, :window_end); :newest_at is the newest hour loaded.
 WITH near AS (
     SELECT
         entity_key,
         MAX(CASE WHEN slot_at < :window_start THEN 1 ELSE 0 END) AS is_before,
         MAX(CASE WHEN slot_at >= :window_end THEN 1 ELSE 0 END) AS is_after
-    FROM warehouse.entity_sighting
+    FROM warehouse.entity_observation
     WHERE
         entity_type = :entity_type
         AND slot_at >= DATEADD('hour', -25, CAST(:window_start AS TIMESTAMP))
         AND slot_at < DATEADD('hour', 25, CAST(:window_end AS TIMESTAMP))
-        AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND entity_key IN (SELECT affected_entity.entity_key FROM affected_entity)
     GROUP BY entity_key
 ),
 
@@ -24,7 +24,7 @@ latest AS (
         valid_from,
         seen_until,
         ROW_NUMBER() OVER (PARTITION BY entity_key ORDER BY valid_from DESC) AS age_rank
-    FROM held_version
+    FROM previous_version
     WHERE valid_from < :window_start
 ),
 
@@ -43,10 +43,10 @@ before_hour AS (
 
 after_hour AS (
     SELECT COUNT(*) AS far_count
-    FROM touched_entity
+    FROM affected_entity
     LEFT JOIN near
         ON
-            touched_entity.entity_key = near.entity_key
+            affected_entity.entity_key = near.entity_key
             AND near.is_after = 1
     WHERE near.entity_key IS NULL
 )

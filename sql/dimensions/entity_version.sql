@@ -1,22 +1,22 @@
 -- Grain: one row per entity of :entity_type and run of one attribute state in one place. It ends
 -- with the next run, or with an absence in entity_closing.
 -- Existing versions are kept if they begin before or at the last observation before the hour, or
--- after the first observation after it. Versions in between are derived from entity_moment.
--- Scope: the entities in touched_entity.
+-- after the first observation after it. Versions in between are derived from entity_boundary.
+-- Scope: the entities in affected_entity.
 WITH boundaries AS (
     SELECT
-        entity_moment.entity_key,
-        entity_moment.attribute_hash,
-        entity_moment.feed,
-        entity_moment.place,
-        entity_moment.seen_at,
-        entity_moment.is_before,
+        entity_boundary.entity_key,
+        entity_boundary.attribute_hash,
+        entity_boundary.feed,
+        entity_boundary.place,
+        entity_boundary.seen_at,
+        entity_boundary.is_before,
         entity_closing.closed_at
-    FROM entity_moment
+    FROM entity_boundary
     LEFT JOIN entity_closing
         ON
-            entity_moment.entity_key = entity_closing.entity_key
-            AND entity_moment.seen_at = entity_closing.seen_at
+            entity_boundary.entity_key = entity_closing.entity_key
+            AND entity_boundary.seen_at = entity_closing.seen_at
 ),
 
 boundaries_with_previous AS (
@@ -31,29 +31,29 @@ boundaries_with_previous AS (
 
 hour_bounds AS (
     SELECT
-        touched_entity.entity_key,
+        affected_entity.entity_key,
         COALESCE(
-            MAX(CASE WHEN entity_moment.is_before = 1 THEN entity_moment.seen_at END),
+            MAX(CASE WHEN entity_boundary.is_before = 1 THEN entity_boundary.seen_at END),
             TIMESTAMP '1970-01-01'
         ) AS before_at,
         COALESCE(
-            MAX(CASE WHEN entity_moment.is_after = 1 THEN entity_moment.seen_at END),
+            MAX(CASE WHEN entity_boundary.is_after = 1 THEN entity_boundary.seen_at END),
             TIMESTAMP '9999-12-31'
         ) AS after_at
-    FROM touched_entity
-    LEFT JOIN entity_moment
-        ON touched_entity.entity_key = entity_moment.entity_key
-    GROUP BY touched_entity.entity_key
+    FROM affected_entity
+    LEFT JOIN entity_boundary
+        ON affected_entity.entity_key = entity_boundary.entity_key
+    GROUP BY affected_entity.entity_key
 ),
 
 previous_versions AS (
     SELECT
-        held_version.*,
+        previous_version.*,
         hour_bounds.before_at,
         hour_bounds.after_at
-    FROM held_version
+    FROM previous_version
     INNER JOIN hour_bounds
-        ON held_version.entity_key = hour_bounds.entity_key
+        ON previous_version.entity_key = hour_bounds.entity_key
 ),
 
 starts AS (

@@ -19,7 +19,7 @@
 -- limit of a session is the greatest of the EVSE's connectors published in an hour with a run of
 -- the session, and unknown if one of these is unknown. Its published power is the greatest in the
 -- hour of its first slot.
--- Scope: the EVSEs in touched_evse, sessions whose first slot is in [:starts_from, :starts_to).
+-- Scope: the EVSEs in affected_evse, sessions whose first slot is in [:starts_from, :starts_to).
 WITH good_polls AS (
     SELECT
         feed,
@@ -91,7 +91,7 @@ status_runs AS (
         ) OVER (PARTITION BY evse_key, DATE_TRUNC('hour', slot_at)) AS first_choice
     FROM warehouse.fact_status
     WHERE
-        evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
+        evse_key IN (SELECT affected_evse.entity_key FROM affected_evse)
         AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
         AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
 ),
@@ -231,7 +231,7 @@ connectors AS (
                 ) / 100
             ) AS DOUBLE PRECISION
         ) / 10 AS electric_kw
-    FROM warehouse.entity_sighting AS observations
+    FROM warehouse.entity_observation AS observations
     INNER JOIN warehouse.connector_attributes AS states
         ON
             observations.entity_key = states.connector_key
@@ -240,7 +240,7 @@ connectors AS (
         observations.entity_type = 'connector'
         AND observations.slot_at >= :starts_from
         AND observations.slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
-        AND states.evse_key IN (SELECT touched_evse.entity_key FROM touched_evse)
+        AND states.evse_key IN (SELECT affected_evse.entity_key FROM affected_evse)
 ),
 
 connector_limits AS (

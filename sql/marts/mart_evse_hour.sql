@@ -241,7 +241,7 @@ connectors AS (
         states.voltage,
         observations.last_slot_at,
         DATE_TRUNC('hour', observations.slot_at) AS hour_at
-    FROM warehouse.entity_sighting AS observations
+    FROM warehouse.entity_observation AS observations
     INNER JOIN warehouse.connector_attributes AS states
         ON
             observations.entity_key = states.connector_key

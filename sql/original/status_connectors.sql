@@ -25,7 +25,7 @@ WITH polled AS (
             runs.evse_key = connectors.evse_key
             AND polls.slot_at >= connectors.valid_from
             AND (connectors.valid_to IS NULL OR polls.slot_at < connectors.valid_to)
-    INNER JOIN warehouse.entity_sighting AS observations
+    INNER JOIN warehouse.entity_observation AS observations
         ON
             observations.entity_type = 'connector'
             AND connectors.connector_key = observations.entity_key

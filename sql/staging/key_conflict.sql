@@ -43,7 +43,7 @@ observed AS (
         states.identity_hash,
         states.station_id AS entity_id,
         0 AS rejected
-    FROM warehouse.entity_sighting AS observations
+    FROM warehouse.entity_observation AS observations
     INNER JOIN warehouse.station_attributes AS states
         ON
             observations.entity_key = states.station_key
@@ -59,7 +59,7 @@ observed AS (
         states.identity_hash,
         states.evse_uid AS entity_id,
         0 AS rejected
-    FROM warehouse.entity_sighting AS observations
+    FROM warehouse.entity_observation AS observations
     INNER JOIN warehouse.evse_attributes AS states
         ON
             observations.entity_key = states.evse_key
@@ -75,7 +75,7 @@ observed AS (
         states.identity_hash,
         states.connector_id AS entity_id,
         0 AS rejected
-    FROM warehouse.entity_sighting AS observations
+    FROM warehouse.entity_observation AS observations
     INNER JOIN warehouse.connector_attributes AS states
         ON
             observations.entity_key = states.connector_key

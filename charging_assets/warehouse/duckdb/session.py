@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from charging_assets.schemas.table import Table
 from charging_assets.warehouse.duckdb.connection import STAGING_ROW_GROUP_SIZE
-from charging_assets.warehouse.plan import Params, Temp
+from charging_assets.warehouse.plan import CreateTempTable, Params
 from charging_assets.warehouse.transpile import bind_params
 
 
@@ -42,7 +42,7 @@ class DuckDBSession:
         finally:
             self._connection.unregister("incoming_rows")
 
-    def create_temp_table(self, temp: Temp) -> None:
+    def create_temp_table(self, temp: CreateTempTable) -> None:
         self.execute(f"DROP TABLE IF EXISTS {temp.name}", {})
         self.execute(f"CREATE TEMPORARY TABLE {temp.name} AS {temp.select}", temp.params)
 

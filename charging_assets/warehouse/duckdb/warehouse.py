@@ -55,12 +55,12 @@ from charging_assets.warehouse.interface import (
 )
 from charging_assets.warehouse.migrations import is_current, migrate, schema_digest
 from charging_assets.warehouse.plan import (
-    Loaded,
     LoadError,
-    LoadRows,
+    LoadResult,
     Params,
     Plan,
     PlanChanged,
+    ReplaceFromArrow,
     Scope,
 )
 from charging_assets.warehouse.transpile import bind_params
@@ -81,21 +81,21 @@ class DuckDBWarehouse:
         # The file (device, inode) whose generation was compared: another may take its place.
         self._compared: tuple[int, int] | None = None
 
-    def apply(self, plan: Plan) -> Loaded:
+    def apply(self, plan: Plan) -> LoadResult:
         return self.apply_all([plan])[0]
 
-    def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
+    def apply_all(self, plans: Sequence[Plan]) -> list[LoadResult]:
         with raise_interrupts(), self._mutex, self._writing(_row_group(plans)) as connection:
             return [self._apply(connection, plan) for plan in plans]
 
-    def _apply(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> Loaded:
+    def _apply(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> LoadResult:
         while True:
             try:
                 return self._apply_once(connection, plan)
             except PlanChanged as changed:
                 plan = changed.make_plan()
 
-    def _apply_once(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> Loaded:
+    def _apply_once(self, connection: duckdb.DuckDBPyConnection, plan: Plan) -> LoadResult:
         rows = read_rows(plan)
         try:
             with self._transaction(connection) as session:
@@ -410,7 +410,9 @@ def with_lock_timeout(warehouse: Warehouse, lock_timeout_s: float) -> Warehouse:
 
 def _row_group(plans: Sequence[Plan]) -> int:
     """The row group size: rows from outside (staging) stay for days, other rows permanently."""
-    loads_rows = all(any(isinstance(step, LoadRows) for step in plan.steps) for plan in plans)
+    loads_rows = all(
+        any(isinstance(step, ReplaceFromArrow) for step in plan.steps) for plan in plans
+    )
     return STAGING_ROW_GROUP_SIZE if loads_rows else WAREHOUSE_ROW_GROUP_SIZE
 
 

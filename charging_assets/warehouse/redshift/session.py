@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from charging_assets.schemas.table import Table
-from charging_assets.warehouse.plan import LoadError, Params, Temp
+from charging_assets.warehouse.plan import CreateTempTable, LoadError, Params
 from charging_assets.warehouse.redshift.copy import (
     StagedRows,
     copy_statement,
@@ -82,7 +82,7 @@ class RedshiftSession:
             {},
         )
 
-    def create_temp_table(self, temp: Temp) -> None:
+    def create_temp_table(self, temp: CreateTempTable) -> None:
         self.execute(
             f"CREATE TEMP TABLE {temp.name} AS {inline_params(temp.select, temp.params)}", {}
         )

@@ -36,12 +36,12 @@ from charging_assets.warehouse.executor import (
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets.warehouse.migrations import is_current, migrate, schema_digest, widenings
 from charging_assets.warehouse.plan import (
-    Loaded,
     LoadError,
-    LoadRows,
+    LoadResult,
     Params,
     Plan,
     PlanChanged,
+    ReplaceFromArrow,
     Scope,
 )
 from charging_assets.warehouse.redshift.connection import RedshiftResource, connection_error
@@ -87,24 +87,24 @@ class RedshiftWarehouse:
         self._loading, self._reading = threading.RLock(), threading.RLock()
         self._reader = self.new_reader()
 
-    def apply(self, plan: Plan) -> Loaded:
+    def apply(self, plan: Plan) -> LoadResult:
         return self.apply_all([plan])[0]
 
-    def apply_all(self, plans: Sequence[Plan]) -> list[Loaded]:
+    def apply_all(self, plans: Sequence[Plan]) -> list[LoadResult]:
         with self._loading, LazyConnection(self._connect) as link:
             return [with_preview(self._apply(link, plan), plan, self.query) for plan in plans]
 
-    def _apply(self, link: LazyConnection, plan: Plan) -> Loaded:
+    def _apply(self, link: LazyConnection, plan: Plan) -> LoadResult:
         while True:
             try:
                 return self._apply_once(link, plan)
             except PlanChanged as changed:
                 plan = changed.make_plan()
 
-    def _apply_once(self, link: LazyConnection, plan: Plan) -> Loaded:
+    def _apply_once(self, link: LazyConnection, plan: Plan) -> LoadResult:
         rows, load_id = read_rows(plan), new_load_id()
         what = f"loading {plan.asset} for {plan.hour}"
-        brings_rows = any(isinstance(step, LoadRows) for step in plan.steps)
+        brings_rows = any(isinstance(step, ReplaceFromArrow) for step in plan.steps)
         if brings_rows and (
             unchanged := self._retry(link, what, lambda s: find_unchanged_load(s, plan))
         ):
@@ -112,7 +112,7 @@ class RedshiftWarehouse:
         staged: list[StagedRows] = []
         try:
             for step in plan.steps:
-                if isinstance(step, LoadRows):
+                if isinstance(step, ReplaceFromArrow):
                     table_rows = rows[step.table.full_name]
                     staged.append(stage(self._lake, load_id, step.table, table_rows))
             return self._retry(link, what, lambda s: self._attempt(s, plan, rows, staged, load_id))
@@ -127,7 +127,7 @@ class RedshiftWarehouse:
         rows: Mapping[str, pa.Table],
         staged: Sequence[StagedRows],
         load_id: str,
-    ) -> Loaded:
+    ) -> LoadResult:
         """One attempt of a load, in a session without temp tables of another load."""
         for each in staged:
             session.copy_staged(each, self._iam_role)

@@ -1,7 +1,7 @@
 -- Grain: one row per entity and boundary of an observation: the last one before the hour
 -- (is_before), those of the hour, and the first one after it (is_after). Versions depend only on
 -- adjacent observations.
--- Scope: the entities of :entity_type in touched_entity; observations in [:reach_from, :reach_to),
+-- Scope: the entities of :entity_type in affected_entity; observations in [:reach_from, :reach_to),
 -- around the hour [:window_start, :window_end).
 WITH observations AS (
     SELECT
@@ -11,12 +11,12 @@ WITH observations AS (
         attribute_hash,
         feed,
         place
-    FROM warehouse.entity_sighting
+    FROM warehouse.entity_observation
     WHERE
         entity_type = :entity_type
         AND slot_at >= :reach_from
         AND slot_at < :reach_to
-        AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity)
+        AND entity_key IN (SELECT affected_entity.entity_key FROM affected_entity)
 ),
 
 closed_versions AS (
@@ -26,7 +26,7 @@ closed_versions AS (
         feed,
         place,
         seen_until AS seen_at
-    FROM held_version
+    FROM previous_version
     WHERE seen_until < :window_start
 ),
 

@@ -1,5 +1,5 @@
 -- Grain: one row per entity of :entity_type whose versions an hour may change.
--- Compares new_sighting and new_poll, the new rows of the hour, with the stored rows.
+-- Compares new_observation and new_poll, the new rows of the hour, with the stored rows.
 -- An entity is affected if it
 -- - has a removed observation, or an added one that no version covers (explained) or that ends a
 --   long absence;
@@ -17,7 +17,7 @@ WITH stored AS (
         attribute_hash,
         feed,
         place
-    FROM warehouse.entity_sighting
+    FROM warehouse.entity_observation
     WHERE
         entity_type = :entity_type
         AND slot_at >= :window_start
@@ -32,7 +32,7 @@ incoming AS (
         attribute_hash,
         feed,
         place
-    FROM new_sighting
+    FROM new_observation
 ),
 
 added AS (
@@ -63,7 +63,7 @@ versions AS (
 -- Within 24 hours of any time in the hour, so that no absence next to it can end a version.
 seen_before AS (
     SELECT DISTINCT entity_key
-    FROM warehouse.entity_sighting
+    FROM warehouse.entity_observation
     WHERE
         entity_type = :entity_type
         AND slot_at >= DATEADD('hour', -23, CAST(:window_start AS TIMESTAMP))
@@ -72,7 +72,7 @@ seen_before AS (
 
 seen_after AS (
     SELECT DISTINCT entity_key
-    FROM warehouse.entity_sighting
+    FROM warehouse.entity_observation
     WHERE
         entity_type = :entity_type
         AND slot_at >= :window_end

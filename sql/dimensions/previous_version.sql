@@ -1,5 +1,5 @@
 -- Grain: one row per version of affected entities of :entity_type before the hour was loaded.
--- Scope: the entities in touched_entity.
+-- Scope: the entities in affected_entity.
 SELECT
     entity_key,
     attribute_hash,
@@ -12,4 +12,4 @@ SELECT
 FROM warehouse.entity_version
 WHERE
     entity_type = :entity_type
-    AND entity_key IN (SELECT touched_entity.entity_key FROM touched_entity);
+    AND entity_key IN (SELECT affected_entity.entity_key FROM affected_entity);
