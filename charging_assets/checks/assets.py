@@ -127,17 +127,26 @@ def _evaluated(
 ) -> Iterator[tuple[Hour, list[Finding], dict[str, str]]]:
     """What the rules find in each hour, and why some could not be evaluated."""
     for group in neighbours(hours, _HOURS_TOGETHER):
-        evaluated: dict[Hour, tuple[list[Finding], dict[str, str]]] = {}
-        try:
-            with warehouse.reading() as reader:
-                clear = found_nowhere(rules, group, lake, reader)
-                for hour in group:
-                    evaluated[hour] = _evaluated_hour(rules, hour, lake, reader, clear)
-        except Exception as error:  # such as a warehouse that another program has locked
+        yield from _evaluated_group(rules, group, lake, warehouse)
+
+
+def _evaluated_group(
+    rules: Sequence[Rule], group: Sequence[Hour], lake: Lake, warehouse: Warehouse
+) -> Iterator[tuple[Hour, list[Finding], dict[str, str]]]:
+    evaluated: list[tuple[Hour, list[Finding], dict[str, str]]] = []
+    try:
+        with warehouse.reading() as reader:
+            clear = found_nowhere(rules, group, lake, reader)
             for hour in group:
-                evaluated.setdefault(hour, ([], _failed(rules, error)))
-        for hour, (results, failures) in evaluated.items():
-            yield hour, results, failures
+                evaluated.append((hour, *_evaluated_hour(rules, hour, lake, reader, clear)))
+    except Exception as error:  # such as a warehouse that another program has locked
+        if len(group) == 1:
+            yield group[0], [], _failed(rules, error)
+            return
+        for hour in group:  # the others need not go without
+            yield from _evaluated_group(rules, [hour], lake, warehouse)
+        return
+    yield from evaluated
 
 
 def _evaluated_hour(
