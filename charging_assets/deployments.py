@@ -165,7 +165,6 @@ def resources(
     """
     from charging_assets.acquisition.assets import RawArchiveIOManager
     from charging_assets.io_managers import LakeIOManager, WarehouseIOManager
-    from charging_assets.publication.plots import PLOTTER
     from charging_assets.resources import EventFilesResource, ProgressResource
 
     return {
@@ -177,5 +176,5 @@ def resources(
         "feeds": load_feeds() if feeds is None else feeds,
         "raw_io_manager": RawArchiveIOManager(chosen.lake),
         "lake_io_manager": LakeIOManager(chosen.lake),
-        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, PLOTTER, progress),
+        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, progress),
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, NoReturn
 
@@ -31,8 +30,6 @@ from charging_assets.warehouse.frames import USER_SCHEMA, FrameError
 from charging_assets.warehouse.interface import Warehouse, WarehouseError
 from charging_assets.warehouse.plan import (
     LoadResult,
-    Params,
-    Plan,
     SpanLoad,
 )
 from charging_assets.warehouse.span_loads import SpanResult, apply_spans
@@ -116,14 +113,6 @@ def failed_feeds_metadata(errors: Mapping[str, str]) -> dict[str, Any]:
     return {FAILED_FEEDS: dg.MetadataValue.json(dict(errors))} if errors else {}
 
 
-@dataclass(frozen=True)
-class Plotter:
-    """What is read of a table as of an hour, None of one without a plot, and drawn as Markdown."""
-
-    asked: Callable[[str, Hour], tuple[str, Params] | None]
-    drawn: Callable[[str, Hour, pa.Table], str | None]
-
-
 class WarehouseIOManager(dg.IOManager):
     """Warehouse tables: of this project, as a `SpanLoad`, and of users' own assets, as a frame.
 
@@ -139,17 +128,14 @@ class WarehouseIOManager(dg.IOManager):
     Inputs are the rows of all hours of a run, as Arrow or validated pandas, as the input is
     annotated; of days and months, those that the hours lie in. Where an input is not annotated, its
     rows are Arrow; in a run of several hours, those by partition key.
-
-    Runs of one hour have a plot: nobody looks at each hour of a backfill.
     """
 
     def __init__(
         self,
         warehouse: Warehouse,
-        plotter: Plotter | None = None,
         progress: Progress | None = None,
     ) -> None:
-        self._warehouse, self._plotter, self._progress = warehouse, plotter, progress
+        self._warehouse, self._progress = warehouse, progress
         self._frames = FrameIOManager(
             warehouse, schema=USER_SCHEMA, time_column="slot_at", reserved=DATABASE_SCHEMAS
         )
@@ -166,12 +152,11 @@ class WarehouseIOManager(dg.IOManager):
             return
         where = {"path": dg.MetadataValue.path(self._warehouse.describe())}
         context.add_output_metadata(where)
-        load = replace(obj, plan_of=lambda span: self._with_plot(name, obj.plan_of(span)))
         metadata: dict[Hour, dict[str, Any]] = {}
         failed: dict[Hour, str] = dict(obj.failed)
         failed_feeds = {hour: dict(errors) for hour, errors in obj.failed_feeds.items()}
         try:
-            for result in apply_spans(self._warehouse, load):
+            for result in apply_spans(self._warehouse, obj):
                 if result.loaded is not None:
                     metadata |= self._report(context, name, result, result.loaded)
                 elif result.feed is not None:
@@ -206,11 +191,6 @@ class WarehouseIOManager(dg.IOManager):
             context.log.info(f"{span} loaded, {done.row_count:,} rows")
         return dict(self._metadata(context, name, span, done))
 
-    def _with_plot(self, name: str, plan: Plan) -> Plan:
-        if self._plotter is None or len(plan.hour.hours) > 1:
-            return plan
-        return replace(plan, shows=self._plotter.asked(name, plan.hour.hours[0]))
-
     def _metadata(
         self, context: dg.OutputContext, name: str, span: Hour | Span, done: LoadResult
     ) -> Iterator[tuple[Hour, dict[str, Any]]]:
@@ -240,20 +220,8 @@ class WarehouseIOManager(dg.IOManager):
                     "dagster/row_count": _rows(name, of_hour, done),
                     "rows": dg.MetadataValue.json(dict(of_hour)),
                     "unchanged": done.skipped,
-                    **self._plotted(context, name, hour.key, done.shown),
                 },
             )
-
-    def _plotted(
-        self, context: dg.OutputContext, name: str, key: str, shown: pa.Table | str | None
-    ) -> dict[str, Any]:
-        """The plot, where there is one; rows that are loaded are not undone for want of it."""
-        if isinstance(shown, str):
-            context.log.warning(f"{name} of {key} is loaded, but has no plot: {shown}")
-        if self._plotter is None or not isinstance(shown, pa.Table):
-            return {}
-        drawn = self._plotter.drawn(name, Hour.parse(key), shown)
-        return {"plot": dg.MetadataValue.md(drawn)} if drawn else {}
 
     def load_input(self, context: dg.InputContext) -> Any:
         if not _is_of_catalog(context):

@@ -271,9 +271,7 @@ class WarehouseIOManagerFactory(dg.ConfigurableIOManagerFactory[WarehouseIOManag
     warehouse: dg.ResourceDependency[Warehouse]
 
     def create_io_manager(self, context: dg.InitResourceContext) -> WarehouseIOManager:
-        from charging_assets.publication.plots import PLOTTER
-
-        return WarehouseIOManager(self.warehouse, PLOTTER)
+        return WarehouseIOManager(self.warehouse)
 
 
 def deployed(

@@ -1,4 +1,4 @@
-"""Publication: assets that write dimensions, marts and reports to the lake, and preview plots.
+"""Publication: assets that write dimensions, facts and marts to the lake.
 
-Belongs here: the assets and their metadata. Does not belong here: writing the files (`storage`).
+Belongs here: the assets and their metadata. Does not belong here: writing the files (`publish`).
 """

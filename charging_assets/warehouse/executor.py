@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -91,18 +91,6 @@ def find_committed_load(session: Session, plan: Plan, load_id: str) -> LoadResul
     return LoadResult(
         counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan)
     )
-
-
-def with_preview(
-    result: LoadResult, plan: Plan, query: Callable[[str, Params], pa.Table]
-) -> LoadResult:
-    """Add the plan's preview to a committed load. A failing preview query fails no load."""
-    if plan.shows is None:
-        return result
-    try:
-        return replace(result, shown=query(*plan.shows))
-    except Exception as error:
-        return replace(result, shown=str(error))
 
 
 def execute_plan(

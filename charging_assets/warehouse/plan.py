@@ -197,8 +197,7 @@ class Plan:
     `input_from`, and fails where an hour is not staged. `skip_if_same` makes the load of an hour
     with the same input and code a no-op. Of a load `by_feed`, which has a ledger row per feed and
     hour, `narrow` gives the plan of the feeds and hours that differ; `kept` are those that are left
-    as they are. `shows` is a SELECT whose rows are wanted of what was
-    loaded, for people to look at.
+    as they are.
     """
 
     asset: str
@@ -213,7 +212,6 @@ class Plan:
     by_feed: bool = False
     narrow: Callable[[Collection[FeedHour]], Plan] | None = None
     kept: frozenset[FeedHour] = frozenset()
-    shows: tuple[str, Params] | None = None
 
 
 @dataclass(frozen=True)
@@ -239,14 +237,12 @@ class LoadResult:
 
     `is_partial` is set where rows of other feeds of the hours were left as they are.
     `dimension_rows` is what the asset's own table holds in all, where it is not one of hours.
-    `shown` are the rows that the plan shows, or why there are none.
     """
 
     row_counts: Mapping[str, int]
     skipped: bool = False
     is_partial: bool = False
     dimension_rows: int | None = None
-    shown: pa.Table | str | None = None
 
     @property
     def row_count(self) -> int:

@@ -44,7 +44,7 @@ FILES = [name for name in FILES if not name.startswith("staging/")]
 CHECKS = [name for name in FILES if name.startswith("checks/")]
 # Statements that no load runs are run separately.
 UNLOADED_STATEMENTS = CHECKS + [
-    n for n in FILES if n.split("/")[0] in {"dashboard", "original", "plots", "reports", "views"}
+    n for n in FILES if n.split("/")[0] in {"dashboard", "original", "reports", "views"}
 ]
 
 # A day by the feed's clock, and what leads up to and away from it.

@@ -32,8 +32,7 @@ TEMPS = {
     "affected_evse": "facts/affected_session_evse",
 }
 BY_NAME = {table.name: table for table in TABLES}
-# What plots show of a table has its name, and other columns.
-FILLED = [name for name in FILES if name.split("/")[1] in BY_NAME and not name.startswith("plots/")]
+FILLED = [name for name in FILES if name.split("/")[1] in BY_NAME]
 
 # Redshift's documented reserved words, without those that every statement uses as such.
 _WORDS = """

@@ -65,18 +65,6 @@ def test_apply__leaves_other_hours_alone(warehouse: Warehouse) -> None:
     assert names(warehouse, GIVEN) == ["after", "before"]
 
 
-def test_apply__has_a_preview_and_succeeds_without_one(warehouse: Warehouse) -> None:
-    preview = ("SELECT name FROM warehouse.derived WHERE amount = :amount", {"amount": 2})
-    result = warehouse.apply(a_load(sample_rows("a"), shows=preview)).shown
-    assert isinstance(result, pa.Table)
-    assert result.to_pylist() == [{"name": "a"}]
-    broken = warehouse.apply(
-        a_load(sample_rows("b"), "d2", shows=("SELECT 1 FROM no.where_at_all", {}))
-    )
-    assert isinstance(broken.shown, str)
-    assert (broken.row_counts, names(warehouse)) == ({"given": 1, "derived": 1}, ["b"])
-
-
 def test_apply__empty_rows_empty_the_scope(warehouse: Warehouse) -> None:
     warehouse.apply(a_load(sample_rows("a")))
     assert warehouse.apply(a_load(sample_rows(), "d2")).row_counts == {"given": 0, "derived": 0}

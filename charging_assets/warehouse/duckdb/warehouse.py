@@ -36,7 +36,7 @@ from charging_assets.warehouse.duckdb.connection import (
 )
 from charging_assets.warehouse.duckdb.old_files import rename_old_file
 from charging_assets.warehouse.duckdb.session import DuckDBSession
-from charging_assets.warehouse.executor import execute_plan, new_load_id, read_rows, with_preview
+from charging_assets.warehouse.executor import execute_plan, new_load_id, read_rows
 from charging_assets.warehouse.frames import make_or_fit, plain, replace_in_transaction
 from charging_assets.warehouse.generation import (
     FILE_NAME,
@@ -104,8 +104,7 @@ class DuckDBWarehouse:
             raise LoadError(
                 f"loading {plan.asset} for {plan.hour} failed, nothing was changed: {error}"
             ) from error
-        # While the file is open: opening it again costs more than the preview.
-        return with_preview(result, plan, lambda sql, params: _rows(connection, sql, params))
+        return result
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         with self.reading() as reader:

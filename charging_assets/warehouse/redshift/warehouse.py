@@ -31,7 +31,6 @@ from charging_assets.warehouse.executor import (
     find_unchanged_load,
     new_load_id,
     read_rows,
-    with_preview,
 )
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets.warehouse.migrations import is_current, migrate, schema_digest, widenings
@@ -92,7 +91,7 @@ class RedshiftWarehouse:
 
     def apply_all(self, plans: Sequence[Plan]) -> list[LoadResult]:
         with self._loading, LazyConnection(self._connect) as link:
-            return [with_preview(self._apply(link, plan), plan, self.query) for plan in plans]
+            return [self._apply(link, plan) for plan in plans]
 
     def _apply(self, link: LazyConnection, plan: Plan) -> LoadResult:
         while True:
