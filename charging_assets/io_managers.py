@@ -122,8 +122,9 @@ class WarehouseIOManager(dg.IOManager):
 
     A `SpanLoad` is a plan, and so a transaction, for each span.
 
-    Where a span cannot be loaded, its halves are, down to single hours. Hours that cannot be loaded
-    fail the step, which names them; the others are loaded and recorded as materialized.
+    If a span cannot be loaded, its halves are, down to single hours and to each feed of an hour.
+    Hours of which nothing can be loaded fail the step, which names them; the others are recorded as
+    materialized, with the feeds that failed in their metadata.
 
     Inputs are the rows of all hours of a run, as Arrow or validated pandas, as the input is
     annotated; of days and months, those that the hours lie in. Where an input is not annotated, its

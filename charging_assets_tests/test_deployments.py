@@ -98,7 +98,7 @@ def test_aws__all_missing_variables_are_named_together() -> None:
         ("CHARGING_REDSHIFT_IAM", "maybe", "CHARGING_REDSHIFT_IAM is neither true nor false"),
         ("CHARGING_REDSHIFT_IAM", "true", "CHARGING_REDSHIFT_CLUSTER is not set: IAM needs"),
         ("CHARGING_REDSHIFT_IAM_ROLE", "admin", "IAM_ROLE: not an IAM role: give arn:aws"),
-        ("CHARGING_REDSHIFT_READER_GROUP", "a; DROP", "READER_GROUP: not a valid group name"),
+        ("CHARGING_REDSHIFT_READER_GROUP", "a; DROP", "READER_GROUP: this is not the name"),
     ],
 )
 def test_aws__invalid_value_is_named_with_its_form(name: str, value: str, message: str) -> None:

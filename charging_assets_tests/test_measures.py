@@ -27,8 +27,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "charging_assets"
 # What shows figures of the marts, to people or in files.
 MODULES = [
     *sorted((PACKAGE / "dashboard").rglob("*.py")),
-    PACKAGE / "publication/report.py",
-    PACKAGE / "cli/results.py",
+    PACKAGE / "reports/report.py",
+    PACKAGE / "cli/demo_report.py",
     PACKAGE / "cli/demo.py",
 ]
 STATEMENTS = [*sql_names("dashboard"), *sql_names("reports")]

@@ -97,7 +97,7 @@ class Contents:
 
 
 def read_contents(feed: Feed, content: bytes) -> Contents:
-    """Read the places and times of a file; CannotImport if it has neither form."""
+    """Read the places and times of a file; ImportRefused if it has neither form."""
     try:
         pairs = _pairs(content)
     except ImportRefused:
@@ -145,7 +145,7 @@ def choose_places(
 
     Raises:
         Doubt: a member may be a place whose request failed, or a field.
-        CannotImport: the file has no answer, or a member's name is not valid for a place.
+        ImportRefused: the file has no answer, or a member's name is not valid for a place.
     """
     places: list[Member] = []
     fields: list[Member] = []

@@ -365,7 +365,7 @@ def _by_answers(
 
 
 def _check_time(slot_at: datetime) -> datetime:
-    """Return the time of a file; CannotImport if there is no partition for it."""
+    """Return the time of a file; ImportRefused if there is no partition for it."""
     now = clock.utc_now()
     if slot_at < FIRST_HOUR:
         raise ImportRefused(f"its time is {slot_at}; there are no partitions before {FIRST_HOUR}")

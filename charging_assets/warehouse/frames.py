@@ -239,4 +239,4 @@ def _type_of(name: str, spelled: str, table: Table) -> Type:
 def replace_in_transaction(session: Any, table: Table, scope: Scope, rows: pa.Table) -> None:
     """Delete a scope's rows and insert the new ones; the caller begins and commits."""
     session.execute(f"DELETE FROM {table.full_name} WHERE {scope.predicate}", scope.params)
-    session.insert(table, rows)
+    session.insert_arrow(table, rows)

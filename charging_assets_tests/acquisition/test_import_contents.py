@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.acquisition.importer import CannotImport, read_file
+from charging_assets.acquisition.importer import ImportRefused, read_file
 from charging_assets.sources.feeds import Feed, load_feeds
 from charging_assets_tests.acquisition.archived_files import BODY, NAME, cities
 from charging_assets_tests.builders import envelope
@@ -162,7 +162,7 @@ def test_read_file__bytes_that_are_not_text_affect_no_other_answer(feed: Feed, t
 def test_read_file__damage_between_answers_is_refused_not_dropped(
     feed: Feed, content: bytes
 ) -> None:
-    with pytest.raises(CannotImport):
+    with pytest.raises(ImportRefused):
         read_file(feed, NAME, content)
 
 
@@ -186,7 +186,7 @@ OTHER = envelope(at="2022-01-11T21:58:23+01:00")
 def test_read_file__a_place_twice_with_different_answers_is_refused(
     feed: Feed, content: bytes
 ) -> None:
-    with pytest.raises(CannotImport, match=r"'(koeln|bonn)'\] occur twice in the file"):
+    with pytest.raises(ImportRefused, match=r"'(koeln|bonn)'\] occur twice in the file"):
         read_file(feed, NAME, content)
 
 
@@ -259,7 +259,7 @@ def test_read_file__a_field_twice_within_an_answer_is_archived_verbatim(feed: Fe
 def test_read_file__refusal_states_the_reason(
     feed: Feed, name: str, content: bytes, reason: str
 ) -> None:
-    with pytest.raises(CannotImport, match=reason):
+    with pytest.raises(ImportRefused, match=reason):
         read_file(feed, name, content)
 
 
@@ -293,14 +293,14 @@ def test_read_file__a_name_at_a_change_of_clocks_is_resolved_by_the_answers(
 def test_read_file__a_local_time_that_does_not_exist_is_refused(feed: Feed, published: str) -> None:
     content, name = cities(koeln=envelope(at=published)), "20220327_023000_cp_data_cities.json"
     for zone in (None, "Europe/Berlin"):
-        with pytest.raises(CannotImport, match=r"does not exist in Europe/Berlin.*--names-in UTC"):
+        with pytest.raises(ImportRefused, match=r"does not exist in Europe/Berlin.*--names-in UTC"):
             read_file(feed, name, content, names_in=zone)
     poll, _ = read_file(feed, name, content, names_in="Etc/GMT-1")
     assert poll.slot_at == at("2022-03-27T01:30:00+00:00")
 
 
 def test_read_file__answers_far_from_both_readings_resolve_nothing(feed: Feed) -> None:
-    with pytest.raises(CannotImport, match="ambiguous"):
+    with pytest.raises(ImportRefused, match="ambiguous"):
         read_file(feed, "20211031_023000_x.json", cities(koeln=envelope(at="2021-10-30T08:00:00Z")))
 
 
@@ -346,7 +346,7 @@ def test_read_file__one_stopped_clock_does_not_change_the_time(feed: Feed) -> No
 
 
 def test_read_file__an_ambiguous_name_that_nothing_resolves_is_refused(feed: Feed) -> None:
-    with pytest.raises(CannotImport, match="ambiguous"):
+    with pytest.raises(ImportRefused, match="ambiguous"):
         read_file(feed, "20211031_023000_x.json", cities(koeln=envelope(at=None)))
 
 
@@ -355,7 +355,7 @@ IN_UTC = "20220111_205824_cp_data_cities.json"
 
 def test_read_file__a_name_in_utc_is_refused_without_the_option(feed: Feed) -> None:
     content = cities(koeln=BODY, bonn=BODY, kiel=envelope(at=None))
-    with pytest.raises(CannotImport, match="--names-in UTC, or --names-in Europe/Berlin"):
+    with pytest.raises(ImportRefused, match="--names-in UTC, or --names-in Europe/Berlin"):
         read_file(feed, IN_UTC, content)
     poll, _ = read_file(feed, IN_UTC, content, names_in="UTC")
     assert (poll.slot_at, poll.time_zone) == (at("2022-01-11T20:58:24+00:00"), "Europe/Berlin")

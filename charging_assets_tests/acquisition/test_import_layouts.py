@@ -469,13 +469,13 @@ def test_read_path__any_name_is_read_or_refused(text: str, content: bytes) -> No
 @settings(max_examples=60, deadline=timedelta(seconds=2))
 @given(st.datetimes(), st.sampled_from(["%Y%m%d_%H%M%S_x.json", "%Y-%m-%dT%H-%M_x.json"]))
 def test_import__any_time_of_the_calendar_is_imported_or_refused(at: datetime, form: str) -> None:
-    from charging_assets.acquisition.importer import CannotImport, read_file
+    from charging_assets.acquisition.importer import ImportRefused, read_file
 
     # strftime writes years before 1000 without leading zeros.
     name = at.strftime(form.replace("%Y", f"{at.year:04}"))
     try:
         poll, _ = read_file(load_feeds()["chargecloud"], name, cities(koeln=NO_TIME))
-    except CannotImport:
+    except ImportRefused:
         pass
     else:
         local = poll.slot_at.replace(tzinfo=None)

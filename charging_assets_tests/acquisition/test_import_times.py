@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from charging_assets.acquisition.import_paths import NotATime, read_path
 from charging_assets.acquisition.import_plan import TimesFrom
-from charging_assets.acquisition.importer import CannotImport, ImportReport, import_paths, read_file
+from charging_assets.acquisition.importer import (
+    ImportRefused,
+    ImportReport,
+    import_paths,
+    read_file,
+)
 from charging_assets.archive.raw_archive import read
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.sources.feeds import Feed, load_feeds
@@ -70,7 +75,7 @@ def test_read_file__twelve_is_noon_and_midnight(feed: Feed) -> None:
     for half, hour in (("AM", 23), ("PM", 11)):
         poll, _ = read_file(feed, f"koeln_2022-01-12 12-30 {half}.json", NO_TIME)
         assert poll.slot_at == datetime(2022, 1, 12 - (half == "AM"), hour, 30, tzinfo=UTC)
-    with pytest.raises(CannotImport, match="is not a time"):
+    with pytest.raises(ImportRefused, match="is not a time"):
         read_file(feed, "koeln_2022-01-11 13-30 AM.json", NO_TIME)
 
 
@@ -233,7 +238,7 @@ def test_read_file__any_tail_is_near_the_answers_or_refused(
     if times_from is None and not name.startswith("20220111_"):
         try:
             poll, _ = read_file(load_feeds()["chargecloud"], name, cities(koeln=BODY))
-        except CannotImport:
+        except ImportRefused:
             return
         published = datetime(2022, 1, 11, 20, 58, 22, tzinfo=UTC)
         assert abs(poll.slot_at - published) <= timedelta(minutes=15)

@@ -81,8 +81,16 @@ def next_hour_archived(world: World) -> World:
     return world
 
 
+def damaged_feed(world: World) -> World:
+    key = hours.put(world.lake, 0, network(), "other")
+    world.lake.put(key, world.lake.get(key)[:-9])
+    return world
+
+
 # The damage, and words that the finding must hold. Keys of every table have tests of their own.
 DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
+    "staged_tables__every_feed_is_staged": (
+        damaged_feed, ("'other'", "CorruptArchive", "is damaged", "raw/feed=other/")),
     "staged_tables__input_rows_are_loaded_or_rejected": (
         sql("DELETE FROM staging.flat_evses WHERE evse_uid = 'e1'"), ("evse", "18", "12")),
     "staged_tables__no_two_ids_share_a_key": (

@@ -141,7 +141,7 @@ def test_load__a_feed_that_fails__is_printed_and_exits_with_1(empty: Shell) -> N
     assert empty.run("load") == 1
     assert f"failed: feed bad in 1 hour, {at};" in empty.out
     assert "loaded 2 hours, " in empty.out
-    assert f"{at}  bad failed: CorruptArchive: {key} is damaged" in " ".join(empty.err.split())
+    assert f"{at} bad failed: CorruptArchive: {key} is damaged" in " ".join(empty.err.split())
     status = empty.json("status")
     assert [each["hour"] for each in status["pending"]] == [at]
     loaded = {feed["feed"]: feed["hours_loaded"] for feed in status["feeds"]}

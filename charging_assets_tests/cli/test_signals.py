@@ -161,7 +161,7 @@ PROGRAM = """
     import os, signal, sys, threading, time
     import duckdb
     from charging_assets import interrupts
-    from charging_assets.warehouse.duckdb.connection import opened, raise_interrupts
+    from charging_assets.warehouse.duckdb.connection import connect_duckdb, raise_interrupts
     def callback():
         print("last act", flush=True)
     def work():

@@ -131,7 +131,7 @@ def test_module__of_the_code_location_has_definitions():
         if "--module-name" in arguments
     }
     (module,) = modules
-    assert isinstance(import_module(module).defs, dg.Definitions)
+    assert isinstance(import_module(module).defs(), dg.Definitions)
 
 
 def test_workspace__is_copied_to_where_services_read_it_and_has_the_port_of_the_code():

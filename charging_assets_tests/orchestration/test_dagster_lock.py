@@ -19,7 +19,7 @@ from charging_assets.orchestration import dagster_lock
 _HOLD = """
 import sys, time
 from pathlib import Path
-from charging_assets import dagster_lock
+from charging_assets.orchestration import dagster_lock
 dagster_lock.lock(Path(sys.argv[1]), "charging-assets live --port 3000", "http://127.0.0.1:3000")
 print("locked", flush=True)
 time.sleep(600)
@@ -77,7 +77,7 @@ def test_lock__lasts_until_the_last_child_ends(
     code = f"""
 import subprocess, sys
 from pathlib import Path
-from charging_assets import dagster_lock
+from charging_assets.orchestration import dagster_lock
 fd = dagster_lock.lock(Path({str(tmp_path)!r}), "ui", "here")
 heir = subprocess.Popen(["sleep", "600"], pass_fds=[fd], stdout=subprocess.DEVNULL,
                         stderr=subprocess.DEVNULL)
@@ -97,7 +97,7 @@ print(heir.pid)
 _AS_ANOTHER_USER = """
 import os, sys
 from pathlib import Path
-from charging_assets import dagster_lock
+from charging_assets.orchestration import dagster_lock
 dagster_lock._ENDING_S = dagster_lock._DYING_S = 0.2
 os.seteuid(65534)
 try:

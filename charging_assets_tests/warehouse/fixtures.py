@@ -35,15 +35,15 @@ def bucket(testbed: Bed) -> S3:
 
 
 @pytest.fixture(scope="session")
-def s3(bucket: S3) -> LakeS3Resource:
+def lake_s3(bucket: S3) -> LakeS3Resource:
     """The store, by the program's own resource."""
     return one_client(bucket)
 
 
 @pytest.fixture
-def s3_lake(bucket: S3, s3: LakeS3Resource) -> S3Lake:
+def s3_lake(bucket: S3, lake_s3: LakeS3Resource) -> S3Lake:
     """A lake of the test's own, below a prefix."""
-    return S3Lake(bucket.bucket, f"test-{uuid.uuid4().hex}/in", s3)
+    return S3Lake(bucket.bucket, f"test-{uuid.uuid4().hex}/in", lake_s3)
 
 
 @pytest.fixture(scope="session")

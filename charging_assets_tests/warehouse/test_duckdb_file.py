@@ -117,7 +117,7 @@ def test_file__is_in_the_format_of_the_oldest_duckdb_that_is_allowed(file: Path)
     (wanted,) = [
         each
         for each in tomllib.loads(project.read_text())["project"]["dependencies"]
-        if each.startswith("duckdb")
+        if each.startswith("duckdb>")
     ]
     floor = re.fullmatch(r"duckdb>=(\d+\.\d+),.*", wanted)
     assert floor is not None

@@ -183,5 +183,5 @@ def _require_reading(statement: str) -> None:
     word = match[1].upper() if match else ""
     if word not in _READING_WORDS:
         raise QueryRefused(
-            f"only one SELECT can be run on a connection that reads, not {word or 'no statement'}"
+            f"a read-only connection runs a single SELECT, not {word or 'no statement'}"
         )
