@@ -1,5 +1,5 @@
-"""Asset checks: what people are shown about the quality of an hour.
+"""Asset checks: data quality rules about loaded hours, and freshness rules about feeds.
 
-Belongs here: questions about rows that are there. What must not be published at all is a guard of
-its load (`modelling`) or the gate of its type (`preprocessing`).
+Checks report; they never change or block data. What must not be loaded at all is refused by the
+guards of a load (`modelling`) or rejected while flattening (`preprocessing`).
 """

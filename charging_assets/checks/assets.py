@@ -1,8 +1,4 @@
-"""The asset checks, for each hour.
-
-Belongs here: Dagster's side of the rules: how a finding is shown, and what runs together. Does not
-belong here: rules (`registry`), or what must never be loaded (guards in `modelling`, the gate in
-`preprocessing`).
+"""The rules as Dagster asset checks, and how their findings are reported.
 
 All rules of a layer run in one step, over one connection: a step costs more than a rule, and each
 event that Dagster stores costs as much as a query.
@@ -16,9 +12,15 @@ from typing import Any
 import dagster as dg
 
 from charging_assets import clock
-from charging_assets.checks.evaluate import applicable, found, found_nowhere, in_hour, opened
+from charging_assets.checks.evaluate import (
+    evaluate_over_span,
+    evaluate_rule,
+    filter_applicable,
+    hour_context,
+    open_context,
+)
 from charging_assets.checks.registry import FRESHNESS, hourly_by_step
-from charging_assets.checks.rules import Finding, Row, Rule, Scene, Severity
+from charging_assets.checks.rules import CheckContext, Finding, Row, Rule, Severity
 from charging_assets.hours import Hour, hourly_partitions, neighbours
 from charging_assets.lake.store import Lake
 from charging_assets.text import count_noun
@@ -28,36 +30,36 @@ _SEVERITY = {
     Severity.ERROR: dg.AssetCheckSeverity.ERROR,
     Severity.WARN: dg.AssetCheckSeverity.WARN,
 }
-# Greater numbers do not survive JSON in a browser.
-_GREATEST = 2**53
-# Metadata of a step that could not evaluate some checks: why, by hour.
+# JavaScript cannot represent greater integers exactly.
+_MAX_SAFE_INTEGER = 2**53
+# Metadata of a step that could not evaluate some checks: the reason, by hour.
 UNCHECKED_HOURS = "unchecked_hours"
-# Hours that are looked at together: a load waits for some seconds at most.
-_HOURS_TOGETHER = 12
-# A failure names so many checks: a range of hours can have hundreds.
-_MOST_ERRORS = 10
+# Hours per reading session: a load that waits for the warehouse waits for a few seconds at most.
+_HOURS_PER_GROUP = 12
+# Errors listed in a failure: a range of hours can have hundreds.
+_MAX_ERRORS_LISTED = 10
 
-# Partitioned checks are a preview in the Dagster release that the lock pins; its tests cover them.
+# Partitioned checks are a preview feature of the pinned Dagster release; tests cover their use.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
 
 
-def shown(finding: Finding) -> dict[str, Any]:
-    """A finding as metadata: how many rows, a sample of them, what to do where there are some."""
-    told: dict[str, Any] = {"failing_rows": finding.count}
+def finding_metadata(finding: Finding) -> dict[str, Any]:
+    """The metadata of a check result; remedy and sample only if there are failing rows."""
+    metadata: dict[str, Any] = {"failing_rows": finding.count}
     if finding.count:
-        told["remedy"] = finding.rule.remedy
+        metadata["remedy"] = finding.rule.remedy
     if finding.population is not None:
-        told["rows_checked"] = finding.population
+        metadata["rows_checked"] = finding.population
     if finding.sample:
         records = [dg.TableRecord({k: _cell(v) for k, v in row.items()}) for row in finding.sample]
-        told["sample"] = dg.MetadataValue.table(records)
-    return told
+        metadata["sample"] = dg.MetadataValue.table(records)
+    return metadata
 
 
-def said(finding: Finding) -> str:
-    """A finding in a line, the first offending row named."""
+def describe_finding(finding: Finding) -> str:
+    """One line: the number of failing rows, and the values of the first."""
     if not finding.count:
-        return "nothing found"
+        return "no failing rows"
     first: Row = finding.sample[0]
     row = ", ".join(f"{name}={value}" for name, value in first.items() if value is not None)
     rows = "1 row" if finding.count == 1 else f"{finding.count} rows"
@@ -65,22 +67,22 @@ def said(finding: Finding) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _GREATEST:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _MAX_SAFE_INTEGER:
         return str(value)
-    if isinstance(value, Decimal):  # an engine's sum of whole numbers
+    if isinstance(value, Decimal):  # the type of a sum of integers
         return int(value) if value == value.to_integral_value() else float(value)
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def evaluation(finding: Finding, hour: Hour | None) -> dg.AssetCheckEvaluation:
-    """A finding as an event of its hour; of none where it is about now."""
+def to_evaluation(finding: Finding, hour: Hour | None) -> dg.AssetCheckEvaluation:
+    """A finding as a Dagster event of its hour; without a partition if `hour` is None."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(finding.rule.asset),
         check_name=finding.rule.name,
         passed=finding.passed,
         severity=_SEVERITY[finding.rule.severity],
-        description=said(finding),
-        metadata=shown(finding),
+        description=describe_finding(finding),
+        metadata=finding_metadata(finding),
         partition=hour.key if hour else None,
     )
 
@@ -98,90 +100,92 @@ def _spec(rule: Rule, partitions_def: dg.PartitionsDefinition[str] | None) -> dg
 def evaluate_hours(
     rules: Sequence[Rule], hours: Iterable[Hour], lake: Lake, warehouse: Warehouse
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """The rules' results, each recorded under its hour, one hour's after the other's.
+    """Yield the results of the rules for each hour, with the hour as partition.
 
-    Some neighbouring hours are looked at together; the warehouse is closed before their results are
-    yielded, and opened again for the next ones, so that loads can run in between. Rules that read
-    staging are left out for hours that staging no longer has.
+    Groups of consecutive hours share a reading session. It is closed before the results of a group
+    are yielded, so that loads can run in between. Rules that read staging are left out for hours
+    that were pruned from staging.
 
     Raises:
-        dagster.Failure: at the end, if some rule could not be evaluated for some hour; it names
-            both. All other results are yielded before.
+        dagster.Failure: at the end, if a rule could not be evaluated for an hour; it names both.
+            All other results are yielded first.
     """
     errors: list[str] = []
     unchecked: dict[str, str] = {}
-    for hour, results, failures in _evaluated(rules, hours, lake, warehouse):
+    for hour, results, failures in _evaluate_groups(rules, hours, lake, warehouse):
         for finding in results:
-            # As an AssetCheckResult it would be recorded under no partition in a run of several
-            # hours, and be an output too: an event more for each check.
-            yield evaluation(finding, hour)
+            # Dagster records an AssetCheckResult without a partition in a run of several hours, and
+            # also as an output: one more event per check.
+            yield to_evaluation(finding, hour)
         errors += [f"{name} of {hour}: {error}" for name, error in failures.items()]
         if failures:
             unchecked[hour.key] = next(iter(failures.values()))
     if errors:
-        raise dg.Failure(_cannot_evaluate(errors), metadata={UNCHECKED_HOURS: unchecked})
+        raise dg.Failure(_summarize_errors(errors), metadata={UNCHECKED_HOURS: unchecked})
 
 
-def _evaluated(
+def _evaluate_groups(
     rules: Sequence[Rule], hours: Iterable[Hour], lake: Lake, warehouse: Warehouse
 ) -> Iterator[tuple[Hour, list[Finding], dict[str, str]]]:
-    """What the rules find in each hour, and why some could not be evaluated."""
-    for group in neighbours(hours, _HOURS_TOGETHER):
-        yield from _evaluated_group(rules, group, lake, warehouse)
+    """Each hour with its findings, and the errors of rules that could not be evaluated, by name."""
+    for group in neighbours(hours, _HOURS_PER_GROUP):
+        yield from _evaluate_group(rules, group, lake, warehouse)
 
 
-def _evaluated_group(
+def _evaluate_group(
     rules: Sequence[Rule], group: Sequence[Hour], lake: Lake, warehouse: Warehouse
 ) -> Iterator[tuple[Hour, list[Finding], dict[str, str]]]:
     evaluated: list[tuple[Hour, list[Finding], dict[str, str]]] = []
     try:
         with warehouse.reading() as reader:
-            clear = found_nowhere(rules, group, lake, reader)
+            passed = evaluate_over_span(rules, group, lake, reader)
             for hour in group:
-                evaluated.append((hour, *_evaluated_hour(rules, hour, lake, reader, clear)))
-    except Exception as error:  # such as a warehouse that another program has locked
+                evaluated.append((hour, *_evaluate_hour(rules, hour, lake, reader, passed)))
+    except Exception as error:  # for example, another program has locked the warehouse
         if len(group) == 1:
-            yield group[0], [], _failed(rules, error)
+            yield group[0], [], _error_for_all(rules, error)
             return
-        for hour in group:  # the others need not go without
-            yield from _evaluated_group(rules, [hour], lake, warehouse)
+        for hour in group:  # the lock may be released in time for some of them
+            yield from _evaluate_group(rules, [hour], lake, warehouse)
         return
     yield from evaluated
 
 
-def _evaluated_hour(
-    rules: Sequence[Rule], hour: Hour, lake: Lake, reader: Reader, clear: Mapping[Rule, Finding]
+def _evaluate_hour(
+    rules: Sequence[Rule], hour: Hour, lake: Lake, reader: Reader, passed: Mapping[Rule, Finding]
 ) -> tuple[list[Finding], dict[str, str]]:
     try:
-        with in_hour(hour, lake, reader) as scene:
-            return _evaluate(applicable(rules, scene), scene, clear)
-    except Exception as error:  # one hour must not cost the others
-        return [], _failed(rules, error)
+        with hour_context(hour, lake, reader) as context:
+            return _evaluate_rules(filter_applicable(rules, context), context, passed)
+    except Exception as error:  # the other hours can still be evaluated
+        return [], _error_for_all(rules, error)
 
 
-def _failed(rules: Sequence[Rule], error: Exception) -> dict[str, str]:
+def _error_for_all(rules: Sequence[Rule], error: Exception) -> dict[str, str]:
     reason = f"{type(error).__name__}: {error}"
     return {rule.name: reason for rule in rules}
 
 
-def _evaluate(
-    rules: Iterable[Rule], scene: Scene, clear: Mapping[Rule, Finding]
+def _evaluate_rules(
+    rules: Iterable[Rule], context: CheckContext, passed: Mapping[Rule, Finding]
 ) -> tuple[list[Finding], dict[str, str]]:
-    """What the rules find, of those that are not clear already: one must not cost the others."""
+    """The findings, and the errors by rule name; rules in `passed` are not evaluated again."""
     results: list[Finding] = []
     errors: dict[str, str] = {}
     for rule in rules:
         try:
-            results.append(clear[rule] if rule in clear else found(rule, scene))
+            results.append(passed[rule] if rule in passed else evaluate_rule(rule, context))
         except Exception as error:
             errors[rule.name] = f"{type(error).__name__}: {error}"
     return results, errors
 
 
-def _cannot_evaluate(errors: Sequence[str]) -> str:
-    shown_errors = "; ".join(errors[:_MOST_ERRORS])
-    more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
-    return f"{count_noun(len(errors), 'check')} could not be evaluated: {shown_errors}{more}"
+def _summarize_errors(errors: Sequence[str]) -> str:
+    listed = "; ".join(errors[:_MAX_ERRORS_LISTED])
+    more = (
+        f"; and {len(errors) - _MAX_ERRORS_LISTED} more" if len(errors) > _MAX_ERRORS_LISTED else ""
+    )
+    return f"{count_noun(len(errors), 'check')} could not be evaluated: {listed}{more}"
 
 
 def _hourly_checks(name: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition:
@@ -194,7 +198,7 @@ def _hourly_checks(name: str, rules: Sequence[Rule]) -> dg.AssetChecksDefinition
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[Any]:
         hours = [Hour.parse(key) for key in context.partition_keys]
-        yield from evaluate_hours(_selected(context, rules), hours, lake, warehouse)
+        yield from evaluate_hours(_selected_rules(context, rules), hours, lake, warehouse)
 
     return check
 
@@ -208,16 +212,16 @@ def freshness_checks(
     warehouse: dg.ResourceParam[Warehouse],
     feeds: dg.ResourceParam[Any],
 ) -> Iterator[Any]:
-    """Of now, whichever hours a run is about; so their results are recorded under no partition."""
+    """Freshness does not depend on the hours of a run, so the results have no partition."""
     now = clock.utc_now()
-    with opened(Hour.of(now), lake, warehouse, now, feeds) as scene:
-        results, errors = _evaluate(_selected(context, FRESHNESS), scene, {})
-    yield from (evaluation(finding, None) for finding in results)
+    with open_context(Hour.of(now), lake, warehouse, now, feeds) as check_context:
+        results, errors = _evaluate_rules(_selected_rules(context, FRESHNESS), check_context, {})
+    yield from (to_evaluation(finding, None) for finding in results)
     if errors:
-        raise dg.Failure(_cannot_evaluate([f"{name}: {error}" for name, error in errors.items()]))
+        raise dg.Failure(_summarize_errors([f"{name}: {error}" for name, error in errors.items()]))
 
 
-def _selected(context: dg.AssetCheckExecutionContext, rules: Sequence[Rule]) -> list[Rule]:
+def _selected_rules(context: dg.AssetCheckExecutionContext, rules: Sequence[Rule]) -> list[Rule]:
     names = {key.name for key in context.selected_asset_check_keys}
     return [rule for rule in rules if rule.name in names]
 
@@ -226,5 +230,5 @@ CHECKS = [
     *(_hourly_checks(step, rules) for step, rules in hourly_by_step().items()),
     freshness_checks,
 ]
-# Steps that only look at what is loaded: their failure undoes nothing.
+# Steps that only read: if one fails, what the run loaded stays loaded.
 CHECK_STEPS = frozenset(check.node_def.name for check in CHECKS)

@@ -1,8 +1,4 @@
-"""Running rules: an hour, a set of rules, what was found.
-
-Belongs here: how SELECTs of checks get at rows, and what is kept of what they find. Does not
-belong here: Dagster (`assets`), rules.
-"""
+"""Evaluate rules for an hour, without Dagster."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from charging_assets import clock
-from charging_assets.checks.rules import SAMPLE, Finding, Rule, Scene, parameters
+from charging_assets.checks.rules import SAMPLE_SIZE, CheckContext, Finding, Rule, parameters
 from charging_assets.hours import Hour, Span, spanned, to_naive_utc
 from charging_assets.lake.store import Lake
 from charging_assets.modelling.staging import ASSET as STAGED_ASSET
@@ -26,8 +22,8 @@ from charging_assets.warehouse.interface import NoWarehouse, Reader, Warehouse
 
 
 @dataclass
-class HourScene:
-    """A `Scene` over a lake and a warehouse."""
+class HourContext:
+    """The `CheckContext` of an hour, over a lake and a warehouse."""
 
     hour: Hour
     lake: Lake
@@ -39,100 +35,103 @@ class HourScene:
     def __post_init__(self) -> None:
         self.flat = FlatQueries(self.lake, self.hour)
 
-    def in_flat_files(self, select: str) -> pa.Table:
+    def query_flat_files(self, select: str) -> pa.Table:
         return self.flat.query(select, parameters(self.hour, self.now))
 
-    def in_warehouse(self, select: str, **more: Any) -> pa.Table:
-        return self.warehouse.query(select, {**parameters(self.hour, self.now), **more})
+    def query_warehouse(self, select: str, **extra: Any) -> pa.Table:
+        return self.warehouse.query(select, {**parameters(self.hour, self.now), **extra})
 
 
 @dataclass
-class _SpanScene(HourScene):
-    """A `Scene` over all hours of a span, for rules of spans: the warehouse alone."""
+class _SpanContext(HourContext):
+    """The `CheckContext` of a span of hours, for rules that are span-safe: warehouse only."""
 
     span: Hour | Span | None = None
 
-    def in_flat_files(self, select: str) -> pa.Table:
-        raise ValueError("flat files are those of an hour: a rule over them is none of spans")
+    def query_flat_files(self, select: str) -> pa.Table:
+        raise ValueError(
+            "a rule that reads flat files cannot be is_span_safe: flat files are per hour"
+        )
 
-    def in_warehouse(self, select: str, **more: Any) -> pa.Table:
+    def query_warehouse(self, select: str, **extra: Any) -> pa.Table:
         return self.warehouse.query(
-            select, {**parameters(self.span or self.hour, self.now), **more}
+            select, {**parameters(self.span or self.hour, self.now), **extra}
         )
 
 
 @contextmanager
-def opened(
+def open_context(
     hour: Hour,
     lake: Lake,
     warehouse: Warehouse,
     now: datetime | None = None,
     feeds: Mapping[str, Feed] | None = None,
-) -> Iterator[HourScene]:
-    """An hour to ask about: its flat files and the warehouse are opened once, and closed."""
-    with warehouse.reading() as reader, in_hour(hour, lake, reader, now, feeds) as scene:
-        yield scene
+) -> Iterator[HourContext]:
+    """The context of an hour; the warehouse and the flat files are closed on exit."""
+    with warehouse.reading() as reader, hour_context(hour, lake, reader, now, feeds) as context:
+        yield context
 
 
 @contextmanager
-def in_hour(
+def hour_context(
     hour: Hour,
     lake: Lake,
     reader: Reader,
     now: datetime | None = None,
     feeds: Mapping[str, Feed] | None = None,
-) -> Iterator[HourScene]:
-    """An hour to ask about, over a warehouse that is open already."""
-    scene = HourScene(hour, lake, reader, now or clock.utc_now(), feeds or {})
-    with closing(scene.flat):
-        yield scene
+) -> Iterator[HourContext]:
+    """The context of an hour over an open reader; the flat files are closed on exit."""
+    context = HourContext(hour, lake, reader, now or clock.utc_now(), feeds or {})
+    with closing(context.flat):
+        yield context
 
 
-def found_nowhere(
+def evaluate_over_span(
     rules: Sequence[Rule], hours: Sequence[Hour], lake: Lake, reader: Reader
 ) -> dict[Rule, Finding]:
-    """The rules of spans that nothing breaks in any of some hours: asked once and not for each.
+    """The findings of span-safe rules that pass for all of the hours, from one query per rule.
 
-    A rule that cannot be evaluated is none of them: what is wrong is told for each hour.
+    Rules with failing rows and rules that cannot be evaluated are left out: they are evaluated
+    for each hour, which reports the failing hours. Empty if there is only one hour.
     """
     if len(hours) == 1:
         return {}
-    scene = _SpanScene(hours[0], lake, reader, clock.utc_now(), span=spanned(hours))
-    clear: dict[Rule, Finding] = {}
+    context = _SpanContext(hours[0], lake, reader, clock.utc_now(), span=spanned(hours))
+    passed: dict[Rule, Finding] = {}
     for rule in rules:
-        if rule.is_of_spans:
+        if rule.is_span_safe:
             with suppress(Exception):
-                finding = found(rule, scene)
+                finding = evaluate_rule(rule, context)
                 if not finding.count:
-                    clear[rule] = finding
-    return clear
+                    passed[rule] = finding
+    return passed
 
 
-def applicable(rules: Sequence[Rule], scene: Scene) -> Sequence[Rule]:
-    """The rules without those that read staging, where staging no longer has the hour.
+def filter_applicable(rules: Sequence[Rule], context: CheckContext) -> Sequence[Rule]:
+    """The rules, without those that read staging if the hour was pruned from staging.
 
-    Rows are deleted from staging after some days; compared with none, facts would seem wrong.
+    Without the staged rows, correct facts would look like errors.
     """
-    if not any(rule.reads_staging for rule in rules) or _is_staged(scene):
+    if not any(rule.reads_staging for rule in rules) or _is_staged(context):
         return rules
     return [rule for rule in rules if not rule.reads_staging]
 
 
-def _is_staged(scene: Scene) -> bool:
-    slot_at = to_naive_utc(scene.hour.start)
-    asked = {"asset": STAGED_ASSET, "first_at": slot_at, "last_at": slot_at}
+def _is_staged(context: CheckContext) -> bool:
+    slot_at = to_naive_utc(context.hour.start)
+    ledger_key = {"asset": STAGED_ASSET, "first_at": slot_at, "last_at": slot_at}
     try:
-        return bool(scene.warehouse.query(ledger.STAGED, asked).num_rows)
+        return bool(context.warehouse.query(ledger.STAGED, ledger_key).num_rows)
     except NoWarehouse:
         return False
 
 
-def found(rule: Rule, scene: Scene) -> Finding:
-    """What one rule finds."""
-    rows = rule.find(scene)
+def evaluate_rule(rule: Rule, context: CheckContext) -> Finding:
+    """The finding of one rule."""
+    rows = rule.find(context)
     if isinstance(rows, pa.Table):
-        count, sample = rows.num_rows, rows.slice(0, SAMPLE).to_pylist()
+        count, sample = rows.num_rows, rows.slice(0, SAMPLE_SIZE).to_pylist()
     else:
-        count, sample = len(rows), list(rows[:SAMPLE])
-    population = rule.population(scene) if rule.population else None
+        count, sample = len(rows), list(rows[:SAMPLE_SIZE])
+    population = rule.population(context) if rule.population else None
     return Finding(rule, count, tuple(sample), population)

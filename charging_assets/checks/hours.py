@@ -1,7 +1,7 @@
-"""The job `check_hours`: checks of hours that are loaded already, without loading them again.
+"""The job `check_hours`: evaluate checks of loaded hours, without loading them again.
 
-The web UI of this Dagster release cannot execute checks of partitioned assets alone, and the job
-`load_without_checks` loads hours without checks: both are what this job is for.
+The web UI of this Dagster release cannot execute checks of partitioned assets without the assets,
+and the job `load_without_checks` loads hours without checks: this job is for both cases.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ def check_hours_op(
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> Iterator[Any]:
-    """Hours that are not loaded have nothing to check; they are named in the log."""
+    """Evaluate all checks of the loaded hours; log a warning for each hour that is not loaded."""
     hours = list(hours_between(Hour.parse(config.first), Hour.parse(config.last)))
     missing = _not_loaded(lake, hours)
     for hour, reason in missing.items():
@@ -46,14 +46,14 @@ def check_hours_op(
     failed_count = 0
     for result in evaluate_hours(HOURLY, loaded, lake, warehouse):
         failed_count += not result.passed
-        # An event of this run: one without a run could be recorded for an hour only once.
+        # Without a run, Dagster would record only one evaluation per check and partition.
         yield result
     failures = count_noun(failed_count, "check")
     context.log.info(f"{count_noun(len(loaded), 'hour')} checked, {failures} failed")
 
 
 def _not_loaded(lake: Lake, hours: Iterable[Hour]) -> dict[Hour, str]:
-    """The hours without usable flat files, and why."""
+    """The hours without usable flat files, with the reason."""
     reasons = {}
     feeds = flat_feeds(lake, FLAT_TABLES[0])
     for hour in hours:
@@ -66,8 +66,8 @@ def _not_loaded(lake: Lake, hours: Iterable[Hour]) -> dict[Hour, str]:
 
 @dg.job(
     name="check_hours",
-    description="Check hours that are loaded already, each result recorded under its hour: after "
-    "`rebuild` or `load_without_checks`, or to check an hour again.",
+    description="Check hours that are already loaded; each result is recorded under its hour. "
+    "Use it after `rebuild` or `load_without_checks`, or to check an hour again.",
     tags={"dagster/priority": "-5"},
 )
 def check_hours_job() -> None:

@@ -1,8 +1,4 @@
-"""What a check is: a rule about an hour of an asset, and what was found to break it.
-
-Belongs here: the vocabulary. Does not belong here: any rule (`volume`, `keys`, `domain`,
-`freshness`), or how rules are run (`evaluate`) and shown (`assets`).
-"""
+"""The types of checks: a rule about an hour of an asset, its context and its finding."""
 
 from __future__ import annotations
 
@@ -21,22 +17,22 @@ from charging_assets.warehouse.interface import Reader
 from charging_assets.warehouse.plan import window
 from charging_assets.warehouse.sql_files import sql
 
-SAMPLE = 20
-PAST = timedelta(days=28)
+SAMPLE_SIZE = 20
+LOOKBACK = timedelta(days=28)
 _LONGEST_DAY, _LONGEST_MONTH = timedelta(hours=25), timedelta(days=31, hours=1)
 
 Row = Mapping[str, Any]
 
 
 class Severity(Enum):
-    """`ERROR` for what the program promises, `WARN` for what a source does."""
+    """`ERROR`: the pipeline breaks a guarantee. `WARN`: the source or its polling needs a look."""
 
     ERROR = "error"
     WARN = "warn"
 
 
-class Scene(Protocol):
-    """An hour, and all that a rule may look at."""
+class CheckContext(Protocol):
+    """An hour and the data that a rule may read."""
 
     hour: Hour
     lake: Lake
@@ -44,27 +40,27 @@ class Scene(Protocol):
     now: datetime
     feeds: Mapping[str, Feed]
 
-    def in_flat_files(self, select: str) -> pa.Table:
-        """Rows of a SELECT over the hour's flat files in the lake."""
+    def query_flat_files(self, select: str) -> pa.Table:
+        """The rows of a SELECT over the hour's flat files in the lake."""
 
-    def in_warehouse(self, select: str, **more: Any) -> pa.Table:
-        """Rows of a SELECT over the warehouse; `more` are parameters of its own."""
+    def query_warehouse(self, select: str, **extra: Any) -> pa.Table:
+        """The rows of a SELECT over the warehouse; `extra` adds to `parameters`."""
 
 
-Find = Callable[[Scene], "pa.Table | Sequence[Row]"]
+Find = Callable[[CheckContext], "pa.Table | Sequence[Row]"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule about an hour of an asset; `find` gives the rows that break it, the worst first.
+    """A rule about an hour of an asset; `find` returns the rows that violate it, the worst first.
 
-    The check passes if there are none, or at most `tolerated` (a share) of what `population`
-    counts. `needs` are other assets that `find` looks at. A rule that `reads_staging` can only be
-    evaluated while staging has the hour.
+    The check passes if there are none, or at most `tolerated` (a share from 0 to 1) of the number
+    that `population` returns. `needs` names other assets that `find` reads. A rule that
+    `reads_staging` can only be evaluated while staging has the hour.
 
-    `is_of_spans` promises: where `find` has no row for a span of hours, it has none for any hour of
-    it. So it is for rules that judge row by row of the warehouse, and not for sums, or for what an
-    hour must have.
+    `is_span_safe` means: if `find` returns no row for a span of hours, it returns none for any hour
+    of the span. This holds for rules that test single rows of the warehouse. It does not hold for
+    rules about sums, or about rows that each hour must have.
     """
 
     asset: str
@@ -75,9 +71,9 @@ class Rule:
     severity: Severity = Severity.WARN
     needs: tuple[str, ...] = ()
     tolerated: float = 0.0
-    population: Callable[[Scene], int] | None = None
+    population: Callable[[CheckContext], int] | None = None
     reads_staging: bool = False
-    is_of_spans: bool = False
+    is_span_safe: bool = False
 
     @property
     def name(self) -> str:
@@ -86,7 +82,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a rule: how many rows break it, and the first of them."""
+    """The result of a rule: the number of failing rows, and the first `SAMPLE_SIZE` of them."""
 
     rule: Rule
     count: int
@@ -98,26 +94,26 @@ class Finding:
         return self.count <= self.rule.tolerated * (self.population or 0)
 
 
-def flat(name: str) -> Find:
-    """The rows of `sql/checks/<name>.sql`, of the hour's flat files."""
-    return lambda scene: scene.in_flat_files(sql(f"checks/{name}"))
+def from_flat_files(name: str) -> Find:
+    """A `find` that runs `sql/checks/<name>.sql` over the hour's flat files."""
+    return lambda context: context.query_flat_files(sql(f"checks/{name}"))
 
 
-def warehouse(name: str, **more: Any) -> Find:
-    """The rows of `sql/checks/<name>.sql`, of the warehouse."""
-    return lambda scene: scene.in_warehouse(sql(f"checks/{name}"), **more)
+def from_warehouse(name: str, **extra: Any) -> Find:
+    """A `find` that runs `sql/checks/<name>.sql` over the warehouse, with `extra` parameters."""
+    return lambda context: context.query_warehouse(sql(f"checks/{name}"), **extra)
 
 
-def warehouse_text(select: str) -> Find:
-    """The rows of a SELECT that was rendered from the schema, of the warehouse."""
-    return lambda scene: scene.in_warehouse(select)
+def from_warehouse_select(select: str) -> Find:
+    """A `find` that runs the text of a SELECT over the warehouse."""
+    return lambda context: context.query_warehouse(select)
 
 
 def parameters(hour: Hour | Span, now: datetime) -> dict[str, datetime]:
-    """The parameters that SELECTs of checks may name: naive UTC, half-open.
+    """The parameters of the SELECTs of checks: naive UTC, half-open intervals.
 
-    `window` is the hour; `days` and `months` are where local days and months that hold it begin;
-    `past` begins four weeks before it.
+    `window_*` bounds the hour. `days_*` and `months_*` bound the start of the local days and months
+    that contain it, in any time zone. `past_start` is four weeks before the hour.
     """
     return {
         **window(hour),
@@ -125,6 +121,6 @@ def parameters(hour: Hour | Span, now: datetime) -> dict[str, datetime]:
         "days_to": to_naive_utc(hour.end),
         "months_from": to_naive_utc(hour.start - _LONGEST_MONTH),
         "months_to": to_naive_utc(hour.end),
-        "past_start": to_naive_utc(hour.start - PAST),
+        "past_start": to_naive_utc(hour.start - LOOKBACK),
         "now_at": to_naive_utc(now),
     }

@@ -16,7 +16,7 @@ from typing import Any
 
 from charging_assets.acquisition.poll_hour import find_hour
 from charging_assets.archive.raw_archive import read_places
-from charging_assets.checks.evaluate import found, opened
+from charging_assets.checks.evaluate import evaluate_rule, open_context
 from charging_assets.checks.registry import hourly_by_step
 from charging_assets.hours import Hour
 from charging_assets.lake.flat_files import write_flat
@@ -94,9 +94,9 @@ def _load_bare(lake: LocalLake, warehouse: DuckDBWarehouse, hour: Hour) -> None:
         warehouse.apply(plan)
     publish(lake, warehouse, hour)
     for rules in hourly_by_step().values():
-        with opened(hour, lake, warehouse) as context:
+        with open_context(hour, lake, warehouse) as context:
             for rule in rules:
-                found(rule, context)
+                evaluate_rule(rule, context)
 
 
 def _whole(lake: LocalLake, folder: Path, hours: list[Hour]) -> list[float]:

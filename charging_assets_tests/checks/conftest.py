@@ -1,4 +1,4 @@
-"""A world in which every rule holds, and copies of it to break."""
+"""A lake and a warehouse in which every rule holds, and copies for tests that damage them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets_tests.checks.worlds import World, clean
+from charging_assets_tests.checks.stores import Stores, load_clean_stores
 
 
 @pytest.fixture(scope="session")
-def intact(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return clean(tmp_path_factory.mktemp("clean") / "charging.duckdb")
+def clean_stores(tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    return load_clean_stores(tmp_path_factory.mktemp("clean") / "charging.duckdb")
 
 
 @pytest.fixture
-def world(intact: World, tmp_path: Path) -> World:
-    return intact.copy(tmp_path / "charging.duckdb")
+def stores(clean_stores: Stores, tmp_path: Path) -> Stores:
+    return clean_stores.copy(tmp_path / "charging.duckdb")

@@ -1,4 +1,4 @@
-"""Checks in Dagster: what is shown, under which hour, and how hours are checked afterwards."""
+"""Asset checks in Dagster: results, their partitions, and the job `check_hours`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from charging_assets.modelling.staging import prune
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 from charging_assets.text import count_noun
 from charging_assets_tests import builders
-from charging_assets_tests.checks.worlds import FEEDS, evse, network, station
+from charging_assets_tests.checks.stores import FEEDS, evse, network, station
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR
 
@@ -57,7 +57,7 @@ def run(defs: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProce
 
 @pytest.fixture(scope="module")
 def ranged(defs: dg.Definitions, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    """Two hours in one run, as a backfill of the UI has them."""
+    """A run of two hours, as the UI launches a backfill."""
     job = defs.resolve_job_def("load_hour")
     return job.execute_in_process(instance=instance, tags=range_tags(*RANGE))
 
@@ -67,7 +67,7 @@ def range_tags(first: Hour, last: Hour) -> dict[str, str]:
 
 
 def checks_only(defs: dg.Definitions, names: set[str]) -> dg.JobDefinition:
-    """The checks of these names without assets, as GraphQL selects them."""
+    """A job with the named checks and no assets, as GraphQL selects them."""
     keys = {dg.AssetCheckKey(dg.AssetKey(r.asset), r.name) for r in HOURLY if r.name in names}
     whole = defs.resolve_job_def("load_hour")
     return whole.get_subset(asset_selection=set(), asset_check_selection=keys)
@@ -79,72 +79,72 @@ def failure_of(run: dg.ExecuteInProcessResult) -> str:
 
 
 def evaluations(run: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    return {found.check_name: found for found in run.get_asset_check_evaluations()}
+    return {result.check_name: result for result in run.get_asset_check_evaluations()}
 
 
 def test_load_hour__runs_every_check_of_its_hour(run: dg.ExecuteInProcessResult) -> None:
     assert run.success
     assert set(evaluations(run)) == {rule.name for rule in HOURLY}
-    assert {found.partition for found in evaluations(run).values()} == {HOUR.key}
+    assert {result.partition for result in evaluations(run).values()} == {HOUR.key}
 
 
-def test_checks__cost_an_event_each_and_a_step_a_layer(run: dg.ExecuteInProcessResult) -> None:
+def test_checks__store_one_event_each_in_one_step_per_layer(run: dg.ExecuteInProcessResult) -> None:
     evaluated = dg.DagsterEventType.ASSET_CHECK_EVALUATION
     steps = {event.step_key for event in run.all_events if event.event_type == evaluated}
     assert len(steps) <= 5
     of_checks = [event for event in run.all_events if event.step_key in steps]
-    assert len(of_checks) == len(HOURLY) + 2 * len(steps)  # and where each step begins and ends
+    assert len(of_checks) == len(HOURLY) + 2 * len(steps)  # also the start and the end of each step
 
 
 def test_range__records_each_check_under_each_hour(
     defs: dg.Definitions, instance: dg.DagsterInstance, ranged: dg.ExecuteInProcessResult
 ) -> None:
     assert ranged.success
-    found = ranged.get_asset_check_evaluations()
-    recorded = [(evaluation.check_name, evaluation.partition) for evaluation in found]
+    results = ranged.get_asset_check_evaluations()
+    recorded = [(result.check_name, result.partition) for result in results]
     assert sorted(recorded) == sorted((rule.name, hour.key) for rule in HOURLY for hour in RANGE)
     for hour in RANGE:
-        (shown,) = instance.event_log_storage.get_asset_check_execution_history(
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(
             SENSOR, limit=1, partition_filter=PartitionKeyFilter(key=hour.key)
         )
-        assert (shown.run_id, shown.status.value) == (ranged.run_id, "FAILED")
+        assert (record.run_id, record.status.value) == (ranged.run_id, "FAILED")
 
 
-def test_range__results_are_those_of_each_hour_alone(
+def test_range__results_equal_those_of_single_hours(
     run: dg.ExecuteInProcessResult, ranged: dg.ExecuteInProcessResult
 ) -> None:
     of_first = [e for e in ranged.get_asset_check_evaluations() if e.partition == HOUR.key]
-    alone, shared = evaluations(run), {found.check_name: found for found in of_first}
-    assert {name: found.passed for name, found in shared.items()} == {
-        name: found.passed for name, found in alone.items()
+    alone, shared = evaluations(run), {result.check_name: result for result in of_first}
+    assert {name: result.passed for name, result in shared.items()} == {
+        name: result.passed for name, result in alone.items()
     }
     assert shared[SENSOR.name].description == alone[SENSOR.name].description
 
 
-def test_range__an_hour_that_cannot_be_checked_costs_no_other_hour(
+def test_range__hour_that_cannot_be_checked_does_not_affect_others(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
     ranged: dg.ExecuteInProcessResult,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert ranged.success
-    really = assets.in_hour
+    hour_context = assets.hour_context
 
-    def broken(hour: Hour, *arguments: Any) -> Any:
+    def fail(hour: Hour, *arguments: Any) -> Any:
         if hour == RANGE[0]:
-            raise OSError("the disk is away")
-        return really(hour, *arguments)
+            raise OSError("no such disk")
+        return hour_context(hour, *arguments)
 
-    monkeypatch.setattr(assets, "in_hour", broken)
+    monkeypatch.setattr(assets, "hour_context", fail)
     flat = {rule.name for rule in HOURLY if rule.asset == "flat_status"}
     done = checks_only(defs, flat).execute_in_process(
         instance=instance, tags=range_tags(*RANGE), raise_on_error=False
     )
     recorded = {(e.check_name, e.partition) for e in done.get_asset_check_evaluations()}
     assert recorded == {(name, RANGE[1].key) for name in flat}
-    told = failure_of(done)
-    assert f"{SENSOR.name} of {RANGE[0]}: OSError: the disk is away" in told
-    assert RANGE[1].key not in told
+    description = failure_of(done)
+    assert f"{SENSOR.name} of {RANGE[0]}: OSError: no such disk" in description
+    assert RANGE[1].key not in description
 
 
 def test_range__some_checks_with_assets_and_without(
@@ -181,14 +181,14 @@ def test_range__without_checks_records_none(
         st.tuples(st.sampled_from(range(4)), st.sampled_from(["a", "b", "c"])), max_size=12
     )
 )
-def test_evaluate_hours__records_all_that_can_be_evaluated_and_names_the_rest(
+def test_evaluate_hours__records_other_results_and_names_failed_rules(
     failing: set[tuple[int, str]],
 ) -> None:
     wanted = [hours.hour_after(n) for n in range(4)]
 
     def find(name: str) -> Any:
-        def rows(scene: Any) -> list[dict[str, Any]]:
-            if (wanted.index(scene.hour), name) in failing:
+        def rows(context: Any) -> list[dict[str, Any]]:
+            if (wanted.index(context.hour), name) in failing:
                 raise ValueError("broken")
             return []
 
@@ -197,23 +197,25 @@ def test_evaluate_hours__records_all_that_can_be_evaluated_and_names_the_rest(
     rules = [Rule("fact_poll", name, "", "", find(name)) for name in ("a", "b", "c")]
     empty = deployments.memory_storage()
     recorded: set[tuple[str, str | None]] = set()
-    told = ""
+    description = ""
     try:
         for result in assets.evaluate_hours(rules, wanted, empty.lake, empty.warehouse):
             recorded.add((result.check_name, result.partition))
     except dg.Failure as failure:
-        told = str(failure.description)
+        description = str(failure.description)
     everything = {(rule.name, hour.key) for rule in rules for hour in wanted}
     failed = {(f"fact_poll__{name}", wanted[n].key) for n, name in failing}
     assert recorded == everything - failed
-    assert bool(told) == bool(failed)
+    assert bool(description) == bool(failed)
     if failed:
-        assert told.startswith(f"{count_noun(len(failed), 'check')} could not be evaluated: ")
-        named = {(name, hour) for name, hour in failed if f"{name} of {hour}: " in told}
+        assert description.startswith(
+            f"{count_noun(len(failed), 'check')} could not be evaluated: "
+        )
+        named = {(name, hour) for name, hour in failed if f"{name} of {hour}: " in description}
         assert len(named) == min(len(failed), 10)
 
 
-def test_check__that_cannot_be_evaluated_costs_no_other(
+def test_check__error_does_not_affect_other_checks(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
     run: dg.ExecuteInProcessResult,
@@ -223,21 +225,21 @@ def test_check__that_cannot_be_evaluated_costs_no_other(
     whole = defs.resolve_job_def("load_hour")
     of_flat = [rule for rule in HOURLY if rule.asset == "flat_status"]
     keys = {dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) for rule in of_flat}
-    really = assets.found
+    evaluate_rule = assets.evaluate_rule
 
-    def broken(rule: Rule, scene: Any) -> Finding:
+    def fail(rule: Rule, context: Any) -> Finding:
         if rule.name == SENSOR.name:
             raise ValueError("no such column")
-        return really(rule, scene)
+        return evaluate_rule(rule, context)
 
-    monkeypatch.setattr(assets, "found", broken)
+    monkeypatch.setattr(assets, "evaluate_rule", fail)
     done = whole.get_subset(asset_selection=set(), asset_check_selection=keys).execute_in_process(
         partition_key=HOUR.key, instance=instance, raise_on_error=False
     )
     assert set(evaluations(done)) == {rule.name for rule in of_flat} - {SENSOR.name}
     (failure,) = [event for event in done.all_events if event.is_step_failure]
-    told = failure.step_failure_data.user_failure_data.description
-    assert told == (
+    description = failure.step_failure_data.user_failure_data.description
+    assert description == (
         f"1 check could not be evaluated: {SENSOR.name} of {HOUR}: ValueError: no such column"
     )
 
@@ -248,20 +250,20 @@ def test_poll__runs_no_check(defs: dg.Definitions) -> None:
 
 
 def test_check__shows_rows_a_sample_and_remedy(run: dg.ExecuteInProcessResult) -> None:
-    found = evaluations(run)[SENSOR.name]
-    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert "1 row, such as" in found.description and "evse_uid=e7" in found.description
-    assert found.metadata["failing_rows"].value == 1
-    assert "tell the operator" in found.metadata["remedy"].value
+    result = evaluations(run)[SENSOR.name]
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "1 row, such as" in result.description and "evse_uid=e7" in result.description
+    assert result.metadata["failing_rows"].value == 1
+    assert "report it to the operator" in result.metadata["remedy"].value
     passed = evaluations(run)["flat_status__status_is_ocpi"]
     assert passed.passed and "remedy" not in passed.metadata
-    (record,) = found.metadata["sample"].records
+    (record,) = result.metadata["sample"].records
     assert (record.data["evse_uid"], record.data["poll_count"]) == ("e7", 2)
 
 
 def test_every_asset_has_checks(defs: dg.Definitions) -> None:
     keys = {spec.key.path[-1] for spec in defs.resolve_all_asset_specs()}
-    # The report shows what marts hold, which have checks of their own.
+    # The report shows only data of marts, which have their own checks.
     assert {rule.asset for rule in RULES} == keys - {"utilisation_report"}
 
 
@@ -279,10 +281,10 @@ def test_one_check__can_be_run_alone(
     whole = defs.resolve_job_def("load_hour")
     alone = whole.get_subset(asset_selection=set(), asset_check_selection={SENSOR})
     done = alone.execute_in_process(partition_key=HOUR.key, instance=instance)
-    assert [found.check_name for found in done.get_asset_check_evaluations()] == [SENSOR.name]
+    assert [result.check_name for result in done.get_asset_check_evaluations()] == [SENSOR.name]
 
 
-def test_check_hours__may_be_run_again(
+def test_check_hours__can_run_again(
     defs: dg.Definitions, instance: dg.DagsterInstance, run: dg.ExecuteInProcessResult
 ) -> None:
     assert run.success
@@ -290,33 +292,33 @@ def test_check_hours__may_be_run_again(
     config = {"ops": {"check_each_hour": {"config": {"first": HOUR.key, "last": HOUR.key}}}}
     for _ in range(2):
         done = job.execute_in_process(instance=instance, run_config=config)
-        assert {found.check_name for found in done.get_asset_check_evaluations()} == {
+        assert {result.check_name for result in done.get_asset_check_evaluations()} == {
             rule.name for rule in HOURLY
         }
-        (told,) = instance.event_log_storage.get_asset_check_execution_history(SENSOR, limit=1)
-        assert (told.run_id, _partition(told)) == (done.run_id, HOUR.key)
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(SENSOR, limit=1)
+        assert (record.run_id, _partition(record)) == (done.run_id, HOUR.key)
 
 
-def test_check_hours__leaves_out_hours_that_are_not_loaded_and_names_them(
+def test_check_hours__skips_and_logs_hours_not_loaded(
     defs: dg.Definitions,
     instance: dg.DagsterInstance,
     run: dg.ExecuteInProcessResult,
     ranged: dg.ExecuteInProcessResult,
 ) -> None:
     assert run.success and ranged.success
-    nowhere = hours.hour_after(2)
-    config = {"ops": {"check_each_hour": {"config": {"first": HOUR.key, "last": nowhere.key}}}}
+    not_loaded = hours.hour_after(2)
+    config = {"ops": {"check_each_hour": {"config": {"first": HOUR.key, "last": not_loaded.key}}}}
     done = defs.resolve_job_def("check_hours").execute_in_process(
         instance=instance, run_config=config
     )
     assert done.success
-    recorded = {found.partition for found in done.get_asset_check_evaluations()}
+    recorded = {result.partition for result in done.get_asset_check_evaluations()}
     assert recorded == {hour.key for hour in RANGE}
     log = [entry.user_message for entry in instance.all_logs(done.run_id)]
-    assert any(f"materialize the flat tables of {nowhere}" in message for message in log)
+    assert any(f"materialize the flat tables of {not_loaded}" in message for message in log)
 
 
-def test_checks__over_staging_are_left_out_when_staging_no_longer_has_the_hour() -> None:
+def test_checks__reading_staging_are_skipped_for_pruned_hours() -> None:
     made = deployments.memory_storage()
     for minute in (0, 60):
         hours.put(made.lake, minute, network())
@@ -325,9 +327,9 @@ def test_checks__over_staging_are_left_out_when_staging_no_longer_has_the_hour()
         hours.load(made.warehouse, made.lake, hour)
     prune(made.warehouse, pruned)
     over_staging = {rule.name for rule in HOURLY if rule.reads_staging}
-    found = list(assets.evaluate_hours(HOURLY, [pruned, kept], made.lake, made.warehouse))
+    results = list(assets.evaluate_hours(HOURLY, [pruned, kept], made.lake, made.warehouse))
     by_hour = {
-        hour: {result.check_name for result in found if result.partition == hour.key}
+        hour: {result.check_name for result in results if result.partition == hour.key}
         for hour in (pruned, kept)
     }
     assert by_hour[kept] - by_hour[pruned] == over_staging
@@ -343,12 +345,12 @@ def test_check_freshness__needs_no_partition_and_loads_nothing(
     assert job.partitions_def is None
     assert {node.name for node in job.nodes} == {"freshness_checks"}
     done = job.execute_in_process(instance=instance)
-    found = done.get_asset_check_evaluations()
-    assert {(e.check_name, e.partition) for e in found} == {(r.name, None) for r in FRESHNESS}
+    results = done.get_asset_check_evaluations()
+    assert {(e.check_name, e.partition) for e in results} == {(r.name, None) for r in FRESHNESS}
     assert list(done.get_asset_materialization_events()) == []
 
 
-def test_check_freshness__turns_red_when_the_newest_poll_is_two_hours_old(
+def test_check_freshness__fails_when_the_newest_poll_is_two_hours_old(
     instance: dg.DagsterInstance,
 ) -> None:
     made, feed = deployments.memory_storage(), FEEDS["test"]

@@ -1,4 +1,4 @@
-"""Rules about what this program promises: each names the damage that is done behind its back."""
+"""Rules about guarantees of the pipeline: each reports direct damage to the stored data."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from charging_assets.sources.feeds import Feed
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.checks import test_keys, test_values
-from charging_assets_tests.checks.worlds import (
+from charging_assets_tests.checks.stores import (
     BY_NAME,
     FEEDS,
     NOW,
-    World,
+    Stores,
     evse,
     find,
     flat_lake,
     network,
+    sample_text,
     station,
-    told,
 )
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR
 
-Damage = Callable[[World], World]
+Damage = Callable[[Stores], Stores]
 ARCHIVED = "raw_api_snapshots__latest_hour_is_archived"
 
 
 class CountingLake(MemoryLake):
-    """A lake that counts the objects it is read for."""
+    """A lake that counts the objects read."""
 
     read_count = 0
 
@@ -49,7 +49,7 @@ class CountingLake(MemoryLake):
 
 
 def polled_warehouse(lake: MemoryLake) -> DuckDBWarehouse:
-    """A warehouse in which every archived poll is loaded."""
+    """A warehouse with every archived poll in `fact_poll`."""
     warehouse = DuckDBWarehouse(None)
     for hour in hours_archived(lake):
         hours.flat_files(lake, hour)
@@ -58,39 +58,39 @@ def polled_warehouse(lake: MemoryLake) -> DuckDBWarehouse:
 
 
 def sql(*statements: str) -> Damage:
-    return lambda world: world.broken(*statements)
+    return lambda stores: stores.execute(*statements)
 
 
-def fewer_published(world: World) -> World:
+def damage_file(stores: Stores) -> Stores:
     key = "published/dim_station/dim_station.parquet"
-    world.lake.put(key, world.lake.get("published/dim_time/dim_time.parquet"))
-    return world
+    stores.lake.put(key, stores.lake.get("published/dim_time/dim_time.parquet"))
+    return stores
 
 
-def rejected_hour(world: World) -> World:
-    """The hour loaded again from other answers: every station of them without an id."""
-    for key in world.lake.keys(hour_prefix("test", HOUR)):
-        world.lake.delete(key)
-    hours.put(world.lake, 0, [builders.station(builders.MISSING)])
-    hours.load(world.warehouse, world.lake, HOUR, "fact_poll")
-    return world
+def reject_hour(stores: Stores) -> Stores:
+    """Load the hour again from a response whose only station has no id."""
+    for key in stores.lake.keys(hour_prefix("test", HOUR)):
+        stores.lake.delete(key)
+    hours.put(stores.lake, 0, [builders.station(builders.MISSING)])
+    hours.load(stores.warehouse, stores.lake, HOUR, "fact_poll")
+    return stores
 
 
-def next_hour_archived(world: World) -> World:
-    hours.put(world.lake, 60, network())
-    return world
+def archive_next_hour(stores: Stores) -> Stores:
+    hours.put(stores.lake, 60, network())
+    return stores
 
 
-def damaged_feed(world: World) -> World:
-    key = hours.put(world.lake, 0, network(), "other")
-    world.lake.put(key, world.lake.get(key)[:-9])
-    return world
+def damage_feed(stores: Stores) -> Stores:
+    key = hours.put(stores.lake, 0, network(), "other")
+    stores.lake.put(key, stores.lake.get(key)[:-9])
+    return stores
 
 
-# The damage, and words that the finding must hold. Keys of every table have tests of their own.
+# The damage, and words that the sample must contain. `test_keys` covers the keys of all tables.
 DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "staged_tables__every_feed_is_staged": (
-        damaged_feed, ("'other'", "CorruptArchive", "is damaged", "raw/feed=other/")),
+        damage_feed, ("'other'", "CorruptArchive", "is damaged", "raw/feed=other/")),
     "staged_tables__input_rows_are_loaded_or_rejected": (
         sql("DELETE FROM staging.flat_evses WHERE evse_uid = 'e1'"), ("evse", "18", "12")),
     "staged_tables__no_two_ids_share_a_key": (
@@ -143,13 +143,13 @@ DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
         sql("DELETE FROM mart.mart_station_hour WHERE station_key IN "
             "(SELECT MIN(station_key) FROM mart.mart_station_hour)"), ("test", "10800")),
     "published_tables__files_have_the_rows_of_the_warehouse": (
-        fewer_published, ("dim_station.parquet", "'published_rows': 1", "'warehouse_rows': 2")),
+        damage_file, ("dim_station.parquet", "'published_rows': 1", "'warehouse_rows': 2")),
     "staged_tables__no_place_is_rejected_completely": (
-        rejected_hour, ("koeln", "raw/feed=test")),
-    "staged_tables__no_new_reject_code": (rejected_hour, ("missing_key", "/data/0", "Station")),
+        reject_hour, ("koeln", "raw/feed=test")),
+    "staged_tables__no_new_reject_code": (reject_hour, ("missing_key", "/data/0", "Station")),
     "raw_api_snapshots__latest_hour_is_archived": (
-        lambda world: world, ("test", "2022-01-11T20:50:00", "2022-01-11T21")),
-    "fact_poll__latest_hour_is_loaded": (next_hour_archived, ("test", "2022-01-11T21")),
+        lambda stores: stores, ("test", "2022-01-11T20:50:00", "2022-01-11T21")),
+    "fact_poll__latest_hour_is_loaded": (archive_next_hour, ("test", "2022-01-11T21")),
 }  # fmt: skip
 LATE = {
     "raw_api_snapshots__latest_hour_is_archived": NOW + timedelta(hours=1),
@@ -158,69 +158,69 @@ LATE = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_rule__names_the_damage(world: World, name: str) -> None:
+def test_rule__reports_the_damage(stores: Stores, name: str) -> None:
     damage, words = DAMAGE[name]
-    finding = damage(world).find(name, LATE.get(name, NOW))
+    finding = damage(stores).find(name, LATE.get(name, NOW))
     assert not finding.passed
-    assert [word for word in words if word not in told(finding)] == [], told(finding)
+    assert [word for word in words if word not in sample_text(finding)] == [], sample_text(finding)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_rule__passes_a_clean_hour(intact: World, name: str) -> None:
-    finding = intact.find(name)
+def test_rule__passes_a_clean_hour(clean_stores: Stores, name: str) -> None:
+    finding = clean_stores.find(name)
     assert finding.passed, finding.sample
     assert finding.count == 0, finding.sample
 
 
-def test_rules__each_is_shown_to_find_something() -> None:
+def test_rules__each_has_a_failing_case() -> None:
     assert {*DAMAGE, *test_keys.KEYS, *test_values.PLANTED} == set(BY_NAME)
 
 
-def test_volume__of_a_place_that_is_new_is_not_judged(world: World) -> None:
-    world.broken(
+def test_volume__new_place_is_not_checked(stores: Stores) -> None:
+    stores.execute(
         "DELETE FROM warehouse.fact_poll WHERE slot_at < TIMESTAMP '2022-01-05 00:00:00'",
         "UPDATE warehouse.fact_poll SET evse_count = 1 "
         "WHERE slot_at >= TIMESTAMP '2022-01-11 20:00:00'",
     )
-    assert world.find("fact_poll__volume_matches_past_weeks").passed
+    assert stores.find("fact_poll__volume_matches_past_weeks").passed
 
 
-def test_volume__of_another_hour_of_past_weeks_is_not_compared(world: World) -> None:
-    world.broken(
+def test_volume__other_hours_of_past_weeks_are_not_compared(stores: Stores) -> None:
+    stores.execute(
         "UPDATE warehouse.fact_poll SET evse_count = 100, slot_at = slot_at + INTERVAL '1 hour' "
         "WHERE slot_at < TIMESTAMP '2022-01-11 00:00:00'"
     )
-    assert world.find("fact_poll__volume_matches_past_weeks").passed
+    assert stores.find("fact_poll__volume_matches_past_weeks").passed
 
 
-def test_new_reject_code__that_stood_in_past_weeks_is_not_new(world: World) -> None:
-    rejected_hour(world).broken(
+def test_new_reject_code__code_of_past_weeks_is_not_new(stores: Stores) -> None:
+    reject_hour(stores).execute(
         "INSERT INTO ops.flat_rejects SELECT slot_at - INTERVAL '7 days', * EXCLUDE (slot_at) "
         "FROM ops.flat_rejects"
     )
-    assert world.find("staged_tables__no_new_reject_code").passed
+    assert stores.find("staged_tables__no_new_reject_code").passed
 
 
 @pytest.mark.parametrize("name", LATE)
 @pytest.mark.parametrize(
     "feeds",
     [
-        {"other": FEEDS["test"]},  # a simulated feed, or one that is configured no longer
+        {"other": FEEDS["test"]},  # a simulated feed, or one removed from the configuration
         {"test": replace(FEEDS["test"], enabled=False)},
     ],
     ids=["not configured", "disabled"],
 )
-def test_latest_hour__of_a_feed_that_is_not_polled_is_not_missed(
-    world: World, name: str, feeds: dict[str, Feed]
+def test_latest_hour__passes_for_a_feed_that_is_not_polled(
+    stores: Stores, name: str, feeds: dict[str, Feed]
 ) -> None:
     for late in (timedelta(hours=3), timedelta(days=14)):
-        assert world.find(name, NOW + late, feeds).passed
+        assert stores.find(name, NOW + late, feeds).passed
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_latest_hour__of_an_enabled_feed_stays_missed(world: World, name: str) -> None:
+def test_latest_hour__keeps_failing_for_an_enabled_feed(stores: Stores, name: str) -> None:
     for late in (timedelta(hours=3), timedelta(days=14), timedelta(days=400)):
-        assert not world.find(name, NOW + late).passed
+        assert not stores.find(name, NOW + late).passed
 
 
 def put_polls(
@@ -230,7 +230,7 @@ def put_polls(
     outcome: str = "ok",
     is_imported: bool = False,
 ) -> None:
-    """One poll per slot, whose only place has the outcome."""
+    """Archive one poll per slot; its only place has the outcome."""
     for slot_at in slots:
         header = builders.poll(feed=feed, slot_at=slot_at, is_imported=is_imported)
         body = b"{}" if outcome == "ok" else None
@@ -243,19 +243,17 @@ def every_ten_minutes(start: datetime, count: int) -> list[datetime]:
 
 @pytest.mark.parametrize("name", LATE)
 @pytest.mark.parametrize("outcome", ["timeout", "http_error"])
-def test_latest_hour__without_a_good_answer_is_missed_though_polled(
-    name: str, outcome: str
-) -> None:
+def test_latest_hour__fails_for_polls_without_a_good_response(name: str, outcome: str) -> None:
     lake = MemoryLake()
     put_polls(lake, HOUR.start)
     put_polls(lake, *every_ten_minutes(HOUR.start + timedelta(minutes=10), 12), outcome=outcome)
     now = HOUR.start + timedelta(minutes=125)
     finding = find(name, lake, polled_warehouse(lake), now=now)
     assert finding.count == 1
-    assert "polled, but no good answer since 2022-01-11T20:00Z" in told(finding)
+    assert "polled, but no good response since 2022-01-11T20:00Z" in sample_text(finding)
 
 
-def test_latest_hour__with_one_good_place_among_failures_is_not_missed() -> None:
+def test_latest_hour__passes_if_one_place_is_good() -> None:
     lake = MemoryLake()
     places = {
         "bonn": builders.place("bonn", None, "timeout"),
@@ -265,20 +263,20 @@ def test_latest_hour__with_one_good_place_among_failures_is_not_missed() -> None
     assert find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=80)).passed
 
 
-def test_latest_hour__a_feed_that_never_answered_is_missed_after_its_allowed_age() -> None:
+def test_latest_hour__feed_without_any_good_response_fails_after_the_allowed_age() -> None:
     lake = MemoryLake()
     put_polls(lake, *every_ten_minutes(HOUR.start, 12), outcome="timeout")
     assert find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=85)).passed
     finding = find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=115))
-    assert "no good answer at all" in told(finding)
+    assert "no good response at all" in sample_text(finding)
 
 
-def test_latest_hour__reads_a_bounded_number_of_polls_and_one_where_it_is_good() -> None:
+def test_latest_hour__reads_few_polls_and_only_one_if_it_is_good() -> None:
     lake = CountingLake()
     put_polls(lake, *every_ten_minutes(HOUR.start - timedelta(days=3), 400), outcome="timeout")
     now = HOUR.start - timedelta(days=3) + timedelta(minutes=4000)
     finding = find(ARCHIVED, lake, now=now)
-    assert "no good answer since" in told(finding) and "or longer" in told(finding)
+    assert "no good response since" in sample_text(finding) and "or longer" in sample_text(finding)
     assert lake.read_count <= recent_polls.MAX_POLLS_READ + 3
     put_polls(lake, now)
     lake.read_count = 0
@@ -286,19 +284,19 @@ def test_latest_hour__reads_a_bounded_number_of_polls_and_one_where_it_is_good()
     assert lake.read_count == 1
 
 
-def test_latest_hour__a_damaged_poll_is_not_a_good_one() -> None:
+def test_latest_hour__damaged_poll_is_not_good() -> None:
     lake = MemoryLake()
     put_polls(lake, HOUR.start)
     late = HOUR.start + timedelta(minutes=110)
     key = builders.archived(lake, builders.poll(slot_at=late), {"koeln": b"{}"})
     lake.put(key, b"damaged")
-    assert "no good answer since 2022-01-11T20:00Z" in told(
+    assert "no good response since 2022-01-11T20:00Z" in sample_text(
         find(ARCHIVED, lake, now=HOUR.start + timedelta(minutes=115))
     )
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_latest_hour__of_files_that_are_only_imported_is_never_missed(name: str) -> None:
+def test_latest_hour__passes_if_all_files_are_imported(name: str) -> None:
     lake = MemoryLake()
     put_polls(lake, *every_ten_minutes(HOUR.start, 5), is_imported=True)
     warehouse = polled_warehouse(lake)
@@ -306,12 +304,12 @@ def test_latest_hour__of_files_that_are_only_imported_is_never_missed(name: str)
         assert find(name, lake, warehouse, now=HOUR.start + late).passed
 
 
-@given(own=st.integers(0, 30), imported=st.integers(31, 90), days=st.floats(0.1, 400))
-def test_latest_hour__an_import_does_not_excuse_a_feed_that_was_polled(
-    own: int, imported: int, days: float
+@given(polled=st.integers(0, 30), imported=st.integers(31, 90), days=st.floats(0.1, 400))
+def test_latest_hour__fails_for_a_polled_feed_despite_newer_imports(
+    polled: int, imported: int, days: float
 ) -> None:
     lake = MemoryLake()
-    put_polls(lake, HOUR.start + timedelta(days=own))
+    put_polls(lake, HOUR.start + timedelta(days=polled))
     put_polls(lake, HOUR.start + timedelta(days=imported), is_imported=True)
     now = HOUR.start + timedelta(days=imported + days)
     assert not find(ARCHIVED, lake, now=now).passed
@@ -319,7 +317,7 @@ def test_latest_hour__an_import_does_not_excuse_a_feed_that_was_polled(
 
 @pytest.mark.parametrize("name", LATE)
 @pytest.mark.parametrize("is_archived", [False, True], ids=["never polled", "only imported"])
-def test_latest_hour__of_an_enabled_feed_is_missed_once_another_feed_is_polled(
+def test_latest_hour__enabled_feed_fails_once_another_feed_is_polled(
     name: str, is_archived: bool
 ) -> None:
     lake = MemoryLake()
@@ -329,7 +327,7 @@ def test_latest_hour__of_an_enabled_feed_is_missed_once_another_feed_is_polled(
     now = HOUR.start + timedelta(hours=3)
     assert find(name, lake, polled_warehouse(lake), now=now, feeds=feeds).passed
     put_polls(lake, now - timedelta(minutes=20))
-    # The polls have only begun: the feed may be due later.
+    # Polling has just begun: the other feed may be due later.
     assert find(name, lake, polled_warehouse(lake), now=now, feeds=feeds).passed
     put_polls(lake, now - timedelta(minutes=100))
     finding = find(name, lake, polled_warehouse(lake), now=now, feeds=feeds)
@@ -339,14 +337,14 @@ def test_latest_hour__of_an_enabled_feed_is_missed_once_another_feed_is_polled(
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_latest_hour__of_a_feed_none_of_whose_polls_could_be_archived_is_missed(name: str) -> None:
+def test_latest_hour__fails_if_no_poll_could_be_archived(name: str) -> None:
     lake = MemoryLake()
     missed_slots.record_missed(lake, "test", HOUR.start, "a test")
-    assert "enabled, but never polled" in told(find(name, lake))
+    assert "enabled, but never polled" in sample_text(find(name, lake))
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_latest_hour__of_a_simulated_home_is_not_missed(name: str) -> None:
+def test_latest_hour__passes_for_a_simulated_home(name: str) -> None:
     lake = MemoryLake()
     put_polls(lake, HOUR.start, feed="simulated")
     for late in (timedelta(hours=3), timedelta(days=30)):
@@ -354,7 +352,7 @@ def test_latest_hour__of_a_simulated_home_is_not_missed(name: str) -> None:
 
 
 @given(minutes=st.integers(0, 400), cadence_min=st.sampled_from([1, 5, 10, 15, 60]))
-def test_latest_hour__is_missed_an_hour_and_a_half_after_the_newest_poll(
+def test_latest_hour__fails_90_minutes_after_the_newest_poll(
     minutes: int, cadence_min: int
 ) -> None:
     lake = MemoryLake()
@@ -366,7 +364,7 @@ def test_latest_hour__is_missed_an_hour_and_a_half_after_the_newest_poll(
     assert finding.passed == (minutes <= 90)
 
 
-def test_latest_hour__a_poll_of_the_future_is_not_the_newest() -> None:
+def test_latest_hour__poll_in_the_future_is_ignored() -> None:
     lake = MemoryLake()
     for slot_at in (HOUR.start, HOUR.start + timedelta(days=3)):
         builders.archived(lake, builders.poll(slot_at=slot_at), {"koeln": b"{}"})
@@ -374,7 +372,7 @@ def test_latest_hour__a_poll_of_the_future_is_not_the_newest() -> None:
     assert not find("raw_api_snapshots__latest_hour_is_archived", lake, now=late).passed
 
 
-def test_slots__to_come_are_not_missed() -> None:
+def test_slots__future_slots_are_not_reported() -> None:
     lake = flat_lake(network(), (0, 10))
     at = HOUR.start + timedelta(minutes=25)
     assert find("raw_api_snapshots__every_slot_was_polled", lake, now=at).passed
@@ -382,7 +380,7 @@ def test_slots__to_come_are_not_missed() -> None:
     assert find("raw_api_snapshots__every_slot_was_polled", lake, now=later).count == 1
 
 
-def test_sample__is_cut_and_the_count_is_whole() -> None:
+def test_sample__is_truncated_and_the_count_is_not() -> None:
     many = [station([evse(f"e{n}", "UNKNOWN") for n in range(50)])]
     finding = find("flat_status__status_is_known", flat_lake(many, (0,)))
     assert (finding.count, len(finding.sample)) == (50, 20)

@@ -1,4 +1,4 @@
-"""Keys: what is doubled, null or leads nowhere is named."""
+"""Key rules report duplicate keys, nulls and foreign keys without a row."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from charging_assets.lake.flat_files import open_flat, write_flat
 from charging_assets.lake.store import Lake
 from charging_assets.schemas.catalog import table
 from charging_assets.schemas.flat import FLAT_TABLES
-from charging_assets_tests.checks.worlds import (
+from charging_assets_tests.checks.stores import (
     BY_NAME,
-    World,
+    Stores,
     evse,
     find,
     flat_lake,
     network,
+    sample_text,
     station,
-    told,
 )
 from charging_assets_tests.modelling.hours import FEED, HOUR
 
@@ -29,17 +29,19 @@ IN_FILES = {f"{each.name}__unique_not_null_fk" for each in FLAT_TABLES}
 
 
 @pytest.mark.parametrize("name", sorted(set(KEYS) - IN_FILES))
-def test_keys__a_doubled_row_is_named(world: World, name: str) -> None:
+def test_keys__duplicate_row_is_reported(stores: Stores, name: str) -> None:
     asset = BY_NAME[name].asset
     at = "slot_at >= TIMESTAMP '2022-01-11 20:00:00'" if asset == "fact_poll" else "TRUE"
     full = table(asset).full_name
-    doubled = f"INSERT INTO {full} SELECT * FROM {full} WHERE {at} LIMIT 1"
-    finding = world.broken(doubled).find(name)
+    duplicate = f"INSERT INTO {full} SELECT * FROM {full} WHERE {at} LIMIT 1"
+    finding = stores.execute(duplicate).find(name)
     assert not finding.passed
-    assert "'problem': 'doubled'" in told(finding) and "'row_count': 2" in told(finding)
+    assert "'problem': 'duplicate'" in sample_text(finding) and "'row_count': 2" in sample_text(
+        finding
+    )
 
 
-REFERRED = [
+MISSING_ROWS = [
     ("fact_status__unique_not_null_fk", "DELETE FROM warehouse.dim_evse", "not in dim_evse"),
     ("fact_status__unique_not_null_fk", "DELETE FROM warehouse.fact_poll", "not in fact_poll"),
     ("fact_poll__unique_not_null_fk", "DELETE FROM warehouse.dim_time", "not in dim_time"),
@@ -73,36 +75,36 @@ REFERRED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "damage", "problem"), REFERRED)
-def test_keys__what_leads_nowhere_is_named(
-    world: World, name: str, damage: str, problem: str
+@pytest.mark.parametrize(("name", "damage", "problem"), MISSING_ROWS)
+def test_keys__missing_referenced_row_is_reported(
+    stores: Stores, name: str, damage: str, problem: str
 ) -> None:
-    finding = world.broken(damage).find(name)
+    finding = stores.execute(damage).find(name)
     assert not finding.passed
-    assert problem in told(finding)
+    assert problem in sample_text(finding)
 
 
-def changed(lake: Lake, name: str, change: Callable[[pa.Table], pa.Table]) -> Lake:
-    """The lake with a flat file that preprocessing would not have written."""
+def rewrite_flat_file(lake: Lake, name: str, change: Callable[[pa.Table], pa.Table]) -> Lake:
+    """Rewrite a flat file with changed rows; return the lake."""
     file = open_flat(lake, table(name), FEED, HOUR)
     rows = change(file.read())
-    made_from = {"archive_digest": file.archive_digest, "code_version": file.code_version}
-    write_flat(lake, file.table, file.feed, HOUR, rows, **made_from)
+    provenance = {"archive_digest": file.archive_digest, "code_version": file.code_version}
+    write_flat(lake, file.table, file.feed, HOUR, rows, **provenance)
     return lake
 
 
-def rejecting_lake() -> Lake:
+def lake_with_rejects() -> Lake:
     return flat_lake([*network(), station([evse("e8", status="BROKEN")], "s8")], (0, 10))
 
 
 @pytest.mark.parametrize("name", sorted(IN_FILES))
-def test_keys__a_doubled_row_of_a_flat_file_is_named(name: str) -> None:
-    lake = changed(
-        rejecting_lake(),
+def test_keys__duplicate_row_of_a_flat_file_is_reported(name: str) -> None:
+    lake = rewrite_flat_file(
+        lake_with_rejects(),
         BY_NAME[name].asset,
         lambda rows: pa.concat_tables([rows, rows.slice(0, 1)]),
     )
-    assert "'problem': 'doubled'" in told(find(name, lake))
+    assert "'problem': 'duplicate'" in sample_text(find(name, lake))
 
 
 def without_status_uid(rows: pa.Table) -> pa.Table:
@@ -111,9 +113,9 @@ def without_status_uid(rows: pa.Table) -> pa.Table:
     return rows.set_column(place, pa.field("evse_uid", pa.string()), nulls)
 
 
-def test_keys__a_null_is_named() -> None:
-    lake = changed(rejecting_lake(), "flat_status", without_status_uid)
-    assert "'problem': 'null'" in told(find("flat_status__unique_not_null_fk", lake))
+def test_keys__null_is_reported() -> None:
+    lake = rewrite_flat_file(lake_with_rejects(), "flat_status", without_status_uid)
+    assert "'problem': 'null'" in sample_text(find("flat_status__unique_not_null_fk", lake))
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,6 @@ def test_keys__a_null_is_named() -> None:
         ("flat_rejects__unique_not_null_fk", "flat_polls"),
     ],
 )
-def test_keys__a_row_of_a_flat_file_without_its_parent_is_named(name: str, parent: str) -> None:
-    lake = changed(rejecting_lake(), parent, lambda rows: rows.slice(0, 0))
-    assert f"'problem': 'not in {parent}'" in told(find(name, lake))
+def test_keys__row_of_a_flat_file_without_its_parent_is_reported(name: str, parent: str) -> None:
+    lake = rewrite_flat_file(lake_with_rejects(), parent, lambda rows: rows.slice(0, 0))
+    assert f"'problem': 'not in {parent}'" in sample_text(find(name, lake))

@@ -1,4 +1,4 @@
-"""Hours that are looked at together: each is found what it is found alone."""
+"""Hours that are checked in one session: each has the same results as when checked alone."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from charging_assets.modelling.staging import prune
 from charging_assets.publication.publish import publish
 from charging_assets.schemas.catalog import table
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from charging_assets_tests.checks.worlds import MINUTES, World, evse, network, station
+from charging_assets_tests.checks.stores import MINUTES, Stores, evse, network, station
 from charging_assets_tests.modelling import hours
 
 HOURS = [hours.hour_after(n) for n in range(4)]
-OF_SPANS = [rule for rule in HOURLY if rule.is_of_spans]
+SPAN_SAFE = [rule for rule in HOURLY if rule.is_span_safe]
 
 
 def _times(hour: Hour) -> tuple[str, str]:
@@ -33,7 +33,7 @@ def _times(hour: Hour) -> tuple[str, str]:
     return naive[0], naive[1]
 
 
-def _doubled(name: str) -> str:
+def _insert_duplicate(name: str) -> str:
     full = table(name).full_name
     if table(name).schema == "mart" and table(name).hour_column is None:  # of days and months
         return f"INSERT INTO {full} SELECT * FROM {full} LIMIT 1"
@@ -41,9 +41,9 @@ def _doubled(name: str) -> str:
     return f"INSERT INTO {full} SELECT * FROM {full} WHERE {at} >= {{0}} AND {at} < {{1}} LIMIT 1"
 
 
-# Statements about an hour, whose bounds are {0} and {1}.
+# SQL statements that damage an hour with the bounds {0} and {1}.
 DAMAGE = [
-    *(_doubled(rule.asset) for rule in OF_SPANS if rule.rule == "unique_not_null_fk"),
+    *(_insert_duplicate(rule.asset) for rule in SPAN_SAFE if rule.rule == "unique_not_null_fk"),
     "DELETE FROM warehouse.dim_time WHERE slot_at >= {0} AND slot_at < {1}",
     "DELETE FROM warehouse.dim_evse WHERE valid_from >= {0} AND valid_from < {1}",
     "DELETE FROM warehouse.dim_station WHERE valid_from >= {0} AND valid_from < {1}",
@@ -63,49 +63,51 @@ DAMAGE = [
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Hours with sessions over their ends, and a station that is there in one of them alone."""
-    world = World(MemoryLake(), tmp_path_factory.mktemp("together") / "charging.duckdb")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Stores:
+    """Hours with sessions that cross hours, and a station that is present in only one hour."""
+    stores = Stores(MemoryLake(), tmp_path_factory.mktemp("together") / "charging.duckdb")
     for number, hour in enumerate(HOURS):
         for minute in MINUTES:
             status = "CHARGING" if minute in (0, 10, 40, 50) else "AVAILABLE"
-            passing = [station([evse("e9")], "s9")] if number == 2 else []
-            hours.put(world.lake, 60 * number + minute, [*network(status), *passing])
-        hours.load(world.warehouse, world.lake, hour)
-        publish(world.lake, world.warehouse, hour)
-    return world
+            temporary = [station([evse("e9")], "s9")] if number == 2 else []
+            hours.put(stores.lake, 60 * number + minute, [*network(status), *temporary])
+        hours.load(stores.warehouse, stores.lake, hour)
+        publish(stores.lake, stores.warehouse, hour)
+    return stores
 
 
-def _results(rules: Sequence[Rule], wanted: Sequence[Hour], world: World) -> list[Any]:
-    found = assets.evaluate_hours(rules, wanted, world.lake, world.warehouse)
+def _results(rules: Sequence[Rule], wanted: Sequence[Hour], stores: Stores) -> list[Any]:
+    results = assets.evaluate_hours(rules, wanted, stores.lake, stores.warehouse)
     return [
         (each.partition, each.check_name, each.passed, each.description, dict(each.metadata))
-        for each in found
+        for each in results
     ]
 
 
-def _assert_same(rules: Sequence[Rule], world: World) -> int:
-    """How many of the results failed."""
-    together = _results(rules, HOURS, world)
-    assert together == [one for hour in HOURS for one in _results(rules, [hour], world)]
+def _assert_same(rules: Sequence[Rule], stores: Stores) -> int:
+    """Compare with hours checked alone; return the number of failed results."""
+    together = _results(rules, HOURS, stores)
+    assert together == [one for hour in HOURS for one in _results(rules, [hour], stores)]
     return sum(not passed for _, _, passed, _, _ in together)
 
 
-def test_together__whole_and_clean_hours(loaded: World) -> None:
+def test_together__clean_hours_pass(loaded: Stores) -> None:
     assert _assert_same(HOURLY, loaded) == 0
 
 
-def test_together__hours_that_staging_has_in_part(loaded: World, tmp_path: Path) -> None:
-    world = loaded.copy(tmp_path / "charging.duckdb")
-    prune(world.warehouse, HOURS[1])
-    assert _assert_same(HOURLY, world) == 0
+def test_together__hours_of_which_one_is_pruned_from_staging(
+    loaded: Stores, tmp_path: Path
+) -> None:
+    stores = loaded.copy(tmp_path / "charging.duckdb")
+    prune(stores.warehouse, HOURS[1])
+    assert _assert_same(HOURLY, stores) == 0
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_together__each_damage_is_found(loaded: World, tmp_path: Path, damage: str) -> None:
-    world = loaded.copy(tmp_path / "charging.duckdb")
-    world.broken(damage.format(*_times(HOURS[2 if "dim_" in damage else 1])))
-    assert _assert_same(OF_SPANS, world) > 0
+def test_together__each_damage_is_reported(loaded: Stores, tmp_path: Path, damage: str) -> None:
+    stores = loaded.copy(tmp_path / "charging.duckdb")
+    stores.execute(damage.format(*_times(HOURS[2 if "dim_" in damage else 1])))
+    assert _assert_same(SPAN_SAFE, stores) > 0
 
 
 @settings(max_examples=8)
@@ -114,42 +116,44 @@ def test_together__each_damage_is_found(loaded: World, tmp_path: Path, damage: s
         st.tuples(st.sampled_from(DAMAGE), st.sampled_from(HOURS)), min_size=1, max_size=4
     )
 )
-def test_together__any_damage_in_any_hours(loaded: World, damage: set[tuple[str, Hour]]) -> None:
+def test_together__any_damage_in_any_hours(loaded: Stores, damage: set[tuple[str, Hour]]) -> None:
     with TemporaryDirectory() as folder:
-        world = loaded.copy(Path(folder) / "charging.duckdb")
-        world.broken(*(statement.format(*_times(hour)) for statement, hour in sorted(damage)))
-        _assert_same(OF_SPANS, world)
+        stores = loaded.copy(Path(folder) / "charging.duckdb")
+        stores.execute(*(statement.format(*_times(hour)) for statement, hour in sorted(damage)))
+        _assert_same(SPAN_SAFE, stores)
 
 
-def test_together__the_warehouse_is_opened_and_rules_of_spans_are_asked_once(
-    loaded: World, monkeypatch: pytest.MonkeyPatch
+def test_together__opens_the_warehouse_and_evaluates_span_safe_rules_once(
+    loaded: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Any] = []
-    asked: list[Rule] = []
-    reading, found = DuckDBWarehouse.reading, assets.found
+    sessions: list[Any] = []
+    evaluated: list[Rule] = []
+    reading, evaluate_rule = DuckDBWarehouse.reading, assets.evaluate_rule
     monkeypatch.setattr(
-        DuckDBWarehouse, "reading", lambda self: opened.append(self) or reading(self)
+        DuckDBWarehouse, "reading", lambda self: sessions.append(self) or reading(self)
     )
     monkeypatch.setattr(
-        assets, "found", lambda rule, scene: asked.append(rule) or found(rule, scene)
+        assets,
+        "evaluate_rule",
+        lambda rule, context: evaluated.append(rule) or evaluate_rule(rule, context),
     )
     assert len(_results(HOURLY, HOURS, loaded)) == len(HOURLY) * len(HOURS)
-    assert len(opened) == 1
-    assert asked == [rule for _ in HOURS for rule in HOURLY if not rule.is_of_spans]
+    assert len(sessions) == 1
+    assert evaluated == [rule for _ in HOURS for rule in HOURLY if not rule.is_span_safe]
 
 
-def test_rules_of_spans__are_of_the_warehouse_and_judge_by_themselves() -> None:
-    assert len(OF_SPANS) > len(HOURLY) / 3
-    of_spans = [rule for rule in RULES if rule.is_of_spans]
-    assert [rule.name for rule in of_spans if rule.population or rule.tolerated] == []
-    assert [rule.name for rule in of_spans if rule.asset.startswith(("flat_", "raw_"))] == []
+def test_span_safe_rules__read_only_the_warehouse_and_have_no_tolerance() -> None:
+    assert len(SPAN_SAFE) > len(HOURLY) / 3
+    span_safe = [rule for rule in RULES if rule.is_span_safe]
+    assert [rule.name for rule in span_safe if rule.population or rule.tolerated] == []
+    assert [rule.name for rule in span_safe if rule.asset.startswith(("flat_", "raw_"))] == []
 
 
-def test_together__a_rule_that_cannot_be_evaluated_is_named_for_each_hour(loaded: World) -> None:
-    def broken(scene: Any) -> list[Any]:
+def test_together__rule_error_is_reported_for_each_hour(loaded: Stores) -> None:
+    def fail(context: Any) -> list[Any]:
         raise ValueError("no such column")
 
-    rule = Rule("fact_poll", "broken", "", "", broken, is_of_spans=True)
+    rule = Rule("fact_poll", "broken", "", "", fail, is_span_safe=True)
     with pytest.raises(dg.Failure) as failure:
         _results([rule], HOURS[:2], loaded)
     assert set(failure.value.metadata[assets.UNCHECKED_HOURS].value) == {

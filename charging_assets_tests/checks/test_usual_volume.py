@@ -1,4 +1,4 @@
-"""The medians of the check of past weeks: computed by ranks, equal to statistics.median."""
+"""The medians of the volume check equal `statistics.median`, although computed by rank."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ many_weeks = st.lists(each_week, min_size=2, max_size=4)
 
 
 def replace_polls(warehouse: Warehouse, places: Weeks) -> None:
-    """Make `fact_poll` the polls of past weeks, with none in the hour itself."""
+    """Replace `fact_poll` with polls of past weeks and none in the hour itself."""
     filler = {c.name: _FILLERS.get(c.type, 0) for c in FACT_POLL.columns if not c.nullable}
     rows = [
         {
@@ -59,7 +59,7 @@ def replace_polls(warehouse: Warehouse, places: Weeks) -> None:
 
 
 def usual(warehouse: Warehouse) -> dict[str, tuple[int, float, float]]:
-    """What the check says of each place; all are named, for none has a poll in the hour."""
+    """The medians by place; every place is a failing row, as none has a poll in the hour."""
     rows = warehouse.query(sql(CHECK), parameters(HOUR, HOUR.end)).to_pylist()
     return {
         row["place"]: (row["week_count"], row["usual_poll_count"], row["usual_evse_count"])

@@ -1,4 +1,4 @@
-"""Rules about what a source publishes: each names what is planted, and passes what is clean."""
+"""Rules about published data: each reports planted errors and passes clean data."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from charging_assets.archive.identities import FeedIdentity
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import Lake
 from charging_assets_tests.builders import connector
-from charging_assets_tests.checks.worlds import (
+from charging_assets_tests.checks.stores import (
     BY_NAME,
     evse,
     find,
     flat_lake,
     network,
     poll_at,
+    sample_text,
     station,
-    told,
 )
 from charging_assets_tests.modelling import hours
 
@@ -39,10 +39,10 @@ def _evse(uid: str = "bad", **fields: Any) -> list[dict[str, Any]]:
 
 
 def _town(name: str, station_id: str = "1", evse_uid: str = "1", **fields: Any) -> list[Any]:
-    """The one station of a town, whose back end counts its ids from 1."""
+    """The only station of a town whose operator counts ids from 1."""
     parts = [evse(evse_uid, id=f"DE*{name[:3].upper()}*E1")]
-    about = {"name": f"Rathaus {name}", "city": name, "coordinates": None}
-    return [station(parts, station_id, **{**about, **fields})]
+    details = {"name": f"Rathaus {name}", "city": name, "coordinates": None}
+    return [station(parts, station_id, **{**details, **fields})]
 
 
 def _clock() -> Lake:
@@ -52,7 +52,7 @@ def _clock() -> Lake:
     return lake
 
 
-# What is planted, and words that the finding must hold.
+# A lake with an error, and words that the sample must contain.
 PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
     "raw_api_snapshots__every_slot_was_polled": (
         lambda: flat_lake(network(), (0, 10, 30, 40, 50)), ("test", "2022-01-11T20:20:00+00:00")),
@@ -110,21 +110,21 @@ def clean() -> Lake:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_rule__names_what_is_planted(name: str) -> None:
+def test_rule__reports_the_planted_error(name: str) -> None:
     make, words = PLANTED[name]
     finding = find(name, make())
     assert not finding.passed
     assert finding.count == 1, finding.sample
-    assert [word for word in words if word not in told(finding)] == [], told(finding)
+    assert [word for word in words if word not in sample_text(finding)] == [], sample_text(finding)
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_rule__passes_what_is_clean(clean: Lake, name: str) -> None:
+def test_rule__passes_clean_data(clean: Lake, name: str) -> None:
     finding = find(name, clean)
     assert (finding.passed, finding.count) == (True, 0), finding.sample
 
 
-def test_rules__say_remedy() -> None:
+def test_rules__have_a_remedy() -> None:
     for rule in BY_NAME.values():
         assert len(rule.remedy) > 20, rule.name
         assert rule.description.endswith("."), rule.name
@@ -145,26 +145,26 @@ def test_rules__say_remedy() -> None:
 def test_evse_agrees_with_connectors__is_about_charging(
     status: str, connectors: list[str], contradicts: bool
 ) -> None:
-    # Ids with the characters that the overrides' JSON is made of.
+    # Ids with characters that have a meaning in the JSON of the overrides.
     made = [connector(f'c":{n}\\', status=each) for n, each in enumerate(connectors)]
     lake = flat_lake([station([evse(status=status, connectors=made)])], (0,))
     assert find("flat_status__evse_agrees_with_connectors", lake).passed is not contradicts
 
 
-def test_status_is_known__lets_a_twentieth_pass() -> None:
+def test_status_is_known__tolerates_5_percent() -> None:
     many = [station([evse(f"e{n}", "UNKNOWN" if n == 0 else "AVAILABLE") for n in range(20)])]
     finding = find("flat_status__status_is_known", flat_lake(many, (0,)))
     assert (finding.count, finding.population, finding.passed) == (1, 20, True)
 
 
 @pytest.mark.parametrize("postal_code", ["01067", " 53177"])
-def test_postal_code__is_judged_as_it_was_trimmed(postal_code: str) -> None:
+def test_postal_code__is_checked_after_trimming(postal_code: str) -> None:
     lake = flat_lake(_station(postal_code=postal_code), (0,))
     assert find("flat_stations__postal_code_form", lake).passed
 
 
-def _expected(power_type: str, ampere: int, voltage: int, power: int) -> bool:
-    """Whether power contradicts current and voltage, told another way."""
+def _is_contradiction(power_type: str, ampere: int, voltage: int, power: int) -> bool:
+    """Whether power contradicts current and voltage; an independent calculation."""
     phases = {"AC_1_PHASE": 1, "AC_3_PHASE": 3**0.5 if voltage >= 300 else 3, "DC": 1}
     expected = ampere * voltage * phases[power_type] / 1000
     if abs(power - expected) <= max(expected / 10, 0 if power < expected else 1):
@@ -188,7 +188,7 @@ def test_power__agrees_with_a_plain_calculation(cases: list[tuple[str, int, int,
         for n, (kind, ampere, voltage, power) in enumerate(cases)
     ]
     lake = flat_lake([station([evse(connectors=connectors)])], (0,))
-    wrong = sum(_expected(*case) for case in cases)
+    wrong = sum(_is_contradiction(*case) for case in cases)
     finding = find("flat_connectors__power_agrees_with_current_and_voltage", lake)
     assert finding.count == wrong
 
@@ -209,15 +209,15 @@ def _near(latitude: str, longitude: str) -> dict[str, Any]:
         (_near("50.1", "7.0"), True),
     ],
 )
-def test_one_id_is_one_station__needs_name_and_address_to_differ(
+def test_one_id_is_one_station__fails_if_name_and_address_differ(
     station_fields: dict[str, Any], is_one: bool
 ) -> None:
-    known = {"name": "Nord", "address": "Weg 1", "city": "X", "coordinates": None}
-    told_by = {
-        "a": [station([evse()], **known)],
-        "b": [station([evse()], **{**known, **station_fields})],
+    fields = {"name": "Nord", "address": "Weg 1", "city": "X", "coordinates": None}
+    stations_by_place = {
+        "a": [station([evse()], **fields)],
+        "b": [station([evse()], **{**fields, **station_fields})],
     }
-    finding = find("flat_stations__one_id_is_one_station", flat_lake(told_by, (0,)))
+    finding = find("flat_stations__one_id_is_one_station", flat_lake(stations_by_place, (0,)))
     assert finding.passed is is_one, finding.sample
 
 
@@ -230,25 +230,25 @@ def test_one_id_is_one_station__needs_name_and_address_to_differ(
         (("50.1", "7.0"), ("50.1", "7.02"), False),
     ],
 )
-def test_one_id_is_one_station__is_not_over_a_kilometre_away(
+def test_one_id_is_one_station__fails_over_one_kilometre(
     one: tuple[str, str], other: tuple[str, str], is_one: bool
 ) -> None:
-    told_by = {
+    stations_by_place = {
         slug: [station([evse()], **_near(*where))] for slug, where in (("a", one), ("b", other))
     }
-    finding = find("flat_stations__one_id_is_one_station", flat_lake(told_by, (0,)))
+    finding = find("flat_stations__one_id_is_one_station", flat_lake(stations_by_place, (0,)))
     assert finding.passed is is_one, finding.sample
 
 
 @pytest.mark.parametrize(("latitude", "is_one"), [("50.101", True), ("50.105", False)])
-def test_one_id_is_one_station__has_other_names_within_200_metres_only(
+def test_one_id_is_one_station__allows_other_names_within_200_metres(
     latitude: str, is_one: bool
 ) -> None:
-    told_by = {
+    stations_by_place = {
         "a": [station([evse()], **_near("50.1", "7.0"))],
         "b": [station([evse()], name="Other", address="Other 1", **_near(latitude, "7.0"))],
     }
-    finding = find("flat_stations__one_id_is_one_station", flat_lake(told_by, (0,)))
+    finding = find("flat_stations__one_id_is_one_station", flat_lake(stations_by_place, (0,)))
     assert finding.passed is is_one, finding.sample
 
 
@@ -262,18 +262,18 @@ def test_one_id_is_one_station__has_other_names_within_200_metres_only(
         (None, None, False),
     ],
 )
-def test_one_id_is_one_evse__goes_by_evse_id_then_by_station(
+def test_one_id_is_one_evse__compares_evse_ids_then_stations(
     one: str | None, other: str | None, is_one: bool
 ) -> None:
-    told_by = {
+    stations_by_place = {
         slug: [station([evse(id=evse_id)], f"s-{slug}")]
         for slug, evse_id in (("a", one), ("b", other))
     }
-    finding = find("flat_evses__one_id_is_one_evse", flat_lake(told_by, (0,)))
+    finding = find("flat_evses__one_id_is_one_evse", flat_lake(stations_by_place, (0,)))
     assert finding.passed is is_one, finding.sample
 
 
-def test_one_id_is_one_evse__a_relabelling_that_both_places_follow_is_none() -> None:
+def test_one_id_is_one_evse__passes_if_both_places_change_the_evse_id() -> None:
     lake = MemoryLake()
     for minute, evse_id in ((0, "DE*TST*E1"), (10, "DE*TST*E2")):
         hours.put(lake, minute, {slug: [station([evse(id=evse_id)])] for slug in ("a", "b")})
@@ -282,7 +282,7 @@ def test_one_id_is_one_evse__a_relabelling_that_both_places_follow_is_none() -> 
     assert find("flat_stations__one_id_is_one_station", lake).passed
 
 
-def test_one_id__is_of_one_place_where_the_feed_states_so() -> None:
+def test_one_id__passes_if_the_feed_has_ids_within_place() -> None:
     lake = MemoryLake()
     for minute in (0, 10):
         hours.put(lake, minute, {"adorf": _town("Adorf"), "bdorf": _town("Bdorf")})
@@ -324,7 +324,7 @@ def test_one_id__is_of_one_place_where_the_feed_states_so() -> None:
         ),
     ],
 )
-def test_rule__counts_evses_of_one_uid_at_two_stations_apart(
+def test_rule__counts_evses_with_one_uid_at_two_stations_separately(
     name: str, fields: dict[str, Any]
 ) -> None:
     lake = MemoryLake()

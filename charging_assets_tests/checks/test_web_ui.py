@@ -1,4 +1,4 @@
-"""Every way in which the web UI starts runs: each hour has its checks, and all outcomes agree."""
+"""Each way to launch runs in the web UI records the checks of each hour, with equal results."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.staging import prune
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.generation import FILE_NAME
+from charging_assets_tests.checks.stores import MINUTES, network
 from charging_assets_tests.checks.web_ui import (
     PARTITION,
     RANGE_END,
     RANGE_START,
     WebUi,
     hours_of,
-    served,
+    serve,
 )
-from charging_assets_tests.checks.worlds import MINUTES, network
 from charging_assets_tests.modelling import hours
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ GREEN = {rule.name: "SUCCEEDED" for rule in HOURLY}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two days in the archive, nothing of them loaded."""
+    """A home with two archived days; none is loaded."""
     folder = tmp_path_factory.mktemp("home")
     lake = LocalLake(folder / "lake")
     for hour in range(len(ARCHIVED)):
@@ -43,7 +43,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ui(home: Path) -> Iterator[WebUi]:
-    with served(home) as url:
+    with serve(home) as url:
         yield WebUi(url)
 
 
@@ -73,14 +73,12 @@ def test_backfill__of_assets_shares_a_run(ui: WebUi, hourly: list[str]) -> None:
     assert [ui.checks(key, [run["runId"]]) for key in KEYS] == [GREEN] * 3
 
 
-def test_backfill__of_a_job_has_a_run_for_each_hour_that_stands_alone(
-    ui: WebUi, hourly: list[str]
-) -> None:
-    apart = [KEYS[0], KEYS[2]]
-    backfill = ui.finished_backfill(ui.launch_backfill(hourly, apart, job="load_hour"))
+def test_backfill__of_a_job_has_one_run_per_isolated_hour(ui: WebUi, hourly: list[str]) -> None:
+    isolated = [KEYS[0], KEYS[2]]
+    backfill = ui.finished_backfill(ui.launch_backfill(hourly, isolated, job="load_hour"))
     assert backfill["status"] == "COMPLETED_SUCCESS"
     runs = {hours_of(run)[0].key: run for run in backfill["runs"]}
-    assert sorted(runs) == apart
+    assert sorted(runs) == isolated
     assert {run["status"] for run in runs.values()} == {"SUCCESS"}
     assert [ui.checks(key, [run["runId"]]) for key, run in runs.items()] == [GREEN, GREEN]
 
@@ -93,7 +91,7 @@ def test_runs__of_three_hours_launched_at_once(ui: WebUi, hourly: list[str]) -> 
 
 
 def test_backfill__of_a_job_shares_a_run_too(ui: WebUi) -> None:
-    # As the job's own page launches it: without a selection of assets.
+    # The page of the job launches it without a selection of assets.
     backfill = ui.finished_backfill(ui.launch_backfill([], KEYS, job="load_hour"))
     assert backfill["status"] == "COMPLETED_SUCCESS"
     (run,) = backfill["runs"]
@@ -106,11 +104,11 @@ def test_backfill__of_two_days_shares_a_run(ui: WebUi, hourly: list[str]) -> Non
     assert backfill["status"] == "COMPLETED_SUCCESS"
     (run,) = backfill["runs"]
     assert (run["status"], [hour.key for hour in hours_of(run)]) == ("SUCCESS", ARCHIVED)
-    rows_checked = (ARCHIVED[0], ARCHIVED[23], ARCHIVED[-1])
-    assert [ui.checks(key, [run["runId"]]) for key in rows_checked] == [GREEN] * 3
+    sampled_hours = (ARCHIVED[0], ARCHIVED[23], ARCHIVED[-1])
+    assert [ui.checks(key, [run["runId"]]) for key in sampled_hours] == [GREEN] * 3
 
 
-def test_run__of_one_table_of_an_hour_that_staging_no_longer_has(ui: WebUi, home: Path) -> None:
+def test_run__of_one_table_of_a_pruned_hour(ui: WebUi, home: Path) -> None:
     pruned = hours.hour_after(1)
     prune(DuckDBWarehouse(home / FILE_NAME), pruned)
     run = ui.finished_run(ui.launch_run(["fact_status"], {PARTITION: pruned.key}))
@@ -120,7 +118,7 @@ def test_run__of_one_table_of_an_hour_that_staging_no_longer_has(ui: WebUi, home
     assert {states[name] for name in of_facts} == {"SUCCEEDED"}
 
 
-def test_backfill__of_all_assets_makes_the_day_s_report_too(ui: WebUi) -> None:
+def test_backfill__of_all_assets_includes_the_daily_report(ui: WebUi) -> None:
     backfill = ui.finished_backfill(ui.launch_backfill(ui.assets(), KEYS[:2]))
     assert backfill["status"] == "COMPLETED_SUCCESS"
     assert {run["status"] for run in backfill["runs"]} == {"SUCCESS"}
@@ -130,7 +128,7 @@ def test_backfill__of_all_assets_makes_the_day_s_report_too(ui: WebUi) -> None:
     assert [ui.checks(key, [of_hours[0]["runId"]]) for key in KEYS[:2]] == [GREEN, GREEN]
 
 
-def test_backfill__with_an_hour_that_has_no_polls_fails_as_its_run_does(
+def test_backfill__with_an_hour_without_polls_fails_like_its_run(
     ui: WebUi, hourly: list[str]
 ) -> None:
     beyond = hours.hour_after(len(ARCHIVED)).key

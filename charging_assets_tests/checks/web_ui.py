@@ -36,7 +36,7 @@ _CHECKS = """query($asset: AssetKeyInput!, $check: String!, $partition: String) 
 
 
 class WebUi:
-    """A running web server; `transcript` gets every request and answer that launches or reports."""
+    """A running web server; `transcript` receives one line per launch and per result."""
 
     def __init__(self, url: str, transcript: Callable[[str], None] | None = None) -> None:
         self.url = url
@@ -49,11 +49,11 @@ class WebUi:
         }
 
     def query(self, text: str, **variables: Any) -> Any:
-        """The data of a GraphQL answer; AssertionError with its errors."""
-        answer = self._session.post(
+        """The data of a GraphQL response; AssertionError with its errors."""
+        response = self._session.post(
             f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=120
         )
-        body = answer.json()
+        body = response.json()
         assert not body.get("errors"), json.dumps(body["errors"])[:2000]
         return body["data"]
 
@@ -70,9 +70,9 @@ class WebUi:
         job: str = ASSET_JOB,
         checks: Iterable[tuple[str, str]] | None = None,
     ) -> str:
-        """One run: of an hour, or of a range of hours ("Single run"); its id.
+        """Launch one run of an hour, or of a range of hours ("Single run"); return its id.
 
-        Without `checks`, all checks of the assets that the job has, as the UI selects them.
+        Without `checks`, the run has all checks of the assets in the job, as the UI selects them.
         """
         names = list(assets)
         selected = self._checks_of(names, job) if checks is None else list(checks)
@@ -106,7 +106,7 @@ class WebUi:
     def launch_backfill(
         self, assets: Iterable[str], partitions: Sequence[str], *, job: str | None = None
     ) -> str:
-        """A backfill of assets, or of a job (one run a partition); its id."""
+        """Launch a backfill of assets, or of a job; return its id."""
         parameters: dict[str, Any] = {
             "assetSelection": [{"path": [name]} for name in assets],
             "partitionNames": list(partitions),
@@ -135,14 +135,16 @@ class WebUi:
         return str(launched["backfillId"])
 
     def finished_run(self, run_id: str) -> dict[str, Any]:
-        """A run, when it is over."""
+        """Wait until a run has finished; return it."""
         query = f"query($id: ID!) {{ runOrError(runId: $id) {{ ... on Run {{ {_RUN} }} }} }}"
-        run: dict[str, Any] = self._when_over(lambda: self.query(query, id=run_id)["runOrError"])
+        run: dict[str, Any] = self._wait_until_finished(
+            lambda: self.query(query, id=run_id)["runOrError"]
+        )
         self._note_run(run)
         return run
 
     def finished_backfill(self, backfill_id: str) -> dict[str, Any]:
-        """A backfill with its runs, when it and they are over."""
+        """Wait until a backfill and its runs have finished; return it with its runs."""
         query = f"""query($id: String!) {{ partitionBackfillOrError(backfillId: $id) {{
             ... on PartitionBackfill {{ id status runs(limit: 100) {{ {_RUN} }}
                 error {{ message }} }} }} }}"""
@@ -153,7 +155,7 @@ class WebUi:
                 return {"status": "STARTED"}
             return backfill
 
-        backfill = self._when_over(read)
+        backfill = self._wait_until_finished(read)
         self._note("backfill", {key: backfill[key] for key in ("id", "status", "error")})
         for run in backfill["runs"]:
             self._note_run(run)
@@ -162,7 +164,7 @@ class WebUi:
     def checks(self, partition: str, run_ids: Iterable[str]) -> dict[str, str]:
         """The state of every hourly check in a partition, as the UI shows it, by check.
 
-        "not run" where the newest execution is none of the runs given.
+        "not run" if the newest execution is not from one of the runs.
         """
         runs, states = set(run_ids), {}
         for rule in HOURLY:
@@ -181,8 +183,10 @@ class WebUi:
 
     def unpartitioned_check(self, asset: str, check: str) -> dict[str, Any] | None:
         """The newest execution of a check without partitions; None if it was never run."""
-        found = self.query(_CHECKS, asset={"path": [asset]}, check=check)["assetCheckExecutions"]
-        return found[0] if found else None
+        executions = self.query(_CHECKS, asset={"path": [asset]}, check=check)[
+            "assetCheckExecutions"
+        ]
+        return executions[0] if executions else None
 
     def _checks_of(self, assets: Iterable[str], job: str) -> list[tuple[str, str]]:
         nodes = self.query(
@@ -197,12 +201,12 @@ class WebUi:
             if job in check["jobNames"]
         ]
 
-    def _when_over(self, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _wait_until_finished(self, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         deadline = time.monotonic() + TIMEOUT_S
-        while (found := read())["status"] in _UNFINISHED:
-            assert time.monotonic() < deadline, f"not over after {TIMEOUT_S} s: {found}"
+        while (state := read())["status"] in _UNFINISHED:
+            assert time.monotonic() < deadline, f"not finished after {TIMEOUT_S} s: {state}"
             time.sleep(0.5)
-        return found
+        return state
 
     def _note(self, what: str, details: Any) -> None:
         self._transcript(f"{what} {json.dumps(details)}")
@@ -214,7 +218,7 @@ class WebUi:
 
 
 def hours_of(run: dict[str, Any]) -> list[Hour]:
-    """The hours of a run, by its tags; none of a run of a day."""
+    """The hours of a run, from its tags; empty for a run of a daily partition."""
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     first = tags.get(RANGE_START) or tags.get(PARTITION, "")
     if "T" not in first:
@@ -223,7 +227,7 @@ def hours_of(run: dict[str, Any]) -> list[Hour]:
 
 
 def _short(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters for the transcript: long selections by their number."""
+    """Parameters for the transcript: long selections are replaced by their length."""
     short = dict(parameters)
     for key in ("assetSelection", "assetCheckSelection"):
         if len(short.get(key, [])) > 3:
@@ -232,8 +236,8 @@ def _short(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def served(home: Path, *command: str, port: int | None = None, **environment: str) -> Iterator[str]:
-    """A home's web server and daemon, by `charging-assets ui` or another command; its address."""
+def serve(home: Path, *command: str, port: int | None = None, **environment: str) -> Iterator[str]:
+    """Run web server and daemon of a home by `charging-assets ui` or `command`; yield the URL."""
     port = port or _free_port()
     with (home / "dagster.log").open("ab") as log:
         process = subprocess.Popen(

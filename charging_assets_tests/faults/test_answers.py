@@ -19,7 +19,7 @@ from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.loopback import Loopback, reply
-from charging_assets_tests.checks.evaluating import findings
+from charging_assets_tests.checks.rule_evaluation import evaluate_rules
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
 
@@ -106,7 +106,7 @@ def test_hostile_answers__do_not_affect_other_places(
     _check_outcomes(warehouse)
     _check_rows(warehouse)
     _check_bodies(lake, hour)
-    by_rule = {f.rule.name: f for f in findings(ANSWERED, hour, lake, warehouse)}
+    by_rule = {f.rule.name: f for f in evaluate_rules(ANSWERED, hour, lake, warehouse)}
     failed = {row["place"] for row in by_rule["flat_polls__every_place_answered"].sample}
     assert failed == {name for name, (_, outcome, *_) in HOSTILE.items() if outcome != "ok"}
     report_observed(f"{len(HOSTILE)} hostile places and {len(VALID)} valid ones in one poll")
@@ -160,7 +160,7 @@ def test_source_clock__does_not_move_rows(off_h: int) -> None:
         warehouse, "SELECT MIN(observed_at), MAX(observed_at) FROM warehouse.fact_poll"
     ) == [(off_h * 60, off_h * 60 + 20)]
     rules = [rule for rule in RULES if rule.name == "flat_polls__clock_agrees"]
-    (finding,) = findings(rules, hours.HOUR, lake, warehouse)
+    (finding,) = evaluate_rules(rules, hours.HOUR, lake, warehouse)
     assert finding.sample[0]["most_ahead_s"] == off_h * 3600
 
 

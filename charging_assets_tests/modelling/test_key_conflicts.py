@@ -25,7 +25,7 @@ from charging_assets.schemas.ops import LEDGER
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests import builders
-from charging_assets_tests.checks.evaluating import findings
+from charging_assets_tests.checks.rule_evaluation import evaluate_rules
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, hour_after, lake_of, rows, station
 from charging_assets_tests.stale_loads import errors_of, load_stale
@@ -157,7 +157,7 @@ def test_conflict__a_check_reports_it_and_no_other_check_fails() -> None:
     load(warehouse, lake, 0, 1, 2)
     for number, expected in ((0, 0), (1, 1), (2, 1)):
         finding_by_rule = {
-            f.rule.name: f for f in findings(HOURLY, hour_after(number), lake, warehouse)
+            f.rule.name: f for f in evaluate_rules(HOURLY, hour_after(number), lake, warehouse)
         }
         assert finding_by_rule[CHECK].count == expected
         errors = [

@@ -14,7 +14,7 @@ from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.sql_files import sql
-from charging_assets_tests.checks.evaluating import findings
+from charging_assets_tests.checks.rule_evaluation import evaluate_rules
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, lake_of, rows, station
 
@@ -172,7 +172,7 @@ def test_versions__of_several_places_hold_every_fact_in_any_order(
     assert rows(in_order, LOST) == []
     assert hours.digests(in_disorder) == hours.digests(in_order)
     for hour in hours_archived(lake):
-        results = findings(KEPT, hour, lake, in_order, hour.end)
+        results = evaluate_rules(KEPT, hour, lake, in_order, hour.end)
         assert [each for each in results if not each.passed] == []
 
 

@@ -13,7 +13,7 @@ from charging_assets.orchestration.alerting import Told
 from charging_assets.orchestration.sensors import alert_on_failure
 from charging_assets_tests import builders
 from charging_assets_tests.alerts.receivers import HttpReceiver
-from charging_assets_tests.checks.worlds import FEEDS, evse, network, station
+from charging_assets_tests.checks.stores import FEEDS, evse, network, station
 from charging_assets_tests.modelling import hours
 
 HOURS = dg.StaticPartitionsDefinition(["2022-01-11T20"])

@@ -1,11 +1,11 @@
-"""Rules over an hour, without Dagster."""
+"""Evaluate rules for an hour, without Dagster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from charging_assets.checks.evaluate import found, opened
+from charging_assets.checks.evaluate import evaluate_rule, open_context
 from charging_assets.checks.rules import Finding, Rule
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
@@ -13,7 +13,7 @@ from charging_assets.sources.feeds import Feed
 from charging_assets.warehouse.interface import Warehouse
 
 
-def findings(
+def evaluate_rules(
     rules: Iterable[Rule],
     hour: Hour,
     lake: Lake,
@@ -21,6 +21,10 @@ def findings(
     now: datetime | None = None,
     feeds: Mapping[str, Feed] | None = None,
 ) -> list[Finding]:
-    """What each rule finds in an hour, in the order of the rules; the first error is raised."""
-    with opened(hour, lake, warehouse, now, feeds) as scene:
-        return [found(rule, scene) for rule in rules]
+    """The findings of the rules, in their order.
+
+    Raises:
+        Exception: the first error of a rule.
+    """
+    with open_context(hour, lake, warehouse, now, feeds) as context:
+        return [evaluate_rule(rule, context) for rule in rules]

@@ -1,8 +1,4 @@
-"""An hour in which every rule holds, and ways to break it.
-
-Belongs here: a lake and a warehouse with a clean hour, and running single rules on them. Does not
-belong here: what breaks (`test_defects`).
-"""
+"""A lake and a warehouse with an hour in which every rule holds, and ways to damage them."""
 
 from __future__ import annotations
 
@@ -22,38 +18,39 @@ from charging_assets.sources.feeds import Feed
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets_tests import builders
-from charging_assets_tests.checks.evaluating import findings
+from charging_assets_tests.checks.rule_evaluation import evaluate_rules
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR
 
 BY_NAME = {rule.name: rule for rule in RULES}
 MINUTES = (0, 10, 20, 30, 40, 50)
 WEEK = 7 * 24 * 60
-# Half an hour after the hour's end: it must be there by now.
+# Half an hour after the end of the hour, when it must be loaded.
 NOW = HOUR.end + timedelta(minutes=30)
 
-# The feed of the archive in the configuration.
+# The configuration of the archived feed.
 FEEDS = {
     "test": Feed(name="test", kind="chargecloud", base_url="https://poi.example", places=("koeln",))
 }
 
-Told = Sequence[Mapping[str, Any]]
+# The stations of a response.
+Stations = Sequence[Mapping[str, Any]]
 
 
 def evse(uid: str = "e1", status: str | None = "AVAILABLE", **fields: Any) -> dict[str, Any]:
-    """An EVSE that no rule finds fault with."""
+    """An EVSE for which every rule passes."""
     return hours.evse(uid, status, **{"id": f"DE*TST*E{uid}*001", **fields})
 
 
 def station(
     evses: Sequence[dict[str, Any]] | None = None, station_id: str = "s1", **fields: Any
 ) -> dict[str, Any]:
-    """A station that no rule finds fault with."""
+    """A station for which every rule passes."""
     return hours.station([evse()] if evses is None else evses, station_id, **fields)
 
 
 def network(status: str = "AVAILABLE") -> list[dict[str, Any]]:
-    """Two stations with three EVSEs, the first of which has a status."""
+    """Two stations with three EVSEs; `status` is that of the first EVSE."""
     return [
         station([evse("e1", status), evse("e2")]),
         station([evse("e3")], "s2", opening_times=_BY_DAY),
@@ -66,18 +63,20 @@ _BY_DAY = {
 }
 
 
-def flat_lake(told: Told | Mapping[str, Any] | None, minutes: Sequence[float] = MINUTES) -> Lake:
-    """A lake in which every poll of the hour told the same, with its flat files."""
+def flat_lake(
+    stations: Stations | Mapping[str, Any] | None, minutes: Sequence[float] = MINUTES
+) -> Lake:
+    """A lake with flat files of an hour in which every poll has the same response."""
     lake = MemoryLake()
     for minute in minutes:
-        hours.put(lake, minute, told)
+        hours.put(lake, minute, stations)
     hours.flat_files(lake)
     return lake
 
 
 @dataclass
-class World:
-    """A lake and a warehouse in a file."""
+class Stores:
+    """A lake in memory, and a DuckDB warehouse in the file `path`."""
 
     lake: MemoryLake
     path: Path
@@ -86,15 +85,15 @@ class World:
     def warehouse(self) -> DuckDBWarehouse:
         return DuckDBWarehouse(self.path)
 
-    def copy(self, path: Path) -> World:
-        """The same once more, to be broken."""
+    def copy(self, path: Path) -> Stores:
+        """A copy that a test may damage."""
         shutil.copy(self.path, path)
         lake = MemoryLake()
         lake.objects.update(self.lake.objects)
-        return World(lake, path)
+        return Stores(lake, path)
 
-    def broken(self, *statements: str) -> World:
-        """The world after some statements that no load would run."""
+    def execute(self, *statements: str) -> Stores:
+        """Run SQL statements on the warehouse, usually damage; return self."""
         self.warehouse.execute(*((statement, {}) for statement in statements))
         return self
 
@@ -104,17 +103,17 @@ class World:
         return find(name, self.lake, self.warehouse, now, feeds)
 
 
-def clean(path: Path) -> World:
-    """An hour with a charging session, after two weeks in which the same hour was the same."""
-    world, warehouse = World(MemoryLake(), path), DuckDBWarehouse(path)
+def load_clean_stores(path: Path) -> Stores:
+    """Load an hour with a charging session, and the same hour in each of the two weeks before."""
+    stores, warehouse = Stores(MemoryLake(), path), DuckDBWarehouse(path)
     for weeks in (2, 1, 0):
         for minute in MINUTES:
             status = "CHARGING" if minute in (10, 20) else "AVAILABLE"
-            hours.put(world.lake, minute - weeks * WEEK, network(status))
-        whole = ("",) if weeks == 0 else ("fact_poll",)
-        hours.load(warehouse, world.lake, hours.hour_after(-weeks * 7 * 24), whole)
-    publish(world.lake, warehouse, HOUR)
-    return world
+            hours.put(stores.lake, minute - weeks * WEEK, network(status))
+        tables = ("",) if weeks == 0 else ("fact_poll",)
+        hours.load(warehouse, stores.lake, hours.hour_after(-weeks * 7 * 24), tables)
+    publish(stores.lake, warehouse, HOUR)
+    return stores
 
 
 def find(
@@ -124,18 +123,18 @@ def find(
     now: datetime = NOW,
     feeds: Mapping[str, Feed] | None = None,
 ) -> Finding:
-    """What a rule finds in the hour."""
-    (finding,) = findings(
+    """The finding of a rule for the hour."""
+    (finding,) = evaluate_rules(
         [BY_NAME[name]], HOUR, lake, warehouse or DuckDBWarehouse(None), now, feeds or FEEDS
     )
     return finding
 
 
-def told(finding: Finding) -> str:
-    """What is shown of a finding, as one text."""
+def sample_text(finding: Finding) -> str:
+    """The sample rows of a finding as one text."""
     return " ".join(str(dict(row)) for row in finding.sample)
 
 
 def poll_at(lake: Lake, minute: float, at: str) -> None:
-    """A poll whose source has another clock."""
+    """Archive a poll in which the clock of the source shows `at`."""
     builders.archived(lake, builders.poll(minute), {"koeln": builders.envelope(*network(), at=at)})
