@@ -284,7 +284,7 @@ def _balance(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour]) -> Gua
         name="staged_tables__input_rows_are_loaded_or_rejected",
         select=select,
         params=params,
-        remedy=f"Materialize the flat tables of {hour} again; if it stays, this is a bug.",
+        remedy=f"Materialize the flat tables of {hour} again; if it persists, report a bug.",
     )
 
 

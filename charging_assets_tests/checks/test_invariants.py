@@ -166,7 +166,7 @@ def test_rule__reports_the_damage(stores: Stores, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_rule__passes_a_clean_hour(clean_stores: Stores, name: str) -> None:
+def test_rule__accepts_a_clean_hour(clean_stores: Stores, name: str) -> None:
     finding = clean_stores.find(name)
     assert finding.passed, finding.sample
     assert finding.count == 0, finding.sample
@@ -210,7 +210,7 @@ def test_new_reject_code__code_of_past_weeks_is_not_new(stores: Stores) -> None:
     ],
     ids=["not configured", "disabled"],
 )
-def test_latest_hour__passes_for_a_feed_that_is_not_polled(
+def test_latest_hour__ignores_feeds_not_polled(
     stores: Stores, name: str, feeds: dict[str, Feed]
 ) -> None:
     for late in (timedelta(hours=3), timedelta(days=14)):
@@ -253,7 +253,7 @@ def test_latest_hour__fails_for_polls_without_a_good_response(name: str, outcome
     assert "polled, but no good response since 2022-01-11T20:00Z" in sample_text(finding)
 
 
-def test_latest_hour__passes_if_one_place_is_good() -> None:
+def test_latest_hour__needs_one_good_place_only() -> None:
     lake = MemoryLake()
     places = {
         "bonn": builders.place("bonn", None, "timeout"),
@@ -296,7 +296,7 @@ def test_latest_hour__damaged_poll_is_not_good() -> None:
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_latest_hour__passes_if_all_files_are_imported(name: str) -> None:
+def test_latest_hour__ignores_feeds_with_only_imports(name: str) -> None:
     lake = MemoryLake()
     put_polls(lake, *every_ten_minutes(HOUR.start, 5), is_imported=True)
     warehouse = polled_warehouse(lake)
@@ -344,7 +344,7 @@ def test_latest_hour__fails_if_no_poll_could_be_archived(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_latest_hour__passes_for_a_simulated_home(name: str) -> None:
+def test_latest_hour__ignores_a_simulated_home(name: str) -> None:
     lake = MemoryLake()
     put_polls(lake, HOUR.start, feed="simulated")
     for late in (timedelta(hours=3), timedelta(days=30)):

@@ -1,4 +1,4 @@
-"""Rules about published data: each reports planted errors and passes clean data."""
+"""Rules about published data: each reports planted errors and accepts clean data."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_rule__reports_the_planted_error(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_rule__passes_clean_data(clean: Lake, name: str) -> None:
+def test_rule__accepts_clean_data(clean: Lake, name: str) -> None:
     finding = find(name, clean)
     assert (finding.passed, finding.count) == (True, 0), finding.sample
 
@@ -273,7 +273,7 @@ def test_one_id_is_one_evse__compares_evse_ids_then_stations(
     assert finding.passed is is_one, finding.sample
 
 
-def test_one_id_is_one_evse__passes_if_both_places_change_the_evse_id() -> None:
+def test_one_id_is_one_evse__accepts_a_change_in_both_places() -> None:
     lake = MemoryLake()
     for minute, evse_id in ((0, "DE*TST*E1"), (10, "DE*TST*E2")):
         hours.put(lake, minute, {slug: [station([evse(id=evse_id)])] for slug in ("a", "b")})
@@ -282,14 +282,14 @@ def test_one_id_is_one_evse__passes_if_both_places_change_the_evse_id() -> None:
     assert find("flat_stations__one_id_is_one_station", lake).passed
 
 
-def test_one_id__passes_if_the_feed_has_ids_within_place() -> None:
+def test_one_id__is_not_compared_with_ids_within_place() -> None:
     lake = MemoryLake()
     for minute in (0, 10):
         hours.put(lake, minute, {"adorf": _town("Adorf"), "bdorf": _town("Bdorf")})
-    for identities, passes in (({}, False), ({"test": FeedIdentity("test", "place")}, True)):
+    for identities, is_passed in (({}, False), ({"test": FeedIdentity("test", "place")}, True)):
         hours.flat_files(lake, identities=identities)
-        assert find("flat_stations__one_id_is_one_station", lake).passed is passes
-        assert find("flat_evses__one_id_is_one_evse", lake).passed is passes
+        assert find("flat_stations__one_id_is_one_station", lake).passed is is_passed
+        assert find("flat_evses__one_id_is_one_evse", lake).passed is is_passed
 
 
 @pytest.mark.parametrize(
