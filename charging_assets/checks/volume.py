@@ -77,12 +77,12 @@ def _unstaged_feeds(context: CheckContext) -> list[dict[str, Any]]:
     by_feed, staged = keys_by_feed(keys), _staged_digests(context)
     identities = usable_identities(context.lake).identities
     rows = []
-    for feed, of_feed in by_feed.items():
-        wanted = digest(of_feed, identities)
-        if staged.get(feed, "").removesuffix(UNKNOWN_KIND) == wanted:
+    for feed, feed_keys in by_feed.items():
+        expected_digest = digest(feed_keys, identities)
+        if staged.get(feed, "").removesuffix(UNKNOWN_KIND) == expected_digest:
             continue
-        reason = flatten_failure(context.lake, feed, of_feed)
-        if reason is None and _flat_digest(context, feed) == wanted:
+        reason = flatten_failure(context.lake, feed, feed_keys)
+        if reason is None and _flat_digest(context, feed) == expected_digest:
             reason = (
                 "its flat files cannot be staged: see the metadata `failed_feeds` of staged_tables"
             )
@@ -92,7 +92,7 @@ def _unstaged_feeds(context: CheckContext) -> list[dict[str, Any]]:
                     "feed": feed,
                     "hour": context.hour.key,
                     "reason": reason,
-                    "raw_objects": context.lake.uri(of_feed[0].rsplit("/", 1)[0]),
+                    "raw_objects": context.lake.uri(feed_keys[0].rsplit("/", 1)[0]),
                     "has_earlier_rows": feed in staged,
                 }
             )

@@ -31,11 +31,11 @@ SENSOR = dg.AssetCheckKey(dg.AssetKey("flat_status"), "flat_status__sensor_agree
 
 @pytest.fixture(scope="module")
 def storage() -> deployments.Storage:
-    made = deployments.memory_storage()
-    odd = station([evse("e7", "CHARGING", parkingsensor_status="AVAILABLE")], "s7")
+    memory = deployments.memory_storage()
+    contradictory = station([evse("e7", "CHARGING", parkingsensor_status="AVAILABLE")], "s7")
     for minute in (0, 10, 60):
-        hours.put(made.lake, minute, [*network(), odd])
-    return made
+        hours.put(memory.lake, minute, [*network(), contradictory])
+    return memory
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def defs(storage: deployments.Storage) -> dg.Definitions:
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as made:
-        yield made
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as temporary:
+        yield temporary
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def range_tags(first: Hour, last: Hour) -> dict[str, str]:
 def checks_only(defs: dg.Definitions, names: set[str]) -> dg.JobDefinition:
     """A job with the named checks and no assets, as GraphQL selects them."""
     keys = {dg.AssetCheckKey(dg.AssetKey(r.asset), r.name) for r in HOURLY if r.name in names}
-    whole = defs.resolve_job_def("load_hour")
-    return whole.get_subset(asset_selection=set(), asset_check_selection=keys)
+    job = defs.resolve_job_def("load_hour")
+    return job.get_subset(asset_selection=set(), asset_check_selection=keys)
 
 
 def failure_of(run: dg.ExecuteInProcessResult) -> str:
@@ -151,10 +151,10 @@ def test_range__some_checks_with_assets_and_without(
     defs: dg.Definitions, instance: dg.DagsterInstance, ranged: dg.ExecuteInProcessResult
 ) -> None:
     assert ranged.success
-    whole = defs.resolve_implicit_global_asset_job_def()
+    asset_job = defs.resolve_implicit_global_asset_job_def()
     balance = "fact_poll__matches_staged_polls"
     for selected_assets in ({dg.AssetKey("fact_poll")}, set[dg.AssetKey]()):
-        job = whole.get_subset(
+        job = asset_job.get_subset(
             asset_selection=selected_assets,
             asset_check_selection={dg.AssetCheckKey(dg.AssetKey("fact_poll"), balance)},
         )
@@ -222,7 +222,7 @@ def test_check__error_does_not_affect_other_checks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert run.success  # the hour has flat files
-    whole = defs.resolve_job_def("load_hour")
+    job = defs.resolve_job_def("load_hour")
     of_flat = [rule for rule in HOURLY if rule.asset == "flat_status"]
     keys = {dg.AssetCheckKey(dg.AssetKey(rule.asset), rule.name) for rule in of_flat}
     evaluate_rule = assets.evaluate_rule
@@ -233,7 +233,7 @@ def test_check__error_does_not_affect_other_checks(
         return evaluate_rule(rule, context)
 
     monkeypatch.setattr(assets, "evaluate_rule", fail)
-    done = whole.get_subset(asset_selection=set(), asset_check_selection=keys).execute_in_process(
+    done = job.get_subset(asset_selection=set(), asset_check_selection=keys).execute_in_process(
         partition_key=HOUR.key, instance=instance, raise_on_error=False
     )
     assert set(evaluations(done)) == {rule.name for rule in of_flat} - {SENSOR.name}
@@ -278,8 +278,8 @@ def test_one_check__can_be_run_alone(
 ) -> None:
     assert run.success
     # As the UI does: a job that selects checks alone has no partitions in this release.
-    whole = defs.resolve_job_def("load_hour")
-    alone = whole.get_subset(asset_selection=set(), asset_check_selection={SENSOR})
+    job = defs.resolve_job_def("load_hour")
+    alone = job.get_subset(asset_selection=set(), asset_check_selection={SENSOR})
     done = alone.execute_in_process(partition_key=HOUR.key, instance=instance)
     assert [result.check_name for result in done.get_asset_check_evaluations()] == [SENSOR.name]
 
@@ -319,15 +319,15 @@ def test_check_hours__skips_and_logs_hours_not_loaded(
 
 
 def test_checks__reading_staging_are_skipped_for_pruned_hours() -> None:
-    made = deployments.memory_storage()
+    memory = deployments.memory_storage()
     for minute in (0, 60):
-        hours.put(made.lake, minute, network())
+        hours.put(memory.lake, minute, network())
     pruned, kept = HOUR, hours.hour_after(1)
     for hour in (pruned, kept):
-        hours.load(made.warehouse, made.lake, hour)
-    prune(made.warehouse, pruned)
+        hours.load(memory.warehouse, memory.lake, hour)
+    prune(memory.warehouse, pruned)
     over_staging = {rule.name for rule in HOURLY if rule.reads_staging}
-    results = list(assets.evaluate_hours(HOURLY, [pruned, kept], made.lake, made.warehouse))
+    results = list(assets.evaluate_hours(HOURLY, [pruned, kept], memory.lake, memory.warehouse))
     by_hour = {
         hour: {result.check_name for result in results if result.partition == hour.key}
         for hour in (pruned, kept)
@@ -353,13 +353,13 @@ def test_check_freshness__needs_no_partition_and_loads_nothing(
 def test_check_freshness__fails_when_the_newest_poll_is_two_hours_old(
     instance: dg.DagsterInstance,
 ) -> None:
-    made, feed = deployments.memory_storage(), FEEDS["test"]
+    memory, feed = deployments.memory_storage(), FEEDS["test"]
     now = datetime.now(UTC)
-    job = definitions.build(made, feeds=FEEDS).resolve_job_def("check_freshness")
+    job = definitions.build(memory, feeds=FEEDS).resolve_job_def("check_freshness")
     states = []
     for age in (timedelta(hours=2), timedelta(minutes=10)):
         slot_at = slot_of(now - age, feed.cadence)
-        builders.archived(made.lake, builders.poll(slot_at=slot_at), {"koeln": b"{}"})
+        builders.archived(memory.lake, builders.poll(slot_at=slot_at), {"koeln": b"{}"})
         done = job.execute_in_process(instance=instance)
         assert done.success
         states.append({e.check_name: e.passed for e in done.get_asset_check_evaluations()})

@@ -28,12 +28,12 @@ HOURS = [Hour.parse("2022-01-11T20"), Hour.parse("2022-01-11T21")]
 
 @pytest.fixture(scope="module")
 def storage(samples: Path) -> deployments.Storage:
-    made = deployments.memory_storage()
-    import_paths(made.lake, load_feeds()["chargecloud"], [samples / "chargecloud_2022"])
-    for hour in hours_archived(made.lake):
-        hours.load(made.warehouse, made.lake, hour)
-        publish(made.lake, made.warehouse, hour)
-    return made
+    memory = deployments.memory_storage()
+    import_paths(memory.lake, load_feeds()["chargecloud"], [samples / "chargecloud_2022"])
+    for hour in hours_archived(memory.lake):
+        hours.load(memory.warehouse, memory.lake, hour)
+        publish(memory.lake, memory.warehouse, hour)
+    return memory
 
 
 @pytest.fixture(scope="module")

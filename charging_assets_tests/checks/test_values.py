@@ -146,8 +146,8 @@ def test_evse_agrees_with_connectors__is_about_charging(
     status: str, connectors: list[str], contradicts: bool
 ) -> None:
     # Ids with characters that have a meaning in the JSON of the overrides.
-    made = [connector(f'c":{n}\\', status=each) for n, each in enumerate(connectors)]
-    lake = flat_lake([station([evse(status=status, connectors=made)])], (0,))
+    connector_records = [connector(f'c":{n}\\', status=each) for n, each in enumerate(connectors)]
+    lake = flat_lake([station([evse(status=status, connectors=connector_records)])], (0,))
     assert find("flat_status__evse_agrees_with_connectors", lake).passed is not contradicts
 
 
