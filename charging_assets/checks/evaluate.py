@@ -50,7 +50,7 @@ class _SpanContext(HourContext):
 
     def query_flat_files(self, select: str) -> pa.Table:
         raise ValueError(
-            "a rule that reads flat files cannot be is_span_safe: flat files are per hour"
+            "flat files are stored per hour; a rule that reads them must not set is_span_safe"
         )
 
     def query_warehouse(self, select: str, **extra: Any) -> pa.Table:

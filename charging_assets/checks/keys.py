@@ -1,6 +1,6 @@
 """Rules about keys, rendered from the schema: unique, not null, and every foreign key resolves.
 
-A load enforces keys before it commits; these rules prove it for what is stored.
+A load enforces keys before it commits; these rules verify the stored data.
 """
 
 from __future__ import annotations

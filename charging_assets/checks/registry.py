@@ -12,7 +12,7 @@ RULES: tuple[Rule, ...] = (*HOURLY, *FRESHNESS)
 
 _DUPLICATES = {rule.name for rule in RULES if sum(each.name == rule.name for each in RULES) > 1}
 if _DUPLICATES:
-    raise ValueError(f"charging_assets/checks: rule names must be unique: {sorted(_DUPLICATES)}")
+    raise ValueError(f"rule names must be unique; rename one rule of each: {sorted(_DUPLICATES)}")
 
 
 def hourly_by_step() -> dict[str, tuple[Rule, ...]]:
