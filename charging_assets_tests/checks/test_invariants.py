@@ -76,21 +76,21 @@ def reject_hour(stores: Stores) -> Stores:
     return stores
 
 
-def archive_next_hour(stores: Stores) -> Stores:
-    hours.put(stores.lake, 60, network())
+def archive_damaged_poll(stores: Stores) -> Stores:
+    key = hours.put(stores.lake, 55, network())
+    stores.lake.put(key, b"damaged")
     return stores
 
 
-def damage_feed(stores: Stores) -> Stores:
-    key = hours.put(stores.lake, 0, network(), "other")
-    stores.lake.put(key, stores.lake.get(key)[:-9])
+def archive_next_hour(stores: Stores) -> Stores:
+    hours.put(stores.lake, 60, network())
     return stores
 
 
 # The damage, and words that the sample must contain. `test_keys` covers the keys of all tables.
 DAMAGE: dict[str, tuple[Damage, tuple[str, ...]]] = {
     "staged_tables__every_feed_is_staged": (
-        damage_feed, ("'other'", "CorruptArchive", "is damaged", "raw/feed=other/")),
+        archive_damaged_poll, ("test", "2022-01-11T20", "damaged", "'has_earlier_rows': True")),
     "staged_tables__input_rows_are_loaded_or_rejected": (
         sql("DELETE FROM staging.flat_evses WHERE evse_uid = 'e1'"), ("evse", "18", "12")),
     "staged_tables__no_two_ids_share_a_key": (
