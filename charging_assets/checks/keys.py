@@ -137,7 +137,7 @@ def _query_warehouse(context: CheckContext, select: str) -> pa.Table:
 def _rule(table: Table) -> Rule:
     references = _references(table)
     to = list(dict.fromkeys(_BY_FULL_NAME[reference.table].name for reference in references))
-    resolves = f"; references to {', '.join(to)} resolve" if to else ""
+    resolves = f"; foreign keys to {', '.join(to)} resolve" if to else ""
     needs = [name for name in to if name not in _NOT_ASSETS]
     order = ", then ".join([*needs, table.name])
     return Rule(
