@@ -1,10 +1,7 @@
-"""The code location: every asset, job and resource, assembled.
+"""The code location: assembles all assets, jobs and resources.
 
-Belongs here: assembly only. It reads like the picture in the README: acquisition, preprocessing,
-modelling, over a lake and a warehouse.
-
-Importing this module reads no setting and opens nothing; Dagster calls `defs`. A setting that
-cannot be used does not keep the code location from loading: it is logged, and what needs it fails.
+Importing this module reads no settings and opens no connections; Dagster calls `defs`. The code
+location also loads with invalid settings: they are logged, and the runs that need them fail.
 """
 
 from __future__ import annotations
@@ -38,20 +35,20 @@ def build(
     progress: Progress | None = None,
     automation: Automation | None = None,
 ) -> dg.Definitions:
-    """The definitions over a storage that is given, or over the one that the environment names.
+    """The definitions for a given storage, or for the storage of the environment.
 
     Args:
-        feeds: the feeds by name, in place of those of the environment.
-        progress: hears of what runs of this process load.
-        automation: how schedules and sensors are defined; as without any variable by default.
+        feeds: the feeds by name, instead of those of the environment.
+        progress: called for each asset that a run of this process loads.
+        automation: the settings of schedules and sensors.
     """
     automation = automation or Automation()
     if storage is None:
-        made = resources.deployed()
-        given = {"feeds": feeds, "progress": progress}
-        made |= {name: value for name, value in given.items() if value is not None}
+        by_name = resources.deployed()
+        arguments = {"feeds": feeds, "progress": progress}
+        by_name |= {name: value for name, value in arguments.items() if value is not None}
     else:
-        made = deployments.resources(storage, feeds, progress)
+        by_name = deployments.resources(storage, feeds, progress)
     return dg.Definitions(
         assets=[
             raw_api_snapshots,
@@ -64,8 +61,8 @@ def build(
         jobs=[*JOBS, check_hours_job],
         schedules=schedules(automation),
         sensors=sensors(automation),
-        resources=made,
-        # Steps are short and share what they import: one process a run, not one a step.
+        resources=by_name,
+        # One process per run instead of one per step: steps are short, and imports take seconds.
         executor=dg.in_process_executor,
     )
 

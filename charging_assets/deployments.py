@@ -1,8 +1,4 @@
-"""Deployments: `local`, `aws`, and one in memory for tests, each the same resources by name.
-
-Belongs here: reading the environment, once, and choosing engines. Does not belong here: anything
-that an asset would have to know, or how AWS's variables are read (`aws_environment`).
-"""
+"""Deployments: `local`, `aws`, and one in memory for tests, all with the same resource names."""
 
 from __future__ import annotations
 
@@ -31,16 +27,16 @@ DEPLOYMENTS = ("local", "aws")
 
 
 class HomeError(Exception):
-    """CHARGING_HOME cannot be used; the message names it, the reason and what to do."""
+    """CHARGING_HOME is not usable; the message has the reason and the remedy."""
 
 
 class DeploymentError(ValueError):
-    """The environment asks for something that cannot be had; the message says what to set."""
+    """A setting of the environment is missing or invalid; the message names it and the remedy."""
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A lake and a warehouse that belong together, and where polls wait that the lake refused."""
+    """A lake, its warehouse, and the spool for polls that could not be written to the lake."""
 
     lake: Lake
     warehouse: Warehouse
@@ -50,10 +46,10 @@ class Storage:
 def home(environment: Mapping[str, str] = os.environ) -> Path:
     """The folder of the local deployment: CHARGING_HOME, or `.charging`.
 
-    That is in the project where this is a checkout, and in the current folder where it is not.
+    The default is in the project folder if this is a checkout, else in the current folder.
 
     Raises:
-        HomeError: CHARGING_HOME is an address, or begins with the home of an unknown user.
+        HomeError: CHARGING_HOME is a URL, or starts with the home of an unknown user.
     """
     checkout = Path(__file__).resolve().parent.parent
     default = checkout if (checkout / "workspace.yaml").is_file() else Path()
@@ -69,7 +65,11 @@ def home(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def deployment(environment: Mapping[str, str] = os.environ) -> str:
-    """The name that CHARGING_DEPLOYMENT says; DeploymentError for one there is not."""
+    """The name of the deployment: CHARGING_DEPLOYMENT, or `local`.
+
+    Raises:
+        DeploymentError: there is no such deployment.
+    """
     name = environment.get("CHARGING_DEPLOYMENT") or "local"
     if name not in DEPLOYMENTS:
         raise DeploymentError(
@@ -79,9 +79,10 @@ def deployment(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def storage(environment: Mapping[str, str] = os.environ) -> Storage:
-    """The storage of the deployment; nothing is connected yet.
+    """The storage of the deployment; connections are opened later.
 
-    DeploymentError names every variable that is missing or wrong.
+    Raises:
+        DeploymentError: the message names every variable that is missing or invalid.
     """
     if deployment(environment) == "aws":
         from charging_assets import aws_environment
@@ -92,7 +93,7 @@ def storage(environment: Mapping[str, str] = os.environ) -> Storage:
 
 
 def lake(environment: Mapping[str, str] = os.environ) -> Lake:
-    """The lake of the deployment; what only the warehouse needs may be missing."""
+    """The lake of the deployment; settings of the warehouse are not required."""
     if deployment(environment) == "aws":
         from charging_assets import aws_environment
 
@@ -101,7 +102,7 @@ def lake(environment: Mapping[str, str] = os.environ) -> Lake:
 
 
 def warehouse(environment: Mapping[str, str] = os.environ) -> Warehouse:
-    """The warehouse of the deployment; that of `aws` needs the lake's variables as well."""
+    """The warehouse of the deployment; in `aws` it needs the settings of the lake too."""
     if deployment(environment) == "aws":
         from charging_assets import aws_environment
 
@@ -110,7 +111,7 @@ def warehouse(environment: Mapping[str, str] = os.environ) -> Warehouse:
 
 
 def spool(environment: Mapping[str, str] = os.environ) -> Spool:
-    """Where polls wait that the lake refused; on this machine in every deployment."""
+    """The local spool for polls that could not be written to the lake."""
     return Spool(home(environment) / "spool")
 
 
@@ -128,15 +129,14 @@ def _local_warehouse(environment: Mapping[str, str]) -> Warehouse:
 
 
 def _require_usable_path(folder: Path) -> None:
-    """Raises HomeError if DuckDB does not find a folder under the path by which Python finds it.
+    """Raise HomeError if DuckDB would resolve the path to another folder than Python.
 
-    DuckDB takes paths as UTF-8, a backslash as a folder separator, and what follows a `?` as
-    options: the warehouse would be in another folder than the archive, or nowhere.
+    DuckDB reads paths as UTF-8, a backslash as a separator and the text after a `?` as options.
     """
     path, encoding = str(folder), sys.getfilesystemencoding()
     remedy = "set CHARGING_HOME to another folder"
     if "?" in path or "\\" in path:
-        reason = f"its path holds {'?' if '?' in path else 'a backslash'}"
+        reason = f"its path contains {'?' if '?' in path else 'a backslash'}"
     elif os.fsencode(path) == path.encode("utf-8", "surrogatepass"):
         return
     elif encoding == "utf-8":
@@ -144,12 +144,12 @@ def _require_usable_path(folder: Path) -> None:
     else:
         reason = f"its path is not ASCII, and the encoding of this locale ({encoding}) is not UTF-8"
         remedy = "set PYTHONUTF8=1, or a UTF-8 locale such as LC_ALL=C.UTF-8"
-    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-    raise HomeError(f"CHARGING_HOME {shown} cannot be used: {reason}; {remedy}")
+    printable = os.fsencode(path).decode("utf-8", "backslashreplace")
+    raise HomeError(f"CHARGING_HOME {printable} cannot be used: {reason}; {remedy}")
 
 
 def memory_storage() -> Storage:
-    """Storage for tests: nothing outlives the process."""
+    """Storage in memory, for tests."""
     return Storage(MemoryLake(), DuckDBWarehouse(None))
 
 
@@ -158,10 +158,12 @@ def resources(
     feeds: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """The Dagster resources over a storage that is given, such as `memory_storage` in tests.
+    """The Dagster resources for a given storage, such as `memory_storage` in tests.
 
-    Those of the environment are made by `charging_assets.resources`. `progress` hears of what runs
-    of this process load.
+    `charging_assets.resources` creates those of the environment.
+
+    Args:
+        progress: called for each asset that a run of this process loads.
     """
     from charging_assets.acquisition.assets import RawArchiveIOManager
     from charging_assets.io_managers import LakeIOManager, WarehouseIOManager

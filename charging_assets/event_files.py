@@ -1,10 +1,8 @@
-"""Dagster's event files, held open for as long as a run lasts.
+"""Keeps Dagster's SQLite event files open during a run.
 
-Belongs here: where Dagster stores events in SQLite, and a connection to each. Does not belong here:
-anything about what is in them, or other stores: where there is no such file, nothing is held.
-
-Dagster opens and closes these files for each event, and who closes one last writes its log back
-into it. On a disk that has other things to do that takes most of an event's time.
+Dagster opens and closes these files for each event. The last connection to close a file checkpoints
+its write-ahead log, which on a busy disk takes most of the time of an event. Does nothing if
+Dagster stores its events elsewhere.
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ from pathlib import Path
 
 @contextmanager
 def keep_open(dagster_home: Path, run_id: str) -> Iterator[None]:
-    """Hold the files that the events of a run go to."""
-    stores = dagster_home / "history" / "runs"
-    with ExitStack() as held:
-        for path in (stores / "index.db", stores / f"{run_id}.db"):
+    """Keep the event files of a run open."""
+    folder = dagster_home / "history" / "runs"
+    with ExitStack() as stack:
+        for path in (folder / "index.db", folder / f"{run_id}.db"):
             if path.is_file():
-                connection = held.enter_context(closing(sqlite3.connect(path)))
-                # A connection that has read nothing has not opened the log.
+                connection = stack.enter_context(closing(sqlite3.connect(path)))
+                # SQLite opens the log with the first read.
                 connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
         yield

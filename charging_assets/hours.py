@@ -1,8 +1,6 @@
-"""The UTC hour: the one partition that every asset has.
+"""UTC hours, the partitions of every asset, and the arithmetic of instants, hours and slots.
 
-Belongs here: the partitions definition, the window of an hour, and the arithmetic between
-instants, hours and slots. Does not belong here: local time, which is an attribute that SQL
-derives and never a key.
+Local time is an attribute that SQL derives, and never a key.
 """
 
 from __future__ import annotations
@@ -19,8 +17,8 @@ if TYPE_CHECKING:
 HOUR_FORMAT = "%Y-%m-%dT%H"
 FIRST_HOUR = datetime(2021, 1, 1, tzinfo=UTC)
 ONE_HOUR = timedelta(hours=1)
-# A week: sensors and commands request at most so many hours in one run, so that a run that is lost
-# costs little, and spans of hours are loaded by one statement.
+# A week: the most hours that sensors and commands request in one run, so that little work is lost
+# if the run fails.
 HOURS_A_RUN = 168
 
 
@@ -32,9 +30,9 @@ class Hour:
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.start.utcoffset() != timedelta(0):
-            raise ValueError(f"an hour starts at a UTC instant, not at {self.start!r}")
+            raise ValueError(f"an hour must start at a UTC instant, not at {self.start!r}")
         if self.start != self.start.replace(minute=0, second=0, microsecond=0):
-            raise ValueError(f"an hour starts on the hour, not at {self.start.isoformat()}")
+            raise ValueError(f"an hour must start on the hour, not at {self.start.isoformat()}")
 
     @property
     def end(self) -> datetime:
@@ -61,7 +59,11 @@ class Hour:
 
     @classmethod
     def parse(cls, key: str) -> Hour:
-        """The hour of a partition key; ValueError names the form that is wanted."""
+        """The hour of a partition key.
+
+        Raises:
+            ValueError: the key is not an hour; the message shows the format.
+        """
         try:
             hour = cls(datetime.strptime(key, HOUR_FORMAT).replace(tzinfo=UTC))
             if hour.key != key:
@@ -75,13 +77,13 @@ class Hour:
 
 @dataclass(frozen=True)
 class Span:
-    """Hours that are loaded together, in order: all that has data within `[start, end)`."""
+    """Hours that are loaded together, in order: all hours with data within `[start, end)`."""
 
     hours: tuple[Hour, ...]
 
     def __post_init__(self) -> None:
         if not self.hours or list(self.hours) != sorted(set(self.hours)):
-            raise ValueError("a span has hours, each once and in order")
+            raise ValueError("a span needs at least one hour; hours must be unique and sorted")
 
     @property
     def start(self) -> datetime:
@@ -99,34 +101,36 @@ class Span:
         return f"{self.hours[0]} to {self.hours[-1]}"
 
 
-def spanned(hours: Sequence[Hour]) -> Hour | Span:
-    """Hours in order as one span, or the one hour."""
+def span_of(hours: Sequence[Hour]) -> Hour | Span:
+    """The span of sorted hours; the hour itself if there is only one."""
     return hours[0] if len(hours) == 1 else Span(tuple(hours))
 
 
 def to_naive_utc(instant: datetime) -> datetime:
-    """An instant as tables store it: UTC, without saying so."""
+    """An instant as tables store it: UTC without a time zone."""
     return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def hours_between(first: Hour, last: Hour) -> Iterator[Hour]:
-    """Every hour from `first` to `last`, both included."""
+    """Every hour from `first` to `last`, inclusive."""
     start = first.start
     while start <= last.start:
         yield Hour(start)
         start += ONE_HOUR
 
 
-def spans(hours: Iterable[Hour]) -> str:
-    """Hours in words, neighbours as a span: "2022-01-11T20 to 2022-01-11T23, 2022-01-12T02"."""
-    return ", ".join(str(spanned(group)) for group in neighbours(hours))
+def format_spans(hours: Iterable[Hour]) -> str:
+    """Hours and spans of hours as text: "2022-01-11T20 to 2022-01-11T23, 2022-01-12T02"."""
+    return ", ".join(str(span_of(group)) for group in consecutive_groups(hours))
 
 
-def neighbours(hours: Iterable[Hour], most: int | None = None) -> Iterator[tuple[Hour, ...]]:
-    """Hours in order, each once, in groups without a missing hour and of at most `most` hours."""
+def consecutive_groups(
+    hours: Iterable[Hour], max_hours: int | None = None
+) -> Iterator[tuple[Hour, ...]]:
+    """Groups of consecutive hours, sorted and unique, with at most `max_hours` in a group."""
     group: list[Hour] = []
     for hour in sorted(set(hours)):
-        if group and (hour.start != group[-1].end or len(group) == most):
+        if group and (hour.start != group[-1].end or len(group) == max_hours):
             yield tuple(group)
             group = []
         group.append(hour)
@@ -135,14 +139,14 @@ def neighbours(hours: Iterable[Hour], most: int | None = None) -> Iterator[tuple
 
 
 def slot_of(instant: datetime, cadence: timedelta) -> datetime:
-    """The slot an instant belongs to: its floor to a multiple of the cadence since midnight UTC."""
+    """The slot of an instant: floored to a multiple of the cadence since midnight UTC."""
     instant = instant.astimezone(UTC)
     midnight = instant.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + ((instant - midnight) // cadence) * cadence
 
 
 def hourly_partitions() -> HourlyPartitionsDefinition:
-    """The partitions definition of every asset: UTC hours since 2021, the running one included."""
+    """The partitions definition of every asset: UTC hours since 2021, including the current one."""
     from dagster import HourlyPartitionsDefinition
 
     return HourlyPartitionsDefinition(
@@ -151,10 +155,10 @@ def hourly_partitions() -> HourlyPartitionsDefinition:
 
 
 def backfill_policy() -> BackfillPolicy:
-    """How backfills are cut into runs."""
+    """The backfill policy: one run for all partitions."""
     from dagster import BackfillPolicy
 
-    # Beta in the release that the lock pins; without this, every start of Dagster says so 13 times.
+    # Beta in the locked release of Dagster, which would otherwise print 13 warnings on every start.
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
-    # The memory of a run does not grow with its hours. Backfills of a job take over the policy.
+    # The memory of a run does not grow with its hours. Backfills of a job use this policy too.
     return BackfillPolicy.single_run()

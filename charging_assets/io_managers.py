@@ -16,8 +16,7 @@ import dagster as dg
 import pyarrow as pa
 
 from charging_assets.frame_io_manager import FrameIOManager, Window, form_of, time_windows
-from charging_assets.hours import Hour, Span, to_naive_utc
-from charging_assets.hours import spans as words_of
+from charging_assets.hours import Hour, Span, format_spans, to_naive_utc
 from charging_assets.lake.flat_files import FlatFile, flat_feeds, open_hour
 from charging_assets.lake.store import Lake
 from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES, table
@@ -281,7 +280,8 @@ def raise_failed_hours(
     count = max(map(len, good.values()), default=0)
     others = f"; {count_noun(count, 'other hour')} done" if count else ""
     raise dg.Failure(
-        f"{count_noun(len(failed), 'hour')} failed: {words_of(failed)}{others}. {hour}: {reason}",
+        f"{count_noun(len(failed), 'hour')} failed: {format_spans(failed)}{others}. "
+        f"{hour}: {reason}",
         metadata={FAILED_HOURS: {hour.key: reason for hour, reason in failed.items()}},
     )
 

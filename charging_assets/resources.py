@@ -1,12 +1,9 @@
-"""The Dagster resources of a deployment: typed settings, and the engines that are made of them.
+"""The Dagster resources of a deployment, with typed settings.
 
-Belongs here: what the UI's resource page shows and which settings there are. Does not belong here:
-how a variable is checked (`deployments`, `aws_environment`), or what an engine does.
+Settings are read and connections are opened when a run or tick needs the resource. An empty field
+is then read from its environment variable, which `deployments` and `aws_environment` validate.
 
-Nothing is read, and nothing connected, before a run or tick needs a resource. A field that is empty
-is read from its variable then.
-
-Dagster needs the types of the fields as objects, so annotations are not postponed here.
+Dagster needs the types of the fields at runtime, so this module does not import annotations.
 """
 
 import os
@@ -49,12 +46,12 @@ _REGION = Field(
 )
 _ENDPOINT_URL = Field(
     default="",
-    description="Address of a store that speaks S3. Empty: AWS_ENDPOINT_URL_S3, else AWS's own.",
+    description="URL of an S3-compatible store. Empty: AWS_ENDPOINT_URL_S3, else AWS's own.",
 )
 
 
 class _Settings(dg.ConfigurableResource[Any]):
-    """Fields that stand for variables; what is not given is read when the resource is made."""
+    """Fields that replace environment variables; the variables are read on initialization."""
 
     _variables: ClassVar[Mapping[str, str]] = {
         "deployment": "CHARGING_DEPLOYMENT",
@@ -77,18 +74,18 @@ class _Settings(dg.ConfigurableResource[Any]):
     }
 
     def environment(self) -> dict[str, str]:
-        """The variables of this process, and in place of them the fields that are set.
+        """The environment variables of this process, replaced by the fields that are set.
 
         Raises:
-            DeploymentError: a field of the deployment `aws` is set in a local one.
+            DeploymentError: a field of the deployment `aws` is set in a local deployment.
         """
-        given = {
+        fields = {
             name: str(value)
             for name in type(self).model_fields
             if name in self._variables and (value := getattr(self, name)) not in ("", None)
         }
-        environment = {**os.environ, **{self._variables[name]: given[name] for name in given}}
-        only_aws = sorted(given.keys() - {"deployment", "home", "file"})
+        environment = {**os.environ, **{self._variables[name]: fields[name] for name in fields}}
+        only_aws = sorted(fields.keys() - {"deployment", "home", "file"})
         if only_aws and deployments.deployment(environment) != "aws":
             raise deployments.DeploymentError(
                 f"{type(self).__name__} sets {', '.join(only_aws)}, which the deployment `local` "
@@ -97,8 +94,8 @@ class _Settings(dg.ConfigurableResource[Any]):
         return environment
 
 
-# One object per process and settings: of several on one DuckDB file each would find it locked by
-# another, and what was read once of an archive or a schema would be read at every tick.
+# One object per process and settings: several warehouses on one DuckDB file would lock each other,
+# and every tick would read the archive and the schema again.
 @cache
 def _lake(environment: frozenset[tuple[str, str]]) -> Lake:
     return deployments.lake(dict(environment))
@@ -109,20 +106,20 @@ def _warehouse(environment: frozenset[tuple[str, str]]) -> Warehouse:
     return deployments.warehouse(dict(environment))
 
 
-def _of_storage(environment: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+def _storage_settings(environment: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     chosen = {
         name: value for name, value in environment.items() if name.startswith(("CHARGING_", "AWS_"))
     }
-    # A relative path, and none at all, name another folder in another working directory.
+    # A relative or empty path depends on the working directory.
     if deployments.deployment(chosen) == "local":
         chosen["CHARGING_HOME"] = str(deployments.home(chosen))
     return frozenset(chosen.items())
 
 
 class LakeResource(_Settings):
-    """Where objects are: raw answers, flat files, published tables. A folder, or S3.
+    """Storage of objects: raw responses, flat files, published tables. A folder, or S3.
 
-    Assets receive a `charging_assets.lake.store.Lake`. Keys of AWS are found by boto3 itself.
+    Assets receive a `charging_assets.lake.store.Lake`. boto3 finds the AWS credentials.
     """
 
     deployment: str = _DEPLOYMENT
@@ -135,17 +132,17 @@ class LakeResource(_Settings):
         """The lake.
 
         Raises:
-            DeploymentError: a setting is missing or wrong; the message names each.
+            DeploymentError: settings are missing or invalid; the message names each.
             HomeError: the folder cannot be used.
         """
-        return _lake(_of_storage(self.environment()))
+        return _lake(_storage_settings(self.environment()))
 
 
 class WarehouseResource(_Settings):
-    """Where tables are: staging, dimensions, facts, marts and your own. DuckDB, or Redshift.
+    """Storage of tables: staging, dimensions, facts, marts and your own. DuckDB, or Redshift.
 
     Assets receive a `charging_assets.warehouse.interface.Warehouse`. Loads into Redshift are staged
-    in the lake, from where `iam_role` reads them.
+    in the lake, where `iam_role` reads them.
     """
 
     deployment: str = _DEPLOYMENT
@@ -194,24 +191,24 @@ class WarehouseResource(_Settings):
     )
 
     def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
-        """The warehouse; nothing is connected yet. Raises as `LakeResource` does."""
-        return _warehouse(_of_storage(self.environment()))
+        """The warehouse; connections are opened later. Raises the errors of `LakeResource`."""
+        return _warehouse(_storage_settings(self.environment()))
 
 
 class SpoolResource(_Settings):
-    """Polls that the lake refused, on this machine until it takes them again."""
+    """The local spool for polls that could not be written to the lake."""
 
     home: str = _HOME
 
     def create_resource(self, context: dg.InitResourceContext) -> Spool:
-        """The spool. Raises HomeError where its folder cannot be used."""
+        """The spool. Raises HomeError if its folder is not usable."""
         return deployments.spool(self.environment())
 
 
 class FeedsResource(_Settings):
-    """The feeds that are polled: the packaged ones, changed by your own TOML file.
+    """The feeds to poll: the packaged feeds, with the changes of your TOML file.
 
-    The file is read by each run, so that a change takes effect with the next poll.
+    Each run reads the file, so that a change takes effect with the next poll.
     """
 
     file: str = Field(
@@ -224,11 +221,11 @@ class FeedsResource(_Settings):
 
 
 class EventFilesResource(dg.ConfigurableResource[None]):
-    """Dagster's SQLite files of a run's events, held open while the run lasts: it saves time."""
+    """Keeps Dagster's SQLite event files open during a run, which saves time."""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[None]:
-        """Holds them; where Dagster stores events elsewhere, nothing is held."""
+        """Keep the files open; does nothing if Dagster stores events elsewhere."""
         if context.instance is None or context.run is None:
             yield
             return
@@ -237,14 +234,14 @@ class EventFilesResource(dg.ConfigurableResource[None]):
 
 
 class ProgressResource(dg.ConfigurableResource[Any]):
-    """What hears of loaded hours: nothing here; the command line draws a progress bar."""
+    """Called for loaded hours. Does nothing; the command line replaces it by a progress bar."""
 
     def __call__(self, asset: str, hours: Sequence[Hour], seconds: float) -> None:
-        """An asset has loaded hours, which took so many seconds together."""
+        """An asset loaded hours in this many seconds."""
 
 
 class RawIOManagerFactory(dg.ConfigurableIOManagerFactory[RawArchiveIOManager]):
-    """Finds the archived polls of an hour in the lake."""
+    """Loads the archived polls of an hour from the lake."""
 
     lake: dg.ResourceDependency[Lake]
 
@@ -281,7 +278,7 @@ def deployed(
 ) -> dict[str, Any]:
     """The resources of a deployment, by the keys that assets use.
 
-    What is not given is as the environment says when a run or tick needs it.
+    Resources that are not given are configured by the environment.
     """
     lake, warehouse = lake or LakeResource(), warehouse or WarehouseResource()
     return {

@@ -13,8 +13,8 @@ from charging_assets.definitions import build
 from charging_assets.hours import Hour
 from charging_assets.io_managers import Progress
 from charging_assets.lake.store import Lake
-from charging_assets.orchestration.load_runs import HourLoaded, load_hours
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.load_runs import HourResult, load_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.warehouse.interface import Warehouse
 
 
@@ -28,16 +28,16 @@ def load_stale(
     checks: bool = False,
     workers: int | None = 0,
     assets: Sequence[str] | None = None,
-) -> list[HourLoaded]:
+) -> list[HourResult]:
     """Load hours, by default the stale ones, as `charging-assets load` does."""
     if hours is None:
-        hours = [found.hour for found in pending_hours(lake, warehouse)]
+        hours = [found.hour for found in stale_hours(lake, warehouse)]
     how: dict[str, Any] = {"assets": assets, "checks": checks, "workers": workers}
     definitions = build(deployments.Storage(lake, warehouse), feeds={}, progress=progress)
     with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as at:
         return load_hours(definitions, at, hours, lambda _: None, log_level="CRITICAL", **how)
 
 
-def errors_of(outcomes: Iterable[HourLoaded]) -> dict[Hour, str]:
+def errors_of(outcomes: Iterable[HourResult]) -> dict[Hour, str]:
     """The hours that were not loaded, and why."""
     return {outcome.hour: outcome.error for outcome in outcomes if outcome.error is not None}

@@ -12,7 +12,7 @@ import pytest
 from charging_assets.alerts.addresses import alert_addresses, heartbeat_address
 from charging_assets.deployments import DeploymentError, HomeError, home, resources, storage
 from charging_assets.orchestration.dagster_home import dagster_home
-from charging_assets.orchestration.switch import compacts, reconcile_every_s
+from charging_assets.orchestration.switch import is_compaction_on, reconcile_every_s
 from charging_assets.sources.feeds import load_feeds
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets.warehouse.redshift.connection import RedshiftResource
@@ -132,7 +132,7 @@ READERS: list[Callable[[Mapping[str, str]], object]] = [
     alert_addresses,
     heartbeat_address,
     reconcile_every_s,
-    compacts,
+    is_compaction_on,
     lambda _: load_feeds(),
 ]
 

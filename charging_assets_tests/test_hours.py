@@ -13,10 +13,10 @@ from charging_assets.hours import (
     FIRST_HOUR,
     ONE_HOUR,
     Hour,
+    format_spans,
     hourly_partitions,
     hours_between,
     slot_of,
-    spans,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -124,7 +124,7 @@ def test_hourly_partitions__begin_in_2021_and_include_the_running_hour() -> None
 def test_spans__name_exactly_the_hours(numbers: set[int]) -> None:
     hours = {Hour(FIRST_HOUR + n * ONE_HOUR) for n in numbers}
     named: set[Hour] = set()
-    for span in filter(None, spans(hours).split(", ")):
+    for span in filter(None, format_spans(hours).split(", ")):
         first, _, last = span.partition(" to ")
         named |= set(hours_between(Hour.parse(first), Hour.parse(last or first)))
     assert named == hours

@@ -15,7 +15,7 @@ import pytest
 from charging_assets import definitions, resources
 from charging_assets.deployments import DeploymentError, HomeError
 from charging_assets.lake.s3 import S3Lake
-from charging_assets.orchestration.alerting import _troubles
+from charging_assets.orchestration.alerting import alerts_of
 from charging_assets.orchestration.schedules import schedules
 from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.orchestration.switch import Automation, read_automation
@@ -136,8 +136,8 @@ def test_poll__with_a_wrong_feeds_file_fails_with_its_name_and_is_alerted(
         assert not done.success
         record = instance.get_run_record_by_id(done.run_id)
         assert record is not None
-        (trouble,) = _troubles(instance, record)
-    assert "no.toml: cannot be read" in trouble.line and "CHARGING_FEEDS" in trouble.line
+        (alert,) = alerts_of(instance, record)
+    assert "no.toml: cannot be read" in alert.line and "CHARGING_FEEDS" in alert.line
 
 
 def test_automation__is_read_from_the_environment() -> None:

@@ -23,7 +23,7 @@ from charging_assets.alerts.heartbeat import beat
 from charging_assets.archive.gaps import note_key
 from charging_assets.archive.missed_slots import record_unpolled
 from charging_assets.archive.spool import Spool
-from charging_assets.hours import Hour, backfill_policy, hourly_partitions, spans
+from charging_assets.hours import Hour, backfill_policy, format_spans, hourly_partitions
 from charging_assets.io_managers import FAILED_HOURS
 from charging_assets.lake.store import Lake
 from charging_assets.text import count_noun
@@ -145,16 +145,14 @@ def _report_missing(
         return str(error)
     # Dagster skips what follows a failed step: their polls are recorded, and nothing is loaded.
     polled = (
-        f"; polls are archived for {spans(archives)}: materialize these, of which this run loaded "
-        "none (the sensor `reconcile_hours` does so within minutes where it is on; or "
+        f"; polls are archived for {format_spans(archives)}: materialize these, of which this "
+        "run loaded none (the sensor `reconcile_hours` does so within minutes where it is on; or "
         f"`charging-assets load --from {min(archives)} --to {max(archives)}`)"
         if archives
         else ""
     )
-    nothing = (
-        f"{count_noun(len(missing), 'hour')} without archived polls: {spans(missing)}{polled}. "
-    )
-    return f"{nothing}{first}: {error}"
+    hours = count_noun(len(missing), "hour")
+    return f"{hours} without archived polls: {format_spans(missing)}{polled}. {first}: {error}"
 
 
 def _metadata(lake: Lake, found: HourArchive) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from charging_assets.checks.evaluate import (
 )
 from charging_assets.checks.registry import FRESHNESS, hourly_by_step
 from charging_assets.checks.rules import CheckContext, Finding, Row, Rule, Severity
-from charging_assets.hours import Hour, hourly_partitions, neighbours
+from charging_assets.hours import Hour, consecutive_groups, hourly_partitions
 from charging_assets.lake.store import Lake
 from charging_assets.text import count_noun
 from charging_assets.warehouse.interface import Reader, Warehouse
@@ -128,7 +128,7 @@ def _evaluate_groups(
     rules: Sequence[Rule], hours: Iterable[Hour], lake: Lake, warehouse: Warehouse
 ) -> Iterator[tuple[Hour, list[Finding], dict[str, str]]]:
     """Each hour with its findings, and the errors of rules that could not be evaluated, by name."""
-    for group in neighbours(hours, _HOURS_PER_GROUP):
+    for group in consecutive_groups(hours, _HOURS_PER_GROUP):
         yield from _evaluate_group(rules, group, lake, warehouse)
 
 

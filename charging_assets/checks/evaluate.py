@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from charging_assets import clock
 from charging_assets.checks.rules import SAMPLE_SIZE, CheckContext, Finding, Rule, parameters
-from charging_assets.hours import Hour, Span, spanned, to_naive_utc
+from charging_assets.hours import Hour, Span, span_of, to_naive_utc
 from charging_assets.lake.store import Lake
 from charging_assets.modelling.staging import ASSET as STAGED_ASSET
 from charging_assets.sources.feeds import Feed
@@ -96,7 +96,7 @@ def evaluate_over_span(
     """
     if len(hours) == 1:
         return {}
-    context = _SpanContext(hours[0], lake, reader, clock.utc_now(), span=spanned(hours))
+    context = _SpanContext(hours[0], lake, reader, clock.utc_now(), span=span_of(hours))
     passed: dict[Rule, Finding] = {}
     for rule in rules:
         if rule.is_span_safe:

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
-    from charging_assets.orchestration.staleness import pending_hours
+    from charging_assets.orchestration.staleness import stale_hours
     from charging_assets.simulator import FEED
 
     storage, console, began = deployments.storage(), show.out(), time.monotonic()
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         if written
         else "archive: every poll is archived already"
     )
-    pending = pending_hours(storage.lake, storage.warehouse)
+    pending = stale_hours(storage.lake, storage.warehouse)
     loaded = load(storage, pending)
     if loaded.failed:
         console.print(

@@ -204,9 +204,9 @@ def _rights() -> tuple[State, str, str]:
 
 def _ledger() -> tuple[State, str, str]:
     from charging_assets import deployments
-    from charging_assets.orchestration.staleness import MISCOUNTED, pending_hours
+    from charging_assets.orchestration.staleness import MISCOUNTED, stale_hours
 
-    pending = pending_hours(deployments.storage().lake, _warehouse())
+    pending = stale_hours(deployments.storage().lake, _warehouse())
     incomplete = [hour for hour in pending if MISCOUNTED in hour.reason]
     if incomplete:
         first = incomplete[0]

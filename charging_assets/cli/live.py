@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
-    from charging_assets.orchestration.staleness import Pending
+    from charging_assets.orchestration.staleness import StaleHour
     from charging_assets.sources.feeds import load_feeds
 
     storage, feeds = deployments.storage(), load_feeds()
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.flush()
     polled, failed_feeds = _poll(storage, enabled)
     hours = sorted({Hour.of(header.slot_at) for header, _ in polled})
-    loaded = load(storage, [Pending(hour, _REASON) for hour in hours])
+    loaded = load(storage, [StaleHour(hour, _REASON) for hour in hours])
     for header, answers in polled:
         _print_poll(header, answers, {} if loaded.failed else _counts(storage.warehouse, header))
     for feed, reason in failed_feeds.items():

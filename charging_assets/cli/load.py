@@ -23,8 +23,8 @@ from charging_assets.warehouse import ledger
 
 if TYPE_CHECKING:
     from charging_assets.deployments import Storage
-    from charging_assets.orchestration.load_runs import HourLoaded
-    from charging_assets.orchestration.staleness import Pending
+    from charging_assets.orchestration.load_runs import HourResult
+    from charging_assets.orchestration.staleness import StaleHour
     from charging_assets.warehouse.interface import Warehouse
 
 NAME = "load"
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load(
     storage: Storage,
-    chosen: Sequence[Pending],
+    chosen: Sequence[StaleHour],
     *,
     report: LoadReport | None = None,
     label: str = "loading",
@@ -120,9 +120,9 @@ def load(
     return report
 
 
-def _made_stale(storage: Storage, report: LoadReport) -> list[Pending]:
+def _made_stale(storage: Storage, report: LoadReport) -> list[StaleHour]:
     """Hours that this load made stale: an older one showed which id a key of theirs stands for."""
-    from charging_assets.orchestration.staleness import CONTESTED, pending_hours
+    from charging_assets.orchestration.staleness import CONTESTED, stale_hours
 
     if not report.loaded:
         return []
@@ -130,7 +130,7 @@ def _made_stale(storage: Storage, report: LoadReport) -> list[Pending]:
         return []
     return [
         found
-        for found in pending_hours(storage.lake, storage.warehouse)
+        for found in stale_hours(storage.lake, storage.warehouse)
         if found.reason == CONTESTED and found.hour not in report.failed
     ]
 
@@ -163,7 +163,7 @@ class _ProgressReporter:
         count, self.ahead = ahead - self.ahead, ahead
         self.step(f"{show.format_span(hours)}  {asset}  {seconds:.1f} s", count=count)
 
-    def loaded(self, outcomes: Sequence[HourLoaded]) -> None:
+    def loaded(self, outcomes: Sequence[HourResult]) -> None:
         """What one run has come to."""
         ahead, self.ahead, self.steps = self.ahead, 0, 0
         self.done += len(outcomes)
@@ -215,13 +215,13 @@ def format_reasons(reasons: Iterable[str]) -> str:
 
 def _chosen(
     storage: Storage, first: Hour | None, last: Hour | None
-) -> tuple[list[Pending], list[Hour]]:
+) -> tuple[list[StaleHour], list[Hour]]:
     """The hours to load, and those of the range that have no archived polls."""
     from charging_assets.archive.raw_archive import hours_archived
-    from charging_assets.orchestration.staleness import Pending, pending_hours
+    from charging_assets.orchestration.staleness import StaleHour, stale_hours
 
     if first is None and last is None:
-        return pending_hours(storage.lake, storage.warehouse), []
+        return stale_hours(storage.lake, storage.warehouse), []
     archived = list(hours_archived(storage.lake))
     first = first or min(archived, default=last)
     last = last or max(archived, default=first)
@@ -231,7 +231,7 @@ def _chosen(
         raise UsageError(f"the range ends before it begins: {first} to {last}")
     held = [found for found in archived if first <= found <= last]
     missing = sorted(set(hours_between(first, last)) - set(held))
-    return [Pending(found, _REQUESTED) for found in held], missing
+    return [StaleHour(found, _REQUESTED) for found in held], missing
 
 
 def _rows(warehouse: Warehouse, hours: Sequence[Hour]) -> dict[Hour, int]:

@@ -15,7 +15,7 @@ from charging_assets.hours import Hour, hours_between
 
 if TYPE_CHECKING:
     from charging_assets.lake.store import Lake
-    from charging_assets.orchestration.staleness import Pending
+    from charging_assets.orchestration.staleness import StaleHour
     from charging_assets.warehouse.interface import Warehouse
 
 
@@ -72,7 +72,7 @@ class Overview:
 
     feeds: tuple[FeedArchive, ...]
     hours: tuple[Hour, ...]
-    pending: tuple[Pending, ...] | None
+    pending: tuple[StaleHour, ...] | None
     rejects: tuple[Rejects, ...] | None
     warehouse: str
     warehouse_error: str | None
@@ -83,7 +83,7 @@ class Overview:
 def overview(lake: Lake, warehouse: Warehouse) -> Overview:
     """Look at everything once. A warehouse that is not there yet is an empty one."""
     from charging_assets.archive.raw_archive import hours_archived
-    from charging_assets.orchestration.staleness import pending_hours
+    from charging_assets.orchestration.staleness import stale_hours
     from charging_assets.warehouse.interface import WarehouseError
 
     archived = hours_archived(lake)
@@ -92,7 +92,7 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
     contested: list[ContestedIds] = []
     try:
         note = other_generation(warehouse)
-        pending = tuple(pending_hours(lake, warehouse))
+        pending = tuple(stale_hours(lake, warehouse))
         rejected = tuple(rejects(warehouse))
         newest = newest_loaded(warehouse)
         contested = contested_ids(warehouse, newest)
@@ -181,7 +181,7 @@ _CONTESTED = {
 def _feeds(
     lake: Lake,
     archived: dict[Hour, list[str]],
-    pending: Sequence[Pending] | None,
+    pending: Sequence[StaleHour] | None,
     newest: dict[str, datetime],
 ) -> list[FeedArchive]:
     from charging_assets.archive.gaps import accepted_hours_of

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from charging_assets.cli.load import LoadReport
     from charging_assets.deployments import Storage
     from charging_assets.hours import Hour
-    from charging_assets.orchestration.staleness import Pending
+    from charging_assets.orchestration.staleness import StaleHour
 
 NAME = "rebuild"
 HELP = "Load what is stale of each hour, in runs of a week without checks, as after an upgrade."
@@ -79,7 +79,7 @@ def _stale(storage: Storage, arguments: argparse.Namespace) -> dict[str, Set[Hou
     first, last = arguments.first, arguments.last
     wanted = {
         found
-        for found in state.known
+        for found in state.archived
         if (not first or found >= first) and (not last or found <= last)
     }
     return {
@@ -88,19 +88,19 @@ def _stale(storage: Storage, arguments: argparse.Namespace) -> dict[str, Set[Hou
     }
 
 
-def _parts(stale: Mapping[str, Set[Hour]]) -> Iterator[tuple[list[str] | None, list[Pending]]]:
+def _parts(stale: Mapping[str, Set[Hour]]) -> Iterator[tuple[list[str] | None, list[StaleHour]]]:
     """Hours that have to be staged again, with all assets; the others with those that are stale."""
     from charging_assets.modelling.staging import ASSET as STAGED
-    from charging_assets.orchestration.staleness import Pending
+    from charging_assets.orchestration.staleness import StaleHour
 
     to_stage = stale[STAGED]
-    yield None, [Pending(each, f"{STAGED} is stale") for each in sorted(to_stage)]
+    yield None, [StaleHour(each, f"{STAGED} is stale") for each in sorted(to_stage)]
     reasons: dict[Hour, str] = {}
     for asset, hours in stale.items():
         for each in hours - to_stage:
             reasons.setdefault(each, f"{asset} is stale")
     assets = [asset for asset, hours in stale.items() if hours - to_stage]
-    yield [*assets, _PUBLISHED], [Pending(each, reasons[each]) for each in sorted(reasons)]
+    yield [*assets, _PUBLISHED], [StaleHour(each, reasons[each]) for each in sorted(reasons)]
 
 
 def _list(stale: Mapping[str, Set[Hour]], *, as_json: bool) -> None:

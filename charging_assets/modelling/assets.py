@@ -5,7 +5,7 @@ from typing import Any
 
 import dagster as dg
 
-from charging_assets.hours import Hour, backfill_policy, hourly_partitions, spans
+from charging_assets.hours import Hour, backfill_policy, format_spans, hourly_partitions
 from charging_assets.io_managers import by_hour, described
 from charging_assets.lake.store import Lake
 from charging_assets.modelling import plans
@@ -105,7 +105,7 @@ def _sql_asset(
             if restaged:
                 context.log.info(
                     f"{count_noun(len(restaged), 'hour')} no longer in staging, staged again: "
-                    f"{spans(restaged)}"
+                    f"{format_spans(restaged)}"
                 )
         good = [hour for hour in hours if hour not in failed]
         return SpanLoad(spans_to_derive(warehouse, good), make_plan, failed)

@@ -29,7 +29,7 @@ from charging_assets.archive.raw_archive import (
     read_places,
 )
 from charging_assets.archive.raw_objects import CorruptArchive
-from charging_assets.hours import HOURS_A_RUN, Hour, Span, neighbours, spanned, to_naive_utc
+from charging_assets.hours import HOURS_A_RUN, Hour, Span, consecutive_groups, span_of, to_naive_utc
 from charging_assets.lake.flat_files import (
     FlatFile,
     HourFiles,
@@ -124,7 +124,7 @@ def staging_span_plan(
     by_feed: dict[FeedHour, Sequence[FlatFile]] = {}
     for hour in sorted(files):
         by_feed |= _by_feed(files[hour])
-    return _plan(spanned(sorted(files)), by_feed, frozenset(kept), {})
+    return _plan(span_of(sorted(files)), by_feed, frozenset(kept), {})
 
 
 def _by_feed(files: Sequence[FlatFile]) -> dict[FeedHour, list[FlatFile]]:
@@ -145,7 +145,7 @@ def _plan(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour], rejected:
     def narrow(changed: Collection[FeedHour]) -> Plan:
         some = {part: files[part] for part in files if part in changed}
         rest = kept | (files.keys() - some.keys())
-        hours = spanned(sorted({each for each, _ in some}))
+        hours = span_of(sorted({each for each, _ in some}))
         return replace(_plan(hours, some, rest, rejected), skip_if_same=False)
 
     return Plan(
@@ -447,16 +447,16 @@ def spans_to_derive(warehouse: Warehouse, hours: Sequence[Hour]) -> list[Hour | 
 
 def _cut(hours: Sequence[Hour], rows: Mapping[Hour, int]) -> list[Hour | Span]:
     spans: list[Hour | Span] = []
-    for group in neighbours(hours, HOURS_A_RUN):
+    for group in consecutive_groups(hours, HOURS_A_RUN):
         span: list[Hour] = []
         row_count = 0
         for hour in group:
             if span and row_count + rows.get(hour, 0) > ROWS_A_SPAN:
-                spans.append(spanned(span))
+                spans.append(span_of(span))
                 span, row_count = [], 0
             span.append(hour)
             row_count += rows.get(hour, 0)
-        spans.append(spanned(span))
+        spans.append(span_of(span))
     return spans
 
 

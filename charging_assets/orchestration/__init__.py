@@ -1,4 +1,5 @@
 """Automation: jobs and what starts them.
 
-Belongs here: which assets run together and when. Does not belong here: what assets do.
+Belongs here: which assets run together, when, and what happens after a failure. Does not belong
+here: what the assets do.
 """

@@ -1,7 +1,4 @@
-"""The jobs that people start and schedules request.
-
-Belongs here: named selections of assets.
-"""
+"""The jobs, which are named selections of assets, and the tags of their runs."""
 
 from __future__ import annotations
 
@@ -12,23 +9,23 @@ import dagster as dg
 from charging_assets.checks.registry import FRESHNESS
 from charging_assets.orchestration.maintenance import maintain
 
-# A run whose host died would be "started" until this is over, and hold the writers' pool.
+# A run whose host died stays "started" for this time and occupies the writers' pool.
 MAX_RUNTIME_TAG = "dagster/max_runtime"
-# A worker that was killed is replaced; every load may begin anew.
-_ANEW = {"dagster/retry_strategy": "ALL_STEPS"}
+# Dagster restarts a run whose worker was killed. Loads are idempotent, so all steps run again.
+_RETRY_ALL_STEPS = {"dagster/retry_strategy": "ALL_STEPS"}
 
 poll = dg.define_asset_job(
     "poll",
-    # Without checks: they are of whole hours, and run where hours are loaded.
+    # Without checks: they check loaded hours.
     selection=dg.AssetSelection.assets("raw_api_snapshots").without_checks(),
-    description="Ask every enabled feed once and archive the answers, for the running hour.",
+    description="Poll every enabled feed once and archive the responses in the current hour.",
     config={"ops": {"raw_api_snapshots": {"config": {"live": True}}}},
-    # What is not asked for now is lost for ever; a backfill can wait.
-    tags={"dagster/priority": "10", MAX_RUNTIME_TAG: "900", **_ANEW},
+    # Anything that is not polled now is lost; a backfill can wait.
+    tags={"dagster/priority": "10", MAX_RUNTIME_TAG: "900", **_RETRY_ALL_STEPS},
 )
 
-# By group, so that assets of a user's own that share the code location stay out of these jobs.
-# Reports are of a day, and made when somebody wants one.
+# By group, so that these jobs exclude the user's assets in the same code location. Reports are
+# partitioned by day and started by hand.
 _HOURLY = dg.AssetSelection.groups(
     "acquisition", "preprocessing", "modelling", "marts", "publication"
 )
@@ -38,20 +35,20 @@ _FRESHNESS = dg.AssetSelection.checks(
 
 load_hour = dg.define_asset_job(
     "load_hour",
-    # Freshness is of now: loading an hour says nothing about it.
+    # Freshness does not depend on the hour that is loaded.
     selection=_HOURLY - _FRESHNESS,
-    description="Bring archived polls into flat files, staging, dimensions, facts and marts, and "
+    description="Load archived polls into flat files, staging, dimensions, facts and marts, and "
     "check them: one hour, or a range of hours in one run.",
-    tags={MAX_RUNTIME_TAG: "28800", **_ANEW},
+    tags={MAX_RUNTIME_TAG: "28800", **_RETRY_ALL_STEPS},
 )
 load_without_checks = dg.define_asset_job(
     "load_without_checks",
     selection=(_HOURLY - _FRESHNESS).without_checks(),
-    description="What load_hour does, without checks: for first loads and for history after a "
-    "change of rules. The job check_hours checks hours that are loaded.",
-    tags={MAX_RUNTIME_TAG: "28800", **_ANEW},
+    description="Like load_hour, without checks: for first loads and for reprocessing history "
+    "after a rule change. The job check_hours checks loaded hours.",
+    tags={MAX_RUNTIME_TAG: "28800", **_RETRY_ALL_STEPS},
 )
-# One hour alone takes seconds; a run whose host died must not hold the pool for hours.
+# One hour takes seconds; a run whose host died must not occupy the pool for hours.
 ONE_HOUR_TAGS = {MAX_RUNTIME_TAG: "1800"}
 # Ranges are loaded after outages: polls and the current hour go first.
 RANGE_TAGS = {"dagster/priority": "-1"}
@@ -61,7 +58,7 @@ check_freshness = dg.define_asset_job(
     selection=_FRESHNESS,
     description="Check that enabled feeds are still polled and that the newest past hour is "
     "loaded.",
-    # Seconds of work, and the only one that notices that nothing else runs.
+    # Takes seconds, and is the only job that detects that no other job runs.
     tags={"dagster/priority": "5", MAX_RUNTIME_TAG: "900"},
 )
 

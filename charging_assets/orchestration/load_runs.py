@@ -1,8 +1,4 @@
-"""Loading hours through Dagster, in this process.
-
-Belongs here: cutting hours into runs, recorded in the instance that the UI shows. Does not belong
-here: which hours (`pending`), or how progress is drawn (`cli`).
-"""
+"""Loads hours with Dagster runs in this process, recorded in the instance that the UI shows."""
 
 from __future__ import annotations
 
@@ -14,27 +10,27 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from charging_assets import interrupts
-from charging_assets.hours import HOURS_A_RUN, Hour, neighbours
+from charging_assets.hours import HOURS_A_RUN, Hour, consecutive_groups
 from charging_assets.io_managers import FAILED_FEEDS, FAILED_HOURS
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 
 if TYPE_CHECKING:
     from dagster import AssetKey, DagsterInstance, Definitions, ExecuteInProcessResult
 
-# Checks cost about as much as loading: of more hours they are not waited for.
-_MOST_CHECKED = 12
-# So many single hours in a row that fail for no reason of their own are enough: all would.
-_MOST_UNNAMED_FAILURES = 3
-# Dagster's daemon would take an interrupted run for one whose process died, and run it again.
+# Checks take about as long as loading, so longer runs skip them.
+_MAX_CHECKED_HOURS = 12
+# Stop after this many single hours in a row whose failure names no hour: the cause is common.
+_MAX_UNNAMED_FAILURES = 3
+# Dagster's daemon would treat an interrupted run as one whose process died, and start it again.
 _NO_RETRIES = {"dagster/max_retries": "0"}
 
 
 @dataclass(frozen=True)
-class HourLoaded:
-    """How one hour's run ended; `error` names the step and what went wrong.
+class HourResult:
+    """The result of loading an hour; `error` names the step that failed and the reason.
 
-    `failed_feeds` are feeds that a loaded hour lacks, or has as they were before, and why.
-    `unchecked` is why some check of a loaded hour could not be evaluated.
+    `failed_feeds` are feeds of a loaded hour that are missing or keep their rows of an earlier
+    load, with the reasons. `unchecked` is why a check of a loaded hour could not be evaluated.
     """
 
     hour: Hour
@@ -48,47 +44,48 @@ def load_hours(
     definitions: Definitions,
     instance: DagsterInstance,
     hours: Iterable[Hour],
-    progress: Callable[[Sequence[HourLoaded]], None],
+    progress: Callable[[Sequence[HourResult]], None],
     *,
     assets: Sequence[str] | None = None,
     checks: bool = True,
     workers: int | None = None,
     log_level: str = "INFO",
-) -> list[HourLoaded]:
-    """Materialize hours, neighbours together; a failed hour does not keep others from loading.
+) -> list[HourResult]:
+    """Materialize hours; a failed hour does not prevent other hours from loading.
 
-    Neighbours share a run of at most a week, with checks where they are few. Where hours of a run
-    fail, the others are loaded without them, and each failed one alone, so that its own error is
-    known. An hour whose checks could not be evaluated is loaded: it is not loaded again for that.
-    The last hour always has a run of its own. `progress` hears of what a run has loaded.
+    Consecutive hours share a run of at most a week, and short runs are checked. If hours of a run
+    fail, the other hours are loaded without them, and each failed hour is loaded alone to get its
+    error. An hour whose checks could not be evaluated counts as loaded. The last hour always has a
+    separate run.
 
     Args:
-        assets: the names of the assets to materialize; all that are of hours where it is None.
-        checks: whether runs of few hours check them.
-        workers: processes that flatten the hours of a run; by default one per CPU.
-        log_level: what Dagster prints on the console; the instance records everything in any case.
+        progress: called with the results of each run.
+        assets: the names of the assets to materialize; None for all hourly assets.
+        checks: whether short runs are checked.
+        workers: processes that flatten the hours of a run; one per CPU by default.
+        log_level: of Dagster's output on the console; the instance records everything.
 
     Raises:
-        KeyboardInterrupt: A signal has ended a run. No further hour is begun, and the run under way
-            is recorded as canceled; what it has committed stays.
+        KeyboardInterrupt: a signal ended a run. The run is recorded as canceled, the rows that it
+            committed stay, and no further hour is started.
     """
     runner = _Runner(definitions, instance, assets, checks, workers, log_level)
-    outcomes: list[HourLoaded] = []
+    outcomes: list[HourResult] = []
     unnamed_failures: list[str] = []
 
-    def report(loaded: Sequence[HourLoaded]) -> None:
+    def report(loaded: Sequence[HourResult]) -> None:
         if loaded:
             outcomes.extend(loaded)
             progress(loaded)
 
     def load(group: Sequence[Hour]) -> None:
-        if len(unnamed_failures) == _MOST_UNNAMED_FAILURES:
-            reason = f"not tried after {outcomes[-1].hour}: {unnamed_failures[-1]}"
-            return report([HourLoaded(hour, "", reason) for hour in group])
+        if len(unnamed_failures) == _MAX_UNNAMED_FAILURES:
+            reason = f"not attempted after {outcomes[-1].hour}: {unnamed_failures[-1]}"
+            return report([HourResult(hour, "", reason) for hour in group])
         loaded, failed = runner.load(group)
         report(loaded)
         if len(group) == 1:
-            # Such as a locked warehouse, which fails every hour for the same reason.
+            # For example a locked warehouse, which fails every hour for the same reason.
             if failed is None:
                 unnamed_failures.append(loaded[0].error or "")
             else:
@@ -100,13 +97,13 @@ def load_hours(
             parts: list[Sequence[Hour]] = [part for part in (rest[:middle], rest[middle:]) if part]
         else:
             good = [hour for hour in rest if hour not in failed]
-            parts = [*neighbours(good), *([hour] for hour in rest if hour in failed)]
+            parts = [*consecutive_groups(good), *([hour] for hour in rest if hour in failed)]
         for part in parts:
             load(part)
         return None
 
     *earlier, last = sorted(set(hours))
-    for group in neighbours(earlier, HOURS_A_RUN):
+    for group in consecutive_groups(earlier, HOURS_A_RUN):
         load(group)
     load([last])
     return outcomes
@@ -121,32 +118,32 @@ class _Runner:
     workers: int | None
     log_level: str
 
-    def load(self, hours: Sequence[Hour]) -> tuple[list[HourLoaded], set[Hour] | None]:
-        """Those of the hours that one run loads, and those that it names as failed.
+    def load(self, hours: Sequence[Hour]) -> tuple[list[HourResult], set[Hour] | None]:
+        """The results of one run, and the hours that it names as failed.
 
-        Of a run of one hour, that hour is among the loaded ones, with its error. None where a run
-        fails without naming hours.
+        The hours are None if the run fails without naming hours. A run of several hours that fails
+        has no results; a run of one hour has its result, with the error.
         """
         from dagster import DagsterError
 
         is_range = len(hours) > 1
-        how: dict[str, Any] = {"partition_key": hours[0].key}
+        options: dict[str, Any] = {"partition_key": hours[0].key}
         if is_range:
-            how = {"tags": {FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key}}
+            options = {"tags": {FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key}}
         try:
-            result = self._run(len(hours), **how)
-        except DagsterError as refusal:  # such as an hour that has no partition
-            error = f"{type(refusal).__name__}: {refusal}"
-            return ([] if is_range else [HourLoaded(hours[0], "", error)]), None
+            result = self._run(len(hours), **options)
+        except DagsterError as dagster_error:  # for example an hour that has no partition
+            error = f"{type(dagster_error).__name__}: {dagster_error}"
+            return ([] if is_range else [HourResult(hours[0], "", error)]), None
         failed = _failed(result)
         if failed or failed is None:
             loads, _ = _step_failures(result)
             error = "; ".join(failure_message(event) for event in loads) or "the run failed"
-            return ([] if is_range else [HourLoaded(hours[0], result.run_id, error)]), failed
+            return ([] if is_range else [HourResult(hours[0], result.run_id, error)]), failed
         unchecked = _unchecked(result, hours)
         failed_feeds = _failed_feeds(result)
         loaded = [
-            HourLoaded(
+            HourResult(
                 hour,
                 result.run_id,
                 unchecked=unchecked.get(hour),
@@ -161,10 +158,14 @@ class _Runner:
         hour_count: int,
         *,
         tags: Mapping[str, str] | None = None,
-        **how: Any,
+        **options: Any,
     ) -> ExecuteInProcessResult:
-        """A run; KeyboardInterrupt if a signal has ended it, which Dagster reports as a failure."""
-        is_checked = self.checks and self.assets is None and hour_count <= _MOST_CHECKED
+        """Execute a run.
+
+        Raises:
+            KeyboardInterrupt: a signal ended the run, which Dagster reports as a failure.
+        """
+        is_checked = self.checks and self.assets is None and hour_count <= _MAX_CHECKED_HOURS
         job = "load_hour" if is_checked else "load_without_checks"
         config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
         if self.workers is not None and self.assets is None:
@@ -174,7 +175,7 @@ class _Runner:
         with (
             interrupts.before_exit(cancel),
             interrupts.around_dagster_run(),
-            _whole_events(self.instance),
+            _store_events_completely(self.instance),
         ):
             try:
                 result = self.definitions.resolve_job_def(job).execute_in_process(
@@ -184,7 +185,7 @@ class _Runner:
                     run_config=config,
                     asset_selection=self._asset_keys(),
                     tags={**_NO_RETRIES, **(tags or {})},
-                    **how,
+                    **options,
                 )
             except BaseException:
                 if interrupts.received_signal() is not None:
@@ -204,7 +205,7 @@ class _Runner:
 
 
 def _is_interrupted(result: ExecuteInProcessResult) -> bool:
-    """Whether a signal has ended the run, also one that this process does not handle itself."""
+    """Whether a signal ended the run, including signals that this process does not handle."""
     sources = (
         event.step_failure_data.error_source for event in result.all_events if event.is_step_failure
     )
@@ -212,19 +213,19 @@ def _is_interrupted(result: ExecuteInProcessResult) -> bool:
 
 
 @contextmanager
-def _whole_events(instance: DagsterInstance) -> Iterator[None]:
-    """Let each event be stored before a signal is answered, for as long as a run lasts.
+def _store_events_completely(instance: DagsterInstance) -> Iterator[None]:
+    """Defer signals while Dagster stores an event.
 
-    Dagster raises also in what an asset's code logs or materializes. A transaction of its SQLite
-    files that is left open there blocks the events that record the run's end.
+    Dagster also raises the interrupt while an asset logs or materializes. A transaction that stays
+    open in its SQLite files would block the events that record the end of the run.
     """
     store = instance.handle_new_event
 
-    def store_whole(*arguments: Any, **options: Any) -> None:
+    def store_without_signals(*arguments: Any, **options: Any) -> None:
         with interrupts.defer_signals():
             store(*arguments, **options)
 
-    instance.handle_new_event = store_whole  # type: ignore[method-assign]
+    instance.handle_new_event = store_without_signals  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -232,30 +233,32 @@ def _whole_events(instance: DagsterInstance) -> Iterator[None]:
 
 
 def _cancel(instance: DagsterInstance, run_id: str) -> None:
-    """Record an interrupted run as canceled, and not as failed or, for ever, as started."""
+    """Record an interrupted run as canceled, so that it does not stay "started"."""
     from dagster import DagsterRunStatus
 
     run = instance.get_run_by_id(run_id)
     if run is not None and run.status not in (DagsterRunStatus.SUCCESS, DagsterRunStatus.CANCELED):
-        instance.report_run_canceled(run, "interrupted; the next load goes on where it was")
+        instance.report_run_canceled(
+            run, "interrupted; the next load continues with the remaining hours"
+        )
 
 
 def _failed(result: ExecuteInProcessResult) -> set[Hour] | None:
-    """The hours that a run names as failed, none of a run that loaded; None if it names none.
+    """The hours that a run names as failed; None if the run failed without naming hours.
 
-    Where only checks could not be evaluated, every hour is loaded.
+    Empty if the run succeeded, or if only checks could not be evaluated.
     """
     loads, checks = _step_failures(result)
     if result.success or (checks and not loads):
         return set()
-    named = [_named_hours(event, FAILED_HOURS) for event in loads]
-    if not named or None in named:
+    errors_by_step = [_named_hours(event, FAILED_HOURS) for event in loads]
+    if not errors_by_step or None in errors_by_step:
         return None
-    return {hour for reasons in named for hour in reasons or ()}
+    return {hour for reasons in errors_by_step for hour in reasons or ()}
 
 
 def _failed_feeds(result: ExecuteInProcessResult) -> dict[Hour, dict[str, str]]:
-    """The feeds that loaded hours lack, with the reason of the first step that failed for them."""
+    """The failed feeds of loaded hours, each with the error of the first step that failed."""
     failed: dict[Hour, dict[str, str]] = {}
     for event in result.all_events:
         if event.is_step_materialization:
@@ -268,7 +271,7 @@ def _failed_feeds(result: ExecuteInProcessResult) -> dict[Hour, dict[str, str]]:
 
 
 def _unchecked(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> dict[Hour, str]:
-    """The hours some of whose checks could not be evaluated, and why."""
+    """The hours with checks that could not be evaluated, and the reasons."""
     from charging_assets.checks.assets import UNCHECKED_HOURS
 
     unchecked: dict[Hour, str] = {}
@@ -281,7 +284,7 @@ def _unchecked(result: ExecuteInProcessResult, hours: Sequence[Hour]) -> dict[Ho
 
 
 def _step_failures(result: ExecuteInProcessResult) -> tuple[list[Any], list[Any]]:
-    """The failures of steps that load, and of steps that check what is loaded."""
+    """The failures of load steps, and of check steps."""
     from charging_assets.checks.assets import CHECK_STEPS
 
     loads: list[Any] = []
@@ -293,7 +296,7 @@ def _step_failures(result: ExecuteInProcessResult) -> tuple[list[Any], list[Any]
 
 
 def _named_hours(event: Any, name: str) -> dict[Hour, str] | None:
-    """The hours that a failure's metadata names with a reason each; None if it names none."""
+    """The hours in a failure's metadata, each with its reason; None without that metadata."""
     failure = event.step_failure_data.user_failure_data
     if not failure or name not in failure.metadata:
         return None
@@ -302,7 +305,7 @@ def _named_hours(event: Any, name: str) -> dict[Hour, str] | None:
 
 
 def failure_message(event: Any) -> str:
-    """What a step's failure says, in a line."""
+    """The name and the error of a failed step, in one line."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return f"{event.step_key}: {data.user_failure_data.description}"

@@ -1,8 +1,4 @@
-"""Maintenance: what keeps a system that runs for years as small and quick as it was.
-
-Belongs here: the job `maintain`, how long what is kept. Does not belong here: how any of it is done
-(`modelling.staging`, `history`, `notes`, `archive.compaction`, the warehouse's own `maintain`).
-"""
+"""The daily job `maintain`: retention of rows and runs, and compaction of the archive."""
 
 from datetime import timedelta
 
@@ -18,32 +14,32 @@ from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.modelling.staging import KEPT, prune_before, prune_rejects_before
 from charging_assets.orchestration.notes import sync_notes
 from charging_assets.orchestration.run_retention import prune_runs
-from charging_assets.orchestration.switch import compacts
+from charging_assets.orchestration.switch import is_compaction_on
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets.warehouse.transpile import prune_transpile_cache
 
 
-class Warehousing(dg.Config):
-    """How long rows are kept that can be made again from the archive."""
+class WarehouseRetention(dg.Config):
+    """Retention of rows that can be loaded again from the archive."""
 
     staging_days: int = KEPT.days
     rejects_days: int = 400
 
 
-class History(dg.Config):
-    """How long Dagster's runs are kept: repeated ones, and all others."""
+class RunRetention(dg.Config):
+    """Retention of Dagster's runs: of runs that later runs have superseded, and of all others."""
 
     repeated_days: int = 2
     runs_days: int = 90
 
 
-class Archive(dg.Config):
-    """Whether past days are compacted; None: as CHARGING_COMPACT and the deployment decide."""
+class ArchiveCompaction(dg.Config):
+    """Whether past days are compacted; None: the setting CHARGING_COMPACT."""
 
     compact: bool | None = None
 
 
-@dg.op(pool=WRITER_POOL, description="Notes of missed slots and accepted gaps, into `ops`.")
+@dg.op(pool=WRITER_POOL, description="Copy missed slots and accepted gaps into `ops`.")
 def copy_notes(lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[Warehouse]) -> None:
     sync_notes(lake, warehouse)
 
@@ -51,97 +47,107 @@ def copy_notes(lake: dg.ResourceParam[Lake], warehouse: dg.ResourceParam[Warehou
 @dg.op(
     pool=WRITER_POOL,
     ins={"after": dg.In(dg.Nothing)},
-    description="Hours leave staging, rejects leave `ops` when their time is over.",
+    description="Delete old hours from staging and old rejects from `ops`.",
 )
 def prune(
-    context: dg.OpExecutionContext, config: Warehousing, warehouse: dg.ResourceParam[Warehouse]
+    context: dg.OpExecutionContext,
+    config: WarehouseRetention,
+    warehouse: dg.ResourceParam[Warehouse],
 ) -> None:
     if config.rejects_days < config.staging_days:
         raise dg.Failure(
             f"rejects_days is {config.rejects_days}, less than staging_days "
-            f"({config.staging_days}); what is staged must balance with its rejects",
+            f"({config.staging_days}); keep rejects at least as long as staged rows, since checks "
+            "compare the two",
             allow_retries=False,
         )
     now = clock.utc_now()
-    staged = Hour.of(now - timedelta(days=config.staging_days))
-    kept = Hour.of(now - timedelta(days=config.rejects_days))
-    pruned = prune_before(warehouse, staged)
-    prune_rejects_before(warehouse, kept)
-    context.log.info(f"{pruned} hours before {staged} left staging; rejects before {kept} went")
-    context.add_output_metadata({"hours_pruned": pruned})
+    first_staged = Hour.of(now - timedelta(days=config.staging_days))
+    first_rejects = Hour.of(now - timedelta(days=config.rejects_days))
+    hour_count = prune_before(warehouse, first_staged)
+    prune_rejects_before(warehouse, first_rejects)
+    context.log.info(
+        f"deleted {hour_count} hours before {first_staged} from staging, and rejects before "
+        f"{first_rejects}"
+    )
+    context.add_output_metadata({"hours_pruned": hour_count})
 
 
 @dg.op(
     pool=WRITER_POOL,
     ins={"after": dg.In(dg.Nothing)},
-    description="The engine's own upkeep: statistics, space of deleted rows.",
+    description="Update statistics and reclaim the space of deleted rows.",
 )
-def tidy(context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
-    for told in warehouse.maintain():
-        context.log.info(told)
-    context.log.info(f"{prune_transpile_cache()} rendered statements of no more use were deleted")
+def maintain_warehouse(
+    context: dg.OpExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> None:
+    for message in warehouse.maintain():
+        context.log.info(message)
+    context.log.info(f"deleted {prune_transpile_cache()} unused transpiled statements")
 
 
 @dg.op(
     ins={"after": dg.In(dg.Nothing)},
-    description="Old runs are deleted; which partitions are loaded is kept.",
+    description="Delete old runs; the state of partitions is kept.",
 )
-def forget(context: dg.OpExecutionContext, config: History) -> None:
-    done = prune_runs(
+def prune_run_history(context: dg.OpExecutionContext, config: RunRetention) -> None:
+    result = prune_runs(
         context.instance,
         now=clock.utc_now(),
         superseded_after=timedelta(days=config.repeated_days),
         all_after=timedelta(days=config.runs_days),
     )
     context.add_output_metadata(
-        {"runs_deleted": done.runs, "materializations_kept": done.kept_materializations}
+        {
+            "runs_deleted": result.runs_deleted,
+            "materializations_kept": result.materializations_kept,
+        }
     )
 
 
-@dg.op(description="Days of the archive that are long over become one object each.")
+@dg.op(description="Compact each past day of the archive into one object.")
 def compact_archive(
-    context: dg.OpExecutionContext, config: Archive, lake: dg.ResourceParam[Lake]
+    context: dg.OpExecutionContext, config: ArchiveCompaction, lake: dg.ResourceParam[Lake]
 ) -> None:
-    if not (compacts() if config.compact is None else config.compact):
-        context.log.info("the archive is left as it is; `charging-assets compact` compacts it")
+    if not (is_compaction_on() if config.compact is None else config.compact):
+        context.log.info("compaction is off; run `charging-assets compact` to compact the archive")
         return
-    archive, days, freed, failed = archive_lake(lake), 0, 0, dict[str, str]()
+    archive, day_count, bytes_freed, errors = archive_lake(lake), 0, 0, dict[str, str]()
     for feed in feeds_archived(archive):
         try:
-            done = compact(archive, feed)
-        except Exception as error:  # a feed's damaged object must not hold the others' days
-            failed[feed] = str(error)
+            days = compact(archive, feed)
+        except Exception as error:  # a damaged object of one feed must not block other feeds
+            errors[feed] = str(error)
             continue
-        days += len(done)
-        freed += sum(day.bytes_before - day.bytes_after for day in done)
-    context.add_output_metadata({"days_compacted": days, "bytes_freed": freed})
-    if failed:
-        told = "; ".join(f"{feed}: {why}" for feed, why in failed.items())
-        raise dg.Failure(f"not everything could be compacted: {told}", allow_retries=False)
+        day_count += len(days)
+        bytes_freed += sum(day.bytes_before - day.bytes_after for day in days)
+    context.add_output_metadata({"days_compacted": day_count, "bytes_freed": bytes_freed})
+    if errors:
+        details = "; ".join(f"{feed}: {error}" for feed, error in errors.items())
+        raise dg.Failure(f"could not compact every feed: {details}", allow_retries=False)
 
 
 @dg.job(
-    description="Daily upkeep: staging and rejects are pruned, the warehouse tidied, old runs "
-    "forgotten, notes copied, days of the archive compacted. Nothing goes that the archive could "
-    "not give back.",
+    description="Daily maintenance: copy notes, prune staging, rejects and old runs, maintain the "
+    "warehouse, compact the archive. Deletes only rows that can be loaded again from the archive.",
     tags={"dagster/max_runtime": "14400", "dagster/retry_strategy": "ALL_STEPS"},
 )
 def maintain() -> None:
-    forget(tidy(prune(copy_notes())))
-    compact_archive()  # by itself: it needs no warehouse, and its trouble is not the others'
+    prune_run_history(maintain_warehouse(prune(copy_notes())))
+    compact_archive()  # independent: it needs no warehouse, and its errors must not block the rest
 
 
 def maintain_daily_schedule(status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
     """The schedule of the job `maintain`."""
-    nightly = dg.schedule(
+    schedule = dg.schedule(
         name="maintain_daily",
         job=maintain,
         cron_schedule="17 3 * * *",
         execution_timezone="UTC",
         default_status=status,
-        description="Upkeep, every night.",
+        description="Run the job `maintain` every night.",
     )
-    return nightly(_request_maintenance)
+    return schedule(_request_maintenance)
 
 
 def _request_maintenance(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

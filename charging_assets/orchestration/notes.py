@@ -1,8 +1,4 @@
-"""Notes of the lake as tables of the warehouse: missed slots, accepted gaps.
-
-Belongs here: keeping `ops.missed_slots` and `ops.gaps` equal to the notes. Does not belong here:
-writing the notes (`archive.missed_slots`, `archive.gaps`); the warehouse is only their copy.
-"""
+"""Copies notes of the lake to the warehouse: `ops.missed_slots` and `ops.gaps`."""
 
 from __future__ import annotations
 
@@ -24,18 +20,18 @@ _Row = tuple[Any, ...]
 
 
 def sync_notes(lake: Lake, warehouse: Warehouse) -> None:
-    """Make both tables what the notes say; only rows that differ are written."""
+    """Make both tables equal to the notes; writes only rows that differ."""
     archived = hours_archived(lake)
     missed = {
         (
             names.fit(note["feed"], names.FEED),
             to_naive_utc(datetime.fromisoformat(note["slot_at"])),
-            _cut(note["reason"]),
+            _truncate(note["reason"]),
         )
         for note in unfilled_slots(lake, archived)
     }
     accepted = {
-        (gap.feed or "", to_naive_utc(Hour.parse(gap.hour).start), _cut(gap.reason),
+        (gap.feed or "", to_naive_utc(Hour.parse(gap.hour).start), _truncate(gap.reason),
          to_naive_utc(gap.accepted_at))
         for gap in gaps(lake)
         if not _has_polls(archived, gap)
@@ -46,31 +42,31 @@ def sync_notes(lake: Lake, warehouse: Warehouse) -> None:
 
 
 def _has_polls(archived: Mapping[Hour, Collection[str]], gap: Gap) -> bool:
-    """Whether polls of an accepted hour turned up after all, of the feed that it is about."""
+    """Whether the feed of an accepted gap has polls in this hour, for example after an import."""
     keys = archived.get(Hour.parse(gap.hour), ())
     return bool(keys) if gap.feed is None else gap.feed in feeds_of(keys)
 
 
 def _changes(
-    warehouse: Warehouse, table: Table, wanted: Collection[_Row]
+    warehouse: Warehouse, table: Table, expected: Collection[_Row]
 ) -> list[tuple[str, dict[str, Any]]]:
     columns = ", ".join(table.names)
     try:
-        found = warehouse.query(f"SELECT {columns} FROM {table.full_name}").to_pylist()
+        rows = warehouse.query(f"SELECT {columns} FROM {table.full_name}").to_pylist()
     except NoWarehouse:
-        found = []
-    held = {tuple(row[name] for name in table.names) for row in found}
-    same = " AND ".join(f"{name} = :{name}" for name in table.key)
+        rows = []
+    stored = {tuple(row[name] for name in table.names) for row in rows}
+    key_condition = " AND ".join(f"{name} = :{name}" for name in table.key)
     values = ", ".join(f":{name}" for name in table.names)
-    gone = [dict(zip(table.names, row, strict=True)) for row in held - set(wanted)]
-    new = [dict(zip(table.names, row, strict=True)) for row in set(wanted) - held]
+    deleted = [dict(zip(table.names, row, strict=True)) for row in stored - set(expected)]
+    added = [dict(zip(table.names, row, strict=True)) for row in set(expected) - stored]
     return [
-        *((f"DELETE FROM {table.full_name} WHERE {same}", row) for row in gone),
-        *((f"INSERT INTO {table.full_name} ({columns}) VALUES ({values})", row) for row in new),
+        *((f"DELETE FROM {table.full_name} WHERE {key_condition}", row) for row in deleted),
+        *((f"INSERT INTO {table.full_name} ({columns}) VALUES ({values})", row) for row in added),
     ]
 
 
-def _cut(reason: str) -> str:
-    """A reason as long as its column: bytes of UTF-8, no half characters."""
-    longest = MISSED_SLOTS.column("reason").length
-    return reason.encode("utf-8", "replace")[:longest].decode(errors="ignore")
+def _truncate(reason: str) -> str:
+    """The reason in the length of its column, in bytes of UTF-8, without partial characters."""
+    max_bytes = MISSED_SLOTS.column("reason").length
+    return reason.encode("utf-8", "replace")[:max_bytes].decode(errors="ignore")

@@ -1,11 +1,10 @@
-"""Healing: which stale hours are requested now, together or alone, and which wait or are given up.
+"""Reconciliation: decides which stale hours are loaded now, which wait and which are abandoned.
 
-Belongs here: decisions, as pure functions of what is stale, what was tried and what is running.
-Does not belong here: finding what is stale (`pending`), or Dagster (`sensors`).
+These are pure functions. `staleness` finds the stale hours, and `sensors` requests the runs.
 
-What fails is tried again after a while, at longer and longer distances, until it is given up. Each
-feed of an hour has tries of its own: one whose archive is damaged takes none from another whose
-poll came late. New polls or new code make it another case.
+A failed hour is retried with growing delays until `MAX_ATTEMPTS`. Attempts are counted per feed, so
+a feed whose archive is damaged does not use up the attempts of a feed whose poll arrived late. New
+polls or new code reset the count.
 """
 
 from __future__ import annotations
@@ -17,169 +16,188 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from charging_assets.archive.raw_archive import digest
-from charging_assets.hours import HOURS_A_RUN, Hour, neighbours
-from charging_assets.orchestration.staleness import Pending
+from charging_assets.hours import HOURS_A_RUN, Hour, consecutive_groups
+from charging_assets.orchestration.staleness import StaleHour
 
-# Looked at in every tick; what is older takes its turn, some days a tick.
+# Every tick scans these days. Older days are scanned in rotation, some days per tick.
 RECENT = timedelta(days=3)
-DAYS_A_TURN = 7
-# How long after a try the next one may be. The last distance is repeated: an outage over a long
-# weekend heals by itself, and what still fails after a week is for a person.
-_PAUSES = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
-_LAST_PAUSE = timedelta(days=1)
-TRIES = 12
-_FORGOTTEN = timedelta(days=30)
-# Into so many parts the hours of a run that failed are divided for the next try.
-_PARTS = 12
+SCAN_WINDOW_DAYS = 7
+# The delay after each attempt; the last one repeats. Reconciliation recovers from an outage over a
+# long weekend, and a person must look at what still fails after a week.
+_BACKOFF = (timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6))
+_MAX_BACKOFF = timedelta(days=1)
+MAX_ATTEMPTS = 12
+_ATTEMPT_RETENTION = timedelta(days=30)
+# The hours of a failed run are split into this many runs for the next attempt.
+_SPLIT_FACTOR = 12
 
 
-class Try(msgspec.Struct, kw_only=True):
-    """What was tried of a feed's hour, or of an hour's tables of all feeds (`Pending.parts`).
+class Attempt(msgspec.Struct, kw_only=True):
+    """The attempts to load a feed's hour, or an hour's tables of all feeds (`StaleHour.parts`).
 
-    From which state, how often, when last, and together with how many hours.
+    `state` is what was loaded, `count` the number of attempts, `last_at` the time of the last one
+    and `run_hours` the number of hours in its run.
     """
 
     state: str
     count: int
     last_at: datetime
-    together: int = 1
+    run_hours: int = 1
 
 
-class Memory(msgspec.Struct, kw_only=True):
-    """What healing remembers from tick to tick.
+class ReconcilerState(msgspec.Struct, kw_only=True):
+    """The state between two ticks of the sensor.
 
-    `since` tells run keys of one memory from those of another: one that was reset tries all again.
+    `since` is part of every run key, so that a state that was reset requests all hours again.
+    `scanned_to` is the last day of the last scan window.
     """
 
     since: datetime
-    turn: date | None = None
-    tries: dict[str, Try] = {}
+    scanned_to: date | None = None
+    attempts: dict[str, Attempt] = {}
 
 
 @dataclass(frozen=True)
 class Request:
-    """Hours to load in one run: `key` is no other request's, `count` is which try it is."""
+    """Hours to load in one run, with a unique run key and the number of the attempt."""
 
     hours: tuple[Hour, ...]
     key: str
-    count: int = 1
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to request now, what waits for its next try, and what was given up."""
+    """Runs to request now, hours that wait for their next attempt, and abandoned hours.
+
+    `deferred` is the number of hours that are due, but exceed the limit of concurrent runs.
+    """
 
     requests: list[Request]
-    waiting: list[Pending]
-    given_up: list[Pending]
-    crowded_out: int
+    waiting: list[StaleHour]
+    abandoned: list[StaleHour]
+    deferred: int
 
 
-def remembered(cursor: str | None, now: datetime) -> Memory:
-    """The memory in a sensor's cursor, or a new one."""
-    return msgspec.json.decode(cursor, type=Memory) if cursor else Memory(since=now)
+def parse_cursor(cursor: str | None, now: datetime) -> ReconcilerState:
+    """The state in a sensor's cursor, or a new one."""
+    if not cursor:
+        return ReconcilerState(since=now)
+    return msgspec.json.decode(cursor, type=ReconcilerState)
 
 
-def cursor_of(memory: Memory) -> str:
-    return msgspec.json.encode(memory).decode()
+def format_cursor(state: ReconcilerState) -> str:
+    """The state as a sensor's cursor."""
+    return msgspec.json.encode(state).decode()
 
 
-def turn(days: Sequence[date], after: date | None) -> list[date]:
-    """The days whose turn it is: those after the last turn's, or the first ones again."""
-    left = [day for day in days if after is None or day > after]
-    return list((left or days)[:DAYS_A_TURN])
+def scan_window(days: Sequence[date], after: date | None) -> list[date]:
+    """The days to scan in this tick: the first ones after a day, or from the start again."""
+    remaining = [day for day in days if after is None or day > after]
+    return list((remaining or days)[:SCAN_WINDOW_DAYS])
 
 
 def decide(
-    stale: Iterable[Pending],
-    memory: Memory,
+    stale: Iterable[StaleHour],
+    state: ReconcilerState,
     *,
-    open_hours: Collection[Hour],
-    room: int,
+    loading: Collection[Hour],
+    max_runs: int,
     now: datetime,
 ) -> Decision:
-    """Requests for stale hours, newest first, at most `room`; `memory` is changed to know them.
+    """Request runs for stale hours, newest first, and record their attempts in `state`.
 
-    Neighbours that were not tried yet share a run. Those whose run failed share runs of a twelfth
-    of its hours, in the end each has its own: a run does not go on after a step that failed for
-    one hour. The running hour is never crowded out. Hours that a run is loading are left to it.
+    Consecutive hours without an attempt share a run. After a failed run its hours are split into
+    smaller runs, down to one hour each, because a run stops at the first hour whose step fails.
+
+    Args:
+        loading: hours that a run is loading now; they are skipped.
+        max_runs: the limit of runs. The run of the current hour is always requested.
     """
-    running = Hour.of(now)
-    fresh: list[Pending] = []
-    again: dict[int, list[Pending]] = {}
-    waiting: list[Pending] = []
-    given_up: list[Pending] = []
-    for found in stale:
-        if found.hour in open_hours or found.hour > running:
+    current = Hour.of(now)
+    new: list[StaleHour] = []
+    due_by_run_hours: dict[int, list[StaleHour]] = {}
+    waiting: list[StaleHour] = []
+    abandoned: list[StaleHour] = []
+    for stale_hour in stale:
+        if stale_hour.hour in loading or stale_hour.hour > current:
             continue
-        tries = [_tried(memory, key, state) for key, state in found.parts.items()]
-        left = [tried for tried in tries if tried is not None and tried.count < TRIES]
-        due = [tried for tried in left if now >= tried.last_at + pause(tried.count)]
-        if None in tries:
-            fresh.append(found)
-        elif not left:
-            given_up.append(found)
+        attempts = [_attempt(state, key, digests) for key, digests in stale_hour.parts.items()]
+        retriable = [each for each in attempts if each is not None and each.count < MAX_ATTEMPTS]
+        due = [each for each in retriable if now >= each.last_at + backoff(each.count)]
+        if None in attempts:
+            new.append(stale_hour)
+        elif not retriable:
+            abandoned.append(stale_hour)
         elif not due:
-            waiting.append(found)
+            waiting.append(stale_hour)
         else:
-            together = min(tried.together for tried in due)
-            again.setdefault(max(1, together // _PARTS), []).append(found)
-    groups = _neighbours(fresh, running, HOURS_A_RUN)
-    for most, failed in again.items():
-        groups += _neighbours(failed, running, most)
+            run_hours = min(attempt.run_hours for attempt in due)
+            due_by_run_hours.setdefault(max(1, run_hours // _SPLIT_FACTOR), []).append(stale_hour)
+    groups = _group(new, current, HOURS_A_RUN)
+    for max_hours, due_hours in due_by_run_hours.items():
+        groups += _group(due_hours, current, max_hours)
     groups.sort(key=lambda group: group[-1].hour, reverse=True)
-    urgent = [group for group in groups if group[-1].hour == running]
-    others = [group for group in groups if group[-1].hour != running]
-    taken = urgent + others[: max(room, 0)]
-    crowded_out = sum(map(len, others[max(room, 0) :]))
+    current_group = [group for group in groups if group[-1].hour == current]
+    past_groups = [group for group in groups if group[-1].hour != current]
+    limit = max(max_runs, 0)
     return Decision(
-        [_requested(group, memory, now) for group in taken], waiting, given_up, crowded_out
+        requests=[_request(group, state, now) for group in current_group + past_groups[:limit]],
+        waiting=waiting,
+        abandoned=abandoned,
+        deferred=sum(map(len, past_groups[limit:])),
     )
 
 
-def pause(count: int) -> timedelta:
-    """How long to wait after so many tries."""
-    return _PAUSES[count - 1] if count <= len(_PAUSES) else _LAST_PAUSE
+def backoff(count: int) -> timedelta:
+    """The delay after an attempt, by its number from 1."""
+    return _BACKOFF[count - 1] if count <= len(_BACKOFF) else _MAX_BACKOFF
 
 
-def forget(memory: Memory, seen: Iterable[Hour], stale: Iterable[Pending], now: datetime) -> None:
-    """Drop what is known of hours that were seen and are healed, and of ones long past."""
-    ailing = {key for found in stale for key in found.parts}
-    hours = {hour.key for hour in seen}
-    for key in [key for key in memory.tries if key.split(" ", 1)[0] in hours]:
-        if key not in ailing:
-            del memory.tries[key]
-    for key in [key for key, tried in memory.tries.items() if now - tried.last_at > _FORGOTTEN]:
-        del memory.tries[key]
+def prune(
+    state: ReconcilerState, scanned: Iterable[Hour], stale: Iterable[StaleHour], now: datetime
+) -> None:
+    """Delete the attempts of scanned hours that are no longer stale, and attempts of long ago."""
+    stale_keys = {key for stale_hour in stale for key in stale_hour.parts}
+    scanned_keys = {hour.key for hour in scanned}
+    state.attempts = {
+        key: attempt
+        for key, attempt in state.attempts.items()
+        if (key in stale_keys or key.split(" ", 1)[0] not in scanned_keys)
+        and now - attempt.last_at <= _ATTEMPT_RETENTION
+    }
 
 
-def _tried(memory: Memory, key: str, state: str) -> Try | None:
-    tried = memory.tries.get(key)
-    return tried if tried is not None and tried.state == state else None
+def _attempt(state: ReconcilerState, key: str, digests: str) -> Attempt | None:
+    """The attempts from the same archive and code; None if there are none."""
+    attempt = state.attempts.get(key)
+    return attempt if attempt is not None and attempt.state == digests else None
 
 
-def _requested(group: Sequence[Pending], memory: Memory, now: datetime) -> Request:
-    parts = {key: state for found in group for key, state in found.parts.items()}
-    for key, state in parts.items():
-        tried = _tried(memory, key, state)
-        if tried is None or tried.count < TRIES:
-            count = tried.count + 1 if tried else 1
-            memory.tries[key] = Try(state=state, count=count, last_at=now, together=len(group))
-    # A feed that was given up stays so when its hour is loaded for another.
-    counts = {key: memory.tries[key].count for key in parts}
+def _request(group: Sequence[StaleHour], state: ReconcilerState, now: datetime) -> Request:
+    parts = {key: digests for stale_hour in group for key, digests in stale_hour.parts.items()}
+    for key, digests in parts.items():
+        attempt = _attempt(state, key, digests)
+        if attempt is None or attempt.count < MAX_ATTEMPTS:
+            count = attempt.count + 1 if attempt else 1
+            state.attempts[key] = Attempt(
+                state=digests, count=count, last_at=now, run_hours=len(group)
+            )
+    # An abandoned feed stays abandoned when its hour is loaded for another feed.
+    counts = {key: state.attempts[key].count for key in parts}
     first, last = group[0].hour, group[-1].hour
-    named = first.key if first == last else f"{first}..{last}"
-    what = digest(f"{key}#{state}#{counts[key]}" for key, state in parts.items())
+    hours = first.key if first == last else f"{first}..{last}"
+    version = digest(f"{key}#{digests}#{counts[key]}" for key, digests in parts.items())
     if len(parts) == 1:
-        ((key, state),) = parts.items()
-        what = f"{state}#{counts[key]}"
-    run_key = f"{named}#{what}#{memory.since:%Y%m%dT%H%M%S}"
-    return Request(tuple(found.hour for found in group), run_key, max(counts.values()))
+        ((key, digests),) = parts.items()
+        version = f"{digests}#{counts[key]}"
+    run_key = f"{hours}#{version}#{state.since:%Y%m%dT%H%M%S}"
+    return Request(tuple(each.hour for each in group), run_key, max(counts.values()))
 
 
-def _neighbours(stale: Iterable[Pending], running: Hour, most: int) -> list[list[Pending]]:
-    """Hours in order, cut where one is missing, where a run is full, and before the running one."""
-    by_hour = {found.hour: found for found in stale}
-    past = neighbours((hour for hour in by_hour if hour != running), most)
+def _group(stale: Iterable[StaleHour], current: Hour, max_hours: int) -> list[list[StaleHour]]:
+    """Consecutive hours, at most `max_hours` in a group; the current hour is a group alone."""
+    by_hour = {stale_hour.hour: stale_hour for stale_hour in stale}
+    past = consecutive_groups((hour for hour in by_hour if hour != current), max_hours)
     groups = [[by_hour[hour] for hour in group] for group in past]
-    return groups + ([[by_hour[running]]] if running in by_hour else [])
+    return groups + ([[by_hour[current]]] if current in by_hour else [])

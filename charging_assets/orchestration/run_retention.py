@@ -1,10 +1,8 @@
-"""Dagster's run history: kept for a while, then made small without forgetting what is loaded.
+"""Deletes old runs from Dagster's history, but keeps the state of every partition.
 
-Belongs here: which runs go, and keeping what the UI shows of partitions when they do. Does not
-belong here: ticks, which Dagster itself forgets (`retention` in dagster.yaml).
-
-Dagster forgets with a run that it materialized a partition. So the materializations of a run that
-no later run has repeated are recorded again, without a run, before it is deleted.
+If Dagster deletes a run, it also deletes the materializations of that run. So the latest
+materialization of each partition is first recorded again, without a run. Dagster itself deletes old
+ticks (`retention` in dagster.yaml).
 """
 
 from __future__ import annotations
@@ -27,18 +25,18 @@ _FINISHED = [
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 ]
-# Deleting costs some 20 ms a run: a day's work of maintenance is bounded, the rest is tomorrow's.
-MOST_A_DAY = 3000
-# SQLite allows 999 parameters in a statement, or more.
-_RUNS_A_STATEMENT = 500
+# Deleting a run takes about 20 ms. This limits the duration of `maintain`; the next day continues.
+MAX_RUNS_PER_DAY = 3000
+# SQLite allows at least 999 parameters in a statement.
+_RUNS_PER_STATEMENT = 500
 
 
 @dataclass
-class Forgotten:
-    """How many runs were deleted, and how many materializations were recorded anew for them."""
+class PruneResult:
+    """The number of deleted runs, and of materializations that were recorded again for them."""
 
-    runs: int = 0
-    kept_materializations: int = 0
+    runs_deleted: int = 0
+    materializations_kept: int = 0
 
 
 def prune_runs(
@@ -47,27 +45,30 @@ def prune_runs(
     now: datetime,
     superseded_after: timedelta,
     all_after: timedelta,
-    most: int = MOST_A_DAY,
-) -> Forgotten:
-    """Delete finished runs, oldest first, at most `most`.
+    max_runs: int = MAX_RUNS_PER_DAY,
+) -> PruneResult:
+    """Delete finished runs, oldest first.
 
-    A successful run all of whose materializations were repeated (a poll's, a refresh's) goes after
-    `superseded_after`, every other one after `all_after`.
+    The check results of runs are deleted before the runs. If this is interrupted, the runs still
+    exist and the next call deletes them.
 
-    Results of checks go before their runs do: if this is cut short in between, the runs are still
-    there, and the next time deletes what is left.
+    Args:
+        superseded_after: minimum age of successful runs whose partitions were all materialized
+            again by later runs, such as polls and refreshes of the current hour.
+        all_after: minimum age of all other runs.
+        max_runs: number of runs to look at.
     """
-    done = Forgotten()
-    superseded = _superseded(instance, now, superseded_after, all_after, most)
-    while batch := list(islice(superseded, _RUNS_A_STATEMENT)):
+    result = PruneResult()
+    superseded = _superseded(instance, now, superseded_after, all_after, max_runs)
+    while batch := list(islice(superseded, _RUNS_PER_STATEMENT)):
         _delete_check_results(instance, [run_id for run_id, _ in batch])
         for run_id, latest in batch:
-            for found in latest:
-                instance.report_runless_asset_event(_without_run(found, run_id))
+            for materialization in latest:
+                instance.report_runless_asset_event(_without_run(materialization, run_id))
             _delete(instance, run_id)
-            done.runs += 1
-            done.kept_materializations += len(latest)
-    return done
+            result.runs_deleted += 1
+            result.materializations_kept += len(latest)
+    return result
 
 
 def _superseded(
@@ -75,15 +76,15 @@ def _superseded(
     now: datetime,
     superseded_after: timedelta,
     all_after: timedelta,
-    most: int,
+    max_runs: int,
 ) -> Iterator[tuple[str, list[dg.AssetMaterialization]]]:
     """The runs to delete, oldest first, with the materializations that only they recorded."""
-    for record in _old_runs(instance, now - superseded_after, most):
+    for record in _old_runs(instance, now - superseded_after, max_runs):
         run = record.dagster_run
         latest = [
-            found
-            for found in _materializations(instance, run.run_id)
-            if _is_latest(instance, found, run.run_id)
+            materialization
+            for materialization in _materializations(instance, run.run_id)
+            if _is_latest(instance, materialization, run.run_id)
         ]
         is_old = record.update_timestamp <= now - all_after
         is_superseded = run.status == dg.DagsterRunStatus.SUCCESS and not latest
@@ -91,13 +92,13 @@ def _superseded(
             yield run.run_id, latest
 
 
-def _old_runs(instance: dg.DagsterInstance, before: datetime, most: int) -> list[Any]:
+def _old_runs(instance: dg.DagsterInstance, before: datetime, max_runs: int) -> list[Any]:
     return list(
         instance.get_run_records(
             filters=dg.RunsFilter(statuses=_FINISHED, updated_before=before),
             order_by="update_timestamp",
             ascending=True,
-            limit=most,
+            limit=max_runs,
         )
     )
 
@@ -107,43 +108,48 @@ def _materializations(instance: dg.DagsterInstance, run_id: str) -> list[dg.Asse
     return [entry.asset_materialization for entry in entries if entry.asset_materialization]
 
 
-def _is_latest(instance: dg.DagsterInstance, found: dg.AssetMaterialization, run_id: str) -> bool:
+def _is_latest(
+    instance: dg.DagsterInstance, materialization: dg.AssetMaterialization, run_id: str
+) -> bool:
     """Whether no later run has materialized the same partition of the same asset."""
-    partitions = None if found.partition is None else [found.partition]
-    asked = dg.AssetRecordsFilter(asset_key=found.asset_key, asset_partitions=partitions)
-    newest = instance.fetch_materializations(asked, limit=1).records
+    partition = materialization.partition
+    records_filter = dg.AssetRecordsFilter(
+        asset_key=materialization.asset_key,
+        asset_partitions=None if partition is None else [partition],
+    )
+    newest = instance.fetch_materializations(records_filter, limit=1).records
     return bool(newest) and newest[0].run_id == run_id
 
 
-def _without_run(found: dg.AssetMaterialization, run_id: str) -> dg.AssetMaterialization:
-    """The materialization as it was, and which run it was of."""
-    metadata: dict[str, Any] = {**found.metadata, "run_of_old": run_id}
+def _without_run(materialization: dg.AssetMaterialization, run_id: str) -> dg.AssetMaterialization:
+    """A copy of a materialization, with the id of its run in the metadata."""
+    metadata: dict[str, Any] = {**materialization.metadata, "original_run_id": run_id}
     return dg.AssetMaterialization(
-        asset_key=found.asset_key,
-        description=found.description,
+        asset_key=materialization.asset_key,
+        description=materialization.description,
         metadata=metadata,
-        partition=found.partition,
+        partition=materialization.partition,
         tags={
-            name: said
-            for name, said in (found.tags or {}).items()
-            # They point at events that go with their runs.
+            name: tag
+            for name, tag in (materialization.tags or {}).items()
+            # These point to events that are deleted with the run.
             if not name.startswith("dagster/input_event_pointer/")
         },
     )
 
 
 def _delete_check_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> None:
-    """Delete what checks found in some runs, except the newest result of each partition.
+    """Delete the check results of runs, except the newest result of each check and partition.
 
-    Dagster itself keeps a row for each check and run, also when the run is deleted: a million rows
-    in four months of refreshing the current hour.
+    Dagster keeps a row for each check and run even if the run is deleted: a million rows in four
+    months of refreshes of the current hour.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         return
     results = AssetCheckExecutionsTable.c
-    # GROUP BY takes NULLs (checks without partitions) for equal. NOT EXISTS is a join by hash in
-    # PostgreSQL, where NOT IN compares each row with all others once they outgrow its work_mem.
+    # GROUP BY treats NULLs (checks without partitions) as equal. PostgreSQL runs NOT EXISTS as a
+    # hash join, but NOT IN as a nested loop if the rows exceed its work_mem.
     newest = (
         sqlalchemy.select(sqlalchemy.func.max(results.id).label("id"))
         .group_by(results.asset_key, results.check_name, results.partition)
@@ -158,10 +164,10 @@ def _delete_check_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) 
 
 def _delete(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.delete_run(run_id)
-    with suppress(Exception):  # logs may have been taken away by hand, or never been written
+    with suppress(Exception):  # the logs may be absent
         instance.compute_log_manager.delete_logs(prefix=[run_id])
     shard = getattr(instance.event_log_storage, "path_for_shard", None)
     if shard is not None:
-        # SQLite keeps a file a run, which Dagster empties and leaves.
+        # Dagster deletes the rows of the run's SQLite file, but not the file.
         for suffix in ("", "-wal", "-shm"):
             Path(f"{shard(run_id)}{suffix}").unlink(missing_ok=True)

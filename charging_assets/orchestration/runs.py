@@ -1,7 +1,4 @@
-"""Runs, as automation tags and reads them: which hours a run is of, which try it is.
-
-Belongs here: tags. Does not belong here: which runs are requested (`sensors`, `schedules`).
-"""
+"""Tags of runs: the hours that a run loads, and the number of its attempt."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ if TYPE_CHECKING:
 
 PARTITION_TAG = "dagster/partition"
 FIRST_TAG, LAST_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
-# What healing requested, and which of its tries it is.
-HEALED_TAG, TRY_TAG = "charging/healing", "charging/try"
+# Set by the sensor `reconcile_hours`: the run key, and the number of the attempt.
+RECONCILIATION_TAG, ATTEMPT_TAG = "charging/reconciliation", "charging/attempt"
 
 
 def hours_of(run: DagsterRun) -> set[Hour]:
-    """The hours of a run: its partition, or its range; none where it is of no hour."""
+    """The hours of a run: its partition or its partition range; none if it has neither."""
     tags = run.tags
     try:
         if FIRST_TAG in tags:
@@ -30,7 +27,7 @@ def hours_of(run: DagsterRun) -> set[Hour]:
 
 
 def format_hours_of(run: DagsterRun) -> str:
-    """The hours of a run in words; empty where it is of no hour."""
+    """The hours of a run as text; empty if it has none."""
     hours = sorted(hours_of(run))
     if not hours:
         return ""

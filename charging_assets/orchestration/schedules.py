@@ -1,9 +1,7 @@
-"""What starts by the clock.
+"""Dagster's schedules. `Automation` has their settings from the environment.
 
-Belongs here: ticks to run requests. What the environment decides of a schedule is an `Automation`.
-Does not belong here: what a run does, or healing.
-
-A partitioned schedule would request the hour before the tick; a poll is of the hour of the tick.
+These are not partitioned schedules, which request the hour before the tick: a poll belongs to the
+hour of the tick.
 """
 
 from collections.abc import Iterable
@@ -22,7 +20,7 @@ from charging_assets.sources.feeds import Feed
 
 
 def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
-    """All schedules. They are off until they are switched on in the UI, or by `is_live`."""
+    """All schedules; off by default unless `is_live`."""
     status = (
         dg.DefaultScheduleStatus.RUNNING if automation.is_live else dg.DefaultScheduleStatus.STOPPED
     )
@@ -34,7 +32,7 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
         default_status=status,
         description="\n\n".join(
             [
-                "Poll each feed at its cadence (ten minutes by default), into the running hour.",
+                "Poll each feed at its cadence (ten minutes by default) into the current hour.",
                 *(f"Warning: {warning}." for warning in automation.warnings),
             ]
         ),
@@ -45,8 +43,8 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
         cron_schedule="5 * * * *",
         execution_timezone="UTC",
         default_status=status,
-        description="Load and check the hour that has just ended, five minutes past: the last "
-        "refresh could not know which polls were still to come.",
+        description="Load and check the previous hour, five minutes after its end: polls may have "
+        "arrived after the last refresh.",
     )
     checks = dg.schedule(
         name="check_freshness_schedule",
@@ -54,7 +52,7 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
         cron_schedule=freshness_cron(timedelta(seconds=automation.reconcile_every_s)),
         execution_timezone="UTC",
         default_status=status,
-        description="Check whether feeds are still polled and loaded, also when nothing else runs.",
+        description="Check that feeds are still polled and loaded, even if no other run starts.",
     )
     return [
         polls(_request_poll),
@@ -65,7 +63,7 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
 
 
 def poll_cron(feeds: Iterable[Feed]) -> str:
-    """How often to look which feeds are due: the greatest time that divides all their cadences."""
+    """The cron expression of polls: the greatest common divisor of the cadences of all feeds."""
     minutes = gcd(*(int(feed.cadence.total_seconds()) // 60 for feed in feeds if feed.enabled))
     return "0 * * * *" if minutes == 60 else f"*/{minutes or 10} * * * *"
 
@@ -83,24 +81,26 @@ def _request_poll(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 def _request_load(
     context: dg.ScheduleEvaluationContext, lake: dg.ResourceParam[Lake]
 ) -> dg.RunRequest | dg.SkipReason:
-    ended = Hour.of(context.scheduled_execution_time - ONE_HOUR)
-    if not hour_keys(lake, feeds_archived(lake), ended):
-        return dg.SkipReason(f"{ended} has no polls; `charging-assets status` tells the gaps")
-    return dg.RunRequest(run_key=f"load#{ended.key}", partition_key=ended.key, tags=ONE_HOUR_TAGS)
+    previous = Hour.of(context.scheduled_execution_time - ONE_HOUR)
+    if not hour_keys(lake, feeds_archived(lake), previous):
+        return dg.SkipReason(f"{previous} has no polls; `charging-assets status` lists the gaps")
+    return dg.RunRequest(
+        run_key=f"load#{previous.key}", partition_key=previous.key, tags=ONE_HOUR_TAGS
+    )
 
 
 def _request_checks(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     return dg.RunRequest(run_key=f"freshness#{context.scheduled_execution_time.isoformat()}")
 
 
-def freshness_cron(heal_every: timedelta) -> str:
-    """How often to check freshness: every ten minutes, between the polls, which begin on the tens.
+def freshness_cron(reconcile_every: timedelta) -> str:
+    """The cron expression of freshness checks: every ten minutes, between the polls.
 
-    Where stale hours are looked for more rarely, so that the warehouse may sleep, once an hour.
+    Once an hour if stale hours are scanned less often, so that the warehouse can sleep.
     """
-    return "7-59/10 * * * *" if heal_every <= timedelta(minutes=10) else "27 * * * *"
+    return "7-59/10 * * * *" if reconcile_every <= timedelta(minutes=10) else "27 * * * *"
 
 
-# As they are without any variable.
+# The schedules with default settings.
 SCHEDULES = schedules(Automation())
 poll_feeds, load_last_hour, check_freshness_schedule, maintain_daily = SCHEDULES

@@ -1,7 +1,6 @@
-"""What starts because something is so: hours that are stale.
+"""Dagster's sensors: `reconcile_hours` requests runs for stale hours, `alert_on_failure` alerts.
 
-Belongs here: Dagster's side of healing. Does not belong here: which hours are stale (`pending`) or
-due (`healing`), what goes by the clock (`schedules`), alerts (`alerts`).
+`staleness` finds the stale hours and `reconciliation` decides which ones are loaded now.
 """
 
 import dagster as dg
@@ -10,87 +9,91 @@ from charging_assets import clock
 from charging_assets.acquisition.poll_hour import loadable_days, loadable_hours
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
-from charging_assets.orchestration.alerting import alert_people_sensor
+from charging_assets.orchestration.alerting import alert_sensor
 from charging_assets.orchestration.jobs import ONE_HOUR_TAGS, RANGE_TAGS, load_hour, poll
 from charging_assets.orchestration.reconciliation import (
+    MAX_ATTEMPTS,
     RECENT,
-    TRIES,
     Decision,
     Request,
-    cursor_of,
     decide,
-    forget,
-    remembered,
-    turn,
+    format_cursor,
+    parse_cursor,
+    prune,
+    scan_window,
 )
 from charging_assets.orchestration.runs import (
+    ATTEMPT_TAG,
     FIRST_TAG,
-    HEALED_TAG,
     LAST_TAG,
-    TRY_TAG,
+    RECONCILIATION_TAG,
     hours_of,
 )
-from charging_assets.orchestration.staleness import stale_hours
-from charging_assets.orchestration.switch import Automation, reconcile_every_s, refreshes
+from charging_assets.orchestration.staleness import stale_hours_of_days
+from charging_assets.orchestration.switch import Automation, is_refresh_on, reconcile_every_s
 from charging_assets.text import count_noun
 from charging_assets.warehouse.duckdb.warehouse import with_lock_timeout
 from charging_assets.warehouse.interface import Warehouse, WarehouseError
 
-# So many runs of healing are open at a time, the running hour's not counted.
-_ROOM = 4
-_PATIENCE_S = 10.0
+# Concurrent runs that this sensor requests, without the run of the current hour.
+_MAX_RUNS = 4
+_LOCK_TIMEOUT_S = 10.0
 
 
 def sensors(automation: Automation) -> list[dg.SensorDefinition]:
     """All sensors; `reconcile_hours` is off until it is switched on in the UI, or by `is_live`."""
-    heals = dg.sensor(
+    reconcile = dg.sensor(
         name="reconcile_hours",
         job=load_hour,
         minimum_interval_seconds=automation.reconcile_every_s,
         default_status=(
             dg.DefaultSensorStatus.RUNNING if automation.is_live else dg.DefaultSensorStatus.STOPPED
         ),
-        description="Load each hour whose archive or code differs from what the ledger says: after "
-        "a poll, a late poll, an import, an outage, an upgrade. Recent days in every tick, older "
-        "ones in rotation.",
+        description="Load each hour whose archive or code differs from the ledger: after a poll, a "
+        "late poll, an import, an outage or an upgrade. Every tick scans recent days, and some "
+        "older days in rotation.",
     )
-    return [heals(_heal), alert_people_sensor(is_on=automation.alerts)]
+    return [reconcile(_reconcile), alert_sensor(is_on=automation.alerts)]
 
 
-def _heal(
+def _reconcile(
     context: dg.SensorEvaluationContext,
     lake: dg.ResourceParam[Lake],
     warehouse: dg.ResourceParam[Warehouse],
 ) -> dg.SensorResult:
-    # An interval that cannot be used fails here: each tick wakes a warehouse that sleeps.
+    # Fail the tick if the interval is invalid: each tick wakes a warehouse that sleeps.
     reconcile_every_s()
     now = clock.utc_now()
-    memory = remembered(context.cursor, now)
+    state = parse_cursor(context.cursor, now)
     days, horizon = loadable_days(lake), (now - RECENT).date()
     recent = [day for day in days if day >= horizon]
-    older = turn([day for day in days if day < horizon], memory.turn)
+    older = scan_window([day for day in days if day < horizon], state.scanned_to)
     try:
-        asked = with_lock_timeout(warehouse, _PATIENCE_S)
-        stale = [found for days in (older, recent) for found in stale_hours(lake, asked, days)]
+        reader = with_lock_timeout(warehouse, _LOCK_TIMEOUT_S)
+        stale = [
+            stale_hour
+            for window in (older, recent)
+            for stale_hour in stale_hours_of_days(lake, reader, window)
+        ]
     except WarehouseError as error:
-        return dg.SensorResult(skip_reason=str(error), cursor=cursor_of(memory))
-    if not refreshes():
-        stale = [found for found in stale if found.hour < Hour.of(now)]
-    open_hours, open_runs = _open(context.instance)
-    forget(memory, loadable_hours(lake, [*older, *recent]), stale, now)
-    decision = decide(stale, memory, open_hours=open_hours, room=_ROOM - open_runs, now=now)
-    if older and not decision.crowded_out:
-        memory.turn = older[-1]
+        return dg.SensorResult(skip_reason=str(error), cursor=format_cursor(state))
+    if not is_refresh_on():
+        stale = [stale_hour for stale_hour in stale if stale_hour.hour < Hour.of(now)]
+    loading, run_count = _unfinished(context.instance)
+    prune(state, loadable_hours(lake, [*older, *recent]), stale, now)
+    decision = decide(stale, state, loading=loading, max_runs=_MAX_RUNS - run_count, now=now)
+    if older and not decision.deferred:
+        state.scanned_to = older[-1]
     return dg.SensorResult(
         run_requests=[_run_request(request) for request in decision.requests],
-        skip_reason=None if decision.requests else _told(decision, days_seen=len(older + recent)),
-        cursor=cursor_of(memory),
+        skip_reason=None if decision.requests else _skip_reason(decision, len(older + recent)),
+        cursor=format_cursor(state),
     )
 
 
 def _run_request(request: Request) -> dg.RunRequest:
     hours, key = request.hours, request.key
-    tags = {HEALED_TAG: key[:250], TRY_TAG: str(request.count)}
+    tags = {RECONCILIATION_TAG: key[:250], ATTEMPT_TAG: str(request.attempt)}
     if len(hours) == 1:
         tags |= ONE_HOUR_TAGS
         return dg.RunRequest(
@@ -100,8 +103,8 @@ def _run_request(request: Request) -> dg.RunRequest:
     return dg.RunRequest(run_key=key, job_name=load_hour.name, tags=tags)
 
 
-def _open(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
-    """The hours that unfinished runs are loading, and how many of these runs are healing's."""
+def _unfinished(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
+    """The hours of unfinished load runs, and how many of these runs this sensor requested."""
     unfinished = dg.RunsFilter(
         statuses=[
             dg.DagsterRunStatus.QUEUED,
@@ -112,30 +115,30 @@ def _open(instance: dg.DagsterInstance) -> tuple[set[Hour], int]:
         ]
     )
     hours: set[Hour] = set()
-    reconciliation = 0
+    run_count = 0
     for run in instance.get_runs(filters=unfinished):
         if run.job_name == poll.name:
             continue
-        reconciliation += HEALED_TAG in run.tags
+        run_count += RECONCILIATION_TAG in run.tags
         hours |= hours_of(run)
-    return hours, reconciliation
+    return hours, run_count
 
 
-def _told(decision: Decision, days_seen: int) -> str:
-    if decision.given_up:
-        first = decision.given_up[0]
+def _skip_reason(decision: Decision, day_count: int) -> str:
+    if decision.abandoned:
+        first, last = decision.abandoned[0], decision.abandoned[-1]
         return (
-            f"{count_noun(len(decision.given_up), 'hour')} given up after {TRIES} tries, first "
-            f"{first.hour} ({first.reason}); `charging-assets load --from {first.hour} --to "
-            f"{decision.given_up[-1].hour}` tries again"
+            f"{count_noun(len(decision.abandoned), 'hour')} abandoned after {MAX_ATTEMPTS} "
+            f"attempts, first {first.hour} ({first.reason}); fix the cause and run "
+            f"`charging-assets load --from {first.hour} --to {last.hour}`"
         )
     if decision.waiting:
-        return f"{count_noun(len(decision.waiting), 'hour')} failed, to be tried again later"
-    if decision.crowded_out:
-        return f"{count_noun(decision.crowded_out, 'hour')} left until running loads have ended"
-    return f"every archived hour of {count_noun(days_seen, 'day')} is loaded"
+        return f"{count_noun(len(decision.waiting), 'hour')} failed, to be retried later"
+    if decision.deferred:
+        return f"{count_noun(decision.deferred, 'hour')} deferred until running loads end"
+    return f"every archived hour of {count_noun(day_count, 'day')} is loaded"
 
 
-# As they are without any variable.
+# The sensors with default settings.
 SENSORS = sensors(Automation())
 reconcile_hours, alert_on_failure = SENSORS

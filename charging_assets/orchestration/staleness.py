@@ -1,11 +1,9 @@
-"""Which hours the warehouse lacks, by what the ledger and the tables say.
+"""Finds stale hours: archived hours that the warehouse does not have in their current version.
 
-Belongs here: the comparison of archive, ledger and rows. Does not belong here: loading.
-
-An hour is complete when each of its feeds is staged from its archive as it is now, every other
-modelling asset is made from what is staged, both by the code as it is now, and all rows that the
-ledger counts are there. Counting rows reads tables; `stale_hours` leaves it out, so that days can
-be looked at every half minute.
+An hour is fresh if each of its feeds is staged from the current archive, every other modelling
+asset is derived from these staged rows, the code of both is current, and the tables have as many
+rows as the ledger counts. `stale_hours_of_days` does not count rows, which is expensive, so that it
+can run every 30 seconds.
 """
 
 from __future__ import annotations
@@ -38,31 +36,30 @@ from charging_assets.warehouse.interface import NoWarehouse, Warehouse
 from charging_assets.warehouse.ledger_rows import combine_inputs
 from charging_assets.warehouse.plan import ALL_FEEDS, FeedHour, LoadInput
 
-# The three dimensions share these tables, each with rows of its own type.
-_BY_TYPE = (dimensions.ENTITY_OBSERVATION.name, dimensions.ENTITY_POLL.name)
+# The three dimensions share these tables; a column distinguishes their rows.
+_SHARED_TABLES = (dimensions.ENTITY_OBSERVATION.name, dimensions.ENTITY_POLL.name)
 
-# In the reason of an hour whose tables do not hold what the ledger counts.
+# Part of the reason if a table does not have as many rows as the ledger counts.
 MISCOUNTED = "the ledger counts"
 
-# The reason of a loaded hour that staging an older one made stale (`modelling.staging`).
-CONTESTED = "a key of the hour stands for an id of another hour"
+# The reason of a loaded hour that became stale when an older hour was staged (`modelling.staging`).
+CONTESTED = "a key of this hour belongs to an id of another hour"
 
 _ANY_HOUR = Hour(FIRST_HOUR)
 _LAST_HOUR = Hour.parse("9999-12-31T23")
 
-# The rows of tables, by hour and, in flat tables, by feed.
+# Row counts by table and hour and, in flat tables, by feed.
 Counts = Mapping[tuple[str, Hour, str], int]
 # Ledger rows by asset, hour and feed.
 _Rows = Mapping[tuple[str, Hour, str], "_Row"]
 
 
 @dataclass(frozen=True)
-class Pending:
-    """An archived hour that the warehouse lacks, and why.
+class StaleHour:
+    """An archived hour that has to be loaded, and the reason.
 
-    `state` is what the hour should be loaded from, and by which code: `digest#code`. `feeds` are
-    the states of the feeds that have to be staged again, by feed; where there are none, only tables
-    of all feeds are stale.
+    `state` identifies the archive and code to load: `digest#code`. `feeds` has the states of the
+    feeds that have to be staged again; if it is empty, only tables of all feeds are stale.
     """
 
     hour: Hour
@@ -72,13 +69,13 @@ class Pending:
 
     @property
     def parts(self) -> dict[str, str]:
-        """The states of what is stale, by a key of the feed and hour, or of the hour alone."""
+        """The states of the stale parts, by a key of feed and hour, or of the hour alone."""
         if not self.feeds:
             return {self.hour.key: self.state}
         return {f"{self.hour.key} {feed}".strip(): state for feed, state in self.feeds.items()}
 
     def is_of(self, feed: str) -> bool:
-        """Whether a feed's rows of the hour are not all what they should be."""
+        """Whether rows of a feed are stale in this hour."""
         return not self.feeds or feed in self.feeds
 
 
@@ -95,13 +92,15 @@ class _Row:
 class Staleness:
     """The state of all archived hours.
 
-    `known` are the archived hours with their raw objects; `loaded` have any ledger row; `staged`
-    are in staging now; `stale` are the archived hours whose rows an asset lacks, or has from other
-    polls or code, by asset in the order of loading; `status_rows` is how many rows of flat_status
-    an hour was staged with.
+    Attributes:
+        archived: the archived hours with the keys of their raw objects.
+        loaded: hours with any row in the ledger.
+        staged: hours that are in staging now.
+        stale: the stale hours by asset, in load order.
+        status_rows: the number of rows of flat_status that an hour was staged with.
     """
 
-    known: Mapping[Hour, Sequence[str]]
+    archived: Mapping[Hour, Sequence[str]]
     loaded: frozenset[Hour]
     staged: frozenset[Hour]
     stale: Mapping[str, frozenset[Hour]]
@@ -110,67 +109,66 @@ class Staleness:
 
 @cache
 def expected_versions() -> dict[str, str]:
-    """The code version that each modelling asset's rows should have."""
+    """The current code version of each modelling asset."""
     derived = {plan.asset: plan.code_version for plan in derived_plans(_ANY_HOUR)}
     return {STAGED: staging_version(flat_version()), **derived}
 
 
-def pending_hours(lake: Lake, warehouse: Warehouse) -> list[Pending]:
+def stale_hours(lake: Lake, warehouse: Warehouse) -> list[StaleHour]:
     """The archived hours to load, oldest first."""
-    known = loadable_hours(lake)
+    archived = loadable_hours(lake)
     try:
         ledger, counts = _ledger(warehouse), _row_counts(warehouse)
     except NoWarehouse:
-        # Nothing was ever loaded. A warehouse that is locked is not taken for an empty one.
+        # Nothing was ever loaded. A locked warehouse raises another error.
         ledger, counts = _Ledger({}), {}
-    return _compared(lake, known, ledger, counts)
+    return _compare(lake, archived, ledger, counts)
 
 
-def stale_hours(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[Pending]:
-    """The hours of some UTC days whose ledger is not of their archive or code, oldest first.
+def stale_hours_of_days(lake: Lake, warehouse: Warehouse, days: Sequence[date]) -> list[StaleHour]:
+    """The stale hours of UTC days, without counting rows, oldest first.
 
-    Cost: a listing of each day, and the ledger rows between the first day and the last.
+    Lists each day of the archive and reads the ledger rows from the first to the last hour.
     """
-    known = loadable_hours(lake, days)
-    if not known:
+    archived = loadable_hours(lake, days)
+    if not archived:
         return []
     try:
-        ledger = _ledger(warehouse, min(known), max(known))
+        ledger = _ledger(warehouse, min(archived), max(archived))
     except NoWarehouse:
         ledger = _Ledger({})
-    return _compared(lake, known, ledger, None)
+    return _compare(lake, archived, ledger, None)
 
 
 def staleness(lake: Lake, warehouse: Warehouse) -> Staleness:
-    """What is known, loaded and stale of every asset, for those who load many hours at once."""
-    known = loadable_hours(lake)
+    """The archived, loaded and stale hours by asset, to reload many hours at once."""
+    archived = loadable_hours(lake)
     try:
         ledger, counts = _ledger(warehouse), _row_counts(warehouse)
     except NoWarehouse:
         ledger, counts = _Ledger({}), {}
     stale: dict[str, set[Hour]] = {asset: set() for asset in expected_versions()}
     identities = usable_identities(lake).identities
-    for hour, keys in known.items():
-        for found in _reasons(
-            hour, _digests(keys, identities), expected_versions(), ledger, counts
-        ):
-            stale[found.asset].add(hour)
-        # What is derived from an hour that will be staged anew is of another staging then.
+    for hour, keys in archived.items():
+        digests = _digests(keys, identities)
+        for reason in _reasons(hour, digests, expected_versions(), ledger, counts):
+            stale[reason.asset].add(hour)
+        # Staging an hour again makes all assets that are derived from it stale.
         if hour in stale[STAGED]:
             for hours in stale.values():
                 hours.add(hour)
     return Staleness(
-        known=known,
+        archived=archived,
         loaded=ledger.hours,
         staged=frozenset(
             hour
-            for hour, of_feeds in ledger.staging.items()
-            if all(row.is_staged for row in of_feeds.values())
+            for hour, feed_rows in ledger.staging.items()
+            if all(row.is_staged for row in feed_rows.values())
         ),
         stale={asset: frozenset(hours) for asset, hours in stale.items()},
         status_rows={
-            hour: sum(row.row_counts.get("flat_status", 0) for row in of_feeds.values())
-            for hour, of_feeds in ledger.staging.items()
+            hour: sum(row.row_counts.get("flat_status", 0) for row in feed_rows.values())
+            for hour, feed_rows in ledger.staging.items()
         },
     )
 
@@ -194,7 +192,7 @@ class _Ledger:
 
 @dataclass(frozen=True)
 class _Reason:
-    """Why an asset is stale for an hour: a clause that reads well after "reason:"."""
+    """Why an asset is stale in an hour; printed after "reason:"."""
 
     asset: str
     reason: str
@@ -202,42 +200,46 @@ class _Reason:
 
 
 def _digests(keys: Iterable[str], identities: Mapping[str, FeedIdentity]) -> dict[str, str]:
-    """The archive digests of an hour's feeds; of an hour without polls that of no feed."""
+    """The archive digests of an hour by feed; an hour without polls has the feed `NO_FEED`."""
     by_feed = keys_by_feed(keys) or {NO_FEED: []}
-    return {feed: digest(of_feed, identities) for feed, of_feed in by_feed.items()}
+    return {feed: digest(feed_keys, identities) for feed, feed_keys in by_feed.items()}
 
 
-def _compared(
+def _compare(
     lake: Lake,
-    known: Mapping[Hour, Sequence[str]],
+    archived: Mapping[Hour, Sequence[str]],
     ledger: _Ledger,
     counts: Counts | None,
-) -> list[Pending]:
+) -> list[StaleHour]:
     versions = expected_versions()
     code = hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:8]
     identities = usable_identities(lake).identities
-    pending = []
-    for hour, keys in known.items():
+    stale = []
+    for hour, keys in archived.items():
         digests = _digests(keys, identities)
-        found = list(_reasons(hour, digests, versions, ledger, counts))
-        if found:
-            # A feed that is gone from the archive has no digest.
+        reasons = list(_reasons(hour, digests, versions, ledger, counts))
+        if reasons:
+            # A feed that was removed from the archive has no digest.
             feeds = {
-                each.feed: f"{digests.get(each.feed, '')}#{code}"
-                for each in found
-                if each.feed is not None
+                reason.feed: f"{digests.get(reason.feed, '')}#{code}"
+                for reason in reasons
+                if reason.feed is not None
             }
-            state = f"{digest(feed + of_feed for feed, of_feed in digests.items())}#{code}"
+            state = f"{digest(feed + feed_digest for feed, feed_digest in digests.items())}#{code}"
             if len(digests) == 1:
                 state = f"{next(iter(digests.values()))}#{code}"
-            pending.append(Pending(hour, _describe(found, len(digests)), state, feeds))
-    return pending
+            stale.append(StaleHour(hour, _describe(reasons, len(digests)), state, feeds))
+    return stale
 
 
-def _describe(found: Sequence[_Reason], feed_count: int) -> str:
-    """The first reason, with the feeds that it is of where others of the hour are loaded."""
-    first = found[0]
-    feeds = [each.feed for each in found if each.feed is not None and each.reason == first.reason]
+def _describe(reasons: Sequence[_Reason], feed_count: int) -> str:
+    """The first reason, with its feeds unless it applies to all feeds of the hour."""
+    first = reasons[0]
+    feeds = [
+        reason.feed
+        for reason in reasons
+        if reason.feed is not None and reason.reason == first.reason
+    ]
     if first.feed is None or feed_count == len(feeds):
         return first.reason
     return f"{', '.join(feeds)}: {first.reason}"
@@ -250,7 +252,7 @@ def _reasons(
     ledger: _Ledger,
     counts: Counts | None,
 ) -> Iterator[_Reason]:
-    """What is stale of an hour, and why."""
+    """The stale assets and feeds of an hour, with reasons."""
     staged = ledger.staging.get(hour, {})
     for feed, archive_digest in digests.items():
         reason = _staging_reason(hour, feed, archive_digest, versions, ledger, counts)
@@ -258,7 +260,7 @@ def _reasons(
             yield _Reason(STAGED, reason, feed)
     for feed in staged.keys() - digests.keys():
         yield _Reason(STAGED, "a feed that was loaded is no longer archived", feed)
-    made_from = combine_inputs(
+    staged_input = combine_inputs(
         {feed: LoadInput(row.input_digest, row.archive_digest) for feed, row in staged.items()}
     )
     for asset, version in versions.items():
@@ -269,8 +271,8 @@ def _reasons(
             yield _Reason(asset, f"{asset} not yet loaded")
         elif row.code_version != version:
             yield _Reason(asset, f"the code or schema of {asset} changed")
-        # A load that was cut off after staging: what is derived is still of the flat files before.
-        elif not staged or row.input_digest != made_from.digest:
+        # A load that ended after staging left tables that are derived from earlier staged rows.
+        elif not staged or row.input_digest != staged_input.digest:
             yield _Reason(asset, f"the hour was staged again after {asset} was loaded")
         elif reason := _miscounted(asset, hour, ALL_FEEDS, row, counts):
             yield _Reason(asset, reason)
@@ -284,7 +286,7 @@ def _staging_reason(
     ledger: _Ledger,
     counts: Counts | None,
 ) -> str | None:
-    """Why a feed's hour has to be staged again."""
+    """Why a feed's hour has to be staged again; None if it is fresh."""
     staged = ledger.staging.get(hour, {})
     row = staged.get(feed)
     if row is None:
@@ -301,17 +303,17 @@ def _staging_reason(
 
 def _miscounted(asset: str, hour: Hour, feed: str, row: _Row, counts: Counts | None) -> str | None:
     for name, expected in row.row_counts.items():
-        held = _held(asset, name, hour, feed, counts)
-        if held is not None and row.is_staged and held != expected:
-            return f"{name} has {held:,} rows, {MISCOUNTED} {expected:,}"
+        count = _row_count(asset, name, hour, feed, counts)
+        if count is not None and row.is_staged and count != expected:
+            return f"{name} has {count:,} rows, {MISCOUNTED} {expected:,}"
     return None
 
 
-def _held(asset: str, name: str, hour: Hour, feed: str, counts: Counts | None) -> int | None:
-    """The rows that a table holds of an hour; None where it is not partitioned by hour."""
+def _row_count(asset: str, name: str, hour: Hour, feed: str, counts: Counts | None) -> int | None:
+    """The rows of a table in an hour; None if it was not counted or is not partitioned by hour."""
     if counts is None:
         return None
-    if name in _BY_TYPE:
+    if name in _SHARED_TABLES:
         name = f"{name}/{asset.removeprefix('dim_')}"
     elif table(name).hour_column is None:
         return None
@@ -324,18 +326,18 @@ def _ledger(warehouse: Warehouse, first: Hour = _ANY_HOUR, last: Hour = _LAST_HO
         "is_staged FROM ops.ledger WHERE slot_at >= :first_at AND slot_at <= :last_at",
         {"first_at": to_naive_utc(first.start), "last_at": to_naive_utc(last.start)},
     ).to_pylist()
-    lacking = {
+    missing_kinds = {
         (_hour(row["slot_at"]), row["feed"])
         for row in rows
         if row["asset"] == STAGED and (row["archive_digest"] or "").endswith(UNKNOWN_KIND)
     }
-    still_lacking = lacking - _with_kinds_again(warehouse, lacking)
+    still_missing = missing_kinds - _with_usable_kinds(warehouse, missing_kinds)
     return _Ledger(
         {
             (row["asset"], hour, row["feed"]): _Row(
-                # A kind that is still missing is no reason to load the hour again.
+                # Do not load the hour again while its kind is still missing.
                 row["archive_digest"].removesuffix(UNKNOWN_KIND)
-                if (hour, row["feed"]) in still_lacking and row["archive_digest"]
+                if (hour, row["feed"]) in still_missing and row["archive_digest"]
                 else row["archive_digest"],
                 row["input_digest"],
                 row["code_version"],
@@ -348,8 +350,8 @@ def _ledger(warehouse: Warehouse, first: Hour = _ANY_HOUR, last: Hour = _LAST_HO
     )
 
 
-def _with_kinds_again(warehouse: Warehouse, parts: Collection[FeedHour]) -> set[FeedHour]:
-    """Those of which a kind that was missing when they were loaded can be used now."""
+def _with_usable_kinds(warehouse: Warehouse, parts: Collection[FeedHour]) -> set[FeedHour]:
+    """The feeds and hours whose kind was missing when they were loaded, and is usable now."""
     if not parts:
         return set()
     hours = {hour for hour, _ in parts}
@@ -374,20 +376,20 @@ def _is_usable(kind_name: str) -> bool:
 
 def _row_counts(warehouse: Warehouse) -> Counts:
     counts: dict[tuple[str, Hour, str], int] = defaultdict(int)
-    for found in FLAT_TABLES:
+    for flat_table in FLAT_TABLES:
         for row in warehouse.query(
             "SELECT feed, DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
-            f"FROM {found.full_name} GROUP BY 1, 2"
+            f"FROM {flat_table.full_name} GROUP BY 1, 2"
         ).to_pylist():
-            counts[found.name, _hour(row["hour_at"]), row["feed"]] = row["row_count"]
-    hourly = (table for table in marts.TABLES if table.hour_column is not None)
-    for found in (*plans.FACTS, *hourly):
+            counts[flat_table.name, _hour(row["hour_at"]), row["feed"]] = row["row_count"]
+    hourly_marts = (mart for mart in marts.TABLES if mart.hour_column is not None)
+    for derived in (*plans.FACTS, *hourly_marts):
         for row in warehouse.query(
             f"SELECT DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
-            f"FROM {found.full_name} GROUP BY 1"
+            f"FROM {derived.full_name} GROUP BY 1"
         ).to_pylist():
-            counts[found.name, _hour(row["hour_at"]), ALL_FEEDS] = row["row_count"]
-    for shared in _BY_TYPE:
+            counts[derived.name, _hour(row["hour_at"]), ALL_FEEDS] = row["row_count"]
+    for shared in _SHARED_TABLES:
         for row in warehouse.query(
             "SELECT entity_type, DATE_TRUNC('hour', slot_at) AS hour_at, COUNT(*) AS row_count "
             f"FROM warehouse.{shared} GROUP BY 1, 2"

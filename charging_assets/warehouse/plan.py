@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from charging_assets.hours import Hour, Span, neighbours, to_naive_utc
+from charging_assets.hours import Hour, Span, consecutive_groups, to_naive_utc
 from charging_assets.schemas.table import Table
 
 Params = Mapping[str, Any]
@@ -61,7 +61,7 @@ def except_kept(column: str, hour: Hour | Span, kept: Collection[FeedHour]) -> S
         if hour.start <= each.start < hour.end:
             by_feed.setdefault(feed, set()).add(each)
     for feed, hours in sorted(by_feed.items()):
-        for group in neighbours(hours):
+        for group in consecutive_groups(hours):
             n = len(terms)
             terms.append(
                 f" AND NOT (feed = :kept_feed_{n} AND {column} >= :kept_start_{n} "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from charging_assets.hours import Hour, Span, spanned
+from charging_assets.hours import Hour, Span, span_of
 from charging_assets.lake.flat_files import StaleFlatFile
 from charging_assets.lake.store import LakeError
 from charging_assets.warehouse.interface import Warehouse
@@ -88,7 +88,7 @@ def _smaller_parts(load: SpanLoad, part: _Part) -> list[_Part]:
     hours = part.span.hours
     if len(hours) > 1:
         middle = len(hours) // 2
-        return [_span_part(load, spanned(half)) for half in (hours[:middle], hours[middle:])]
+        return [_span_part(load, span_of(half)) for half in (hours[:middle], hours[middle:])]
     if part.feed is not None or load.plans_by_feed is None:
         return []
     plans = load.plans_by_feed(hours[0])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from charging_assets.lake.store import LocalLake
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, station
@@ -86,13 +86,13 @@ def test_runs_of_one_hour__leave_the_rows_of_one_run(
 def test_kill__between_archive_and_load_is_detected_and_loaded(tmp_path: Path) -> None:
     lake, warehouse = lake_in(tmp_path), DuckDBWarehouse(tmp_path / "charging.duckdb")
     hours.load(warehouse, lake)
-    assert [pending.hour for pending in pending_hours(lake, warehouse)] == []
+    assert [pending.hour for pending in stale_hours(lake, warehouse)] == []
     process = start(tmp_path, ARCHIVE_AND_DIE)
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
-    assert [pending.hour for pending in pending_hours(lake, warehouse)] == [HOUR]
+    assert [pending.hour for pending in stale_hours(lake, warehouse)] == [HOUR]
     hours.load(warehouse, lake)
-    assert pending_hours(lake, warehouse) == []
+    assert stale_hours(lake, warehouse) == []
     assert hours.rows(
         warehouse,
         "SELECT evse_uid, first_slot_at FROM warehouse.fact_status WHERE evse_uid = 'late'",

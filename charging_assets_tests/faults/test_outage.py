@@ -22,7 +22,7 @@ from charging_assets.modelling.assets import WRITER_POOL
 from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
 from charging_assets.orchestration.schedules import poll_feeds
 from charging_assets.orchestration.sensors import reconcile_hours
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.sources.feeds import Feed
 from charging_assets_tests import builders
 from charging_assets_tests.builders import place, poll
@@ -100,7 +100,7 @@ def test_outage__archived_polls_are_loaded_and_missed_slots_recorded(
             for request in result.run_requests or []:
                 for hour in hours_asked(request):
                     hours.load(storage.warehouse, lake, hour)
-    assert pending_hours(lake, storage.warehouse) == []
+    assert stale_hours(lake, storage.warehouse) == []
     loaded = hours.rows(storage.warehouse, "SELECT DISTINCT slot_at FROM warehouse.fact_poll")
     assert len(loaded) == len(slots(lake))
     report_observed(

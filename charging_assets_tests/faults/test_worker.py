@@ -15,7 +15,7 @@ from charging_assets.definitions import build
 from charging_assets.lake.store import LocalLake
 from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
 from charging_assets.orchestration.sensors import reconcile_hours
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, stand
@@ -90,7 +90,7 @@ def test_worker__killed_in_the_middle_of_a_load_is_followed_by_another(tmp_path:
         assert requested_hours(storage, instance) == [HOUR.key]
         load(storage, instance)
         assert requested_hours(storage, instance) == []
-    assert pending_hours(storage.lake, storage.warehouse) == []
+    assert stale_hours(storage.lake, storage.warehouse) == []
     expected = DuckDBWarehouse(None)
     hours.load(expected, storage.lake)
     assert hours.digests(storage.warehouse) == hours.digests(expected)

@@ -13,7 +13,7 @@ from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.definitions import build
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.orchestration.load_runs import load_hours
-from charging_assets.orchestration.staleness import pending_hours, staleness
+from charging_assets.orchestration.staleness import stale_hours, staleness
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
@@ -92,21 +92,21 @@ def test_ids_within__a_change_makes_the_feeds_hours_stale(
     storage = deployments.Storage(lake, DuckDBWarehouse(None))
     archived = list(hours_archived(lake))
     load_hours(build(storage, feeds={}), _instance(), archived, lambda _: None)
-    assert pending_hours(lake, storage.warehouse) == []
+    assert stale_hours(lake, storage.warehouse) == []
 
     path = tmp_path / "feeds.toml"
     path.write_text(FEEDS, "utf-8")
     monkeypatch.setenv("CHARGING_FEEDS", str(path))
-    stale = pending_hours(lake, storage.warehouse)
+    stale = stale_hours(lake, storage.warehouse)
     assert [stale_hour.hour for stale_hour in stale] == archived[:2]
     assert "identity settings" in stale[0].reason
     assert staleness(lake, storage.warehouse).stale["staged_tables"] == set(archived[:2])
     assert errors_of(load_stale(lake, storage.warehouse)) == {}
-    assert pending_hours(lake, storage.warehouse) == []
+    assert stale_hours(lake, storage.warehouse) == []
     assert not any(staleness(lake, storage.warehouse).stale.values())
     # A process without the feeds file goes on with the recorded settings.
     monkeypatch.delenv("CHARGING_FEEDS")
-    assert pending_hours(lake, storage.warehouse) == []
+    assert stale_hours(lake, storage.warehouse) == []
     monkeypatch.setenv("CHARGING_FEEDS", str(path))
     stale_hour = rows(storage.warehouse, "SELECT place FROM warehouse.dim_evse ORDER BY place")
     assert stale_hour == [("adorf",), ("bdorf",), ("koeln",)]

@@ -17,7 +17,7 @@ from charging_assets.hours import Hour, Span
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
-from charging_assets.orchestration.staleness import CONTESTED, pending_hours, staleness
+from charging_assets.orchestration.staleness import CONTESTED, stale_hours, staleness
 from charging_assets.preprocessing import rejects, stations
 from charging_assets.preprocessing.identity import entity_key, identity_hash
 from charging_assets.schemas.catalog import TABLES
@@ -45,7 +45,7 @@ def load(warehouse: Warehouse, lake: MemoryLake, *numbers: int) -> None:
 
 
 def stale(warehouse: Warehouse, lake: MemoryLake) -> list[Hour]:
-    return [pending.hour for pending in pending_hours(lake, warehouse)]
+    return [pending.hour for pending in stale_hours(lake, warehouse)]
 
 
 def settle(warehouse: Warehouse, lake: MemoryLake) -> int:
@@ -211,7 +211,7 @@ def test_conflict__with_hours_that_are_no_longer_in_staging() -> None:
     for number in (1, 2):
         prune(warehouse, hour_after(number))
     load(warehouse, lake, 0)
-    assert [(pending.hour, pending.reason) for pending in pending_hours(lake, warehouse)] == [
+    assert [(pending.hour, pending.reason) for pending in stale_hours(lake, warehouse)] == [
         (hour_after(1), CONTESTED),
         (hour_after(2), CONTESTED),
     ]

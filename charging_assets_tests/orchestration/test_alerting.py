@@ -1,4 +1,4 @@
-"""Alerts: failed runs and checks of a real instance arrive at a receiver, once."""
+"""Alerts: a receiver gets failed runs and checks of a Dagster instance, once."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from charging_assets import deployments
 from charging_assets.definitions import build
-from charging_assets.orchestration.alerting import Told
+from charging_assets.orchestration.alerting import AlertState
 from charging_assets.orchestration.sensors import alert_on_failure
 from charging_assets_tests import builders
 from charging_assets_tests.alerts.receivers import HttpReceiver
@@ -43,13 +43,13 @@ JOB = dg.Definitions(
 ).resolve_job_def("load_hour")
 
 
-class Desk:
-    """An instance whose runs end as asked, and ticks of the sensor, its cursor kept."""
+class AlertDesk:
+    """An instance, its runs, and ticks of the sensor with their cursor."""
 
     def __init__(self, instance: dg.DagsterInstance, hook: HttpReceiver) -> None:
         self.instance, self.hook = instance, hook
         self.cursor: str | None = None
-        self.said = ""
+        self.skip_reason = ""
 
     def run(self, **tags: str) -> None:
         JOB.execute_in_process(
@@ -64,48 +64,48 @@ class Desk:
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
         result = alert_on_failure(context)
         assert isinstance(result, dg.SensorResult)
-        self.cursor, self.said = result.cursor, str(result.skip_reason)
+        self.cursor, self.skip_reason = result.cursor, str(result.skip_reason)
         return [json.loads(body)["text"] for _, _, body in self.hook.received]
 
 
 @pytest.fixture
-def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[AlertDesk]:
     with HttpReceiver() as hook, dg.DagsterInstance.ephemeral() as instance:
         monkeypatch.setenv("CHARGING_ALERTS", f"{hook.url}/hook")
         monkeypatch.delenv("CHARGING_ALERT_WARNINGS", raising=False)
-        yield Desk(instance, hook)
+        yield AlertDesk(instance, hook)
 
 
-def test_alert__a_failed_run_is_told_once_with_its_reason(desk: Desk) -> None:
+def test_alert__a_failed_run_is_sent_once_with_its_reason(desk: AlertDesk) -> None:
     desk.run(fail="yes")
-    assert desk.tick() == []  # what failed before anybody listened is not told
-    desk.run(fail="yes", **{"charging/try": "2"})
+    assert desk.tick() == []  # failures before the first tick are not sent
+    desk.run(fail="yes", **{"charging/attempt": "2"})
     desk.run(fail="yes")
-    (told,) = desk.tick()
-    assert told.startswith("*charging_assets: load_hour 2022-01-11T20 failed*\n- run load_hour ")
-    assert "(try 2 of 12) failed: fragile: the disk is full; make room" in told
+    (message,) = desk.tick()
+    assert message.startswith("*charging_assets: load_hour 2022-01-11T20 failed*\n- run load_hour ")
+    assert "(attempt 2 of 12) failed: fragile: the disk is full; make room" in message
     assert desk.tick() == []
     desk.run(fail="yes")
     assert desk.tick() == []
 
 
-def test_alert__a_failed_check_is_told_and_a_warning_only_if_asked(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_alert__a_failed_check_is_sent_and_a_warning_only_if_configured(
+    desk: AlertDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.tick()
     desk.run()
-    (told,) = desk.tick()
-    assert "check fragile__is_whole failed for 2022-01-11T20: 3 offending rows" in told
-    assert "is_pretty" not in told
+    (message,) = desk.tick()
+    assert "check fragile__is_whole failed for 2022-01-11T20: 3 failing rows" in message
+    assert "is_pretty" not in message
     monkeypatch.setenv("CHARGING_ALERT_WARNINGS", "1")
     desk.run()
-    (told,) = desk.tick()
-    assert "check fragile__is_pretty failed" in told
-    assert "is_whole" not in told
+    (message,) = desk.tick()
+    assert "check fragile__is_pretty failed" in message
+    assert "is_whole" not in message
 
 
-def test_alert__a_check_that_failed_in_one_of_several_hours_is_told(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_alert__a_check_that_failed_in_one_of_several_hours_is_sent(
+    desk: AlertDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage = deployments.memory_storage()
     odd = station([evse("e7", "CHARGING", parkingsensor_status="AVAILABLE")], "s7")
@@ -113,28 +113,28 @@ def test_alert__a_check_that_failed_in_one_of_several_hours_is_told(
         hours.put(storage.lake, minute, [*network(), odd])
     for hour in (hours.HOUR, hours.hour_after(1)):
         hours.load(storage.warehouse, storage.lake, hour)
-    # Nothing was published: an error in both hours. What the sensor says is but a warning.
+    # Nothing was published, which is an error in both hours; the sensor only causes a warning.
     job = build(storage, feeds={}).resolve_job_def("check_hours")
-    asked = {"first": hours.HOUR.key, "last": hours.hour_after(1).key}
-    config = {"ops": {"check_each_hour": {"config": asked}}}
+    hour_range = {"first": hours.HOUR.key, "last": hours.hour_after(1).key}
+    config = {"ops": {"check_each_hour": {"config": hour_range}}}
 
     def check() -> None:
         assert job.execute_in_process(instance=desk.instance, run_config=config).success
 
     desk.tick()
     check()
-    (told,) = desk.tick()
+    (message,) = desk.tick()
     name = "published_tables__files_have_the_rows_of_the_warehouse"
-    assert f"check {name} failed for {hours.HOUR.key}: " in told
-    assert "file=published/" in told and "sensor_agrees" not in told
-    assert told.count(f"check {name}") == 1
+    assert f"check {name} failed for {hours.HOUR.key}: " in message
+    assert "file=published/" in message and "sensor_agrees" not in message
+    assert message.count(f"check {name}") == 1
     monkeypatch.setenv("CHARGING_ALERT_WARNINGS", "1")
     check()
-    (told,) = desk.tick()
-    assert "flat_status__sensor_agrees failed for" in told and name not in told
+    (message,) = desk.tick()
+    assert "flat_status__sensor_agrees failed for" in message and name not in message
 
 
-def test_alert__what_an_operator_published_is_short_inert_text(desk: Desk) -> None:
+def test_alert__text_of_an_operator_is_short_and_without_markup(desk: AlertDesk) -> None:
     @dg.asset_check(asset=fragile, name="fragile__form")
     def form() -> dg.AssetCheckResult:
         published = "evse_id=<!channel> \x1b[31m\u202e\nSubject: x, " + "<" * 5_000
@@ -152,34 +152,34 @@ def test_alert__what_an_operator_published_is_short_inert_text(desk: Desk) -> No
     assert len(text) < 1_000
 
 
-def test_alert__a_feed_that_is_polled_no_longer_is_told_once_a_day(desk: Desk) -> None:
+def test_alert__a_feed_without_polls_is_sent_once_a_day(desk: AlertDesk) -> None:
     storage = deployments.memory_storage()
     builders.archived(storage.lake, builders.poll(), {"koeln": b"{}"})
     job = build(storage, feeds=FEEDS).resolve_job_def("check_freshness")
     desk.tick()
-    told = []
+    messages = []
     for _ in range(3):
         assert job.execute_in_process(instance=desk.instance).success
-        told += desk.tick()
-    (message,) = told
+        messages += desk.tick()
+    (message,) = messages
     name = "raw_api_snapshots__latest_hour_is_archived"
     assert f"check {name} failed for no hour: 1 row, such as feed=test" in message
 
 
-def test_alert__is_told_again_after_a_day(desk: Desk) -> None:
+def test_alert__is_sent_again_after_a_day(desk: AlertDesk) -> None:
     desk.tick()
     topics = {"load_hour 2022-01-11T20": datetime.now(UTC) - timedelta(hours=25)}
     desk.cursor = json.dumps(
         {
-            "upto": (datetime.now(UTC) - timedelta(minutes=1)).isoformat(),
-            "topics": {topic: at.isoformat() for topic, at in topics.items()},
+            "scanned_to": (datetime.now(UTC) - timedelta(minutes=1)).isoformat(),
+            "sent_at": {topic: at.isoformat() for topic, at in topics.items()},
         }
     )
     desk.run(fail="yes")
     assert len(desk.tick()) == 1
 
 
-def test_alert__that_reaches_nobody_is_told_in_the_next_tick(desk: Desk) -> None:
+def test_alert__that_no_channel_delivers_is_sent_in_the_next_tick(desk: AlertDesk) -> None:
     desk.tick()
     desk.run(fail="yes")
     desk.hook.status = 500
@@ -189,21 +189,21 @@ def test_alert__that_reaches_nobody_is_told_in_the_next_tick(desk: Desk) -> None
     assert len(desk.tick()) == 1
 
 
-def test_alert__a_run_that_is_retried_is_not_told(desk: Desk) -> None:
+def test_alert__a_run_that_is_retried_is_not_sent(desk: AlertDesk) -> None:
     desk.tick()
     desk.run(fail="yes", **{"dagster/will_retry": "true"})
     assert desk.tick() == []
 
 
-def test_alert__without_a_channel_nothing_is_kept_for_later(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+def test_alert__without_a_channel_drops_alerts(
+    desk: AlertDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.tick()
     monkeypatch.setenv("CHARGING_ALERTS", "")
     desk.run(fail="yes")
     assert desk.tick() == []
-    assert "CHARGING_ALERTS names no channel" in desk.said
+    assert "CHARGING_ALERTS names no channel" in desk.skip_reason
 
 
-def test_told__is_small() -> None:
-    assert Told(upto=datetime.now(UTC)).topics == {}
+def test_alert_state__starts_without_topics() -> None:
+    assert AlertState(scanned_to=datetime.now(UTC)).sent_at == {}

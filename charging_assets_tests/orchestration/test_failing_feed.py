@@ -15,9 +15,9 @@ from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.definitions import build
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
-from charging_assets.orchestration.load_runs import HourLoaded
+from charging_assets.orchestration.load_runs import HourResult
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
@@ -75,7 +75,7 @@ def feeds_loaded(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
     )
 
 
-def failed_feeds(outcomes: list[HourLoaded]) -> dict[str, dict[str, str]]:
+def failed_feeds(outcomes: list[HourResult]) -> dict[str, dict[str, str]]:
     return {o.hour.key: dict(o.failed_feeds) for o in outcomes if o.failed_feeds}
 
 
@@ -110,7 +110,7 @@ def test_load__damaged_object_of_a_feed__loads_the_other_feed(
     reasons = failed_feeds(outcomes)[HOUR.key]
     assert list(reasons) == [BAD] and key in reasons[BAD]
     assert check_results(instance, HOUR) == [False]
-    (pending,) = pending_hours(lake, warehouse)
+    (pending,) = stale_hours(lake, warehouse)
     assert (list(pending.feeds), pending.reason) == ([BAD], f"{BAD}: not yet staged")
 
 
@@ -124,7 +124,7 @@ def test_load__a_feed_that_fails_keeps_what_was_loaded_of_it() -> None:
     outcomes = load_stale(lake, warehouse)
     assert list(failed_feeds(outcomes)[HOUR.key]) == [BAD]
     assert feeds_loaded(warehouse) == [(0, BAD, 1), (0, GOOD, 2)]
-    (pending,) = pending_hours(lake, warehouse)
+    (pending,) = stale_hours(lake, warehouse)
     assert list(pending.feeds) == [BAD]
 
 
@@ -221,10 +221,10 @@ def test_load__a_feed_that_is_gone_from_the_archive__leaves_no_rows() -> None:
     key = hours.put(lake, 0, told(), BAD)
     load_stale(lake, warehouse)
     lake.delete(key)
-    (pending,) = pending_hours(lake, warehouse)
+    (pending,) = stale_hours(lake, warehouse)
     assert pending.feeds.keys() == {BAD}
     assert errors_of(load_stale(lake, warehouse)) == {}
-    assert pending_hours(lake, warehouse) == []
+    assert stale_hours(lake, warehouse) == []
     alone, only = MemoryLake(), DuckDBWarehouse(None)
     hours.put(alone, 0, told(), GOOD)
     load_stale(alone, only)
@@ -240,13 +240,13 @@ def test_load__an_accepted_gap_that_gets_polls_of_a_feed__is_that_feeds() -> Non
     empty = hours.hour_after(1)
     accept(lake, [empty], "nobody polled", builders.SLOT, feed=GOOD)
     assert errors_of(load_stale(lake, warehouse)) == {}
-    assert pending_hours(lake, warehouse) == []
+    assert stale_hours(lake, warehouse) == []
     staged = "SELECT feed FROM ops.ledger WHERE asset = 'staged_tables' ORDER BY slot_at, feed"
     assert rows(warehouse, staged) == [(GOOD,), ("",)]
     hours.put(lake, 60, told(), BAD)
     assert errors_of(load_stale(lake, warehouse)) == {}
     assert rows(warehouse, staged) == [(GOOD,), (BAD,)]
-    assert pending_hours(lake, warehouse) == []
+    assert stale_hours(lake, warehouse) == []
 
 
 def test_load__a_damaged_identity_record__costs_its_own_feed() -> None:

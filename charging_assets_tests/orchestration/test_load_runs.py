@@ -12,16 +12,16 @@ import pytest
 from charging_assets import deployments
 from charging_assets.definitions import build
 from charging_assets.hours import Hour
-from charging_assets.orchestration.load_runs import HourLoaded, load_hours
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.load_runs import HourResult, load_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.interface import Reader, WarehouseError
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import lake_of, stand
 
 
-def loaded(storage: deployments.Storage, wanted: list[Hour]) -> list[HourLoaded]:
-    told: list[HourLoaded] = []
+def loaded(storage: deployments.Storage, wanted: list[Hour]) -> list[HourResult]:
+    told: list[HourResult] = []
     with dg.DagsterInstance.ephemeral() as instance:
         outcomes = load_hours(
             build(storage, feeds={}), instance, wanted, told.extend, log_level="CRITICAL"
@@ -39,7 +39,7 @@ def test_load_hours__neighbours_share_a_run_and_the_last_has_its_own() -> None:
     assert [outcome.error for outcome in outcomes] == [None] * 4
     runs = [outcome.run_id for outcome in outcomes]
     assert runs[0] == runs[1] == runs[2] != runs[3]
-    assert pending_hours(storage.lake, storage.warehouse) == []
+    assert stale_hours(storage.lake, storage.warehouse) == []
 
 
 def test_load_hours__a_damaged_hour_costs_itself_alone() -> None:
@@ -52,7 +52,7 @@ def test_load_hours__a_damaged_hour_costs_itself_alone() -> None:
     errors = {outcome.hour: outcome.error for outcome in outcomes}
     assert [hour for hour, error in errors.items() if error] == [hours.hour_after(1)]
     assert key in str(errors[hours.hour_after(1)])
-    assert [found.hour for found in pending_hours(storage.lake, storage.warehouse)] == [
+    assert [found.hour for found in stale_hours(storage.lake, storage.warehouse)] == [
         hours.hour_after(1)
     ]
 
@@ -89,7 +89,7 @@ def test_load_hours__an_hour_that_cannot_be_checked_is_loaded_and_not_loaded_aga
     assert "locked by DBeaver" in unchecked[wanted[0]]
     # The range's run and that of the newest hour: nothing is tried again.
     assert len({outcome.run_id for outcome in outcomes}) == min(count, 2)
-    assert pending_hours(storage.lake, storage.warehouse) == []
+    assert stale_hours(storage.lake, storage.warehouse) == []
 
 
 def test_load_hours__an_hour_without_partition_is_told_and_the_others_load() -> None:
@@ -121,4 +121,4 @@ def test_load_hours__many_hours_are_not_checked_and_what_fails_is_tried_alone() 
     assert [outcome.hour for outcome in outcomes if outcome.error] == [wanted[1]]
     assert {outcome.hour for outcome in outcomes} == set(wanted)
     assert known == {hour.key for hour in wanted} - {wanted[1].key}
-    assert [found.hour for found in pending_hours(storage.lake, storage.warehouse)] == [wanted[1]]
+    assert [found.hour for found in stale_hours(storage.lake, storage.warehouse)] == [wanted[1]]

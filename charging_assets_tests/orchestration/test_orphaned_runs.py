@@ -1,4 +1,4 @@
-"""Runs of a host that died are ended when Dagster is started again; living ones are not."""
+"""Runs of a host that died are ended when Dagster starts again; other runs are not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from charging_assets.orchestration.orphaned_runs import end_orphaned_runs
 
 @dg.op
 def nothing() -> None:
-    """What a run would do does not matter here."""
+    """The op of the test runs."""
 
 
 @dg.job
@@ -27,8 +27,8 @@ def some_job() -> None:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as found:
-        yield found
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
 
 
 def run_of(instance: dg.DagsterInstance, pid: int | None) -> str:
@@ -49,7 +49,7 @@ def status(instance: dg.DagsterInstance, run_id: str) -> str:
     "runs without a process are ended and their slots are free; other runs continue",
     area="processes",
 )
-def test_end_lost_runs__ends_those_whose_process_is_gone(instance: dg.DagsterInstance) -> None:
+def test_end_orphaned_runs__ends_runs_without_a_process(instance: dg.DagsterInstance) -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     gone, never, alive = (run_of(instance, pid) for pid in (child.pid, None, os.getpid()))
@@ -62,7 +62,7 @@ def test_end_lost_runs__ends_those_whose_process_is_gone(instance: dg.DagsterIns
     assert end_orphaned_runs(instance) == []
 
 
-def test_end_lost_runs__an_id_that_another_process_has_by_now_is_not_the_run_s(
+def test_end_orphaned_runs__a_reused_process_id_does_not_count(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = run_of(instance, os.getpid())
@@ -72,7 +72,7 @@ def test_end_lost_runs__an_id_that_another_process_has_by_now_is_not_the_run_s(
     assert end_orphaned_runs(instance) == [run_id]
 
 
-def test_end_lost_runs__leaves_runs_alone_that_may_be_another_machine_s() -> None:
+def test_end_orphaned_runs__ignores_runs_that_may_be_on_another_machine() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run_of(instance, None)
         assert end_orphaned_runs(instance) == []

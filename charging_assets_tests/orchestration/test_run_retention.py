@@ -1,4 +1,4 @@
-"""Old runs go; what the UI knows of partitions and checks stays."""
+"""Old runs are deleted; the state of partitions and checks stays."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ CONSOLE = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 @dg.asset(partitions_def=HOURS, code_version="7")
 def table(context: dg.AssetExecutionContext) -> None:
     if "fail" in context.run.tags:
-        raise dg.Failure("as asked")
+        raise dg.Failure("requested")
     context.add_asset_metadata({"rows": 3})
 
 
@@ -64,14 +64,14 @@ HOURLY_CHECK = dg.Definitions(
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as found:
-        yield found
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        yield instance
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[dict[str, str]]:
-    with postgres(free_port()) as found:
-        yield found
+    with postgres(free_port()) as settings:
+        yield settings
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -79,16 +79,16 @@ def any_instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.
     """An instance whose runs and events are in SQLite files, or in PostgreSQL."""
     overrides: dict[str, Any] = {}
     if request.param == "postgres":
-        found = request.getfixturevalue("database")
+        settings = request.getfixturevalue("database")
         overrides["storage"] = {
             "postgres": {
                 "postgres_db": {
                     "scheme": "postgresql+psycopg2",
-                    "hostname": found["DAGSTER_POSTGRES_HOST"],
-                    "port": int(found["DAGSTER_POSTGRES_PORT"]),
-                    "db_name": found["DAGSTER_POSTGRES_DB"],
-                    "username": found["DAGSTER_POSTGRES_USER"],
-                    "password": found["DAGSTER_POSTGRES_PASSWORD"],
+                    "hostname": settings["DAGSTER_POSTGRES_HOST"],
+                    "port": int(settings["DAGSTER_POSTGRES_PORT"]),
+                    "db_name": settings["DAGSTER_POSTGRES_DB"],
+                    "username": settings["DAGSTER_POSTGRES_USER"],
+                    "password": settings["DAGSTER_POSTGRES_PASSWORD"],
                 }
             }
         }
@@ -103,39 +103,41 @@ def run(instance: dg.DagsterInstance, partition: str, **tags: str) -> str:
     ).run_id  # fmt: skip
 
 
-def forget(instance: dg.DagsterInstance, *, days_later: float, most: int = 99) -> tuple[int, int]:
-    done = prune_runs(
+def prune(
+    instance: dg.DagsterInstance, *, days_later: float, max_runs: int = 99
+) -> tuple[int, int]:
+    result = prune_runs(
         instance,
         now=datetime.now(UTC) + timedelta(days=days_later),
         superseded_after=timedelta(days=2),
         all_after=timedelta(days=90),
-        most=most,
+        max_runs=max_runs,
     )
-    return done.runs, done.kept_materializations
+    return result.runs_deleted, result.materializations_kept
 
 
 def left(instance: dg.DagsterInstance) -> set[str]:
-    return {found.run_id for found in instance.get_runs()}
+    return {run.run_id for run in instance.get_runs()}
 
 
-def test_forget__repeated_runs_go_after_days_and_the_last_one_stays(
+def test_prune_runs__deletes_superseded_runs_and_keeps_the_last(
     instance: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     first, second, failed = run(instance, "a"), run(instance, "a"), run(instance, "b", fail="1")
-    assert forget(instance, days_later=1) == (0, 0)
-    assert forget(instance, days_later=3) == (1, 0)
+    assert prune(instance, days_later=1) == (0, 0)
+    assert prune(instance, days_later=3) == (1, 0)
     assert left(instance) == {second, failed}
     assert instance.get_materialized_partitions(KEY) == {"a"}
     assert [path.name for path in tmp_path.rglob(f"{first}*") if path.is_file()] == []
 
 
-def test_forget__what_the_last_run_of_a_partition_made_stays_known(
+def test_prune_runs__keeps_the_latest_materialization_of_a_partition(
     instance: dg.DagsterInstance,
 ) -> None:
     run_id = run(instance, "a")
     failed = run(instance, "b", fail="1")
-    assert forget(instance, days_later=89) == (0, 0)
-    assert forget(instance, days_later=91) == (2, 1)
+    assert prune(instance, days_later=89) == (0, 0)
+    assert prune(instance, days_later=91) == (2, 1)
     assert left(instance) == set()
     assert failed not in left(instance)
     assert instance.get_materialized_partitions(KEY) == {"a"}
@@ -143,14 +145,14 @@ def test_forget__what_the_last_run_of_a_partition_made_stays_known(
     kept = record.asset_materialization
     assert kept is not None
     assert (kept.partition, kept.metadata["rows"].value) == ("a", 3)
-    assert kept.metadata["run_of_old"].value == run_id
+    assert kept.metadata["original_run_id"].value == run_id
     assert (kept.tags or {})["dagster/code_version"] == "7"
 
 
-def test_forget__is_bounded_a_day(instance: dg.DagsterInstance) -> None:
+def test_prune_runs__limits_the_runs_per_call(instance: dg.DagsterInstance) -> None:
     for _ in range(4):
         run(instance, "a")
-    assert forget(instance, days_later=3, most=2) == (2, 0)
+    assert prune(instance, days_later=3, max_runs=2) == (2, 0)
     assert len(left(instance)) == 2
 
 
@@ -166,26 +168,26 @@ def results(instance: dg.DagsterInstance) -> list[str]:
     """The runs of the results that are stored, in order."""
     storage = instance.event_log_storage
     assert isinstance(storage, SqlEventLogStorage)
-    rows = AssetCheckExecutionsTable.c
+    columns = AssetCheckExecutionsTable.c
     with storage.index_connection() as connection:
-        found = connection.execute(sqlalchemy.select(rows.run_id).order_by(rows.id))
-        return [row[0] for row in found]
+        rows = connection.execute(sqlalchemy.select(columns.run_id).order_by(columns.id))
+        return [row[0] for row in rows]
 
 
-def test_forget__results_of_checks_go_with_their_runs_and_the_newest_of_each_partition_stay(
+def test_prune_runs__deletes_check_results_except_the_newest_of_each_partition(
     any_instance: dg.DagsterInstance,
 ) -> None:
-    # Freshness is checked so: runs that materialize nothing, every ten minutes.
+    # Like the freshness checks: runs without materializations, every ten minutes.
     runs = [check_once(any_instance, partition) for partition in (None, "a", "b", "a", None, None)]
     assert results(any_instance) == runs
-    assert forget(any_instance, days_later=1) == (0, 0)
+    assert prune(any_instance, days_later=1) == (0, 0)
     assert results(any_instance) == runs
-    assert forget(any_instance, days_later=91) == (6, 2)
+    assert prune(any_instance, days_later=91) == (6, 2)
     assert left(any_instance) == set()
     assert results(any_instance) == [runs[2], runs[3], runs[5]]
 
 
-def test_forget__what_is_cut_short_is_finished_by_the_next(
+def test_prune_runs__an_interrupted_call_is_completed_by_the_next(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [check_once(instance, None) for _ in range(4)]
@@ -200,8 +202,8 @@ def test_forget__what_is_cut_short_is_finished_by_the_next(
     with monkeypatch.context() as patched:
         patched.setattr(instance, "delete_run", delete_run)
         with pytest.raises(KeyboardInterrupt):
-            forget(instance, days_later=3)
-    # No result is left whose run is gone, apart from the newest.
+            prune(instance, days_later=3)
+    # Except the newest result, every result still has its run.
     assert set(results(instance)) <= left(instance)
-    assert forget(instance, days_later=3) == (3, 0)
+    assert prune(instance, days_later=3) == (3, 0)
     assert results(instance) == [runs[-1]]

@@ -14,7 +14,7 @@ from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import LocalLake
 from charging_assets.modelling import staging
-from charging_assets.orchestration.staleness import pending_hours, staleness
+from charging_assets.orchestration.staleness import stale_hours, staleness
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.plan import LoadError
 from charging_assets_tests.modelling import hours
@@ -83,7 +83,7 @@ def test_range_runs__from_raw_objects_alone__give_the_same_warehouse(lake: Memor
     assert errors_of(load_stale(lake, warehouse, progress=steps)) == {}
     assert steps.lengths("fact_charging_session") == [3, 1, 2, 1]  # neighbours; the last alone
     assert hours.digests(warehouse) == hours.digests(_hourly(lake))
-    assert pending_hours(lake, warehouse) == []
+    assert stale_hours(lake, warehouse) == []
     assert lake.keys("published/dim_station/")
 
 
@@ -112,7 +112,7 @@ def test_range_runs__that_were_cut_off__go_on_where_they_were(lake: MemoryLake, 
     load_stale(lake, warehouse, wanted[1:], progress=Steps(raises_after=after))
     load_stale(lake, warehouse)
     assert hours.digests(warehouse) == hours.digests(_hourly(lake))
-    assert pending_hours(lake, warehouse) == []
+    assert stale_hours(lake, warehouse) == []
 
 
 def test_range_runs__of_one_stale_asset__load_that_alone(lake: MemoryLake) -> None:
@@ -158,7 +158,7 @@ def test_range_runs__with_a_damaged_object__fail_that_hour_and_load_the_rest(
     errors = errors_of(load_stale(lake, warehouse, instance=instance))
     assert list(errors) == [hours.hour_after(1)]
     assert damaged in errors[hours.hour_after(1)]
-    assert [found.hour for found in pending_hours(lake, warehouse)] == [hours.hour_after(1)]
+    assert [found.hour for found in stale_hours(lake, warehouse)] == [hours.hour_after(1)]
 
 
 def test_range_run__with_a_damaged_object__records_exactly_the_good_hours(
@@ -195,7 +195,7 @@ def test_range_runs__of_loads_that_are_refused__load_the_other_hours(
     outcomes = load_stale(lake, warehouse, instance=instance)
     assert errors_of(outcomes).keys() == refused
     assert all("refused" in error for error in errors_of(outcomes).values())
-    assert {found.hour for found in pending_hours(lake, warehouse)} == refused
+    assert {found.hour for found in stale_hours(lake, warehouse)} == refused
     recorded = instance.get_materialized_partitions(dg.AssetKey("fact_status"))
     assert recorded == {hours.hour_after(at).key for at in AT} - {each.key for each in refused}
 

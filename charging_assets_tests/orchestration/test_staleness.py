@@ -6,7 +6,7 @@ import pytest
 
 from charging_assets import deployments
 from charging_assets.definitions import build
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, lake_of, stand
 
@@ -26,7 +26,7 @@ def storage() -> deployments.Storage:
 
 
 def reasons(storage: deployments.Storage) -> list[str]:
-    return [found.reason for found in pending_hours(storage.lake, storage.warehouse)]
+    return [found.reason for found in stale_hours(storage.lake, storage.warehouse)]
 
 
 def test_pending__a_whole_hour_is_not(storage: deployments.Storage) -> None:

@@ -14,7 +14,7 @@ from charging_assets import deployments
 from charging_assets.definitions import build
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.sources import UnusableKind, kind
 from charging_assets_tests.builders import (
     SLOT,
@@ -207,10 +207,10 @@ def test_flatten__of_a_kind_that_is_back_the_hour_is_loaded_again(modules: Path)
 
     job.execute_in_process(partition_key=key, raise_on_error=False)
     assert feeds() == [{"feed": "b"}]
-    assert pending_hours(lake, storage.warehouse) == []
+    assert stale_hours(lake, storage.warehouse) == []
     (modules / "back.py").write_text(_KIND)
-    (pending,) = pending_hours(lake, storage.warehouse)
+    (pending,) = stale_hours(lake, storage.warehouse)
     assert "kind is installed" in pending.reason
     assert job.execute_in_process(partition_key=key).success
     assert feeds() == [{"feed": "b"}, {"feed": "test"}]
-    assert pending_hours(lake, storage.warehouse) == []
+    assert stale_hours(lake, storage.warehouse) == []

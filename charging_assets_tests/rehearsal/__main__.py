@@ -16,7 +16,7 @@ from pathlib import Path
 
 from charging_assets.hours import ONE_HOUR, Hour
 from charging_assets.orchestration.orphaned_runs import pids_of
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.simulator import Network
 from charging_assets.simulator.faults import EVERYWHERE, FaultKind
 from charging_assets.simulator.server import ApiServer
@@ -145,7 +145,7 @@ def _cut_power(operation: Operation) -> None:
 
 def _pending(operation: Operation) -> bool:
     warehouse = DuckDBWarehouse(operation.home / "charging.duckdb")
-    pending = pending_hours(operation.lake, warehouse)
+    pending = stale_hours(operation.lake, warehouse)
     # The current hour gets a new poll every minute.
     return any(stale.hour < Hour.of(datetime.now(UTC)) for stale in pending)
 

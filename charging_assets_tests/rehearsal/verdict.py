@@ -12,7 +12,7 @@ from charging_assets.archive.missed_slots import unfilled_slots
 from charging_assets.archive.raw_archive import hours_archived, read
 from charging_assets.archive.raw_objects import slot_of_key
 from charging_assets.hours import Hour, slot_of
-from charging_assets.orchestration.staleness import pending_hours
+from charging_assets.orchestration.staleness import stale_hours
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.rehearsal.operation import CADENCE, FEED, PLACES, Operation
 
@@ -21,7 +21,7 @@ def check_results(operation: Operation, live_from: datetime) -> dict[str, Any]:
     """Check the conditions and return the figures; AssertionError names a failed condition."""
     lake, archived = operation.lake, hours_archived(operation.lake)
     warehouse = DuckDBWarehouse(operation.home / "charging.duckdb")
-    pending = pending_hours(lake, warehouse)
+    pending = stale_hours(lake, warehouse)
     assert not pending, f"hours that are not complete: {pending}"
     assert not list((operation.home / "spool").rglob("*.zst")), "polls wait in the spool"
 
