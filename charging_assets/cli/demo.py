@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         if written
         else "archive: every poll is archived already"
     )
-    pending = stale_hours(storage.lake, storage.warehouse)
-    loaded = load(storage, pending)
+    stale = stale_hours(storage.lake, storage.warehouse)
+    loaded = load(storage, stale)
     if loaded.failed:
         console.print(
             f"[red]{count_noun(len(loaded.failed), 'hour')} could not be loaded[/]: "
@@ -61,9 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
     rows = sum(loaded.loaded.values())
     console.print(
-        f"warehouse: loaded {count_noun(len(pending), 'hour')}, {rows:,} rows, "
+        f"warehouse: loaded {count_noun(len(stale), 'hour')}, {rows:,} rows, "
         f"in {loaded.seconds:.1f} s\n"
-        if pending
+        if stale
         else "warehouse: every hour is loaded already\n"
     )
     report(console, storage.warehouse, FEED, hours[0], hours[-1])

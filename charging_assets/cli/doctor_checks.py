@@ -206,14 +206,14 @@ def _ledger() -> tuple[State, str, str]:
     from charging_assets import deployments
     from charging_assets.orchestration.staleness import MISCOUNTED, stale_hours
 
-    pending = stale_hours(deployments.storage().lake, _warehouse())
-    incomplete = [hour for hour in pending if MISCOUNTED in hour.reason]
+    stale = stale_hours(deployments.storage().lake, _warehouse())
+    incomplete = [hour for hour in stale if MISCOUNTED in hour.reason]
     if incomplete:
         first = incomplete[0]
         summary = f"{count_noun(len(incomplete), 'hour')} lost rows: {first.hour}, {first.reason}"
         return "failed", summary, "`charging-assets load` restores them from the archive"
-    if pending:
-        summary = f"{count_noun(len(pending), 'hour')} to load (reason: {pending[0].reason})"
+    if stale:
+        summary = f"{count_noun(len(stale), 'hour')} to load (reason: {stale[0].reason})"
         return "warning", summary, "`charging-assets load`"
     return "ok", "the warehouse has all rows of every archived hour", ""
 

@@ -1,6 +1,6 @@
-"""`status --max-age`: whether every feed had a good poll recently.
+"""`status --max-age`: checks that every feed had a good poll recently.
 
-It reads only the archive, so that it also fails when Dagster and the warehouse are down.
+Reads only the archive, so that it also works when Dagster and the warehouse are down.
 """
 
 from __future__ import annotations

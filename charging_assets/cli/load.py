@@ -1,8 +1,4 @@
-"""`load`: hours of the archive into the warehouse, through Dagster.
-
-Belongs here: which hours are meant, and showing how they come along. Does not belong here: what
-is pending (`orchestration.staleness`) or how an hour is loaded (`orchestration.load_runs`).
-"""
+"""`load`: loads archived hours into the warehouse with Dagster, and prints the progress."""
 
 from __future__ import annotations
 
@@ -28,21 +24,26 @@ if TYPE_CHECKING:
     from charging_assets.warehouse.interface import Warehouse
 
 NAME = "load"
-HELP = "Load the hours that the archive has and the warehouse lacks, or those of a range."
+HELP = "Load archived hours that the warehouse does not have, or the hours of a range."
 _REQUESTED = "requested"
-# A station, then an EVSE, then a connector may turn out to have another's key.
-_MAX_PASSES = 4
-# Assets that report their hours: flat tables, staging, what is derived, published files.
-_STEPS_AN_HOUR = 15
+# Loading an older hour can make later hours stale: once each for stations, EVSEs and connectors.
+_MAX_ROUNDS = 4
+# Assets that report progress: flat tables, staging, derived tables, published files.
+_STEPS_PER_HOUR = 15
 
 
 @dataclass
 class LoadReport:
-    """What came of a load: rows by hour, errors by hour, how long it took.
+    """The results of a load.
 
-    `failed_feeds` are feeds that loaded hours lack, by hour, and why. `unchecked` are loaded hours
-    some of whose checks could not be evaluated, and why. By asset,
-    `hours_by_asset` counts the hours that runs were done with, in `seconds_by_asset`.
+    Attributes:
+        loaded: rows by hour.
+        failed: errors by hour.
+        failed_feeds: errors by hour and feed; the other feeds of the hour are loaded.
+        unchecked: loaded hours with checks that could not be evaluated, and the reasons.
+        seconds: duration of the load.
+        hours_by_asset: number of hours that each asset processed.
+        seconds_by_asset: duration by asset.
     """
 
     loaded: dict[Hour, int] = field(default_factory=dict)
@@ -66,34 +67,36 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.archive.raw_archive import hours_archived
 
     storage = deployments.storage()
-    chosen, missing = _chosen(storage, arguments.first, arguments.last)
-    report = load(storage, chosen, verbose=arguments.verbose, quiet=arguments.json)
-    nothing_there = bool(missing) and not chosen
+    selected, missing = _select(storage, arguments.first, arguments.last)
+    report = load(storage, selected, verbose=arguments.verbose, quiet=arguments.json)
+    nothing_archived = bool(missing) and not selected
     if arguments.json:
         show.print_json(_as_json(report, missing))
     else:
-        is_archive_empty = not chosen and not hours_archived(storage.lake)
-        _tell(report, missing, is_archive_empty=is_archive_empty)
-    is_incomplete = report.failed or report.failed_feeds or report.unchecked or nothing_there
+        is_archive_empty = not selected and not hours_archived(storage.lake)
+        _print_report(report, missing, is_archive_empty=is_archive_empty)
+    is_incomplete = report.failed or report.failed_feeds or report.unchecked or nothing_archived
     return FAILED if is_incomplete else 0
 
 
 def load(
     storage: Storage,
-    chosen: Sequence[StaleHour],
+    stale: Sequence[StaleHour],
     *,
     report: LoadReport | None = None,
     label: str = "loading",
     verbose: bool = False,
     quiet: bool = False,
-    **how: Any,
+    **options: Any,
 ) -> LoadReport:
-    """Load hours with progress; `how` as `load_hours` takes it. Dagster is imported for some.
+    """Load hours and print the progress. Imports Dagster only if there are hours.
 
-    A `report` of hours that were loaded before is added to.
+    Args:
+        report: the report to extend; a new one by default.
+        options: further arguments of `load_hours`.
     """
     report = LoadReport() if report is None else report
-    if not chosen:
+    if not stale:
         return report
     from dagster import DagsterInstance
 
@@ -106,22 +109,29 @@ def load(
     began = time.monotonic()
     log_level = "DEBUG" if verbose else "CRITICAL"
     with DagsterInstance.get() as instance:
-        for _ in range(_MAX_PASSES):
-            reasons = {found.hour: found.reason for found in chosen}
-            with show.progress(label, len(chosen), quiet=quiet) as step:
-                told = _ProgressReporter(storage, reasons, report, step)
-                definitions = build(storage, progress=told.working)
-                load_hours(definitions, instance, reasons, told.loaded, log_level=log_level, **how)
-            chosen = _made_stale(storage, report)
-            if not chosen:
+        for _ in range(_MAX_ROUNDS):
+            reasons = {stale_hour.hour: stale_hour.reason for stale_hour in stale}
+            with show.progress(label, len(stale), quiet=quiet) as step:
+                reporter = _ProgressReporter(storage, reasons, report, step)
+                definitions = build(storage, progress=reporter.report_asset)
+                load_hours(
+                    definitions,
+                    instance,
+                    reasons,
+                    reporter.report_run,
+                    log_level=log_level,
+                    **options,
+                )
+            stale = _contested_hours(storage, report)
+            if not stale:
                 break
-            how["assets"] = None  # these hours have to be staged again
+            options["assets"] = None  # these hours have to be staged again
     report.seconds += time.monotonic() - began
     return report
 
 
-def _made_stale(storage: Storage, report: LoadReport) -> list[StaleHour]:
-    """Hours that this load made stale: an older one showed which id a key of theirs stands for."""
+def _contested_hours(storage: Storage, report: LoadReport) -> list[StaleHour]:
+    """Hours that this load made stale, because an older hour has the first id of a key."""
     from charging_assets.orchestration.staleness import CONTESTED, stale_hours
 
     if not report.loaded:
@@ -129,18 +139,18 @@ def _made_stale(storage: Storage, report: LoadReport) -> list[StaleHour]:
     if not storage.warehouse.query("SELECT slot_at FROM ops.key_conflict LIMIT 1").num_rows:
         return []
     return [
-        found
-        for found in stale_hours(storage.lake, storage.warehouse)
-        if found.reason == CONTESTED and found.hour not in report.failed
+        stale_hour
+        for stale_hour in stale_hours(storage.lake, storage.warehouse)
+        if stale_hour.reason == CONTESTED and stale_hour.hour not in report.failed
     ]
 
 
 @dataclass
 class _ProgressReporter:
-    """What is printed while hours load.
+    """Prints the progress of a load.
 
-    `steps` counts the hours that assets are done with in the run under way, `ahead` the hours that
-    this comes to, which the bar has already counted, `done` those whose runs have ended.
+    `steps` counts the hours that assets of the current run processed, `ahead` the hours of the
+    current run that the progress bar already counted, and `done` the hours of finished runs.
     """
 
     storage: Storage
@@ -151,31 +161,31 @@ class _ProgressReporter:
     ahead: int = 0
     done: int = 0
 
-    def working(self, asset: str, hours: Sequence[Hour], seconds: float) -> None:
-        """An asset of the run under way is done with hours."""
-        taken = self.report.seconds_by_asset
-        taken[asset] = taken.get(asset, 0.0) + seconds
+    def report_asset(self, asset: str, hours: Sequence[Hour], seconds: float) -> None:
+        """Report that an asset of the current run processed hours."""
+        durations = self.report.seconds_by_asset
+        durations[asset] = durations.get(asset, 0.0) + seconds
         self.report.hours_by_asset[asset] += len(hours)
         if len(hours) == 1 and asset != "flat_tables":
             return
         self.steps += len(hours)
-        ahead = min(max(self.ahead, self.steps // _STEPS_AN_HOUR), len(self.reasons) - self.done)
+        ahead = min(max(self.ahead, self.steps // _STEPS_PER_HOUR), len(self.reasons) - self.done)
         count, self.ahead = ahead - self.ahead, ahead
         self.step(f"{show.format_span(hours)}  {asset}  {seconds:.1f} s", count=count)
 
-    def loaded(self, outcomes: Sequence[HourResult]) -> None:
-        """What one run has come to."""
+    def report_run(self, outcomes: Sequence[HourResult]) -> None:
+        """Report the results of a run."""
         ahead, self.ahead, self.steps = self.ahead, 0, 0
         self.done += len(outcomes)
-        good = [outcome.hour for outcome in outcomes if outcome.error is None]
-        if good:
-            rows = _rows(self.storage.warehouse, good)
+        loaded = [outcome.hour for outcome in outcomes if outcome.error is None]
+        if loaded:
+            rows = _rows(self.storage.warehouse, loaded)
             self.report.loaded.update(rows)
-            reasons = format_reasons(self.reasons[hour] for hour in good)
-            told = (
-                f"loaded {count_noun(len(good), 'hour')}, {sum(rows.values()):,} rows ({reasons})"
+            reasons = format_reasons(self.reasons[hour] for hour in loaded)
+            summary = (
+                f"loaded {count_noun(len(loaded), 'hour')}, {sum(rows.values()):,} rows ({reasons})"
             )
-            self.step(f"{show.format_span(good)}  {told}", count=len(good) - ahead)
+            self.step(f"{show.format_span(loaded)}  {summary}", count=len(loaded) - ahead)
         unchecked = {o.hour: o.unchecked for o in outcomes if o.unchecked is not None}
         if unchecked:
             self.report.unchecked.update(unchecked)
@@ -194,7 +204,7 @@ class _ProgressReporter:
             self._prune()
 
     def _prune(self) -> None:
-        """Take out of staging what is too old to stay: a long history would fill it."""
+        """Delete old hours from staging, which a long history would otherwise fill."""
         from charging_assets.modelling.staging import KEPT, prune_before
         from charging_assets.warehouse.interface import WarehouseError
         from charging_assets.warehouse.plan import LoadError
@@ -202,21 +212,23 @@ class _ProgressReporter:
         try:
             prune_before(self.storage.warehouse, Hour.of(max(self.reasons).end - KEPT))
         except (LoadError, WarehouseError) as error:
-            self.step(f"staging keeps hours of more than {KEPT.days} days: {error}", count=0)
+            self.step(
+                f"could not delete hours older than {KEPT.days} days from staging: {error}", count=0
+            )
 
 
 def format_reasons(reasons: Iterable[str]) -> str:
-    """Why hours were loaded: their one reason, or each with its number of hours."""
+    """The reasons for loading hours as text; several reasons have their number of hours."""
     counts = Counter(reasons).most_common()
     if len(counts) == 1:
         return f"reason: {counts[0][0]}"
     return "reasons: " + "; ".join(f"{reason}, {count_noun(n, 'hour')}" for reason, n in counts)
 
 
-def _chosen(
+def _select(
     storage: Storage, first: Hour | None, last: Hour | None
 ) -> tuple[list[StaleHour], list[Hour]]:
-    """The hours to load, and those of the range that have no archived polls."""
+    """The hours to load, and the hours of the range without archived polls."""
     from charging_assets.archive.raw_archive import hours_archived
     from charging_assets.orchestration.staleness import StaleHour, stale_hours
 
@@ -228,18 +240,22 @@ def _chosen(
     assert first is not None
     assert last is not None
     if first > last:
-        raise UsageError(f"the range ends before it begins: {first} to {last}")
-    held = [found for found in archived if first <= found <= last]
-    missing = sorted(set(hours_between(first, last)) - set(held))
-    return [StaleHour(found, _REQUESTED) for found in held], missing
+        raise UsageError(
+            f"the range ends before it begins: {first} to {last}; swap --from and --to"
+        )
+    requested = [each for each in archived if first <= each <= last]
+    missing = sorted(set(hours_between(first, last)) - set(requested))
+    return [StaleHour(each, _REQUESTED) for each in requested], missing
 
 
 def _rows(warehouse: Warehouse, hours: Sequence[Hour]) -> dict[Hour, int]:
-    """The rows that the ledger counts for each hour, all tables together."""
-    asked = {"start_at": to_naive_utc(hours[0].start), "end_at": to_naive_utc(hours[-1].end)}
-    held = warehouse.query(ledger.ALL_ROWS_OF_SPAN, asked).to_pylist()
-    rows = {Hour.of(row["slot_at"].replace(tzinfo=UTC)): int(row["row_count"]) for row in held}
-    return {hour: rows.get(hour, 0) for hour in hours}
+    """The number of rows of each hour in the ledger, over all tables."""
+    parameters = {"start_at": to_naive_utc(hours[0].start), "end_at": to_naive_utc(hours[-1].end)}
+    counts = {
+        Hour.of(row["slot_at"].replace(tzinfo=UTC)): int(row["row_count"])
+        for row in warehouse.query(ledger.ALL_ROWS_OF_SPAN, parameters).to_pylist()
+    }
+    return {hour: counts.get(hour, 0) for hour in hours}
 
 
 def _as_json(report: LoadReport, missing: Sequence[Hour]) -> dict[str, object]:
@@ -257,12 +273,12 @@ def _as_json(report: LoadReport, missing: Sequence[Hour]) -> dict[str, object]:
     }
 
 
-def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool) -> None:
+def _print_report(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool) -> None:
     if missing:
         print(
             f"no archived polls, not loaded: {show.format_hours(missing)}\n"
-            "A past hour is never filled with today's answers; if you have its answers, "
-            "`charging-assets import` them."
+            "The APIs only publish the present. If you have files of these hours, import them with "
+            "`charging-assets import`."
         )
     if report.loaded:
         hours, rows = len(report.loaded), sum(report.loaded.values())
@@ -273,33 +289,33 @@ def _tell(report: LoadReport, missing: Sequence[Hour], *, is_archive_empty: bool
         print(
             f"loaded, not checked: {count_noun(len(report.unchecked), 'hour')}, "
             f"{show.format_hours(list(report.unchecked))}; "
-            f"{next(iter(report.unchecked.values()))}. Once that is fixed, the job `check_hours` "
-            "checks them again: their rows need not be loaded again."
+            f"{next(iter(report.unchecked.values()))}. Fix the cause and run the job "
+            "`check_hours`; the hours need not be loaded again."
         )
     if report.failed:
         print(
             f"failed: {count_noun(len(report.failed), 'hour')}, "
             f"{show.format_hours(report.failed)}; "
-            "all other hours stay loaded. -v shows Dagster's log."
+            "all other hours are loaded. -v shows Dagster's log."
         )
     if not report.loaded and not report.failed and not missing:
         print(
             "nothing to load: the archive is empty; `charging-assets live` polls, `charging-assets "
-            "import` takes files, `charging-assets simulate` makes some up"
+            "import` imports files, `charging-assets simulate` generates sample data"
             if is_archive_empty
             else "nothing to load: every archived hour is loaded"
         )
 
 
 def _print_failed_feeds(failed_feeds: Mapping[Hour, Mapping[str, str]]) -> None:
-    """Which feeds could not be loaded, in which hours; the reasons were printed while loading."""
+    """Print the failed feeds and their hours; the progress has printed the errors."""
     hours: dict[str, list[Hour]] = {}
     for each, errors in sorted(failed_feeds.items()):
         for feed in errors:
             hours.setdefault(feed, []).append(each)
-    for feed, of_feed in sorted(hours.items()):
+    for feed, feed_hours in sorted(hours.items()):
         print(
-            f"failed: feed {feed} in {count_noun(len(of_feed), 'hour')}, "
-            f"{show.format_hours(of_feed)}; its rows of earlier loads are kept, and the other "
+            f"failed: feed {feed} in {count_noun(len(feed_hours), 'hour')}, "
+            f"{show.format_hours(feed_hours)}; its rows of earlier loads are kept, and the other "
             "feeds of these hours are loaded."
         )

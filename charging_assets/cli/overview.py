@@ -1,8 +1,4 @@
-"""What there is: archive, warehouse and ledger, in figures.
-
-Belongs here: the facts that `status` tells and `demo` needs, each from where it is kept. Does not
-belong here: how they look (`status`).
-"""
+"""Collects the state of archive, warehouse and ledger for `status` and `demo`."""
 
 from __future__ import annotations
 
@@ -21,27 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeedArchive:
-    """What the archive holds of a feed, and how much of it was loaded."""
+    """The archived hours of a feed, and which of them are stale."""
 
     feed: str
     hours: tuple[Hour, ...]
     objects: int
     last_poll_at: datetime
-    pending: tuple[Hour, ...] | None
+    stale: tuple[Hour, ...] | None
     missed_slots: int
     newest_loaded_at: datetime | None
     accepted: frozenset[Hour] = frozenset()
 
     @property
     def gaps(self) -> list[Hour]:
-        """Hours without any poll, between the first and the last that has some, not accepted."""
+        """Hours without polls between the first and last archived hour, except accepted gaps."""
         between = set(hours_between(self.hours[0], self.hours[-1]))
         return sorted(between - set(self.hours) - self.accepted)
 
 
 @dataclass(frozen=True)
 class Rejects:
-    """How often a feed's records or fields were set aside for one reason."""
+    """The number of rejected records or fields of a feed, by reason."""
 
     feed: str
     code: str
@@ -51,9 +47,9 @@ class Rejects:
 
 @dataclass(frozen=True)
 class ContestedIds:
-    """How many ids a feed's places publish for different things in its newest hour, and where.
+    """The number of ids that places of a feed publish for different things in its newest hour.
 
-    `entity` is station or evse, `places` the first two places that do.
+    `entity` is station or evse, `places` the first two such places.
     """
 
     feed: str
@@ -65,14 +61,14 @@ class ContestedIds:
 
 @dataclass(frozen=True)
 class Overview:
-    """All of it; `pending` and `rejects` are None where the warehouse could not be read.
+    """The state of the installation; `stale` and `rejects` are None if reading it failed.
 
-    `warehouse_note` is set where the warehouse is of another generation, and so counts as empty.
+    `warehouse_note` is set if the warehouse is of another generation, and so counts as empty.
     """
 
     feeds: tuple[FeedArchive, ...]
     hours: tuple[Hour, ...]
-    pending: tuple[StaleHour, ...] | None
+    stale: tuple[StaleHour, ...] | None
     rejects: tuple[Rejects, ...] | None
     warehouse: str
     warehouse_error: str | None
@@ -81,27 +77,27 @@ class Overview:
 
 
 def overview(lake: Lake, warehouse: Warehouse) -> Overview:
-    """Look at everything once. A warehouse that is not there yet is an empty one."""
+    """Read the state once. A warehouse that does not exist counts as empty."""
     from charging_assets.archive.raw_archive import hours_archived
     from charging_assets.orchestration.staleness import stale_hours
     from charging_assets.warehouse.interface import WarehouseError
 
     archived = hours_archived(lake)
-    pending, rejected, error, note = None, None, None, None
+    stale, rejected, error, note = None, None, None, None
     newest: dict[str, datetime] = {}
     contested: list[ContestedIds] = []
     try:
         note = other_generation(warehouse)
-        pending = tuple(stale_hours(lake, warehouse))
+        stale = tuple(stale_hours(lake, warehouse))
         rejected = tuple(rejects(warehouse))
         newest = newest_loaded(warehouse)
         contested = contested_ids(warehouse, newest)
-    except WarehouseError as problem:
-        error = str(problem)
+    except WarehouseError as warehouse_error:
+        error = str(warehouse_error)
     return Overview(
-        feeds=tuple(_feeds(lake, archived, pending, newest)),
+        feeds=tuple(_feeds(lake, archived, stale, newest)),
         hours=tuple(archived),
-        pending=pending,
+        stale=stale,
         rejects=rejected,
         warehouse=warehouse.describe(),
         warehouse_error=error,
@@ -111,7 +107,7 @@ def overview(lake: Lake, warehouse: Warehouse) -> Overview:
 
 
 def other_generation(warehouse: Warehouse) -> str | None:
-    """What is to be known of a warehouse of another generation; None for any other."""
+    """The message about a warehouse of another generation; None for the current one."""
     from charging_assets.warehouse.interface import NoWarehouse, OtherGeneration
 
     try:
@@ -124,7 +120,7 @@ def other_generation(warehouse: Warehouse) -> str | None:
 
 
 def rejects(warehouse: Warehouse) -> list[Rejects]:
-    """What was set aside, by feed and code, the most frequent first."""
+    """The rejects by feed and code, the most frequent first."""
     from charging_assets.warehouse.interface import NoWarehouse
 
     try:
@@ -139,7 +135,7 @@ def rejects(warehouse: Warehouse) -> list[Rejects]:
 
 
 def newest_loaded(warehouse: Warehouse) -> dict[str, datetime]:
-    """The newest slot in the warehouse, by feed: how old is what people are shown."""
+    """The newest slot in the warehouse, by feed."""
     from charging_assets.warehouse.interface import NoWarehouse
 
     try:
@@ -152,23 +148,23 @@ def newest_loaded(warehouse: Warehouse) -> dict[str, datetime]:
 
 
 def contested_ids(warehouse: Warehouse, newest: dict[str, datetime]) -> list[ContestedIds]:
-    """Ids that stand for different things in two places, in the newest hour of each feed."""
+    """Ids that two places publish for different things, in the newest hour of each feed."""
     from charging_assets.warehouse.plan import window
     from charging_assets.warehouse.sql_files import sql
 
     hours: dict[Hour, list[str]] = {}
     for feed, slot_at in newest.items():
         hours.setdefault(Hour.of(slot_at), []).append(feed)
-    found = []
+    contested = []
     for hour, feeds in sorted(hours.items()):
         for entity, check in _CONTESTED.items():
             rows = warehouse.query(sql(f"checks/{check}"), window(hour)).to_pylist()
             for feed in sorted(feeds):
-                of_feed = [row for row in rows if row["feed"] == feed]
-                if of_feed:
-                    places = of_feed[0]["place"], of_feed[0]["other_place"]
-                    found.append(ContestedIds(feed, entity, hour, len(of_feed), places))
-    return found
+                feed_rows = [row for row in rows if row["feed"] == feed]
+                if feed_rows:
+                    places = feed_rows[0]["place"], feed_rows[0]["other_place"]
+                    contested.append(ContestedIds(feed, entity, hour, len(feed_rows), places))
+    return contested
 
 
 # The checks that find such ids, by entity.
@@ -181,7 +177,7 @@ _CONTESTED = {
 def _feeds(
     lake: Lake,
     archived: dict[Hour, list[str]],
-    pending: Sequence[StaleHour] | None,
+    stale: Sequence[StaleHour] | None,
     newest: dict[str, datetime],
 ) -> list[FeedArchive]:
     from charging_assets.archive.gaps import accepted_hours_of
@@ -189,27 +185,27 @@ def _feeds(
     from charging_assets.archive.raw_archive import feeds_archived, polled_at
     from charging_assets.archive.raw_objects import hour_prefix
 
-    by_hour = None if pending is None else {found.hour: found for found in pending}
+    by_hour = None if stale is None else {each.hour: each for each in stale}
     missed = unfilled_slots(lake, archived)
-    found = []
+    archives = []
     for feed in feeds_archived(lake):
         keys = {
-            hour: own
+            hour: feed_keys
             for hour, all_keys in archived.items()
-            if (own := [key for key in all_keys if key.startswith(hour_prefix(feed, hour))])
+            if (feed_keys := [key for key in all_keys if key.startswith(hour_prefix(feed, hour))])
         }
         if not keys:
             continue
         hours = tuple(keys)
-        # The last key is the last slot's: keys begin with their slot.
+        # Keys start with their slot, so the last key is of the last slot.
         last_poll_at = polled_at(lake, max(keys[hours[-1]]))
-        found.append(
+        archives.append(
             FeedArchive(
                 feed=feed,
                 hours=hours,
                 objects=sum(map(len, keys.values())),
                 last_poll_at=last_poll_at,
-                pending=None
+                stale=None
                 if by_hour is None
                 else tuple(h for h in hours if h in by_hour and by_hour[h].is_of(feed)),
                 missed_slots=sum(slot["feed"] == feed for slot in missed),
@@ -217,4 +213,4 @@ def _feeds(
                 accepted=frozenset(accepted_hours_of(lake, feed)),
             )
         )
-    return found
+    return archives

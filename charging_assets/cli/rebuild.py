@@ -1,8 +1,4 @@
-"""`rebuild`: what is stale of each hour, as after a change of rules.
-
-Belongs here: which hours and assets are meant. Does not belong here: what is stale
-(`orchestration.staleness`) or how hours are loaded (`cli.load`).
-"""
+"""`rebuild`: reloads the stale assets of each hour, for example after a rule change."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
     from charging_assets.orchestration.staleness import StaleHour
 
 NAME = "rebuild"
-HELP = "Load what is stale of each hour, in runs of a week without checks, as after an upgrade."
+HELP = "Reload the stale assets of each hour, in runs of a week without checks."
 _PUBLISHED = "published_tables"
 
 
@@ -49,17 +45,20 @@ def run(arguments: argparse.Namespace) -> int:
     from charging_assets.cli.load import LoadReport, load
 
     if arguments.first and arguments.last and arguments.first > arguments.last:
-        raise UsageError(f"the range ends before it begins: {arguments.first} to {arguments.last}")
+        raise UsageError(
+            f"the range ends before it begins: {arguments.first} to {arguments.last}; "
+            "swap --from and --to"
+        )
     storage = deployments.storage()
-    stale = _stale(storage, arguments)
+    stale = _stale_by_asset(storage, arguments)
     if arguments.only_list:
-        _list(stale, as_json=arguments.json)
+        _print_stale(stale, as_json=arguments.json)
         return 0
     report = LoadReport()
-    for assets, pending in _parts(stale):
+    for assets, hours in _load_steps(stale):
         load(
             storage,
-            pending,
+            hours,
             report=report,
             label="rebuilding",
             quiet=arguments.json,
@@ -67,29 +66,31 @@ def run(arguments: argparse.Namespace) -> int:
             checks=False,
             workers=arguments.workers,
         )
-    _tell(report, as_json=arguments.json)
+    _print_report(report, as_json=arguments.json)
     return FAILED if report.failed or report.failed_feeds else 0
 
 
-def _stale(storage: Storage, arguments: argparse.Namespace) -> dict[str, Set[Hour]]:
-    """The stale hours of the range by asset, in the order of loading; all of them with `--all`."""
+def _stale_by_asset(storage: Storage, arguments: argparse.Namespace) -> dict[str, Set[Hour]]:
+    """The stale hours of the range by asset, in load order; all hours with `--all`."""
     from charging_assets.orchestration.staleness import staleness
 
     state = staleness(storage.lake, storage.warehouse)
     first, last = arguments.first, arguments.last
-    wanted = {
-        found
-        for found in state.archived
-        if (not first or found >= first) and (not last or found <= last)
+    in_range = {
+        each
+        for each in state.archived
+        if (not first or each >= first) and (not last or each <= last)
     }
     return {
-        asset: wanted if arguments.everything else wanted.intersection(hours)
+        asset: in_range if arguments.everything else in_range.intersection(hours)
         for asset, hours in state.stale.items()
     }
 
 
-def _parts(stale: Mapping[str, Set[Hour]]) -> Iterator[tuple[list[str] | None, list[StaleHour]]]:
-    """Hours that have to be staged again, with all assets; the others with those that are stale."""
+def _load_steps(
+    stale: Mapping[str, Set[Hour]],
+) -> Iterator[tuple[list[str] | None, list[StaleHour]]]:
+    """Hours to stage again, with all assets; then the other hours, with their stale assets."""
     from charging_assets.modelling.staging import ASSET as STAGED
     from charging_assets.orchestration.staleness import StaleHour
 
@@ -103,8 +104,8 @@ def _parts(stale: Mapping[str, Set[Hour]]) -> Iterator[tuple[list[str] | None, l
     yield [*assets, _PUBLISHED], [StaleHour(each, reasons[each]) for each in sorted(reasons)]
 
 
-def _list(stale: Mapping[str, Set[Hour]], *, as_json: bool) -> None:
-    """Hours by month and asset."""
+def _print_stale(stale: Mapping[str, Set[Hour]], *, as_json: bool) -> None:
+    """Print the number of stale hours by asset and month."""
     months = {
         asset: Counter(f"{each.start:%Y-%m}" for each in hours)
         for asset, hours in stale.items()
@@ -113,16 +114,16 @@ def _list(stale: Mapping[str, Set[Hour]], *, as_json: bool) -> None:
     if as_json:
         show.print_json(months)
     elif not months:
-        print("nothing is stale: every archived hour is loaded, by the rules as they are")
+        print("nothing is stale: every archived hour is loaded with the current rules")
     else:
         for asset, counts in months.items():
-            told = ", ".join(f"{month} ({count})" for month, count in sorted(counts.items()))
-            print(f"{asset}: {told}")
+            by_month = ", ".join(f"{month} ({count})" for month, count in sorted(counts.items()))
+            print(f"{asset}: {by_month}")
 
 
-def _tell(report: LoadReport, *, as_json: bool) -> None:
+def _print_report(report: LoadReport, *, as_json: bool) -> None:
     if as_json:
-        seconds = {asset: round(took, 3) for asset, took in report.seconds_by_asset.items()}
+        seconds = {asset: round(duration, 3) for asset, duration in report.seconds_by_asset.items()}
         show.print_json(
             {
                 "hours": dict(report.hours_by_asset),
@@ -134,7 +135,7 @@ def _tell(report: LoadReport, *, as_json: bool) -> None:
         )
         return
     if not report.loaded and not report.failed:
-        print("nothing to rebuild: every archived hour is loaded, by the rules as they are")
+        print("nothing to rebuild: every archived hour is loaded with the current rules")
         return
     print(f"rebuilt {count_noun(len(report.loaded), 'hour')} in {report.seconds:.1f} s")
     for each, errors in list(report.failed_feeds.items())[:5]:

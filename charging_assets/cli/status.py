@@ -1,7 +1,6 @@
-"""`status`: what is archived, loaded, pending, missing and rejected.
+"""`status`: prints the archived, loaded, stale and missing hours, and the rejects.
 
-Belongs here: telling it to a person and to a script. Does not belong here: finding it out
-(`overview`), or whether the installation is sound (`doctor`).
+`overview` collects the facts. `doctor` checks the installation.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from charging_assets.cli.overview import FeedArchive, Overview, overview
 from charging_assets.text import count_noun
 
 NAME = "status"
-HELP = "Tell what is archived, loaded, pending, missing and rejected, and how long the disk lasts."
-_SHOWN = 5
+HELP = "Show archived, loaded, stale and missing hours, rejects, and how long the disk lasts."
+_MAX_LISTED = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-age",
         type=duration,
         metavar="30m",
-        help="only check that every enabled feed has a good poll within this time; 2 if not",
+        help="only check that every enabled feed has a good poll within this time; exit 2 if not",
     )
     add_json(parser)
 
@@ -40,30 +39,30 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.max_age is not None:
         return freshness.run(arguments)
     storage = deployments.storage()
-    found, now = overview(storage.lake, storage.warehouse), clock.utc_now()
+    state, now = overview(storage.lake, storage.warehouse), clock.utc_now()
     disk = disk_use(deployments.home(), now.date())
     waiting = len(storage.spool.waiting()) if storage.spool else 0
     if arguments.json:
         more = {"disk": {**asdict(disk), "days_left": disk.days_left}, "spooled": waiting}
-        show.print_json(_as_json(found, now) | more)
+        show.print_json(_as_json(state, now) | more)
     else:
-        _tell(found, now)
-        if found.feeds or waiting:
-            _tell_disk(disk, waiting)
-    return FAILED if found.warehouse_error else 0
+        _print_overview(state, now)
+        if state.feeds or waiting:
+            _print_disk(disk, waiting)
+    return FAILED if state.warehouse_error else 0
 
 
-def _as_json(found: Overview, now: datetime) -> dict[str, Any]:
-    pending, rejects = found.pending, found.rejects
+def _as_json(state: Overview, now: datetime) -> dict[str, Any]:
+    stale, rejects = state.stale, state.rejects
     return {
-        "warehouse": found.warehouse,
-        "warehouse_error": found.warehouse_error,
-        "warehouse_note": found.warehouse_note,
-        "hours_archived": len(found.hours),
-        "hours_loaded": None if pending is None else len(found.hours) - len(pending),
-        "pending": None
-        if pending is None
-        else [{"hour": each.hour.key, "reason": each.reason} for each in pending],
+        "warehouse": state.warehouse,
+        "warehouse_error": state.warehouse_error,
+        "warehouse_note": state.warehouse_note,
+        "hours_archived": len(state.hours),
+        "hours_loaded": None if stale is None else len(state.hours) - len(stale),
+        "stale": None
+        if stale is None
+        else [{"hour": each.hour.key, "reason": each.reason} for each in stale],
         "rejects": None
         if rejects is None
         else [
@@ -78,9 +77,9 @@ def _as_json(found: Overview, now: datetime) -> dict[str, Any]:
                 "count": ids.count,
                 "places": list(ids.places),
             }
-            for ids in found.contested
+            for ids in state.contested
         ],
-        "feeds": [_feed_as_json(feed, now) for feed in found.feeds],
+        "feeds": [_feed_as_json(feed, now) for feed in state.feeds],
     }
 
 
@@ -88,7 +87,7 @@ def _feed_as_json(feed: FeedArchive, now: datetime) -> dict[str, Any]:
     return {
         "feed": feed.feed,
         "hours_archived": len(feed.hours),
-        "hours_loaded": None if feed.pending is None else len(feed.hours) - len(feed.pending),
+        "hours_loaded": None if feed.stale is None else len(feed.hours) - len(feed.stale),
         "first_hour": feed.hours[0].key,
         "last_hour": feed.hours[-1].key,
         "hours_missing": [hour.key for hour in feed.gaps],
@@ -100,28 +99,28 @@ def _feed_as_json(feed: FeedArchive, now: datetime) -> dict[str, Any]:
     }
 
 
-def _tell(found: Overview, now: datetime) -> None:
-    print(found.warehouse)
-    if found.warehouse_note:
-        print(f"note: {found.warehouse_note}")
-    if found.warehouse_error:
+def _print_overview(state: Overview, now: datetime) -> None:
+    print(state.warehouse)
+    if state.warehouse_note:
+        print(f"note: {state.warehouse_note}")
+    if state.warehouse_error:
         show.err().print(
-            f"error: {found.warehouse_error}", style="red", markup=False, soft_wrap=True
+            f"error: {state.warehouse_error}", style="red", markup=False, soft_wrap=True
         )
-    if not found.feeds:
+    if not state.feeds:
         print(
-            "The archive is empty. `charging-assets live` polls, `charging-assets import` takes "
-            "archives, `charging-assets simulate --hours 48` makes some up."
+            "The archive is empty. `charging-assets live` polls, `charging-assets import` "
+            "imports files, `charging-assets simulate --hours 48` generates sample data."
         )
         return
-    for feed in found.feeds:
-        _tell_feed(feed, now)
-    _tell_pending(found)
-    _tell_rejects(found)
-    _print_contested_ids(found)
+    for feed in state.feeds:
+        _print_feed(feed, now)
+    _print_stale(state)
+    _print_rejects(state)
+    _print_contested_ids(state)
 
 
-def _tell_disk(disk: DiskUse, waiting: int) -> None:
+def _print_disk(disk: DiskUse, waiting: int) -> None:
     parts = ", ".join(
         f"{name.replace('_', ' ')} {show.size(size)}" for name, size in disk.parts.items() if size
     )
@@ -135,12 +134,14 @@ def _tell_disk(disk: DiskUse, waiting: int) -> None:
         print(f"\nspool: {count_noun(waiting, 'poll')} to be archived; `charging-assets drain`")
 
 
-def _tell_feed(feed: FeedArchive, now: datetime) -> None:
-    loaded = "?" if feed.pending is None else f"{len(feed.hours) - len(feed.pending):,}"
+def _print_feed(feed: FeedArchive, now: datetime) -> None:
+    loaded = "?" if feed.stale is None else f"{len(feed.hours) - len(feed.stale):,}"
     print(f"\n{feed.feed}")
     print(f"  hours archived  {len(feed.hours):,} ({feed.hours[0]} to {feed.hours[-1]} UTC)")
     print(f"  hours loaded    {loaded}")
-    print(f"  hours missing   {len(feed.gaps):,}{_list(show.format_hours(feed.gaps, _SHOWN))}")
+    print(
+        f"  hours missing   {len(feed.gaps):,}{_prefix(show.format_hours(feed.gaps, _MAX_LISTED))}"
+    )
     print(f"  polls           {feed.objects:,}")
     print(f"  missed slots    {feed.missed_slots:,}")
     last = f"{feed.last_poll_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -150,42 +151,42 @@ def _tell_feed(feed: FeedArchive, now: datetime) -> None:
         print(f"  newest loaded   {newest}, {show.age(feed.newest_loaded_at, now)}")
 
 
-def _list(told: str) -> str:
-    return f": {told}" if told else ""
+def _prefix(text: str) -> str:
+    return f": {text}" if text else ""
 
 
-def _tell_pending(found: Overview) -> None:
-    if found.pending is None:
+def _print_stale(state: Overview) -> None:
+    if state.stale is None:
         return
-    print(f"\npending: {count_noun(len(found.pending), 'hour')}")
-    for each in found.pending[:_SHOWN]:
+    print(f"\nstale: {count_noun(len(state.stale), 'hour')}")
+    for each in state.stale[:_MAX_LISTED]:
         print(f"  {each.hour}  {each.reason}")
-    if len(found.pending) > _SHOWN:
-        print(f"  and {len(found.pending) - _SHOWN:,} more")
-    if found.pending:
+    if len(state.stale) > _MAX_LISTED:
+        print(f"  and {len(state.stale) - _MAX_LISTED:,} more")
+    if state.stale:
         print("  `charging-assets load` loads them.")
 
 
-def _tell_rejects(found: Overview) -> None:
-    if found.rejects is None:
+def _print_rejects(state: Overview) -> None:
+    if state.rejects is None:
         return
-    print(f"\nrejected: {sum(r.count for r in found.rejects):,}")
-    for reject in found.rejects:
+    print(f"\nrejected: {sum(r.count for r in state.rejects):,}")
+    for reject in state.rejects:
         print(f"  {reject.feed:<16} {reject.code:<24} {reject.severity:<8} {reject.count:>10,}")
 
 
-def _print_contested_ids(found: Overview) -> None:
-    for ids in found.contested:
+def _print_contested_ids(state: Overview) -> None:
+    for ids in state.contested:
         one, other = ids.places
         what = count_noun(ids.count, "EVSE id" if ids.entity == "evse" else "station id")
         print(
             f"\nwarning: feed {ids.feed}, {ids.hour}: places publish {what} for different things "
             f"({one} and {other}, for example)"
         )
-    if found.contested:
+    if state.contested:
         print(
             '  If ids are unique within a place only, set ids_within = "place" for the feed in '
             "your feeds file\n  (CHARGING_FEEDS), then `charging-assets load`."
         )
-    if any(ids.entity == "evse" for ids in found.contested):
+    if any(ids.entity == "evse" for ids in state.contested):
         print('  If EVSE ids are unique at their station only, set ids_within = "parent".')

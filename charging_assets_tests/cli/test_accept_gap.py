@@ -18,7 +18,7 @@ def test_accept_gap__hours_are_loaded_empty_and_no_longer_missed(loaded: Shell) 
     assert "2 hours accepted as lost: 2026-01-12T02 to 2026-01-12T03 (2)" in loaded.out
     assert "2 hours have polls, left as they are" in loaded.out
     assert [each["hour"] for each in loaded.json("load")["loaded"]] == list(gap)
-    assert loaded.json("status")["pending"] == []
+    assert loaded.json("status")["stale"] == []
     gaps = loaded.storage.warehouse.query("SELECT reason FROM ops.gaps").to_pylist()
     assert gaps == [{"reason": "a test"}] * 2
     assert loaded.json("accept-gap", *gap, "--reason", "again")["known"] == list(gap)

@@ -30,13 +30,13 @@ def aws(
     return Shell(tmp_path, capsys)
 
 
-def test_an_hour__is_pending_then_loaded_and_then_whole(aws: Shell) -> None:
+def test_an_hour__is_stale_then_loaded(aws: Shell) -> None:
     assert aws.run("simulate", "--hours", "1", "--scale", SCALE) == 0
     checks = {each["check"]: each for each in aws.json("doctor")}
     assert checks["deployment"]["message"].startswith("aws: s3://")
     assert "nothing is loaded yet" in checks["warehouse"]["message"]
     assert checks["ledger"]["message"].startswith("1 hour to load (reason: not yet staged")
-    assert aws.json("status")["pending"] == [{"hour": FIRST.key, "reason": "not yet staged"}]
+    assert aws.json("status")["stale"] == [{"hour": FIRST.key, "reason": "not yet staged"}]
 
     (loaded,) = aws.json("load")["loaded"]
     assert (loaded["hour"], loaded["rows"] > 1000) == (FIRST.key, True)
@@ -45,7 +45,7 @@ def test_an_hour__is_pending_then_loaded_and_then_whole(aws: Shell) -> None:
     assert {each["state"] for each in checks.values()} <= {"ok", "warning"}, checks
     assert states(list(checks.values()))["ledger"] == "ok"
     status = aws.json("status")
-    assert (status["hours_loaded"], status["pending"]) == (1, [])
+    assert (status["hours_loaded"], status["stale"]) == (1, [])
     assert aws.run("status") == 0
     assert aws.out.startswith("Redshift database")
     assert not (aws.home / "lake").exists() and not (aws.home / FILE_NAME).exists()

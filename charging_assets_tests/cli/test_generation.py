@@ -43,7 +43,7 @@ def test_readers__report_another_generation_and_its_remedy(older: Shell) -> None
     assert older.run("status") == 0
     assert "generation 1" in older.out
     assert "moves it aside and loads every archived hour again" in older.out
-    assert len(older.json("status")["pending"]) == 2
+    assert len(older.json("status")["stale"]) == 2
     (check,) = (each for each in older.json("doctor") if each["check"] == "warehouse")
     assert (check["state"], check["remedy"]) == ("warning", "`charging-assets load`")
     with pytest.raises(OtherGeneration, match="charging-assets load"):
@@ -93,7 +93,7 @@ def test_load__moves_it_aside_and_the_archive_gives_the_same_rows(
     assert aside.name in caplog.text
     assert not (older.home / FORMER).exists()
     status = older.json("status")
-    assert (status["pending"], status["warehouse_note"]) == ([], None)
+    assert (status["stale"], status["warehouse_note"]) == ([], None)
     assert status["disk"]["parts"]["moved_aside"] == aside.stat().st_size
     assert older.run("doctor") == 0
     assert aside.name in older.out

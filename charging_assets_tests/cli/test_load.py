@@ -1,4 +1,4 @@
-"""`load`: what is lacking, what is asked for, what is damaged."""
+"""`load`: stale hours, ranges and damaged objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from charging_assets_tests.modelling import hours
 
 
 def test_load__second_time_is_a_no_op_without_dagster(loaded: Shell) -> None:
-    said = in_a_process(
+    output = in_a_process(
         loaded.home,
         """
         import sys
@@ -23,8 +23,8 @@ def test_load__second_time_is_a_no_op_without_dagster(loaded: Shell) -> None:
         print("dagster" in sys.modules)
         """,
     )
-    assert said.splitlines()[0].startswith("nothing to load")
-    assert said.splitlines()[1] == "False"
+    assert output.splitlines()[0].startswith("nothing to load")
+    assert output.splitlines()[1] == "False"
 
 
 LOSSES = {
@@ -49,7 +49,7 @@ def test_load__restores_what_was_lost_and_nothing_else(loaded: Shell, loss: str)
 
 
 @pytest.mark.slow
-def test_load__range_loads_whatever_the_ledger_says_and_names_what_is_missing(
+def test_load__range_loads_fresh_hours_too_and_names_missing_ones(
     loaded: Shell,
 ) -> None:
     assert loaded.run("load", "--from", SECOND.key, "--to", "2026-01-12T04") == 0
@@ -62,15 +62,15 @@ def test_load__range_loads_whatever_the_ledger_says_and_names_what_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("reasons", "told"),
+    ("reasons", "text"),
     [
         (["not yet staged"], "reason: not yet staged"),
         (["not yet staged"] * 3, "reason: not yet staged"),
         (["a", "b", "b"], "reasons: b, 2 hours; a, 1 hour"),
     ],
 )
-def test_told_reasons__are_each_reason_with_its_hours(reasons: list[str], told: str) -> None:
-    assert format_reasons(reasons) == told
+def test_format_reasons__lists_each_reason_with_its_hours(reasons: list[str], text: str) -> None:
+    assert format_reasons(reasons) == text
 
 
 def test_load__first_load_reads_as_a_success(empty: Shell) -> None:
@@ -87,10 +87,10 @@ def test_load__first_load_reads_as_a_success(empty: Shell) -> None:
 
 
 def test_load__range_without_any_archived_poll_fails(loaded: Shell) -> None:
-    asked = ("load", "--from", "2026-03-01T00", "--to", "2026-03-01T01")
-    assert loaded.run(*asked) == 1
+    arguments = ("load", "--from", "2026-03-01T00", "--to", "2026-03-01T01")
+    assert loaded.run(*arguments) == 1
     assert "not loaded: 2026-03-01T00 to 2026-03-01T01 (2)" in loaded.out
-    assert loaded.json(*asked)["missing"] == ["2026-03-01T00", "2026-03-01T01"]
+    assert loaded.json(*arguments)["missing"] == ["2026-03-01T00", "2026-03-01T01"]
 
 
 def test_load__range_that_ends_before_it_begins_is_refused(loaded: Shell) -> None:
@@ -108,7 +108,7 @@ def test_load__damaged_object_fails_its_hour_alone(empty: Shell) -> None:
     assert damaged in empty.err
     assert "loaded 1 hour, " in empty.out
     assert "failed: 1 hour, 2026-01-12T00" in empty.out
-    assert [each["hour"] for each in empty.json("status")["pending"]] == [FIRST.key]
+    assert [each["hour"] for each in empty.json("status")["stale"]] == [FIRST.key]
 
 
 @pytest.mark.slow
@@ -143,7 +143,7 @@ def test_load__a_feed_that_fails__is_printed_and_exits_with_1(empty: Shell) -> N
     assert "loaded 2 hours, " in empty.out
     assert f"{at} bad failed: CorruptArchive: {key} is damaged" in " ".join(empty.err.split())
     status = empty.json("status")
-    assert [each["hour"] for each in status["pending"]] == [at]
+    assert [each["hour"] for each in status["stale"]] == [at]
     loaded = {feed["feed"]: feed["hours_loaded"] for feed in status["feeds"]}
     assert loaded == {"bad": 1, "good": 2}
     (failed,) = empty.json("load")["failed_feeds"]

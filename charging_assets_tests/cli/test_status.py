@@ -9,7 +9,7 @@ import pytest
 from charging_assets.archive.identities import FeedIdentity
 from charging_assets.archive.missed_slots import record_missed
 from charging_assets.cli.overview import ContestedIds, overview
-from charging_assets.cli.status import _tell
+from charging_assets.cli.status import _print_overview
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests import builders
@@ -31,7 +31,7 @@ def test_status__reports_loaded_missing_and_missed(loaded: Shell) -> None:
     record_missed(loaded.storage.lake, "simulated", SECOND.start, "a test")
     status = loaded.json("status")
     (feed,) = status["feeds"]
-    assert status["pending"] == []
+    assert status["stale"] == []
     assert (feed["feed"], feed["hours_archived"], feed["hours_loaded"]) == ("simulated", 2, 2)
     assert (feed["polls"], feed["missed_slots"], feed["hours_missing"]) == (12, 1, [])
     assert feed["last_poll_at"].startswith("2026-01-12T01:50:")
@@ -40,13 +40,13 @@ def test_status__reports_loaded_missing_and_missed(loaded: Shell) -> None:
     assert "hours archived  2 (2026-01-12T00 to 2026-01-12T01 UTC)" in loaded.out
 
 
-def test_status__without_a_warehouse_reports_gaps_and_pending_hours(empty: Shell) -> None:
+def test_status__without_a_warehouse_reports_gaps_and_stale_hours(empty: Shell) -> None:
     for start in (FIRST.key, "2026-01-12T03"):
         empty.run("simulate", "--hours", "1", "--scale", SCALE, "--start", start)
     status = empty.json("status")
     assert status["feeds"][0]["hours_missing"] == ["2026-01-12T01", "2026-01-12T02"]
     assert status["feeds"][0]["hours_loaded"] == 0
-    assert status["pending"][0] == {"hour": FIRST.key, "reason": "not yet staged"}
+    assert status["stale"][0] == {"hour": FIRST.key, "reason": "not yet staged"}
 
 
 @pytest.mark.fault(
@@ -113,7 +113,7 @@ def test_status__warns_of_ambiguous_ids(capsys: pytest.CaptureFixture[str]) -> N
             hours.load_files(warehouse, files, hour)
         state = overview(lake, warehouse)
         assert len(state.contested) == count
-        _tell(state, STOPPED_AT)
+        _print_overview(state, STOPPED_AT)
         printed = capsys.readouterr().out
         assert ('set ids_within = "place"' in printed) is bool(count)
         assert ('set ids_within = "parent"' in printed) is bool(count)
