@@ -26,7 +26,7 @@ def _read(path: Path) -> None:
         connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchall()
 
 
-def test_held_open__who_closes_does_not_write_the_log_back_until_the_end(tmp_path: Path) -> None:
+def test_keep_open__closing_a_connection_does_not_checkpoint_the_log(tmp_path: Path) -> None:
     stores = [tmp_path / "history/runs" / name for name in ("index.db", f"{RUN}.db")]
     logs = [store.with_name(f"{store.name}-wal") for store in stores]
     for store in stores:
@@ -42,7 +42,7 @@ def test_held_open__who_closes_does_not_write_the_log_back_until_the_end(tmp_pat
             assert connection.execute("SELECT COUNT(*) FROM event_logs").fetchone() == (2,)
 
 
-def test_held_open__events_that_are_stored_elsewhere_leave_no_file(tmp_path: Path) -> None:
+def test_keep_open__without_event_files_creates_none(tmp_path: Path) -> None:
     with keep_open(tmp_path, RUN):
         assert list(tmp_path.rglob("*")) == []
 

@@ -107,13 +107,13 @@ def test_code_location__loads_with_every_setting_wrong_and_warns(tmp_path: Path)
     ended = run(LOADS, CHARGING_HOME=str(tmp_path), **BROKEN)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.startswith("*/10 * * * * 30\n")
-    for told in (
+    for text in (
         "CHARGING_DEPLOYMENT names no deployment",
         "feeds.toml",
         "CHARGING_RECONCILE_EVERY_S",
     ):
-        assert told in ended.stderr, "it is logged"
-        assert told in ended.stdout, "it is shown in the description of the schedule"
+        assert text in ended.stderr, "it is logged"
+        assert text in ended.stdout, "it is shown in the description of the schedule"
 
 
 def test_code_location__of_aws_without_a_variable_loads(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_automation__takes_the_crons_of_the_feeds_file(tmp_path: Path) -> None:
     assert schedules(read)[0].cron_schedule == "*/5 * * * *"
 
 
-def test_heal_hours__with_a_wrong_interval_fails_its_tick(
+def test_reconcile_hours__with_a_wrong_interval_fails_its_tick(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CHARGING_HOME", str(tmp_path))
@@ -175,8 +175,8 @@ def test_heal_hours__with_a_wrong_interval_fails_its_tick(
 
 
 def made(resource: Any) -> Any:
-    with dg.build_resources({"made": resource}) as found:
-        return found.made
+    with dg.build_resources({"made": resource}) as initialized:
+        return initialized.made
 
 
 def cause(resource: Any) -> BaseException | None:
@@ -186,9 +186,9 @@ def cause(resource: Any) -> BaseException | None:
 
 
 def test_resources__have_typed_fields_with_descriptions() -> None:
-    found = resources.deployed()
-    assert {"lake", "warehouse", "feeds", "spool"} <= found.keys()
-    for key, resource in found.items():
+    by_name = resources.deployed()
+    assert {"lake", "warehouse", "feeds", "spool"} <= by_name.keys()
+    for key, resource in by_name.items():
         assert isinstance(resource, dg.ConfigurableResource | dg.ConfigurableIOManagerFactory), key
         assert len(type(resource).__doc__ or "") > 40, key
         for name, field in type(resource).model_fields.items():
@@ -210,11 +210,19 @@ def test_resources__of_one_deployment_share_one_object(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("CHARGING_HOME", str(tmp_path))
-    found = resources.deployed()
+    by_name = resources.deployed()
     keys = ("lake", "warehouse", "lake_io_manager", "raw_io_manager", "warehouse_io_manager")
-    with dg.build_resources({key: found[key] for key in keys}) as held:
-        assert held.lake is held.lake_io_manager._lake is held.raw_io_manager._lake
-        assert held.warehouse is held.warehouse_io_manager._warehouse is made(found["warehouse"])
+    with dg.build_resources({key: by_name[key] for key in keys}) as initialized:
+        assert (
+            initialized.lake
+            is initialized.lake_io_manager._lake
+            is initialized.raw_io_manager._lake
+        )
+        assert (
+            initialized.warehouse
+            is initialized.warehouse_io_manager._warehouse
+            is made(by_name["warehouse"])
+        )
 
 
 def test_resources__fields_stand_for_variables_and_secrets_may_be_env_vars(
@@ -240,12 +248,12 @@ def test_lake__of_aws_needs_no_setting_of_the_warehouse(monkeypatch: pytest.Monk
     monkeypatch.setenv("CHARGING_DEPLOYMENT", "aws")
     monkeypatch.setenv("CHARGING_LAKE", "s3://a-bucket/p")
     assert isinstance(made(resources.LakeResource()).inner, S3Lake)
-    told = str(cause(resources.WarehouseResource()))
-    assert "CHARGING_REDSHIFT_HOST is not set" in told and "CHARGING_LAKE" not in told
+    message = str(cause(resources.WarehouseResource()))
+    assert "CHARGING_REDSHIFT_HOST is not set" in message and "CHARGING_LAKE" not in message
 
 
 @pytest.mark.parametrize(
-    ("variables", "resource", "error", "told"),
+    ("variables", "resource", "error", "text"),
     [
         ({"CHARGING_DEPLOYMENT": "moon"}, resources.LakeResource(), DeploymentError, "DEPLOYMENT"),
         ({"CHARGING_HOME": "s3://x/y"}, resources.WarehouseResource(), HomeError, "CHARGING_HOME"),
@@ -263,12 +271,12 @@ def test_resources__that_cannot_be_made_name_the_setting(
     variables: dict[str, str],
     resource: Any,
     error: type[Exception],
-    told: str,
+    text: str,
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     raised = cause(resource)
-    assert isinstance(raised, error) and told in str(raised)
+    assert isinstance(raised, error) and text in str(raised)
 
 
 def test_resources__local_are_the_engines_of_the_folder(tmp_path: Path) -> None:

@@ -68,5 +68,5 @@ def test_accept_gap__of_a_feed__is_no_longer_missing_beside_other_feeds(empty: S
     assert "there is no feed 'nobody'; feeds are " in empty.err
     assert empty.run("accept-gap", at, at, "--feed", "late", "--reason", "it was away") == 0
     assert missing() == {"late": [], "steady": []}
-    found = empty.storage.warehouse.query("SELECT feed, reason FROM ops.gaps").to_pylist()
-    assert found == [{"feed": "late", "reason": "it was away"}]
+    gaps = empty.storage.warehouse.query("SELECT feed, reason FROM ops.gaps").to_pylist()
+    assert gaps == [{"feed": "late", "reason": "it was away"}]

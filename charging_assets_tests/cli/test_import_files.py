@@ -13,7 +13,7 @@ from charging_assets_tests import builders
 from charging_assets_tests.cli.shell import Shell
 
 
-def test_import__reports_imported_known_and_invalid_files(empty: Shell) -> None:
+def test_import__reports_imported_existing_and_invalid_files(empty: Shell) -> None:
     good, bad = empty.home / "koeln.json", empty.home / "20220111_215824_cp.json"
     good.write_bytes(builders.envelope(builders.station()))
     bad.write_text("no JSON")

@@ -124,8 +124,8 @@ def test_load__of_an_older_hour_also_loads_the_hours_that_it_makes_stale(empty: 
     assert "loaded 3 hours, " in empty.out
     assert empty.run("load") == 0
     assert "nothing to load" in empty.out
-    found = empty.storage.warehouse.query("SELECT station_id FROM warehouse.dim_station")
-    assert found.to_pylist() == [{"station_id": "s1~b"}]
+    stations = empty.storage.warehouse.query("SELECT station_id FROM warehouse.dim_station")
+    assert stations.to_pylist() == [{"station_id": "s1~b"}]
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def test_load__that_gets_a_signal__ends_and_its_run_is_canceled(
 @pytest.mark.parametrize("ignored", [(), (signal.SIGINT,)], ids=["", "sigint-ignored"])
 @pytest.mark.parametrize("step", [FLATTENING, STAGING, MODELLING])
 @pytest.mark.parametrize("command", ["load", "rebuild"])
-def test_load__that_gets_a_signal_in_any_step__ends_and_the_next_one_goes_on(
+def test_load__that_gets_a_signal_in_any_step__ends_and_the_next_one_continues(
     command: str, step: str, ignored: tuple[int, ...], signum: int, home: Path, expected: Rows
 ) -> None:
     with started(home, command, ignored=ignored) as running:
@@ -121,7 +121,7 @@ def test_demo__interrupted_and_run_again__has_the_same_tables() -> None:
 
 
 @pytest.mark.parametrize("signum", CODES)
-def test_simulate__that_gets_a_signal__ends_and_the_next_one_goes_on(
+def test_simulate__that_gets_a_signal__ends_and_the_next_one_continues(
     signum: int, tmp_path: Path
 ) -> None:
     wanted = ("simulate", "--hours", "40", "--scale", SCALE)

@@ -1,4 +1,4 @@
-"""A feed that cannot be loaded costs no other feed of its hours, in any kind of run."""
+"""A feed that cannot be loaded does not affect other feeds, in any kind of run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def open(body):
 """
 
 
-def told(status: str = "AVAILABLE") -> list[dict[str, Any]]:
+def stations(status: str = "AVAILABLE") -> list[dict[str, Any]]:
     return [station([evse("e1", status)])]
 
 
@@ -51,7 +51,7 @@ def _truncate(lake: MemoryLake, key: str) -> None:
 
 def _replace_by_another(lake: MemoryLake, key: str) -> None:
     other = MemoryLake()
-    lake.objects[key] = other.objects[hours.put(other, 600, told())]
+    lake.objects[key] = other.objects[hours.put(other, 600, stations())]
 
 
 DAMAGES: Mapping[str, Callable[[MemoryLake, str], None]] = {
@@ -63,8 +63,8 @@ DAMAGES: Mapping[str, Callable[[MemoryLake, str], None]] = {
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
 
 
 def feeds_loaded(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
@@ -101,8 +101,8 @@ def test_load__damaged_object_of_a_feed__loads_the_other_feed(
     damage: str, instance: dg.DagsterInstance
 ) -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
-    hours.put(lake, 0, told(), GOOD)
-    key = hours.put(lake, 0, told(), BAD)
+    hours.put(lake, 0, stations(), GOOD)
+    key = hours.put(lake, 0, stations(), BAD)
     DAMAGES[damage](lake, key)
     outcomes = load_stale(lake, warehouse, instance=instance, checks=True)
     assert errors_of(outcomes) == {}
@@ -110,30 +110,30 @@ def test_load__damaged_object_of_a_feed__loads_the_other_feed(
     reasons = failed_feeds(outcomes)[HOUR.key]
     assert list(reasons) == [BAD] and key in reasons[BAD]
     assert check_results(instance, HOUR) == [False]
-    (pending,) = stale_hours(lake, warehouse)
-    assert (list(pending.feeds), pending.reason) == ([BAD], f"{BAD}: not yet staged")
+    (stale,) = stale_hours(lake, warehouse)
+    assert (list(stale.feeds), stale.reason) == ([BAD], f"{BAD}: not yet staged")
 
 
-def test_load__a_feed_that_fails_keeps_what_was_loaded_of_it() -> None:
+def test_load__a_failed_feed_keeps_its_loaded_rows() -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     for feed in (GOOD, BAD):
-        hours.put(lake, 0, told(), feed)
+        hours.put(lake, 0, stations(), feed)
     assert failed_feeds(load_stale(lake, warehouse)) == {}
-    hours.put(lake, 20, told("CHARGING"), GOOD)
-    _truncate(lake, hours.put(lake, 20, told("CHARGING"), BAD))
+    hours.put(lake, 20, stations("CHARGING"), GOOD)
+    _truncate(lake, hours.put(lake, 20, stations("CHARGING"), BAD))
     outcomes = load_stale(lake, warehouse)
     assert list(failed_feeds(outcomes)[HOUR.key]) == [BAD]
     assert feeds_loaded(warehouse) == [(0, BAD, 1), (0, GOOD, 2)]
-    (pending,) = stale_hours(lake, warehouse)
-    assert list(pending.feeds) == [BAD]
+    (stale,) = stale_hours(lake, warehouse)
+    assert list(stale.feeds) == [BAD]
 
 
-def test_load__the_late_poll_of_one_feed__is_loaded_beside_a_damaged_one() -> None:
+def test_load__a_late_poll__is_loaded_despite_a_damaged_feed() -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
-    hours.put(lake, 0, told(), GOOD)
-    _truncate(lake, hours.put(lake, 0, told(), BAD))
+    hours.put(lake, 0, stations(), GOOD)
+    _truncate(lake, hours.put(lake, 0, stations(), BAD))
     load_stale(lake, warehouse)
-    hours.put(lake, 40, told("CHARGING"), GOOD)
+    hours.put(lake, 40, stations("CHARGING"), GOOD)
     assert errors_of(load_stale(lake, warehouse)) == {}
     assert feeds_loaded(warehouse) == [(0, GOOD, 2)]
 
@@ -141,22 +141,22 @@ def test_load__the_late_poll_of_one_feed__is_loaded_beside_a_damaged_one() -> No
 def test_load__every_feed_of_an_hour_fails__the_hour_fails() -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     for feed in (GOOD, BAD):
-        _truncate(lake, hours.put(lake, 0, told(), feed))
-    hours.put(lake, 60, told(), GOOD)
+        _truncate(lake, hours.put(lake, 0, stations(), feed))
+    hours.put(lake, 60, stations(), GOOD)
     outcomes = load_stale(lake, warehouse)
     assert list(errors_of(outcomes)) == [HOUR]
     assert feeds_loaded(warehouse) == [(60, GOOD, 1)]
 
 
-def test_load__a_kind_that_raises__costs_its_own_feed(
+def test_load__a_kind_that_raises__fails_only_its_feed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "raising").mkdir()
     (tmp_path / "raising" / "kind.py").write_text(KIND_THAT_RAISES)
     monkeypatch.syspath_prepend(tmp_path)
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
-    hours.put(lake, 0, told(), GOOD)
-    hours.put(lake, 0, told(), BAD, kind="raising.kind")
+    hours.put(lake, 0, stations(), GOOD)
+    hours.put(lake, 0, stations(), BAD, kind="raising.kind")
     try:
         outcomes = load_stale(lake, warehouse)
     finally:
@@ -171,12 +171,12 @@ def run_of(
     lake: MemoryLake,
     warehouse: DuckDBWarehouse,
     instance: dg.DagsterInstance,
-    how: Mapping[str, Any],
+    options: Mapping[str, Any],
 ) -> dg.ExecuteInProcessResult:
     definitions = build(deployments.Storage(lake, warehouse), feeds={})
     config = {"ops": {"flat_tables": {"config": {"workers": 0}}}}
     return definitions.resolve_job_def("load_hour").execute_in_process(
-        instance=instance, raise_on_error=False, run_config=config, **how
+        instance=instance, raise_on_error=False, run_config=config, **options
     )
 
 
@@ -186,8 +186,8 @@ def test_runs__name_the_feed_of_each_hour__in_metadata_and_checks(
 ) -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     for number in range(3):
-        hours.put(lake, 60 * number, told(), GOOD)
-        key = hours.put(lake, 60 * number, told(), BAD)
+        hours.put(lake, 60 * number, stations(), GOOD)
+        key = hours.put(lake, 60 * number, stations(), BAD)
         if number == 1:
             _truncate(lake, key)
     wanted = [hours.hour_after(number) for number in range(3)]
@@ -201,7 +201,7 @@ def test_runs__name_the_feed_of_each_hour__in_metadata_and_checks(
     assert all(result.success for result in results)
     assert [check_results(instance, hour) for hour in wanted] == [[True], [False], [True]]
     for name in ("flat_status", "staged_tables"):
-        found = {
+        failed = {
             event.materialization.partition: event.materialization.metadata["failed_feeds"].value
             for result in results
             for event in result.all_events
@@ -209,50 +209,50 @@ def test_runs__name_the_feed_of_each_hour__in_metadata_and_checks(
             and event.asset_key == dg.AssetKey(name)
             and "failed_feeds" in event.materialization.metadata
         }
-        assert list(found) == [wanted[1].key] and list(found[wanted[1].key]) == [BAD]
+        assert list(failed) == [wanted[1].key] and list(failed[wanted[1].key]) == [BAD]
     assert feeds_loaded(warehouse) == [
         (0, BAD, 1), (0, GOOD, 1), (60, GOOD, 1), (120, BAD, 1), (120, GOOD, 1)
     ]  # fmt: skip
 
 
-def test_load__a_feed_that_is_gone_from_the_archive__leaves_no_rows() -> None:
+def test_load__a_feed_removed_from_the_archive__leaves_no_rows() -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
-    hours.put(lake, 0, told(), GOOD)
-    key = hours.put(lake, 0, told(), BAD)
+    hours.put(lake, 0, stations(), GOOD)
+    key = hours.put(lake, 0, stations(), BAD)
     load_stale(lake, warehouse)
     lake.delete(key)
-    (pending,) = stale_hours(lake, warehouse)
-    assert pending.feeds.keys() == {BAD}
+    (stale,) = stale_hours(lake, warehouse)
+    assert stale.feeds.keys() == {BAD}
     assert errors_of(load_stale(lake, warehouse)) == {}
     assert stale_hours(lake, warehouse) == []
     alone, only = MemoryLake(), DuckDBWarehouse(None)
-    hours.put(alone, 0, told(), GOOD)
+    hours.put(alone, 0, stations(), GOOD)
     load_stale(alone, only)
     assert hours.digests(warehouse) == hours.digests(only)
     assert hours_archived(lake).keys() == {HOUR}
 
 
-def test_load__an_accepted_gap_that_gets_polls_of_a_feed__is_that_feeds() -> None:
+def test_load__an_accepted_gap_with_imported_polls__belongs_to_their_feed() -> None:
     from charging_assets.archive.gaps import accept
 
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
-    hours.put(lake, 0, told(), GOOD)
+    hours.put(lake, 0, stations(), GOOD)
     empty = hours.hour_after(1)
     accept(lake, [empty], "nobody polled", builders.SLOT, feed=GOOD)
     assert errors_of(load_stale(lake, warehouse)) == {}
     assert stale_hours(lake, warehouse) == []
     staged = "SELECT feed FROM ops.ledger WHERE asset = 'staged_tables' ORDER BY slot_at, feed"
     assert rows(warehouse, staged) == [(GOOD,), ("",)]
-    hours.put(lake, 60, told(), BAD)
+    hours.put(lake, 60, stations(), BAD)
     assert errors_of(load_stale(lake, warehouse)) == {}
     assert rows(warehouse, staged) == [(GOOD,), (BAD,)]
     assert stale_hours(lake, warehouse) == []
 
 
-def test_load__a_damaged_identity_record__costs_its_own_feed() -> None:
+def test_load__a_damaged_identity_record__fails_only_its_feed() -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     for feed in (GOOD, BAD):
-        hours.put(lake, 0, told(), feed)
+        hours.put(lake, 0, stations(), feed)
     lake.put(f"flat/identities/feed={BAD}.json", b"{")
     outcomes = load_stale(lake, warehouse)
     assert errors_of(outcomes) == {}

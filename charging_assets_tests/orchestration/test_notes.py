@@ -28,7 +28,7 @@ def rows(warehouse: Warehouse, table: str) -> list[dict[str, Any]]:
     return warehouse.query(f"SELECT * FROM ops.{table} ORDER BY slot_at").to_pylist()
 
 
-def test_publish_notes__follows_the_lake_whatever_is_noted_or_turns_up() -> None:
+def test_sync_notes__copies_new_and_deleted_notes() -> None:
     lake, warehouse, _ = vars(deployments.memory_storage()).values()
     sync_notes(lake, warehouse)
     assert rows(warehouse, "gaps") == rows(warehouse, "missed_slots") == []
@@ -49,7 +49,7 @@ def test_publish_notes__follows_the_lake_whatever_is_noted_or_turns_up() -> None
     assert [row["slot_at"].minute for row in rows(warehouse, "missed_slots")] == [10]
 
 
-def test_publish_notes__a_long_reason_is_cut_between_characters() -> None:
+def test_sync_notes__a_long_reason_is_cut_between_characters() -> None:
     storage = deployments.memory_storage()
     accept(storage.lake, [HOUR], "x" + "😀" * 600, NOW)
     sync_notes(storage.lake, storage.warehouse)
@@ -57,7 +57,7 @@ def test_publish_notes__a_long_reason_is_cut_between_characters() -> None:
     assert row["reason"] == "x" + "😀" * 255
 
 
-def test_publish_notes__a_gap_of_a_feed_lasts_until_that_feed_has_polls() -> None:
+def test_sync_notes__a_gap_of_a_feed_lasts_until_that_feed_has_polls() -> None:
     lake, warehouse, _ = vars(deployments.memory_storage()).values()
     archived(lake, poll(0), {"koeln": b"{}"})
     accept(lake, [HOUR], "it was away", NOW, feed="other")

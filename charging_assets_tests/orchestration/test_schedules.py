@@ -45,24 +45,24 @@ def test_poll_cron__divides_every_cadence(minutes: list[int], cron: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("minute", "asked"),
+    ("minute", "due"),
     [(0, ["every10", "every5", "every60"]), (5, ["every5"]), (10, ["every10", "every5"])],
 )
-def test_poll_hour__asks_the_feeds_that_are_due(minute: int, asked: list[str]) -> None:
+def test_poll_hour__polls_the_feeds_that_are_due(minute: int, due: list[str]) -> None:
     planned = datetime(2022, 1, 11, 20, minute, tzinfo=UTC)
     seen: list[str] = []
 
-    def ask(each: Feed) -> tuple[Poll, list[PlaceResponse]]:
+    def poll_feed(each: Feed) -> tuple[Poll, list[PlaceResponse]]:
         seen.append(each.name)
         return poll(feed=each.name, slot_at=planned), [place("a", b"{}")]
 
     feeds = {each.name: each for each in (feed(5), feed(10), feed(60))}
-    report = poll_hour(MemoryLake(), feeds, Hour.of(planned), poller=ask, planned_at=planned)
-    assert sorted(seen) == asked
-    assert len(report.written) == len(asked)
+    report = poll_hour(MemoryLake(), feeds, Hour.of(planned), poller=poll_feed, planned_at=planned)
+    assert sorted(seen) == due
+    assert len(report.written) == len(due)
 
 
-def test_schedules__request_the_hour_that_is_meant() -> None:
+def test_schedules__request_the_hour_of_the_tick() -> None:
     tick, lake = datetime(2022, 1, 11, 20, 50, tzinfo=UTC), MemoryLake()
     context = dg.build_schedule_context(scheduled_execution_time=tick, resources={"lake": lake})
     wanted = poll_feeds(context)
@@ -72,8 +72,8 @@ def test_schedules__request_the_hour_that_is_meant() -> None:
     skipped = load_last_hour(context)
     assert isinstance(skipped, dg.SkipReason) and "2022-01-11T19 has no polls" in str(skipped)
     archived(lake, poll(slot_at=tick - timedelta(hours=1)), {"koeln": b"{}"})
-    ended = load_last_hour(context)
-    assert isinstance(ended, dg.RunRequest) and ended.partition_key == "2022-01-11T19"
+    request = load_last_hour(context)
+    assert isinstance(request, dg.RunRequest) and request.partition_key == "2022-01-11T19"
 
 
 def test_check_freshness_regularly__requests_a_run_of_no_hour_at_every_tick() -> None:
@@ -86,6 +86,6 @@ def test_check_freshness_regularly__requests_a_run_of_no_hour_at_every_tick() ->
     assert keys[0] != keys[1]
 
 
-def test_freshness_cron__lets_a_warehouse_sleep_that_healing_lets_sleep() -> None:
+def test_freshness_cron__follows_the_reconciliation_interval() -> None:
     assert freshness_cron(timedelta(seconds=30)) == "7-59/10 * * * *"
     assert freshness_cron(timedelta(minutes=20)) == "27 * * * *"

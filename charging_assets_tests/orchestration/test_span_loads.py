@@ -1,4 +1,4 @@
-"""Range runs come to what loading hour by hour comes to, also when they are cut off."""
+"""Range runs give the same rows as hour by hour loads, also after an interruption."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from charging_assets_tests.stale_loads import errors_of, load_stale
 
 pytestmark = pytest.mark.slow
 
-# In January, and in February; an absence of days between; a session over two hours.
+# Hours in January and February, with days between them and a session over two hours.
 AT = (0, 1, 2, 30, 485, 486, 530)
 
 
-def _told(at: int, number: int) -> list[dict[str, Any]]:
+def _stations(at: int, number: int) -> list[dict[str, Any]]:
     status = "CHARGING" if (at, number) in {(0, 2), (1, 0), (1, 1), (486, 1)} else "AVAILABLE"
-    found = [station([evse("e1", status), evse("e2", "UNKNOWN" if number else "BLOCKED")])]
+    stations = [station([evse("e1", status), evse("e2", "UNKNOWN" if number else "BLOCKED")])]
     if at not in {2, 30, 485}:
-        found.append(station([evse("e3", "AVAILABLE")], "s2", name=f"Name {at // 400}"))
-    return found
+        stations.append(station([evse("e3", "AVAILABLE")], "s2", name=f"Name {at // 400}"))
+    return stations
 
 
 def _put(lake: Any) -> None:
     for at in AT:
         for number in range(3):
-            hours.put(lake, 60 * at + 20 * number, _told(at, number))
+            hours.put(lake, 60 * at + 20 * number, _stations(at, number))
 
 
 def _hourly(lake: Any) -> DuckDBWarehouse:
@@ -49,7 +49,7 @@ def _hourly(lake: Any) -> DuckDBWarehouse:
 
 
 class Steps:
-    """What each asset was done with, span by span; raises after so many."""
+    """Records the spans of each asset; raises after `raises_after` of them."""
 
     def __init__(self, raises_after: int = 0) -> None:
         self.spans: list[tuple[str, Sequence[Hour]]] = []
@@ -81,7 +81,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 def test_range_runs__from_raw_objects_alone__give_the_same_warehouse(lake: MemoryLake) -> None:
     warehouse, steps = DuckDBWarehouse(None), Steps()
     assert errors_of(load_stale(lake, warehouse, progress=steps)) == {}
-    assert steps.lengths("fact_charging_session") == [3, 1, 2, 1]  # neighbours; the last alone
+    assert steps.lengths("fact_charging_session") == [3, 1, 2, 1]  # consecutive; the last alone
     assert hours.digests(warehouse) == hours.digests(_hourly(lake))
     assert stale_hours(lake, warehouse) == []
     assert lake.keys("published/dim_station/")
@@ -105,7 +105,7 @@ def test_range_runs__in_spans_of_few_rows__give_the_same(
 
 
 @pytest.mark.parametrize("after", [2, 5, 9, 14])
-def test_range_runs__that_were_cut_off__go_on_where_they_were(lake: MemoryLake, after: int) -> None:
+def test_range_runs__after_an_interruption__continue(lake: MemoryLake, after: int) -> None:
     warehouse = DuckDBWarehouse(None)
     wanted = [hours.hour_after(at) for at in (0, 1, 2)]
     load_stale(lake, warehouse, wanted[:1])
@@ -124,7 +124,9 @@ def test_range_runs__of_one_stale_asset__load_that_alone(lake: MemoryLake) -> No
         ("UPDATE warehouse.fact_charging_session SET rule_version = 0, poll_count = 99", {}),
     )
     stale = staleness(lake, warehouse).stale
-    assert {name: len(found) for name, found in stale.items() if found} == {asset: len(AT)}
+    assert {name: len(stale_set) for name, stale_set in stale.items() if stale_set} == {
+        asset: len(AT)
+    }
     load_stale(lake, warehouse, assets=[asset, "published_tables"], progress=steps)
     assert {name for name, _ in steps.spans} == {asset, "published_tables"}
     assert hours.digests(warehouse) == wanted
@@ -158,7 +160,7 @@ def test_range_runs__with_a_damaged_object__fail_that_hour_and_load_the_rest(
     errors = errors_of(load_stale(lake, warehouse, instance=instance))
     assert list(errors) == [hours.hour_after(1)]
     assert damaged in errors[hours.hour_after(1)]
-    assert [found.hour for found in stale_hours(lake, warehouse)] == [hours.hour_after(1)]
+    assert [each.hour for each in stale_hours(lake, warehouse)] == [hours.hour_after(1)]
 
 
 def test_range_run__with_a_damaged_object__records_exactly_the_good_hours(
@@ -176,7 +178,7 @@ def test_range_run__with_a_damaged_object__records_exactly_the_good_hours(
 
 
 @pytest.mark.parametrize("bad", [(1,), (0, 2), (0, 1, 2)])
-def test_range_runs__of_loads_that_are_refused__load_the_other_hours(
+def test_range_runs__with_failing_loads__load_the_other_hours(
     lake: MemoryLake,
     instance: dg.DagsterInstance,
     monkeypatch: pytest.MonkeyPatch,
@@ -195,7 +197,7 @@ def test_range_runs__of_loads_that_are_refused__load_the_other_hours(
     outcomes = load_stale(lake, warehouse, instance=instance)
     assert errors_of(outcomes).keys() == refused
     assert all("refused" in error for error in errors_of(outcomes).values())
-    assert {found.hour for found in stale_hours(lake, warehouse)} == refused
+    assert {each.hour for each in stale_hours(lake, warehouse)} == refused
     recorded = instance.get_materialized_partitions(dg.AssetKey("fact_status"))
     assert recorded == {hours.hour_after(at).key for at in AT} - {each.key for each in refused}
 
@@ -215,7 +217,7 @@ def test_range_runs__dagster_knows_every_partition(
 def test_range_runs__with_workers__give_the_same(tmp_path: Path) -> None:
     lake = LocalLake(tmp_path / "lake")
     for at in range(9):
-        hours.put(lake, 60 * at, _told(at, 0))
+        hours.put(lake, 60 * at, _stations(at, 0))
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
     assert errors_of(load_stale(lake, warehouse, workers=2)) == {}
     one_by_one = DuckDBWarehouse(None)

@@ -1,4 +1,4 @@
-"""Which hours the warehouse lacks: everything that a load can leave undone is seen."""
+"""Stale hours: every incomplete load is detected."""
 
 from __future__ import annotations
 
@@ -13,39 +13,41 @@ from charging_assets_tests.modelling.hours import HOUR, lake_of, stand
 
 @pytest.fixture
 def storage() -> deployments.Storage:
-    found = deployments.Storage(
+    storage = deployments.Storage(
         lake_of({0: stand(), 10: stand("CHARGING")}), deployments.memory_storage().warehouse
     )
     done = (
-        build(found, feeds={})
+        build(storage, feeds={})
         .resolve_job_def("load_hour")
         .execute_in_process(partition_key=HOUR.key)
     )
     assert done.success
-    return found
+    return storage
 
 
 def reasons(storage: deployments.Storage) -> list[str]:
-    return [found.reason for found in stale_hours(storage.lake, storage.warehouse)]
+    return [each.reason for each in stale_hours(storage.lake, storage.warehouse)]
 
 
-def test_pending__a_whole_hour_is_not(storage: deployments.Storage) -> None:
+def test_stale_hours__a_fresh_hour_is_not_stale(storage: deployments.Storage) -> None:
     assert reasons(storage) == []
 
 
-def test_pending__an_hour_that_was_never_loaded_is(storage: deployments.Storage) -> None:
+def test_stale_hours__an_hour_that_was_never_loaded_is_stale(storage: deployments.Storage) -> None:
     hours.put(storage.lake, 70, stand())
     assert reasons(storage) == ["not yet staged"]
 
 
-def test_pending__a_late_poll_makes_its_hour_pending(storage: deployments.Storage) -> None:
+def test_stale_hours__a_late_poll_makes_its_hour_stale(storage: deployments.Storage) -> None:
     hours.put(storage.lake, 20, stand())
     assert reasons(storage) == [
         "the polls or the feed's identity settings changed after staged_tables was loaded"
     ]
 
 
-def test_pending__a_load_that_ended_after_staging_is_seen(storage: deployments.Storage) -> None:
+def test_stale_hours__a_load_that_ended_after_staging_is_detected(
+    storage: deployments.Storage,
+) -> None:
     """Cut off between staging and facts, with the same archive and code: rows are of before."""
     storage.warehouse.execute(
         ("UPDATE ops.ledger SET input_digest = 'newer' WHERE asset = 'staged_tables'", {})
@@ -56,13 +58,13 @@ def test_pending__a_load_that_ended_after_staging_is_seen(storage: deployments.S
 @pytest.mark.parametrize(
     "table", ["staging.flat_status", "warehouse.fact_status", "warehouse.entity_observation"]
 )
-def test_pending__rows_that_are_gone_are_missed(storage: deployments.Storage, table: str) -> None:
+def test_stale_hours__deleted_rows_are_detected(storage: deployments.Storage, table: str) -> None:
     storage.warehouse.execute((f"DELETE FROM {table}", {}))
     (reason,) = reasons(storage)
     assert "has 0 rows, the ledger counts" in reason
     assert table.split(".")[1] in reason
 
 
-def test_pending__what_is_no_raw_object_does_not_matter(storage: deployments.Storage) -> None:
+def test_stale_hours__what_is_no_raw_object_does_not_matter(storage: deployments.Storage) -> None:
     storage.lake.put("raw/Thumbs.db", b"x")
     assert reasons(storage) == []
