@@ -242,7 +242,7 @@ def test_import_and_load_again__change_nothing(storage: deployments.Storage, sam
     before = digests(storage.warehouse)
     folder = samples / "chargecloud_2022"
     report = import_paths(storage.lake, load_feeds()["chargecloud"], [folder])
-    assert (report.imported, len(report.known)) == ({}, 2)
+    assert (report.imported, len(report.existing)) == ({}, 2)
     job = definitions.build(storage).resolve_job_def("load_hour")
     assert job.execute_in_process(partition_key="2022-01-11T20").success
     assert digests(storage.warehouse) == before

@@ -1,5 +1,6 @@
 """Acquisition: poll the feeds and archive every answer unchanged.
 
-Belongs here: feeds, the HTTP client, the raw archive and the import of older archives. Does not
-belong here: anything that interprets the content of an answer.
+Belongs here: the HTTP client, polls of an hour and the import of older archives. Does not belong
+here: feeds (`sources`), the format of the archive (`archive`), or what an answer means
+(`preprocessing`).
 """

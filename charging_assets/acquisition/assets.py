@@ -1,8 +1,4 @@
-"""The acquisition assets: `raw_api_snapshots`.
-
-Belongs here: what Dagster runs and shows of acquisition. Does not belong here: how it is done
-(`hour`, `poll`, `archive`).
-"""
+"""The acquisition asset `raw_api_snapshots` and its IO manager."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -30,7 +26,7 @@ from charging_assets.text import count_noun
 
 
 class RawConfig(dg.Config):
-    """How an hour's raw answers are had. The default replays the archive and never calls an API."""
+    """How to get an hour's raw answers. The default reads the archive and never calls an API."""
 
     live: bool = False
     planned_at: str | None = None
@@ -38,29 +34,29 @@ class RawConfig(dg.Config):
 
 _LINE_COLUMNS = dg.TableSchema(
     [
-        dg.TableColumn("slug", "text", "place that was asked"),
-        dg.TableColumn("outcome", "text", "ok, or what went wrong on the way"),
+        dg.TableColumn("slug", "text", "place requested"),
+        dg.TableColumn("outcome", "text", "ok, or why there is no answer"),
         dg.TableColumn("requested_at", "timestamp", "when the request was sent, UTC"),
         dg.TableColumn("elapsed_ms", "integer", "duration of the request [milliseconds]"),
         dg.TableColumn("http_status", "integer", "HTTP status"),
-        dg.TableColumn("detail", "text", "the reason for the outcome"),
+        dg.TableColumn("detail", "text", "reason for the outcome"),
         dg.TableColumn("sha256", "text", "hash of the body"),
-        dg.TableColumn("body", "text", "the answer, byte for byte"),
-        dg.TableColumn("body_base64", "text", "the answer where it is not UTF-8"),
+        dg.TableColumn("body", "text", "answer, byte for byte"),
+        dg.TableColumn("body_base64", "text", "answer that is not UTF-8, as base64"),
     ]
 )
 
 
 class RawArchiveIOManager(dg.IOManager):
-    """Raw objects are in the lake before the asset returns; this only finds them again."""
+    """Adds metadata of raw objects, which the asset has already written; lists them as inputs."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
     def handle_output(self, context: dg.OutputContext, obj: dict[str, HourArchive]) -> None:
-        for key, found in obj.items():
+        for key, archive in obj.items():
             context.step_context.add_asset_metadata(
-                _metadata(self._lake, found), context.asset_key, key
+                _metadata(self._lake, archive), context.asset_key, key
             )
 
     def load_input(self, context: dg.InputContext) -> dict[str, HourArchive]:
@@ -88,8 +84,8 @@ def raw_api_snapshots(
 ) -> dict[str, HourArchive]:
     """What the feeds answered in the hour, byte for byte; written once, never changed.
 
-    Materializing an hour finds its archived polls. Only the `poll` job, for the running hour,
-    asks the APIs; an hour that is over is never filled with today's answers.
+    Materializing an hour lists its archived polls. Only the `poll` job, for the current hour,
+    calls the APIs; a past hour is never filled with today's answers.
     """
     hours = [Hour.parse(key) for key in context.partition_keys]
     if config.live:
@@ -99,20 +95,20 @@ def raw_api_snapshots(
         for hour in hours:
             _refuse_other_hours(hour)
         report = poll_hour(lake, feeds, hours[0], poller=poll, planned_at=planned, spool=spool)
-        _tell(context, report)
+        _report(context, report)
         if report.spooled:
-            raise dg.Failure(_told_spooled(report, spool), allow_retries=False)
-        if report.failed_feeds and not (report.written or report.known):
+            raise dg.Failure(_spool_message(report, spool), allow_retries=False)
+        if report.failed_feeds and not (report.written or report.already_polled):
             raise dg.Failure(f"no feed could be polled: {report.failed_feeds}")
-        if report.written and not report.failed_feeds and (silence := beat()):
-            context.log.warning(f"the heartbeat's URL did not take the call: {silence}")
+        if report.written and not report.failed_feeds and (problem := beat()):
+            context.log.warning(f"the heartbeat call failed: {problem}")
     archives, missing = _find_hours(lake, hours)
     if missing:
         # A returned output would mark the missing hours as materialized too.
-        for hour, found in archives.items():
+        for hour, archive in archives.items():
             context.log_event(
                 dg.AssetMaterialization(
-                    context.asset_key, partition=hour.key, metadata=_metadata(lake, found)
+                    context.asset_key, partition=hour.key, metadata=_metadata(lake, archive)
                 )
             )
         raise dg.Failure(
@@ -120,7 +116,7 @@ def raw_api_snapshots(
             metadata={FAILED_HOURS: {hour.key: str(error) for hour, error in missing.items()}},
             allow_retries=False,
         )
-    return {hour.key: found for hour, found in archives.items()}
+    return {hour.key: archive for hour, archive in archives.items()}
 
 
 def _find_hours(
@@ -139,7 +135,7 @@ def _find_hours(
 def _report_missing(
     archives: Mapping[Hour, HourArchive], missing: Mapping[Hour, NoArchivedPolls]
 ) -> str:
-    """What is missing and what to do; in a range also which hours can be materialized."""
+    """Which hours are missing and the remedy; in a range also which hours can be materialized."""
     (first, error), *others = missing.items()
     if not archives and not others:
         return str(error)
@@ -155,17 +151,17 @@ def _report_missing(
     return f"{hours} without archived polls: {format_spans(missing)}{polled}. {first}: {error}"
 
 
-def _metadata(lake: Lake, found: HourArchive) -> dict[str, Any]:
+def _metadata(lake: Lake, archive: HourArchive) -> dict[str, Any]:
     return {
-        "path": dg.MetadataValue.path(_told_path(lake, found)),
-        "dagster/row_count": len(found.keys),
-        "archive_digest": found.digest,
+        "path": dg.MetadataValue.path(_archive_path(lake, archive)),
+        "dagster/row_count": len(archive.keys),
+        "archive_digest": archive.digest,
     }
 
 
-def _told_path(lake: Lake, found: HourArchive) -> str:
+def _archive_path(lake: Lake, archive: HourArchive) -> str:
     """The folder of the hour's first raw object; for an accepted gap, where its note is."""
-    return lake.uri((found.keys or (note_key(found.hour),))[0].rsplit("/", 1)[0])
+    return lake.uri((archive.keys or (note_key(archive.hour),))[0].rsplit("/", 1)[0])
 
 
 def _refuse_other_hours(hour: Hour) -> None:
@@ -181,22 +177,24 @@ def _refuse_other_hours(hour: Hour) -> None:
         )
 
 
-def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
+def _report(context: dg.AssetExecutionContext, report: PollReport) -> None:
     for feed, places in report.degraded.items():
         context.log.warning(f"{feed}: {count_noun(len(places), 'place')} failed: {places}")
     for feed, slot in report.late.items():
-        context.log.warning(f"{feed}: the planned slot was missed; the poll is kept under {slot}")
+        context.log.warning(
+            f"{feed}: the planned slot was missed; the poll is archived under {slot}"
+        )
     for feed, reason in report.failed_feeds.items():
         context.log.error(f"{feed}: no poll: {reason}")
-    for reason in report.unnoted:
-        context.log.warning(f"a missed slot could not be noted; the next poll notes it: {reason}")
-    if report.known:
-        context.log.info(f"already polled in this slot, not asked again: {report.known}")
+    for reason in report.failed_notes:
+        context.log.warning(f"recording a missed slot failed, the next poll records it: {reason}")
+    if report.already_polled:
+        context.log.info(f"already polled in this slot, not polled again: {report.already_polled}")
     if report.drained.archived:
         context.log.info(f"archived from the spool: {report.drained.archived}")
     if report.drained.failed:
         context.log.warning(
-            f"{report.drained.waiting} polls still wait in the spool: {report.drained.summary()}"
+            f"{report.drained.waiting} polls are still in the spool: {report.drained.summary()}"
         )
     context.add_output_metadata(
         {
@@ -210,9 +208,9 @@ def _tell(context: dg.AssetExecutionContext, report: PollReport) -> None:
     )
 
 
-def _told_spooled(report: PollReport, spool: Spool) -> str:
+def _spool_message(report: PollReport, spool: Spool) -> str:
     return (
-        f"the lake took no polls of {', '.join(report.spooled)}: {report.spooled}. They are kept "
-        f"in the spool, {spool.folder}, where {len(spool.waiting())} wait; the next poll that "
-        "finds the lake working archives them, or `charging-assets drain`"
+        f"writing polls of {', '.join(report.spooled)} to the lake failed: {report.spooled}. They are "
+        f"in the spool, {spool.folder}, with {len(spool.waiting())} polls in all; the next poll "
+        "archives them once the lake works again, or run `charging-assets drain`"
     )

@@ -51,7 +51,7 @@ class PlaceSpan:
 
 @dataclass
 class ImportReport:
-    """Result of an import: raw objects by file, new (`imported`) and existing (`known`), problems.
+    """Result of an import: raw objects by file, new (`imported`) and `existing`, problems.
 
     `passed_over` are files of other types, which are not read. `fields` are the members of files
     that are not places; they are not archived. `refused` states by file why nothing was imported.
@@ -59,7 +59,7 @@ class ImportReport:
     """
 
     imported: dict[str, str] = field(default_factory=dict)
-    known: dict[str, str] = field(default_factory=dict)
+    existing: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
@@ -102,8 +102,8 @@ def execute_import(
             report.problems[file.path] = "it changed during the import; import it again"
             continue
         key, is_new = archive(lake, *_poll(plan.feed, file, content))
-        (report.imported if is_new else report.known)[file.path] = key
-    archived = {**report.imported, **report.known}
+        (report.imported if is_new else report.existing)[file.path] = key
+    archived = {**report.imported, **report.existing}
     for file in plan.files:
         if file.is_importable and file.path not in archived and file.path not in report.problems:
             report.problems[file.path] = "it disappeared during the import; import it again"

@@ -1,7 +1,6 @@
-"""One poll: all places of a feed asked side by side, politely, and over when its time is.
+"""One poll: request all places of a feed in parallel, within limits of concurrency and time.
 
-Belongs here: who is asked when, and what a poll is called that was not wholly answered. Does not
-belong here: how one place is asked (`client`) or how a poll is kept (`archive`).
+`http_client` requests a single place; `charging_assets.archive` stores the poll.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from charging_assets.sources.feeds import Feed
 
 PROGRAM = f"charging_assets {__version__}"
 _LOG = logging.getLogger(__name__)
-# What a place that is cut off has to report how far it got, before it is written off.
+# Time for a request that is cut off to report how far it got.
 _GRACE_S = 0.5
 
 
@@ -33,15 +32,15 @@ def poll(
     now: Callable[[], datetime] = lambda: clock.utc_now(),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[Poll, list[PlaceResponse]]:
-    """Ask every place of a feed once; the poll's header, and one answer a place by slug.
+    """Request every place of a feed once; return the poll's header and an answer per place, by slug.
 
     The slot is the floor of the time of the first request, however long the poll takes. It ends
-    within `poll_budget_s` seconds whatever the server does. A place that fails costs itself
-    alone: nothing is raised for it, its outcome says what happened.
+    within `poll_budget_s` seconds whatever the server does. A place that fails does not affect
+    others: it raises nothing, its outcome states the failure.
     """
     started_at = now()
-    asking = _Asking(feed, now, monotonic, end=monotonic() + feed.poll_budget_s)
-    places = asking.answers()
+    run = _PollRun(feed, now, monotonic, end=monotonic() + feed.poll_budget_s)
+    places = run.answers()
     header = Poll(
         feed=feed.name,
         kind=feed.kind,
@@ -62,19 +61,19 @@ def degraded(places: Iterable[PlaceResponse]) -> list[tuple[str, str]]:
 
 
 @dataclass
-class _Asking:
-    """A poll under way: no more than `max_workers` places are being asked at any time.
+class _PollRun:
+    """A poll in progress, with at most `max_workers` requests at any time.
 
-    A thread a place, not a pool: a thread that hangs in a resolver or a connect cannot be
-    stopped, but it can be left behind, and another one takes its turn. They are daemons, so that
-    one left behind does not keep the program from ending.
+    Each place has a thread of its own instead of a pool's: a thread that hangs in a DNS lookup or a
+    connect cannot be stopped, but it can be abandoned and does not block other places. Threads are
+    daemons, so that an abandoned one does not keep the program from ending.
     """
 
     feed: Feed
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     end: float
-    _came: SimpleQueue[PlaceResponse] = field(default_factory=SimpleQueue)
+    _responses: SimpleQueue[PlaceResponse] = field(default_factory=SimpleQueue)
     _until: dict[str, float] = field(default_factory=dict)
     _answers: dict[str, PlaceResponse] = field(default_factory=dict)
 
@@ -86,22 +85,22 @@ class _Asking:
                 while waiting and self._may_start():
                     self._start(session, waiting.pop())
                 self._collect()
-                self._write_off()
+                self._time_out()
                 if self.monotonic() >= self.end:
                     break
         for slug in self._until:
             self._answers[slug] = PlaceResponse(
-                slug=slug, outcome="over_budget", detail="no sign of life"
+                slug=slug, outcome="over_budget", detail="no response"
             )
         for slug in waiting:
             self._answers[slug] = PlaceResponse(
-                slug=slug, outcome="over_budget", detail="not asked"
+                slug=slug, outcome="over_budget", detail="not requested"
             )
         return list(self._answers.values())
 
     @property
     def _deadline(self) -> float:
-        """When places still being asked are cut off, so that they can report before `end`."""
+        """When pending requests are cut off, so that they can report before `end`."""
         return self.end - min(_GRACE_S, self.feed.poll_budget_s / 10)
 
     def _may_start(self) -> bool:
@@ -109,16 +108,18 @@ class _Asking:
 
     def _start(self, session: Session, slug: str) -> None:
         self._until[slug] = self.monotonic() + self.feed.place_timeout_s + _GRACE_S
-        thread = Thread(target=self._ask, args=(session, slug), name=f"ask {slug}", daemon=True)
+        thread = Thread(
+            target=self._request, args=(session, slug), name=f"poll {slug}", daemon=True
+        )
         try:
             thread.start()
         except RuntimeError:
-            self._came.put(
-                PlaceResponse(slug=slug, outcome="failed", detail="no more threads to be had")
+            self._responses.put(
+                PlaceResponse(slug=slug, outcome="failed", detail="no thread could be started")
             )
 
-    def _ask(self, session: Session, slug: str) -> None:
-        """In a thread of its own: an answer comes whatever goes wrong."""
+    def _request(self, session: Session, slug: str) -> None:
+        """Request a place, in its own thread; put a response into the queue even after an error."""
         feed = self.feed
         try:
             place = fetch(
@@ -133,24 +134,22 @@ class _Asking:
                 monotonic=self.monotonic,
             )
         except Exception as error:
-            _LOG.exception("feed %s: asking %s failed", feed.name, slug)
+            _LOG.exception("feed %s: requesting %s failed", feed.name, slug)
             place = PlaceResponse(slug=slug, outcome="failed", detail=type(error).__name__)
-        self._came.put(place)
+        self._responses.put(place)
 
     def _collect(self) -> None:
-        """Wait for an answer, but not beyond the time when a place is to be written off."""
+        """Wait for an answer, at most until the next request times out."""
         wait_s = min(self.end, *self._until.values()) - self.monotonic()
         try:
-            place = self._came.get(timeout=max(wait_s, 0))
+            place = self._responses.get(timeout=max(wait_s, 0))
         except Empty:
             return
-        # An answer of a place already written off comes too late: its poll has one.
+        # Too late for a place that has timed out: its response is already recorded.
         if self._until.pop(place.slug, None) is not None:
             self._answers[place.slug] = place
 
-    def _write_off(self) -> None:
+    def _time_out(self) -> None:
         for slug in [slug for slug, until in self._until.items() if until <= self.monotonic()]:
             del self._until[slug]
-            self._answers[slug] = PlaceResponse(
-                slug=slug, outcome="timeout", detail="no sign of life"
-            )
+            self._answers[slug] = PlaceResponse(slug=slug, outcome="timeout", detail="no response")

@@ -1,8 +1,6 @@
-"""An hour of the archive: found, or polled while it lasts.
+"""List an archived hour, or poll the current one.
 
-Belongs here: the rule that a past hour is never filled with today's data, late polls, polls that
-cannot be archived. Does not belong here: HTTP (`client`, `poll`), the objects' format (`archive`),
-notes about what was not polled (`missed`, `gaps`), Dagster.
+A past hour is never filled with today's data. Polls that cannot be archived are spooled.
 """
 
 from __future__ import annotations
@@ -39,12 +37,12 @@ from charging_assets.sources.feeds import Feed
 
 Poller = Callable[[Feed], tuple[Poll, list[PlaceResponse]]]
 
-# So many feeds are polled side by side; each asks several places at a time.
+# Feeds polled in parallel; each requests several places at a time.
 MAX_FEEDS_AT_ONCE = 16
 
 
 class NoArchivedPolls(Exception):
-    """The hour has no raw objects, and it is too late to ask for them."""
+    """The hour has no raw objects, and it is too late to poll them."""
 
 
 @dataclass(frozen=True)
@@ -61,36 +59,37 @@ class HourArchive:
 
 @dataclass
 class PollReport:
-    """What one round of polls came to.
+    """Result of one round of polls.
 
     Objects written, places and feeds that failed, late polls with their slots, feeds that another
-    poller had asked, polls spooled and why, what was drained from the spool, notes not written.
+    poller had polled, polls spooled and why, what was drained from the spool, notes that could not
+    be written.
     """
 
     written: list[str] = field(default_factory=list)
     degraded: dict[str, dict[str, str]] = field(default_factory=dict)
     failed_feeds: dict[str, str] = field(default_factory=dict)
     late: dict[str, str] = field(default_factory=dict)
-    known: list[str] = field(default_factory=list)
+    already_polled: list[str] = field(default_factory=list)
     spooled: dict[str, str] = field(default_factory=dict)
     drained: DrainResult = field(default_factory=DrainResult)
-    unnoted: list[str] = field(default_factory=list)
+    failed_notes: list[str] = field(default_factory=list)
 
     def add(self, other: PollReport) -> None:
-        """Add what came of polling other feeds."""
+        """Add the report of other feeds."""
         self.written += other.written
         self.degraded |= other.degraded
         self.failed_feeds |= other.failed_feeds
         self.late |= other.late
-        self.known += other.known
+        self.already_polled += other.already_polled
         self.spooled |= other.spooled
-        self.unnoted += other.unnoted
+        self.failed_notes += other.failed_notes
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """What came of each feed's poll, in a few words, by feed."""
+        """Result of each feed's poll in a few words, by feed."""
         outcomes = {feed_of(key): "archived" for key in self.written}
-        outcomes |= dict.fromkeys(self.known, "already polled in this slot")
+        outcomes |= dict.fromkeys(self.already_polled, "already polled in this slot")
         for feed, places in self.degraded.items():
             outcomes[feed] = f"archived; failed: {', '.join(sorted(places))}"
         outcomes |= {feed: f"in the spool: {reason}" for feed, reason in self.spooled.items()}
@@ -109,21 +108,22 @@ def loadable_hours(lake: Lake, days: Iterable[date] | None = None) -> dict[Hour,
 
 
 def loadable_days(lake: Lake) -> list[date]:
-    """The UTC days of `hours_known`, in order."""
+    """The UTC days of `loadable_hours`, in order."""
     return sorted({*days_archived(lake), *days_with_gaps(lake)})
 
 
 def find_hour(lake: Lake, hour: Hour) -> HourArchive:
-    """The hour as archived, of all feeds; NoArchivedPolls says how to import them.
+    """The archived hour, of all feeds. An hour that was accepted as lost is empty.
 
-    An hour that was accepted as lost is found empty.
+    Raises:
+        NoArchivedPolls: there are none; the message states how to import them.
     """
     keys = hour_keys(lake, feeds_archived(lake), hour)
     if not keys and not is_accepted(lake, hour):
         raise NoArchivedPolls(
-            f"no archived polls for {hour} (UTC). An hour that is over is never filled with "
+            f"no archived polls for {hour} (UTC). A past hour is never filled with "
             "today's answers. If you have them, import them (`charging-assets import PATH`) and "
-            "materialize the hour again; if this hour is running now, poll it (the `poll` job)"
+            "materialize the hour again; if this is the current hour, poll it (the `poll` job)"
         )
     return HourArchive(hour, tuple(keys))
 
@@ -138,42 +138,42 @@ def poll_hour(
     spool: Spool | None = None,
     now: datetime | None = None,
 ) -> PollReport:
-    """Poll every enabled feed once and archive what came, each under its own slot.
+    """Poll every enabled feed once and archive the answers under the slot in which the poll began.
 
-    Feeds are polled side by side, a limited number at a time: one that does not answer until its
-    time is over does not make others late.
+    Feeds are polled in parallel, a limited number at a time: one that uses up its time does not
+    delay others.
 
-    Where a slot was planned, only the feeds whose cadence has a slot then are asked, and of these
-    none that another poller has just asked.
+    With `planned_at`, only feeds whose cadence has a slot at that time are polled, without those
+    that another poller has just polled.
 
-    A poll that begins outside `hour` is kept under the hour in which it began, and the slot that
-    was planned for `hour` is recorded as missed, unless an earlier try polled it. A poll that
-    cannot be archived is kept in the spool. One feed's trouble leaves the others alone.
+    A poll that begins outside `hour` is archived under the hour in which it began, and the slot
+    that was planned for `hour` is recorded as missed, unless an earlier attempt polled it. A poll
+    that cannot be archived is spooled. A feed that fails does not affect others.
     """
     due = [feed for feed in feeds.values() if feed.enabled and is_due(feed, planned_at)]
 
     def poll_feed(feed: Feed) -> PollReport:
         report = PollReport()
         if planned_at and _is_polled(lake, feed, slot_of(now or clock.utc_now(), feed.cadence)):
-            report.known.append(feed.name)
+            report.already_polled.append(feed.name)
         else:
             _poll_feed(lake, feed, hour, poller, planned_at, spool, report)
         return report
 
     report = PollReport()
-    for of_feed in _side_by_side(due, poll_feed):
+    for of_feed in _in_parallel(due, poll_feed):
         report.add(of_feed)
     if spool is not None and not report.spooled:
         report.drained = spool.drain(lake)
     return report
 
 
-def _side_by_side(
+def _in_parallel(
     feeds: Sequence[Feed], poll_feed: Callable[[Feed], PollReport]
 ) -> list[PollReport]:
-    """The reports of polling feeds in threads of their own, in the order of the feeds.
+    """Poll feeds in threads; return their reports in the order of the feeds.
 
-    Daemons: a thread that hangs must not keep a program that was interrupted from ending.
+    Threads are daemons: one that hangs must not keep an interrupted program from ending.
     """
     if len(feeds) < 2:
         return [poll_feed(feed) for feed in feeds]
@@ -190,14 +190,14 @@ def _side_by_side(
                 return
             try:
                 report = poll_feed(feed)
-            except Exception as error:  # whatever it is, the others' reports are waited for
+            except Exception as error:  # any error: the reports of other feeds are still needed
                 report = PollReport(failed_feeds={feed.name: f"{type(error).__name__}: {error}"})
             reports.put((number, report))
 
     for _ in range(min(len(feeds), MAX_FEEDS_AT_ONCE)):
         Thread(target=work, name="poll feeds", daemon=True).start()
-    found = dict(reports.get() for _ in feeds)
-    return [found[number] for number in range(len(feeds))]
+    by_number = dict(reports.get() for _ in feeds)
+    return [by_number[number] for number in range(len(feeds))]
 
 
 def _poll_feed(
@@ -212,12 +212,12 @@ def _poll_feed(
     missed = slot_of(planned_at or hour.start, feed.cadence)
     try:
         poll, places = poller(feed)
-        made = encode(poll, places)
-        is_archived_now = _keep(lake, made, spool, feed, report)
-    except Exception as error:  # a feed's trouble is reported and must not hold the others
+        raw_object = encode(poll, places)
+        is_archived_now = _archive_or_spool(lake, raw_object, spool, feed, report)
+    except Exception as error:  # any error: it is reported, and other feeds are polled
         why = report.failed_feeds[feed.name] = f"{type(error).__name__}: {error}"
         if planned_at is not None:
-            _noting(report, lambda: record_missed(lake, feed.name, missed, why))
+            _try_note(report, lambda: record_missed(lake, feed.name, missed, why))
         return
     failures = {place.slug: place.outcome for place in places if place.outcome != "ok"}
     if failures:
@@ -225,52 +225,56 @@ def _poll_feed(
     if poll.slot_at not in hour or (planned_at and poll.slot_at != missed):
         report.late[feed.name] = poll.slot_at.isoformat()
         reason = f"the poll began at {poll.started_at}"
-        _noting(report, lambda: _note_late(lake, feed.name, missed, reason))
+        _try_note(report, lambda: _record_late(lake, feed.name, missed, reason))
     if is_archived_now:
         waiting = spool.waiting() if spool else []
-        _noting(report, lambda: record_silence(lake, feed, poll.slot_at, spooled=waiting))
+        _try_note(report, lambda: record_silence(lake, feed, poll.slot_at, spooled=waiting))
 
 
-def _keep(lake: Lake, made: RawObject, spool: Spool | None, feed: Feed, report: PollReport) -> bool:
-    """Archive a poll, or spool it where the lake refuses; whether it is archived."""
+def _archive_or_spool(
+    lake: Lake, raw_object: RawObject, spool: Spool | None, feed: Feed, report: PollReport
+) -> bool:
+    """Archive a poll, or spool it if the lake fails; return whether it is archived."""
     try:
-        lake.put_new(made.key, made.blob)
-    except Exception as error:  # what was answered is not to be had again, whatever this is
+        lake.put_new(raw_object.key, raw_object.blob)
+    except Exception as error:  # any error: the answers cannot be requested again
         if spool is None:
             raise
-        spool.keep(made)
+        spool.keep(raw_object)
         report.spooled[feed.name] = f"{type(error).__name__}: {error}"
         return False
-    report.written.append(made.key)
+    report.written.append(raw_object.key)
     return True
 
 
-def _note_late(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None:
+def _record_late(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None:
     if not is_archived(lake, feed, slot_at):
         record_missed(lake, feed, slot_at, reason)
 
 
-def _noting(report: PollReport, note: Callable[[], object]) -> None:
-    """Make a note; a lake that takes none must not cost the poll. The next poll notes it."""
+def _try_note(report: PollReport, note: Callable[[], object]) -> None:
+    """Write a note. A failure must not fail the poll; the next poll writes it."""
     try:
         note()
     except Exception as error:
-        report.unnoted.append(f"{type(error).__name__}: {error}")
+        report.failed_notes.append(f"{type(error).__name__}: {error}")
 
 
 def _is_polled(lake: Lake, feed: Feed, slot_at: datetime) -> bool:
-    """Whether a whole poll of the slot is archived: asking again could add nothing."""
+    """Whether a complete poll of the slot is archived, to which another could add nothing."""
     try:
         keys = hour_keys(lake, [feed.name], Hour.of(slot_at))
-        own = [key for key in keys if slot_of_key(key) == slot_at]
-        return any(all(answer.place.outcome == "ok" for answer in read(lake, key)) for key in own)
+        slot_keys = [key for key in keys if slot_of_key(key) == slot_at]
+        return any(
+            all(answer.place.outcome == "ok" for answer in read(lake, key)) for key in slot_keys
+        )
     except Exception:
-        # Rather ask twice than not at all: readers take the earliest good answer.
+        # Polling twice is harmless: readers take the earliest good answer.
         return False
 
 
 def current_hour(now: datetime | None = None) -> Hour:
-    """The hour that is running now."""
+    """The current hour."""
     return Hour.of(now or clock.utc_now())
 
 

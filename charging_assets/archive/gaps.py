@@ -1,10 +1,8 @@
-"""Gaps that were accepted: hours without polls that nobody will ever have.
+"""Accepted gaps: notes in the lake about hours whose polls are lost for good.
 
-Belongs here: the notes about them, in the lake, where they survive the warehouse. Does not belong
-here: slots that were missed (`missed`), or what is made of an empty hour.
-
-An accepted hour is loaded empty and left alone. Polls that turn up later change what the hour is
-made of, and so it is loaded again. An hour can be accepted as a whole, or for a feed alone.
+An accepted hour is loaded empty. If its polls are archived later, its input changes, and the hour
+is loaded again. An hour can be accepted for all feeds or for one. Missed slots are in
+`missed_slots`.
 """
 
 from __future__ import annotations
@@ -33,43 +31,43 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What came of accepting hours: those that are, those that were before, those with polls."""
+    """Result of accepting hours: newly accepted, accepted before, and refused as they have polls."""
 
     accepted: list[Hour]
-    known: list[Hour]
+    already_accepted: list[Hour]
     polled: list[Hour]
 
 
 def accept(
     lake: Lake, hours: Iterable[Hour], reason: str, now: datetime, feed: str | None = None
 ) -> Acceptance:
-    """Note hours as lost for good, of a feed or of all, save for those that have its polls."""
-    done = Acceptance([], [], [])
+    """Accept hours as lost for good, for a feed or for all, except those that have its polls."""
+    result = Acceptance([], [], [])
     feeds = feeds_archived(lake) if feed is None else [feed]
     for hour in hours:
         if hour_keys(lake, feeds, hour):
-            done.polled.append(hour)
+            result.polled.append(hour)
             continue
         note = Gap(hour=hour.key, reason=reason, accepted_at=now.astimezone(UTC), feed=feed)
         is_new = lake.put_new(note_key(hour, feed), msgspec.json.encode(note))
-        (done.accepted if is_new else done.known).append(hour)
-    return done
+        (result.accepted if is_new else result.already_accepted).append(hour)
+    return result
 
 
 def gaps(lake: Lake) -> list[Gap]:
-    """All accepted hours, in order, also those whose polls turned up later."""
+    """All accepted hours, in order, also those whose polls were archived later."""
     return [msgspec.json.decode(lake.get(key), type=Gap) for key in lake.keys(_GAPS)]
 
 
 def is_accepted(lake: Lake, hour: Hour) -> bool:
-    """Whether an hour was accepted as lost, as a whole or for each feed that the archive holds."""
+    """Whether an hour was accepted as lost, as a whole or for each feed in the archive."""
     return hour in accepted_hours(lake, [hour.start.date()])
 
 
 def accepted_hours(lake: Lake, days: Iterable[date] | None = None) -> list[Hour]:
     """The hours of some UTC days, or of all time, that were accepted for all feeds, in order.
 
-    That is as a whole, or for each feed that the archive holds.
+    That is as a whole, or for each feed in the archive.
     """
     days = None if days is None else list(days)
     hours = _noted_hours(lake, None, days)
@@ -95,7 +93,7 @@ def days_with_gaps(lake: Lake) -> list[date]:
 
 
 def note_key(hour: Hour, feed: str | None = None) -> str:
-    """Where the note about an hour, of a feed or of all, stands in the lake."""
+    """Key of the note about an hour, for a feed or for all."""
     return f"{_folder(feed)}date={hour.start:%Y-%m-%d}/hour={hour.start:%H}.json"
 
 

@@ -1,7 +1,6 @@
-"""The raw archive: which polls a lake holds, one object each, written once.
+"""The raw archive: write, list and read polls, one write-once object each.
 
-Belongs here: writing objects, listing them, reading an hour of them. Does not belong here: their
-format (`raw_objects`).
+`raw_objects` has the format of the objects.
 """
 
 from __future__ import annotations
@@ -33,13 +32,13 @@ _DAY = re.compile(r"date=\d{4}-\d{2}-\d{2}").fullmatch
 
 
 def archive(lake: Lake, poll: Poll, places: Sequence[PlaceResponse]) -> tuple[str, bool]:
-    """Write a poll; the key, and whether it is new. An archived object is never changed."""
+    """Write a poll; return its key and whether it is new. Archived objects never change."""
     key, blob = encode(poll, places)
     return key, lake.put_new(key, blob)
 
 
 def feeds_archived(lake: Lake) -> list[str]:
-    """The feeds that the archive holds, sorted."""
+    """The feeds in the archive, sorted."""
     return [name.removeprefix("feed=") for name in lake.folders(RAW)]
 
 
@@ -49,13 +48,13 @@ def hours_archived(lake: Lake) -> dict[Hour, list[str]]:
 
 
 def days_archived(lake: Lake) -> list[date]:
-    """The UTC days that have raw objects, of any feed, in order: one listing a feed."""
+    """The UTC days that have raw objects, of any feed, in order. Lists once per feed."""
     names = {name for feed in feeds_archived(lake) for name in lake.folders(f"{RAW}feed={feed}/")}
     return sorted(date.fromisoformat(name.removeprefix("date=")) for name in names if _DAY(name))
 
 
 def hours_of_days(lake: Lake, days: Iterable[date]) -> dict[Hour, list[str]]:
-    """The hours of some UTC days that have raw objects: one listing a feed and day."""
+    """The hours of some UTC days that have raw objects. Lists once per feed and day."""
     feeds = feeds_archived(lake)
     prefixes = [f"{RAW}feed={feed}/date={day:%Y-%m-%d}/" for day in days for feed in feeds]
     return _by_hour(key for prefix in prefixes for key in lake.keys(prefix))
@@ -68,11 +67,11 @@ def slots_archived(lake: Lake, feed: str, day: date) -> list[datetime]:
 
 
 def _by_hour(keys: Iterable[str]) -> dict[Hour, list[str]]:
-    found: dict[Hour, list[str]] = {}
+    by_hour: dict[Hour, list[str]] = {}
     for key in sorted(keys):
         if key.endswith(SUFFIX):
-            found.setdefault(_hour_of(key), []).append(key)
-    return dict(sorted(found.items()))
+            by_hour.setdefault(_hour_of(key), []).append(key)
+    return dict(sorted(by_hour.items()))
 
 
 def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
@@ -82,30 +81,30 @@ def hour_keys(lake: Lake, feeds: Iterable[str], hour: Hour) -> list[str]:
     )
 
 
-# Ends the digest of flat files that lack answers, because their feed's kind was not installed.
+# Suffix of the digest of flat files that lack answers, since their feed's kind was not installed.
 UNKNOWN_KIND = "-unknown-kind"
 
 
 def feed_of(key: str) -> str:
-    """The feed that a raw object is of."""
+    """The feed of a raw object."""
     return key.removeprefix(f"{RAW}feed=").split("/", 1)[0]
 
 
 def feeds_of(keys: Iterable[str]) -> set[str]:
-    """The feeds that raw objects are of."""
+    """The feeds of raw objects."""
     return {feed_of(key) for key in keys}
 
 
 def keys_by_feed(keys: Iterable[str]) -> dict[str, list[str]]:
-    """Raw objects by the feed that they are of, in order."""
-    found: dict[str, list[str]] = {}
+    """Raw objects by their feed, in order."""
+    by_feed: dict[str, list[str]] = {}
     for key in sorted(keys):
-        found.setdefault(feed_of(key), []).append(key)
-    return found
+        by_feed.setdefault(feed_of(key), []).append(key)
+    return by_feed
 
 
 def digest(keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDENTITIES) -> str:
-    """What an hour's archive is: keys carry their content's hash, so their hash is the hour's.
+    """Hash of an hour's archive: keys contain the hash of their content.
 
     With `identities`, what its flat files are made from: identities of the hour's feeds that
     differ from the default are part of it, since entity keys depend on them. So are the maps of
@@ -119,7 +118,7 @@ def digest(keys: Iterable[str], identities: Mapping[str, FeedIdentity] = NO_IDEN
 
 
 def read(lake: Lake, key: str) -> Iterator[ArchivedResponse]:
-    """A raw object's answers, by slug; CorruptArchive names an object that is damaged."""
+    """A raw object's answers, by slug; CorruptArchive names a damaged object."""
     yield from read_responses(key, lake.get(key))
 
 
@@ -136,11 +135,11 @@ def read_places(
 ) -> Iterator[tuple[str, str, list[ArchivedResponse]]]:
     """An hour's answers place by place: (feed, slug, its answers by slot and request).
 
-    Objects are fetched together and unpacked side by side, so that no more than one place's bodies
-    are held at once.
+    Objects are fetched together and decompressed in parallel streams, so that no more than one
+    place's bodies are in memory at once.
     """
-    found = list(keys)
-    streams = map(read_responses, found, lake.get_many(found))
+    raw_keys = list(keys)
+    streams = map(read_responses, raw_keys, lake.get_many(raw_keys))
     merged = heapq.merge(*streams, key=_place_order)
     for (feed, slug), answers in groupby(merged, key=lambda a: (a.poll.feed, a.place.slug)):
         yield feed, slug, sorted(answers, key=_answer_order)
@@ -160,4 +159,4 @@ def _hour_of(key: str) -> Hour:
     try:
         return Hour.parse(f"{parts['date']}T{parts['hour']}")
     except (KeyError, ValueError):
-        raise LakeError(f"{key} does not belong in the archive: its path has no hour") from None
+        raise LakeError(f"{key} is not a raw object: its path has no hour") from None

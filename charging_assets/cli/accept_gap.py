@@ -46,19 +46,19 @@ def run(arguments: argparse.Namespace) -> int:
     done = accept(storage.lake, wanted, reason, now, arguments.feed)
     sync_notes(storage.lake, storage.warehouse)
     if arguments.json:
-        result = {"accepted": done.accepted, "known": done.known, "polled": done.polled}
+        result = {"accepted": done.accepted, "known": done.already_accepted, "polled": done.polled}
         show.print_json({name: [each.key for each in hours] for name, hours in result.items()})
     else:
         for hours, outcome in (
             (done.accepted, "accepted as lost"),
-            (done.known, "accepted before"),
+            (done.already_accepted, "accepted before"),
             (done.polled, "have polls, left as they are"),
         ):
             if hours:
                 print(f"{count_noun(len(hours), 'hour')} {outcome}: {show.format_hours(hours)}")
         if done.accepted:
             print("`charging-assets load` loads them empty; importing their polls reopens them.")
-    return FAILED if not (done.accepted or done.known) else 0
+    return FAILED if not (done.accepted or done.already_accepted) else 0
 
 
 def _refuse_unknown_feed(storage: Storage, feed: str | None) -> None:

@@ -110,7 +110,7 @@ def _print_json(report: ImportReport) -> None:
     show.print_json(
         {
             "imported": report.imported,
-            "already_there": report.known,
+            "already_there": report.existing,
             "problems": report.problems,
             "passed_over": report.skipped,
             "refused": report.refused,
@@ -130,7 +130,7 @@ def _print_json(report: ImportReport) -> None:
 
 def _print(report: ImportReport, *, is_dry_run: bool) -> None:
     if not (is_dry_run or report.refused):
-        for title, files in (("imported", report.imported), ("already there", report.known)):
+        for title, files in (("imported", report.imported), ("already there", report.existing)):
             print(f"{count_noun(len(files), 'file')} {title}")
             for name, key in list(files.items())[:_MAX_LISTED]:
                 print(f"  {name} → {key}")

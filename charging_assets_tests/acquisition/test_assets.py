@@ -1,4 +1,4 @@
-"""The asset of raw objects: when it asks an API, and when it never does."""
+"""The asset of raw objects: when it calls an API, and when it never does."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from charging_assets_tests.modelling.hours import HOUR, stand
 
 @dataclass
 class Api:
-    """An API on loopback that counts what it is asked."""
+    """An API on loopback that records the paths requested."""
 
-    asked: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     port: int = 0
 
     def feed(self) -> Feed:
@@ -46,11 +46,11 @@ class Api:
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    told = Api()
+    api = Api()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            told.asked.append(self.path)
+            api.paths.append(self.path)
             body = builders.envelope(*stand(), at=STOPPED_AT.isoformat())
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -61,9 +61,9 @@ def api() -> Iterator[Api]:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.port = server.server_address[1]
+    api.port = server.server_address[1]
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield told
+    yield api
     server.shutdown()
     server.server_close()
 
@@ -73,13 +73,13 @@ def live(is_live: bool) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("stopped_clock")
-def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
+def test_raw__a_live_poll_archives_the_current_hour(api: Api) -> None:
     storage = deployments.memory_storage()
     defs = definitions.build(storage, feeds={"test": api.feed()})
     hour = Hour.of(STOPPED_AT)
     result = run(defs, hour, "poll")
     assert result.success
-    assert sorted(api.asked) == ["/bonn", "/koeln"]
+    assert sorted(api.paths) == ["/bonn", "/koeln"]
     ((archived, (key,)),) = hours_archived(storage.lake).items()
     assert archived == hour
     answers = list(read(storage.lake, key))
@@ -88,7 +88,7 @@ def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
         ("koeln", "ok", 200),
     ]
     assert run(defs, hour, "load_hour").success
-    assert len(api.asked) == 2
+    assert len(api.paths) == 2
     assert storage.warehouse.query("SELECT COUNT(*) AS n FROM warehouse.fact_poll").to_pylist() == [
         {"n": 2}
     ]
@@ -100,7 +100,7 @@ def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
     area="time",
 )
 @pytest.mark.parametrize(
-    ("is_live", "told"),
+    ("is_live", "message"),
     [
         (False, "no archived polls for 2022-01-11T20.*charging-assets import PATH"),
         (
@@ -109,17 +109,17 @@ def test_raw__a_live_poll_archives_the_running_hour(api: Api) -> None:
         ),
     ],
 )
-def test_raw__of_a_past_hour_never_asks_the_api(api: Api, is_live: bool, told: str) -> None:
+def test_raw__of_a_past_hour_never_calls_the_api(api: Api, is_live: bool, message: str) -> None:
     storage = deployments.memory_storage()
     defs = definitions.build(storage, feeds={"test": api.feed()})
     raw = [dg.AssetKey("raw_api_snapshots")]
     result = run(defs, HOUR, run_config=live(is_live), asset_selection=raw)
     failure = failure_message(result)
-    assert re.search(told, failure), failure
-    assert (api.asked, storage.lake.keys("raw/")) == ([], [])
+    assert re.search(message, failure), failure
+    assert (api.paths, storage.lake.keys("raw/")) == ([], [])
 
 
-def test_raw__a_run_that_begins_after_its_hour_notes_the_planned_slot_as_missed(api: Api) -> None:
+def test_raw__a_run_that_begins_after_its_hour_records_the_planned_slot_as_missed(api: Api) -> None:
     storage = deployments.memory_storage()
     defs = definitions.build(storage, feeds={"test": api.feed()})
     config = live(True)
@@ -128,7 +128,7 @@ def test_raw__a_run_that_begins_after_its_hour_notes_the_planned_slot_as_missed(
     assert not run(defs, HOUR, run_config=config, asset_selection=raw).success
     (note,) = missed_slots(storage.lake)
     assert (note["feed"], note["slot_at"]) == ("test", "2022-01-11T20:50:00+00:00")
-    assert api.asked == []
+    assert api.paths == []
 
 
 def test_raw__of_a_past_hour_with_polls_replays_them(api: Api) -> None:
@@ -138,7 +138,7 @@ def test_raw__of_a_past_hour_with_polls_replays_them(api: Api) -> None:
     defs = definitions.build(storage, feeds={"test": api.feed()})
     result = run(defs, HOUR, asset_selection=[dg.AssetKey("raw_api_snapshots")])
     assert result.success
-    assert (api.asked, storage.lake.keys("raw/")) == ([], before)
+    assert (api.paths, storage.lake.keys("raw/")) == ([], before)
 
 
 def test_raw__live_for_a_past_hour_with_polls_is_refused_too(api: Api) -> None:
@@ -147,7 +147,7 @@ def test_raw__live_for_a_past_hour_with_polls_is_refused_too(api: Api) -> None:
     defs = definitions.build(storage, feeds={"test": api.feed()})
     raw = [dg.AssetKey("raw_api_snapshots")]
     assert not run(defs, HOUR, run_config=live(True), asset_selection=raw).success
-    assert api.asked == []
+    assert api.paths == []
 
 
 def test_raw__a_range_records_the_hours_that_have_polls_and_names_those_that_have_none() -> None:
@@ -166,8 +166,8 @@ def test_raw__a_range_records_the_hours_that_have_polls_and_names_those_that_hav
         recorded = instance.get_materialized_partitions(raw)
     assert not done.success
     assert recorded == {wanted[n].key for n in (0, 1, 4)}
-    told = failure_message(done)
-    assert f"2 hours without archived polls: {wanted[2]} to {wanted[3]}" in told
-    assert f"archived for {wanted[0]} to {wanted[1]}, {wanted[4]}: materialize these" in told
-    assert f"charging-assets load --from {wanted[0]} --to {wanted[4]}" in told
-    assert "charging-assets import" in told
+    message = failure_message(done)
+    assert f"2 hours without archived polls: {wanted[2]} to {wanted[3]}" in message
+    assert f"archived for {wanted[0]} to {wanted[1]}, {wanted[4]}: materialize these" in message
+    assert f"charging-assets load --from {wanted[0]} --to {wanted[4]}" in message
+    assert "charging-assets import" in message

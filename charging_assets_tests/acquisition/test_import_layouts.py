@@ -99,7 +99,7 @@ def test_import_paths__layouts_of_two_cities_are_two_places(
     archive = tmp_path / "in.zip"
     archive.write_bytes(make_zip((koeln, KOELN), (bonn, BONN)))
     again = import_paths(lake, feed, [archive])
-    assert (again.imported, len(again.known)) == ({}, 2)
+    assert (again.imported, len(again.existing)) == ({}, 2)
     assert again.places == report.places
     assert all(place.is_configured and place.polls == 1 for place in report.places.values())
 
@@ -341,7 +341,7 @@ def test_import_paths__a_failed_answer_is_archived_whatever_is_configured(
     assert bodies == {"koeln": KOELN, "bergheim": failed}
     assert list(report.fields.values()) == [("timestamp", "status")]
     configured = dataclasses.replace(feed, places=("bergheim", "aachen"))
-    assert len(import_paths(lake, configured, [folder]).known) == 1
+    assert len(import_paths(lake, configured, [folder]).existing) == 1
 
 
 @pytest.mark.parametrize("failed", [b'"timeout"', b"503", b"false", b"[1]", b'{"x": 1}'])

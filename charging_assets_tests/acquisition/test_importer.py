@@ -35,7 +35,7 @@ def folder_of_files(folder: Path) -> Path:
 def test_import_paths__reads_folders_files_and_zips(tmp_path: Path, feed: Feed) -> None:
     lake, folder = MemoryLake(), folder_of_files(tmp_path / "archive")
     report = import_paths(lake, feed, [folder])
-    assert (len(report.imported), report.known, report.problems) == (3, {}, {})
+    assert (len(report.imported), report.existing, report.problems) == (3, {}, {})
     assert [Path(path).name for path in report.skipped] == ["readme.md", "notes.txt"]
     assert [hour.key for hour in hours_archived(lake)] == ["2022-01-11T20", "2022-01-11T21"]
     bodies = {key: [answer.place.body for answer in read(lake, key)] for key in lake.objects}
@@ -51,7 +51,7 @@ def test_import_paths__the_same_file_compressed_is_the_same_object(
     (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(content))
     (tmp_path / NAME.replace(".json", ".JSON.GZ")).write_bytes(gzip.compress(content))
     report = import_paths(lake, feed, [tmp_path])
-    assert (len(report.imported), len(report.known), report.problems) == (2, 1, {})
+    assert (len(report.imported), len(report.existing), report.problems) == (2, 1, {})
     assert [hour.key for hour in hours_archived(lake)] == ["2022-01-11T20"]
 
 
@@ -112,7 +112,7 @@ def test_import_paths__twice_changes_nothing(tmp_path: Path, feed: Feed) -> None
     again = import_paths(lake, feed, [folder, folder / NAME])
     assert lake.objects == before
     assert again.imported == {}
-    assert again.known == first.imported
+    assert again.existing == first.imported
     moved = tmp_path / "elsewhere"
     folder.rename(moved)
     import_paths(lake, feed, [moved])

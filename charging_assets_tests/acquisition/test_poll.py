@@ -59,7 +59,7 @@ def outcomes(places: list[PlaceResponse]) -> dict[str, str]:
     return {place.slug: place.outcome for place in places}
 
 
-def test_poll__header_says_what_was_asked_and_when(server: Loopback) -> None:
+def test_poll__header_has_slot_times_and_requested_places(server: Loopback) -> None:
     before = datetime.now(UTC)
     header, places = poll(feed(server, "b", "A", cadence=timedelta(minutes=5)))
     assert before <= header.started_at <= header.ended_at <= datetime.now(UTC)
@@ -100,7 +100,7 @@ def test_poll__that_crosses_the_hour_belongs_to_its_first_request(server: Loopba
     area="answers",
 )
 @pytest.mark.parametrize("fault", FAULTS)
-def test_poll__fault_costs_its_own_place_alone(server: Loopback, fault: str) -> None:
+def test_poll__a_fault_fails_only_its_place(server: Loopback, fault: str) -> None:
     server.behaviours[fault], outcome = FAULTS[fault]
     began = time.monotonic()
     _, places = poll(feed(server, *GOOD[:3], fault, *GOOD[3:], place_timeout_s=LATE_S))
@@ -126,7 +126,7 @@ def test_poll__all_faults_at_once_leave_the_good_places(server: Loopback) -> Non
     assert [answer.place for answer in raw_archive.read(lake, key)] == places
 
 
-def test_poll__places_beyond_the_budget_are_said_and_not_awaited(server: Loopback) -> None:
+def test_poll__places_beyond_the_budget_are_reported_not_awaited(server: Loopback) -> None:
     server.behaviours.update({slug: loopback.silence() for slug in ("a", "b")})
     slow = feed(server, "a", "b", *GOOD, max_workers=2, place_timeout_s=30, poll_budget_s=0.6)
     began = time.monotonic()
@@ -134,13 +134,13 @@ def test_poll__places_beyond_the_budget_are_said_and_not_awaited(server: Loopbac
     assert time.monotonic() - began < SOON_S
     assert set(outcomes(places).values()) == {"over_budget"} and len(places) == 2 + len(GOOD)
     details = {place.slug: place.detail for place in places}
-    assert (details["a"], details["good0"]) == ("cut off in attempt 1", "not asked")
+    assert (details["a"], details["good0"]) == ("cut off in attempt 1", "not requested")
     assert sorted(server.paths()) == ["/a", "/b"]
 
 
-def _kind_that(asks: Any) -> ModuleType:
+def _kind_with(url: Any) -> ModuleType:
     module = ModuleType("tests_of.a_kind")
-    module.__dict__.update(vars(chargecloud), url=asks)
+    module.__dict__.update(vars(chargecloud), url=url)
     return module
 
 
@@ -155,7 +155,7 @@ def test_poll__thread_that_hangs_is_left_behind(
             is_over.wait(60)
         return f"{base_url}/{slug}"
 
-    monkeypatch.setitem(sys.modules, "tests_of.a_kind", _kind_that(url))
+    monkeypatch.setitem(sys.modules, "tests_of.a_kind", _kind_with(url))
     limits = {"kind": "tests_of.a_kind", "max_workers": 2, "place_timeout_s": LATE_S}
     hanging = feed(server, "hang1", "hang2", *GOOD, **limits)
     began = time.monotonic()
@@ -187,24 +187,24 @@ print(time.monotonic() - began, *(place.outcome for place in places))
 def test_poll__budget_holds_and_the_program_ends_though_every_thread_hangs() -> None:
     program = [sys.executable, "-c", _HANGING]
     answer = subprocess.run(program, capture_output=True, text=True, check=True, timeout=50)
-    took_s, *found = answer.stdout.split()
+    took_s, *outcomes_printed = answer.stdout.split()
     assert 0.4 <= float(took_s) < SOON_S
-    assert found == ["over_budget", "over_budget"]
+    assert outcomes_printed == ["over_budget", "over_budget"]
 
 
-def test_poll__error_of_the_program_costs_one_place(
+def test_poll__an_unexpected_error_fails_one_place(
     server: Loopback, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def url(base_url: str, slug: str) -> str:
         return f"{base_url}/{ {'good0': 'x'}[slug] }"
 
-    monkeypatch.setitem(sys.modules, "tests_of.a_kind", _kind_that(url))
+    monkeypatch.setitem(sys.modules, "tests_of.a_kind", _kind_with(url))
     _, places = poll(feed(server, "good0", "bad", kind="tests_of.a_kind"))
     assert outcomes(places) == {"good0": "ok", "bad": "failed"}
-    assert places[0].detail == "KeyError" and "asking bad failed" in caplog.text
+    assert places[0].detail == "KeyError" and "requesting bad failed" in caplog.text
 
 
-def test_poll__never_asks_more_places_at_a_time_than_workers(server: Loopback) -> None:
+def test_poll__never_requests_more_places_at_once_than_workers(server: Loopback) -> None:
     lock, running, most = threading.Lock(), 0, 0
     three = threading.Barrier(3, timeout=25)
 

@@ -1,4 +1,4 @@
-"""An hour of the archive: found or polled, never filled with another hour's answers."""
+"""An hour of the archive: listed or polled, never filled with another hour's answers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def polling(
     return poller
 
 
-def test_find_hour__that_is_over_and_empty_says_remedy() -> None:
+def test_find_hour__a_past_hour_without_polls_names_the_remedy() -> None:
     with pytest.raises(NoArchivedPolls, match=r"2022-01-11T12.*never.*charging-assets import"):
         find_hour(MemoryLake(), NOON)
 
@@ -99,7 +99,7 @@ def test_poll_hour__a_poll_belongs_to_the_slot_in_which_it_began() -> None:
     "it is archived under the slot in which it began, and the planned slot is recorded as missed",
     area="time",
 )
-def test_poll_hour__a_late_poll_is_kept_under_its_own_hour_and_the_slot_is_missed() -> None:
+def test_poll_hour__a_late_poll_is_archived_under_its_hour_and_the_slot_is_missed() -> None:
     lake = MemoryLake()
     report = poll_hour(lake, feeds("f"), NOON, poller=polling("13:00:01"), planned_at=at("12:50"))
     assert list(hours_archived(lake)) == [ONE]
@@ -119,7 +119,7 @@ def test_poll_hour__a_poll_outside_its_hour_is_late_though_no_slot_was_planned()
     assert [note["slot_at"] for note in missed_slots(lake)] == ["2022-01-11T12:00:00+00:00"]
 
 
-def test_poll_hour__a_poll_late_by_a_slot_of_its_hour_says_so() -> None:
+def test_poll_hour__a_poll_late_by_a_slot_is_reported_as_late() -> None:
     lake = MemoryLake()
     report = poll_hour(lake, feeds("f"), NOON, poller=polling("12:31"), planned_at=at("12:20"))
     assert list(hours_archived(lake)) == [NOON]
@@ -155,7 +155,7 @@ def test_poll_hour__places_that_failed_are_named_and_archived() -> None:
     assert [answer.place.outcome for answer in read(lake, report.written[0])] == ["ok", "timeout"]
 
 
-def test_poll_hour__asks_no_feed_that_is_disabled() -> None:
+def test_poll_hour__disabled_feeds_are_not_polled() -> None:
     def poller(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
         raise AssertionError(feed.name)
 

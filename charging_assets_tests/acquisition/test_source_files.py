@@ -141,7 +141,7 @@ def test_read_source_files__gzip_of_incompressible_data_is_read(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("is_inside", [False, True])
-def test_read_source_files__pipe_is_refused_and_not_opened(tmp_path: Path, is_inside: bool) -> None:
+def test_read_source_files__pipe_is_refused_unread(tmp_path: Path, is_inside: bool) -> None:
     os.mkfifo(tmp_path / NAME)
     path = tmp_path if is_inside else tmp_path / NAME
     assert "is not a regular file" in problems(path)[NAME]

@@ -96,7 +96,7 @@ def test_encode__can_be_read_with_json_and_zstd_alone() -> None:
     assert second["sha256"] == "a8100ae6aa1940d0b663bb31cd466142ebbdbd5187131b92d93818987832eb89"
 
 
-def test_encode__the_key_says_feed_utc_hour_slot_and_the_hash_of_the_lines() -> None:
+def test_encode__the_key_has_feed_utc_hour_slot_and_hash_of_the_lines() -> None:
     header = poll(slot_at=datetime.fromisoformat("2022-01-12T00:30:05.5+01:00"))
     key, blob = encode(header, [])
     lines = zstandard.ZstdDecompressor().decompress(blob, max_output_size=10**6)
@@ -158,7 +158,7 @@ def test_read__a_truncated_object_is_named(length: int) -> None:
 
 
 def test_read__an_object_cut_between_two_blocks_is_named() -> None:
-    """Cut where a block and a line end together, nothing but the missing end tells."""
+    """Cut where a block and a line end together, only the missing end of the frame shows it."""
     header, *lines = zstandard.ZstdDecompressor().decompress(BLOB).splitlines(keepends=True)
     compressor = zstandard.ZstdCompressor(write_checksum=True).compressobj()
     start = compressor.compress(header + lines[0])
@@ -216,11 +216,11 @@ def test_read_places__merges_places_over_objects_in_the_order_of_slots() -> None
     first = archived(lake, poll(0), {"koeln": b"1", "bonn": b"5"})
     other = archived(lake, poll(0, feed="another"), {"koeln": b"6"})
     for keys in ([later, second, first, other], [other, first, second, later]):
-        found = [
+        answers_by_place = [
             (feed, slug, [(answer.place.body, answer.raw_key) for answer in answers])
             for feed, slug, answers in read_places(lake, keys)
         ]
-        assert found == [
+        assert answers_by_place == [
             ("another", "koeln", [(b"6", other)]),
             ("test", "aachen", [(b"4", later)]),
             ("test", "bonn", [(b"5", first)]),
@@ -228,11 +228,11 @@ def test_read_places__merges_places_over_objects_in_the_order_of_slots() -> None
         ]
 
 
-def test_read_places__orders_answers_of_a_slot_by_their_own_request() -> None:
-    """A poll that began earlier may have asked a place later than another did."""
+def test_read_places__orders_answers_of_a_slot_by_request_time() -> None:
+    """A poll that began earlier may have requested a place later than another."""
     lake = MemoryLake()
-    asked = SLOT + timedelta(seconds=50)
-    early = archived(lake, poll(0), {"koeln": place("koeln", b"late", requested_at=asked)})
+    requested_at = SLOT + timedelta(seconds=50)
+    early = archived(lake, poll(0), {"koeln": place("koeln", b"late", requested_at=requested_at)})
     begun = SLOT + timedelta(seconds=30)
     late = archived(lake, poll(0, started_at=begun), {"koeln": b"early"})
     ((_, _, answers),) = read_places(lake, [early, late])
@@ -243,16 +243,16 @@ def test_read_places__of_nothing_is_nothing() -> None:
     assert list(read_places(MemoryLake(), [])) == []
 
 
-def test_hours_archived__and_hour_keys_say_what_there_is() -> None:
+def test_hours_archived__and_hour_keys_list_all_raw_objects() -> None:
     lake = MemoryLake()
     keys = [
         archived(lake, poll(minute, feed=feed), {"koeln": b"{}"})
         for feed in ("b", "a")
         for minute in (70, 10, 0)
     ]
-    found = hours_archived(lake)
-    assert [hour.key for hour in found] == ["2022-01-11T20", "2022-01-11T21"]
-    assert sorted(key for hour in found.values() for key in hour) == sorted(keys)
+    by_hour = hours_archived(lake)
+    assert [hour.key for hour in by_hour] == ["2022-01-11T20", "2022-01-11T21"]
+    assert sorted(key for hour in by_hour.values() for key in hour) == sorted(keys)
     assert feeds_archived(lake) == ["a", "b"]
     hour = Hour.parse("2022-01-11T20")
     assert hour_keys(lake, ["b", "a"], hour) == sorted([*keys[1:3], *keys[4:]])
@@ -260,14 +260,14 @@ def test_hours_archived__and_hour_keys_say_what_there_is() -> None:
     assert hour_keys(lake, ["a"], Hour.parse("2022-01-11T22")) == []
 
 
-def test_hours_archived__names_a_raw_object_that_stands_under_no_hour() -> None:
+def test_hours_archived__names_a_raw_object_without_an_hour() -> None:
     lake = MemoryLake()
     lake.put("raw/feed=test/stray.ndjson.zst", b"")
     with pytest.raises(LakeError, match=r"raw/feed=test/stray.ndjson.zst"):
         hours_archived(lake)
 
 
-def test_hours_archived__passes_over_what_is_no_raw_object() -> None:
+def test_hours_archived__ignores_other_objects() -> None:
     lake = MemoryLake()
     lake.put("raw/README.txt", b"")
     assert hours_archived(lake) == {}

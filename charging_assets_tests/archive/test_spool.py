@@ -233,8 +233,8 @@ def test_poll_hour__two_pollers_poll_a_slot_once_unless_a_place_failed(spool: Sp
         )
 
     polling("timeout")
-    assert polling("ok").known == []
-    assert polling("ok").known == ["f"]
+    assert polling("ok").already_polled == []
+    assert polling("ok").already_polled == ["f"]
     assert outcomes == ["timeout", "ok"]
     assert missed_slots(lake) == []
 
