@@ -1,8 +1,7 @@
 """The IO manager of frames: pandas frames and Arrow tables, stored and loaded by partition.
 
-Belongs here: what a frame's table is called, and which rows a partition stands for. Does not belong
-here: which columns and types a table has (`frames`), how an engine replaces rows, or tables of this
-project's own (`io_managers`).
+`warehouse.frames` has the columns and types of their tables; `io_managers` stores tables of this
+project.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ import pyarrow.compute as pc
 
 from charging_assets.schemas.render import column_schema
 from charging_assets.schemas.table import Table
-from charging_assets.warehouse.frames import FrameError, arrow_of, frame_table, quoted, unquoted
+from charging_assets.warehouse.frames import FrameError, frame_table, quote, to_arrow, unquote_table
 from charging_assets.warehouse.plan import LoadError, Params, Scope
 
 Window: TypeAlias = tuple[datetime, datetime]
 
 
 class FrameStore(Protocol):
-    """An engine that keeps frames."""
+    """An engine that stores frames."""
 
     def replace_rows(self, table: Table, scope: Scope, rows: pa.Table) -> None:
-        """Replace the rows of a scope in one transaction; a table that is absent is made."""
+        """Replace the rows of a scope in one transaction; create the table if it is absent."""
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         """Rows of a SELECT."""
@@ -40,8 +39,8 @@ class FrameIOManager(dg.IOManager):
     """Stores what an asset returns as a table, and loads it for assets downstream.
 
     The table's schema is the asset's metadata `schema`, else the last part of its key prefix, else
-    `schema`. A partitioned asset's output replaces the rows of its partitions, which the column
-    named by its metadata `partition_expr` tells apart (else `time_column`, for time windows); any
+    `schema`. A partitioned asset's output replaces the rows of its partitions, by the column
+    named in its metadata `partition_expr` (else `time_column`, for time windows); any
     other output replaces all rows. A column is matched by name. `reserved` schemas are refused.
     """
 
@@ -57,7 +56,7 @@ class FrameIOManager(dg.IOManager):
         self._time_column, self._reserved = time_column, frozenset(reserved)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        rows = arrow_of(obj, context.asset_key.to_user_string())
+        rows = to_arrow(obj, context.asset_key.to_user_string())
         schema, name = self._name(context)
         if schema in self._reserved:
             raise FrameError(
@@ -80,7 +79,7 @@ class FrameIOManager(dg.IOManager):
         context.add_output_metadata(
             {
                 "dagster/table_name": f"{schema}.{name}",
-                "dagster/column_schema": column_schema(unquoted(table)),
+                "dagster/column_schema": column_schema(unquote_table(table)),
             }
         )
 
@@ -88,7 +87,7 @@ class FrameIOManager(dg.IOManager):
         schema, name = self._name(context)
         partition = self._partition(context)
         scope = partition.scope if partition else Scope("TRUE")
-        statement = f"SELECT * FROM {quoted(schema)}.{quoted(name)} WHERE {scope.predicate}"
+        statement = f"SELECT * FROM {quote(schema)}.{quote(name)} WHERE {scope.predicate}"
         try:
             rows = self._store.query(statement, scope.params)
         except Exception as error:
@@ -96,7 +95,7 @@ class FrameIOManager(dg.IOManager):
                 f"{schema}.{name} cannot be read; materialize "
                 f"{context.asset_key.to_user_string()} first, if it was not: {error}"
             ) from error
-        as_annotated = form_of(context)
+        as_annotated = input_converter(context)
         return rows.to_pandas() if as_annotated is None else as_annotated(rows)
 
     def _name(self, context: dg.OutputContext | dg.InputContext) -> tuple[str, str]:
@@ -114,7 +113,7 @@ class FrameIOManager(dg.IOManager):
 
 @dataclass(frozen=True)
 class _Partition:
-    """The partitions of an output or input: which rows are theirs, and how to see that of a row."""
+    """The partitions of an output or input: which rows are theirs, by which column."""
 
     column: str
     scope: Scope
@@ -127,8 +126,8 @@ class _Partition:
             return
         if self.column not in rows.column_names:
             raise FrameError(
-                f"the frame for {table} has no column {self.column}, by which its partitions are "
-                'told apart; add it, or name another: @asset(metadata={"partition_expr": "column"})'
+                f"the frame for {table} has no column {self.column}, which has the partition "
+                'of a row; add it, or name another: @asset(metadata={"partition_expr": "column"})'
             )
         values = rows.column(self.column)
         if self.keys:
@@ -138,19 +137,19 @@ class _Partition:
         else:
             raise FrameError(
                 f"the column {self.column} of the frame for {table} is {values.type}, not a "
-                "timestamp, and cannot say which partition a row is of; convert it, as by "
+                "timestamp, so the partition of a row is unknown; convert it, for example by "
                 "pandas.to_datetime"
             )
         others = rows.num_rows - int(pc.sum(pc.fill_null(is_within, False)).as_py() or 0)
         if others:
             raise FrameError(
                 f"{others} of {rows.num_rows} rows of the frame for {table} are of no partition of "
-                f"this run by their {self.column} ({self._shown()}); return only rows of the "
-                "partitions that are asked for"
+                f"this run by their {self.column} ({self._describe()}); return only rows of the "
+                "requested partitions"
             )
 
     def row_counts(self, context: dg.OutputContext, rows: pa.Table) -> dict[str, int]:
-        """The rows of each partition of the run; none where only the engine can tell."""
+        """The rows of each partition of the run; empty if only the engine can evaluate it."""
         keys, partitions = list(context.asset_partition_keys), context.asset_partitions_def
         if self.column not in rows.column_names:
             return {}
@@ -163,7 +162,7 @@ class _Partition:
         places = np.searchsorted(np.array(starts, "datetime64[us]"), instants, side="right") - 1
         return dict(zip(keys, np.bincount(places, minlength=len(keys)).tolist(), strict=True))
 
-    def _shown(self) -> str:
+    def _describe(self) -> str:
         if self.keys:
             return f"not {', '.join(self.keys[:3])}{', …' if len(self.keys) > 3 else ''}"
         return f"not in [{self.windows[0][0]}, {self.windows[-1][1]}) UTC"
@@ -171,8 +170,7 @@ class _Partition:
 
 def _is_between(values: pa.ChunkedArray, start: datetime, end: datetime) -> Any:
     instants = values.cast(pa.timestamp("us"))
-    bounds = (pa.scalar(bound, pa.timestamp("us")) for bound in (start, end))
-    first, last = bounds
+    first, last = (pa.scalar(limit, pa.timestamp("us")) for limit in (start, end))
     return pc.and_(pc.greater_equal(instants, first), pc.less(instants, last))
 
 
@@ -198,12 +196,12 @@ def _partition(
     column = definition.get("partition_expr") or (time_column if is_time else None)
     if not column:
         raise dg.Failure(
-            f"{asset} has partitions; name the column that tells them apart: "
+            f"{asset} has partitions; name the column that has the partition of a row: "
             '@asset(metadata={"partition_expr": "column"})',
             allow_retries=False,
         )
     column = str(column)
-    expression = column if "(" in column else quoted(column)
+    expression = column if "(" in column else quote(column)
     if not isinstance(partitions, dg.TimeWindowPartitionsDefinition):
         keys = list(context.asset_partition_keys)
         names = ", ".join(f":key_{number}" for number in range(len(keys)))
@@ -253,11 +251,11 @@ def _definition_metadata(context: dg.OutputContext | dg.InputContext) -> Mapping
     return context.definition_metadata or {}
 
 
-def form_of(context: dg.InputContext) -> Callable[[pa.Table], Any] | None:
-    """What makes of rows the form that the input is annotated with; None where it says no form."""
-    wanted = context.dagster_type.typing_type
-    if wanted is pa.Table:
+def input_converter(context: dg.InputContext) -> Callable[[pa.Table], Any] | None:
+    """The function that converts rows to the input's annotated type; None without annotation."""
+    annotated = context.dagster_type.typing_type
+    if annotated is pa.Table:
         return lambda rows: rows
-    if getattr(wanted, "__module__", "").startswith("pandas"):
+    if getattr(annotated, "__module__", "").startswith("pandas"):
         return lambda rows: rows.to_pandas()
     return None

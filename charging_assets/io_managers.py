@@ -1,8 +1,4 @@
-"""The IO managers: between an asset's value and where it lives.
-
-Belongs here: what Dagster hands over and wants back, and the metadata of what was stored. Does not
-belong here: how objects or rows are stored (`lake`, `flat_files`, `warehouse`).
-"""
+"""The IO managers of flat files and warehouse tables, and the metadata of what they store."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from typing import Any, NoReturn
 import dagster as dg
 import pyarrow as pa
 
-from charging_assets.frame_io_manager import FrameIOManager, Window, form_of, time_windows
+from charging_assets.frame_io_manager import FrameIOManager, Window, input_converter, time_windows
 from charging_assets.hours import Hour, Span, format_spans, to_naive_utc
 from charging_assets.lake.flat_files import FlatFile, flat_feeds, open_hour
 from charging_assets.lake.store import Lake
@@ -37,7 +33,7 @@ from charging_assets.warehouse.span_loads import SpanResult, apply_spans
 FAILED_HOURS = "failed_hours"
 # Metadata of an hour that was loaded without some of its feeds: why, by feed.
 FAILED_FEEDS = "failed_feeds"
-# Hears of hours that an asset is done with, and how many seconds they took together.
+# Called with an asset, its finished hours, and the seconds that they took together.
 Progress = Callable[[str, Sequence[Hour], float], None]
 
 
@@ -70,7 +66,7 @@ class LakeIOManager(dg.IOManager):
             key: open_hour(self._lake, flat_table, Hour.parse(key), feeds)
             for key in context.asset_partition_keys
         }
-        convert = _form(context, flat_table)
+        convert = _converter(context, flat_table)
         if convert is not None:
             return convert(pa.concat_tables(file.read() for file in files.values()))
         return next(iter(files.values())) if len(files) == 1 else files
@@ -117,7 +113,7 @@ class WarehouseIOManager(dg.IOManager):
 
     An asset that returns a pandas frame or an Arrow table has it stored as a table of its own, in
     the schema `user_tables` or the one that its metadata `schema` or its key prefix names
-    (`FrameIOManager`); the column `slot_at` tells its hours apart.
+    (`FrameIOManager`); the column `slot_at` has the hour of a row.
 
     A `SpanLoad` is a plan, and so a transaction, for each span.
 
@@ -197,15 +193,17 @@ class WarehouseIOManager(dg.IOManager):
         if len(span.hours) == 1 and not done.is_partial:
             counts = {span.hours[0]: Counter(done.row_counts)}
         else:
-            asked = {
+            params = {
                 "asset": name,
                 "start_at": to_naive_utc(span.start),
                 "end_at": to_naive_utc(span.end),
             }
             try:
-                rows = self._warehouse.query(ledger.READ_SPAN, asked).to_pylist()
+                rows = self._warehouse.query(ledger.READ_SPAN, params).to_pylist()
             except WarehouseError as error:
-                context.log.warning(f"{span} of {name} is loaded, its rows are not known: {error}")
+                context.log.warning(
+                    f"{span} of {name} is loaded, its row count is unknown: {error}"
+                )
                 rows = []
             counts = {}
             for row in rows:
@@ -226,24 +224,24 @@ class WarehouseIOManager(dg.IOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         if not _is_of_catalog(context):
             return self._frames.load_input(context)
-        asked = table(context.asset_key.path[-1])
-        wanted = _form(context, asked)
-        if wanted is None and context.has_asset_partitions:
-            return self._rows_by_key(asked, list(context.asset_partition_keys))
+        stored = table(context.asset_key.path[-1])
+        convert = _converter(context, stored)
+        if convert is None and context.has_asset_partitions:
+            return self._rows_by_key(stored, list(context.asset_partition_keys))
         windows = time_windows(context) if context.has_asset_partitions else []
-        rows = self._warehouse.query(*_select(asked, windows))
-        return rows if wanted is None else wanted(rows)
+        rows = self._warehouse.query(*_select(stored, windows))
+        return rows if convert is None else convert(rows)
 
-    def _rows_by_key(self, asked: Table, keys: Sequence[str]) -> pa.Table | dict[str, pa.Table]:
+    def _rows_by_key(self, stored: Table, keys: Sequence[str]) -> pa.Table | dict[str, pa.Table]:
         by_key = {}
         for hour in map(Hour.parse, keys):
             window = (to_naive_utc(hour.start), to_naive_utc(hour.end))
-            by_key[hour.key] = self._warehouse.query(*_select(asked, [window]))
+            by_key[hour.key] = self._warehouse.query(*_select(stored, [window]))
         return next(iter(by_key.values())) if len(by_key) == 1 else by_key
 
 
 def _rows(name: str, of_hour: Mapping[str, int], done: LoadResult) -> int:
-    """A dimension's rows in all, a fact's of the hour, all of them for several tables."""
+    """All rows of a dimension, the hour's rows of a fact, or the sum over several tables."""
     if done.dimension_rows is not None:
         return done.dimension_rows
     return of_hour.get(name, sum(of_hour.values()))
@@ -269,7 +267,8 @@ def raise_failed_hours(
     """Record good hours of assets as materialized, with metadata, and fail for those that failed.
 
     A returned output would mark the failed hours as materialized too. Dagster skips what follows a
-    failed step: whoever launched the run requests the good hours again, and each failed one alone.
+    failed step: the process that launched the run requests the good hours again, and each failed
+    hour alone.
 
     Raises:
         dagster.Failure: always; its metadata `FAILED_HOURS` has the reason of each failed hour.
@@ -297,15 +296,15 @@ def _is_of_catalog(context: dg.OutputContext | dg.InputContext) -> bool:
     return not folders and any(each.name == name for each in TABLES)
 
 
-def _select(asked: Table, windows: Sequence[Window]) -> tuple[str, dict[str, Any]]:
+def _select(stored: Table, windows: Sequence[Window]) -> tuple[str, dict[str, Any]]:
     """A table's rows of time windows: of its hours, or of the days and months that they lie in.
 
     All its rows where there is no window, or where rows are of no time.
     """
-    select = f"SELECT {', '.join(asked.names)} FROM {asked.full_name}"
-    if asked.hour_column is not None:
-        predicate = f"({asked.hour_column} >= :from_{{0}} AND {asked.hour_column} < :to_{{0}})"
-    elif {"slot_at", "ends_at"} <= set(asked.names):
+    select = f"SELECT {', '.join(stored.names)} FROM {stored.full_name}"
+    if stored.hour_column is not None:
+        predicate = f"({stored.hour_column} >= :from_{{0}} AND {stored.hour_column} < :to_{{0}})"
+    elif {"slot_at", "ends_at"} <= set(stored.names):
         predicate = "(slot_at < :to_{0} AND ends_at > :from_{0})"
     else:
         return select, {}
@@ -318,8 +317,8 @@ def _select(asked: Table, windows: Sequence[Window]) -> tuple[str, dict[str, Any
     return f"{select} WHERE {predicates}", params
 
 
-def described(stored: Table) -> dict[str, Any]:
-    """What is true of a table in every hour, for its asset's definition."""
+def table_metadata(stored: Table) -> dict[str, Any]:
+    """Metadata of a table that is the same in every hour, for its asset's definition."""
     return {
         "dagster/column_schema": column_schema(stored),
         "dagster/table_name": stored.full_name,
@@ -327,16 +326,16 @@ def described(stored: Table) -> dict[str, Any]:
     }
 
 
-def _form(context: dg.InputContext, stored: Table) -> Callable[[pa.Table], Any] | None:
-    """As `form_of`; a pandas frame is validated by the table's dagster-pandas type."""
-    made = form_of(context)
-    if made is None or context.dagster_type.typing_type is pa.Table:
-        return made
+def _converter(context: dg.InputContext, stored: Table) -> Callable[[pa.Table], Any] | None:
+    """As `input_converter`; a pandas frame is validated by the table's dagster-pandas type."""
+    convert = input_converter(context)
+    if convert is None or context.dagster_type.typing_type is pa.Table:
+        return convert
 
-    def validated(rows: pa.Table) -> Any:
+    def validate(rows: pa.Table) -> Any:
         from charging_assets.schemas.pandas_types import pandas_type
 
-        frame = made(rows)
+        frame = convert(rows)
         checked = dg.check_dagster_type(pandas_type(stored), frame)
         if not checked.success:
             raise dg.Failure(
@@ -346,4 +345,4 @@ def _form(context: dg.InputContext, stored: Table) -> Callable[[pa.Table], Any] 
             )
         return frame
 
-    return validated
+    return validate

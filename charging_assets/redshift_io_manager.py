@@ -1,8 +1,6 @@
 """An IO manager for Redshift that loads by COPY, for assets of any project.
 
-Belongs here: that manager alone; `WarehouseIOManager` stores frames by the same code. It needs
-these modules and no other of the project: `frames`, `frame_io_manager`, `redshift_*`, `s3_*`,
-`lake`, `lake_s3`, `plan`, `warehouse`, `schemas.table`, `schemas.render`.
+`WarehouseIOManager` stores frames by the same code.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from charging_assets.io_managers import WarehouseIOManager
 from charging_assets.lake.s3 import S3Lake
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from charging_assets.warehouse.frames import FrameError, arrow_of
+from charging_assets.warehouse.frames import FrameError, to_arrow
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
 from charging_assets_tests.warehouse.redshifts import resource_of
@@ -144,7 +144,7 @@ def test_frame__without_partitions_replaces_everything(warehouse: Warehouse) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (frame(1, 2), r"1 of 2 rows of the frame for user_tables.mine are of no partition"),
         (lambda: pd.DataFrame({"slot_at": pd.to_datetime([None]), "n": 1}), "1 of 1 rows"),
@@ -162,10 +162,10 @@ def test_frame__without_partitions_replaces_everything(warehouse: Warehouse) -> 
     ],
 )
 def test_frame__that_cannot_be_stored_leaves_the_old_rows(
-    warehouse: Warehouse, value: Callable[[], Any], told: str
+    warehouse: Warehouse, value: Callable[[], Any], message: str
 ) -> None:
     made(warehouse, frame(1, n=7), ("2024-01-01T01",), **HOURLY)
-    with pytest.raises(FrameError, match=told):
+    with pytest.raises(FrameError, match=message):
         made(warehouse, value, ("2024-01-01T01",), **HOURLY)
     assert warehouse.query("SELECT n FROM user_tables.mine").column(0).to_pylist() == [7]
 
@@ -204,11 +204,11 @@ def test_frame__of_polars_or_any_other_with_arrows_stream_is_taken() -> None:
         def __arrow_c_stream__(self, requested_schema: object = None) -> object:
             return pa.table({"n": [1]}).__arrow_c_stream__(requested_schema)
 
-    assert arrow_of(Stream(), "mine").to_pylist() == [{"n": 1}]
+    assert to_arrow(Stream(), "mine").to_pylist() == [{"n": 1}]
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (pd.DataFrame({"a": [1, "x"]}), "values that make no column"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "columns a twice|make no column"),
@@ -216,12 +216,12 @@ def test_frame__of_polars_or_any_other_with_arrows_stream_is_taken() -> None:
         (pd.DataFrame({0: [1]}), "a column named 0"),
         (pd.DataFrame(), "no column"),
         (pa.table({"a": pa.array([2**64 - 1], pa.uint64())}), "does not fit int64"),
-        (pa.table({"a": pa.array([timedelta(1)])}), "has no type here"),
+        (pa.table({"a": pa.array([timedelta(1)])}), "cannot be stored; cast it"),
     ],
 )
-def test_arrow_of__what_cannot_be_stored_is_named(value: Any, told: str) -> None:
-    with pytest.raises(FrameError, match=told):
-        arrow_of(value, "mine")
+def test_arrow_of__what_cannot_be_stored_is_named(value: Any, message: str) -> None:
+    with pytest.raises(FrameError, match=message):
+        to_arrow(value, "mine")
 
 
 _VALUES = st.one_of(

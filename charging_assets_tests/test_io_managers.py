@@ -14,7 +14,7 @@ from charging_assets.hours import Hour, backfill_policy, hourly_partitions
 from charging_assets.io_managers import (
     LakeIOManager,
     WarehouseIOManager,
-    described,
+    table_metadata,
 )
 from charging_assets.lake.flat_files import HourFiles, StaleFlatFile, flat_key
 from charging_assets.lake.memory import MemoryLake
@@ -31,11 +31,11 @@ from charging_assets_tests.modelling.hours import HOUR, stand
 
 @pytest.fixture(scope="module")
 def lake() -> MemoryLake:
-    """An hour in which no place had anything to say, and one with two polls."""
-    told = hours.lake_of({0: [], 60: stand("AVAILABLE"), 70: stand("CHARGING")})
+    """An hour of an empty answer, and one with two polls."""
+    lake = hours.lake_of({0: [], 60: stand("AVAILABLE"), 70: stand("CHARGING")})
     for hour in (0, 1):
-        hours.flat_files(told, hours.hour_after(hour))
-    return told
+        hours.flat_files(lake, hours.hour_after(hour))
+    return lake
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def given(
     manager: dg.IOManager, name: str, annotation: Any, hour: int, last: int | None = None
 ) -> Any:
     """What an asset with an annotated input gets, by a real materialization."""
-    told = []
+    inputs = []
 
     def body(rows):  # type: ignore[no-untyped-def]
-        told.append(rows)
+        inputs.append(rows)
 
     annotated = {} if annotation is None else {"rows": annotation}
     body.__annotations__ = {**annotated, "return": None}
@@ -78,7 +78,7 @@ def given(
         ),
         resources={"stored": manager},
     )
-    return told[0]
+    return inputs[0]
 
 
 def given_range(manager: dg.IOManager, name: str, annotation: Any) -> Any:
@@ -90,9 +90,9 @@ def given_range(manager: dg.IOManager, name: str, annotation: Any) -> Any:
 def test_lake_input__is_what_it_is_annotated_with(lake: MemoryLake, hour: int) -> None:
     manager = LakeIOManager(lake)
     for annotation in (None, HourFiles):
-        found = given(manager, "flat_status", annotation, hour)
-        assert isinstance(found, HourFiles) and found.row_count == 2 * hour
-        assert found.read().num_rows == 2 * hour
+        value = given(manager, "flat_status", annotation, hour)
+        assert isinstance(value, HourFiles) and value.row_count == 2 * hour
+        assert value.read().num_rows == 2 * hour
     as_arrow = given(manager, "flat_status", pa.Table, hour)
     assert isinstance(as_arrow, pa.Table) and as_arrow.num_rows == 2 * hour
     as_pandas = given(manager, "flat_status", pd.DataFrame, hour)
@@ -106,19 +106,19 @@ def test_warehouse_input__is_the_hour_as_arrow_or_pandas(
 ) -> None:
     manager = WarehouseIOManager(warehouse)
     for annotation in (None, pa.Table):
-        found = given(manager, "fact_status", annotation, hour)
-        assert isinstance(found, pa.Table)
-        assert (tuple(found.column_names), found.num_rows) == (FACT_STATUS.names, 2 * hour)
+        value = given(manager, "fact_status", annotation, hour)
+        assert isinstance(value, pa.Table)
+        assert (tuple(value.column_names), value.num_rows) == (FACT_STATUS.names, 2 * hour)
     as_pandas = given(manager, "fact_status", pd.DataFrame, hour)
     assert isinstance(as_pandas, pd.DataFrame) and len(as_pandas) == 2 * hour
 
 
 def test_warehouse_input__of_a_dimension_is_the_whole_table(warehouse: DuckDBWarehouse) -> None:
-    found = given(WarehouseIOManager(warehouse), "dim_station", None, 0)
-    assert (tuple(found.column_names), found.num_rows) == (DIM_STATION.names, 1)
+    value = given(WarehouseIOManager(warehouse), "dim_station", None, 0)
+    assert (tuple(value.column_names), value.num_rows) == (DIM_STATION.names, 1)
 
 
-def test_lake_input__that_is_missing_says_remedy(lake: MemoryLake) -> None:
+def test_lake_input__that_is_missing_names_the_remedy(lake: MemoryLake) -> None:
     with pytest.raises(StaleFlatFile, match="materialize the flat tables of 2022-01-11T22"):
         given(LakeIOManager(lake), "flat_status", None, 2)
 
@@ -132,20 +132,20 @@ def stored(manager: dg.IOManager, name: str, value: Any, hour: Hour = HOUR) -> d
 
     done = dg.materialize([made], partition_key=hour.key, resources={"stored": manager})
     (event,) = done.asset_materializations_for_node(name)
-    return {key: found.value for key, found in event.metadata.items()}
+    return {key: value.value for key, value in event.metadata.items()}
 
 
 @pytest.mark.parametrize("table", FLAT_TABLES, ids=lambda table: table.name)
-def test_lake_output__tells_rows_and_path(table: Any) -> None:
+def test_lake_output__has_rows_and_path(table: Any) -> None:
     lake = hours.lake_of({0: stand()})
     files = {file.table.name: file for file in hours.flat_files(lake)}
     file = files[table.name]
-    told = stored(LakeIOManager(lake), table.name, {HOUR.key: [file]})
-    assert told["dagster/row_count"] == file.read().num_rows
+    metadata = stored(LakeIOManager(lake), table.name, {HOUR.key: [file]})
+    assert metadata["dagster/row_count"] == file.read().num_rows
     key = flat_key(table, HOUR, hours.FEED)
-    assert told["path"] == f"memory://{key}"
-    assert told["bytes"] == len(lake.get(key))
-    assert told["archive_digest"] == file.archive_digest
+    assert metadata["path"] == f"memory://{key}"
+    assert metadata["bytes"] == len(lake.get(key))
+    assert metadata["archive_digest"] == file.archive_digest
 
 
 def test_lake_output__of_a_frame_names_the_manager_for_frames() -> None:
@@ -157,28 +157,28 @@ def test_lake_output__of_a_frame_names_the_manager_for_frames() -> None:
 def test_lake_input__of_a_range_is_one_frame_in_the_order_of_hours(
     lake: MemoryLake, annotation: Any
 ) -> None:
-    found = given_range(LakeIOManager(lake), "flat_status", annotation)
-    assert len(found) == 2 and isinstance(found, pa.Table | pd.DataFrame)
+    value = given_range(LakeIOManager(lake), "flat_status", annotation)
+    assert len(value) == 2 and isinstance(value, pa.Table | pd.DataFrame)
 
 
 def test_lake_input__of_a_range_without_annotation_is_files_by_hour(lake: MemoryLake) -> None:
-    found = given_range(LakeIOManager(lake), "flat_status", None)
-    assert [file.row_count for file in found.values()] == [0, 2]
+    value = given_range(LakeIOManager(lake), "flat_status", None)
+    assert [file.row_count for file in value.values()] == [0, 2]
 
 
 @pytest.mark.parametrize("annotation", [pa.Table, pd.DataFrame, frames.FactStatus])
 def test_warehouse_input__of_a_range_is_one_frame(
     warehouse: DuckDBWarehouse, annotation: Any
 ) -> None:
-    found = given_range(WarehouseIOManager(warehouse), "fact_status", annotation)
-    assert len(found) == 2 and isinstance(found, pa.Table | pd.DataFrame)
+    value = given_range(WarehouseIOManager(warehouse), "fact_status", annotation)
+    assert len(value) == 2 and isinstance(value, pa.Table | pd.DataFrame)
 
 
 def test_warehouse_input__of_a_range_without_annotation_is_rows_by_hour(
     warehouse: DuckDBWarehouse,
 ) -> None:
-    found = given_range(WarehouseIOManager(warehouse), "fact_status", None)
-    assert [rows.num_rows for rows in found.values()] == [0, 2]
+    value = given_range(WarehouseIOManager(warehouse), "fact_status", None)
+    assert [rows.num_rows for rows in value.values()] == [0, 2]
 
 
 def test_warehouse_input__of_days_is_the_days_that_the_hour_lies_in(
@@ -202,21 +202,25 @@ def test_warehouse_input__that_is_not_as_declared_fails_with_its_column() -> Non
 
 
 @pytest.mark.parametrize("asset", ["dim_station", "fact_poll", "fact_status"])
-def test_warehouse_output__tells_rows_and_where(lake: MemoryLake, asset: str) -> None:
+def test_warehouse_output__has_rows_and_path(lake: MemoryLake, asset: str) -> None:
     warehouse = DuckDBWarehouse(None)
     hour = hours.hour_after(1)
     hours.load(warehouse, lake, hour, only="none")
     (plan,) = (plan for plan in hours.derived_plans(hour) if plan.asset == asset)
-    told = stored(WarehouseIOManager(warehouse), asset, SpanLoad([hour], lambda span: plan), hour)
-    assert told["dagster/row_count"] == {"dim_station": 1, "fact_poll": 2, "fact_status": 2}[asset]
-    assert told["rows"][asset] == told["dagster/row_count"]
-    assert (told["unchanged"], told["path"]) == (False, "DuckDB in memory")
+    metadata = stored(
+        WarehouseIOManager(warehouse), asset, SpanLoad([hour], lambda span: plan), hour
+    )
+    assert (
+        metadata["dagster/row_count"] == {"dim_station": 1, "fact_poll": 2, "fact_status": 2}[asset]
+    )
+    assert metadata["rows"][asset] == metadata["dagster/row_count"]
+    assert (metadata["unchanged"], metadata["path"]) == (False, "DuckDB in memory")
 
 
-def test_described__tells_columns_with_meaning_table_and_key() -> None:
-    told = described(FACT_STATUS)
-    columns = told["dagster/column_schema"].columns
+def test_table_metadata__has_columns_with_descriptions_table_and_key() -> None:
+    metadata = table_metadata(FACT_STATUS)
+    columns = metadata["dagster/column_schema"].columns
     assert [column.name for column in columns] == list(FACT_STATUS.names)
     assert all(column.description for column in columns)
-    assert told["dagster/table_name"] == "warehouse.fact_status"
-    assert told["key"] == "feed, place, evse_key, slot_at"
+    assert metadata["dagster/table_name"] == "warehouse.fact_status"
+    assert metadata["key"] == "feed, place, evse_key, slot_at"

@@ -102,7 +102,7 @@ def test_output__columns_in_another_order_go_by_name(manager: RedshiftIOManager)
     [
         (pa.table({"n": ["text"]}), "failed"),
         (pa.table({"n": [1], "more": [1]}), "more"),
-        (pa.table({"n": [[1]]}), "which has no type here"),
+        (pa.table({"n": [[1]]}), "which cannot be stored"),
     ],
 )
 def test_output__that_does_not_fit_leaves_the_old_rows(

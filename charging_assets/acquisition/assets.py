@@ -210,7 +210,7 @@ def _report(context: dg.AssetExecutionContext, report: PollReport) -> None:
 
 def _spool_message(report: PollReport, spool: Spool) -> str:
     return (
-        f"writing polls of {', '.join(report.spooled)} to the lake failed: {report.spooled}. They are "
-        f"in the spool, {spool.folder}, with {len(spool.waiting())} polls in all; the next poll "
-        "archives them once the lake works again, or run `charging-assets drain`"
+        f"writing polls of {', '.join(report.spooled)} to the lake failed: {report.spooled}. They "
+        f"are in the spool, {spool.folder}, with {len(spool.waiting())} polls in all; the next "
+        "poll archives them once the lake works again, or run `charging-assets drain`"
     )

@@ -32,7 +32,7 @@ def poll(
     now: Callable[[], datetime] = lambda: clock.utc_now(),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[Poll, list[PlaceResponse]]:
-    """Request every place of a feed once; return the poll's header and an answer per place, by slug.
+    """Request every place of a feed once; return the header and an answer per place, by slug.
 
     The slot is the floor of the time of the first request, however long the poll takes. It ends
     within `poll_budget_s` seconds whatever the server does. A place that fails does not affect

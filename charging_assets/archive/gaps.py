@@ -31,7 +31,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Result of accepting hours: newly accepted, accepted before, and refused as they have polls."""
+    """Result of accepting hours: new ones, those accepted before, and those that have polls."""
 
     accepted: list[Hour]
     already_accepted: list[Hour]

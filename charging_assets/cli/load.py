@@ -205,15 +205,16 @@ class _ProgressReporter:
 
     def _prune(self) -> None:
         """Delete old hours from staging, which a long history would otherwise fill."""
-        from charging_assets.modelling.staging import KEPT, prune_before
+        from charging_assets.modelling.staging import STAGING_RETENTION, prune_before
         from charging_assets.warehouse.interface import WarehouseError
         from charging_assets.warehouse.plan import LoadError
 
         try:
-            prune_before(self.storage.warehouse, Hour.of(max(self.reasons).end - KEPT))
+            prune_before(self.storage.warehouse, Hour.of(max(self.reasons).end - STAGING_RETENTION))
         except (LoadError, WarehouseError) as error:
             self.step(
-                f"could not delete hours older than {KEPT.days} days from staging: {error}", count=0
+                f"could not delete hours older than {STAGING_RETENTION.days} days from staging: {error}",
+                count=0,
             )
 
 

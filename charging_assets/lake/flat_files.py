@@ -1,7 +1,4 @@
-"""Flat tables as Parquet in the lake: one file per table, feed and hour, replaced in one step.
-
-Belongs here: the files' keys, metadata and versions. Does not belong here: how rows are made.
-"""
+"""Flat tables as Parquet in the lake: one file per table, feed and hour, replaced in one step."""
 
 from __future__ import annotations
 
@@ -113,7 +110,7 @@ def write_flat(
     code_version: str,
 ) -> FlatFile:
     """Write a feed's hour of a flat table: the same rows give the same bytes."""
-    described = rows.replace_schema_metadata(
+    with_metadata = rows.replace_schema_metadata(
         {
             _VERSION: str(SCHEMA_VERSION),
             _CODE: code_version,
@@ -121,7 +118,7 @@ def write_flat(
         }
     )
     buffer = pa.BufferOutputStream()
-    pq.write_table(described, buffer, compression="zstd", coerce_timestamps="us")
+    pq.write_table(with_metadata, buffer, compression="zstd", coerce_timestamps="us")
     body = buffer.getvalue().to_pybytes()
     lake.put(flat_key(table, hour, feed), body)
     return _flat_file(lake, table, feed, hour, body)

@@ -1,7 +1,4 @@
-"""A lake that lives in a dictionary, for tests.
-
-Belongs here: in-memory stand-ins behind the storage interfaces, as strict as the real ones.
-"""
+"""A lake in a dictionary, for tests, as strict as the other implementations."""
 
 from __future__ import annotations
 

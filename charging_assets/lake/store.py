@@ -1,6 +1,6 @@
 """The lake: an object store with keys, and its implementation in a local folder.
 
-The other implementation is `lake_s3`. Keys are relative, `/`-separated and consist of
+The other implementation is `s3`. Keys are relative, `/`-separated and consist of
 `[A-Za-z0-9._=-]`: a key can never point outside the lake.
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from charging_assets.hours import Hour, backfill_policy, format_spans, hourly_partitions
-from charging_assets.io_managers import by_hour, described
+from charging_assets.io_managers import by_hour, table_metadata
 from charging_assets.lake.store import Lake
 from charging_assets.modelling import plans
 from charging_assets.modelling.marts import made_from, mart_plan, mart_version
@@ -61,9 +61,9 @@ def staged_tables(
 
     Several hours share a transaction by UTC day. The same files again are a no-op. Records in must
     be loaded or rejected, or nothing is loaded. A feed that cannot be loaded keeps the rows that it
-    had, and does not keep others from being loaded: `failed_feeds` in the metadata says why.
+    had, and does not keep others from being loaded: `failed_feeds` in the metadata has the reason.
     """
-    tables_by_hour = {name: by_hour(context, found) for name, found in flat_files.items()}
+    tables_by_hour = {name: by_hour(context, files) for name, files in flat_files.items()}
     hours = [Hour.parse(key) for key in context.partition_keys]
     tables = {hour: [tables_by_hour[t.name][hour.key] for t in FLAT_TABLES] for hour in hours}
     for hour, of_hour in tables.items():
@@ -91,7 +91,7 @@ def _sql_asset(
         pool=WRITER_POOL,
         code_version=version,
         description=f"{description}\n\nGrain: {table.grain}.",
-        metadata=described(table),
+        metadata=table_metadata(table),
     )
     def load(
         context: dg.AssetExecutionContext,
@@ -142,8 +142,8 @@ def _mart(table: Table, description: str) -> dg.AssetsDefinition:
 dim_station = _dimension(plans.STATION, "Stations with their history.")
 dim_evse = _dimension(plans.EVSE, "EVSEs (charging points) with their history.")
 dim_connector = _dimension(plans.CONNECTOR, "Connectors with their history.")
-fact_poll = _fact(facts.FACT_POLL, "Which place answered what, and when.")
-fact_status = _fact(facts.FACT_STATUS, "What state each EVSE was in, as runs of equal status.")
+fact_poll = _fact(facts.FACT_POLL, "Outcome and time of each place's answers.")
+fact_status = _fact(facts.FACT_STATUS, "Status of each EVSE, as runs of equal status.")
 
 dim_time = _mart(dimensions.DIM_TIME, "UTC hours with their local time.")
 fact_charging_session = _sql_asset(

@@ -1,7 +1,4 @@
-"""Everything that is derived from staged hours, in order.
-
-Belongs here: the list. Does not belong here: any single plan.
-"""
+"""The plans of all tables that are derived from staged hours, in order."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from charging_assets.warehouse.plan import Plan
 
 
 def derived_plans(hour: Hour | Span) -> list[Plan]:
-    """The plans of all dimensions, facts and marts, each after what it is made from."""
+    """The plans of all dimensions, facts and marts, each after its upstream tables."""
     return [
         *(plans.dimension_plan(entity, hour) for entity in plans.ENTITIES),
         *(plans.fact_plan(table, hour) for table in plans.FACTS),

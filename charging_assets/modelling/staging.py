@@ -1,8 +1,4 @@
-"""Staging: an hour's flat files in the warehouse, all or nothing of each feed.
-
-Belongs here: the plan of `staged_tables`, and whether an hour is staged. Does not belong here:
-what is derived from staging.
-"""
+"""Staging: load the flat files of hours into the warehouse, each feed atomically."""
 
 from __future__ import annotations
 
@@ -72,8 +68,8 @@ from charging_assets.warehouse.sql_files import sql, sql_names
 
 ASSET = "staged_tables"
 # How long hours stay in staging; the flat files in the lake are the durable copy.
-KEPT = timedelta(days=14)
-# So many staged rows are worked on by one statement: a month of 2,428 EVSEs, half a day of a
+STAGING_RETENTION = timedelta(days=14)
+# Staged rows that one statement processes at most: a month of 2,428 EVSEs, half a day of a
 # hundred times as many. Each takes some 170 bytes of memory.
 ROWS_A_SPAN = 12_000_000
 
@@ -91,10 +87,10 @@ _Rejected = Mapping[FeedHour, Set[Identity]]
 
 @dataclass(frozen=True)
 class StagingInput:
-    """What there is to stage of hours: flat files of all feeds, by hour.
+    """Input of staging: flat files of all feeds, by hour.
 
-    `failed` are feeds whose flat files of an hour cannot be used, or not be made from the archive
-    as it is, and why. They may have usable files of before.
+    `failed` are feeds whose flat files of an hour cannot be used, or not be made from the present
+    archive, and why. They may have earlier usable files.
     """
 
     files: Mapping[Hour, Sequence[FlatFile]]
@@ -221,9 +217,9 @@ def _conflicts(
     params, table = window(hour), KEY_CONFLICT.full_name
     names = ", ".join(KEY_CONFLICT.names)
 
-    def replan(found: Sequence[tuple[Any, ...]]) -> Plan:
+    def replan(rows: Sequence[tuple[Any, ...]]) -> Plan:
         lost = defaultdict[FeedHour, set[Identity]](set)
-        for hour_at, feed, *identity in found:
+        for hour_at, feed, *identity in rows:
             lost[Hour.of(hour_at.replace(tzinfo=UTC)), feed].add(Identity(*identity))
         return plan_of(lost)
 
@@ -244,7 +240,7 @@ def _conflicts(
             replan,
             loaded.params,
         ),
-        # What is left are ids of feeds that this load keeps as they are.
+        # The rest are ids of feeds that this load does not change.
         *(
             Execute(
                 "DELETE FROM ops.ledger WHERE asset = :asset AND feed = :feed "
@@ -289,20 +285,20 @@ def _balance(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour]) -> Gua
 
 
 def _made_from(part: FeedHour, files: Sequence[FlatFile]) -> tuple[str, str]:
-    """Of which archive, and by which code, the flat files of a feed's hour are."""
+    """The archive digest and code version of the flat files of a feed's hour."""
     hour, feed = part
-    whose = f"{hour} of feed {feed}" if feed else str(hour)
+    part_name = f"{hour} of feed {feed}" if feed else str(hour)
     if [file.table for file in files] != list(FLAT_TABLES):
         missing = {table.name for table in FLAT_TABLES} - {file.table.name for file in files}
         raise StaleFlatFile(
-            f"{', '.join(sorted(missing))} of {whose} cannot be used or has no file; materialize "
-            f"all flat tables of {hour} again"
+            f"{', '.join(sorted(missing))} of {part_name} cannot be used or has no file; "
+            f"materialize all flat tables of {hour} again"
         )
     made_from = {(file.archive_digest, file.code_version) for file in files}
     if len(made_from) != 1:
         raise StaleFlatFile(
-            f"the flat tables of {whose} were made from different archives or by different code "
-            f"({sorted(made_from)}); materialize all flat tables of {hour} again"
+            f"the flat tables of {part_name} were made from different archives or by different "
+            f"code ({sorted(made_from)}); materialize all flat tables of {hour} again"
         )
     ((archive_digest, version),) = made_from
     return archive_digest, version
@@ -369,9 +365,9 @@ def staging_load(staged: StagingInput) -> SpanLoad:
 
     def plans_by_feed(hour: Hour) -> Mapping[str, Callable[[], Plan]]:
         by_feed = {feed: of_feed for (_, feed), of_feed in _by_feed(files[hour]).items()}
-        known = by_feed.keys() | staged.kept(hour)
+        feeds = by_feed.keys() | staged.kept(hour)
         return {
-            feed: partial(staging_plan, hour, of_feed, known - {feed})
+            feed: partial(staging_plan, hour, of_feed, feeds - {feed})
             for feed, of_feed in by_feed.items()
         }
 
@@ -395,9 +391,9 @@ def ensure_staged(
 ) -> tuple[list[Hour], dict[Hour, str]]:
     """Stage hours again from their flat files if staging no longer has them, of any feed.
 
-    Staging is a window, the lake is what lasts: an hour that was pruned is never taken for empty.
-    An hour is not derived while a feed of it that was loaded is not in staging: its rows would be
-    lost.
+    Staging holds recent hours only, the lake holds all: a pruned hour is never taken for empty. An
+    hour is not derived while a feed of it that was loaded is not in staging, since its rows would
+    be lost.
 
     Returns:
         The hours that were staged again, and those that could not be, with the reason.
@@ -432,16 +428,16 @@ def spans_to_derive(warehouse: Warehouse, hours: Sequence[Hour]) -> list[Hour | 
     """
     if not hours:
         return []
-    asked = {
+    params = {
         "asset": ASSET,
         "start_at": to_naive_utc(hours[0].start),
         "end_at": to_naive_utc(hours[-1].end),
     }
     try:
-        found = warehouse.query(ledger.ROWS_OF_SPAN, asked).to_pylist()
+        counts = warehouse.query(ledger.ROWS_OF_SPAN, params).to_pylist()
     except NoWarehouse:
-        found = []
-    rows = {Hour.of(row["slot_at"].replace(tzinfo=UTC)): row["row_count"] for row in found}
+        counts = []
+    rows = {Hour.of(row["slot_at"].replace(tzinfo=UTC)): row["row_count"] for row in counts}
     return _cut(hours, rows)
 
 
@@ -461,20 +457,20 @@ def _cut(hours: Sequence[Hour], rows: Mapping[Hour, int]) -> list[Hour | Span]:
 
 
 def _staged_hours(warehouse: Warehouse, first: Hour, last: Hour) -> set[Hour]:
-    asked = {
+    params = {
         "asset": ASSET,
         "first_at": to_naive_utc(first.start),
         "last_at": to_naive_utc(last.start),
     }
     try:
-        held = warehouse.query(ledger.STAGED, asked).to_pylist()
+        rows = warehouse.query(ledger.STAGED, params).to_pylist()
     except NoWarehouse:
         return set()
-    return {Hour.of(row["slot_at"].replace(tzinfo=UTC)) for row in held}
+    return {Hour.of(row["slot_at"].replace(tzinfo=UTC)) for row in rows}
 
 
 def prune(warehouse: Warehouse, hour: Hour | Span) -> None:
-    """Take an hour, or span, out of staging and say so in the ledger, in one transaction.
+    """Delete an hour, or span, from staging and mark it in the ledger, in one transaction.
 
     Rejects stay: they are kept for longer than staging.
     """
@@ -488,27 +484,27 @@ def prune(warehouse: Warehouse, hour: Hour | Span) -> None:
 
 
 def prune_before(warehouse: Warehouse, first: Hour) -> int:
-    """Take all hours before one out of staging, as `prune` does; how many they were."""
-    asked = {"asset": ASSET, "first_at": to_naive_utc(first.start)}
+    """Delete all hours before `first` from staging, as `prune` does; return their number."""
+    params = {"asset": ASSET, "first_at": to_naive_utc(first.start)}
     try:
-        held = warehouse.query(ledger.STAGED_BEFORE, asked).to_pylist()
+        rows = warehouse.query(ledger.STAGED_BEFORE, params).to_pylist()
     except NoWarehouse:
         return 0
-    if held[0]["hour_count"]:
+    if rows[0]["hour_count"]:
         tables = [table.full_name for table in FLAT_TABLES if table.schema == "staging"]
         warehouse.execute(
-            (ledger.UNSTAGE_BEFORE, asked),
-            *((f"DELETE FROM {name} WHERE slot_at < :first_at", asked) for name in tables),
+            (ledger.UNSTAGE_BEFORE, params),
+            *((f"DELETE FROM {name} WHERE slot_at < :first_at", params) for name in tables),
         )
-    return int(held[0]["hour_count"])
+    return int(rows[0]["hour_count"])
 
 
 def prune_rejects_before(warehouse: Warehouse, first: Hour) -> None:
-    """Drop the rejects of all hours before one; the archive could give them again."""
-    gone = f"DELETE FROM {FLAT_REJECTS.full_name} WHERE slot_at < :first_at"
+    """Delete the rejects of all hours before `first`; they can be made again from the archive."""
+    statement = f"DELETE FROM {FLAT_REJECTS.full_name} WHERE slot_at < :first_at"
     with suppress(NoWarehouse):
         warehouse.query(f"SELECT 1 AS one FROM {FLAT_REJECTS.full_name} LIMIT 1")
-        warehouse.execute((gone, {"first_at": to_naive_utc(first.start)}))
+        warehouse.execute((statement, {"first_at": to_naive_utc(first.start)}))
 
 
 def _digest(files: Sequence[FlatFile], rejected: Set[Identity]) -> str:

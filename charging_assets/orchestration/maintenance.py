@@ -11,7 +11,7 @@ from charging_assets.archive.raw_archive import feeds_archived
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
 from charging_assets.modelling.assets import WRITER_POOL
-from charging_assets.modelling.staging import KEPT, prune_before, prune_rejects_before
+from charging_assets.modelling.staging import STAGING_RETENTION, prune_before, prune_rejects_before
 from charging_assets.orchestration.notes import sync_notes
 from charging_assets.orchestration.run_retention import prune_runs
 from charging_assets.orchestration.switch import is_compaction_on
@@ -22,7 +22,7 @@ from charging_assets.warehouse.transpile import prune_transpile_cache
 class WarehouseRetention(dg.Config):
     """Retention of rows that can be loaded again from the archive."""
 
-    staging_days: int = KEPT.days
+    staging_days: int = STAGING_RETENTION.days
     rejects_days: int = 400
 
 

@@ -1,8 +1,4 @@
-"""The preprocessing assets: the six flat tables, from one parse.
-
-Belongs here: what Dagster runs and shows of preprocessing. Does not belong here: how answers are
-flattened (`flatten_hours`) or files stored (`storage`).
-"""
+"""The preprocessing assets: six flat tables from one parse of the raw answers."""
 
 import json
 import os
@@ -17,10 +13,10 @@ import pyarrow.compute as pc
 from charging_assets.acquisition.poll_hour import HourArchive
 from charging_assets.hours import Hour, backfill_policy, hourly_partitions
 from charging_assets.io_managers import (
-    described,
     failed_feeds_metadata,
     file_metadata,
     raise_failed_hours,
+    table_metadata,
 )
 from charging_assets.lake.flat_files import FlatFile
 from charging_assets.lake.store import Lake
@@ -45,7 +41,7 @@ def _out(table: Table) -> dg.AssetOut:
         kinds={"python", "parquet"},
         code_version=flat_version(),
         is_required=False,
-        metadata=described(table),
+        metadata=table_metadata(table),
     )
 
 
@@ -64,13 +60,13 @@ def flat_tables(
     lake: dg.ResourceParam[Lake],
     progress: dg.ResourceParam[Any],
 ) -> Iterator[dg.Output[dict[str, list[FlatFile]]]]:
-    """The hour's answers, cleaned into flat tables; what is bad is rejected with its reason.
+    """The hour's answers, cleaned into flat tables; bad records are rejected with a reason.
 
     Rows are checked against the schema before anything is written. Several hours are flattened one
     after the other, or by worker processes; an hour that cannot be fails alone. So does a feed: it
-    keeps the flat files that it had, and `failed_feeds` in the metadata says why.
+    keeps the flat files that it had, and `failed_feeds` in the metadata has the reason.
     """
-    keys = {Hour.parse(key): found.keys for key, found in raw_api_snapshots.items()}
+    keys = {Hour.parse(key): archive.keys for key, archive in raw_api_snapshots.items()}
     selected = [t.name for t in FLAT_TABLES if dg.AssetKey(t.name) in context.selected_asset_keys]
     files: dict[str, dict[str, list[FlatFile]]] = {name: {} for name in selected}
     failed: dict[Hour, str] = {}
@@ -121,14 +117,14 @@ def _report_failed_feeds(hour: Hour, errors: Mapping[str, str]) -> str:
 
 
 def _summary(name: str, rows: pa.Table) -> dict[str, Any]:
-    """What a person wants to know of the hour at a glance."""
+    """A summary of the hour for the UI."""
     if name == "flat_polls":
         return {
-            "outcomes": dg.MetadataValue.json(_counted(rows, "outcome")),
+            "outcomes": dg.MetadataValue.json(_count_values(rows, "outcome")),
             "schema_drift": dg.MetadataValue.json(_drift(rows)),
         }
     if name == "flat_status":
-        return {"statuses": dg.MetadataValue.json(_counted(rows, "status"))}
+        return {"statuses": dg.MetadataValue.json(_count_values(rows, "status"))}
     if name == "flat_rejects":
         by_code = rows.group_by("code").aggregate([("reject_count", "sum")]).to_pylist()
         counts = {row["code"]: row["reject_count_sum"] for row in by_code}
@@ -137,12 +133,12 @@ def _summary(name: str, rows: pa.Table) -> dict[str, Any]:
     return {"entities": pc.count_distinct(rows.column(key)).as_py()}
 
 
-def _counted(rows: Any, column: str) -> dict[str, int]:
+def _count_values(rows: Any, column: str) -> dict[str, int]:
     counts = pc.value_counts(rows.column(column)).to_pylist()
-    return {str(found["values"]): found["counts"] for found in counts}
+    return {str(count["values"]): count["counts"] for count in counts}
 
 
 def _drift(polls: Any) -> dict[str, int]:
-    """Fields that this version does not know, with the number of answers that had them."""
-    told = polls.column("unknown_fields").drop_null().to_pylist()
-    return dict(Counter(field for answer in told for field in json.loads(answer)))
+    """Unknown fields, with the number of answers that have them."""
+    answers = polls.column("unknown_fields").drop_null().to_pylist()
+    return dict(Counter(field for answer in answers for field in json.loads(answer)))

@@ -1,7 +1,6 @@
-"""One hour's raw answers to the flat tables, in one pass.
+"""Flatten an hour's raw answers into the flat tables, in one pass.
 
-Belongs here: which polls are good, what an hour's rows are. Does not belong here: which answer of a
-slot counts (`answers`), records (`stations`), Arrow (`columns`), files.
+`answers` selects the answer of a slot, `stations` reads records, `columns` builds Arrow tables.
 
 Answers come place by place. A station record that is byte for byte the one of the poll before is
 not read again: nearly all of them are, so that an hour costs little more than one poll.
@@ -113,7 +112,7 @@ def flatten(
 
 
 class _Kinds:
-    """The kinds of an hour, each looked for once: one that is missing takes long to look for."""
+    """The kinds of an hour, each imported once: trying to import a missing one takes long."""
 
     def __init__(self) -> None:
         self.of = cache(self._of)
@@ -136,7 +135,7 @@ class _Kinds:
 
 @dataclass
 class _Rejected:
-    """What the rejected station records of one answer came to, under the pointer of its records.
+    """Rejects and counts of the rejected station records of an answer, under its records' pointer.
 
     `numbers` are those of the records that the listed ones of `rejects` were found in.
     """
@@ -242,7 +241,7 @@ class _PlaceHour:
     ) -> tuple[list[FlatStation], _Rejected]:
         """The stations of an answer in its order, empty ones in place of rejected records."""
         fragments, rejected = envelope.stations, _Rejected(envelope.pointer)
-        records, is_changed, has_new_keys = self._known(fragments, rejected)
+        records, is_changed, has_new_keys = self._read_changed(fragments, rejected)
         self.before = (fragments, records)
         if rejected.shapes:
             kept = [
@@ -280,7 +279,7 @@ class _PlaceHour:
         ]
         return without, rejected
 
-    def _known(
+    def _read_changed(
         self, fragments: Sequence[bytes], rejected: _Rejected
     ) -> tuple[list[_Record], bool, bool]:
         """The records of an answer; whether any differs from the answer before, and in its keys.
@@ -469,23 +468,23 @@ def _drift(unknown: set[str]) -> str | None:
     return None
 
 
-# Names in the shapes of an answer, up to which its fingerprint is remembered.
+# Names in the shapes of an answer, up to which its fingerprint is cached.
 _USUAL_NAMES = 5_000
 
 
 @lru_cache(maxsize=256)
-def _known_fingerprint(shapes: Shapes) -> int:
+def _cached_fingerprint(shapes: Shapes) -> int:
     return names_hash(frozenset[str]().union(*shapes))
 
 
 def _fingerprint(shapes: Shapes) -> int:
     is_usual = count_names(shapes) <= _USUAL_NAMES
-    return (_known_fingerprint if is_usual else _known_fingerprint.__wrapped__)(shapes)
+    return (_cached_fingerprint if is_usual else _cached_fingerprint.__wrapped__)(shapes)
 
 
 @lru_cache(maxsize=16)
 def _reader(
     identity: FeedIdentity, kind_name: str, rejected: frozenset[Identity] = frozenset()
 ) -> StationReader:
-    """Kept from hour to hour: what it remembers of one hour is nearly all of the next."""
+    """Reused from hour to hour: its cache of one hour has nearly all records of the next."""
     return StationReader(identity, kind(kind_name), rejected)

@@ -1,8 +1,4 @@
-"""Flat files of one hour or of many: one hour at a time in memory, or one per worker process.
-
-Belongs here: hours to flat files, in order. Does not belong here: what flattening does (`flatten`),
-or what becomes of the files (`modelling`).
-"""
+"""Write the flat files of hours: one hour at a time in memory, or one per worker process."""
 
 from __future__ import annotations
 
@@ -51,7 +47,7 @@ _POLL_INTERVAL_S = 2.0
 class FlattenedHour:
     """An hour's flat files, feed by feed in the order of `FLAT_TABLES`.
 
-    `errors` says by feed why it has none; what it had before is left in the lake.
+    `errors` has the reason by feed without new files; its earlier files stay in the lake.
     """
 
     hour: Hour

@@ -79,7 +79,7 @@ def _skip(session: Session, plan: Plan, inputs: Mapping[FeedHour, LoadInput]) ->
 
 def find_committed_load(session: Session, plan: Plan, load_id: str) -> LoadResult | None:
     """Return the result of an earlier attempt of this load whose commit has succeeded."""
-    ledger_row = ledger_rows.row_of(session, plan, plan.inputs or {})
+    ledger_row = ledger_rows.read_row(session, plan, plan.inputs or {})
     if ledger_row is None or ledger_row[5] != load_id:
         return None
     is_one_row = len(plan.hour.hours) == 1 and len(plan.inputs or "1") == 1

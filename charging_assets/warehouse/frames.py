@@ -1,8 +1,6 @@
 """Frames as tables: which columns and types a pandas frame or Arrow table is stored with.
 
-Belongs here: what can be stored, and a table that is made of a frame or has to fit it. Does not
-belong here: Dagster's side (`frame_io_manager`), or how an engine replaces rows
-(`warehouse_duckdb`, `redshift_frames`).
+`charging_assets.frame_io_manager` is Dagster's side of it.
 """
 
 from __future__ import annotations
@@ -33,8 +31,8 @@ class _Session(Protocol):
     def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]: ...
 
 
-def arrow_of(frame: Any, asset: str) -> pa.Table:
-    """A frame as Arrow, in the types that both engines store; timestamps are UTC.
+def to_arrow(frame: Any, asset: str) -> pa.Table:
+    """Convert a frame to Arrow, in types that both engines store; timestamps are UTC.
 
     Takes a pandas frame, an Arrow table, or anything else that has Arrow's C stream.
 
@@ -84,8 +82,8 @@ def _stored(values: pa.ChunkedArray, name: str, asset: str) -> pa.ChunkedArray:
     wanted = _stored_type(values.type)
     if wanted is None:
         raise FrameError(
-            f"the column {name} of {asset} is {values.type}, which has no type here; cast it, for "
-            f"a table holds {_SUPPORTED}"
+            f"the column {name} of {asset} is {values.type}, which cannot be stored; cast it: "
+            f"tables hold {_SUPPORTED}"
         )
     try:
         stored = values.cast(wanted)
@@ -127,9 +125,9 @@ def _stored_type(given: pa.DataType) -> pa.DataType | None:
 
 def frame_table(schema: str, name: str, rows: pa.Schema) -> Table:
     """The table of a frame; its names are quoted as SQL identifiers."""
-    columns = tuple(_column(quoted(field.name), field.type) for field in rows)
+    columns = tuple(_column(quote(field.name), field.type) for field in rows)
     return Table(
-        quoted(schema), quoted(name), "a row of the frame", (columns[0].name,), columns,
+        quote(schema), quote(name), "a row of the frame", (columns[0].name,), columns,
         hour_column=None,
     )  # fmt: skip
 
@@ -139,8 +137,8 @@ def _column(name: str, of_type: pa.DataType) -> Column:
     return Column(name, kind, "", length=_TEXT_BYTES if kind is Type.TEXT else 0)
 
 
-def unquoted(table: Table) -> Table:
-    """The table of a frame by its plain names, for people."""
+def unquote_table(table: Table) -> Table:
+    """The table of a frame with unquote_table names, for display."""
     columns = tuple(replace(column, name=plain(column.name)) for column in table.columns)
     return Table(
         plain(table.schema), plain(table.name), table.grain, (columns[0].name,), columns,
@@ -148,59 +146,62 @@ def unquoted(table: Table) -> Table:
     )  # fmt: skip
 
 
-def quoted(name: str) -> str:
-    """A name as an SQL identifier, whatever is in it."""
+def quote(name: str) -> str:
+    """Quote a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def plain(name: str) -> str:
-    """What a quoted identifier names."""
+    """Remove the quotes of an SQL identifier."""
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def make_or_fit(session: _Session, table: Table, rows: pa.Table) -> pa.Table:
-    """Make the table where it is absent; the rows, in the types of its columns.
+def create_or_cast(session: _Session, table: Table, rows: pa.Table) -> pa.Table:
+    """Create the table if it is absent; return the rows, cast to the types of its columns.
 
     Raises:
         FrameError: the table has other columns, or a value does not fit its column.
     """
-    held = _stored_columns(session, table)
-    if not held:
+    stored_columns = _stored_columns(session, table)
+    if not stored_columns:
         columns = ", ".join(f"{column.name} {sql_type(column)}" for column in table.columns)
         session.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}", {})
         session.execute(f"CREATE TABLE IF NOT EXISTS {table.full_name} ({columns})", {})
         return rows
-    shown = f"{plain(table.schema)}.{plain(table.name)}"
-    remedy = f"change the frame, or DROP TABLE {shown} and materialize all its partitions again"
-    if set(held) != set(rows.column_names):
+    table_name = f"{plain(table.schema)}.{plain(table.name)}"
+    remedy = (
+        f"change the frame, or DROP TABLE {table_name} and materialize all its partitions again"
+    )
+    if set(stored_columns) != set(rows.column_names):
         problems = [
-            f"the {whose} no column {', '.join(sorted(missing))}"
-            for whose, missing in (
-                ("table has", set(rows.column_names) - set(held)),
-                ("frame has", set(held) - set(rows.column_names)),
+            f"the {owner} no column {', '.join(sorted(missing))}"
+            for owner, missing in (
+                ("table has", set(rows.column_names) - set(stored_columns)),
+                ("frame has", set(stored_columns) - set(rows.column_names)),
             )
             if missing
         ]
         raise FrameError(
-            f"storing {shown} failed: {'; '.join(problems)}. Nothing was changed; {remedy}"
+            f"storing {table_name} failed: {'; '.join(problems)}. Nothing was changed; {remedy}"
         )
     fitted = []
     for name in rows.column_names:
-        values, wanted = rows.column(name), arrow_type(held[name])
+        values, wanted = rows.column(name), arrow_type(stored_columns[name])
         try:
             if not _may_become(values, wanted):
                 raise pa.ArrowInvalid(f"it is {values.type} in the frame")
             fitted.append(values.cast(wanted))
         except pa.ArrowInvalid as error:
             raise FrameError(
-                f"storing {shown} failed: the column {name} is {held[name].value} in the table, "
-                f"which the frame's does not fit: {error}. Nothing was changed; {remedy}"
+                f"storing {table_name} failed: the column {name} is "
+                f"{stored_columns[name].value} in the table, which the frame's does not fit: "
+                f"{error}. Nothing was changed; {remedy}"
             ) from error
     return pa.table(fitted, names=rows.column_names)
 
 
 def _may_become(values: pa.ChunkedArray, wanted: pa.DataType) -> bool:
-    """Whether values may be meant as another type, as whole numbers with nulls are floats."""
+    """Whether values may be cast to another type: pandas makes integers with nulls floats."""
     given = values.type
     if given == wanted or values.null_count == len(values):
         return True
@@ -209,16 +210,16 @@ def _may_become(values: pa.ChunkedArray, wanted: pa.DataType) -> bool:
 
 
 def _stored_columns(session: _Session, table: Table) -> dict[str, Type]:
-    """The columns of the table that is there, in any order; none where there is no table."""
+    """The columns of the existing table, in any order; empty without a table."""
     rows = session.fetch(
         "SELECT column_name, data_type FROM information_schema.columns "
-        "WHERE table_schema = :held_schema AND table_name = :held_name",
-        {"held_schema": plain(table.schema), "held_name": plain(table.name)},
+        "WHERE table_schema = :schema_name AND table_name = :table_name",
+        {"schema_name": plain(table.schema), "table_name": plain(table.name)},
     )
-    return {str(name): _type_of(str(name), str(spelled), table) for name, spelled in rows}
+    return {str(name): _type_of(str(name), str(type_name), table) for name, type_name in rows}
 
 
-_SPELLED = {
+_TYPE_NAMES = {
     "varchar": Type.TEXT, "character varying": Type.TEXT, "text": Type.TEXT,
     "boolean": Type.BOOLEAN, "smallint": Type.SMALLINT, "integer": Type.INTEGER,
     "bigint": Type.BIGINT, "double": Type.DOUBLE, "double precision": Type.DOUBLE,
@@ -226,14 +227,14 @@ _SPELLED = {
 }  # fmt: skip
 
 
-def _type_of(name: str, spelled: str, table: Table) -> Type:
-    found = _SPELLED.get(spelled.lower())
-    if found is None:
+def _type_of(name: str, type_name: str, table: Table) -> Type:
+    column_type = _TYPE_NAMES.get(type_name.lower())
+    if column_type is None:
         raise FrameError(
-            f"{plain(table.schema)}.{plain(table.name)} has a column {name} of the type {spelled}, "
-            "which frames are not stored as; name another table for the asset"
+            f"{plain(table.schema)}.{plain(table.name)} has a column {name} of the type "
+            f"{type_name}, which frames are not stored as; name another table for the asset"
         )
-    return found
+    return column_type
 
 
 def replace_in_transaction(session: Any, table: Table, scope: Scope, rows: pa.Table) -> None:

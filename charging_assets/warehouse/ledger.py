@@ -1,7 +1,4 @@
-"""The ledger's statements: what is loaded, from what, by which code.
-
-Belongs here: SQL over `ops.ledger`. Does not belong here: what to do about a stale hour.
-"""
+"""SQL statements of the ledger, `ops.ledger`: what is loaded, from which input, by which code."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ FROM ops.ledger
 WHERE asset = :asset AND feed = :feed AND slot_at = :hour_at
 """
 
-FORGET = "DELETE FROM ops.ledger WHERE asset = :asset AND slot_at = :hour_at"
+DELETE = "DELETE FROM ops.ledger WHERE asset = :asset AND slot_at = :hour_at"
 
 WRITE = """
 INSERT INTO ops.ledger (
@@ -45,13 +42,13 @@ WHERE slot_at >= :start_at AND slot_at < :end_at
 GROUP BY slot_at
 """
 
-FORGET_SPAN = """
+DELETE_SPAN = """
 DELETE FROM ops.ledger WHERE asset = :asset AND slot_at >= :start_at AND slot_at < :end_at
 """
 
 
 def write_many(count: int) -> str:
-    """WRITE for so many rows of one load: parameters have the number of their row behind them."""
+    """WRITE for `count` rows of one load; each parameter is suffixed with the number of its row."""
     head, values = WRITE.split("VALUES")
     numbered = (
         re.sub(r":(?!load_id)(\w+)", rf":\g<1>_{number}", values.strip()) for number in range(count)

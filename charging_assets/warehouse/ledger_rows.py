@@ -1,7 +1,6 @@
-"""A load's rows in the ledger: what it is made from, whether it was made before, what it came to.
+"""Read and write a load's rows in the ledger, inside the load's transaction.
 
-Belongs here: reading and writing them inside a load's transaction. Does not belong here: their SQL
-(`ledger`), or the load's other steps (`course`).
+They state its input, code version and row counts. `ledger` has the SQL, `executor` runs the load.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _ROWS_A_STATEMENT = 100
 
 
 def inputs(session: Session, plan: Plan) -> Mapping[FeedHour, LoadInput]:
-    """What each hour of the load is made from; of a load by feed, what each feed's hour is."""
+    """The input of each hour of the load; of a load by feed, that of each feed's hour."""
     if plan.inputs is not None:
         return plan.inputs
     if plan.input_digest is not None:
@@ -54,9 +53,9 @@ def inputs(session: Session, plan: Plan) -> Mapping[FeedHour, LoadInput]:
         hour_at = to_naive_utc(hour.start)
         if hour_at not in by_hour or hour_at in unstaged:
             feed = unstaged.get(hour_at, ALL_FEEDS)
-            whose = f" of feed {feed}" if feed and len(by_hour[hour_at]) > 1 else ""
+            of_feed = f" of feed {feed}" if feed and len(by_hour[hour_at]) > 1 else ""
             raise NotStaged(
-                f"{hour}{whose} is not staged; materialize {plan.input_from} for {hour} first"
+                f"{hour}{of_feed} is not staged; materialize {plan.input_from} for {hour} first"
             )
     return {
         (hour, ALL_FEEDS): combine_inputs(by_hour[to_naive_utc(hour.start)])
@@ -65,7 +64,7 @@ def inputs(session: Session, plan: Plan) -> Mapping[FeedHour, LoadInput]:
 
 
 def combine_inputs(by_feed: Mapping[str, LoadInput]) -> LoadInput:
-    """What an hour of all feeds is made from, by what each feed's is; of one feed, the same."""
+    """Combine the inputs of an hour's feeds into the hour's; one feed's input stays as it is."""
     if len(by_feed) == 1:
         ((_, made_from),) = by_feed.items()
         return made_from
@@ -100,7 +99,7 @@ class Unchanged:
 
 
 def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]) -> Unchanged:
-    """What of a load has the same input and code, and rows that are all still there."""
+    """Find the parts of a load with the same input and code, whose rows are all still there."""
     if len(made_from) == 1 and not plan.by_feed:
         return _unchanged_hour(session, plan, made_from)
     rows = {
@@ -130,25 +129,25 @@ def _unchanged_hour(
     session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]
 ) -> Unchanged:
     ((part, wanted),) = made_from.items()
-    held, changed = row_of(session, plan, made_from), Unchanged({}, is_all=False)
+    row, changed = read_row(session, plan, made_from), Unchanged({}, is_all=False)
     expected = (wanted.digest, wanted.code_version or plan.code_version)
-    if held is None or not held[4] or held[1:3] != expected:
+    if row is None or not row[4] or row[1:3] != expected:
         return changed
-    counts: dict[str, int] = json.loads(held[3])
-    for step in _of_the_hour(plan):
+    counts: dict[str, int] = json.loads(row[3])
+    for step in _hourly_steps(plan):
         if counts.get(step.table.name) != row_count(session, step.table, step.scope):
             return changed
     return Unchanged({part: counts}, is_all=True)
 
 
-def row_of(
+def read_row(
     session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]
 ) -> tuple[Any, ...] | None:
     """The row of a load's first hour and feed, as `ledger.READ` has it."""
     hour, feed = next(iter(made_from), (plan.hour.hours[0], ALL_FEEDS))
     named = {"asset": plan.asset, "feed": feed, "hour_at": to_naive_utc(hour.start)}
-    found = session.fetch(ledger.READ, named)
-    return found[0] if found else None
+    rows = session.fetch(ledger.READ, named)
+    return rows[0] if rows else None
 
 
 def counts_of_load(session: Session, plan: Plan, load_id: str) -> dict[str, int]:
@@ -170,34 +169,34 @@ def write(
     counts: Mapping[str, int],
     load_id: str,
 ) -> None:
-    """A row for each hour of the load, or feed's hour, in place of those of before.
+    """Write a row for each hour of the load, or feed's hour, in place of earlier ones.
 
-    Of one the counts are those of its steps, of several they are counted.
+    Counts of a single hour are those of the steps; those of several hours are queried.
     """
     now, parts = to_naive_utc(clock.utc_now()), list(made_from)
     if len(parts) == 1 and len(plan.hour.hours) == 1:
         (part,) = parts
-        own = {step.table.name: counts[step.table.name] for step in _of_the_hour(plan)}
-        row = {**_values(plan, part, made_from[part], own, now), "load_id": load_id}
+        step_counts = {step.table.name: counts[step.table.name] for step in _hourly_steps(plan)}
+        row = {**_values(plan, part, made_from[part], step_counts, now), "load_id": load_id}
         kept = except_kept("slot_at", plan.hour, plan.kept)
-        gone = {"asset": plan.asset, "hour_at": row["hour_at"], **kept.params}
-        session.execute(ledger.FORGET + kept.predicate, gone)
+        params = {"asset": plan.asset, "hour_at": row["hour_at"], **kept.params}
+        session.execute(ledger.DELETE + kept.predicate, params)
         session.execute(ledger.WRITE, row)
         return
     by_part, strays = _count_rows(session, plan, made_from)
     if strays:
         raise GuardFailed(strays[0])
     kept = except_kept("slot_at", plan.hour, plan.kept)
-    gone = {"asset": plan.asset, **_span(plan), **kept.params}
-    session.execute(ledger.FORGET_SPAN.rstrip() + kept.predicate, gone)
+    params = {"asset": plan.asset, **_span(plan), **kept.params}
+    session.execute(ledger.DELETE_SPAN.rstrip() + kept.predicate, params)
     for at in range(0, len(parts), _ROWS_A_STATEMENT):
-        some = parts[at : at + _ROWS_A_STATEMENT]
+        batch = parts[at : at + _ROWS_A_STATEMENT]
         values = {
             f"{name}_{number}": value
-            for number, part in enumerate(some)
+            for number, part in enumerate(batch)
             for name, value in _values(plan, part, made_from[part], by_part[part], now).items()
         }
-        session.execute(ledger.write_many(len(some)), {**values, "load_id": load_id})
+        session.execute(ledger.write_many(len(batch)), {**values, "load_id": load_id})
 
 
 def _values(
@@ -222,9 +221,9 @@ def _count_rows(
 ) -> tuple[dict[FeedHour, dict[str, int]], list[str]]:
     """The rows of each hour, or feed's hour, in the tables that are partitioned by hour.
 
-    Also what is wrong: rows in the load's scopes that are of none of them.
+    Also errors about rows in the load's scopes that belong to none of them.
     """
-    steps, strays = _of_the_hour(plan), list[str]()
+    steps, strays = _hourly_steps(plan), list[str]()
     counts = {part: {step.table.name: 0 for step in steps} for part in parts}
     feed_column = "feed" if plan.by_feed else f"'{ALL_FEEDS}'"
     groups = "1, 2" if plan.by_feed else "1"
@@ -237,9 +236,9 @@ def _count_rows(
         ):
             part = Hour.of(hour_at.replace(tzinfo=UTC)), feed
             if part not in counts:
-                whose = f" of feed {feed}" if plan.by_feed else ""
+                of_feed = f" of feed {feed}" if plan.by_feed else ""
                 strays.append(
-                    f"{step.table.full_name} would hold rows of {part[0]}{whose}, which is not "
+                    f"{step.table.full_name} would hold rows of {part[0]}{of_feed}, which is not "
                     f"among the hours of {plan.hour} that are loaded; nothing was changed"
                 )
             else:
@@ -247,8 +246,8 @@ def _count_rows(
     return counts, strays
 
 
-def _of_the_hour(plan: Plan) -> list[ReplaceFromArrow | ReplaceFromSelect]:
-    """The steps whose rows are the hour's: only their number stays what it was when loaded."""
+def _hourly_steps(plan: Plan) -> list[ReplaceFromArrow | ReplaceFromSelect]:
+    """The steps on tables partitioned by hour, whose row count stays the same after the load."""
     replaced = (
         step for step in plan.steps if isinstance(step, ReplaceFromArrow | ReplaceFromSelect)
     )
@@ -257,10 +256,10 @@ def _of_the_hour(plan: Plan) -> list[ReplaceFromArrow | ReplaceFromSelect]:
 
 def row_count(session: Session, table: Table, scope: Scope) -> int:
     """How many rows of a table are in a scope now."""
-    found = session.fetch(
+    rows = session.fetch(
         f"SELECT COUNT(*) FROM {table.full_name} WHERE {scope.predicate}", scope.params
     )
-    return int(found[0][0])
+    return int(rows[0][0])
 
 
 def _span(plan: Plan) -> dict[str, datetime]:

@@ -1,7 +1,6 @@
-"""What a load is to do, engine-free: steps that run in one transaction, or not at all.
+"""Load plans: the steps of a transaction, independent of the engine, with SQL for Redshift.
 
-Belongs here: the vocabulary of loads and the SQL they come to, in the Redshift dialect. Does not
-belong here: connections (`warehouse_duckdb`, …) or which asset loads what (`modelling`).
+`executor` runs them. Which asset loads what is defined in `charging_assets.modelling`.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ FeedHour = tuple[Hour, str]
 
 @dataclass(frozen=True)
 class Scope:
-    """The rows of a table that a replacement stands for: declared, never read off the new rows."""
+    """The rows of a table that a load replaces: declared, never derived from the new rows."""
 
     predicate: str
     params: Params = field(default_factory=dict)
@@ -43,7 +42,7 @@ def hour_scope(table: Table, hour: Hour | Span, **equal: Any) -> Scope:
 
 
 def hour_scope_except(table: Table, hour: Hour | Span, kept: Collection[FeedHour]) -> Scope:
-    """The rows of an hour, or span of hours, of a table, save for those of some feeds and hours."""
+    """The rows of an hour, or span of hours, of a table, except those of some feeds and hours."""
     whole = hour_scope(table, hour)
     kept_rows = except_kept(table.hour_column or "", hour, kept)
     return Scope(whole.predicate + kept_rows.predicate, {**whole.params, **kept_rows.params})
@@ -120,7 +119,7 @@ class CreateTempTable:
 
 @dataclass(frozen=True)
 class Guard:
-    """A SELECT of rows that must not be: any row ends the load, and the old rows stay."""
+    """A SELECT of invalid rows: any row fails the load, and the old rows stay."""
 
     name: str
     select: str
@@ -132,7 +131,7 @@ class Guard:
 class BindParams:
     """Take the columns of a SELECT's one row as parameters of all later steps of the load.
 
-    So a scope or scan can be as narrow as the data at hand allows, and still be declared.
+    With them a scope or scan can be as narrow as the data allows, and still be declared.
     """
 
     names: tuple[str, ...]
@@ -233,7 +232,7 @@ class SpanLoad:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a load did: rows per table in its scopes, or `skipped` because nothing had changed.
+    """Result of a load: rows per table in its scopes, or `skipped` as nothing had changed.
 
     `is_partial` is set where rows of other feeds of the hours were left as they are.
     `dimension_rows` is what the asset's own table holds in all, where it is not one of hours.
@@ -254,7 +253,7 @@ class LoadError(Exception):
 
 
 class GuardFailed(LoadError):
-    """Rows that must not be were found before commit."""
+    """A `Guard` returned rows before commit."""
 
 
 class PlanChanged(Exception):
@@ -275,10 +274,10 @@ class WrongColumns(LoadError):
 
 def check_columns(table: Table, rows: pa.Table, declared: pa.Schema) -> None:
     """Refuse rows whose columns are not the table's, in name, order and type."""
-    found = [(field.name, str(field.type)) for field in rows.schema]
-    wanted = [(field.name, str(field.type)) for field in declared]
-    if found != wanted:
-        differing = sorted(set(found) ^ set(wanted)) or "their order"
+    actual = [(field.name, str(field.type)) for field in rows.schema]
+    expected = [(field.name, str(field.type)) for field in declared]
+    if actual != expected:
+        differing = sorted(set(actual) ^ set(expected)) or "their order"
         raise WrongColumns(
             f"rows for {table.full_name} differ from its schema in {differing}; "
             "materialize the flat tables of the hour again"

@@ -221,10 +221,10 @@ def test_flat_hour__files_of_two_generations_are_never_staged_together(s3_lake: 
                 archive_digest=made.archive_digest,
                 code_version=made.code_version,
             )
-        found = [open_flat(s3_lake, table, made.feed, hour) for table in FLAT_TABLES]
+        current_files = [open_flat(s3_lake, table, made.feed, hour) for table in FLAT_TABLES]
         if replaced in (0, len(order)):
-            inputs = staging_plan(hour, found).inputs or {}
-            assert inputs[hour, made.feed].archive_digest == found[0].archive_digest
+            inputs = staging_plan(hour, current_files).inputs or {}
+            assert inputs[hour, made.feed].archive_digest == current_files[0].archive_digest
         else:
             with pytest.raises(StaleFlatFile, match="from different archives"):
                 staging_plan(hour, found)

@@ -59,7 +59,7 @@ def stand(status: str | None = "AVAILABLE", **fields: Any) -> list[dict[str, Any
 def put(
     lake: Lake,
     minute: float,
-    told: Stations | Mapping[str, Stations | None] | None,
+    answer: Stations | Mapping[str, Stations | None] | None,
     feed: str = FEED,
     **header_fields: Any,
 ) -> str:
@@ -67,7 +67,7 @@ def put(
 
     A place that is None did not answer. The source's clock is three seconds late. Returns the key.
     """
-    places = told if isinstance(told, Mapping) else {"koeln": told}
+    places = answer if isinstance(answer, Mapping) else {"koeln": answer}
     header = builders.poll(minute, feed=feed, **header_fields)
     at = (header.slot_at + timedelta(seconds=3)).isoformat()
     return builders.archived(

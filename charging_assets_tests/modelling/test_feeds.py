@@ -46,8 +46,8 @@ def files_of(
     """An hour's flat files by feed, of polls with a station's name and status."""
     lake = MemoryLake()
     for feed, polls in contents.items():
-        for number, told in enumerate(polls):
-            hours.put(lake, 60 * hour + 20 * number, answer(*told), feed)
+        for number, poll in enumerate(polls):
+            hours.put(lake, 60 * hour + 20 * number, answer(*poll), feed)
     files = hours.flat_files(lake, hours.hour_after(hour))
     return {feed: [file for file in files if file.feed == feed] for feed in contents}
 
@@ -232,7 +232,7 @@ def test_rows_of_all_feeds__are_those_of_one_file_each() -> None:
     for feed in FEEDS:
         hours.put(lake, 0, answer("A", "CHARGING"), feed)
     files = hours.flat_files(lake)
-    found = open_hour(lake, FLAT_STATUS, HOUR)
-    assert [file.feed for file in found.files] == list(FEEDS)
+    hour_files = open_hour(lake, FLAT_STATUS, HOUR)
+    assert [file.feed for file in hour_files.files] == list(FEEDS)
     apart = [file.read() for file in files if file.table is FLAT_STATUS]
-    assert found.read().equals(pa.concat_tables(apart))
+    assert hour_files.read().equals(pa.concat_tables(apart))

@@ -53,9 +53,9 @@ class PlantedFile(FlatFile):
         return self.rows
 
 
-def with_rows(file: FlatFile, told: pa.Table) -> FlatFile:
+def with_rows(file: FlatFile, rows: pa.Table) -> FlatFile:
     fields = {field.name: getattr(file, field.name) for field in dataclasses.fields(file)}
-    return PlantedFile(**{**fields, "digest": "planted"}, rows=told)
+    return PlantedFile(**{**fields, "digest": "planted"}, rows=rows)
 
 
 def test_staging_plan__loads_every_flat_table(lake: MemoryLake, warehouse: DuckDBWarehouse) -> None:
@@ -128,21 +128,19 @@ def test_staging_plan__an_imbalance_is_refused_and_the_old_rows_stay(
     hours.put(lake, 20, stand())
     files = hours.flat_files(lake)
     at = next(n for n, file in enumerate(files) if file.table.name == name)
-    told = files[at].read()
+    rows = files[at].read()
     if change == "lost":
-        wrong = told.slice(1)
+        wrong = rows.slice(1)
     else:
-        key = told.schema.get_field_index(name.removeprefix("flat_").removesuffix("s") + "_key")
-        key = told.schema.get_field_index("evse_key") if name == "flat_status" else key
-        other = told.slice(0, 1).set_column(key, told.schema.field(key), pa.array([1]))
-        wrong = pa.concat_tables([told, other])
+        key = rows.schema.get_field_index(name.removeprefix("flat_").removesuffix("s") + "_key")
+        key = rows.schema.get_field_index("evse_key") if name == "flat_status" else key
+        other = rows.slice(0, 1).set_column(key, rows.schema.field(key), pa.array([1]))
+        wrong = pa.concat_tables([rows, other])
     files[at] = with_rows(files[at], wrong)
     with pytest.raises(GuardFailed) as caught:
         warehouse.apply(staging_plan(HOUR, files))
-    told_entity = (
-        name.removeprefix("flat_").removesuffix("s") if name != "flat_status" else "status"
-    )
-    for part in ("input_rows_are_loaded_or_rejected", told_entity, "koeln", "Materialize the flat"):
+    entity = name.removeprefix("flat_").removesuffix("s") if name != "flat_status" else "status"
+    for part in ("input_rows_are_loaded_or_rejected", entity, "koeln", "Materialize the flat"):
         assert part in str(caught.value)
     assert hours.digests(warehouse) == before
 
@@ -183,7 +181,7 @@ def test_staging_plan__flat_files_of_different_code_are_refused(lake: MemoryLake
         staging_plan(HOUR, [*files[:-1], replace(files[-1], code_version="other")])
 
 
-def test_open_flat__a_missing_file_says_remedy(lake: MemoryLake) -> None:
+def test_open_flat__a_missing_file_names_the_remedy(lake: MemoryLake) -> None:
     with pytest.raises(
         StaleFlatFile, match=f"flat_polls has no file of feed test for {HOUR}; materialize"
     ):
@@ -208,7 +206,7 @@ def test_write_flat__same_rows_are_same_bytes(lake: MemoryLake) -> None:
     assert [lake.get(key) for key in keys] == first
 
 
-def test_prune__takes_the_hour_out_of_staging_and_says_so(
+def test_prune__deletes_the_hour_from_staging_and_marks_it(
     lake: MemoryLake, warehouse: DuckDBWarehouse
 ) -> None:
     hours.put(lake, 60, stand())
@@ -255,7 +253,7 @@ def test_ensure_staged__a_pruned_hour_is_staged_again_from_the_lake(
     assert hours.digests(warehouse) == before
 
 
-def test_ensure_staged__without_flat_files_says_remedy(
+def test_ensure_staged__without_flat_files_names_the_remedy(
     lake: MemoryLake, warehouse: DuckDBWarehouse
 ) -> None:
     hours.load(warehouse, lake)

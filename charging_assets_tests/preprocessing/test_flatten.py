@@ -51,8 +51,8 @@ def test_write_flat__the_same_answers_give_the_same_bytes(polls: list[Any]) -> N
     for _ in range(2):
         lake, hour = MemoryLake(), flattened(*polls)
         for table in FLAT_TABLES:
-            described = {"archive_digest": "a", "code_version": "c"}
-            write_flat(lake, table, "test", HOUR, hour[table.name], **described)
+            versions = {"archive_digest": "a", "code_version": "c"}
+            write_flat(lake, table, "test", HOUR, hour[table.name], **versions)
         written.append(lake.objects)
     assert written[0] == written[1]
 

@@ -69,10 +69,10 @@ def test_flatten_hours__a_worker_that_is_killed_costs_no_hour(
         victims = [process.pid for process in pool._pool]  # type: ignore[attr-defined]
 
         def ids(of_pool: Pool) -> set[int | None]:
-            found = {process.pid for process in of_pool._pool}  # type: ignore[attr-defined]
+            process_ids = {process.pid for process in of_pool._pool}  # type: ignore[attr-defined]
             while victims:
                 os.kill(victims.pop(), signal.SIGKILL)
-            return found
+            return process_ids
 
         return ids
 
@@ -80,7 +80,7 @@ def test_flatten_hours__a_worker_that_is_killed_costs_no_hour(
     assert [result.error for result in flattened(lake, workers=2)] == [None] * COUNT
 
 
-def test_flatten_hours__of_several_leaves_what_is_current_and_mends_what_is_damaged(
+def test_flatten_hours__of_several_leaves_current_files_and_rewrites_damaged_ones(
     lake: ArchiveLake,
 ) -> None:
     wanted = HOURS[:3]

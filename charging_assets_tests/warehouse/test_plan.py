@@ -68,12 +68,12 @@ def test_hour_scope__is_half_open_and_names_its_equals() -> None:
 )
 def test_hour_scope__bounds_on_the_engine(at: str, is_in: bool) -> None:
     scope = hour_scope(LITTLE, HOUR)
-    found = DuckDBWarehouse(None).query(
+    rows = DuckDBWarehouse(None).query(
         f"SELECT 1 AS one FROM (SELECT CAST(:at AS TIMESTAMP) AS slot_at) AS t "
         f"WHERE {scope.predicate}",
         {**scope.params, "at": at},
     )
-    assert found.num_rows == is_in
+    assert rows.num_rows == is_in
 
 
 def test_hour_scope__of_a_table_without_hours_is_refused() -> None:
@@ -96,17 +96,17 @@ ALL_PLANS = derived_plans(HOUR)
 
 @pytest.mark.parametrize("plan", ALL_PLANS, ids=lambda plan: plan.asset)
 def test_plan__binds_every_parameter_that_its_statements_name(plan: plans.Plan) -> None:
-    bound: set[str] = set()
+    available: set[str] = set()
     for step in plan.steps:
         assert not isinstance(step, ReplaceFromArrow)
-        assert transpile(step.select, "duckdb")[1] <= set(step.params) | bound
+        assert transpile(step.select, "duckdb")[1] <= set(step.params) | available
         if isinstance(step, ReplaceFromSelect):
             delete = f"DELETE FROM {step.table.full_name} WHERE {step.scope.predicate}"
             named = transpile(delete, "duckdb")[1]
-            assert set(step.scope.params) <= named <= set(step.scope.params) | bound
+            assert set(step.scope.params) <= named <= set(step.scope.params) | available
         if isinstance(step, BindParams):
-            assert not bound & set(step.names)
-            bound |= set(step.names)
+            assert not available & set(step.names)
+            available |= set(step.names)
 
 
 @pytest.mark.parametrize("plan", ALL_PLANS, ids=lambda plan: plan.asset)
@@ -126,7 +126,7 @@ def test_plan__makes_temp_tables_before_it_reads_them(plan: plans.Plan) -> None:
             made.add(step.name)
 
 
-def test_dimension_plan__finds_what_is_touched_before_the_old_sightings_go() -> None:
+def test_dimension_plan__finds_affected_entities_before_it_replaces_observations() -> None:
     plan = plans.dimension_plan(plans.STATION, HOUR)
     order = [
         step.table.name if isinstance(step, ReplaceFromSelect) else step.name
@@ -135,7 +135,7 @@ def test_dimension_plan__finds_what_is_touched_before_the_old_sightings_go() -> 
     ]
     assert order.index("affected_entity") < order.index("entity_observation")
     assert order.index("entity_observation") < order.index("entity_version")
-    # What is told from a dimension comes after it.
+    # Tables made from a dimension come after it.
     assert order.index("entity_version") < order.index("dim_station")
     assert order[-1] == "bridge_station_opening"
 
@@ -160,7 +160,7 @@ def test_check_columns__takes_the_declared_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [
         (little().select(["slot_at", "amount", "name"]), "order"),
         (little().select(["slot_at", "name"]), "amount"),
@@ -173,8 +173,8 @@ def test_check_columns__takes_the_declared_ones() -> None:
         (little(name=pa.array([None], pa.string())), "nulls in name"),
     ],
 )
-def test_check_columns__refuses_others(wrong: pa.Table, told: str) -> None:
-    with pytest.raises(WrongColumns, match=rf"(?s)staging\.little.*{told}"):
+def test_check_columns__refuses_others(wrong: pa.Table, message: str) -> None:
+    with pytest.raises(WrongColumns, match=rf"(?s)staging\.little.*{message}"):
         check_columns(LITTLE, wrong, arrow_schema(LITTLE))
 
 

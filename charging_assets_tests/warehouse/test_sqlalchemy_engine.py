@@ -34,7 +34,7 @@ def _lake() -> Any:
 
 @pytest.fixture(scope="module")
 def homes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Environments with one hour loaded, made when they are first asked for."""
+    """Environments with one hour loaded, made on first use."""
     patch = pytest.MonkeyPatch()
     made: dict[str, dict[str, str]] = {}
 
@@ -80,7 +80,7 @@ def test_read_sql__sums_are_integers(engine: sa.Engine) -> None:
     assert (frame["n"].iloc[0], str(frame["n"].dtype)) == (2, "int64")
 
 
-def test_read_sql__parameters_are_bound(engine: sa.Engine) -> None:
+def test_read_sql__binds_parameters(engine: sa.Engine) -> None:
     statement = sa.text("SELECT slot_at FROM warehouse.fact_status WHERE status = :status")
     for status, count in (("CHARGING", 1), ("' OR 1 = 1 --", 0)):
         assert len(pd.read_sql(statement, engine, params={"status": status})) == count
@@ -223,7 +223,7 @@ def test_cancellation__a_statement_is_not_begun_for_nobody(engine: sa.Engine) ->
         work.run(lambda: connection.exec_driver_sql(_COUNT))
 
 
-def test_engine__nothing_loaded_says_remedy(tmp_path: Path) -> None:
+def test_engine__nothing_loaded_names_the_remedy(tmp_path: Path) -> None:
     engine = charging_assets.engine({"CHARGING_HOME": str(tmp_path)})
     with pytest.raises(sa.exc.OperationalError, match="charging-assets load") as error:
         engine.connect()
@@ -345,12 +345,12 @@ def test_cursor__is_one_of_pep_249() -> None:
     ],
 )
 def test_reflect_type__by_the_names_of_both_engines(name: str, kind: Any, length: Any) -> None:
-    found = reflect_type(name)
-    assert type(found) is kind
-    assert getattr(found, "length", None) == length
+    reflected = reflect_type(name)
+    assert type(reflected) is kind
+    assert getattr(reflected, "length", None) == length
 
 
 def test_reflect_type__a_number_has_its_precision_and_scale() -> None:
-    found = reflect_type("numeric(38,2)")
-    assert isinstance(found, sa.NUMERIC)
-    assert (found.precision, found.scale) == (38, 2)
+    reflected = reflect_type("numeric(38,2)")
+    assert isinstance(reflected, sa.NUMERIC)
+    assert (reflected.precision, reflected.scale) == (38, 2)

@@ -37,7 +37,7 @@ from charging_assets.warehouse.duckdb.connection import (
 from charging_assets.warehouse.duckdb.old_files import rename_old_file
 from charging_assets.warehouse.duckdb.session import DuckDBSession
 from charging_assets.warehouse.executor import execute_plan, new_load_id, read_rows
-from charging_assets.warehouse.frames import make_or_fit, plain, replace_in_transaction
+from charging_assets.warehouse.frames import create_or_cast, plain, replace_in_transaction
 from charging_assets.warehouse.generation import (
     FILE_NAME,
     FORMER_FILE_NAMES,
@@ -127,10 +127,14 @@ class DuckDBWarehouse:
         with raise_interrupts(), self._mutex, self._writing() as connection:
             try:
                 with self._transaction(connection) as session:
-                    replace_in_transaction(session, table, scope, make_or_fit(session, table, rows))
+                    replace_in_transaction(
+                        session, table, scope, create_or_cast(session, table, rows)
+                    )
             except duckdb.Error as error:
-                shown = f"{plain(table.schema)}.{plain(table.name)}"
-                raise LoadError(f"storing {shown} failed, nothing was changed: {error}") from error
+                table_name = f"{plain(table.schema)}.{plain(table.name)}"
+                raise LoadError(
+                    f"storing {table_name} failed, nothing was changed: {error}"
+                ) from error
 
     def execute(self, *statements: tuple[str, Params]) -> None:
         with raise_interrupts(), self._mutex, self._writing() as connection:

@@ -1,8 +1,4 @@
-"""Frames in Redshift: staged as Parquet, copied, and moved into their table in one transaction.
-
-Belongs here: the order of storing a frame. Does not belong here: this project's own plans and
-ledger (`warehouse_redshift`), or what a frame is (`frames`).
-"""
+"""Store frames in Redshift: stage as Parquet, COPY, and replace rows in one transaction."""
 
 from __future__ import annotations
 
@@ -16,8 +12,8 @@ from charging_assets.schemas.table import Table
 from charging_assets.warehouse.executor import new_load_id
 from charging_assets.warehouse.frames import (
     FrameError,
+    create_or_cast,
     frame_table,
-    make_or_fit,
     plain,
     replace_in_transaction,
 )
@@ -78,7 +74,7 @@ class RedshiftFrames:
             return self._retry(link, "reading", read)
 
     def _prepare(self, session: RedshiftSession, table: Table, rows: pa.Table) -> pa.Table:
-        fitted = make_or_fit(session, table, rows)
+        fitted = create_or_cast(session, table, rows)
         if fitted is rows:  # it may have been made just now
             for statement in self._grants(table.schema):
                 session.execute(statement, {})

@@ -1,7 +1,7 @@
 """Reading from Redshift: one connection, one SELECT at a time, no transaction in between.
 
 A `RedshiftReader` is used by one thread at a time: the warehouse has one under a lock, an
-SQLAlchemy engine has one per pooled connection. Loading is in `warehouse_redshift`.
+SQLAlchemy engine has one per pooled connection. `warehouse` loads.
 """
 
 from __future__ import annotations

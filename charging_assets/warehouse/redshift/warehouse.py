@@ -1,14 +1,10 @@
 """Redshift as the warehouse: COPY into temp tables, then one short transaction.
 
-Belongs here: the order of a load. Does not belong here: signing in (`redshift_connection`),
-reading (`redshift_reader`), statements of a session (`redshift_session`), staged objects
-(`redshift_copy`), which errors pass (`redshift_errors`, `redshift_tries`).
-
 A load stages its rows as Parquet outside any transaction and copies them into temp tables of its
-session. Its transaction begins with LOCK on a table of its own, `ops.load_lock`: whoever waits for
-it reads the ledger after the one before has committed, and no reader is ever locked out. If the
-connection breaks, the load is tried again as a whole; should the commit have happened after all,
-its id stands in the ledger, which is read behind the same lock.
+session. Its transaction begins with LOCK on `ops.load_lock`, a table that only loads use: a load
+that waits for it reads the ledger after the previous load has committed, and readers are never
+blocked. If the connection breaks, the whole load is retried. If the commit succeeded after all, the
+load's id is in the ledger, which is read under the same lock.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class DuckDBDialect(duckdb_engine.Dialect):
     supports_statement_cache = False
 
     def initialize(self, connection: sa.Connection) -> None:
-        """What duckdb-engine asks the database for at first: each statement opens the file."""
+        """Set what duckdb-engine would query first: each statement opens the file."""
         self.server_version_info, self.default_schema_name = (8, 0), "main"
 
     def get_multi_columns(  # type: ignore[override]  # the library's own types do not agree

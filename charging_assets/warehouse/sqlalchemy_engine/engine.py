@@ -179,7 +179,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _driver(paramstyle: str) -> Any:
-    """What SQLAlchemy asks of a driver's module (PEP 249)."""
+    """The attributes of a driver's module that SQLAlchemy needs (PEP 249)."""
     return SimpleNamespace(
         apilevel="2.0", threadsafety=1, paramstyle=paramstyle, Error=WarehouseError
     )

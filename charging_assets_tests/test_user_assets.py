@@ -50,12 +50,12 @@ def test_example__stores_its_frames_next_to_the_tables_that_it_reads(
     for hour in HOURS:
         hours.load(warehouse, lake, hour)
     defs = example.defs()
-    own = [example.city_ranking, example.full_stations]
-    upstream = [asset for asset in defs.assets if asset not in own]
+    example_assets = [example.city_ranking, example.full_stations]
+    upstream = [asset for asset in defs.assets if asset not in example_assets]
     resources = deployments.resources(storage, feeds={})
     tags = {FIRST_TAG: HOURS[0].key, LAST_TAG: HOURS[-1].key}
     for _ in range(2):  # materialized again, they are replaced
-        for asset, how in ((own[0], {}), (own[1], {"tags": tags})):
+        for asset, how in ((example_assets[0], {}), (example_assets[1], {"tags": tags})):
             done = dg.materialize([*upstream, asset], selection=[asset], resources=resources, **how)
             assert done.success
     (city,) = warehouse.query("SELECT * FROM user_tables.city_ranking").to_pylist()
