@@ -15,9 +15,9 @@ class RedshiftIOManager(FrameIOManager):
     """Outputs replace their partition in one transaction; inputs are read from it.
 
     An asset `["sales", "orders"]` is the table `sales.orders`; a key of one part is in `schema`.
-    Where an asset has partitions, its metadata `partition_expr` names the column that says which
-    rows are of a partition: a timestamp for time windows, a text for all others. The table is made
-    of the first output's columns if it is not there. Rows are staged in `lake`, which `iam_role`
+    Where an asset has partitions, its metadata `partition_expr` names the column with the
+    partition of a row: a timestamp for time windows, text for all others. The first output creates
+    the table, with its columns, if it is absent. Rows are staged in `lake`, which `iam_role`
     may read, and removed again.
     """
 

@@ -105,7 +105,7 @@ def read_contents(feed: Feed, content: bytes) -> Contents:
         if isinstance(answer := _open(feed, content), Envelope):
             return Contents(None, (), _times(feed, [answer]))
         raise
-    members, repeated = dict(pairs), _repeated(pairs)
+    members, repeated = dict(pairs), _find_repeated(pairs)
     _refuse_repeated({name for name, body in pairs if name in repeated
                       and isinstance(_open(feed, body), Envelope)})  # fmt: skip
     answers = {slug: _open(feed, body) for slug, body in members.items()}
@@ -236,7 +236,7 @@ def _pairs(content: bytes) -> list[tuple[str, bytes]]:
         return list(_split(content))
 
 
-def _repeated(pairs: Sequence[tuple[str, bytes]]) -> set[str]:
+def _find_repeated(pairs: Sequence[tuple[str, bytes]]) -> set[str]:
     """Names that occur more than once with different values."""
     first = dict(reversed(pairs))
     return {name for name, body in pairs if body != first[name]}

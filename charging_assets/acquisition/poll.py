@@ -55,7 +55,7 @@ def poll(
     return header, sorted(places, key=lambda place: place.slug)
 
 
-def degraded(places: Iterable[PlaceResponse]) -> list[tuple[str, str]]:
+def failed_places(places: Iterable[PlaceResponse]) -> list[tuple[str, str]]:
     """The places that did not answer well, as (slug, outcome), by slug; empty for a good poll."""
     return sorted((place.slug, place.outcome) for place in places if place.outcome != "ok")
 

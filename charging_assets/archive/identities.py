@@ -53,7 +53,7 @@ def configured_identities() -> Mapping[str, FeedIdentity]:
     Raises:
         FeedError: the feeds file is not usable.
     """
-    return _configured()[0]
+    return _read_configured()[0]
 
 
 def effective_identities(
@@ -69,7 +69,7 @@ def effective_identities(
         FeedError: the feeds file is not usable, or a recorded kind cannot be imported.
         LakeError: a record cannot be read.
     """
-    configured, defined = _configured()
+    configured, defined = _read_configured()
     recorded = recorded_identities(lake, feeds)
     kept = {feed: recorded[feed] for feed in recorded.keys() - defined}
     return _differing({**configured, **kept})
@@ -90,7 +90,7 @@ def usable_identities(lake: Lake) -> UsableIdentities:
         FeedError: the feeds file is not usable.
         LakeError: the records cannot be listed.
     """
-    configured, defined = _configured()
+    configured, defined = _read_configured()
     kept: dict[str, FeedIdentity] = {}
     errors: dict[str, FeedError | LakeError] = {}
     for feed in _recorded_feeds(lake):
@@ -182,7 +182,7 @@ def _maps_of(feed: str, kind: str | None) -> str | None:
         ) from error
 
 
-def _configured() -> tuple[Mapping[str, FeedIdentity], frozenset[str]]:
+def _read_configured() -> tuple[Mapping[str, FeedIdentity], frozenset[str]]:
     """The configured identities, and the feeds that the user's file defines."""
     path = user_file()
     if path is None:

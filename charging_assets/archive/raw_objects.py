@@ -208,13 +208,13 @@ def raw_lines(key: str, blob: bytes) -> Iterator[bytes]:
             *lines, rest = (rest + reader.decompress(blob[start : start + _CHUNK])).split(b"\n")
             yield from lines
     except zstandard.ZstdError as error:
-        raise _damaged(key, str(error)) from error
+        raise _corrupt_error(key, str(error)) from error
     # The checksum is at the end of the frame; without it the content may be incomplete.
     if not reader.eof or reader.unused_data or rest:
-        raise _damaged(key, "its end is missing or belongs to another object")
+        raise _corrupt_error(key, "its end is missing or belongs to another object")
 
 
-def _damaged(key: str, reason: str) -> CorruptArchive:
+def _corrupt_error(key: str, reason: str) -> CorruptArchive:
     return CorruptArchive(
         f"{key} is damaged ({reason}); restore it from a backup: there is no other copy"
     )

@@ -22,7 +22,7 @@ _VERSION, _CODE, _ARCHIVE = b"schema_version", b"code_version", b"archive_digest
 
 
 class StaleFlatFile(Exception):
-    """A flat file is missing or of another version; the message says what to materialize."""
+    """A flat file is missing or of another version; the message names what to materialize."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class FlatFile:
 
 @dataclass(frozen=True)
 class HourFiles:
-    """An hour's flat files of a table; `errors` says by feed which cannot be used, and why."""
+    """An hour's flat files of a table; `errors` has, by feed, why its file cannot be used."""
 
     table: Table
     hour: Hour

@@ -9,8 +9,8 @@ from charging_assets.hours import Hour, backfill_policy, format_spans, hourly_pa
 from charging_assets.io_managers import by_hour, table_metadata
 from charging_assets.lake.store import Lake
 from charging_assets.modelling import plans
-from charging_assets.modelling.marts import made_from, mart_plan, mart_version
-from charging_assets.modelling.sessions import MADE_FROM as SESSIONS_MADE_FROM
+from charging_assets.modelling.marts import mart_plan, mart_version, upstream_tables
+from charging_assets.modelling.sessions import UPSTREAM as SESSIONS_UPSTREAM
 from charging_assets.modelling.sessions import session_plan, session_version
 from charging_assets.modelling.staging import (
     add_failed_feeds,
@@ -134,7 +134,7 @@ def _mart(table: Table, description: str) -> dg.AssetsDefinition:
         mart_version(table),
         lambda hour: mart_plan(table, hour),
         description,
-        upstream=made_from(table),
+        upstream=upstream_tables(table),
         group="marts" if table.schema == "mart" else "modelling",
     )
 
@@ -151,7 +151,7 @@ fact_charging_session = _sql_asset(
     session_version(),
     session_plan,
     "Charging sessions, inferred from runs of CHARGING, with bounds.",
-    upstream=SESSIONS_MADE_FROM,
+    upstream=SESSIONS_UPSTREAM,
 )
 mart_evse_hour = _mart(marts.MART_EVSE_HOUR, "Observed seconds by status of each EVSE and hour.")
 mart_station_hour = _mart(marts.MART_STATION_HOUR, "The same by station, and its saturation.")

@@ -34,7 +34,7 @@ _LONGEST_MONTH = timedelta(days=31, hours=1)
 _LATER = timedelta(days=8)
 
 # The inputs of each table; the ledger row of the first one identifies the polls.
-_MADE_FROM: dict[str, tuple[str, ...]] = {
+_UPSTREAM: dict[str, tuple[str, ...]] = {
     dimensions.DIM_TIME.name: ("fact_poll",),
     # It reads the connectors of entity_observation and connector_attributes, which the plan of
     # dim_connector fills; it does not read dim_connector itself.
@@ -51,14 +51,14 @@ _MONTH_TO_SUM = "marts/month_to_sum"
 _BY_NAME = {table.name: table for table in TABLES}
 
 
-def made_from(table: Table) -> tuple[str, ...]:
+def upstream_tables(table: Table) -> tuple[str, ...]:
     """The upstream assets of a mart or of `dim_time`."""
-    return _MADE_FROM[table.name]
+    return _UPSTREAM[table.name]
 
 
 def mart_version(table: Table) -> str:
     """The code version of a mart; it changes with the versions of its upstream assets."""
-    return code_version(_statements(table), [table], map(_version, made_from(table)))
+    return code_version(_statements(table), [table], map(_version, upstream_tables(table)))
 
 
 @cache
@@ -85,7 +85,7 @@ def mart_plan(table: Table, hour: Hour | Span) -> Plan:
         asset=table.name,
         hour=hour,
         code_version=mart_version(table),
-        input_from=made_from(table)[0],
+        input_from=upstream_tables(table)[0],
         steps=(*bind, ReplaceFromSelect(table, scope, sql(_statement(table)), params)),
     )
 

@@ -27,7 +27,7 @@ _STATEMENTS = (
     "facts/affected_session_start",
     "facts/fact_charging_session",
 )
-MADE_FROM = ("fact_status", "fact_poll", "dim_connector")
+UPSTREAM = ("fact_status", "fact_poll", "dim_connector")
 # Two runs are linked over a gap of at most 2.5 cadences, and over two such gaps with one unknown
 # poll between them; a cadence is at most an hour.
 NEAR = timedelta(hours=6)

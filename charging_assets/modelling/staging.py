@@ -139,10 +139,10 @@ def _plan(hour: Hour | Span, files: _Files, kept: frozenset[FeedHour], rejected:
         return _plan(hour, files, kept, more)
 
     def narrow(changed: Collection[FeedHour]) -> Plan:
-        some = {part: files[part] for part in files if part in changed}
-        rest = kept | (files.keys() - some.keys())
-        hours = span_of(sorted({each for each, _ in some}))
-        return replace(_plan(hours, some, rest, rejected), skip_if_same=False)
+        changed_files = {part: files[part] for part in files if part in changed}
+        rest = kept | (files.keys() - changed_files.keys())
+        hours = span_of(sorted({each for each, _ in changed_files}))
+        return replace(_plan(hours, changed_files, rest, rejected), skip_if_same=False)
 
     return Plan(
         asset=ASSET,
@@ -170,7 +170,7 @@ def _loads(
     hour: Hour | Span, files: _Files, kept: frozenset[FeedHour], rejected: _Rejected
 ) -> list[Step]:
     """The rows of the flat files; of feeds with rejected ids, those of flattening without them."""
-    flattened = cache(lambda part: _flattened(files[part], rejected[part]))
+    flattened = cache(lambda part: _flatten_without(files[part], rejected[part]))
 
     def read(number: int, table: Table) -> pa.Table:
         return pa.concat_tables(
@@ -186,8 +186,8 @@ def _loads(
     ]
 
 
-def _flattened(files: Sequence[FlatFile], rejected: Set[Identity]) -> FlatHour:
-    """A feed's flat tables without rejected ids, from the archive that its files were made of."""
+def _flatten_without(files: Sequence[FlatFile], rejected: Set[Identity]) -> FlatHour:
+    """Flatten a feed's hour again without rejected ids, from the archive of its files."""
     lake, hour, feed = files[0].lake, files[0].hour, files[0].feed
     identities = effective_identities(lake, [feed])
     try:

@@ -101,7 +101,7 @@ def flat_tables(
         for key in of_table.keys() & failed_feeds.keys():
             context.add_asset_metadata(failed_feeds[key], name, key)
         if len(of_table) == 1:
-            # Reads the rows again: nobody looks at each hour of a range.
+            # Reads the rows again, so not in runs of many hours.
             ((key, of_hour),) = of_table.items()
             rows = pa.concat_tables([file.read() for file in of_hour])
             context.add_asset_metadata(_summary(name, rows), name, key)

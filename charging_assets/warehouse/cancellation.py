@@ -1,4 +1,4 @@
-"""Cancel the queries of a request that nobody waits for any more.
+"""Cancel the queries of a request whose client has disconnected.
 
 A `Cancellation` runs work in one thread and can be cancelled from another. Engines mark their
 statements as `interruptible`, which has no effect outside of a `Cancellation`.

@@ -68,7 +68,7 @@ def find_unchanged_load(session: Session, plan: Plan) -> LoadResult | None:
 def _skip(session: Session, plan: Plan, inputs: Mapping[FeedHour, LoadInput]) -> LoadResult | None:
     if not plan.skip_if_same:
         return None
-    same = ledger_rows.unchanged(session, plan, inputs)
+    same = ledger_rows.find_unchanged(session, plan, inputs)
     if same.is_all:
         return LoadResult(same.total, skipped=True, is_partial=bool(plan.kept))
     changed, narrow = inputs.keys() - same.counts.keys(), plan.narrow
@@ -163,7 +163,7 @@ def _run_step(
             added = session.insert_arrow(step.table, rows[step.table.full_name])
         else:
             added = session.execute_insert(_insert(step.table, step.select), step.params)
-        counts[step.table.name] = _count_checked(session, step.table, step.scope, added)
+        counts[step.table.name] = _count_and_check(session, step.table, step.scope, added)
 
 
 def _dimension_rows(session: Session, plan: Plan) -> int | None:
@@ -183,7 +183,7 @@ def _insert(table: Table, select: str) -> str:
     return f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM ({select}) AS new_rows"
 
 
-def _count_checked(session: Session, table: Table, scope: Scope, added: int) -> int:
+def _count_and_check(session: Session, table: Table, scope: Scope, added: int) -> int:
     """Count the rows of a scope that was empty before `added` rows were inserted.
 
     Raises:

@@ -55,7 +55,7 @@ def to_arrow(frame: Any, asset: str) -> pa.Table:
     if doubled or not names or "" in names:
         problem = f"columns {', '.join(doubled)} twice" if doubled else "no column, or one unnamed"
         raise FrameError(f"the frame of {asset} has {problem}; name each column once")
-    stored = [_stored(rows.column(name), name, asset) for name in rows.column_names]
+    stored = [_cast_column(rows.column(name), name, asset) for name in rows.column_names]
     return pa.table(stored, names=rows.column_names)
 
 
@@ -78,7 +78,7 @@ def _of_pandas(frame: Any, asset: str) -> pa.Table:
         ) from error
 
 
-def _stored(values: pa.ChunkedArray, name: str, asset: str) -> pa.ChunkedArray:
+def _cast_column(values: pa.ChunkedArray, name: str, asset: str) -> pa.ChunkedArray:
     wanted = _stored_type(values.type)
     if wanted is None:
         raise FrameError(

@@ -98,7 +98,9 @@ class Unchanged:
         return total
 
 
-def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]) -> Unchanged:
+def find_unchanged(
+    session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInput]
+) -> Unchanged:
     """Find the parts of a load with the same input and code, whose rows are all still there."""
     if len(made_from) == 1 and not plan.by_feed:
         return _unchanged_hour(session, plan, made_from)
@@ -109,17 +111,17 @@ def unchanged(session: Session, plan: Plan, made_from: Mapping[FeedHour, LoadInp
         )
     }
     kept = {(to_naive_utc(hour.start), feed) for hour, feed in plan.kept}
-    wanted = {(to_naive_utc(hour.start), feed): (hour, feed) for hour, feed in made_from}
+    parts = {(to_naive_utc(hour.start), feed): (hour, feed) for hour, feed in made_from}
     same: dict[FeedHour, dict[str, int]] = {}
     for at, (_, digest, is_staged, code_version, row_counts, _) in rows.items():
-        part = wanted.get(at)
+        part = parts.get(at)
         if part is not None and is_staged:
             expected = made_from[part].code_version or plan.code_version
             if (digest, code_version) == (made_from[part].digest, expected):
                 same[part] = json.loads(row_counts)
     if not same:
         return Unchanged({}, is_all=False)
-    is_all = len(same) == len(made_from) and rows.keys() <= wanted.keys() | kept
+    is_all = len(same) == len(made_from) and rows.keys() <= parts.keys() | kept
     counted, strays = _count_rows(session, plan, made_from)
     same = {part: counts for part, counts in same.items() if counted[part] == counts}
     return Unchanged(same, is_all=is_all and len(same) == len(made_from) and not strays)

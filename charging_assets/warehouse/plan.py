@@ -235,7 +235,7 @@ class LoadResult:
     """Result of a load: rows per table in its scopes, or `skipped` as nothing had changed.
 
     `is_partial` is set where rows of other feeds of the hours were left as they are.
-    `dimension_rows` is what the asset's own table holds in all, where it is not one of hours.
+    `dimension_rows` is the row count of the asset's table, if it is not partitioned by hour.
     """
 
     row_counts: Mapping[str, int]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from charging_assets import __version__
-from charging_assets.acquisition.poll import degraded, poll
+from charging_assets.acquisition.poll import failed_places, poll
 from charging_assets.archive import raw_archive
 from charging_assets.archive.raw_objects import PlaceResponse
 from charging_assets.hours import Hour
@@ -71,7 +71,7 @@ def test_poll__header_has_slot_times_and_requested_places(server: Loopback) -> N
         ("A", "ok", OK),
         ("b", "ok", OK),
     ]
-    assert degraded(places) == []
+    assert failed_places(places) == []
 
 
 def test_poll__that_crosses_the_hour_belongs_to_its_first_request(server: Loopback) -> None:
@@ -91,7 +91,7 @@ def test_poll__that_crosses_the_hour_belongs_to_its_first_request(server: Loopba
     assert header.ended_at >= datetime(2024, 5, 1, 13, 0, 10, tzinfo=UTC)
     assert header.slot_at == datetime(2024, 5, 1, 12, 50, tzinfo=UTC)
     assert Hour.of(header.slot_at).key == "2024-05-01T12"
-    assert degraded(places) == []
+    assert failed_places(places) == []
 
 
 @pytest.mark.fault(
@@ -106,7 +106,7 @@ def test_poll__a_fault_fails_only_its_place(server: Loopback, fault: str) -> Non
     _, places = poll(feed(server, *GOOD[:3], fault, *GOOD[3:], place_timeout_s=LATE_S))
     assert time.monotonic() - began < SOON_S
     assert outcomes(places) == {**dict.fromkeys(GOOD, "ok"), fault: outcome}
-    assert degraded(places) == [(fault, outcome)]
+    assert failed_places(places) == [(fault, outcome)]
 
 
 @pytest.mark.fault(
@@ -222,7 +222,7 @@ def test_poll__never_requests_more_places_at_once_than_workers(server: Loopback)
     slugs = [f"p{number}" for number in range(12)]
     server.behaviours.update(dict.fromkeys(slugs, count))
     _, places = poll(feed(server, *slugs, max_workers=3))
-    assert degraded(places) == []
+    assert failed_places(places) == []
     assert most == 3
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from charging_assets.acquisition.poll import degraded, poll
+from charging_assets.acquisition.poll import failed_places, poll
 from charging_assets.sources.feeds import Feed
 from charging_assets_tests.acquisition.loopback import Loopback, reply
 
@@ -46,7 +46,7 @@ def _poll_s(feed: Feed) -> float:
     began = time.perf_counter()
     _, places = poll(feed)
     took = time.perf_counter() - began
-    if failed := degraded(places):
+    if failed := failed_places(places):
         raise RuntimeError(f"the measurement is invalid, places failed: {failed}")
     return took
 

@@ -227,7 +227,7 @@ def test_flat_hour__files_of_two_generations_are_never_staged_together(s3_lake: 
             assert inputs[hour, made.feed].archive_digest == current_files[0].archive_digest
         else:
             with pytest.raises(StaleFlatFile, match="from different archives"):
-                staging_plan(hour, found)
+                staging_plan(hour, files)
 
 
 def test_raw_hour__objects_that_come_while_it_is_read_are_all_or_none(s3_lake: S3Lake) -> None:
