@@ -213,7 +213,8 @@ class _ProgressReporter:
             prune_before(self.storage.warehouse, Hour.of(max(self.reasons).end - STAGING_RETENTION))
         except (LoadError, WarehouseError) as error:
             self.step(
-                f"could not delete hours older than {STAGING_RETENTION.days} days from staging: {error}",
+                f"could not delete hours older than {STAGING_RETENTION.days} days from "
+                f"staging: {error}",
                 count=0,
             )
 

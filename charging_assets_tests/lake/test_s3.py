@@ -130,10 +130,10 @@ def test_keys__more_than_a_page(s3_lake: S3Lake) -> None:
 
 
 def test_keys__what_others_put_beside_is_passed_over(
-    bucket: S3, s3_lake: S3Lake, lake_s3: LakeS3Resource
+    bucket: S3, s3_lake: S3Lake, s3: LakeS3Resource
 ) -> None:
     for name in ("raw/", "raw/.hidden", "raw/a b", "raw/ok"):
-        lake_s3.get_client().put_object(Bucket=bucket.bucket, Key=s3_lake.prefix + name, Body=b"")
+        s3.get_client().put_object(Bucket=bucket.bucket, Key=s3_lake.prefix + name, Body=b"")
     assert s3_lake.keys("raw/") == ["raw/ok"]
 
 
@@ -227,7 +227,7 @@ def test_flat_hour__files_of_two_generations_are_never_staged_together(s3_lake: 
             assert inputs[hour, made.feed].archive_digest == current_files[0].archive_digest
         else:
             with pytest.raises(StaleFlatFile, match="from different archives"):
-                staging_plan(hour, files)
+                staging_plan(hour, current_files)
 
 
 def test_raw_hour__objects_that_come_while_it_is_read_are_all_or_none(s3_lake: S3Lake) -> None:
