@@ -53,10 +53,11 @@ test: lint ## lint, then all tests except slow, faults and e2e (9 min)
 slow: $(INSTALLED) ## tests that load many times: any order of hours, rebuilds (20 to 27 min)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not redshift" $(PYTEST_ARGS)
 
-lint: $(INSTALLED) ## ruff, mypy --strict, sqlfluff
+lint: $(INSTALLED) ## ruff, mypy --strict, import layers, sqlfluff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 
 bench: $(INSTALLED) ## measure performance goals, into build/bench.json

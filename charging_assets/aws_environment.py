@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from charging_assets.deployments import DeploymentError
 from charging_assets.extras import MissingExtra, require_extra
+from charging_assets.settings import DeploymentError
 
 if TYPE_CHECKING:
     from charging_assets.lake.s3 import S3Lake

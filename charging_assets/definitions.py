@@ -48,7 +48,7 @@ def build(
         arguments = {"feeds": feeds, "progress": progress}
         by_name |= {name: value for name, value in arguments.items() if value is not None}
     else:
-        by_name = deployments.resources(storage, feeds, progress)
+        by_name = resources.for_storage(storage, feeds, progress)
     return dg.Definitions(
         assets=[
             raw_api_snapshots,

@@ -7,31 +7,29 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from charging_assets.archive.compacted_days import ArchiveLake
 from charging_assets.archive.spool import Spool
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import Lake, LocalLake
-from charging_assets.sources.feeds import load_feeds
-from charging_assets.text import is_address
+from charging_assets.settings import DeploymentError, HomeError, deployment, home
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets.warehouse.interface import Warehouse
 from charging_assets.warehouse.transpile import set_transpile_cache
 
-if TYPE_CHECKING:
-    from charging_assets.io_managers import Progress
-
-DEPLOYMENTS = ("local", "aws")
-
-
-class HomeError(Exception):
-    """CHARGING_HOME is not usable; the message has the reason and the remedy."""
-
-
-class DeploymentError(ValueError):
-    """A setting of the environment is missing or invalid; the message names it and the remedy."""
+__all__ = [
+    "DeploymentError",
+    "HomeError",
+    "Storage",
+    "deployment",
+    "home",
+    "lake",
+    "memory_storage",
+    "spool",
+    "storage",
+    "warehouse",
+]
 
 
 @dataclass(frozen=True)
@@ -41,41 +39,6 @@ class Storage:
     lake: Lake
     warehouse: Warehouse
     spool: Spool | None = None
-
-
-def home(environment: Mapping[str, str] = os.environ) -> Path:
-    """The folder of the local deployment: CHARGING_HOME, or `.charging`.
-
-    The default is in the project folder if this is a checkout, else in the current folder.
-
-    Raises:
-        HomeError: CHARGING_HOME is a URL, or starts with the home of an unknown user.
-    """
-    checkout = Path(__file__).resolve().parent.parent
-    default = checkout if (checkout / "workspace.yaml").is_file() else Path()
-    chosen = environment.get("CHARGING_HOME")
-    if chosen and is_address(chosen):
-        raise HomeError("CHARGING_HOME is an address; give the path of a folder")
-    try:
-        return (Path(chosen).expanduser() if chosen else default / ".charging").resolve()
-    except RuntimeError:
-        raise HomeError(
-            "CHARGING_HOME begins with ~, for which there is no home folder; give a whole path"
-        ) from None
-
-
-def deployment(environment: Mapping[str, str] = os.environ) -> str:
-    """The name of the deployment: CHARGING_DEPLOYMENT, or `local`.
-
-    Raises:
-        DeploymentError: there is no such deployment.
-    """
-    name = environment.get("CHARGING_DEPLOYMENT") or "local"
-    if name not in DEPLOYMENTS:
-        raise DeploymentError(
-            f"CHARGING_DEPLOYMENT names no deployment; this version has: {', '.join(DEPLOYMENTS)}"
-        )
-    return name
 
 
 def storage(environment: Mapping[str, str] = os.environ) -> Storage:
@@ -151,32 +114,3 @@ def _require_usable_path(folder: Path) -> None:
 def memory_storage() -> Storage:
     """Storage in memory, for tests."""
     return Storage(MemoryLake(), DuckDBWarehouse(None))
-
-
-def resources(
-    chosen: Storage,
-    feeds: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> dict[str, Any]:
-    """The Dagster resources for a given storage, such as `memory_storage` in tests.
-
-    `charging_assets.resources` creates those of the environment.
-
-    Args:
-        progress: called for each asset that a run of this process loads.
-    """
-    from charging_assets.acquisition.assets import RawArchiveIOManager
-    from charging_assets.io_managers import LakeIOManager, WarehouseIOManager
-    from charging_assets.resources import EventFilesResource, ProgressResource
-
-    return {
-        "lake": chosen.lake,
-        "warehouse": chosen.warehouse,
-        "spool": chosen.spool,
-        "event_files": EventFilesResource(),
-        "progress": progress or ProgressResource(),
-        "feeds": load_feeds() if feeds is None else feeds,
-        "raw_io_manager": RawArchiveIOManager(chosen.lake),
-        "lake_io_manager": LakeIOManager(chosen.lake),
-        "warehouse_io_manager": WarehouseIOManager(chosen.warehouse, progress),
-    }

@@ -21,7 +21,7 @@ from charging_assets.acquisition.assets import RawArchiveIOManager
 from charging_assets.archive.spool import Spool
 from charging_assets.event_files import keep_open
 from charging_assets.hours import Hour
-from charging_assets.io_managers import LakeIOManager, WarehouseIOManager
+from charging_assets.io_managers import LakeIOManager, Progress, WarehouseIOManager
 from charging_assets.lake.store import Lake
 from charging_assets.sources.feeds import Feed, load_feeds
 from charging_assets.warehouse.interface import Warehouse
@@ -291,4 +291,27 @@ def deployed(
         "raw_io_manager": RawIOManagerFactory(lake=lake),
         "lake_io_manager": LakeIOManagerFactory(lake=lake),
         "warehouse_io_manager": WarehouseIOManagerFactory(warehouse=warehouse),
+    }
+
+
+def for_storage(
+    storage: deployments.Storage,
+    feeds: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The Dagster resources for a given storage, such as `memory_storage` in tests.
+
+    `deployed` makes those of the environment. `progress` is called for each asset that a run of
+    this process loads.
+    """
+    return {
+        "lake": storage.lake,
+        "warehouse": storage.warehouse,
+        "spool": storage.spool,
+        "event_files": EventFilesResource(),
+        "progress": progress or ProgressResource(),
+        "feeds": load_feeds() if feeds is None else feeds,
+        "raw_io_manager": RawArchiveIOManager(storage.lake),
+        "lake_io_manager": LakeIOManager(storage.lake),
+        "warehouse_io_manager": WarehouseIOManager(storage.warehouse, progress),
     }

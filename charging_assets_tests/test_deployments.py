@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from charging_assets.alerts.addresses import alert_addresses, heartbeat_address
-from charging_assets.deployments import DeploymentError, HomeError, home, resources, storage
+from charging_assets.deployments import DeploymentError, HomeError, home, storage
 from charging_assets.orchestration.dagster_home import dagster_home
 from charging_assets.orchestration.switch import is_compaction_on, reconcile_every_s
+from charging_assets.resources import for_storage
 from charging_assets.sources.feeds import load_feeds
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets.warehouse.redshift.connection import RedshiftResource
@@ -61,7 +62,7 @@ def test_aws__is_created_without_a_network_and_describes_itself() -> None:
     made = storage(AWS)
     assert made.lake.uri("raw/a") == "s3://a-bucket/some/prefix/raw/a"
     assert made.warehouse.describe() == "Redshift database charging at localhost:5439"
-    assert resources(made, {}).keys() == resources(storage({}), {}).keys()
+    assert for_storage(made, {}).keys() == for_storage(storage({}), {}).keys()
 
 
 def test_aws__bucket_and_prefix_may_be_two_variables() -> None:

@@ -13,6 +13,7 @@ import pytest
 from charging_assets import deployments
 from charging_assets.hours import Hour, hours_between
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
+from charging_assets.resources import for_storage
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.redshift.warehouse import RedshiftWarehouse
 from charging_assets_tests.modelling import hours
@@ -52,7 +53,7 @@ def test_example__stores_its_frames_next_to_the_tables_that_it_reads(
     defs = example.defs()
     example_assets = [example.city_ranking, example.full_stations]
     upstream = [asset for asset in defs.assets if asset not in example_assets]
-    resources = deployments.resources(storage, feeds={})
+    resources = for_storage(storage, feeds={})
     tags = {FIRST_TAG: HOURS[0].key, LAST_TAG: HOURS[-1].key}
     for _ in range(2):  # materialized again, they are replaced
         for asset, how in ((example_assets[0], {}), (example_assets[1], {"tags": tags})):

@@ -21,11 +21,11 @@ def exit_code(error: Exception) -> int | None:
     from charging_assets.acquisition.poll_hour import NoArchivedPolls
     from charging_assets.alerts.addresses import AddressError
     from charging_assets.archive.raw_objects import CorruptArchive
-    from charging_assets.deployments import DeploymentError, HomeError
     from charging_assets.lake.flat_files import StaleFlatFile
     from charging_assets.lake.store import LakeError
     from charging_assets.orchestration.dagster_errors import DagsterHomeError
     from charging_assets.orchestration.dagster_lock import DagsterRunning
+    from charging_assets.settings import DeploymentError, HomeError
     from charging_assets.sources.feeds import FeedError
     from charging_assets.warehouse.interface import WarehouseError
     from charging_assets.warehouse.plan import LoadError

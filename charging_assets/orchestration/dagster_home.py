@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from charging_assets.deployments import DeploymentError, home
 from charging_assets.lake.folders import make_private
 from charging_assets.orchestration.dagster_errors import (
     DagsterHomeError,
     require_room,
     unusable_path,
 )
+from charging_assets.settings import DeploymentError, home
 from charging_assets.text import is_address
 
 SETTINGS = "dagster.yaml"

@@ -30,6 +30,7 @@ from charging_assets.hours import Hour
 from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.publication.published_files import PublishedFiles
 from charging_assets.reports.report import utilisation_report
+from charging_assets.resources import for_storage
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets_tests.cli.shell import FIRST, SCALE, in_home
 from charging_assets_tests.deploy.files import DEPLOY, read_documents, read_json
@@ -218,7 +219,7 @@ def loaded(bootstrapped: Deployment) -> Deployment:
         report = dg.materialize(
             [utilisation_report], instance=instance,
             partition_key=f"{FIRST.start:%Y-%m-%d}",
-            resources=deployments.resources(storage),
+            resources=for_storage(storage),
         )  # fmt: skip
         assert report.success
         accepted = bootstrapped.run(
