@@ -27,6 +27,35 @@ STATUS_COLUMNS = {
     "OUTOFORDER": "out_of_order_s",
     "UNKNOWN": "unknown_s",
 }
+# The one definition of each status group: EVSEs that can serve a vehicle, and those that do.
+OPERABLE = ("AVAILABLE", "CHARGING", "RESERVED", "BLOCKED")
+OCCUPIED = ("CHARGING", "RESERVED", "BLOCKED")
+
+
+def _sum(statuses: Sequence[str]) -> str:
+    return " + ".join(STATUS_COLUMNS[status] for status in statuses)
+
+
+def _share(part: str, whole: str) -> str:
+    return f"(CAST({part} AS DOUBLE PRECISION) / NULLIF({whole}, 0))"
+
+
+# The one definition of each metric in SQL, over sums of seconds. Statements repeat these
+# expressions, so that each can be read and linted by itself; a test compares every statement with
+# them. `counted` is 1 where at least four fifths of the window was observed, and `coverage_factor`
+# where the status was known for a fifth of that time; elsewhere they are null.
+SQL_DEFINITIONS = {
+    "operable_s": _sum(OPERABLE),
+    "occupied_s": _sum(OCCUPIED),
+    "working_s": "observed_s - inoperative_s - out_of_order_s",
+    "status_s": "observed_s - unknown_s",
+    "coverage": "LEAST(1.0, CAST(observed_s AS DOUBLE PRECISION) / NULLIF(window_s, 0))",
+    "utilisation": f"counted * {_share('charging_s', 'operable_s')}",
+    "occupancy": f"counted * {_share('occupied_s', 'operable_s')}",
+    "availability": f"counted * {_share('operable_s', 'observed_s')}",
+    "reliability": f"counted * coverage_factor * {_share('working_s', 'observed_s')}",
+    "saturation": f"counted * {_share('saturated_s', 'station_operable_s')}",
+}
 # Columns of the time a station was full: certainly, or possibly as some EVSEs were unknown.
 CERTAINLY_FULL, POSSIBLY_FULL = "saturated_s", "saturated_or_unknown_s"
 _DAY_S = 24 * 60 * 60
@@ -123,7 +152,7 @@ def _operable(row: Mapping[str, Any]) -> float | None:
     if "operable_s" in row:
         operable: float | None = row["operable_s"]
         return operable
-    names = ("available_s", "charging_s", "reserved_s", "blocked_s")
+    names = [STATUS_COLUMNS[status] for status in OPERABLE]
     return sum(row[name] for name in names) if all(name in row for name in names) else None
 
 

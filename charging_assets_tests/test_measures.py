@@ -14,8 +14,12 @@ from sqlglot import exp
 
 from charging_assets.measures import (
     CERTAINLY_FULL,
+    OCCUPIED,
+    OPERABLE,
     POSSIBLY_FULL,
     SECONDS,
+    SQL_DEFINITIONS,
+    STATUS_COLUMNS,
     add_gaps,
     compute_measures,
     count_share,
@@ -80,6 +84,82 @@ def test_statement__divides_to_sort_only(name: str) -> None:
     shares = {"utilisation", "occupancy", "availability", "reliability", "saturation", "coverage"}
     read = {column.name for column in sqlglot.parse_one(sql(name)).find_all(exp.Column)}
     assert not read & shares
+
+
+# Every statement there is, and the places where a metric is written with other words for the same.
+EVERY_STATEMENT = [
+    name
+    for folder in ("checks", "dashboard", "dimensions", "facts", "marts", "reports", "views")
+    for name in sql_names(folder)
+]
+SAME_AS = {
+    "NULLIF(3600, 0)": "NULLIF(window_s, 0)",  # the window of an hour
+    "CASE WHEN status_s * 5 >= observed_s THEN CAST(1 AS DOUBLE) END": "coverage_factor",
+}
+GROUPS = {frozenset(OPERABLE), frozenset(OCCUPIED)}
+
+
+def plain(expression: exp.Expression) -> str:
+    """An expression without qualifiers, and without what only sums up or casts all of it."""
+    while isinstance(expression, exp.Cast | exp.Sum | exp.Paren):
+        expression = expression.this
+    expression = expression.copy()
+    for column in expression.find_all(exp.Column):
+        column.set("table", None)
+    text = expression.sql()
+    for written, same in SAME_AS.items():
+        text = text.replace(written, same)
+    return text
+
+
+def metrics_in(statement: str) -> list[tuple[str, str]]:
+    """The metrics that a statement computes itself, as (name, expression)."""
+    metrics = []
+    for select in sqlglot.parse_one(statement, read="redshift").find_all(exp.Select):
+        for column in select.expressions:
+            name = column.alias_or_name
+            if name in SQL_DEFINITIONS and isinstance(column, exp.Alias):
+                expression = plain(column.this)
+                if expression not in (name, f"COALESCE({name}, 0)"):
+                    metrics.append((name, expression))
+    return metrics
+
+
+def status_sums_in(statement: str) -> list[str]:
+    """Sums of at least two statuses, whatever their name is."""
+    columns = set(STATUS_COLUMNS.values())
+    return [
+        plain(total)
+        for total in sqlglot.parse_one(statement, read="redshift").find_all(exp.Add)
+        if not isinstance(total.parent, exp.Add)
+        and {column.name for column in total.find_all(exp.Column)} <= columns
+        and total.find(exp.Column)
+    ]
+
+
+@pytest.mark.parametrize("name", EVERY_STATEMENT)
+def test_statement__computes_metrics_by_their_definition(name: str) -> None:
+    statement = sql(name)
+    for metric, expression in metrics_in(statement):
+        assert expression == plain(sqlglot.parse_one(SQL_DEFINITIONS[metric], read="redshift"))
+    not_working = "inoperative_s + out_of_order_s"  # its complement is `working_s`
+    allowed = {SQL_DEFINITIONS["operable_s"], SQL_DEFINITIONS["occupied_s"], not_working}
+    assert {*status_sums_in(statement)} <= allowed
+    for choice in sqlglot.parse_one(statement, read="redshift").find_all(exp.In):
+        words = frozenset(literal.name for literal in choice.expressions) & STATUS_COLUMNS.keys()
+        if len(words) >= 3 and words <= {*OPERABLE}:
+            assert words in GROUPS, choice
+
+
+def test_definitions__are_each_used() -> None:
+    used = {metric for name in EVERY_STATEMENT for metric, _ in metrics_in(sql(name))}
+    assert used == SQL_DEFINITIONS.keys()
+
+
+def test_definitions__find_a_metric_that_is_written_in_another_way() -> None:
+    other = "SELECT SUM(t.available_s + t.charging_s) AS operable_s FROM t"
+    assert metrics_in(other) == [("operable_s", "available_s + charging_s")]
+    assert status_sums_in(other) == ["available_s + charging_s"]
 
 
 def test_compute_measures__has_every_share_of_what_was_observed() -> None:
