@@ -1,7 +1,7 @@
 """The warehouse for analysts: read only, into pandas or any tool that takes an SQLAlchemy engine.
 
 import charging_assets
-charging = charging_assets.analyst()
+charging = charging_assets.connect()
 charging.sql("SELECT place, COUNT(*) AS polls FROM warehouse.fact_poll GROUP BY place")
 
 import pandas as pd
@@ -11,11 +11,9 @@ pd.read_sql("SELECT * FROM mart.mart_city_day", charging_assets.engine())
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from charging_assets.schemas.catalog import TABLES
@@ -213,13 +211,3 @@ def _utc(value: Any) -> Any:
     """An aware time as naive UTC, as in the tables; other values unchanged."""
     aware = isinstance(value, datetime) and value.tzinfo is not None
     return value.astimezone(UTC).replace(tzinfo=None) if aware else value
-
-
-class _Callable(ModuleType):
-    """Keeps `charging_assets.analyst` callable after this module was imported under that name."""
-
-    def __call__(self, environment: Mapping[str, str] | None = None) -> Connection:
-        return connect(environment)
-
-
-sys.modules[__name__].__class__ = _Callable

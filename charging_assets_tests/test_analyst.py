@@ -31,7 +31,7 @@ def environment(tmp_path_factory):
 
 
 def test_connect__returns_a_frame(environment):
-    charging = charging_assets.analyst(environment)
+    charging = charging_assets.connect(environment)
     frame = charging.sql(
         "SELECT status, poll_count FROM warehouse.fact_status WHERE slot_at >= :since ORDER BY 1",
         since=datetime(2022, 1, 11, 20, tzinfo=UTC),

@@ -50,7 +50,7 @@ def test_hour__contains_an_instant_of_any_zone() -> None:
     ],
 )
 def test_hour__that_is_not_a_utc_hour_is_refused(start: datetime) -> None:
-    with pytest.raises(ValueError, match="an hour starts"):
+    with pytest.raises(ValueError, match="an hour must start"):
         Hour(start)
 
 

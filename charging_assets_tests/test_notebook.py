@@ -53,7 +53,7 @@ def test_notebook__reads_the_home_of_its_environment(
 def test_notebook__of_uneven_data__gives_what_was_worked_out(
     cells: Cells, uneven_home: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charging_assets.analyst", lambda: uneven_home)
+    monkeypatch.setattr("charging_assets.connect", lambda: uneven_home)
     names = run(cells)
     assert rows(names["coverage"], "place local_date good_polls observed_h window_h") == [
         ("kiel", datetime(2022, 4, 1), 24, 72.0, 72.0),

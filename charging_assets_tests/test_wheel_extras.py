@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 AWS = {"CHARGING_DEPLOYMENT": "aws"}
 REPORT = ["dagster", "asset", "materialize", "-m", "charging_assets.definitions"]
 REPORT += ["--select", "utilisation_report", "--partition", "2026-01-12"]
-CONNECT = ["-c", "import charging_assets; charging_assets.analyst()"]
+CONNECT = ["-c", "import charging_assets; charging_assets.connect()"]
 
 
 def _free_port() -> str:

@@ -47,7 +47,7 @@ def test_readers__report_another_generation_and_its_remedy(older: Shell) -> None
     (check,) = (each for each in older.json("doctor") if each["check"] == "warehouse")
     assert (check["state"], check["remedy"]) == ("warning", "`charging-assets load`")
     with pytest.raises(OtherGeneration, match="charging-assets load"):
-        charging_assets.analyst().sql("SELECT * FROM original.charging_station")
+        charging_assets.connect().sql("SELECT * FROM original.charging_station")
     assert (older.home / FORMER).exists()
     assert not (older.home / FILE_NAME).exists()
 

@@ -29,7 +29,7 @@ from charging_assets_tests.builders import place, poll
 from charging_assets_tests.clocks import STOPPED_AT
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import stand
-from charging_assets_tests.orchestration.test_sensors import hours_asked
+from charging_assets_tests.orchestration.test_sensors import hours_of_request
 
 pytestmark = pytest.mark.faults
 
@@ -98,7 +98,7 @@ def test_outage__archived_polls_are_loaded_and_missed_slots_recorded(
             result = reconcile_hours(context)
             assert isinstance(result, dg.SensorResult)
             for request in result.run_requests or []:
-                for hour in hours_asked(request):
+                for hour in hours_of_request(request):
                     hours.load(storage.warehouse, lake, hour)
     assert stale_hours(lake, storage.warehouse) == []
     loaded = hours.rows(storage.warehouse, "SELECT DISTINCT slot_at FROM warehouse.fact_poll")

@@ -129,11 +129,11 @@ def test_keys__more_than_a_page(s3_lake: S3Lake) -> None:
     assert s3_lake.keys("raw/") == expected
 
 
-def test_keys__what_others_put_beside_is_passed_over(
-    bucket: S3, s3_lake: S3Lake, s3: LakeS3Resource
+def test_keys__objects_of_other_programs_are_skipped(
+    bucket: S3, s3_lake: S3Lake, lake_s3: LakeS3Resource
 ) -> None:
     for name in ("raw/", "raw/.hidden", "raw/a b", "raw/ok"):
-        s3.get_client().put_object(Bucket=bucket.bucket, Key=s3_lake.prefix + name, Body=b"")
+        lake_s3.get_client().put_object(Bucket=bucket.bucket, Key=s3_lake.prefix + name, Body=b"")
     assert s3_lake.keys("raw/") == ["raw/ok"]
 
 
