@@ -29,7 +29,7 @@ from typing import IO
 import duckdb
 import yaml
 
-from charging_assets import analyst
+from charging_assets import connect
 from charging_assets.sources.feeds import load_feeds
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -183,7 +183,7 @@ def _run_sql(block: Block, folder: Path) -> None:
         return
     named_parameters = set(re.findall(r"(?<!:):([a-z_]+)", block.code))
     parameters = {name: _PARAMETERS[name] for name in named_parameters}
-    analyst(environment(folder)).sql(block.code, **parameters)
+    connect(environment(folder)).sql(block.code, **parameters)
 
 
 _DRIVER = """
