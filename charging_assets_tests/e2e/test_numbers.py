@@ -90,8 +90,8 @@ def test_reliability__rows_equal_the_facts(
     assert {row["operator_name"] for row in rows} == set(expected)
     for row in rows:
         facts = expected[row["operator_name"]]
-        expected = 1 - facts["failed"] / facts["observed"]
-        assert float(row["reliability"]) == pytest.approx(expected)
+        reliability = 1 - facts["failed"] / facts["observed"]
+        assert float(row["reliability"]) == pytest.approx(reliability)
 
 
 def test_station__sessions_and_shares_equal_the_facts(

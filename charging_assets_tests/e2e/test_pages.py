@@ -178,4 +178,4 @@ def test_fault__in_an_address_is_reported(page: Page, address: str) -> None:
     response = page.goto(f"{address}/nowhere")
     assert response
     assert response.status == 404
-    assert "no such page" in page.locator("h1").inner_text()
+    assert "Page not found" in page.locator("h1").inner_text()
