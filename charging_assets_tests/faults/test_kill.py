@@ -81,8 +81,8 @@ class KillingConnection:
 
 
 def load(asset, path, lake, at, output):
-    real = warehouse_duckdb.opened
-    warehouse_duckdb.opened = lambda *a, **k: KillingConnection(real(*a, **k), at)
+    real = warehouse_duckdb.connect_duckdb
+    warehouse_duckdb.connect_duckdb = lambda *a, **k: KillingConnection(real(*a, **k), at)
     warehouse_duckdb.DuckDBWarehouse(Path(path)).apply(plan_of(asset, LocalLake(Path(lake))))
     os.write(output, str(count).encode())
 
