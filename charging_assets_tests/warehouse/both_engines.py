@@ -76,7 +76,7 @@ class Engines:
         """Compare all that is loaded, without what differs from run to run."""
         for table in TABLES:
             names = ", ".join(name for name in table.names if name not in OF_THE_RUN)
-            self.ask(f"SELECT {names} FROM {table.full_name}", {}, table.full_name)
+            self.query_both(f"SELECT {names} FROM {table.full_name}", {}, table.full_name)
 
     def step_by_step(self, plan: Plan) -> None:
         """Do what a load does, and compare the rows of each statement on the way.
@@ -95,10 +95,10 @@ class Engines:
         if isinstance(step, ReplaceFromSelect):
             scope = {**bindings, **step.scope.params}
             where = f"FROM {step.table.full_name} WHERE {step.scope.predicate}"
-            self.ask(f"SELECT {', '.join(step.table.key)} {where}", scope)
+            self.query_both(f"SELECT {', '.join(step.table.key)} {where}", scope)
             self.execute((f"DELETE {where}", scope))
         label = getattr(step, "name", None) or "bound"
-        rows = self.ask(step.select, params, f"{plan.asset} for {plan.hour}: {label}")
+        rows = self.query_both(step.select, params, f"{plan.asset} for {plan.hour}: {label}")
         if isinstance(step, BindParams):
             bindings.update({name: rows[0][name] for name in step.names})
         elif isinstance(step, CreateTempTable):
