@@ -24,7 +24,7 @@ pytest_plugins = [
     "charging_assets_tests.warehouse.fixtures",
 ]
 
-# What these assert is told as what tests assert is: with what differs.
+# pytest explains failing asserts of these helpers as those of tests: with what differs.
 pytest.register_assert_rewrite(
     "charging_assets_tests.cli.shell", "charging_assets_tests.preprocessing.flat_hours"
 )

@@ -77,11 +77,11 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    found = []
+    page_blocks = []
     for match in _FENCE.finditer(text):
         before = text[: match.start()].splitlines()
         mark = _MARK.fullmatch(before[-1].strip()) if before else None
-        found.append(
+        page_blocks.append(
             Block(
                 page=str(page.relative_to(ROOT)) if page.is_relative_to(ROOT) else page.name,
                 line=len(before) + 2,
@@ -90,7 +90,7 @@ def blocks(page: Path) -> list[Block]:
                 mark=mark[1] if mark else None,
             )
         )
-    return found
+    return page_blocks
 
 
 def run_blocks(chosen: Iterable[Block], folder: Path) -> None:

@@ -31,7 +31,7 @@ def load_stale(
 ) -> list[HourResult]:
     """Load hours, by default the stale ones, as `charging-assets load` does."""
     if hours is None:
-        hours = [found.hour for found in stale_hours(lake, warehouse)]
+        hours = [stale.hour for stale in stale_hours(lake, warehouse)]
     how: dict[str, Any] = {"assets": assets, "checks": checks, "workers": workers}
     definitions = build(deployments.Storage(lake, warehouse), feeds={}, progress=progress)
     with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as at:

@@ -98,7 +98,7 @@ def test_output__columns_in_another_order_go_by_name(manager: RedshiftIOManager)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (pa.table({"n": ["text"]}), "failed"),
         (pa.table({"n": [1], "more": [1]}), "more"),
@@ -106,12 +106,12 @@ def test_output__columns_in_another_order_go_by_name(manager: RedshiftIOManager)
     ],
 )
 def test_output__that_does_not_fit_leaves_the_old_rows(
-    manager: RedshiftIOManager, s3_lake: S3Lake, wrong: pa.Table, said: str
+    manager: RedshiftIOManager, s3_lake: S3Lake, wrong: pa.Table, message: str
 ) -> None:
     made(manager, pa.table({"n": [1]}))
     events = made(manager, wrong)
-    told = str([event for event in events if event.is_step_failure])
-    assert said in told
+    failures = str([event for event in events if event.is_step_failure])
+    assert message in failures
     assert all_rows(manager, "n") == [1]
     assert s3_lake.keys("loads/") == []
 

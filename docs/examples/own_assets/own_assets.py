@@ -32,5 +32,5 @@ def full_stations(mart_station_hour: pd.DataFrame) -> pd.DataFrame:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    own = dg.Definitions(assets=[city_ranking, full_stations])
-    return dg.Definitions.merge(definitions.defs(), own)
+    ours = dg.Definitions(assets=[city_ranking, full_stations])
+    return dg.Definitions.merge(definitions.defs(), ours)
