@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -34,6 +36,7 @@ from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR
 
 Damage = Callable[[Stores], Stores]
+CHECK_SELECTS = sorted((Path(__file__).parents[2] / "sql/checks").glob("*.sql"))
 ARCHIVED = "raw_api_snapshots__latest_hour_is_archived"
 
 
@@ -384,3 +387,11 @@ def test_sample__is_truncated_and_the_count_is_not() -> None:
     many = [station([evse(f"e{n}", "UNKNOWN") for n in range(50)])]
     finding = find("flat_status__status_is_known", flat_lake(many, (0,)))
     assert (finding.count, len(finding.sample)) == (50, 20)
+
+
+@pytest.mark.parametrize("path", CHECK_SELECTS, ids=lambda path: path.stem)
+def test_sample__rows_are_ordered_by_the_select(path: Path) -> None:
+    outer = re.sub(r"--.*", "", path.read_text("utf-8"))
+    while "(" in outer:  # what is in parentheses orders windows and CTEs, not the result
+        outer = re.sub(r"\([^()]*\)", "", outer)
+    assert "ORDER BY" in outer

@@ -34,4 +34,5 @@ FULL OUTER JOIN runs
     ON
         polled.feed = runs.feed
         AND polled.place = runs.place
-WHERE COALESCE(polled.row_count, 0) <> COALESCE(runs.row_count, 0);
+WHERE COALESCE(polled.row_count, 0) <> COALESCE(runs.row_count, 0)
+ORDER BY feed, place;

@@ -102,4 +102,5 @@ FULL OUTER JOIN loaded
         expected.entity = loaded.entity
         AND expected.feed = loaded.feed
         AND expected.place = loaded.place
-WHERE COALESCE(expected.record_count, 0) <> COALESCE(loaded.record_count, 0);
+WHERE COALESCE(expected.record_count, 0) <> COALESCE(loaded.record_count, 0)
+ORDER BY entity, feed, place;

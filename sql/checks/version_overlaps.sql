@@ -43,4 +43,5 @@ WHERE
         COALESCE(close_reason, '') <> 'disappeared'
         AND COALESCE(valid_to, TIMESTAMP '9999-12-31')
         <> COALESCE(next_valid_from, TIMESTAMP '9999-12-31')
-    );
+    )
+ORDER BY entity_type, entity_key, valid_from;
