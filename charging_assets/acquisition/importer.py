@@ -13,16 +13,16 @@ from datetime import datetime
 from pathlib import Path
 
 from charging_assets.acquisition.import_contents import ImportRefused, MemberChoice, bodies_of
+from charging_assets.acquisition.import_places import PlaceFrom
 from charging_assets.acquisition.import_plan import (
     ImportPlan,
-    PlaceFrom,
-    PlannedFile,
-    TimesFrom,
     decide,
     plan_file,
     plan_import,
     read_files,
 )
+from charging_assets.acquisition.import_times import TimesFrom
+from charging_assets.acquisition.planned_file import PlannedFile
 from charging_assets.archive.raw_archive import archive
 from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.lake.store import Lake

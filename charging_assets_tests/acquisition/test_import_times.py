@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charging_assets.acquisition.import_paths import NotATime, read_path
-from charging_assets.acquisition.import_plan import TimesFrom
+from charging_assets.acquisition.import_times import TimesFrom
 from charging_assets.acquisition.importer import (
     ImportRefused,
     ImportReport,

@@ -1,4 +1,4 @@
-"""Layouts of archives: the place and time in paths, and which are refused as ambiguous."""
+"""Places in the paths of archives, by layout, and which are refused as ambiguous."""
 
 from __future__ import annotations
 
