@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from charging_assets import definitions, deployments
-from charging_assets.modelling.staging import prune
+from charging_assets.modelling.staged_hours import prune
 from charging_assets.schemas.catalog import TABLES
 from charging_assets_tests.graphs import failure_message, run
 from charging_assets_tests.modelling import hours

@@ -1,7 +1,7 @@
 """Parse the time and the candidate places in the path of an archived file.
 
-`import_places` and `import_times` decide over all files of an import which candidate is the place, and
-which time zone the times are in.
+`import_places` and `import_times` decide over all files of an import which candidate is the place,
+and which time zone the times are in.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ class _ProgressReporter:
 
     def _prune(self) -> None:
         """Delete old hours from staging, which a long history would otherwise fill."""
-        from charging_assets.modelling.staging import STAGING_RETENTION, prune_before
+        from charging_assets.modelling.staged_hours import STAGING_RETENTION, prune_before
         from charging_assets.warehouse.interface import WarehouseError
         from charging_assets.warehouse.plan import LoadError
 

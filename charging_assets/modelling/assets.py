@@ -12,14 +12,14 @@ from charging_assets.modelling import plans
 from charging_assets.modelling.marts import mart_plan, mart_version, upstream_tables
 from charging_assets.modelling.sessions import UPSTREAM as SESSIONS_UPSTREAM
 from charging_assets.modelling.sessions import session_plan, session_version
-from charging_assets.modelling.staging import (
+from charging_assets.modelling.staged_hours import (
     add_failed_feeds,
     ensure_staged,
     spans_to_derive,
     staging_input,
     staging_load,
-    staging_version,
 )
+from charging_assets.modelling.staging import staging_version
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas import dimensions, facts, marts
 from charging_assets.schemas.flat import FLAT_TABLES

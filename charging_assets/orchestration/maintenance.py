@@ -11,7 +11,11 @@ from charging_assets.archive.raw_archive import feeds_archived
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
 from charging_assets.modelling.assets import WRITER_POOL
-from charging_assets.modelling.staging import STAGING_RETENTION, prune_before, prune_rejects_before
+from charging_assets.modelling.staged_hours import (
+    STAGING_RETENTION,
+    prune_before,
+    prune_rejects_before,
+)
 from charging_assets.orchestration.notes import sync_notes
 from charging_assets.orchestration.run_retention import prune_runs
 from charging_assets.orchestration.switch import is_compaction_on

@@ -26,8 +26,8 @@ from charging_assets.hours import Hour, Span, hours_between
 from charging_assets.lake.flat_files import open_hour, write_flat
 from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.plans import ENTITIES, dimension_plan
+from charging_assets.modelling.staged_hours import prune
 from charging_assets.modelling.staging import ASSET as STAGED
-from charging_assets.modelling.staging import prune
 from charging_assets.preprocessing.version import flat_version
 from charging_assets.schemas.flat import (
     FLAT_CONNECTORS,

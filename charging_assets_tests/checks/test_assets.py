@@ -17,7 +17,7 @@ from charging_assets.checks import assets
 from charging_assets.checks.registry import FRESHNESS, HOURLY, RULES
 from charging_assets.checks.rules import Finding, Rule
 from charging_assets.hours import Hour, hourly_partitions, slot_of
-from charging_assets.modelling.staging import prune
+from charging_assets.modelling.staged_hours import prune
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 from charging_assets.text import count_noun
 from charging_assets_tests import builders

@@ -17,7 +17,7 @@ from charging_assets.checks.registry import HOURLY, RULES
 from charging_assets.checks.rules import Rule
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
-from charging_assets.modelling.staging import prune
+from charging_assets.modelling.staged_hours import prune
 from charging_assets.publication.publish import publish
 from charging_assets.schemas.catalog import table
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse

@@ -9,7 +9,7 @@ import pytest
 
 from charging_assets.checks.registry import HOURLY
 from charging_assets.lake.store import LocalLake
-from charging_assets.modelling.staging import prune
+from charging_assets.modelling.staged_hours import prune
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets_tests.checks.stores import MINUTES, network

@@ -179,3 +179,11 @@ def digests(warehouse: Warehouse, tables: Iterable[Table] = TABLES) -> dict[str,
 def _minutes(at: datetime) -> float:
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
     return (aware - HOUR.start).total_seconds() / 60
+
+
+def staged_counts(warehouse: DuckDBWarehouse) -> dict[str, int]:
+    """The number of rows of each staging table."""
+    return {
+        table.name: rows(warehouse, f"SELECT COUNT(*) FROM {table.full_name}")[0][0]
+        for table in FLAT_TABLES
+    }

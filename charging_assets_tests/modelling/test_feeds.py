@@ -14,15 +14,14 @@ from charging_assets.hours import Hour, Span
 from charging_assets.lake.flat_files import FlatFile, flat_key, open_hour
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.modelling.staging import (
+from charging_assets.modelling.staged_hours import (
     StagingInput,
     ensure_staged,
     prune,
     staging_input,
     staging_load,
-    staging_plan,
-    staging_span_plan,
 )
+from charging_assets.modelling.staging import staging_plan, staging_span_plan
 from charging_assets.schemas.flat import FLAT_STATUS, FLAT_TABLES
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.plan import NotStaged

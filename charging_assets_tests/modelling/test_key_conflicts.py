@@ -16,7 +16,8 @@ from charging_assets.checks.registry import HOURLY
 from charging_assets.hours import Hour, Span
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.modelling.staging import ensure_staged, prune, staging_span_plan
+from charging_assets.modelling.staged_hours import ensure_staged, prune
+from charging_assets.modelling.staging import staging_span_plan
 from charging_assets.orchestration.staleness import CONTESTED, stale_hours, staleness
 from charging_assets.preprocessing import rejects, stations
 from charging_assets.preprocessing.identity import entity_key, identity_hash

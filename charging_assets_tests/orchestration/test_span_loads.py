@@ -13,7 +13,7 @@ import pytest
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import LocalLake
-from charging_assets.modelling import staging
+from charging_assets.modelling import staged_hours
 from charging_assets.orchestration.staleness import stale_hours, staleness
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.plan import LoadError
@@ -96,7 +96,7 @@ def test_range_runs__again__load_nothing(lake: MemoryLake) -> None:
 def test_range_runs__in_spans_of_few_rows__give_the_same(
     lake: MemoryLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(staging, "ROWS_A_SPAN", 30)
+    monkeypatch.setattr(staged_hours, "ROWS_A_SPAN", 30)
     warehouse, steps = DuckDBWarehouse(None), Steps()
     load_stale(lake, warehouse, progress=steps)
     assert steps.lengths("dim_evse")[0] < 3
@@ -144,7 +144,7 @@ def test_range_runs__of_pruned_hours__stage_them_again(
 ) -> None:
     warehouse = _hourly(lake)
     wanted = hours.digests(warehouse)
-    staging.prune_before(warehouse, hours.hour_after(400))
+    staged_hours.prune_before(warehouse, hours.hour_after(400))
     load_stale(lake, warehouse, [hours.hour_after(at) for at in (0, 1, 2)], assets=["fact_status"])
     assert hours.digests(warehouse) != wanted  # of staging, hour 30 is still pruned
     load_stale(lake, warehouse, [hours.hour_after(30)], assets=["fact_status"])

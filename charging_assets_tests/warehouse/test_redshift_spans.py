@@ -11,7 +11,8 @@ from charging_assets.hours import Hour, Span
 from charging_assets.lake.flat_files import FlatFile
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.modelling.staging import StagingInput, staging_load, staging_span_plan
+from charging_assets.modelling.staged_hours import StagingInput, staging_load
+from charging_assets.modelling.staging import staging_span_plan
 from charging_assets.schemas.flat import FLAT_STATUS
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.interface import Warehouse
