@@ -16,7 +16,6 @@ from charging_assets.settings import DeploymentError, HomeError, deployment, hom
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets.warehouse.interface import Warehouse
-from charging_assets.warehouse.transpile import set_transpile_cache
 
 __all__ = [
     "DeploymentError",
@@ -87,7 +86,6 @@ def _local_lake(environment: Mapping[str, str]) -> Lake:
 def _local_warehouse(environment: Mapping[str, str]) -> Warehouse:
     folder = home(environment)
     _require_usable_path(folder)
-    set_transpile_cache(folder / "cache" / "rendered")
     return DuckDBWarehouse(folder / FILE_NAME)
 
 

@@ -141,9 +141,7 @@ _MORE_THAN_ONE = [
 
 
 def _files(home):
-    """Every file but those of rendered statements, which any query may add."""
-    files = (path for path in home.rglob("*") if path.is_file() and "cache" not in path.parts)
-    return {path: path.read_bytes() for path in files}
+    return {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("query", [*(query for query, _ in _NOT_A_SELECT), *_MORE_THAN_ONE])

@@ -90,7 +90,7 @@ def _join(table: Table, reference: Reference) -> str:
         at = f"checked.{_time(table)}"
         if table.hour_column is not None and table.schema == "mart":
             # A mart row covers an hour; the version may begin or end within it.
-            terms.append(f"referenced.valid_from < DATEADD(HOUR, 1, {at})")
+            terms.append(f"referenced.valid_from < {at} + INTERVAL '1 hour'")
         else:
             terms.append(f"referenced.valid_from <= {at}")
         terms.append(f"(referenced.valid_to IS NULL OR referenced.valid_to > {at})")

@@ -127,7 +127,7 @@ def rejects(warehouse: Warehouse) -> list[Rejects]:
         rows = warehouse.query(
             "SELECT feed, code, severity, CAST(SUM(reject_count) AS BIGINT) AS row_count "
             "FROM ops.flat_rejects GROUP BY feed, code, severity "
-            "ORDER BY feed, row_count DESC, code, severity"
+            "ORDER BY feed, row_count DESC NULLS LAST, code, severity"
         ).to_pylist()
     except NoWarehouse:
         return []

@@ -20,7 +20,6 @@ from charging_assets.orchestration.notes import sync_notes
 from charging_assets.orchestration.run_retention import prune_runs
 from charging_assets.orchestration.switch import is_compaction_on
 from charging_assets.warehouse.interface import Warehouse
-from charging_assets.warehouse.transpile import prune_transpile_cache
 
 
 class WarehouseRetention(dg.Config):
@@ -87,7 +86,6 @@ def maintain_warehouse(
 ) -> None:
     for message in warehouse.maintain():
         context.log.info(message)
-    context.log.info(f"deleted {prune_transpile_cache()} unused transpiled statements")
 
 
 @dg.op(

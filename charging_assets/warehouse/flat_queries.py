@@ -41,7 +41,7 @@ class FlatQueries:
         for name in dict.fromkeys(_FLAT_TABLE_NAME.findall(select)):
             if name not in self._tables:
                 self._read(engine, name)
-        statement, values = bind_params(select, params, "duckdb")
+        statement, values = bind_params(select, params)
         with raise_interrupts():
             return engine.sql(statement, params=values).to_arrow_table()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -14,10 +15,20 @@ def sql_folder() -> Path:
     return packaged if packaged.is_dir() else _PACKAGE.parent / "sql"
 
 
+_read: dict[str, str] = {}
+
+
 @cache
 def sql(name: str) -> str:
     """The statement of a file, such as `facts/fact_status`, without its last semicolon."""
-    return (sql_folder() / f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    text = (sql_folder() / f"{name}.sql").read_text(encoding="utf-8").strip().rstrip(";")
+    _read[name] = text
+    return text
+
+
+def read_texts() -> Mapping[str, str]:
+    """The statements that this process has read so far, by name."""
+    return _read
 
 
 def sql_names(folder: str) -> list[str]:

@@ -82,7 +82,6 @@ def run() -> list[dict[str, Any]]:
                     "window_start": START + timedelta(hours=hour),
                     "window_end": START + timedelta(hours=hour + 1),
                 },
-                "duckdb",
             )
             for hour in range(hours)
         ]

@@ -79,7 +79,7 @@ def means(sessions: Sequence[Session], **scope: Any) -> dict[tuple[str, Any], fl
             [(key, key, STATIONS[key][1], day) for key, day in days],
         )
         insert(connection, "warehouse.fact_charging_session", sessions_rows)
-        statement, values = bind_params(sql("dashboard/dwell"), {**ALL, **scope}, "duckdb")
+        statement, values = bind_params(sql("dashboard/dwell"), {**ALL, **scope})
         names = [each[0] for each in connection.execute(statement, values).description or []]
         result = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
     return {

@@ -196,9 +196,7 @@ def test_reliability_hours__are_utc_hours_by_every_clock(zone: str) -> None:
             {"feed": "test", "place": "", "operator_name": "", "from_date": day, "to_date": day,
              "window_start": start, "window_end": start + timedelta(days=1),
              "now_at": start + timedelta(days=2), "time_zone": zone, "is_open_only": 1,
-             "min_power_kw": 0},
-            "duckdb",
-        )  # fmt: skip
+             "min_power_kw": 0})  # fmt: skip
         names = [each[0] for each in connection.execute(statement, values).description or []]
         rows = [dict(zip(names, row, strict=True)) for row in connection.fetchall()]
     assert {row["grouped_by"] for row in rows} == {"day", "operator"}

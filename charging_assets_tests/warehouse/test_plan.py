@@ -99,10 +99,10 @@ def test_plan__binds_every_parameter_that_its_statements_name(plan: plans.Plan) 
     available: set[str] = set()
     for step in plan.steps:
         assert not isinstance(step, ReplaceFromArrow)
-        assert transpile(step.select, "duckdb")[1] <= set(step.params) | available
+        assert transpile(step.select)[1] <= set(step.params) | available
         if isinstance(step, ReplaceFromSelect):
             delete = f"DELETE FROM {step.table.full_name} WHERE {step.scope.predicate}"
-            named = transpile(delete, "duckdb")[1]
+            named = transpile(delete)[1]
             assert set(step.scope.params) <= named <= set(step.scope.params) | available
         if isinstance(step, BindParams):
             assert not available & set(step.names)

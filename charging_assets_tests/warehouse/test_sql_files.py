@@ -93,7 +93,7 @@ def test_file__names_its_grain_and_its_scope(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_file__its_head_documents_every_parameter(name: str) -> None:
     head = sql(name).split("\nWITH", 1)[0].split("\nSELECT", 1)[0]
-    assert {f":{parameter}" for parameter in transpile(sql(name), "duckdb")[1]} <= set(
+    assert {f":{parameter}" for parameter in transpile(sql(name))[1]} <= set(
         re.findall(r":\w+", head)
     )
 
@@ -255,7 +255,7 @@ PARAMS = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_file__runs_on_an_empty_warehouse(warehouse: DuckDBWarehouse, name: str) -> None:
-    _, values = bind_params(sql(name), PARAMS, "duckdb")
+    _, values = bind_params(sql(name), PARAMS)
     rows = warehouse.query(sql(name), values)
     assert rows.column_names == outputs(name)
     is_total = "-- Grain: one row:" in sql(name)

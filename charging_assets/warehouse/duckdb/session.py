@@ -21,11 +21,11 @@ class DuckDBSession:
         self._connection = connection
 
     def execute(self, sql: str, params: Params) -> None:
-        statement, values = bind_params(sql, params, "duckdb")
+        statement, values = bind_params(sql, params)
         self._connection.execute(statement, values)
 
     def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]:
-        statement, values = bind_params(sql, params, "duckdb")
+        statement, values = bind_params(sql, params)
         return self._connection.execute(statement, values).fetchall()
 
     def execute_insert(self, sql: str, params: Params) -> int:

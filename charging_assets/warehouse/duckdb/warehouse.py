@@ -331,8 +331,8 @@ class _Reader:
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
-        self._warehouse.require()  # before a statement is rendered, and kept, for nothing
-        return self.select(*bind_params(sql, params or {}, "duckdb"))
+        self._warehouse.require()  # before a statement is transpiled for nothing
+        return self.select(*bind_params(sql, params or {}))
 
     def select(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> pa.Table:
         """Rows of one SELECT in DuckDB's dialect."""
@@ -400,7 +400,7 @@ def _other_generation(path: Path | None, generation: int, reason: str) -> OtherG
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, params: Params) -> pa.Table:
-    statement, values = bind_params(sql, params, "duckdb")
+    statement, values = bind_params(sql, params)
     return connection.sql(statement, params=values).to_arrow_table()
 
 

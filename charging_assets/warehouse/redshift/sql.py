@@ -7,16 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-# Strings, quoted names, comments and casts are skipped; the last alternative is a parameter.
-_TOKEN = re.compile(
-    r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|::|:(?P<name>[A-Za-z_]\w*)", re.DOTALL
-)
+from charging_assets.warehouse.transpile import TOKEN, parameter_names
+
 _PLAIN = re.compile(r"[^'\\\x00-\x1f]*")
-
-
-def parameter_names(sql: str) -> set[str]:
-    """The names of a statement's parameters."""
-    return {match["name"] for match in _TOKEN.finditer(sql) if match["name"]}
 
 
 def pick_params(sql: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -30,7 +23,7 @@ def inline_params(sql: str, params: Mapping[str, Any]) -> str:
     def literal(match: re.Match[str]) -> str:
         return _literal(match["name"], params[match["name"]]) if match["name"] else match[0]
 
-    return _TOKEN.sub(literal, sql)
+    return TOKEN.sub(literal, sql)
 
 
 def _literal(name: str, value: Any) -> str:

@@ -73,7 +73,7 @@ def engine_of(warehouse: Warehouse) -> sa.Engine:
 def execute(connection: sa.Connection, sql: str, params: Params) -> sa.CursorResult[Any]:
     """The result of a SELECT in Redshift's dialect with `:name` parameters, on either engine."""
     if connection.dialect.name == "duckdb":
-        return connection.exec_driver_sql(*transpile.bind_params(sql, params, "duckdb"))
+        return connection.exec_driver_sql(*transpile.bind_params(sql, params))
     return connection.exec_driver_sql(sql, redshift_sql.pick_params(sql, params))
 
 

@@ -1,0 +1,26 @@
+-- Generated from sql/checks/flat_status__sensor_agrees.sql (957664f4a0f623a8) by python -m charging_assets.warehouse.transpile; do not edit.
+SELECT
+  feed,
+  place,
+  evse_uid,
+  status,
+  parking_status,
+  COUNT(*) AS poll_count
+FROM staging.flat_status
+WHERE
+  slot_at >= $window_start
+  AND slot_at < $window_end
+  AND status IN ('CHARGING', 'BLOCKED')
+  AND parking_status IN ('AVAILABLE', 'FREE', 'VACANT')
+GROUP BY
+  feed,
+  place,
+  evse_key,
+  evse_uid,
+  status,
+  parking_status
+ORDER BY
+  poll_count DESC NULLS FIRST,
+  feed ASC,
+  place ASC,
+  evse_uid ASC

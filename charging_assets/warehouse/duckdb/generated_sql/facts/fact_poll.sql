@@ -1,0 +1,29 @@
+-- Generated from sql/facts/fact_poll.sql (6b5eb0643f4a00f1) by python -m charging_assets.warehouse.transpile; do not edit.
+SELECT
+  slot_at,
+  feed,
+  feed_kind,
+  time_zone,
+  place,
+  outcome,
+  is_imported,
+  requested_at,
+  observed_at,
+  cadence_s,
+  elapsed_ms,
+  http_status,
+  body_bytes,
+  raw_key,
+  answer_count,
+  station_count,
+  station_rejected_count,
+  evse_count,
+  evse_rejected_count,
+  connector_count,
+  connector_rejected_count,
+  field_rejected_count,
+  schema_fingerprint,
+  unknown_fields
+FROM staging.flat_polls
+WHERE
+  slot_at >= $window_start AND slot_at < $window_end
