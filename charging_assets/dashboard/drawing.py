@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 import zlib
 from functools import lru_cache
 from typing import Any
@@ -34,7 +33,6 @@ _CONFIG = {
     "header": {"labelColor": INK, "labelFontSize": 12},
 }  # fmt: skip
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 # Assistive technology gets the description of the whole chart and the table instead of thousands
 # of marks; the label of each mark becomes its tooltip.
 _MARK = re.compile(r'<(path|text|line|rect) aria-label="([^"]*)"([^>]*?)/>')
@@ -59,30 +57,7 @@ def png(svg_text: str, scale: float = 2.0) -> bytes:
     """An SVG as PNG, with `scale` pixels per SVG unit."""
     import vl_convert
 
-    return _compress(bytes(vl_convert.svg_to_png(svg_text, scale=scale)))
-
-
-def _compress(picture: bytes) -> bytes:
-    """A PNG with its pixels compressed again at the highest level: the renderer favours speed."""
-    header_chunks, pixels, at = b"", b"", len(_PNG)
-    while at < len(picture):
-        (length,) = struct.unpack(">I", picture[at : at + 4])
-        chunk = picture[at : at + 12 + length]
-        if chunk[4:8] == b"IDAT":
-            pixels += chunk[8:-4]
-        elif chunk[4:8] != b"IEND":
-            header_chunks += chunk
-        at += len(chunk)
-    body = b"IDAT" + zlib.compress(zlib.decompress(pixels), 9)
-    end = b"IEND"
-    return (
-        _PNG
-        + header_chunks
-        + b"".join(
-            struct.pack(">I", len(each) - 4) + each + struct.pack(">I", zlib.crc32(each))
-            for each in (body, end)
-        )
-    )
+    return bytes(vl_convert.svg_to_png(svg_text, scale=scale))
 
 
 def warm_up() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import jinja2
 
 from charging_assets.dashboard.blocks import Figure, Page
-from charging_assets.dashboard.drawing import png
 from charging_assets.dashboard.feeds import loaded_feeds, select_feed
 from charging_assets.dashboard.pages import city, quality, reliability
 from charging_assets.dashboard.reader import Reader
@@ -27,11 +26,11 @@ _ROWS = 10
 
 @dataclass(frozen=True)
 class Report:
-    """A self-contained HTML page, its charts as PNG by name, and the figures of its first part."""
+    """A self-contained HTML page, its charts as SVG by name, and the figures of its first part."""
 
     feed: str
     html: str
-    pictures: dict[str, bytes]
+    charts: dict[str, str]
     figures: list[Figure]
 
 
@@ -63,7 +62,7 @@ def build_report(
     return Report(
         selected_feed.name,
         _html(request, parts, first, last),
-        _chart_images(parts),
+        {f"{page.name}-{chart.id}": chart.svg for page in parts for chart in page.charts},
         parts[0].figures,
     )
 
@@ -84,7 +83,3 @@ def _html(request: PageRequest, parts: list[Page], first: datetime, last: dateti
         rows=_ROWS,
         style=(_HERE / "static/style.css").read_text(encoding="utf-8"),
     )
-
-
-def _chart_images(parts: list[Page]) -> dict[str, bytes]:
-    return {f"{page.name}-{chart.id}": png(chart.svg) for page in parts for chart in page.charts}

@@ -71,7 +71,7 @@ def test_report__of_a_month_in_german(resources: Mapping[str, object]) -> None:
 
 def test_report__is_previewed_and_linked(resources: Mapping[str, object]) -> None:
     (event,) = build(resources).asset_materializations_for_node("utilisation_report")
-    assert "data:image/png;base64," in str(event.metadata["preview"].value)
+    assert "data:image/svg+xml;base64," in str(event.metadata["preview"].value)
     assert len(str(event.metadata["preview"].value)) < 100_000  # it stays in the event log
     assert str(event.metadata["link"].value).startswith("file://")
 
