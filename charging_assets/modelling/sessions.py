@@ -36,12 +36,15 @@ LONGEST = timedelta(days=7, hours=2)
 # Idle time starts within two gaps (five hours) of a session and is counted for a day, to the end of
 # a run, which is at most an hour long.
 IDLE = timedelta(hours=30)
+# How far behind the start of a session its runs, its end and its idle time can be.
+REACH = LONGEST + NEAR + IDLE
 
 
 def session_version() -> str:
     """The code version of sessions; it changes with the versions of their upstream assets."""
     upstream = [plans.fact_version(table) for table in plans.FACTS]
     upstream.append(plans.dimension_version(plans.CONNECTOR))
+    upstream += [f"{limit}" for limit in (NEAR, LONGEST, IDLE)]
     return code_version(_STATEMENTS, [TABLE], upstream)
 
 
@@ -57,11 +60,12 @@ def session_plan(hour: Hour | Span) -> Plan:
         "idle_start": to_naive_utc(hour.start - NEAR - IDLE),
         "oldest_start": to_naive_utc(hour.start - NEAR - LONGEST - IDLE),
     }
-    params = {"starts_to": near["near_end"]}
+    starts_to = {"starts_to": near["near_end"]}
+    params = {**starts_to, "runs_to": near["near_end"] + REACH}
     scope = Scope(
         "evse_key IN (SELECT entity_key FROM affected_evse) "
         "AND slot_at >= :starts_from AND slot_at < :starts_to",
-        params,
+        starts_to,
     )
     return Plan(
         asset=TABLE.name,
@@ -71,7 +75,11 @@ def session_plan(hour: Hour | Span) -> Plan:
         steps=(
             CreateTempTable("affected_session", sql("facts/affected_session"), near),
             CreateTempTable("affected_evse", sql("facts/affected_session_evse"), near),
-            BindParams(("starts_from",), sql("facts/affected_session_start"), near),
+            BindParams(
+                ("starts_from", "runs_from"),
+                sql("facts/affected_session_start"),
+                {"near_start": near["near_start"], "near_s": int(NEAR.total_seconds())},
+            ),
             ReplaceFromSelect(TABLE, scope, sql("facts/fact_charging_session"), params),
         ),
     )

@@ -5,6 +5,7 @@ The reference derives them from single observations, poll by poll, in plain Pyth
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from charging_assets.archive.raw_archive import hours_archived
 from charging_assets.hours import Hour
 from charging_assets.lake.memory import MemoryLake
+from charging_assets.modelling.sessions import IDLE, LONGEST
 from charging_assets.schemas import flat
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.sql_files import sql
@@ -284,6 +286,15 @@ def test_sessions__energy_knows_the_same_plausible_power_as_the_schema() -> None
     text = sql("facts/fact_charging_session")
     assert f"electric_kw >= {power.minimum:g} " in text
     assert f"LEAST(electric_kw, {power.maximum:g})" in text
+
+
+def test_sessions__are_as_long_as_the_scope_of_a_load_expects() -> None:
+    text = sql("facts/fact_charging_session")
+    assert set(re.findall(r"DATEADD\('day', (\d+), segment_runs.segment_from\)", text)) == {
+        str(LONGEST.days),
+        str(IDLE.days),
+    }
+    assert f"LEAST(valid_after_s, {IDLE.days * 86400})" in text
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,14 @@
 -- Energy is at least 0, since back ends report CHARGING for full cars too, and at most the power
 -- limit times the longest duration. The power limit of a connector is the greater of its published
 -- power and the power from current and voltage, rounded up to a tenth of a kW as ratings are
--- (16 A x 230 V is 3.7), at most 1,500 kW. One phase: A x V; three phases: A x V x 1.732, or
--- A x V x 3 if V is the voltage of one phase; an unknown power type counts as three phases. The
--- limit of a session is the greatest of the EVSE's connectors published in an hour with a run of
--- the session, and unknown if one of these is unknown. Its published power is the greatest in the
--- hour of its first slot.
+-- (16 A x 230 V is 3.7), at most 1,500 kW. One phase: A x V; three phases: A x V x 1.732 (the
+-- square root of 3), or A x V x 3 if V is the voltage of one phase; an unknown power type counts as
+-- three phases. The limit of a session is the greatest of the EVSE's connectors published in an
+-- hour with a run of the session, and unknown if one of these is unknown. Its published power is
+-- the greatest in the hour of its first slot.
 -- Scope: the EVSEs in affected_evse, sessions whose first slot is in [:starts_from, :starts_to).
+-- Polls and runs are read in [:runs_from, :runs_to), as far as such a session and its links, bounds
+-- and idle time can reach.
 WITH good_polls AS (
     SELECT
         feed,
@@ -35,8 +37,8 @@ WITH good_polls AS (
     FROM warehouse.fact_poll
     WHERE
         outcome = 'ok'
-        AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
-        AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
+        AND slot_at >= :runs_from
+        AND slot_at < :runs_to
 ),
 
 poll_durations AS (
@@ -92,8 +94,8 @@ status_runs AS (
     FROM warehouse.fact_status
     WHERE
         evse_key IN (SELECT affected_evse.entity_key FROM affected_evse)
-        AND slot_at >= DATEADD('hour', -6, CAST(:starts_from AS TIMESTAMP))
-        AND slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
+        AND slot_at >= :runs_from
+        AND slot_at < :runs_to
 ),
 
 runs_with_polls AS (
@@ -239,7 +241,7 @@ connectors AS (
     WHERE
         observations.entity_type = 'connector'
         AND observations.slot_at >= :starts_from
-        AND observations.slot_at < DATEADD('hour', 210, CAST(:starts_to AS TIMESTAMP))
+        AND observations.slot_at < :runs_to
         AND states.evse_key IN (SELECT affected_evse.entity_key FROM affected_evse)
 ),
 

@@ -1,4 +1,4 @@
--- Generated from sql/facts/fact_charging_session.sql (97b25fa171d72368) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/facts/fact_charging_session.sql (9727f23bdefb5eab) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH good_polls AS (
   SELECT
     feed,
@@ -16,13 +16,7 @@ WITH good_polls AS (
     ) AS polled_at
   FROM warehouse.fact_poll
   WHERE
-    outcome = 'ok'
-    AND slot_at >= (
-      CAST($starts_from AS TIMESTAMP) + INTERVAL (-6) HOUR
-    )
-    AND slot_at < (
-      CAST($starts_to AS TIMESTAMP) + INTERVAL 210 HOUR
-    )
+    outcome = 'ok' AND slot_at >= $runs_from AND slot_at < $runs_to
 ), poll_durations AS (
   SELECT
     feed,
@@ -79,12 +73,8 @@ WITH good_polls AS (
         affected_evse.entity_key
       FROM affected_evse
     )
-    AND slot_at >= (
-      CAST($starts_from AS TIMESTAMP) + INTERVAL (-6) HOUR
-    )
-    AND slot_at < (
-      CAST($starts_to AS TIMESTAMP) + INTERVAL 210 HOUR
-    )
+    AND slot_at >= $runs_from
+    AND slot_at < $runs_to
 ), runs_with_polls AS (
   SELECT
     status_runs.feed,
@@ -204,9 +194,7 @@ WITH good_polls AS (
   WHERE
     observations.entity_type = 'connector'
     AND observations.slot_at >= $starts_from
-    AND observations.slot_at < (
-      CAST($starts_to AS TIMESTAMP) + INTERVAL 210 HOUR
-    )
+    AND observations.slot_at < $runs_to
     AND states.evse_key IN (
       SELECT
         affected_evse.entity_key
