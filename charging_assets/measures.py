@@ -40,15 +40,17 @@ def _share(part: str, whole: str) -> str:
     return f"(CAST({part} AS DOUBLE PRECISION) / NULLIF({whole}, 0))"
 
 
+_ONE = "CAST(1 AS DOUBLE PRECISION)"
 # The one definition of each metric in SQL, over sums of seconds. Statements repeat these
 # expressions, so that each can be read and linted by itself; a test compares every statement with
 # them. `counted` is 1 where at least four fifths of the window was observed, and `coverage_factor`
 # where the status was known for a fifth of that time; elsewhere they are null.
 SQL_DEFINITIONS = {
+    "counted": f"CASE WHEN observed_s * 5 >= window_s * 4 THEN {_ONE} END",
+    "coverage_factor": f"CASE WHEN (observed_s - unknown_s) * 5 >= observed_s THEN {_ONE} END",
     "operable_s": _sum(OPERABLE),
     "occupied_s": _sum(OCCUPIED),
     "working_s": "observed_s - inoperative_s - out_of_order_s",
-    "status_s": "observed_s - unknown_s",
     "coverage": "LEAST(1.0, CAST(observed_s AS DOUBLE PRECISION) / NULLIF(window_s, 0))",
     "utilisation": f"counted * {_share('charging_s', 'operable_s')}",
     "occupancy": f"counted * {_share('occupied_s', 'operable_s')}",

@@ -86,16 +86,12 @@ def test_statement__divides_to_sort_only(name: str) -> None:
     assert not read & shares
 
 
-# Every statement there is, and the places where a metric is written with other words for the same.
+# Every statement there is.
 EVERY_STATEMENT = [
     name
     for folder in ("checks", "dashboard", "dimensions", "facts", "marts", "reports", "views")
     for name in sql_names(folder)
 ]
-SAME_AS = {
-    "NULLIF(3600, 0)": "NULLIF(window_s, 0)",  # the window of an hour
-    "CASE WHEN status_s * 5 >= observed_s THEN CAST(1 AS DOUBLE) END": "coverage_factor",
-}
 GROUPS = {frozenset(OPERABLE), frozenset(OCCUPIED)}
 
 
@@ -106,10 +102,7 @@ def plain(expression: exp.Expression) -> str:
     expression = expression.copy()
     for column in expression.find_all(exp.Column):
         column.set("table", None)
-    text = expression.sql()
-    for written, same in SAME_AS.items():
-        text = text.replace(written, same)
-    return text
+    return expression.sql()
 
 
 def metrics_in(statement: str) -> list[tuple[str, str]]:

@@ -282,6 +282,7 @@ power AS (
 evse_details AS (
     SELECT
         totals.*,
+        3600 AS window_s,
         totals.linked_s - COALESCE(unobservable_starts.unobservable_s, 0) AS session_exposure_s,
         evses.station_key,
         power.max_power_kw,
@@ -314,11 +315,13 @@ metrics AS (
         available_s + charging_s + reserved_s + blocked_s AS operable_s,
         charging_s + reserved_s + blocked_s AS occupied_s,
         observed_s - inoperative_s - out_of_order_s AS working_s,
-        observed_s - unknown_s AS status_s,
         -- Null if coverage is too low: multiplied with it, shares become null.
         CASE
-            WHEN observed_s * 5 >= 3600 * 4 THEN CAST(1 AS DOUBLE PRECISION)
-        END AS counted
+            WHEN observed_s * 5 >= window_s * 4 THEN CAST(1 AS DOUBLE PRECISION)
+        END AS counted,
+        CASE
+            WHEN (observed_s - unknown_s) * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION)
+        END AS coverage_factor
     FROM evse_details
 )
 
@@ -341,9 +344,9 @@ SELECT
     CAST(inoperative_s AS BIGINT) AS inoperative_s,
     CAST(out_of_order_s AS BIGINT) AS out_of_order_s,
     CAST(unknown_s AS BIGINT) AS unknown_s,
-    CAST(3600 AS BIGINT) AS window_s,
+    CAST(window_s AS BIGINT) AS window_s,
     LEAST(
-        1.0, CAST(observed_s AS DOUBLE PRECISION) / NULLIF(3600, 0)
+        1.0, CAST(observed_s AS DOUBLE PRECISION) / NULLIF(window_s, 0)
     ) AS coverage,
     counted
     * (
@@ -361,7 +364,7 @@ SELECT
         / NULLIF(observed_s, 0)
     ) AS availability,
     counted
-    * CASE WHEN status_s * 5 >= observed_s THEN CAST(1 AS DOUBLE PRECISION) END
+    * coverage_factor
     * (
         CAST(working_s AS DOUBLE PRECISION)
         / NULLIF(observed_s, 0)

@@ -1,4 +1,4 @@
--- Generated from sql/marts/mart_evse_hour.sql (8a7f6b577e0110d7) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/mart_evse_hour.sql (dd51dad919e5c31e) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH polls_with_next AS (
   SELECT
     feed,
@@ -226,6 +226,7 @@ WITH polls_with_next AS (
 ), evse_details AS (
   SELECT
     totals.*,
+    3600 AS window_s,
     totals.linked_s - COALESCE(unobservable_starts.unobservable_s, 0) AS session_exposure_s,
     evses.station_key,
     power.max_power_kw,
@@ -255,8 +256,10 @@ WITH polls_with_next AS (
     available_s + charging_s + reserved_s + blocked_s AS operable_s,
     charging_s + reserved_s + blocked_s AS occupied_s,
     observed_s - inoperative_s - out_of_order_s AS working_s,
-    observed_s - unknown_s AS status_s,
-    CASE WHEN observed_s * 5 >= 3600 * 4 THEN CAST(1 AS DOUBLE) END AS counted
+    CASE WHEN observed_s * 5 >= window_s * 4 THEN CAST(1 AS DOUBLE) END AS counted,
+    CASE WHEN (
+      observed_s - unknown_s
+    ) * 5 >= observed_s THEN CAST(1 AS DOUBLE) END AS coverage_factor
   FROM evse_details
 )
 SELECT
@@ -278,8 +281,8 @@ SELECT
   CAST(inoperative_s AS BIGINT) AS inoperative_s,
   CAST(out_of_order_s AS BIGINT) AS out_of_order_s,
   CAST(unknown_s AS BIGINT) AS unknown_s,
-  CAST(3600 AS BIGINT) AS window_s,
-  LEAST(1.0, CAST(observed_s AS DOUBLE) / NULLIF(3600, 0)) AS coverage,
+  CAST(window_s AS BIGINT) AS window_s,
+  LEAST(1.0, CAST(observed_s AS DOUBLE) / NULLIF(window_s, 0)) AS coverage,
   counted * (
     CAST(charging_s AS DOUBLE) / NULLIF(operable_s, 0)
   ) AS utilisation,
@@ -289,7 +292,7 @@ SELECT
   counted * (
     CAST(operable_s AS DOUBLE) / NULLIF(observed_s, 0)
   ) AS availability,
-  counted * CASE WHEN status_s * 5 >= observed_s THEN CAST(1 AS DOUBLE) END * (
+  counted * coverage_factor * (
     CAST(working_s AS DOUBLE) / NULLIF(observed_s, 0)
   ) AS reliability,
   CAST(session_exposure_s AS BIGINT) AS session_exposure_s
