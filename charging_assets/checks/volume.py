@@ -163,7 +163,8 @@ RULES = (
     ),
     Rule(
         "staged_tables", "input_rows_are_loaded_or_rejected",
-        "Every record in the responses of the hour is either staged or rejected.",
+        "Every record in the responses of the hour is either staged or rejected; for statuses, in "
+        "every poll.",
         _RELOAD, from_warehouse("staged_balance"), Severity.ERROR,
         reads_staging=True,
     ),
@@ -210,7 +211,7 @@ RULES = (
     ),
     Rule(
         "fact_status", "covers_every_polled_row",
-        "For each place, the poll counts of its runs add up to its polled rows.",
+        "The runs of each place have the polled statuses of its staged runs, slot by slot.",
         _RELOAD, from_warehouse("fact_status_balance"), Severity.ERROR,
         reads_staging=True,
     ),

@@ -9,13 +9,10 @@ from typing import Any
 
 from charging_assets.archive.raw_objects import ArchivedResponse, Poll
 from charging_assets.hours import to_naive_utc
+from charging_assets.preprocessing.clean import FIRST_TIME, LAST_TIME
 from charging_assets.preprocessing.headers import find_zone
 from charging_assets.preprocessing.rejects import Rejection, make_rejection
 from charging_assets.sources import BadBody, Envelope, Kind, UnusableKind, open_body
-
-# Timestamps outside of this range come from unset clocks or from test data.
-_FIRST_TIME, _LAST_TIME = datetime(2000, 1, 1), datetime(2100, 1, 1)
-
 
 UNKNOWN_KIND = "unknown_kind"
 
@@ -82,6 +79,6 @@ def parse_published_time(published: Any, poll: Poll) -> tuple[datetime | None, R
     except (TypeError, ValueError, OverflowError):
         bad_field = make_rejection("field", "poll", None, "/timestamp", "bad_timestamp", published)
         return None, bad_field
-    if not _FIRST_TIME <= observed_at < _LAST_TIME:
+    if not FIRST_TIME <= observed_at < LAST_TIME:
         return None, make_rejection("field", "poll", None, "/timestamp", "out_of_range", published)
     return observed_at, None

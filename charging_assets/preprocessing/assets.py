@@ -124,7 +124,9 @@ def _summary(name: str, rows: pa.Table) -> dict[str, Any]:
             "schema_drift": dg.MetadataValue.json(_drift(rows)),
         }
     if name == "flat_status":
-        return {"statuses": dg.MetadataValue.json(_count_values(rows, "status"))}
+        by_status = rows.group_by("status").aggregate([("poll_count", "sum")]).to_pylist()
+        statuses = {str(row["status"]): row["poll_count_sum"] for row in by_status}
+        return {"statuses": dg.MetadataValue.json(statuses)}
     if name == "flat_rejects":
         by_code = rows.group_by("code").aggregate([("reject_count", "sum")]).to_pylist()
         counts = {row["code"]: row["reject_count_sum"] for row in by_code}

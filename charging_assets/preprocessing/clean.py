@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 import msgspec
 
+from charging_assets.hours import to_naive_utc
 from charging_assets.preprocessing.caches import Cache
 from charging_assets.schemas import units
 from charging_assets.schemas.table import Column, Type
@@ -29,6 +31,9 @@ class BadValue(Exception):
         super().__init__(code)
         self.code = code
 
+
+# Timestamps outside of this range come from unset clocks or from test data.
+FIRST_TIME, LAST_TIME = datetime(2000, 1, 1), datetime(2100, 1, 1)
 
 # OCPI 2.2.1, Locations module, enum Status.
 STATUSES = frozenset({
@@ -102,6 +107,37 @@ def status(value: Any) -> str | None:
     cleaned: str | None = _STATUS_TEXT(value)
     if cleaned is not None and cleaned not in STATUSES:
         raise BadValue("unknown_status")
+    return cleaned
+
+
+def status_published(length: int) -> Cleaner:
+    """The source's own word for a status: null if it is no text, or too long. `status` reports."""
+    clean_text = text(length)
+
+    def clean(value: Any) -> str | None:
+        try:
+            word: str | None = clean_text(value)
+        except BadValue:
+            return None
+        return word
+
+    return clean
+
+
+def timestamp(value: Any) -> datetime | None:
+    """An instant as naive UTC, from ISO 8601; without an offset it is UTC, as in OCPI."""
+    if not isinstance(value, str):
+        raise BadValue("bad_timestamp")
+    published = _trim(value)
+    if not published:
+        return None
+    try:
+        instant = datetime.fromisoformat(published)
+        cleaned = instant if instant.tzinfo is None else to_naive_utc(instant)
+    except (ValueError, OverflowError):
+        raise BadValue("bad_timestamp") from None
+    if not FIRST_TIME <= cleaned < LAST_TIME:
+        raise BadValue("out_of_range")
     return cleaned
 
 
@@ -291,6 +327,7 @@ _BY_NAME: dict[str, Callable[[Column], Cleaner]] = {
     "tariff_zones": lambda column: texts(column.length),
     "capabilities": lambda column: texts(column.length),
     "status": lambda column: status,
+    "status_published": lambda column: status_published(column.length),
     "parking_status": lambda column: sensor(column.length),
     "standard": lambda column: text(column.length, upper=True),
     "format": lambda column: text(column.length, upper=True),
@@ -301,6 +338,7 @@ _BY_TYPE: dict[Type, Callable[[Column], Cleaner]] = {
     Type.TEXT: lambda column: text(column.length),
     Type.DOUBLE: lambda column: number,
     Type.BOOLEAN: lambda column: boolean,
+    Type.TIMESTAMP: lambda column: timestamp,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -12,13 +13,20 @@ from charging_assets.preprocessing.states import State
 
 
 class Status(NamedTuple):
-    """The status of an EVSE in one poll."""
+    """The status of an EVSE in one poll; `changed_at` is the source's time of its last change."""
 
     evse_key: int
     evse_uid: str
     status: str | None
+    status_published: str | None
     parking_status: str | None
     overrides: str | None
+    changed_at: datetime | None = None
+
+    @property
+    def state(self) -> tuple[str | None, ...]:
+        """What is equal in all polls of a run."""
+        return self[2:6]
 
 
 # Limit of field names stored for one record, and for all records of a place's hour; each distinct

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as replaced
 from datetime import datetime
 from functools import cache, lru_cache
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from operator import eq
 
 import pyarrow as pa
@@ -53,6 +53,7 @@ from charging_assets.preprocessing.identity import Identity, names_hash
 from charging_assets.preprocessing.rejects import Rejects, escape_pointer, truncate
 from charging_assets.preprocessing.states import merge_states
 from charging_assets.preprocessing.stations import StationReader
+from charging_assets.preprocessing.status_runs import StatusRuns
 from charging_assets.schemas import flat
 from charging_assets.sources import Envelope, Kind, UnusableKind, kind
 
@@ -178,7 +179,6 @@ class _PlaceHour:
     resolved: tuple[list[_Record], _Rejected] | None = None
     shapes: set[Shapes] = field(default_factory=set)
     name_count: int = 0
-    ordinal: int = 0
     last_good: datetime | None = None
 
     @property
@@ -197,9 +197,12 @@ class _PlaceHour:
 
     def write(self, answer: ArchivedResponse) -> None:
         """Add the rows of what was read; `answer` is any of the place's."""
+        header = fit_header(answer)[0]
+        runs = StatusRuns(self.rows["flat_status"], header.poll.feed, header.place.slug)
         for selected, stations, rejected in self.polls:
-            self._write_slot(selected, stations, rejected)
-        self._write_states(fit_header(answer)[0])
+            self._write_slot(selected, stations, rejected, runs)
+        runs.finish()
+        self._write_states(header)
 
     def _read_slot(self, selected: SelectedAnswer) -> None:
         envelope, stations, rejected = selected.envelope, list[FlatStation](), _Rejected()
@@ -217,7 +220,11 @@ class _PlaceHour:
         return self.reader.kind
 
     def _write_slot(
-        self, selected: SelectedAnswer, stations: list[FlatStation], rejected: _Rejected
+        self,
+        selected: SelectedAnswer,
+        stations: list[FlatStation],
+        rejected: _Rejected,
+        runs: StatusRuns,
     ) -> None:
         published, envelope = selected.answer, selected.envelope
         answer, bad_header = fit_header(published)
@@ -226,15 +233,19 @@ class _PlaceHour:
             selected.outcome = answer.place.outcome
         rejects = Rejects()
         rejects.extend([reject for reject in (selected.failure, bad_header) if reject])
-        observed_at = None
+        observed_at, carried_count = None, 0
         if envelope is not None:
             observed_at, bad_timestamp = parse_published_time(envelope.observed_at, published.poll)
             rejects.extend([bad_timestamp] if bad_timestamp else [])
-            self._count_poll(answer.poll)
-            self._write_statuses(answer, observed_at, stations)
+            carried_count = runs.add_poll(
+                to_naive_utc(answer.poll.slot_at),
+                stations,
+                is_complete=envelope.is_complete,
+                is_after_gap=self._is_after_gap(answer.poll),
+            )
             _gather_rejects(rejects, stations, rejected, envelope.pointer)
         self._write_rejects(answer, rejects, envelope.pointer if envelope else "")
-        self._write_poll(selected, observed_at, stations, rejects, rejected)
+        self._write_poll(selected, observed_at, stations, rejects, rejected, carried_count)
 
     def _stations(
         self, envelope: Envelope, slot_at: datetime
@@ -330,33 +341,11 @@ class _PlaceHour:
             self.name_count = name_count
         return station
 
-    def _count_poll(self, poll: Poll) -> None:
-        gap = poll.cadence_s * GAP_CADENCES
-        if self.last_good and (poll.slot_at - self.last_good).total_seconds() > gap:
-            self.ordinal += 1
-        self.ordinal += 1
-        self.last_good = poll.slot_at
-
-    def _write_statuses(
-        self, answer: ArchivedResponse, observed_at: datetime | None, stations: list[FlatStation]
-    ) -> None:
-        statuses = list(chain.from_iterable([station.statuses for station in stations]))
-        keys, uids, states, parking, overrides = (
-            zip(*statuses, strict=True) if statuses else ((),) * 5
-        )
-        self.rows["flat_status"].extend(
-            len(statuses),
-            slot_at=to_naive_utc(answer.poll.slot_at),
-            feed=answer.poll.feed,
-            place=answer.place.slug,
-            evse_key=keys,
-            evse_uid=uids,
-            observed_at=observed_at,
-            status=states,
-            parking_status=parking,
-            connector_status_overrides=overrides,
-            poll_ordinal=self.ordinal,
-        )
+    def _is_after_gap(self, poll: Poll) -> bool:
+        """Whether a good poll is too long after the one before for a run to reach from it."""
+        before, self.last_good = self.last_good, poll.slot_at
+        gap_s = poll.cadence_s * GAP_CADENCES
+        return before is not None and (poll.slot_at - before).total_seconds() > gap_s
 
     def _write_rejects(self, answer: ArchivedResponse, rejects: Rejects, pointer: str) -> None:
         if not rejects:
@@ -390,12 +379,14 @@ class _PlaceHour:
         stations: list[FlatStation],
         rejects: Rejects,
         rejected: _Rejected,
+        carried_count: int,
     ) -> None:
         answer, poll, place = selected.answer, selected.answer.poll, selected.answer.place
         counts = rejects.counts()
         unknown = set(selected.envelope.unknown if selected.envelope else ())
         names = [station.unknown for station in stations if station.unknown]
         unknown.update(*rejected.unknown.union(*names))
+        evse_count = sum(station.evse_count for station in stations) + rejected.evse_count
         shapes = NO_SHAPE.union(*{station.shape for station in stations}, *rejected.shapes)
         self.rows["flat_polls"].extend(
             1,
@@ -416,11 +407,15 @@ class _PlaceHour:
             answer_count=selected.answer_count,
             station_count=len(stations),
             station_rejected_count=counts["record", "station"],
-            evse_count=sum(station.evse_count for station in stations) + rejected.evse_count,
+            evse_count=evse_count,
             evse_rejected_count=counts["record", "evse"],
             connector_count=sum(station.connector_count for station in stations)
             + rejected.connector_count,
             connector_rejected_count=counts["record", "connector"],
+            status_count=evse_count,  # each EVSE record has one, which may be null
+            status_rejected_count=counts["record", "evse"],
+            carried_count=carried_count,
+            is_complete=selected.envelope.is_complete if selected.envelope else None,
             field_rejected_count=sum(
                 count for (severity, _), count in counts.items() if severity == "field"
             ),

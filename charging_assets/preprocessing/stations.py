@@ -7,6 +7,7 @@ decided in `duplicates`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from charging_assets.preprocessing.identity import (
 )
 from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
-from charging_assets.sources import BadBody, Kind, tolerant
+from charging_assets.sources import BadBody, Kind, RecordMap, tolerant
 
 
 class _Parent(NamedTuple):
@@ -54,7 +55,8 @@ class StationReader:
         evse_level = f"/*/{self.evses}/*"
         connector_level = f"{evse_level}/{self.connectors}/*"
         self._station = ContentReader(kind.STATION, _STATION_COLUMNS, "/*", _VOLATILE)
-        self._evse = ContentReader(kind.EVSE, _EVSE_COLUMNS, evse_level, _VOLATILE)
+        evse_map = _with_published_status(kind.EVSE)
+        self._evse = ContentReader(evse_map, _EVSE_COLUMNS, evse_level, _VOLATILE)
         self._connector = ContentReader(
             kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _VOLATILE
         )
@@ -131,7 +133,7 @@ class StationReader:
             return
         children = record.get(self.connectors)
         values, content, problems = self._values(self._evse, "evse", pointer, record, out)
-        uid, status, parking_status, *attributes = values
+        uid, status, status_published, changed_at, parking_status, *attributes = values
         connectors_pointer = f"{pointer}/{self.connectors}"
         if uid is None:
             _reject(
@@ -172,7 +174,17 @@ class StationReader:
         except BadValue as error:
             overrides_json = None
             out.rejects.add("field", "evse", uid, connectors_pointer, error.code)
-        out.statuses.append(Status(identity.key, uid, status, parking_status, overrides_json))
+        out.statuses.append(
+            Status(
+                identity.key,
+                uid,
+                status,
+                status_published,
+                parking_status,
+                overrides_json,
+                changed_at,
+            )
+        )
 
     def _read_connector(
         self, record: Any, pointer: str, evse: _Parent, out: FlatStation, losers: Losers
@@ -263,15 +275,29 @@ class StationReader:
 _STATIONS = RecentCache(64 << 20)
 
 # Columns that differ from record to record, or from poll to poll.
-_VOLATILE = frozenset(
-    {"station_id", "evse_uid", "evse_id", "connector_id", "status", "parking_status"}
-)
+_VOLATILE = frozenset({
+    "station_id", "evse_uid", "evse_id", "connector_id", "status", "status_published",
+    "status_changed_at", "parking_status",
+})  # fmt: skip
 _STATION_COLUMNS = (flat.STATION_ID, *flat.STATION_ATTRIBUTES[:-1])
-_EVSE_COLUMNS = (flat.EVSE_UID, flat.STATUS, flat.PARKING_STATUS, *flat.EVSE_ATTRIBUTES[2:-1])
+_EVSE_COLUMNS = (
+    flat.EVSE_UID,
+    flat.STATUS,
+    flat.STATUS_PUBLISHED,
+    flat.STATUS_CHANGED_AT,
+    flat.PARKING_STATUS,
+    *flat.EVSE_ATTRIBUTES[2:-1],
+)
 _CONNECTOR_COLUMNS = (flat.CONNECTOR_ID, flat.STATUS, *flat.CONNECTOR_ATTRIBUTES[2:-1])
 _STATION_NAMES = tuple(column.name for column in flat.STATION_ATTRIBUTES)
 _EVSE_NAMES = tuple(column.name for column in flat.EVSE_ATTRIBUTES)
 _CONNECTOR_NAMES = tuple(column.name for column in flat.CONNECTOR_ATTRIBUTES)
+
+
+def _with_published_status(record_map: RecordMap) -> RecordMap:
+    """The map that also reads the published word of the status, from the same field."""
+    columns = {"status_published": record_map.columns["status"], **record_map.columns}
+    return replace(record_map, columns=columns)
 
 
 def _enumerate_children(

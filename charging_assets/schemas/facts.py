@@ -26,11 +26,7 @@ FACT_POLL = Table(
 FACT_STATUS = Table(
     schema="warehouse",
     name="fact_status",
-    grain=(
-        "one row per feed, place, EVSE and run of equal status, parking status and connector "
-        "overrides within an hour; a run ends at a change, at an absence from a good poll, or at "
-        "a gap of over 2.5 cadences"
-    ),
+    grain=flat.RUN_GRAIN,
     key=("feed", "place", "evse_key", "slot_at"),
     columns=(
         flat.SLOT_AT,
@@ -39,11 +35,14 @@ FACT_STATUS = Table(
         flat.EVSE_KEY,
         flat.EVSE_UID,
         flat.STATUS,
+        flat.STATUS_PUBLISHED,
         flat.PARKING_STATUS,
         flat.OVERRIDES,
         at("first_slot_at", "first slot of the run (the same as slot_at)"),
         flat.LAST_SLOT_AT,
         flat.POLL_COUNT,
+        flat.FIRST_STATUS_CHANGED_AT,
+        flat.LAST_STATUS_CHANGED_AT,
     ),
     distribution="evse_key",
     references=(

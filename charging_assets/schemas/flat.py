@@ -22,7 +22,7 @@ from charging_assets.schemas.table import (
 from charging_assets.schemas.units import DEGREES
 
 # Part of every flat file. A file of another version is not loaded, but flattened again.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 SLOT_AT = at(
     "slot_at", "first slot of the row, by this program's clock; its UTC hour is the partition"
@@ -165,6 +165,18 @@ FLAT_POLLS = Table(
         count("evse_rejected_count", "EVSE records rejected"),
         count("connector_count", "connector records in the response"),
         count("connector_rejected_count", "connector records rejected"),
+        count("status_count", "statuses in the response: one for each EVSE record"),
+        count("status_rejected_count", "statuses rejected, with their EVSE records"),
+        count(
+            "carried_count",
+            "statuses left unchanged by a response that is not complete: those of EVSEs that it "
+            "leaves out",
+        ),
+        flag(
+            "is_complete",
+            "an EVSE that the response leaves out is absent; false: it is unchanged (a delta); "
+            "null if there is no usable response",
+        ),
         count("field_rejected_count", "fields set to null because of an invalid value"),
         Column("schema_fingerprint", Type.BIGINT, "hash of the field names in the response"),
         json("unknown_fields", "fields unknown to this version (schema drift)"),
@@ -220,7 +232,28 @@ FLAT_CONNECTORS = Table(
     order=("feed", "place", "connector_key", "slot_at", "attribute_hash"),
 )  # fmt: skip
 
-STATUS = text("status", 16, "OCPI status as published; null if it could not be parsed")
+STATUS = text("status", 16, "OCPI status; null if it could not be parsed")
+STATUS_PUBLISHED = text(
+    "status_published",
+    64,
+    "the source's own word for the status, white space trimmed and collapsed; null if it publishes "
+    "none, or no text of this length",
+)
+# Read from records; runs have the first and the last of their polls.
+STATUS_CHANGED_AT = at(
+    "status_changed_at", "when the status changed, by the source's clock", nullable=True
+)
+FIRST_STATUS_CHANGED_AT = at(
+    "first_status_changed_at",
+    "when the status changed, by the source's clock: the first time published in the run",
+    nullable=True,
+)
+LAST_STATUS_CHANGED_AT = at(
+    "last_status_changed_at",
+    "the last time published in the run; differs from the first if the source reports a change to "
+    "the same status",
+    nullable=True,
+)
 PARKING_STATUS = text("parking_status", 32, "the parking sensor's status, such as OCCUPIED")
 OVERRIDES = json(
     "connector_status_overrides",
@@ -228,26 +261,31 @@ OVERRIDES = json(
     "could not be parsed; connectors without a status are left out",
 )
 
+RUN_GRAIN = (
+    "one row per feed, place, EVSE and run of equal status, published status, parking status and "
+    "connector overrides within an hour; a run ends at a change, at an absence from a good "
+    "complete poll, or at a gap of over 2.5 cadences"
+)
+
 FLAT_STATUS = Table(
     schema="staging",
     name="flat_status",
-    grain="one row per feed, place, EVSE and poll",
+    grain=RUN_GRAIN,
     key=("feed", "place", "evse_key", "slot_at"),
     columns=(
         SLOT_AT,
+        LAST_SLOT_AT,
+        POLL_COUNT,
         FEED,
         PLACE,
         EVSE_KEY,
         EVSE_UID,
-        at("observed_at", "the source's own timestamp of the response", nullable=True),
         STATUS,
+        STATUS_PUBLISHED,
         PARKING_STATUS,
         OVERRIDES,
-        count(
-            "poll_ordinal",
-            "position among the hour's good polls of the place; a gap of over 2.5 cadences skips a "
-            "number, so that consecutive numbers are consecutive observations",
-        ),
+        FIRST_STATUS_CHANGED_AT,
+        LAST_STATUS_CHANGED_AT,
     ),
     distribution="evse_key",
     references=(references.FLAT_POLL,),

@@ -44,13 +44,15 @@ class Envelope:
 
     `stations` has the JSON of each record; `pointer` is their position in the body. `unknown` are
     unknown fields of the envelope. A damaged record is repaired or rejected when it is parsed,
-    independently of the others.
+    independently of the others. Of a body that is not complete (a delta), what it leaves out is
+    unchanged, not absent.
     """
 
     observed_at: Any
     stations: Sequence[bytes]
     pointer: str = "/data"
     unknown: Sequence[str] = ()
+    is_complete: bool = True
 
 
 # Where an id is unique: in the network, in the responses of one place, or in the parent record.
@@ -64,6 +66,7 @@ class RecordMap:
     `columns` maps a column to its path in the record (`coordinates.latitude`). A unit after the
     path, as in `max_electric_power[W]`, is the published unit if it is not that of the column;
     numbers are converted. `children` is the field with child records (the EVSEs of a station).
+    Of EVSEs, `status` is required; `status_changed_at` is an ISO 8601 time, UTC without an offset.
     `ignored` are fields that are left out on purpose. All other fields go to `extra`. `within` is
     the scope in which ids are unique, one of `SCOPES`; ids of connectors are always unique within
     their EVSE.
@@ -136,7 +139,9 @@ def open_body(feed_kind: Kind, body: bytes) -> Envelope:
         if not all(isinstance(station, bytes) for station in stations):
             raise TypeError("a station record of the envelope is not bytes")
         pointer, unknown = str(envelope.pointer), [str(name) for name in envelope.unknown]
-        return Envelope(envelope.observed_at, stations, pointer, unknown)
+        return Envelope(
+            envelope.observed_at, stations, pointer, unknown, bool(envelope.is_complete)
+        )
     except (BadBody, MemoryError):
         raise
     except Exception as error:

@@ -21,7 +21,8 @@ from charging_assets.warehouse.interface import WarehouseError
 #   2  charging.duckdb, in the storage format of DuckDB 1.4
 #   3  ops.flat_rejects.reject_count is required
 #   4  ops.ledger and ops.gaps have rows per feed
-GENERATION = 4
+#   5  staging.flat_status has a row per run of equal status, not per poll
+GENERATION = 5
 GENERATION_TABLE = "generation"
 DIGEST_TABLE = "schema_digest"
 

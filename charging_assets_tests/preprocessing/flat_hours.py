@@ -26,6 +26,22 @@ def rows(hour: FlatHour, name: str, **equal: Any) -> Rows:
     return [row for row in table_rows if all(row[key] == value for key, value in equal.items())]
 
 
+def polled(hour: FlatHour, **equal: Any) -> Rows:
+    """The statuses of each poll: runs expanded over the good polls between their bounds."""
+    good_polls = rows(hour, "flat_polls", outcome="ok")
+    statuses = []
+    for run in rows(hour, "flat_status"):
+        of_run = [
+            {**run, "slot_at": poll["slot_at"], "observed_at": poll["observed_at"]}
+            for poll in good_polls
+            if (poll["feed"], poll["place"]) == (run["feed"], run["place"])
+            and run["slot_at"] <= poll["slot_at"] <= run["last_slot_at"]
+        ]
+        assert len(of_run) == run["poll_count"], run
+        statuses += of_run
+    return [row for row in statuses if all(row[key] == value for key, value in equal.items())]
+
+
 def one(hour: FlatHour, name: str, **equal: Any) -> dict[str, Any]:
     (row,) = rows(hour, name, **equal)
     return row
@@ -46,7 +62,7 @@ def assert_sound(hour: FlatHour) -> None:
 
 def assert_balanced(hour: FlatHour) -> None:
     polls = rows(hour, "flat_polls")
-    statuses = Counter((r["place"], r["slot_at"]) for r in rows(hour, "flat_status"))
+    statuses = Counter((r["place"], r["slot_at"]) for r in polled(hour))
     rejects = rows(hour, "flat_rejects")
     rejected: Counter[tuple[Any, ...]] = Counter()
     fields: Counter[tuple[Any, ...]] = Counter()
@@ -55,7 +71,10 @@ def assert_balanced(hour: FlatHour) -> None:
         fields[r["place"], r["slot_at"], r["severity"]] += r["reject_count"]
     for row in polls:
         where = row["place"], row["slot_at"]
-        assert row["evse_count"] - row["evse_rejected_count"] == statuses.pop(where, 0)
+        received = row["status_count"] - row["status_rejected_count"] + row["carried_count"]
+        assert received == statuses.pop(where, 0)
+        if row["is_complete"]:
+            assert received == row["evse_count"] - row["evse_rejected_count"]
         assert row["field_rejected_count"] == fields[(*where, "field")]
         for entity in ("station", "evse", "connector"):
             assert row[f"{entity}_rejected_count"] == rejected[(*where, "record", entity)]
@@ -86,6 +105,8 @@ def assert_adds_up(hour: FlatHour) -> None:
             pc.equal(rejects["severity"], "record"), pc.equal(rejects["entity"], entity)
         )
         assert total(rejects.filter(is_of), "reject_count") == rejected, entity
+    received, rejected = (total(polls, f"status_{kind}") for kind in ("count", "rejected_count"))
+    assert total(hour["flat_status"], "poll_count") == received - rejected
     fields = rejects.filter(pc.equal(rejects["severity"], "field"))
     assert total(fields, "reject_count") == total(polls, "field_rejected_count")
     listed = rejects.filter(pc.invert(pc.match_substring(rejects["pointer"], "/unlisted/")))

@@ -29,6 +29,7 @@ from charging_assets.preprocessing.identity import (
 from charging_assets.schemas import flat
 from charging_assets.schemas.table import Column
 from charging_assets.sources import RecordMap, chargecloud
+from charging_assets.text import strip_control
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -58,7 +59,7 @@ def flatten(
 
 def _read_place(answers: list[ArchivedResponse], tables: Tables, ids_within: str | None) -> None:
     states: dict[str, list[tuple[datetime, Row]]] = {"station": [], "evse": [], "connector": []}
-    last_good, ordinal = None, 0
+    last_good, good_polls = None, list[tuple[datetime, bool, list[Row]]]()
     for slot_at in sorted({answer.poll.slot_at for answer in answers}):
         slot_answers = [answer for answer in answers if answer.poll.slot_at == slot_at]
         parsed = [(answer, *_open(answer)) for answer in slot_answers]
@@ -70,20 +71,41 @@ def _read_place(answers: list[ArchivedResponse], tables: Tables, ids_within: str
                 reading.reject("body", "poll", None, code[0], code[1])
         else:
             gap = (slot_at - last_good).total_seconds() if last_good else 0
-            ordinal += 2 if gap > 2.5 * answer.poll.cadence_s else 1
             last_good = slot_at
             survey = _Reading(answer, ids_within)
             survey.read(data)
             reading.losers = _losers(survey.candidates)
             reading.read(data)
-            for row in reading.statuses:
-                tables["flat_status"].append({**row, "poll_ordinal": ordinal})
+            is_after_gap = gap > 2.5 * answer.poll.cadence_s
+            good_polls.append((reading.slot_at, is_after_gap, reading.statuses))
             for entity, rows in reading.states.items():
                 states[entity] += [(reading.slot_at, row) for row in rows]
         tables["flat_rejects"] += reading.reject_rows()
         tables["flat_polls"].append(reading.poll_row(outcome, len(slot_answers)))
+    tables["flat_status"] += _runs(good_polls)
     for entity, seen in states.items():
         tables[f"flat_{entity}s"] += _merge(entity, seen)
+
+
+def _runs(good_polls: list[tuple[datetime, bool, list[Row]]]) -> list[Row]:
+    """Runs of equal status, EVSE by EVSE and poll by poll."""
+    runs: list[Row] = []
+    for key in {row["evse_key"] for _, _, statuses in good_polls for row in statuses}:
+        run: Row | None = None
+        for slot_at, is_after_gap, statuses in good_polls:
+            row = next((row for row in statuses if row["evse_key"] == key), None)
+            if row is None:
+                run = None
+                continue
+            if run is None or is_after_gap or any(run[name] != row[name] for name in _OF_A_RUN):
+                run = {**row, "poll_count": 0}
+                runs.append(run)
+            run["poll_count"] += 1
+            run["last_slot_at"] = slot_at
+    return runs
+
+
+_OF_A_RUN = ("status", "status_published", "parking_status", "connector_status_overrides")
 
 
 def _merge(entity: str, seen: list[tuple[datetime, Row]]) -> list[Row]:
@@ -273,10 +295,12 @@ class _Reading:
                 "place": self.answer.place.slug,
                 "evse_key": row["evse_key"],
                 "evse_uid": row["evse_uid"],
-                "observed_at": self.observed_at,
                 "status": status,
+                "status_published": _word(record.get("status")),
                 "parking_status": parking_status,
                 "connector_status_overrides": canonical(overrides) if overrides else None,
+                "first_status_changed_at": None,
+                "last_status_changed_at": None,
             }
         )
 
@@ -462,7 +486,18 @@ class _Reading:
         for entity, count in self.counts.items():
             row[f"{entity}_count"] = count
             row[f"{entity}_rejected_count"] = severities.count(("record", entity))
+        row["status_count"] = row["evse_count"]
+        row["status_rejected_count"] = row["evse_rejected_count"]
+        row["carried_count"] = 0
+        row["is_complete"] = True if outcome == "ok" else None
         return row
+
+
+def _word(published: Any) -> str | None:
+    if published is None or isinstance(published, bool | dict | list):
+        return None
+    word = " ".join(strip_control(str(published)).split())
+    return word if word and len(word.encode()) <= 64 else None
 
 
 def _field(record_map: RecordMap, column: Column, record: Row, bad: list[tuple[str, str]]) -> Any:

@@ -83,7 +83,7 @@ def test_flatten__observed_at_is_the_published_time_in_utc(
 def test_flatten__a_time_that_is_none_is_recorded(published: Any) -> None:
     hour = flattened((poll(), {"koeln": envelope(station(), at=published)}))
     assert codes(hour) == [("poll", "/timestamp", "bad_timestamp")]
-    assert one(hour, "flat_status")["observed_at"] is None
+    assert one(hour, "flat_polls")["observed_at"] is None
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from charging_assets_tests.builders import (
     poll,
     station,
 )
-from charging_assets_tests.preprocessing.flat_hours import assert_sound, codes, one, rows
+from charging_assets_tests.preprocessing.flat_hours import assert_sound, codes, one, polled, rows
 from charging_assets_tests.preprocessing.made_answers import JUNK
 
 LEFT, RIGHT = station("left"), station("right")
@@ -37,7 +37,7 @@ def test_flatten__any_value_anywhere_in_an_envelope_does_not_crash(name: str, va
     )
     hour = flatten(places)
     assert_sound(hour)
-    assert len(rows(hour, "flat_status", place="bonn")) == 2
+    assert len(polled(hour, place="bonn")) == 2
 
 
 @settings(max_examples=100)
@@ -58,10 +58,10 @@ def test_flatten__any_bytes_as_a_body_cost_no_other_answer(body: bytes) -> None:
     )
     assert_sound(hour)
     assert len(rows(hour, "flat_polls")) == 6
-    assert len(rows(hour, "flat_status", place="bonn")) == 6
+    assert len(polled(hour, place="bonn")) == 6
     for minute in (0, 20):
         slot = SLOT.replace(tzinfo=None) + timedelta(minutes=minute)
-        assert len(rows(hour, "flat_status", place="koeln", slot_at=slot)) == 2
+        assert len(polled(hour, place="koeln", slot_at=slot)) == 2
 
 
 @pytest.mark.fault(

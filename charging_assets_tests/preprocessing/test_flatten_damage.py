@@ -45,7 +45,7 @@ def neighbours(hour: FlatHour) -> dict[str, Rows]:
             if key in hour[name].schema.names
         ]
         kept[name] = [
-            {key: value for key, value in row.items() if key != "poll_ordinal"}
+            row
             for row in rows(hour, name)
             if any(str(row[key]).startswith(("left", "right")) for key in ids)
         ]

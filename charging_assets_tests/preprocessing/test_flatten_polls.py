@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charging_assets.preprocessing.flatten import FlatHour
 from charging_assets_tests.builders import (
     answers,
     connector,
@@ -136,21 +137,21 @@ def test_flatten__a_status_alone_is_no_attribute_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "failed", "ordinals"),
+    ("minutes", "failed", "runs"),
     [
-        ((0, 10, 20), (), [1, 2, 3]),
-        ((0, 20, 30), (), [1, 2, 3]),
-        ((0, 25), (), [1, 2]),
-        ((0, 25 + 1 / 60), (), [1, 3]),
-        ((0, 10, 20), (10,), [1, 2]),
-        ((0, 10, 20, 30), (10, 20), [1, 3]),
-        ((0, 30, 40), (), [1, 3, 4]),
-        ((40,), (), [1]),
-        ((0, 10), (0,), [1]),
+        ((0, 10, 20), (), [(0, 20, 3)]),
+        ((0, 20, 30), (), [(0, 30, 3)]),
+        ((0, 25), (), [(0, 25, 2)]),
+        ((0, 25 + 1 / 60), (), [(0, 0, 1), (25, 25, 1)]),
+        ((0, 10, 20), (10,), [(0, 20, 2)]),
+        ((0, 10, 20, 30), (10, 20), [(0, 0, 1), (30, 30, 1)]),
+        ((0, 30, 40), (), [(0, 0, 1), (30, 40, 2)]),
+        ((40,), (), [(40, 40, 1)]),
+        ((0, 10), (0,), [(10, 10, 1)]),
     ],
 )
-def test_flatten__poll_ordinals_are_consecutive_except_across_gaps(
-    minutes: tuple[float, ...], failed: tuple[int, ...], ordinals: list[int]
+def test_flatten__runs_of_equal_status_end_at_gaps(
+    minutes: tuple[float, ...], failed: tuple[int, ...], runs: list[tuple[int, ...]]
 ) -> None:
     good = envelope(station())
     hour = flattened(
@@ -159,19 +160,25 @@ def test_flatten__poll_ordinals_are_consecutive_except_across_gaps(
             for m in minutes
         )
     )
-    assert [row["poll_ordinal"] for row in rows(hour, "flat_status")] == ordinals
+    assert _runs(hour) == runs
 
 
-def test_flatten__an_absent_evse_leaves_a_hole_in_the_ordinals() -> None:
+def test_flatten__an_absence_ends_a_run() -> None:
     there, gone = envelope(station()), envelope()
     hour = flattened(*((poll(m), {"koeln": b}) for m, b in ((0, there), (10, gone), (20, there))))
-    assert [row["poll_ordinal"] for row in rows(hour, "flat_status")] == [1, 3]
+    assert _runs(hour) == [(0, 0, 1), (20, 20, 1)]
 
 
-def test_flatten__ordinals_count_each_place_by_itself() -> None:
+def test_flatten__polls_of_another_place_end_no_run() -> None:
     good = envelope(station())
     hour = flattened((poll(0), {"koeln": good}), (poll(10), {"bonn": good, "koeln": good}))
-    ordinals = {
-        (r["place"], r["slot_at"].minute): r["poll_ordinal"] for r in rows(hour, "flat_status")
-    }
-    assert ordinals == {("koeln", 0): 1, ("koeln", 10): 2, ("bonn", 10): 1}
+    assert _runs(hour, place="koeln") == [(0, 10, 2)]
+    assert _runs(hour, place="bonn") == [(10, 10, 1)]
+
+
+def _runs(hour: FlatHour, **equal: str) -> list[tuple[int, ...]]:
+    """First minute, last minute and number of polls of each run."""
+    return [
+        (row["slot_at"].minute, row["last_slot_at"].minute, row["poll_count"])
+        for row in rows(hour, "flat_status", **equal)
+    ]

@@ -117,7 +117,8 @@ def test_flatten__a_full_record_fills_its_columns() -> None:
     status_row = one(hour, "flat_status")
     assert (status_row["status"], status_row["parking_status"]) == ("AVAILABLE", "OCCUPIED")
     assert status_row["connector_status_overrides"] is None
-    assert status_row["observed_at"].isoformat() == "2022-01-11T20:00:05"
+    assert status_row["status_published"] == "AVAILABLE"
+    assert one(hour, "flat_polls")["observed_at"].isoformat() == "2022-01-11T20:00:05"
     drift = json.loads(one(hour, "flat_polls")["unknown_fields"])
     assert drift == ["/*/brand", "/*/opening_times/note"]
 

@@ -21,6 +21,7 @@ from charging_assets_tests.preprocessing.flat_hours import (
     assert_like_the_reference,
     assert_sound,
     one,
+    polled,
     rows,
 )
 
@@ -57,7 +58,7 @@ def test_flatten__samples_of_2022_have_the_statuses_that_were_published(samples:
     for places in read_samples(samples, "chargecloud_2022").values():
         hour = flatten(places)
         evse_ids = {row["evse_key"]: row["evse_id"] for row in rows(hour, "flat_evses")}
-        for row in rows(hour, "flat_status"):
+        for row in polled(hour):
             observed_at = row["observed_at"].replace(tzinfo=UTC)
             states = row["status"], row["parking_status"] or "-"
             ours.append((evse_ids[row["evse_key"]], *states, observed_at))

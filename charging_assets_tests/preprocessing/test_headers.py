@@ -26,7 +26,7 @@ from charging_assets_tests.builders import (
     poll,
     station,
 )
-from charging_assets_tests.preprocessing.flat_hours import assert_sound, one, rows
+from charging_assets_tests.preprocessing.flat_hours import assert_sound, one, polled, rows
 
 GOOD = {"koeln": envelope(station("s", [evse("e", [])]))}
 B = (poll(feed="b", place_slugs=("bonn",)), {"bonn": GOOD["koeln"]})
@@ -180,7 +180,7 @@ def test_flatten__slots_that_are_odd_are_slots() -> None:
     odd = SLOT.replace(minute=7, second=33, microsecond=123_456)
     hour = flattened((poll(slot_at=odd), GOOD), (poll(0), GOOD))
     assert_sound(hour)
-    assert len(rows(hour, "flat_status")) == 2
+    assert len(polled(hour)) == 2
 
 
 def test_flatten__times_without_an_offset_are_utc() -> None:

@@ -42,12 +42,14 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("feed_kind", "time_zone", "outcome", "is_imported", "requested_at", "observed_at",
          "cadence_s", "elapsed_ms", "http_status", "body_bytes", "raw_key", "answer_count",
          "station_count", "station_rejected_count", "evse_count", "evse_rejected_count",
-         "connector_count", "connector_rejected_count"),
+         "connector_count", "connector_rejected_count", "status_count", "status_rejected_count",
+         "carried_count", "is_complete"),
     ),
     "warehouse.fact_status": (
         ("feed", "place", "evse_key", "slot_at"),
-        ("evse_uid", "status", "parking_status", "connector_status_overrides", "first_slot_at",
-         "last_slot_at", "poll_count"),
+        ("evse_uid", "status", "status_published", "parking_status", "connector_status_overrides",
+         "first_slot_at", "last_slot_at", "poll_count", "first_status_changed_at",
+         "last_status_changed_at"),
     ),
     "warehouse.fact_charging_session": (
         ("feed", "evse_key", "slot_at"),
@@ -196,13 +198,21 @@ def _rows_of(
                 for entity in _DIMENSIONS
             }
             extra["feed_kind"] = each.kind
+            # Each EVSE record has a status, and answers of this kind are complete.
+            extra["status_count"] = each.evse_count
+            extra["status_rejected_count"] = extra["evse_rejected_count"]
+            extra["carried_count"] = 0
+            extra["is_complete"] = True if each.outcome == "ok" else None
         elif table == "mart.mart_station_hour":
             local_date = local.date_of(each.feed, each.slot_at)
             extra["local_date"] = datetime.combine(local_date, datetime.min.time())
         elif table == "warehouse.fact_status":
             extra = {
                 "evse_uid": each.uid,
+                "status_published": each.published,
                 "connector_status_overrides": each.overrides,
+                "first_status_changed_at": None,
+                "last_status_changed_at": None,
                 "first_slot_at": each.slot_at,
             }
         yield tuple(extra[name] if name in extra else getattr(each, name) for name in columns)
@@ -213,10 +223,10 @@ def _compare_polled_rows(
 ) -> Differences:
     """The runs of fact_status, each expanded to the good polls of its place within it."""
     key = ("feed", "place", "evse_key", "slot_at")
-    columns = ("status", "parking_status", "connector_status_overrides")
+    columns = ("status", "status_published", "parking_status", "connector_status_overrides")
     expanded = connection.execute(
         "SELECT runs.feed, runs.place, runs.evse_key, polls.slot_at, runs.status, "
-        "runs.parking_status, runs.connector_status_overrides "
+        "runs.status_published, runs.parking_status, runs.connector_status_overrides "
         "FROM warehouse.fact_status AS runs INNER JOIN warehouse.fact_poll AS polls "
         "ON runs.feed = polls.feed AND runs.place = polls.place AND polls.outcome = 'ok' "
         "AND polls.slot_at BETWEEN runs.first_slot_at AND runs.last_slot_at"
@@ -225,7 +235,8 @@ def _compare_polled_rows(
     for evse_key, statuses in observations.statuses.items():
         for each in statuses:
             row_key = each.feed, each.place, evse_key, each.slot_at
-            polled.append((*row_key, each.status, each.parking_status, each.overrides))
+            state = each.status, each.published, each.parking_status, each.overrides
+            polled.append((*row_key, *state))
     return compare("fact_status, as polled rows", key, columns, polled, expanded)
 
 

@@ -54,6 +54,7 @@ class Status(NamedTuple):
     place: str
     uid: str
     status: str | None
+    published: str | None
     parking_status: str | None
     overrides: str | None
 
@@ -197,6 +198,7 @@ def _add_records(observations: Observations, hour: datetime, poll: Poll, records
                 poll.place,
                 evse.uid,
                 evse.status,
+                evse.published,
                 evse.parking_status,
                 evse.overrides,
             )
@@ -224,13 +226,15 @@ class Run(NamedTuple):
     last_slot_at: datetime
     uid: str
     status: str | None
+    published: str | None
     parking_status: str | None
     overrides: str | None
     poll_count: int
 
 
 def status_runs(observations: Observations) -> list[Run]:
-    """Runs of equal status, parking status and overrides of an EVSE in a place, within an hour.
+    """Runs of equal status, published and parking status and overrides of an EVSE in a place,
+    within an hour.
 
     A run ends at a change, at an absence from a good poll of the place, and at a gap of over 2.5
     cadences (of the later poll).

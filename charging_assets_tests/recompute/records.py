@@ -41,6 +41,8 @@ class Evse:
     uid: str
     station_key: int
     status: str | None
+    # The word that was published for it.
+    published: str | None
     parking_status: str | None
     overrides: str | None = None
     connectors: list[Connector] = field(default_factory=list)
@@ -126,7 +128,8 @@ def _read_station(
             continue
         evse_ids = {"network": (uid,), "place": (place, uid), "parent": (*ids, uid)}[ids_within]
         evse_key = entity_key(network, "evse", *evse_ids)
-        read = Evse(evse_key, uid, key, _status(evse.get("status"))[1], _parking(evse))
+        published = evse.get("status")
+        read = Evse(evse_key, uid, key, _status(published)[1], _text(published, 64), _parking(evse))
         station.dormancy = min(station.dormancy, dormancy(read.status))
         for connector in _connector_records(evse):
             connector_id = _id(connector.get("id")) if isinstance(connector, dict) else None

@@ -1,38 +1,43 @@
--- Grain: one row per feed and place whose runs do not cover exactly the polled rows.
+-- Grain: one row per feed, place and slot where runs begin that do not cover exactly the polled
+-- statuses of the staged runs that begin there.
 -- Scope: slots in [:window_start, :window_end).
-WITH polled AS (
+WITH staged AS (
     SELECT
         feed,
         place,
-        COUNT(*) AS row_count
+        slot_at,
+        SUM(poll_count) AS status_count
     FROM staging.flat_status
     WHERE
         slot_at >= :window_start
         AND slot_at < :window_end
-    GROUP BY feed, place
+    GROUP BY feed, place, slot_at
 ),
 
-runs AS (
+loaded AS (
     SELECT
         feed,
         place,
-        SUM(poll_count) AS row_count
+        slot_at,
+        SUM(poll_count) AS status_count
     FROM warehouse.fact_status
     WHERE
         slot_at >= :window_start
         AND slot_at < :window_end
-    GROUP BY feed, place
+    GROUP BY feed, place, slot_at
 )
 
 SELECT
-    COALESCE(polled.feed, runs.feed) AS feed,
-    COALESCE(polled.place, runs.place) AS place,
-    COALESCE(polled.row_count, 0) AS polled_count,
-    COALESCE(runs.row_count, 0) AS run_count
-FROM polled
-FULL OUTER JOIN runs
+    COALESCE(staged.feed, loaded.feed) AS feed,
+    COALESCE(staged.place, loaded.place) AS place,
+    COALESCE(staged.slot_at, loaded.slot_at) AS slot_at,
+    COALESCE(staged.status_count, 0) AS staged_count,
+    COALESCE(loaded.status_count, 0) AS loaded_count
+FROM staged
+FULL OUTER JOIN loaded
     ON
-        polled.feed = runs.feed
-        AND polled.place = runs.place
-WHERE COALESCE(polled.row_count, 0) <> COALESCE(runs.row_count, 0)
-ORDER BY feed, place;
+        staged.feed = loaded.feed
+        AND staged.place = loaded.place
+        AND staged.slot_at = loaded.slot_at
+WHERE COALESCE(staged.status_count, 0) <> COALESCE(loaded.status_count, 0)
+ORDER BY feed, place, slot_at;

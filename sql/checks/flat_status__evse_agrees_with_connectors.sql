@@ -22,6 +22,7 @@ differing AS (
         evse_uid,
         status,
         connector_status_overrides,
+        poll_count,
         -- Between an id and its status; quotes within an id are escaped.
         LENGTH(connector_status_overrides)
         - LENGTH(
@@ -40,7 +41,7 @@ SELECT
     differing.evse_uid,
     differing.status,
     differing.connector_status_overrides,
-    COUNT(*) AS poll_count
+    CAST(SUM(differing.poll_count) AS INTEGER) AS poll_count
 FROM differing
 LEFT JOIN connectors
     ON

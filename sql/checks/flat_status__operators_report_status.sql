@@ -25,9 +25,15 @@ shares AS (
         seen.feed,
         operators.operator_name,
         COUNT(DISTINCT seen.evse_key) AS evse_count,
-        COUNT(*) AS poll_count,
-        SUM(CASE WHEN COALESCE(seen.status, 'UNKNOWN') = 'UNKNOWN' THEN 1 ELSE 0 END)
-            AS unknown_count
+        SUM(seen.poll_count) AS poll_count,
+        CAST(
+            SUM(
+                CASE
+                    WHEN COALESCE(seen.status, 'UNKNOWN') = 'UNKNOWN' THEN seen.poll_count
+                    ELSE 0
+                END
+            ) AS INTEGER
+        ) AS unknown_count
     FROM staging.flat_status AS seen
     INNER JOIN operators
         ON

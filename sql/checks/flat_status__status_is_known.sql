@@ -4,11 +4,11 @@ SELECT
     feed,
     place,
     evse_uid,
-    COUNT(*) AS poll_count
+    CAST(SUM(poll_count) AS INTEGER) AS poll_count
 FROM staging.flat_status
 WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
 GROUP BY feed, place, evse_key, evse_uid
-HAVING SUM(CASE WHEN status = 'UNKNOWN' THEN 1 ELSE 0 END) = COUNT(*)
+HAVING MIN(CASE WHEN status = 'UNKNOWN' THEN 1 ELSE 0 END) = 1
 ORDER BY poll_count DESC, feed ASC, place ASC, evse_uid ASC;

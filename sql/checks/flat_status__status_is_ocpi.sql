@@ -6,7 +6,7 @@ SELECT
     evse_uid,
     status,
     connector_status_overrides,
-    COUNT(*) AS poll_count
+    CAST(SUM(poll_count) AS INTEGER) AS poll_count
 FROM staging.flat_status
 WHERE
     slot_at >= :window_start

@@ -22,6 +22,10 @@ SELECT
     evse_rejected_count,
     connector_count,
     connector_rejected_count,
+    status_count,
+    status_rejected_count,
+    carried_count,
+    is_complete,
     field_rejected_count,
     schema_fingerprint,
     unknown_fields
