@@ -6,10 +6,13 @@ second never ends.
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import os
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -31,6 +34,8 @@ class Session(requests.Session):
         encodings = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
         self.headers.update({"User-Agent": user_agent, **encodings})
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        # Otherwise requests replaces the header of a credential by a password from ~/.netrc.
+        self.auth = lambda request: request
         for scheme in _POOLS:
             self.mount(f"{scheme}://", _Adapter(pool_maxsize=max_workers))
 
@@ -41,6 +46,46 @@ class Session(requests.Session):
         """Use the environment's proxies, but none for loopback: a proxy's loopback is its own."""
         settings: Any = super().merge_environment_settings(url, *args, **kwargs)
         return {**settings, "proxies": {}} if is_loopback(urlsplit(url).hostname) else settings
+
+
+class PrivateAddressError(OSError):
+    """A host that a response led to has a private address; no request was sent."""
+
+
+@contextmanager
+def guard(*, is_public_only: bool, redact: Callable[[str], str]) -> Iterator[None]:
+    """Refuse private addresses in this thread's requests, and redact what urllib3 logs."""
+    public_only, redaction = _PUBLIC_ONLY.set(is_public_only), _REDACT.set(redact)
+    try:
+        yield
+    finally:
+        _PUBLIC_ONLY.reset(public_only)
+        _REDACT.reset(redaction)
+
+
+_PUBLIC_ONLY: ContextVar[bool] = ContextVar("public_only", default=False)
+_REDACT: ContextVar[Callable[[str], str] | None] = ContextVar("redact", default=None)
+
+
+def _redact_record(record: logging.LogRecord) -> bool:
+    """A filter: urllib3 logs URLs, and headers that it cannot parse, which may echo a token."""
+    if redact := _REDACT.get():
+        record.msg, record.args = redact(record.getMessage()), ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
+for _name in ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry"):
+    logging.getLogger(_name).addFilter(_redact_record)
+
+
+def _refuse_private(sock: socket.socket) -> None:
+    address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if not address.is_global:
+        sock.close()
+        raise PrivateAddressError("the host has a private address")
 
 
 class Deadline:
@@ -90,7 +135,11 @@ def _watch(sock: socket.socket) -> socket.socket:
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _watch(super()._new_conn())
+        sock = _watch(super()._new_conn())
+        # A proxy resolves the host itself, and its own address is not the host's.
+        if _PUBLIC_ONLY.get() and self.proxy is None:
+            _refuse_private(sock)
+        return sock
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         if self.sock is not None:

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from charging_assets import names
-from charging_assets.sources import BadBody, Envelope, kind, open_body, tolerant
+from charging_assets.sources import BadBody, Envelope, kind, split_bodies, tolerant
 from charging_assets.sources.feeds import Feed
 from charging_assets.text import printable
 
@@ -244,7 +244,7 @@ def _find_repeated(pairs: Sequence[tuple[str, bytes]]) -> set[str]:
 
 def _open(feed: Feed, body: bytes) -> Envelope | BadBody:
     try:
-        return open_body(kind(feed.kind), body)
+        return split_bodies(kind(feed.kind), [body])
     except BadBody as bad:
         return bad
 

@@ -1,27 +1,33 @@
 """One poll: request all places of a feed in parallel, within limits of concurrency and time.
 
-`http_client` requests a single place; `charging_assets.archive` stores the poll.
+`place_poll` requests a single place; `charging_assets.archive` stores the poll.
 """
 
 from __future__ import annotations
 
-import logging
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from charging_assets import __version__, clock, sources
-from charging_assets.acquisition.http_client import fetch
+from msgspec.structs import replace
+
+from charging_assets import __version__, clock
 from charging_assets.acquisition.http_session import Session
+from charging_assets.acquisition.place_poll import PlacePoll
+from charging_assets.acquisition.response_body import Outcome
+from charging_assets.acquisition.validators import LazyValidators, archived_validators
 from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.hours import slot_of
+from charging_assets.lake.store import Lake
+from charging_assets.schemas.outcomes import is_good
+from charging_assets.sources.credentials import Secrets, read_secrets
 from charging_assets.sources.feeds import Feed
 
 PROGRAM = f"charging_assets {__version__}"
-_LOG = logging.getLogger(__name__)
 # Time for a request that is cut off to report how far it got.
 _GRACE_S = 0.5
 
@@ -29,18 +35,26 @@ _GRACE_S = 0.5
 def poll(
     feed: Feed,
     *,
+    lake: Lake | None = None,
+    environment: Mapping[str, str] = os.environ,
     now: Callable[[], datetime] = lambda: clock.utc_now(),
     monotonic: Callable[[], float] = time.monotonic,
 ) -> tuple[Poll, list[PlaceResponse]]:
-    """Request every place of a feed once; return the header and an answer per place, by slug.
+    """Request every place of a feed once; return the header and its responses, by slug and part.
 
     The slot is the floor of the time of the first request, however long the poll takes. It ends
     within `poll_budget_s` seconds whatever the server does. A place that fails does not affect
     others: it raises nothing, its outcome states the failure.
+
+    Args:
+        lake: the archive, for conditional requests; without it all requests are unconditional.
+        environment: has the credentials that the feed names.
+
+    Raises:
+        MissingCredential: a credential is not set; nothing was requested.
     """
+    secrets = read_secrets(feed.credentials, environment)
     started_at = now()
-    run = _PollRun(feed, now, monotonic, end=monotonic() + feed.poll_budget_s)
-    places = run.answers()
     header = Poll(
         feed=feed.name,
         kind=feed.kind,
@@ -49,15 +63,26 @@ def poll(
         time_zone=feed.time_zone,
         place_slugs=feed.places,
         started_at=started_at,
-        ended_at=now(),
+        ended_at=started_at,
         program=PROGRAM,
     )
-    return header, sorted(places, key=lambda place: place.slug)
+    validators = LazyValidators(lambda: archived_validators(lake, header) if lake else {})
+    end = monotonic() + feed.poll_budget_s
+    places = _PollRun(feed, now, monotonic, end, secrets, validators).answers()
+    header = replace(header, ended_at=now())
+    return header, sorted(places, key=lambda place: (place.slug, place.part))
 
 
 def failed_places(places: Iterable[PlaceResponse]) -> list[tuple[str, str]]:
-    """The places that did not answer well, as (slug, outcome), by slug; empty for a good poll."""
-    return sorted((place.slug, place.outcome) for place in places if place.outcome != "ok")
+    """The places that did not answer well, as (slug, outcome), by slug; empty for a good poll.
+
+    Of a place with several responses, the outcome is that of the first bad one.
+    """
+    failed: dict[str, str] = {}
+    for place in sorted(places, key=lambda place: (place.slug, place.part)):
+        if not is_good(place.outcome):
+            failed.setdefault(place.slug, place.outcome)
+    return sorted(failed.items())
 
 
 @dataclass
@@ -66,19 +91,23 @@ class _PollRun:
 
     Each place has a thread of its own instead of a pool's: a thread that hangs in a DNS lookup or a
     connect cannot be stopped, but it can be abandoned and does not block other places. Threads are
-    daemons, so that an abandoned one does not keep the program from ending.
+    daemons, so that an abandoned one does not keep the program from ending. What an abandoned one
+    had received is kept.
     """
 
     feed: Feed
     now: Callable[[], datetime]
     monotonic: Callable[[], float]
     end: float
-    _responses: SimpleQueue[PlaceResponse] = field(default_factory=SimpleQueue)
+    secrets: Secrets
+    validators: LazyValidators
+    _ended: SimpleQueue[str] = field(default_factory=SimpleQueue)
     _until: dict[str, float] = field(default_factory=dict)
-    _answers: dict[str, PlaceResponse] = field(default_factory=dict)
+    _places: dict[str, PlacePoll] = field(default_factory=dict)
+    _answers: dict[str, list[PlaceResponse]] = field(default_factory=dict)
 
     def answers(self) -> list[PlaceResponse]:
-        """One answer for each place, by `end` at the latest."""
+        """The responses of each place, at least one, by `end` at the latest."""
         waiting = list(reversed(self.feed.places))
         with Session(self.feed.user_agent, self.feed.max_workers) as session:
             while self._until or (waiting and self.monotonic() < self._deadline):
@@ -89,14 +118,12 @@ class _PollRun:
                 if self.monotonic() >= self.end:
                     break
         for slug in self._until:
-            self._answers[slug] = PlaceResponse(
-                slug=slug, outcome="over_budget", detail="no response"
-            )
+            self._abandon(slug, "over_budget")
         for slug in waiting:
-            self._answers[slug] = PlaceResponse(
-                slug=slug, outcome="over_budget", detail="not requested"
-            )
-        return list(self._answers.values())
+            self._answers[slug] = [
+                PlaceResponse(slug=slug, outcome="over_budget", detail="not requested")
+            ]
+        return [part for parts in self._answers.values() for part in parts]
 
     @property
     def _deadline(self) -> float:
@@ -108,48 +135,46 @@ class _PollRun:
 
     def _start(self, session: Session, slug: str) -> None:
         self._until[slug] = self.monotonic() + self.feed.place_timeout_s + _GRACE_S
-        thread = Thread(
-            target=self._request, args=(session, slug), name=f"poll {slug}", daemon=True
-        )
+        place = self._places[slug] = PlacePoll(
+            session, self.feed, slug, self.secrets, self.validators, self._deadline, self.now,
+            self.monotonic,
+        )  # fmt: skip
+        thread = Thread(target=self._request, args=(place,), name=f"poll {slug}", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            self._responses.put(
+            place.parts.append(
                 PlaceResponse(slug=slug, outcome="failed", detail="no thread could be started")
             )
+            self._ended.put(slug)
 
-    def _request(self, session: Session, slug: str) -> None:
-        """Request a place, in its own thread; put a response into the queue even after an error."""
-        feed = self.feed
+    def _request(self, place: PlacePoll) -> None:
+        """Request a place, in its own thread, and report its end even after an error."""
         try:
-            place = fetch(
-                session,
-                sources.kind(feed.kind).url(feed.base_url, slug),
-                slug=slug,
-                place_timeout_s=feed.place_timeout_s,
-                max_body_bytes=feed.max_body_bytes,
-                attempts=feed.attempts,
-                deadline=self._deadline,
-                now=self.now,
-                monotonic=self.monotonic,
-            )
-        except Exception as error:
-            _LOG.exception("feed %s: requesting %s failed", feed.name, slug)
-            place = PlaceResponse(slug=slug, outcome="failed", detail=type(error).__name__)
-        self._responses.put(place)
+            place.run()
+        finally:
+            self._ended.put(place.slug)
 
     def _collect(self) -> None:
-        """Wait for an answer, at most until the next request times out."""
+        """Wait for a place to end, at most until the next one times out."""
         wait_s = min(self.end, *self._until.values()) - self.monotonic()
         try:
-            place = self._responses.get(timeout=max(wait_s, 0))
+            slug = self._ended.get(timeout=max(wait_s, 0))
         except Empty:
             return
-        # Too late for a place that has timed out: its response is already recorded.
-        if self._until.pop(place.slug, None) is not None:
-            self._answers[place.slug] = place
+        # Too late for a place that has timed out: its responses are already recorded.
+        if self._until.pop(slug, None) is not None:
+            self._answers[slug] = self._places.pop(slug).parts
 
     def _time_out(self) -> None:
         for slug in [slug for slug, until in self._until.items() if until <= self.monotonic()]:
             del self._until[slug]
-            self._answers[slug] = PlaceResponse(slug=slug, outcome="timeout", detail="no response")
+            self._abandon(slug, "timeout")
+
+    def _abandon(self, slug: str, outcome: Outcome) -> None:
+        """Record what a place whose thread hangs has received, and that this is not all."""
+        parts = list(self._places.pop(slug).parts)
+        parts.append(
+            PlaceResponse(slug=slug, outcome=outcome, detail="no response", part=len(parts))
+        )
+        self._answers[slug] = parts

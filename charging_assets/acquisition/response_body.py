@@ -13,12 +13,17 @@ import urllib3
 from charging_assets.text import printable
 
 Outcome = Literal[
-    "ok",  # 200, and the body is whole
+    "ok",  # 200, or a status that the kind accepts, and the body is whole
+    "not_modified",  # 304 of a conditional request: the body is that of an earlier poll of the hour
     "http_error",  # any other status; the body is kept
-    "redirect_refused",  # to another origin, or too often; the target was not requested
+    "redirect_refused",  # to a host that is not allowed, or too often; the target was not requested
+    "link_refused",  # the kind asked for a page of a host that is not allowed; not requested
+    "repeated_page",  # a page that was already received or requested: the list would not end
+    "too_many_pages",  # more responses than max_pages; the page was not requested
+    "bad_body",  # the kind cannot go on after this response, such as an error with status 200
     "truncated",  # the connection ended before the body did; what was received is kept
     "bad_encoding",  # an encoding that was not accepted, or damaged; kept as received
-    "too_large",  # beyond max_body_bytes; not kept
+    "too_large",  # beyond max_body_bytes, or all of a place beyond max_place_bytes; not kept
     "connection_error",  # no response: DNS, connection, TLS or HTTP itself failed
     "timeout",  # the place's time limit was reached
     "over_budget",  # the poll's time limit was reached
@@ -30,6 +35,39 @@ _PIECE = 64 * 1024
 # body of a million empty members takes time quadratic in its length.
 _SLICE = 4 * 1024
 _INFLATABLE = {"gzip", "x-gzip", "deflate"}
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+
+
+def decompress_file(
+    body: bytes, cap: int, is_expired: Callable[[], bool] = lambda: False
+) -> tuple[Outcome, bytes | None, str | None]:
+    """Decompress a body that is a gzip file, whatever its name or type; others stay as they are.
+
+    JSON, CSV and XML cannot begin with the bytes of a gzip file.
+
+    Returns:
+        As `read_body`. A damaged or truncated file is returned as received.
+    """
+    if not body.startswith(_GZIP_MAGIC):
+        return "ok", body, None
+    size, decompressor = 0, _Decompressor("gzip")
+    # First only counted, so that a bomb needs no memory.
+    try:
+        for part in decompressor.decompress(body):
+            if (size := size + len(part)) > cap:
+                return "too_large", None, f"more than {cap} bytes in the gzip file"
+            if is_expired():
+                return "truncated", body, "no time left to decompress the gzip file"
+    except zlib.error:
+        return "bad_encoding", body, "damaged gzip file"
+    if not decompressor.is_complete:
+        return "truncated", body, "the gzip file is cut short"
+    content = BytesIO()
+    for part in _Decompressor("gzip").decompress(body):
+        content.write(part)
+        if is_expired():
+            return "truncated", body, "no time left to decompress the gzip file"
+    return "ok", content.getvalue(), None
 
 
 def read_body(
@@ -108,13 +146,23 @@ class _Decompressor:
         return 15 if first & 0x0F == 8 else -15
 
 
-def describe_error(error: BaseException) -> str:
-    """Describe the root cause of an error; the messages above it contain URLs, also with keys."""
-    while cause := error.__cause__ or error.__context__:
-        error = cause
+def describe_error(error: BaseException, redact: Callable[[str], str] = str) -> str:
+    """Describe the root cause of an error; the messages above it contain URLs, also with keys.
+
+    `redact` is applied to the whole text, before it is cut.
+    """
+    error = root_cause(error)
     if isinstance(error, SSLCertVerificationError):
-        return f"TLS: {printable(error.verify_message)}"
+        return f"TLS: {printable(redact(error.verify_message))}"
     # requests raises a plain OSError with the path where a certificate bundle is missing.
     text = str(error) if type(error) is OSError else getattr(error, "strerror", None)
     # The server controls parts of the text, such as an invalid status line.
-    return printable(f"{type(error).__name__}: {text}"[:200]) if text else type(error).__name__
+    name = type(error).__name__
+    return printable(redact(f"{name}: {text}")[:200]) if text else name
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error that the others were raised from."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error

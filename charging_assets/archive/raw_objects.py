@@ -19,6 +19,9 @@ import zstandard
 from charging_assets.hours import Hour
 
 FORMAT = 1
+# The headers of a response that are archived. `Received-SHA256` is ours: the hash of a gzip file
+# as it was received, since it is decompressed before archiving.
+ARCHIVED_HEADERS = ("ETag", "Last-Modified", "Date", "Content-Type", "Received-SHA256")
 RAW = "raw/"
 _LEVEL = 9
 # Other objects in the same folders are ignored.
@@ -32,9 +35,11 @@ class CorruptArchive(Exception):
 
 
 class PlaceResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """The response of one place in one poll; `outcome` describes the transport only.
+    """One response of one place in one poll; `outcome` describes the transport only.
 
-    `elapsed_ms` and `http_status` are None where they are unknown (imported files).
+    `elapsed_ms` and `http_status` are None where they are unknown (imported files). `part` numbers
+    the responses of a place in a poll from 0; `url` is without secrets; `headers` are those of
+    `ARCHIVED_HEADERS` that the response has.
     """
 
     slug: str
@@ -44,6 +49,9 @@ class PlaceResponse(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_ms: int | None = None
     http_status: int | None = None
     detail: str | None = None
+    part: int = 0
+    url: str | None = None
+    headers: dict[str, str] = {}
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +93,9 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     sha256: str | None = None
     body: str | None = None
     body_base64: str | None = None
+    part: int = 0
+    url: str | None = None
+    headers: dict[str, str] = {}
 
 
 class RawObject(NamedTuple):
@@ -102,7 +113,8 @@ def encode(poll: Poll, places: Iterable[PlaceResponse]) -> RawObject:
     """
     lines = [msgspec.json.encode(_Header(format=FORMAT, poll=poll))]
     lines += [
-        msgspec.json.encode(_line(place)) for place in sorted(places, key=lambda place: place.slug)
+        msgspec.json.encode(_line(place))
+        for place in sorted(places, key=lambda place: (place.slug, place.part))
     ]
     content = b"\n".join(lines) + b"\n"
     compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
@@ -170,6 +182,9 @@ def _line(place: PlaceResponse) -> _Line:
         sha256=sha256,
         body=text,
         body_base64=encoded,
+        part=place.part,
+        url=place.url,
+        headers=place.headers,
     )
 
 
@@ -185,6 +200,9 @@ def _place(line: _Line) -> PlaceResponse:
         elapsed_ms=line.elapsed_ms,
         http_status=line.http_status,
         detail=line.detail,
+        part=line.part,
+        url=line.url,
+        headers=line.headers,
     )
 
 

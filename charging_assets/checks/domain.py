@@ -23,7 +23,7 @@ from charging_assets.checks.rules import (
 from charging_assets.lake.store import LakeError
 from charging_assets.schemas import marts
 from charging_assets.schemas.table import Table
-from charging_assets.sources import BadBody, RecordMap, UnusableKind, kind, open_body, tolerant
+from charging_assets.sources import BadBody, RecordMap, UnusableKind, kind, split_bodies, tolerant
 
 # Characters of a published text in a finding: the text may be as long as the response.
 _MAX_TEXT_LENGTH = 200
@@ -64,7 +64,7 @@ def _untrimmed_texts_of_feed(
         for answer in answers:
             if answer.place.outcome == "ok" and answer.place.body is not None:
                 try:
-                    records.update(open_body(source, answer.place.body).stations)
+                    records.update(split_bodies(source, [answer.place.body]).stations)
                 except BadBody:
                     continue  # rejected by preprocessing, with its reason
         for record in sorted(records):

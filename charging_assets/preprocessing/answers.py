@@ -1,63 +1,172 @@
-"""Select the answer of a slot that counts, and parse the source's own timestamp."""
+"""Select the answer of a slot that counts, and parse the source's own timestamp.
+
+An answer is what a place sent in one poll: one response, or several (pages, documents). It counts
+only as a whole. If a page is missing, an EVSE that is absent may be on it, so that the answer would
+report EVSEs as gone that are not; the outcome is `incomplete`, and no record of it is loaded. Its
+pages stay archived.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from charging_assets.archive.raw_objects import ArchivedResponse, Poll
+from msgspec.structs import replace
+
+from charging_assets.archive.raw_objects import ArchivedResponse, PlaceResponse, Poll
 from charging_assets.hours import to_naive_utc
 from charging_assets.preprocessing.clean import FIRST_TIME, LAST_TIME
 from charging_assets.preprocessing.headers import find_zone
 from charging_assets.preprocessing.rejects import Rejection, make_rejection
-from charging_assets.sources import BadBody, Envelope, Kind, UnusableKind, open_body
+from charging_assets.schemas.outcomes import NOT_MODIFIED, OK, is_good
+from charging_assets.sources import BadBody, Envelope, Kind, UnusableKind, split_bodies
 
 UNKNOWN_KIND = "unknown_kind"
+BAD_BODY = "bad_body"
+INCOMPLETE = "incomplete"
+# A 304 whose body is not archived in its hour.
+BASE_MISSING = "base_missing"
+
+# What identifies the body that a 304 repeats: its URL, `ETag` and `Last-Modified`.
+_Version = tuple[str | None, str | None, str | None]
 
 
 @dataclass
 class SelectedAnswer:
-    """The answer that counts for a slot, with its envelope, or with `failure` if it has none."""
+    """The answer that counts for a slot, with its envelope, or with `failure` if it has none.
+
+    `answer` is its only response, or one that stands for several: the first one's time, the sum of
+    their durations, and the status of the first bad one, else of the last.
+    """
 
     answer: ArchivedResponse
     answer_count: int
     envelope: Envelope | None = None
-    outcome: str = "ok"
+    outcome: str = OK
     failure: Rejection | None = None
+    body_bytes: int = 0
 
 
-def select_answer(
-    answers: list[ArchivedResponse], kind_of: Callable[[ArchivedResponse], Kind]
-) -> SelectedAnswer:
-    """Return the earliest good answer of a slot, or the first answer if none is good.
+class AnswerSelector:
+    """Selects the answers of a place's hour, slot by slot in order.
 
+    It keeps the bodies that a later 304 may repeat; they are in memory with the hour's answers.
     `kind_of` returns the kind of an answer; if it raises UnusableKind, the outcome is
     `unknown_kind`.
     """
-    first = _open(answers[0], len(answers), kind_of)
-    if first.envelope is not None:
-        return first
-    others = (_open(answer, len(answers), kind_of) for answer in answers[1:])
-    return next((other for other in others if other.envelope is not None), first)
+
+    def __init__(self, kind_of: Callable[[ArchivedResponse], Kind]) -> None:
+        self._kind_of = kind_of
+        self._bodies: dict[_Version, bytes] = {}
+
+    def select(self, responses: Sequence[ArchivedResponse]) -> SelectedAnswer:
+        """Return the earliest good answer of a slot, or the first answer if none is good."""
+        answers = _answers(responses)
+        first = self._open(answers[0], len(answers))
+        selected = first
+        if first.envelope is None:
+            others = (self._open(answer, len(answers)) for answer in answers[1:])
+            selected = next((other for other in others if other.envelope is not None), first)
+        for response in responses:
+            place = response.place
+            if place.outcome == OK and place.body is not None and place.headers:
+                self._bodies[_version(place)] = place.body
+        return selected
+
+    def _open(self, parts: list[ArchivedResponse], answer_count: int) -> SelectedAnswer:
+        """One answer; `parts` are its responses in order."""
+        bad = [part.place for part in parts if not is_good(part.place.outcome)]
+        body_bytes = sum(len(part.place.body or b"") for part in parts)
+
+        def answer(
+            outcome: str, failure: Rejection | None = None, envelope: Envelope | None = None
+        ) -> SelectedAnswer:
+            whole = _whole(parts, bad, outcome)
+            return SelectedAnswer(whole, answer_count, envelope, outcome, failure, body_bytes)
+
+        if bad and len(bad) == len(parts) and not (len(bad) == 1 and bad[0].outcome == BAD_BODY):
+            return answer(bad[0].outcome)
+        if bad and len(parts) > 1:
+            return answer(INCOMPLETE, _reject(INCOMPLETE, _describe(parts, bad[0])))
+        bodies = []
+        for part in parts:
+            body = part.place.body
+            if part.place.outcome == NOT_MODIFIED:
+                body = self._bodies.get(_version(part.place))
+                if body is None:
+                    return answer(BASE_MISSING, _reject(BASE_MISSING, _NO_BASE))
+            if body is None:
+                return answer(part.place.outcome)
+            bodies.append(body)
+        try:
+            envelope = split_bodies(self._kind_of(parts[0]), bodies)
+        except UnusableKind as error:
+            reason = f"{error}. Install the module of this kind, or what it needs, and load again"
+            return answer(UNKNOWN_KIND, _reject(UNKNOWN_KIND, reason))
+        except BadBody as error:
+            failure = make_rejection(
+                "body", "poll", None, error.pointer, error.code, error.fragment
+            )
+            return answer(BAD_BODY, failure)
+        if bad:  # its kind could not go on after it, although it can be split
+            return answer(BAD_BODY, _reject(BAD_BODY, bad[0].detail or ""))
+        if not envelope.is_complete:
+            return answer(INCOMPLETE, _reject(INCOMPLETE, "the kind states that records are missing"))
+        is_repeated = all(part.place.outcome == NOT_MODIFIED for part in parts)
+        return answer(NOT_MODIFIED if is_repeated else OK, envelope=envelope)
 
 
-def _open(
-    answer: ArchivedResponse, answer_count: int, kind_of: Callable[[ArchivedResponse], Kind]
-) -> SelectedAnswer:
-    place = answer.place
-    if place.outcome != "ok" or place.body is None:
-        return SelectedAnswer(answer, answer_count, outcome=place.outcome)
-    try:
-        return SelectedAnswer(answer, answer_count, open_body(kind_of(answer), place.body))
-    except UnusableKind as error:
-        reason = f"{error}. Install the module of this kind, or what it needs, and load again"
-        failure = make_rejection("body", "poll", None, "", "unknown_kind", reason)
-        return SelectedAnswer(answer, answer_count, outcome=UNKNOWN_KIND, failure=failure)
-    except BadBody as error:
-        failure = make_rejection("body", "poll", None, error.pointer, error.code, error.fragment)
-        return SelectedAnswer(answer, answer_count, outcome="bad_body", failure=failure)
+_NO_BASE = (
+    "HTTP 304, but the body that it repeats is not archived in this hour; restore or import the "
+    "missing poll, and load the hour again"
+)
+
+
+def _answers(responses: Sequence[ArchivedResponse]) -> list[list[ArchivedResponse]]:
+    """The responses of a slot by answer, in order of their first requests."""
+    by_poll: dict[str, list[ArchivedResponse]] = {}
+    for response in responses:
+        by_poll.setdefault(response.raw_key, []).append(response)
+    answers = []
+    for parts in by_poll.values():
+        numbers = [part.place.part for part in parts]
+        if len(set(numbers)) == len(numbers):
+            answers.append(sorted(parts, key=lambda part: part.place.part))
+        else:  # an object of another program has several answers of a place
+            answers += [[part] for part in parts]
+    return answers
+
+
+def _whole(
+    parts: list[ArchivedResponse], bad: list[PlaceResponse], outcome: str
+) -> ArchivedResponse:
+    if len(parts) == 1:
+        return parts[0]
+    places = [part.place for part in parts]
+    durations = [place.elapsed_ms for place in places if place.elapsed_ms is not None]
+    place = replace(
+        places[0],
+        outcome=outcome,
+        body=None,
+        elapsed_ms=sum(durations) if durations else None,
+        http_status=(bad[0] if bad else places[-1]).http_status,
+    )
+    return replace(parts[0], place=place)
+
+
+def _version(place: PlaceResponse) -> _Version:
+    return place.url, place.headers.get("ETag"), place.headers.get("Last-Modified")
+
+
+def _describe(parts: list[ArchivedResponse], bad: PlaceResponse) -> str:
+    detail = f", {bad.detail}" if bad.detail else ""
+    return f"response {bad.part + 1} of {len(parts)}: {bad.outcome}{detail}"
+
+
+def _reject(code: str, reason: str) -> Rejection:
+    return make_rejection("body", "poll", None, "", code, reason)
 
 
 def parse_published_time(published: Any, poll: Poll) -> tuple[datetime | None, Rejection | None]:

@@ -30,9 +30,9 @@ from charging_assets.archive.raw_objects import ArchivedResponse, Poll
 from charging_assets.hours import to_naive_utc
 from charging_assets.preprocessing.answers import (
     UNKNOWN_KIND,
+    AnswerSelector,
     SelectedAnswer,
     parse_published_time,
-    select_answer,
 )
 from charging_assets.preprocessing.clean import BadValue, canonical
 from charging_assets.preprocessing.columns import Rows
@@ -188,8 +188,9 @@ class _PlaceHour:
         return self.station_reader
 
     def read(self, answers: list[ArchivedResponse]) -> None:
+        selector = AnswerSelector(self._kind_of)
         for _slot, group in groupby(answers, key=lambda answer: answer.poll.slot_at):
-            self._read_slot(select_answer(list(group), self._kind_of))
+            self._read_slot(selector.select(list(group)))
 
     def conflicts(self) -> Set[Identity]:
         """The ids to reject since their keys stand for others of this place's hour."""
@@ -402,7 +403,7 @@ class _PlaceHour:
             cadence_s=poll.cadence_s,
             elapsed_ms=place.elapsed_ms,
             http_status=place.http_status,
-            body_bytes=len(place.body or b""),
+            body_bytes=selected.body_bytes,
             raw_key=answer.raw_key,
             answer_count=selected.answer_count,
             station_count=len(stations),

@@ -4,8 +4,9 @@ Belongs here: the `Kind` protocol, the look-up by name, and one module per kind 
 new kind needs no change elsewhere. Does not belong here: the list of feeds (`sources.feeds`),
 HTTP, or the cleaning of values (`preprocessing`).
 
-A kind defines three things: the URL of a place, how a response body is split into station records,
-and the mapping of fields to columns. Cleaning is common to all kinds.
+A kind defines three things: the URL of a place, how response bodies are split into station records,
+and the mapping of fields to columns. Cleaning is common to all kinds. A kind whose API has pages,
+conditional requests or queues also defines `requests` (`paging`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import importlib
 import pkgutil
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -40,7 +41,7 @@ class UnusableKind(ValueError):
 
 @dataclass(frozen=True)
 class Envelope:
-    """A parsed body: the source's own timestamp as published, and its unparsed station records.
+    """Parsed bodies: the source's own timestamp as published, and its unparsed station records.
 
     `stations` has the JSON of each record; `pointer` is their position in the body. `unknown` are
     unknown fields of the envelope. A damaged record is repaired or rejected when it is parsed,
@@ -100,11 +101,15 @@ class Kind(Protocol):
     def url(self, base_url: str, slug: str) -> str:
         """The URL of a place."""
 
-    def open(self, body: bytes) -> Envelope:
-        """Split a body into station records; BadBody if it is not a response of this kind."""
+    def split(self, bodies: Sequence[bytes]) -> Envelope:
+        """Split the bodies of a poll of a place into station records.
+
+        There is one body for each response, in the order of the requests. Raises BadBody if they
+        are not a response of this kind.
+        """
 
 
-_PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "open")
+_PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "split")
 
 
 def kind(name: str) -> Kind:
@@ -126,15 +131,15 @@ def kind(name: str) -> Kind:
         raise UnusableKind(f"feed kind {name!r}: {type(error).__name__}: {error}") from error
 
 
-def open_body(feed_kind: Kind, body: bytes) -> Envelope:
-    """Parse a body with its kind.
+def split_bodies(feed_kind: Kind, bodies: Sequence[bytes]) -> Envelope:
+    """Parse the bodies of a poll of a place with its kind.
 
     Raises:
-        BadBody: it is not a response of this kind, or the code of the kind fails (`kind_failed`).
-            Other places are not affected.
+        BadBody: they are not a response of this kind, or the code of the kind fails
+            (`kind_failed`). Other places are not affected.
     """
     try:
-        envelope = feed_kind.open(body)
+        envelope = feed_kind.split(bodies)
         stations = list(envelope.stations)
         if not all(isinstance(station, bytes) for station in stations):
             raise TypeError("a station record of the envelope is not bytes")
@@ -149,6 +154,25 @@ def open_body(feed_kind: Kind, body: bytes) -> Envelope:
         raise BadBody("kind_failed", message, message) from error
 
 
+def split_pages(
+    bodies: Sequence[bytes], split_page: Callable[[bytes], Envelope]
+) -> Envelope:
+    """The envelope of several pages, each split alone: all records, and the first timestamp."""
+    pages = [split_page(body) for body in bodies]
+    if len(pages) == 1:
+        return pages[0]
+    if not pages:
+        raise BadBody("bad_envelope", "there is no response")
+    times = [page.observed_at for page in pages if page.observed_at is not None]
+    return Envelope(
+        times[0] if times else None,
+        [station for page in pages for station in page.stations],
+        pages[0].pointer,
+        list(dict.fromkeys(name for page in pages for name in page.unknown)),
+        all(page.is_complete for page in pages),
+    )
+
+
 def _import_kind(name: str) -> ModuleType:
     path = name if "." in name else f"{__name__}.{name}"
     try:
@@ -157,7 +181,7 @@ def _import_kind(name: str) -> ModuleType:
         if error.name and (path == error.name or path.startswith(f"{error.name}.")):
             raise UnusableKind(
                 f"no feed kind {name!r}: give 'chargecloud', or the dotted path of a module that "
-                "defines NAME, STATION, EVSE, CONNECTOR, url and open"
+                "defines NAME, STATION, EVSE, CONNECTOR, url and split"
             ) from None
         raise UnusableKind(
             f"feed kind {name!r} cannot be imported: {error}; install what it needs"

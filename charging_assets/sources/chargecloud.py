@@ -5,13 +5,13 @@ Based on responses of 2022 and 2024, between which fields were added and changed
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
 import msgspec
 
-from charging_assets.sources import BadBody, Envelope, RecordMap, tolerant
+from charging_assets.sources import BadBody, Envelope, RecordMap, split_pages, tolerant
 from charging_assets.sources.tolerant import MAX_NAME, pointer_token
 
 NAME = "chargecloud"
@@ -105,12 +105,16 @@ def url(base_url: str, slug: str) -> str:
     return f"{base_url.rstrip('/')}/{slug}"
 
 
-def open(body: bytes) -> Envelope:
-    """Split a response into stations; the tolerant parser is used if the strict one fails."""
+def split(bodies: Sequence[bytes]) -> Envelope:
+    """Split responses into stations; the tolerant parser is used if the strict one fails."""
+    return split_pages(bodies, _split_page)
+
+
+def _split_page(body: bytes) -> Envelope:
     try:
         envelope, names = _decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return _open_tolerantly(body)
+        return _split_tolerantly(body)
     _raise_for_status(envelope.status_code, body)
     stations: list[Any] = envelope.data
     for number, raw in enumerate(stations):
@@ -127,7 +131,7 @@ def _decode(body: bytes) -> tuple[_Envelope, Iterable[str]]:
         return _DECODER.decode(body), _NAMES.decode(body)
 
 
-def _open_tolerantly(body: bytes) -> Envelope:
+def _split_tolerantly(body: bytes) -> Envelope:
     if not tolerant.is_object(body):
         tolerant.parse(body)  # raises BadBody with the reason if it is not JSON
         raise BadBody("bad_envelope", "the answer is not a JSON object", body)

@@ -18,11 +18,18 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from charging_assets import __version__, names, sources
+from charging_assets.sources.credentials import (
+    Credentials,
+    CredentialsError,
+    check_hosts,
+    parse_credentials,
+    parse_hosts,
+)
 from charging_assets.text import is_address
 
 SIMULATED = "simulated"
 _PACKAGED = Path(__file__).with_name("feeds.toml")
-_MAX_WORKERS, _MAX_ATTEMPTS = 32, 10
+_MAX_WORKERS, _MAX_ATTEMPTS, _MAX_PAGES = 32, 10, 100_000
 
 
 class FeedError(ValueError):
@@ -37,8 +44,10 @@ class FeedError(ValueError):
 class Feed:
     """One feed; FeedError if a setting is not valid. Names carry the units.
 
-    `place_timeout_s` limits one place, retries included; `poll_budget_s` limits the whole poll,
-    which must end before the next one. `max_body_bytes` limits a body after decompression.
+    `place_timeout_s` limits one place, all its pages and retries included; `poll_budget_s` limits
+    the whole poll, which must end before the next one. `max_body_bytes` limits a body after
+    decompression, `max_place_bytes` and `max_pages` all bodies of a place in a poll. Redirects and
+    page links may lead to `allow_hosts` besides the host of `base_url`.
     `network` is the network whose ids the feed publishes (None: the feed's name) and `ids_within`
     the scope within which an id is unique (None: default of its kind); both are part of entity keys
     (`identities`).
@@ -56,11 +65,15 @@ class Feed:
     place_timeout_s: float = 30
     poll_budget_s: float = 240
     max_body_bytes: int = 32 * 1024**2
+    max_place_bytes: int = 512 * 1024**2
+    max_pages: int = 2000
     attempts: int = 3
     enabled: bool = True
     user_agent: str = f"charging_assets/{__version__}"
     network: str | None = None
     ids_within: str | None = None
+    allow_hosts: tuple[str, ...] = ()
+    credentials: Credentials | None = None
 
     def __post_init__(self) -> None:
         name_rules = {"name": names.FEED, "kind": names.KIND}
@@ -73,6 +86,10 @@ class Feed:
             if not is_valid(value := getattr(self, setting)):
                 raise _refusal(self.name, setting, value, remedy)
         self._refuse_bad_places()
+        try:
+            check_hosts(parse_hosts(self.allow_hosts), self.credentials)
+        except CredentialsError as error:
+            raise FeedError(f"{_feed_label(self.name)}: {error}") from None
         if self.poll_budget_s >= self.cadence.total_seconds():
             remedy = f"give less than the cadence, {self.cadence.total_seconds():.0f} s"
             raise _refusal(self.name, "poll_budget_s", self.poll_budget_s, remedy)
@@ -205,6 +222,8 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "place_timeout_s": (lambda v: _is_number(v, 0.1, 3600), "give 0.1 to 3600 seconds"),
     "poll_budget_s": (lambda v: _is_number(v, 0.1, 3600), "give 0.1 to 3600 seconds"),
     "max_body_bytes": (lambda v: _is_count(v, 1024**3), "give 1 to 1073741824 bytes"),
+    "max_place_bytes": (lambda v: _is_count(v, 1024**3), "give 1 to 1073741824 bytes"),
+    "max_pages": (lambda v: _is_count(v, _MAX_PAGES), f"give 1 to {_MAX_PAGES} pages"),
     "attempts": (lambda v: _is_count(v, _MAX_ATTEMPTS), f"give 1 to {_MAX_ATTEMPTS} attempts"),
     "enabled": (lambda v: isinstance(v, bool), "give true or false"),
     "user_agent": (
@@ -315,6 +334,13 @@ def _feed(name: str, table: object) -> Feed:
     settings["places"] = _places(name, settings["places"], settings.pop("add_places", []))
     if (seconds := settings.pop("cadence_s", None)) is not None:
         settings["cadence"] = _cadence(name, seconds)
+    try:
+        if "credentials" in settings:
+            settings["credentials"] = parse_credentials(settings["credentials"])
+        if "allow_hosts" in settings:
+            settings["allow_hosts"] = parse_hosts(settings["allow_hosts"])
+    except CredentialsError as error:
+        raise FeedError(f"{_feed_label(name)}: {error}") from None
     return Feed(name=name, **settings)
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from charging_assets.acquisition.http_client import fetch
+from charging_assets.acquisition.http_client import Limits, fetch
 from charging_assets.acquisition.http_session import Session
 from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.client_calls import LATE_S, SLACK_S, fetch_from
@@ -50,11 +50,10 @@ def test_fetch__slow_answer_on_a_reused_connection_is_cut_off(server: Loopback) 
                 session,
                 f"{server.url}/{path}",
                 slug=path,
-                place_timeout_s=QUICK_S,
-                max_body_bytes=1000,
-                attempts=1,
-                deadline=began + 60,
-            ).outcome
+                limits=Limits(
+                    place_timeout_s=QUICK_S, max_body_bytes=1000, attempts=1, deadline=began + 60
+                ),
+            ).place.outcome
             for path in ("quick", "slow", "quick")
         ]
     assert outcomes == ["ok", "timeout", "ok"]

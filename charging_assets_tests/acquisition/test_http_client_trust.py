@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from charging_assets.acquisition.http_client import fetch
+from charging_assets.acquisition.http_client import Limits, fetch
 from charging_assets.acquisition.http_session import Session
 from charging_assets_tests.acquisition import loopback
 from charging_assets_tests.acquisition.client_calls import LATE_S, fetch_from
@@ -77,11 +77,13 @@ def test_fetch__detail_has_no_control_character(answer: bytes) -> None:
                 session,
                 f"http://127.0.0.1:{listening.getsockname()[1]}/x",
                 slug="x",
-                place_timeout_s=5,
-                max_body_bytes=1000,
-                attempts=1,
-                deadline=time.monotonic() + 10,
-            )
+                limits=Limits(
+                    place_timeout_s=5,
+                    max_body_bytes=1000,
+                    attempts=1,
+                    deadline=time.monotonic() + 10,
+                ),
+            ).place
         thread.join(5)
     assert (place.detail or "").isprintable()
 
@@ -134,8 +136,10 @@ def test_fetch__untrusted_certificate_is_refused(
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     with Loopback(certificate) as server, Session("test/1", 1) as session:
         session.verify = False  # must have no effect
-        limits: dict[str, Any] = {"place_timeout_s": 5, "max_body_bytes": 1000, "attempts": 1}
-        place = fetch(session, f"{server.url}/x", slug="x", deadline=time.monotonic() + 9, **limits)
+        limits = Limits(
+            place_timeout_s=5, max_body_bytes=1000, attempts=1, deadline=time.monotonic() + 9
+        )
+        place = fetch(session, f"{server.url}/x", slug="x", limits=limits).place
         assert (place.outcome, server.received) == ("connection_error", [])
         assert place.detail == "TLS: self-signed certificate"
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))

@@ -30,7 +30,7 @@ CHECK = "staged_tables__every_feed_is_staged"
 KIND_THAT_RAISES = """
 from charging_assets.sources.chargecloud import *
 NAME = "raising.kind"
-def open(body):
+def split(bodies):
     raise MemoryError("this kind has a mistake")
 """
 

@@ -34,7 +34,7 @@ B = (poll(feed="b", place_slugs=("bonn",)), {"bonn": GOOD["koeln"]})
 # A copy of the chargecloud kind under the name of a module, with one fault.
 _KIND = """
 from charging_assets.sources.chargecloud import *
-from charging_assets.sources.chargecloud import open, url
+from charging_assets.sources.chargecloud import split, url
 NAME = "faulty"
 """
 _FAULTS = {
@@ -116,7 +116,7 @@ def test_kind__with_a_fault_is_unusable_and_stops_no_other_feed(modules: Path, f
     ],
 )
 def test_flatten__a_kind_whose_code_fails_rejects_the_body(modules: Path, body: str) -> None:
-    source = f"{_KIND}\nfrom charging_assets.sources import Envelope\ndef open(body):\n    {body}\n"
+    source = f"{_KIND}\nfrom charging_assets.sources import Envelope\ndef split(bodies):\n    {body}\n"
     (modules / "failing.py").write_text(source)
     hour = flattened((poll(kind="kinds_of_test.failing"), GOOD), B)
     assert_sound(hour)

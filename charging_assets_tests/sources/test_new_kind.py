@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
@@ -22,7 +22,7 @@ from charging_assets.acquisition.importer import read_file
 from charging_assets.archive.raw_archive import archive
 from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.hours import Hour
-from charging_assets.sources import BadBody, Envelope, RecordMap, kind
+from charging_assets.sources import BadBody, Envelope, RecordMap, kind, split_pages
 from charging_assets.sources.feeds import Feed
 
 NAME = __name__
@@ -60,8 +60,12 @@ def url(base_url: str, slug: str) -> str:
     return f"{base_url}/v3/networks?area={slug}"
 
 
-def open(body: bytes) -> Envelope:
-    """The sites of an answer."""
+def split(bodies: Sequence[bytes]) -> Envelope:
+    """The sites of all pages of an answer."""
+    return split_pages(bodies, _sites)
+
+
+def _sites(body: bytes) -> Envelope:
     try:
         answer = json.loads(body)
         sites, published_at = answer["net"]["sites"], answer["net"].get("asOf")
@@ -220,7 +224,7 @@ def test_kind__with_a_unit_that_cannot_be_converted_is_refused(
     columns: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = ModuleType("wrong_units")
-    parts = {"STATION": STATION, "EVSE": EVSE, "url": url, "open": open}
+    parts = {"STATION": STATION, "EVSE": EVSE, "url": url, "split": split}
     vars(made).update(parts, NAME="wrong_units", CONNECTOR=RecordMap(columns=columns))
     monkeypatch.setitem(sys.modules, "tests_of_units.wrong", made)
     monkeypatch.setitem(sys.modules, "tests_of_units", ModuleType("tests_of_units"))
