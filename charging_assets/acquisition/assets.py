@@ -1,7 +1,8 @@
 """The acquisition asset `raw_api_snapshots` and its IO manager."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -30,6 +31,8 @@ class RawConfig(dg.Config):
 
     live: bool = False
     planned_at: str | None = None
+    # Seconds from planned_at in which feeds are polled at each of their slots.
+    window_s: int = 0
 
 
 _LINE_COLUMNS = dg.TableSchema(
@@ -90,11 +93,16 @@ def raw_api_snapshots(
     hours = [Hour.parse(key) for key in context.partition_keys]
     if config.live:
         planned = datetime.fromisoformat(config.planned_at) if config.planned_at else None
+        window = timedelta(seconds=config.window_s)
         if planned is not None and hours[0] < current_hour():
-            record_unpolled(lake, feeds, planned, f"its run began after {hours[0]} was over")
+            reason = f"its run began after {hours[0]} was over"
+            record_unpolled(lake, feeds, planned, reason, window)
         for hour in hours:
             _refuse_other_hours(hour)
-        report = poll_hour(lake, feeds, hours[0], poller=poll, planned_at=planned, spool=spool)
+        report = poll_hour(
+            lake, feeds, hours[0], poller=partial(poll, lake=lake), planned_at=planned,
+            window=window, spool=spool,
+        )  # fmt: skip
         _report(context, report)
         if report.spooled:
             raise dg.Failure(_spool_message(report, spool), allow_retries=False)

@@ -96,7 +96,7 @@ class PlacePoll:
                 request = next(requests) if response is None else requests.send(response)
                 url = request.full_url
             except StopIteration:
-                return
+                return None
             except BadBody as error:
                 return self._reject_last(error)
             if len(self.parts) >= self.feed.max_pages:
@@ -114,7 +114,9 @@ class PlacePoll:
             shown_url = self._redact_url(url)
             archived = self.validators.of(self.slug, shown_url) if request.is_conditional else {}
             limits = Limits(
-                place_timeout_s=math.inf if end == self.deadline else max(end - self.monotonic(), 0),
+                place_timeout_s=math.inf
+                if end == self.deadline
+                else max(end - self.monotonic(), 0),
                 max_body_bytes=min(
                     self.feed.max_body_bytes, self.feed.max_place_bytes - byte_count
                 ),
@@ -141,7 +143,7 @@ class PlacePoll:
             bodies.add(page)
             self.parts.append(place)
             if not is_good(place.outcome):
-                return
+                return None
             status = 304 if place.outcome == NOT_MODIFIED else place.http_status or 200
             response = Response(url, status, fetched.headers, body)
 

@@ -5,17 +5,21 @@ A past hour is never filled with today's data. Polls that cannot be archived are
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from queue import Empty, SimpleQueue
-from threading import Thread
+from datetime import date, datetime, timedelta
+from functools import partial
+from queue import SimpleQueue
+from threading import Semaphore, Thread
 
 from charging_assets import clock
+from charging_assets.acquisition.poll import failed_places
 from charging_assets.archive.gaps import accepted_hours, days_with_gaps, is_accepted
 from charging_assets.archive.missed_slots import (
     is_archived,
-    is_due,
+    planned_slots,
     record_missed,
     record_silence,
 )
@@ -33,12 +37,16 @@ from charging_assets.archive.raw_objects import PlaceResponse, Poll, RawObject, 
 from charging_assets.archive.spool import DrainResult, Spool
 from charging_assets.hours import Hour, slot_of
 from charging_assets.lake.store import Lake
+from charging_assets.schemas.outcomes import is_good
 from charging_assets.sources.feeds import Feed
 
 Poller = Callable[[Feed], tuple[Poll, list[PlaceResponse]]]
 
 # Feeds polled in parallel; each requests several places at a time.
 MAX_FEEDS_AT_ONCE = 16
+# A run begins at most this often; feeds with a shorter cadence are polled several times in it.
+RUN_INTERVAL = timedelta(minutes=10)
+_CLOCK_STEP_S = 1.0
 
 
 class NoArchivedPolls(Exception):
@@ -59,7 +67,7 @@ class HourArchive:
 
 @dataclass
 class PollReport:
-    """Result of one round of polls.
+    """Result of the polls of one run; of a feed that was polled several times, the last of each.
 
     Objects written, places and feeds that failed, late polls with their slots, feeds that another
     poller had polled, polls spooled and why, what was drained from the spool, notes that could not
@@ -81,15 +89,16 @@ class PollReport:
         self.degraded |= other.degraded
         self.failed_feeds |= other.failed_feeds
         self.late |= other.late
-        self.already_polled += other.already_polled
+        new = set(other.already_polled) - set(self.already_polled)
+        self.already_polled += [feed for feed in other.already_polled if feed in new]
         self.spooled |= other.spooled
         self.failed_notes += other.failed_notes
 
     @property
     def outcomes(self) -> dict[str, str]:
         """Result of each feed's poll in a few words, by feed."""
-        outcomes = {feed_of(key): "archived" for key in self.written}
-        outcomes |= dict.fromkeys(self.already_polled, "already polled in this slot")
+        outcomes = dict.fromkeys(self.already_polled, "already polled in this slot")
+        outcomes |= {feed_of(key): "archived" for key in self.written}
         for feed, places in self.degraded.items():
             outcomes[feed] = f"archived; failed: {', '.join(sorted(places))}"
         outcomes |= {feed: f"in the spool: {reason}" for feed, reason in self.spooled.items()}
@@ -135,34 +144,59 @@ def poll_hour(
     *,
     poller: Poller,
     planned_at: datetime | None = None,
+    window: timedelta = timedelta(0),
     spool: Spool | None = None,
     now: datetime | None = None,
+    wait_until: Callable[[datetime], None] | None = None,
 ) -> PollReport:
-    """Poll every enabled feed once and archive the answers under the slot in which the poll began.
+    """Poll every enabled feed and archive the answers under the slot in which each poll began.
 
     Feeds are polled in parallel, a limited number at a time: one that uses up its time does not
-    delay others.
+    delay others. Feeds that are polled more often than `window` are not limited.
 
     With `planned_at`, only feeds whose cadence has a slot at that time are polled, without those
-    that another poller has just polled.
+    that another poller has just polled. With a `window`, a feed is polled at each of its slots from
+    `planned_at` until the window ends, and slots that are over before they can be polled are
+    recorded as missed. Without `planned_at`, every feed is polled once, now.
 
     A poll that begins outside `hour` is archived under the hour in which it began, and the slot
     that was planned for `hour` is recorded as missed, unless an earlier attempt polled it. A poll
     that cannot be archived is spooled. A feed that fails does not affect others.
     """
-    due = [feed for feed in feeds.values() if feed.enabled and is_due(feed, planned_at)]
+    slots = {
+        feed.name: [None] if planned_at is None else planned_slots(feed, planned_at, window)
+        for feed in feeds.values()
+        if feed.enabled
+    }
+    due = [feed for feed in feeds.values() if slots.get(feed.name)]
+    wait = wait_until or partial(_sleep_until, longest_s=window.total_seconds())
+    at_once = Semaphore(MAX_FEEDS_AT_ONCE)
 
-    def poll_feed(feed: Feed) -> PollReport:
+    def poll_slot(feed: Feed, slot: datetime | None) -> PollReport:
         report = PollReport()
-        if planned_at and _is_polled(lake, feed, slot_of(now or clock.utc_now(), feed.cadence)):
+        if slot and _is_polled(lake, feed, slot_of(now or clock.utc_now(), feed.cadence)):
             report.already_polled.append(feed.name)
         else:
-            _poll_feed(lake, feed, hour, poller, planned_at, spool, report)
+            _poll_feed(lake, feed, hour, poller, slot, spool, report)
+        return report
+
+    def poll_feed(feed: Feed) -> PollReport:
+        report, of_feed = PollReport(), slots[feed.name]
+        for number, slot in enumerate(of_feed, 1):
+            if slot and window:
+                wait(slot)
+                begins_at = now or clock.utc_now()
+                if number < len(of_feed) and begins_at >= slot + feed.cadence:
+                    reason = f"the run could not poll before {begins_at.isoformat()}"
+                    _try_note(report, partial(_record_late, lake, feed.name, slot, reason))
+                    continue
+            with nullcontext() if feed.cadence < window else at_once:
+                report.add(poll_slot(feed, slot))
         return report
 
     report = PollReport()
-    for of_feed in _in_parallel(due, poll_feed):
-        report.add(of_feed)
+    for report_of_feed in _in_parallel(due, poll_feed):
+        report.add(report_of_feed)
     if spool is not None and not report.spooled:
         report.drained = spool.drain(lake)
     return report
@@ -171,33 +205,34 @@ def poll_hour(
 def _in_parallel(
     feeds: Sequence[Feed], poll_feed: Callable[[Feed], PollReport]
 ) -> list[PollReport]:
-    """Poll feeds in threads; return their reports in the order of the feeds.
+    """Poll each feed in its own thread; return their reports in the order of the feeds.
 
     Threads are daemons: one that hangs must not keep an interrupted program from ending.
     """
     if len(feeds) < 2:
         return [poll_feed(feed) for feed in feeds]
-    waiting: SimpleQueue[tuple[int, Feed]] = SimpleQueue()
     reports: SimpleQueue[tuple[int, PollReport]] = SimpleQueue()
-    for numbered in enumerate(feeds):
-        waiting.put(numbered)
 
-    def work() -> None:
-        while True:
-            try:
-                number, feed = waiting.get_nowait()
-            except Empty:
-                return
-            try:
-                report = poll_feed(feed)
-            except Exception as error:  # any error: the reports of other feeds are still needed
-                report = PollReport(failed_feeds={feed.name: f"{type(error).__name__}: {error}"})
-            reports.put((number, report))
+    def work(number: int, feed: Feed) -> None:
+        try:
+            report = poll_feed(feed)
+        except Exception as error:  # any error: the reports of other feeds are still needed
+            report = PollReport(failed_feeds={feed.name: f"{type(error).__name__}: {error}"})
+        reports.put((number, report))
 
-    for _ in range(min(len(feeds), MAX_FEEDS_AT_ONCE)):
-        Thread(target=work, name="poll feeds", daemon=True).start()
+    for number, feed in enumerate(feeds):
+        Thread(target=work, args=(number, feed), name=f"poll {feed.name}", daemon=True).start()
     by_number = dict(reports.get() for _ in feeds)
     return [by_number[number] for number in range(len(feeds))]
+
+
+def _sleep_until(instant: datetime, longest_s: float) -> None:
+    """Sleep until an instant of the clock, which may be set meanwhile."""
+    end = time.monotonic() + longest_s
+    while (left_s := (instant - clock.utc_now()).total_seconds()) > 0:
+        if time.monotonic() >= end:
+            return
+        time.sleep(min(left_s, _CLOCK_STEP_S))
 
 
 def _poll_feed(
@@ -219,7 +254,7 @@ def _poll_feed(
         if planned_at is not None:
             _try_note(report, lambda: record_missed(lake, feed.name, missed, why))
         return
-    failures = {place.slug: place.outcome for place in places if place.outcome != "ok"}
+    failures = dict(failed_places(places))
     if failures:
         report.degraded[feed.name] = failures
     if poll.slot_at not in hour or (planned_at and poll.slot_at != missed):
@@ -266,7 +301,7 @@ def _is_polled(lake: Lake, feed: Feed, slot_at: datetime) -> bool:
         keys = hour_keys(lake, [feed.name], Hour.of(slot_at))
         slot_keys = [key for key in keys if slot_of_key(key) == slot_at]
         return any(
-            all(answer.place.outcome == "ok" for answer in read(lake, key)) for key in slot_keys
+            all(is_good(answer.place.outcome) for answer in read(lake, key)) for key in slot_keys
         )
     except Exception:
         # Polling twice is harmless: readers take the earliest good answer.

@@ -39,7 +39,11 @@ def archived_validators(lake: Lake, header: Poll) -> Validators:
         for key in sorted(earlier, key=lambda key: (slot_of_key(key), key), reverse=True):
             for slug, group in groupby(read(lake, key), key=lambda answer: answer.place.slug):
                 parts = list(group)
-                if slug in settled or parts[0].poll.is_imported or parts[0].poll.kind != header.kind:
+                if (
+                    slug in settled
+                    or parts[0].poll.is_imported
+                    or parts[0].poll.kind != header.kind
+                ):
                     continue
                 responses = [part.place for part in parts]
                 if not _is_complete(header.kind, responses):

@@ -29,14 +29,17 @@ def record_missed(lake: Lake, feed: str, slot_at: datetime, reason: str) -> None
 
 
 def record_unpolled(
-    lake: Lake, feeds: Mapping[str, Feed], planned_at: datetime, reason: str
+    lake: Lake,
+    feeds: Mapping[str, Feed],
+    planned_at: datetime,
+    reason: str,
+    window: timedelta = timedelta(0),
 ) -> None:
-    """Record the planned slot of every enabled feed as missed, unless a poll of it is archived."""
+    """Record the planned slots of every enabled feed as missed, unless a poll is archived."""
     for feed in feeds.values():
-        slot = slot_of(planned_at, feed.cadence)
-        is_missed = feed.enabled and is_due(feed, planned_at)
-        if is_missed and not is_archived(lake, feed.name, slot):
-            record_missed(lake, feed.name, slot, reason)
+        for slot in planned_slots(feed, planned_at, window) if feed.enabled else ():
+            if not is_archived(lake, feed.name, slot):
+                record_missed(lake, feed.name, slot, reason)
 
 
 def record_silence(
@@ -88,6 +91,18 @@ def is_due(feed: Feed, planned_at: datetime | None) -> bool:
     if planned_at is None:
         return True
     return planned_at - slot_of(planned_at, feed.cadence) < timedelta(minutes=1)
+
+
+def planned_slots(feed: Feed, planned_at: datetime, window: timedelta) -> list[datetime]:
+    """The slots of a feed in a run's window, `[planned_at, planned_at + window)`.
+
+    A window of zero has the slot that begins within the planned minute, if any.
+    """
+    slot = slot_of(planned_at, feed.cadence)
+    slots = [slot] if is_due(feed, planned_at) else []
+    while (slot := slot + feed.cadence) < planned_at + window:
+        slots.append(slot)
+    return slots
 
 
 def is_archived(lake: Lake, feed: str, slot_at: datetime) -> bool:

@@ -16,6 +16,7 @@ from charging_assets.archive.raw_objects import (
     slot_of_key,
 )
 from charging_assets.lake.store import Lake
+from charging_assets.schemas.outcomes import places_answered
 
 # At least two hours of a feed that is polled every minute; if none of them is good, the feed fails.
 MAX_POLLS_READ = 127
@@ -123,7 +124,9 @@ def _blobs(lake: Lake, keys: Sequence[str]) -> Iterator[tuple[str, bytes | None]
 def _has_good_answer(key: str, blob: bytes | None) -> bool:
     try:
         return blob is not None and any(
-            answer.place.outcome == "ok" for answer in read_responses(key, blob)
+            places_answered(
+                (answer.place.slug, answer.place.outcome) for answer in read_responses(key, blob)
+            ).values()
         )
     except CorruptArchive:
         return False

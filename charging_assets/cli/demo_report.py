@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from charging_assets.cli import show
 from charging_assets.hours import Hour, to_naive_utc
 from charging_assets.measures import add_gaps, compute_measures, share, sum_columns
+from charging_assets.schemas.outcomes import is_good
 from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _statuses(console: Console, rows: Rows, totals: Mapping[str, Any]) -> None:
 def _quality(console: Console, outcomes: Rows, rejects: Rows, drift: Rows) -> None:
     console.print("[bold]Data quality[/]")
     answers = sum(row["answer_count"] for row in outcomes)
-    failed = [row for row in outcomes if row["outcome"] != "ok"]
+    failed = [row for row in outcomes if not is_good(row["outcome"])]
     errors = ", ".join(f"{row['answer_count']:,} {row['outcome']}" for row in failed)
     good = answers - sum(row["answer_count"] for row in failed)
     console.print(f"  answers           {good:,} of {answers:,} good; {errors or 'none failed'}")

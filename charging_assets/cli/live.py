@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from charging_assets.cli import show
@@ -13,6 +14,7 @@ from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.cli.load import load
 from charging_assets.cli.ui import reserve, serve
 from charging_assets.hours import Hour, to_naive_utc
+from charging_assets.schemas.outcomes import is_good, places_answered
 from charging_assets.text import count_noun
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     for feed, reason in failed_feeds.items():
         show.err().print(f"error: {feed}: {reason}", style="red", markup=False, soft_wrap=True)
     if lock is None:
-        silent = [h.feed for h, answers in polled if all(a.outcome != "ok" for a in answers)]
+        silent = [header.feed for header, answers in polled if not _places_answered(answers)]
         return (
             FAILED
             if failed_feeds or loaded.failed or loaded.failed_feeds or loaded.unchecked or silent
@@ -75,7 +77,7 @@ def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str
     polled: list[tuple[Poll, list[PlaceResponse]]] = []
 
     def recording_poll(feed: Feed) -> tuple[Poll, list[PlaceResponse]]:
-        polled.append(poll(feed))
+        polled.append(poll(feed, lake=storage.lake))
         return polled[-1]
 
     report = poll_hour(
@@ -87,6 +89,10 @@ def _poll(storage: Storage, feeds: Mapping[str, Feed]) -> tuple[Polled, dict[str
     }
     polled.sort(key=lambda each: each[0].feed)
     return [each for each in polled if each[0].feed not in failed], failed
+
+
+def _places_answered(answers: Sequence[PlaceResponse]) -> int:
+    return sum(places_answered((each.slug, each.outcome) for each in answers).values())
 
 
 def _counts(warehouse: Warehouse, header: Poll) -> dict[str, Mapping[str, int]]:
@@ -111,23 +117,25 @@ def _print_poll(
     table.add_column("Outcome")
     for title in ("ms", "kB", "Stations", "EVSEs"):
         table.add_column(title, justify="right")
-    for place in answers:
-        place_counts = counts.get(place.slug, {})
-        good = place.outcome == "ok"
+    for slug, group in groupby(answers, key=lambda place: place.slug):
+        parts = list(group)
+        place_counts = counts.get(slug, {})
+        bad = next((part for part in parts if not is_good(part.outcome)), None)
+        durations = [part.elapsed_ms for part in parts if part.elapsed_ms is not None]
         table.add_row(
-            place.slug,
-            "ok" if good else f"[red]{place.outcome}[/] {escape(place.detail or '')}",
-            "–" if place.elapsed_ms is None else f"{place.elapsed_ms:,}",
-            f"{len(place.body or b'') / 1000:,.0f}",
-            f"{place_counts['station_count']:,}" if good and place_counts else "–",
-            f"{place_counts['evse_count']:,}" if good and place_counts else "–",
+            slug,
+            f"[red]{bad.outcome}[/] {escape(bad.detail or '')}" if bad else parts[0].outcome,
+            f"{sum(durations):,}" if durations else "–",
+            f"{sum(len(part.body or b'') for part in parts) / 1000:,.0f}",
+            f"{place_counts['station_count']:,}" if not bad and place_counts else "–",
+            f"{place_counts['evse_count']:,}" if not bad and place_counts else "–",
         )
-    good_places = sum(place.outcome == "ok" for place in answers)
+    good_places, place_count = _places_answered(answers), len({each.slug for each in answers})
     stations = sum(each["station_count"] for each in counts.values())
     evses = sum(each["evse_count"] for each in counts.values())
     console = show.out()
     console.print(table)
     console.print(
-        f"{good_places} of {count_noun(len(answers), 'place')} answered: "
+        f"{good_places} of {count_noun(place_count, 'place')} answered: "
         f"{stations:,} stations, {evses:,} EVSEs. The answers are archived."
     )

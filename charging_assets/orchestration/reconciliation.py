@@ -49,11 +49,13 @@ class ReconcilerState(msgspec.Struct, kw_only=True):
     """The state between two ticks of the sensor.
 
     `since` is part of every run key, so that a state that was reset requests all hours again.
-    `scanned_to` is the last day of the last scan window.
+    `scanned_to` is the last day of the last scan window. `refreshed_at` is when the current hour
+    was last requested.
     """
 
     since: datetime
     scanned_to: date | None = None
+    refreshed_at: datetime | None = None
     attempts: dict[str, Attempt] = {}
 
 
@@ -104,6 +106,7 @@ def decide(
     loading: Collection[Hour],
     max_runs: int,
     now: datetime,
+    refresh_every: timedelta = timedelta(0),
 ) -> Decision:
     """Request runs for stale hours, newest first, and record their attempts in `state`.
 
@@ -113,6 +116,7 @@ def decide(
     Args:
         loading: hours that a run is loading now; they are skipped.
         max_runs: the limit of runs. The run of the current hour is always requested.
+        refresh_every: new polls of the current hour are loaded at most this often.
     """
     current = Hour.of(now)
     new: list[StaleHour] = []
@@ -121,6 +125,9 @@ def decide(
     abandoned: list[StaleHour] = []
     for stale_hour in stale:
         if stale_hour.hour in loading or stale_hour.hour > current:
+            continue
+        is_refreshed = state.refreshed_at and now < state.refreshed_at + refresh_every
+        if stale_hour.hour == current and is_refreshed:
             continue
         attempts = [_attempt(state, key, digests) for key, digests in stale_hour.parts.items()]
         retriable = [each for each in attempts if each is not None and each.count < MAX_ATTEMPTS]
@@ -140,6 +147,8 @@ def decide(
     groups.sort(key=lambda group: group[-1].hour, reverse=True)
     current_group = [group for group in groups if group[-1].hour == current]
     past_groups = [group for group in groups if group[-1].hour != current]
+    if current_group and refresh_every:
+        state.refreshed_at = now
     limit = max(max_runs, 0)
     return Decision(
         requests=[_request(group, state, now) for group in current_group + past_groups[:limit]],

@@ -4,12 +4,13 @@ These are not partitioned schedules, which request the hour before the tick: a p
 hour of the tick.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from math import gcd
 
 import dagster as dg
 
+from charging_assets.acquisition.poll_hour import RUN_INTERVAL
 from charging_assets.archive.raw_archive import feeds_archived, hour_keys
 from charging_assets.hours import ONE_HOUR, Hour
 from charging_assets.lake.store import Lake
@@ -32,7 +33,8 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
         default_status=status,
         description="\n\n".join(
             [
-                "Poll each feed at its cadence (ten minutes by default) into the current hour.",
+                "Poll each feed at its cadence (ten minutes by default) into the current hour. A "
+                "run polls feeds with a shorter cadence several times.",
                 *(f"Warning: {warning}." for warning in automation.warnings),
             ]
         ),
@@ -55,7 +57,7 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
         description="Check that feeds are still polled and loaded, even if no other run starts.",
     )
     return [
-        polls(_request_poll),
+        polls(_request_poll_in(poll_window(automation.feeds))),
         loads(_request_load),
         checks(_request_checks),
         maintain_daily_schedule(status),
@@ -63,19 +65,41 @@ def schedules(automation: Automation) -> list[dg.ScheduleDefinition]:
 
 
 def poll_cron(feeds: Iterable[Feed]) -> str:
-    """The cron expression of polls: the greatest common divisor of the cadences of all feeds."""
-    minutes = gcd(*(int(feed.cadence.total_seconds()) // 60 for feed in feeds if feed.enabled))
-    return "0 * * * *" if minutes == 60 else f"*/{minutes or 10} * * * *"
+    """The cron expression of poll runs: every ten minutes, or less often if all feeds are slower.
+
+    It is the greatest common divisor of the cadences of all feeds. If that is less than ten
+    minutes, a run polls inside, in its window.
+    """
+    minutes = _common_minutes(feeds)
+    interval = int(RUN_INTERVAL.total_seconds()) // 60
+    return "0 * * * *" if minutes == 60 else f"*/{max(minutes, interval)} * * * *"
 
 
-def _request_poll(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    tick = context.scheduled_execution_time
-    config = {"live": True, "planned_at": tick.isoformat()}
-    return dg.RunRequest(
-        run_key=f"poll#{tick.isoformat()}",
-        partition_key=Hour.of(tick).key,
-        run_config={"ops": {"raw_api_snapshots": {"config": config}}},
-    )
+def poll_window(feeds: Iterable[Feed]) -> timedelta:
+    """How long a poll run polls feeds at their own cadence; zero if each run polls a feed once."""
+    is_fast = 0 < _common_minutes(feeds) * 60 < RUN_INTERVAL.total_seconds()
+    return RUN_INTERVAL if is_fast else timedelta(0)
+
+
+def _common_minutes(feeds: Iterable[Feed]) -> int:
+    return gcd(*(int(feed.cadence.total_seconds()) // 60 for feed in feeds if feed.enabled))
+
+
+def _request_poll_in(
+    window: timedelta,
+) -> Callable[[dg.ScheduleEvaluationContext], dg.RunRequest]:
+    def request_poll(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        tick = context.scheduled_execution_time
+        config: dict[str, object] = {"live": True, "planned_at": tick.isoformat()}
+        if window:
+            config["window_s"] = round(window.total_seconds())
+        return dg.RunRequest(
+            run_key=f"poll#{tick.isoformat()}",
+            partition_key=Hour.of(tick).key,
+            run_config={"ops": {"raw_api_snapshots": {"config": config}}},
+        )
+
+    return request_poll
 
 
 def _request_load(

@@ -3,6 +3,8 @@
 `staleness` finds the stale hours and `reconciliation` decides which ones are loaded now.
 """
 
+from datetime import timedelta
+
 import dagster as dg
 
 from charging_assets import clock
@@ -29,6 +31,7 @@ from charging_assets.orchestration.runs import (
     RECONCILIATION_TAG,
     hours_of,
 )
+from charging_assets.orchestration.schedules import poll_window
 from charging_assets.orchestration.staleness import stale_hours_of_days
 from charging_assets.orchestration.switch import Automation, is_refresh_on, reconcile_every_s
 from charging_assets.text import count_noun
@@ -53,13 +56,24 @@ def sensors(automation: Automation) -> list[dg.SensorDefinition]:
         "late poll, an import, an outage or an upgrade. Every tick scans recent days, and some "
         "older days in rotation.",
     )
-    return [reconcile(_reconcile), alert_sensor(is_on=automation.alerts)]
+    # Feeds that are polled every minute must not load the current hour every minute.
+    refresh_every = poll_window(automation.feeds)
+
+    def reconcile_stale(
+        context: dg.SensorEvaluationContext,
+        lake: dg.ResourceParam[Lake],
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> dg.SensorResult:
+        return _reconcile(context, lake, warehouse, refresh_every)
+
+    return [reconcile(reconcile_stale), alert_sensor(is_on=automation.alerts)]
 
 
 def _reconcile(
     context: dg.SensorEvaluationContext,
-    lake: dg.ResourceParam[Lake],
-    warehouse: dg.ResourceParam[Warehouse],
+    lake: Lake,
+    warehouse: Warehouse,
+    refresh_every: timedelta,
 ) -> dg.SensorResult:
     # Fail the tick if the interval is invalid: each tick wakes a warehouse that sleeps.
     reconcile_every_s()
@@ -81,7 +95,10 @@ def _reconcile(
         stale = [stale_hour for stale_hour in stale if stale_hour.hour < Hour.of(now)]
     loading, run_count = _unfinished(context.instance)
     prune(state, loadable_hours(lake, [*older, *recent]), stale, now)
-    decision = decide(stale, state, loading=loading, max_runs=_MAX_RUNS - run_count, now=now)
+    decision = decide(
+        stale, state, loading=loading, max_runs=_MAX_RUNS - run_count, now=now,
+        refresh_every=refresh_every,
+    )  # fmt: skip
     if older and not decision.deferred:
         state.scanned_to = older[-1]
     return dg.SensorResult(

@@ -112,8 +112,6 @@ class AnswerSelector:
             return answer(BAD_BODY, failure)
         if bad:  # its kind could not go on after it, although it can be split
             return answer(BAD_BODY, _reject(BAD_BODY, bad[0].detail or ""))
-        if not envelope.is_complete:
-            return answer(INCOMPLETE, _reject(INCOMPLETE, "the kind states that records are missing"))
         is_repeated = all(part.place.outcome == NOT_MODIFIED for part in parts)
         return answer(NOT_MODIFIED if is_repeated else OK, envelope=envelope)
 

@@ -141,7 +141,12 @@ FLAT_POLLS = Table(
         ),
         text("time_zone", names.TIME_ZONE_MAX_BYTES, "the feed's own time zone", nullable=False),
         PLACE,
-        text("outcome", 32, "ok, or the reason why there is no usable response", nullable=False),
+        text(
+            "outcome",
+            32,
+            "ok or not_modified (HTTP 304: as the poll before), or why there is no answer",
+            nullable=False,
+        ),
         flag(
             "is_imported",
             "imported from another archive, not polled by this program",

@@ -10,6 +10,7 @@ from charging_assets import __version__
 from charging_assets.archive.raw_objects import PlaceResponse, Poll, encode
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
+from charging_assets.schemas.outcomes import is_good
 from charging_assets.simulator.instants import seconds
 from charging_assets.simulator.network import FEED, Network
 from charging_assets.simulator.randomness import KeyedRandom
@@ -77,7 +78,7 @@ def write_history(
             is_new = lake.put_new(key, blob)
             polls, already = polls + is_new, already + (not is_new)
             written += len(blob) * is_new
-            failed += sum(place.outcome != "ok" for place in places)
+            failed += sum(not is_good(place.outcome) for place in places)
         if progress:
             progress(slot)
     return HistoryReport(polls, already, missed, failed, written)

@@ -154,9 +154,7 @@ def split_bodies(feed_kind: Kind, bodies: Sequence[bytes]) -> Envelope:
         raise BadBody("kind_failed", message, message) from error
 
 
-def split_pages(
-    bodies: Sequence[bytes], split_page: Callable[[bytes], Envelope]
-) -> Envelope:
+def split_pages(bodies: Sequence[bytes], split_page: Callable[[bytes], Envelope]) -> Envelope:
     """The envelope of several pages, each split alone: all records, and the first timestamp."""
     pages = [split_page(body) for body in bodies]
     if len(pages) == 1:

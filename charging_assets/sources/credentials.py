@@ -71,9 +71,7 @@ class Credentials:
         if not (self.token_env or self.client_certificate_env):
             raise CredentialsError("credentials: give token_env or client_certificate_env")
         if self.client_key_env and not self.client_certificate_env:
-            raise CredentialsError(
-                "credentials.client_key_env: give client_certificate_env too"
-            )
+            raise CredentialsError("credentials.client_key_env: give client_certificate_env too")
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -160,9 +158,7 @@ def check_hosts(allow_hosts: Sequence[str], credentials: Credentials | None) -> 
         raise CredentialsError("credentials.send_to: list its hosts in allow_hosts too")
 
 
-def missing_variables(
-    credentials: Credentials | None, environment: Mapping[str, str]
-) -> list[str]:
+def missing_variables(credentials: Credentials | None, environment: Mapping[str, str]) -> list[str]:
     """The environment variables that are needed and not set."""
     names = credentials.variables if credentials else ()
     return [name for name in names if not environment.get(name, "").strip()]

@@ -13,7 +13,8 @@ AT = "2026-01-13T12:00"
 STATES = """
 WITH latest AS (
     SELECT place, MAX(slot_at) AS slot_at FROM warehouse.fact_poll
-    WHERE outcome = 'ok' AND slot_at <= TIMESTAMP '2026-01-13 11:00:00' GROUP BY place
+    WHERE outcome IN ('ok', 'not_modified')
+        AND slot_at <= TIMESTAMP '2026-01-13 11:00:00' GROUP BY place
 ), seen AS (
     SELECT runs.evse_key, runs.status,
         ROW_NUMBER() OVER (PARTITION BY runs.evse_key ORDER BY latest.slot_at DESC, runs.place)

@@ -21,7 +21,7 @@ WITH polled AS (
     INNER JOIN warehouse.fact_poll AS polls ON runs.place = polls.place
         AND DATE_TRUNC('hour', runs.slot_at) = DATE_TRUNC('hour', polls.slot_at)
         AND polls.slot_at BETWEEN runs.first_slot_at AND runs.last_slot_at
-        AND polls.outcome = 'ok'
+        AND polls.outcome IN ('ok', 'not_modified')
     WHERE runs.slot_at >= :day_from AND runs.slot_at < :day_to
 ), seen AS (
     SELECT polled.status, polled.evse_key, stations.station_key, stations.place,

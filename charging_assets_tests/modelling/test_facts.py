@@ -262,7 +262,7 @@ FROM warehouse.fact_status AS runs
 INNER JOIN warehouse.fact_poll AS polls
     ON runs.feed = polls.feed AND runs.place = polls.place
     AND runs.first_slot_at <= polls.slot_at AND runs.last_slot_at >= polls.slot_at
-WHERE polls.outcome = 'ok'
+WHERE polls.outcome IN ('ok', 'not_modified')
 """
 
 

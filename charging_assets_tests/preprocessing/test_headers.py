@@ -116,7 +116,9 @@ def test_kind__with_a_fault_is_unusable_and_stops_no_other_feed(modules: Path, f
     ],
 )
 def test_flatten__a_kind_whose_code_fails_rejects_the_body(modules: Path, body: str) -> None:
-    source = f"{_KIND}\nfrom charging_assets.sources import Envelope\ndef split(bodies):\n    {body}\n"
+    source = (
+        f"{_KIND}\nfrom charging_assets.sources import Envelope\ndef split(bodies):\n    {body}\n"
+    )
     (modules / "failing.py").write_text(source)
     hour = flattened((poll(kind="kinds_of_test.failing"), GOOD), B)
     assert_sound(hour)

@@ -228,7 +228,8 @@ def _compare_polled_rows(
         "SELECT runs.feed, runs.place, runs.evse_key, polls.slot_at, runs.status, "
         "runs.status_published, runs.parking_status, runs.connector_status_overrides "
         "FROM warehouse.fact_status AS runs INNER JOIN warehouse.fact_poll AS polls "
-        "ON runs.feed = polls.feed AND runs.place = polls.place AND polls.outcome = 'ok' "
+        "ON runs.feed = polls.feed AND runs.place = polls.place "
+        "AND polls.outcome IN ('ok', 'not_modified') "
         "AND polls.slot_at BETWEEN runs.first_slot_at AND runs.last_slot_at"
     ).fetchall()
     polled: list[tuple[Any, ...]] = []

@@ -292,7 +292,7 @@ def _polls(warehouse: Warehouse) -> dict[str, list[datetime]]:
     times: dict[str, list[datetime]] = defaultdict(list)
     for row in warehouse.query(
         "SELECT place, requested_at, elapsed_ms FROM warehouse.fact_poll "
-        "WHERE outcome = 'ok' ORDER BY requested_at"
+        "WHERE outcome IN ('ok', 'not_modified') ORDER BY requested_at"
     ).to_pylist():
         answered = row["requested_at"] + timedelta(milliseconds=row["elapsed_ms"])
         times[row["place"]].append(_aware(answered))

@@ -7,8 +7,12 @@ WITH hours AS (
         feed,
         place,
         DATE_TRUNC('hour', slot_at) AS hour_at,
-        SUM(CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END) AS poll_count,
-        AVG(CASE WHEN outcome = 'ok' THEN CAST(evse_count AS DOUBLE PRECISION) END) AS evse_count
+        SUM(CASE WHEN outcome IN ('ok', 'not_modified') THEN 1 ELSE 0 END) AS poll_count,
+        AVG(
+            CASE
+                WHEN outcome IN ('ok', 'not_modified') THEN CAST(evse_count AS DOUBLE PRECISION)
+            END
+        ) AS evse_count
     FROM warehouse.fact_poll
     WHERE
         slot_at >= :past_start

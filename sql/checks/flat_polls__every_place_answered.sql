@@ -11,6 +11,6 @@ FROM staging.flat_polls
 WHERE
     slot_at >= :window_start
     AND slot_at < :window_end
-    AND outcome <> 'ok'
+    AND outcome NOT IN ('ok', 'not_modified')
 GROUP BY feed, place, outcome
 ORDER BY poll_count DESC, feed ASC, place ASC, outcome ASC;

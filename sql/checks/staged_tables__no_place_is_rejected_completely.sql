@@ -6,7 +6,10 @@ WITH places AS (
         feed,
         place,
         SUM(
-            CASE WHEN outcome IN ('ok', 'bad_body', 'unknown_kind') THEN 1 ELSE 0 END
+            CASE
+                WHEN outcome IN ('ok', 'not_modified', 'bad_body', 'unknown_kind') THEN 1
+                ELSE 0
+            END
         ) AS answer_count,
         SUM(CASE WHEN outcome IN ('bad_body', 'unknown_kind') THEN 1 ELSE 0 END) AS bad_body_count,
         SUM(station_count) AS station_count,

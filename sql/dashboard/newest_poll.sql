@@ -7,6 +7,6 @@ SELECT
 FROM warehouse.fact_poll
 WHERE
     feed = :feed
-    AND outcome = 'ok'
+    AND outcome IN ('ok', 'not_modified')
     AND slot_at >= :window_start
     AND slot_at < :window_end;

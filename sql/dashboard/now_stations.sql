@@ -10,7 +10,7 @@ WITH latest AS (
     FROM warehouse.fact_poll
     WHERE
         feed = :feed
-        AND outcome = 'ok'
+        AND outcome IN ('ok', 'not_modified')
         AND slot_at >= :window_start
         AND slot_at <= :now_at
     GROUP BY place

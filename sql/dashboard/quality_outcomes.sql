@@ -9,7 +9,7 @@ SELECT
 FROM warehouse.fact_poll
 WHERE
     feed = :feed
-    AND outcome <> 'ok'
+    AND outcome NOT IN ('ok', 'not_modified')
     AND slot_at >= :window_start
     AND slot_at < :window_end
 GROUP BY place, outcome

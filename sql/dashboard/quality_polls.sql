@@ -5,8 +5,10 @@ SELECT
     MIN(slot_at) AS first_at,
     COUNT(DISTINCT slot_at) AS poll_count,
     COUNT(*) AS answer_count,
-    CAST(SUM(CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END) AS INTEGER) AS ok_count,
-    CAST(SUM(CASE WHEN outcome <> 'ok' THEN 1 ELSE 0 END) AS INTEGER) AS failed_count
+    CAST(SUM(CASE WHEN outcome IN ('ok', 'not_modified') THEN 1 ELSE 0 END) AS INTEGER) AS ok_count,
+    CAST(
+        SUM(CASE WHEN outcome NOT IN ('ok', 'not_modified') THEN 1 ELSE 0 END) AS INTEGER
+    ) AS failed_count
 FROM warehouse.fact_poll
 WHERE
     feed = :feed

@@ -15,6 +15,6 @@ SELECT
     ) AS record_count
 FROM staging.flat_polls
 WHERE
-    outcome = 'ok'
+    outcome IN ('ok', 'not_modified')
     AND slot_at >= :window_start
     AND slot_at < :window_end;

@@ -36,7 +36,7 @@ WITH good_polls AS (
         ) AS polled_at
     FROM warehouse.fact_poll
     WHERE
-        outcome = 'ok'
+        outcome IN ('ok', 'not_modified')
         AND slot_at >= :runs_from
         AND slot_at < :runs_to
 ),

@@ -63,7 +63,7 @@ good_polls AS (
             polls.feed = local_hours.feed
             AND DATE_TRUNC('hour', polls.slot_at) = local_hours.hour_at
     WHERE
-        polls.outcome = 'ok'
+        polls.outcome IN ('ok', 'not_modified')
         AND polls.slot_at >= :days_from
         AND polls.slot_at < DATEADD('hour', 26, CAST(:days_to AS TIMESTAMP))
 ),

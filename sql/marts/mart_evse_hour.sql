@@ -29,7 +29,7 @@ WITH polls_with_next AS (
         ) AS next_poll_at
     FROM warehouse.fact_poll
     WHERE
-        outcome = 'ok'
+        outcome IN ('ok', 'not_modified')
         AND slot_at >= :window_start
         AND slot_at < :window_end
 ),

@@ -22,7 +22,7 @@ last_polls AS (
         MAX(slot_at) AS slot_at
     FROM warehouse.fact_poll
     WHERE
-        outcome = 'ok'
+        outcome IN ('ok', 'not_modified')
         AND slot_at >= :months_from
     GROUP BY feed
 ),
@@ -37,7 +37,7 @@ newest AS (
             polls.feed = last_polls.feed
             AND polls.slot_at = last_polls.slot_at
     WHERE
-        polls.outcome = 'ok'
+        polls.outcome IN ('ok', 'not_modified')
         AND polls.slot_at >= :months_from
     GROUP BY polls.feed
 ),

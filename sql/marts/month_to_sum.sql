@@ -8,7 +8,7 @@ WITH last_polls AS (
         MAX(slot_at) AS slot_at
     FROM warehouse.fact_poll
     WHERE
-        outcome = 'ok'
+        outcome IN ('ok', 'not_modified')
         AND slot_at < :window_start
     GROUP BY feed
 ),
@@ -24,7 +24,7 @@ polls_before AS (
             polls.feed = last_polls.feed
             AND polls.slot_at = last_polls.slot_at
     WHERE
-        polls.outcome = 'ok'
+        polls.outcome IN ('ok', 'not_modified')
         AND polls.slot_at < :window_start
     GROUP BY polls.feed, polls.slot_at
 ),
@@ -33,7 +33,7 @@ polled_feeds AS (
     SELECT DISTINCT feed
     FROM warehouse.fact_poll
     WHERE
-        outcome = 'ok'
+        outcome IN ('ok', 'not_modified')
         AND slot_at >= :window_start
 ),
 

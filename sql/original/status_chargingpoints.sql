@@ -38,4 +38,4 @@ INNER JOIN versions
         AND polls.slot_at < versions.valid_to
 WHERE
     polls.feed_kind = 'chargecloud'
-    AND polls.outcome = 'ok';
+    AND polls.outcome IN ('ok', 'not_modified');

@@ -34,7 +34,7 @@ WITH polled AS (
             AND DATE_TRUNC('hour', polls.slot_at) = DATE_TRUNC('hour', observations.slot_at)
     WHERE
         polls.feed_kind = 'chargecloud'
-        AND polls.outcome = 'ok'
+        AND polls.outcome IN ('ok', 'not_modified')
 )
 
 SELECT

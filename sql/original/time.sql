@@ -8,7 +8,7 @@ WITH times AS (
     FROM warehouse.fact_poll AS polls
     WHERE
         polls.feed_kind = 'chargecloud'
-        AND polls.outcome = 'ok'
+        AND polls.outcome IN ('ok', 'not_modified')
         AND polls.observed_at IS NOT NULL
 )
 
