@@ -171,8 +171,10 @@ class PlacePoll:
         pairs = parse_qsl(query, keep_blank_values=True)
         if any(_SECRET_PARAMETER.search(name) for name, _ in pairs):
             query = urlencode(
-                [(name, "…" if _SECRET_PARAMETER.search(name) else value) for name, value in pairs],
-                safe="…",
+                [
+                    (name, "redacted" if _SECRET_PARAMETER.search(name) else value)
+                    for name, value in pairs
+                ]
             )
         host = parts.netloc.rpartition("@")[2]
         shown = urlunsplit((parts.scheme, host, parts.path, query, ""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import ssl
 import struct
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
 
 HTML = b"<html><body>We are maintaining our service.</body></html>"
 OK = b'{"data": [], "status_code": 1000, "timestamp": "2024-05-01T12:00:00+02:00"}'
@@ -114,6 +116,52 @@ def reply(body: bytes = OK, status: int = 200, delay_s: float = 0, **headers: ob
         handler.wfile.write(body)
 
     return behave
+
+
+def query_of(handler: Handler) -> dict[str, str]:
+    """The parameters of a request's URL; the last one of a name."""
+    return dict(parse_qsl(urlsplit(handler.path).query))
+
+
+@dataclass
+class Pages:
+    """A list in pages, by link, offset or cursor. `faults` replace the response of a page.
+
+    `total` is the X-Total-Count of each page in turn, by default the number of records.
+    """
+
+    records: list[Any]
+    style: str
+    size: int = 2
+    total: list[int | None] = field(default_factory=list)
+    faults: dict[int, Behaviour] = field(default_factory=dict)
+    served: int = 0
+
+    def __call__(self, handler: Handler) -> None:
+        query = query_of(handler)
+        size = min(int(query.get("limit", self.size)), self.size)
+        begin = int(query.get("offset") or query.get("cursor") or query.get("page") or 0)
+        fault = self.faults.get(begin // size)
+        self.served += 1
+        if fault:
+            fault(handler)
+            return
+        page, end = self.records[begin : begin + size], begin + size
+        following = end if end < len(self.records) else None
+        path = handler.path.split("?")[0]
+        headers: dict[str, object] = {}
+        if self.style == "cursor":
+            body = json.dumps({"next": following and str(following), "items": page})
+        else:
+            body = json.dumps({"data": page})
+            total = self.total[min(self.served, len(self.total)) - 1] if self.total else None
+            total = len(self.records) if not self.total else total
+            headers |= {} if total is None else {"X_Total_Count": total}
+        if self.style == "offset":
+            headers["X_Limit"] = self.size
+        if self.style == "links" and following is not None:
+            headers["Link"] = f'<{path}?page={following}>; rel="next"'
+        reply(body.encode(), **headers)(handler)
 
 
 def html() -> Behaviour:
