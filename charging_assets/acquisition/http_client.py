@@ -147,7 +147,10 @@ class _Attempt:
                 if response.status_code not in _REDIRECTS or location is None:
                     return Fetched(place, headers)
                 target, origin = rules.resolve(target.url, location)
-                if target is None or self.limits.secrets.occur_in(target.url):
+                is_echo = self.limits.secrets.occur_in(location)
+                if target is None or is_echo:
+                    # A host can be a part of a secret, which is not recognized.
+                    origin = "an address that contains a credential" if is_echo else origin
                     detail = self._redact(f"HTTP {response.status_code} to {origin}")
                     return Fetched(
                         replace(place, outcome="redirect_refused", detail=detail), headers

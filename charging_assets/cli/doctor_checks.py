@@ -92,6 +92,7 @@ def _deployment() -> tuple[State, str, str]:
 
 
 def _feeds() -> tuple[State, str, str]:
+    from charging_assets.sources.credentials import missing_variables
     from charging_assets.sources.feeds import load_feeds
 
     feeds = load_feeds()
@@ -101,6 +102,19 @@ def _feeds() -> tuple[State, str, str]:
         f"{feed.name} ({count_noun(len(feed.places), 'place')}{'' if feed.enabled else ', off'})"
         for feed in feeds.values()
     )
+    missing = {
+        feed.name: variables
+        for feed in feeds.values()
+        if feed.enabled and (variables := missing_variables(feed.credentials, os.environ))
+    }
+    if missing:
+        lacks = "; ".join(f"{name} lacks {', '.join(missing[name])}" for name in missing)
+        variables = sorted({variable for each in missing.values() for variable in each})
+        return (
+            "warning",
+            f"{names}; {lacks}, and is not polled without",
+            f"set {', '.join(variables)} in the environment of the process that polls",
+        )
     if not any(feed.enabled for feed in feeds.values()):
         return "warning", names, "no feed is enabled, so nothing is polled"
     return "ok", names, ""

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
@@ -89,16 +88,17 @@ class Secrets:
 
     headers: Mapping[str, str]
     certificate: tuple[str, str] | str | None
-    _values: tuple[str, ...] = ()
+    _pattern: re.Pattern[str] | None = None
 
     def __repr__(self) -> str:
         return "Secrets(…)"
 
     def redact(self, text: str) -> str:
-        """The text without secrets, in any case, quoted for a URL or not."""
-        for value in self._values:
-            text = re.sub(re.escape(value), _REDACTED, text, flags=re.IGNORECASE)
-        return text
+        """The text without secrets, in any case, quoted for a URL or escaped, in whole or in part.
+
+        Redact before you cut a text: a part of a secret is not recognized.
+        """
+        return self._pattern.sub(_REDACTED, text) if self._pattern else text
 
     def occur_in(self, text: str) -> bool:
         """Whether a text contains a secret."""
@@ -178,7 +178,7 @@ def read_secrets(credentials: Credentials | None, environment: Mapping[str, str]
             "environment variable to the credential, also for the daemon, or disable the feed"
         )
     headers: dict[str, str] = {}
-    values: list[str] = []
+    pattern = None
     if credentials.token_env:
         token = environment[credentials.token_env].strip()
         if not _VALUE.fullmatch(token):
@@ -187,17 +187,23 @@ def read_secrets(credentials: Credentials | None, environment: Mapping[str, str]
                 "than ASCII, or more than 8,192 characters; set it to the token alone"
             )
         headers[credentials.header] = f"{credentials.scheme} {token}".strip()
-        values.append(token)
+        pattern = _any_form(token)
     paths = [
         _pem_path(name, environment)
         for name in (credentials.client_certificate_env, credentials.client_key_env)
         if name
     ]
     certificate = (paths[0], paths[1]) if len(paths) == 2 else paths[0] if paths else None
-    quoted = {text for value in values for text in (value, quote(value, ""), quote_plus(value))}
-    # JSON and Python escape the quotes and backslashes of a text.
-    quoted |= {value.replace("\\", "\\\\").replace('"', '\\"') for value in values}
-    return Secrets(headers, certificate, tuple(sorted(quoted, key=len, reverse=True)))
+    return Secrets(headers, certificate, pattern)
+
+
+def _any_form(secret: str) -> re.Pattern[str]:
+    """Matches a secret in any case; each character may be percent-encoded or after a backslash."""
+    forms = [
+        f"(?:\\\\?{re.escape(character)}|%{ord(character):02x}{'|[+]' if character == ' ' else ''})"
+        for character in secret
+    ]
+    return re.compile("".join(forms), re.IGNORECASE)
 
 
 def _pem_path(name: str, environment: Mapping[str, str]) -> str:
