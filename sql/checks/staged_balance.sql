@@ -77,7 +77,7 @@ good_polls AS (
         slot_at,
         statuses
     FROM polls
-    WHERE outcome = 'ok'
+    WHERE outcome IN ('ok', 'not_modified')
 ),
 
 polls_with_bounds AS (

@@ -1,11 +1,11 @@
--- Generated from sql/checks/fact_poll__volume_matches_past_weeks.sql (a070c200ed03b8e9) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/fact_poll__volume_matches_past_weeks.sql (5e869f65a2afcdca) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH hours AS (
   SELECT
     feed,
     place,
     DATE_TRUNC('HOUR', slot_at) AS hour_at,
-    SUM(CASE WHEN outcome = 'ok' THEN 1 ELSE 0 END) AS poll_count,
-    AVG(CASE WHEN outcome = 'ok' THEN CAST(evse_count AS DOUBLE) END) AS evse_count
+    SUM(CASE WHEN outcome IN ('ok', 'not_modified') THEN 1 ELSE 0 END) AS poll_count,
+    AVG(CASE WHEN outcome IN ('ok', 'not_modified') THEN CAST(evse_count AS DOUBLE) END) AS evse_count
   FROM warehouse.fact_poll
   WHERE
     slot_at >= $past_start

@@ -1,4 +1,4 @@
--- Generated from sql/checks/flat_polls__every_place_answered.sql (29cb5c8ea1e79b79) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/flat_polls__every_place_answered.sql (95f58e44379215f5) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   feed,
   place,
@@ -8,7 +8,9 @@ SELECT
   MAX(raw_key) AS raw_key
 FROM staging.flat_polls
 WHERE
-  slot_at >= $window_start AND slot_at < $window_end AND outcome <> 'ok'
+  slot_at >= $window_start
+  AND slot_at < $window_end
+  AND NOT outcome IN ('ok', 'not_modified')
 GROUP BY
   feed,
   place,

@@ -1,4 +1,4 @@
--- Generated from sql/checks/flat_status__evse_agrees_with_connectors.sql (c14a332c3f635993) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/flat_status__evse_agrees_with_connectors.sql (aa11b0a715087339) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH connectors AS (
   SELECT
     feed,
@@ -20,6 +20,7 @@ WITH connectors AS (
     evse_uid,
     status,
     connector_status_overrides,
+    poll_count,
     LENGTH(connector_status_overrides) - LENGTH(REPLACE(REPLACE(connector_status_overrides, '":"', '""'), '":null', '"null')) AS override_count
   FROM staging.flat_status
   WHERE
@@ -33,7 +34,7 @@ SELECT
   differing.evse_uid,
   differing.status,
   differing.connector_status_overrides,
-  COUNT(*) AS poll_count
+  CAST(SUM(differing.poll_count) AS INT) AS poll_count
 FROM differing
 LEFT JOIN connectors
   ON differing.feed = connectors.feed

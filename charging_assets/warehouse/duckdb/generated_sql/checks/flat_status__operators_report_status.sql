@@ -1,4 +1,4 @@
--- Generated from sql/checks/flat_status__operators_report_status.sql (51c63c4de3b55d42) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/flat_status__operators_report_status.sql (86058e50487bca35) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH operators AS (
   SELECT
     evses.feed,
@@ -24,8 +24,14 @@ WITH operators AS (
     seen.feed,
     operators.operator_name,
     COUNT(DISTINCT seen.evse_key) AS evse_count,
-    COUNT(*) AS poll_count,
-    SUM(CASE WHEN COALESCE(seen.status, 'UNKNOWN') = 'UNKNOWN' THEN 1 ELSE 0 END) AS unknown_count
+    SUM(seen.poll_count) AS poll_count,
+    CAST(SUM(
+      CASE
+        WHEN COALESCE(seen.status, 'UNKNOWN') = 'UNKNOWN'
+        THEN seen.poll_count
+        ELSE 0
+      END
+    ) AS INT) AS unknown_count
   FROM staging.flat_status AS seen
   INNER JOIN operators
     ON seen.feed = operators.feed

@@ -1,11 +1,11 @@
--- Generated from sql/checks/flat_status__sensor_agrees.sql (957664f4a0f623a8) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/flat_status__sensor_agrees.sql (5d7a235161de629b) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   feed,
   place,
   evse_uid,
   status,
   parking_status,
-  COUNT(*) AS poll_count
+  CAST(SUM(poll_count) AS INT) AS poll_count
 FROM staging.flat_status
 WHERE
   slot_at >= $window_start

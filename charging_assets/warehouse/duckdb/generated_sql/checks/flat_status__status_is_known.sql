@@ -1,9 +1,9 @@
--- Generated from sql/checks/flat_status__status_is_known.sql (6a5b508f9e60ad91) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/flat_status__status_is_known.sql (d31a6df89ffea9c1) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   feed,
   place,
   evse_uid,
-  COUNT(*) AS poll_count
+  CAST(SUM(poll_count) AS INT) AS poll_count
 FROM staging.flat_status
 WHERE
   slot_at >= $window_start AND slot_at < $window_end
@@ -13,7 +13,7 @@ GROUP BY
   evse_key,
   evse_uid
 HAVING
-  SUM(CASE WHEN status = 'UNKNOWN' THEN 1 ELSE 0 END) = COUNT(*)
+  MIN(CASE WHEN status = 'UNKNOWN' THEN 1 ELSE 0 END) = 1
 ORDER BY
   poll_count DESC NULLS FIRST,
   feed ASC,

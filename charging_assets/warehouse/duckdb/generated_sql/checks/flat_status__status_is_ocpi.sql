@@ -1,11 +1,11 @@
--- Generated from sql/checks/flat_status__status_is_ocpi.sql (50eb18dcce5b84b8) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/flat_status__status_is_ocpi.sql (d9dac0fa57a93223) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   feed,
   place,
   evse_uid,
   status,
   connector_status_overrides,
-  COUNT(*) AS poll_count
+  CAST(SUM(poll_count) AS INT) AS poll_count
 FROM staging.flat_status
 WHERE
   slot_at >= $window_start

@@ -1,9 +1,15 @@
--- Generated from sql/checks/staged_tables__no_place_is_rejected_completely.sql (acb0d34c7de48802) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/checks/staged_tables__no_place_is_rejected_completely.sql (c118e87fd221f359) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH places AS (
   SELECT
     feed,
     place,
-    SUM(CASE WHEN outcome IN ('ok', 'bad_body', 'unknown_kind') THEN 1 ELSE 0 END) AS answer_count,
+    SUM(
+      CASE
+        WHEN outcome IN ('ok', 'not_modified', 'bad_body', 'unknown_kind')
+        THEN 1
+        ELSE 0
+      END
+    ) AS answer_count,
     SUM(CASE WHEN outcome IN ('bad_body', 'unknown_kind') THEN 1 ELSE 0 END) AS bad_body_count,
     SUM(station_count) AS station_count,
     SUM(station_rejected_count) AS station_rejected_count,

@@ -1,4 +1,4 @@
--- Generated from sql/dashboard/newest_poll.sql (56d0964bc2e4d69b) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/dashboard/newest_poll.sql (b5b5970734c07884) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   MAX(time_zone) AS time_zone,
   MAX(cadence_s) AS cadence_s,
@@ -6,6 +6,6 @@ SELECT
 FROM warehouse.fact_poll
 WHERE
   feed = $feed
-  AND outcome = 'ok'
+  AND outcome IN ('ok', 'not_modified')
   AND slot_at >= $window_start
   AND slot_at < $window_end

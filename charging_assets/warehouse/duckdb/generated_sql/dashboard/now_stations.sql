@@ -1,4 +1,4 @@
--- Generated from sql/dashboard/now_stations.sql (d189b6ff24340e4b) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/dashboard/now_stations.sql (5040608f43a1c773) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH latest AS (
   SELECT
     place,
@@ -6,7 +6,10 @@ WITH latest AS (
     DATE_TRUNC('HOUR', MAX(slot_at)) AS hour_at
   FROM warehouse.fact_poll
   WHERE
-    feed = $feed AND outcome = 'ok' AND slot_at >= $window_start AND slot_at <= $now_at
+    feed = $feed
+    AND outcome IN ('ok', 'not_modified')
+    AND slot_at >= $window_start
+    AND slot_at <= $now_at
   GROUP BY
     place
 ), runs AS (

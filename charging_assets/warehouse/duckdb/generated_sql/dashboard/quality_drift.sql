@@ -1,4 +1,4 @@
--- Generated from sql/dashboard/quality_drift.sql (3c6a682e30ca8903) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/dashboard/quality_drift.sql (fc8dfa0b5e5eeed6) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   schema_fingerprint,
   COUNT(*) AS answer_count,
@@ -9,7 +9,7 @@ SELECT
 FROM warehouse.fact_poll
 WHERE
   feed = $feed
-  AND outcome = 'ok'
+  AND outcome IN ('ok', 'not_modified')
   AND slot_at >= $window_start
   AND slot_at < $window_end
 GROUP BY

@@ -1,4 +1,4 @@
--- Generated from sql/dashboard/quality_outcomes.sql (5b8e1826919a553d) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/dashboard/quality_outcomes.sql (6fa5415342bba77f) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   place,
   outcome,
@@ -8,7 +8,7 @@ SELECT
 FROM warehouse.fact_poll
 WHERE
   feed = $feed
-  AND outcome <> 'ok'
+  AND NOT outcome IN ('ok', 'not_modified')
   AND slot_at >= $window_start
   AND slot_at < $window_end
 GROUP BY

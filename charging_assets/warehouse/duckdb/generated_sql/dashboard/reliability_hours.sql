@@ -1,4 +1,4 @@
--- Generated from sql/dashboard/reliability_hours.sql (131ce52fe32d2650) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/dashboard/reliability_hours.sql (9bdb23e966e539d8) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH place_days AS (
   SELECT
     place,
@@ -314,7 +314,7 @@ WITH place_days AS (
   FROM warehouse.fact_poll
   WHERE
     feed = $feed
-    AND outcome = 'ok'
+    AND outcome IN ('ok', 'not_modified')
     AND slot_at >= $window_start
     AND slot_at < $window_end
 ), poll_days AS (

@@ -1,4 +1,4 @@
--- Generated from sql/dashboard/station_evse_days.sql (0c56fdf09a33c88d) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/dashboard/station_evse_days.sql (09959b11601bbbe2) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH place_days AS (
   SELECT
     place,
@@ -95,7 +95,7 @@ WITH place_days AS (
   FROM warehouse.fact_poll
   WHERE
     feed = $feed
-    AND outcome = 'ok'
+    AND outcome IN ('ok', 'not_modified')
     AND slot_at >= $window_start
     AND slot_at < $window_end
 ), polls_before AS (

@@ -1,4 +1,4 @@
--- Generated from sql/dimensions/entity_poll.sql (363d3762f40f1200) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/dimensions/entity_poll.sql (551262213d7838fc) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   slot_at,
   CAST($entity_type AS TEXT(16)) AS entity_type,
@@ -13,4 +13,6 @@ SELECT
   END AS INT) AS record_count
 FROM staging.flat_polls
 WHERE
-  outcome = 'ok' AND slot_at >= $window_start AND slot_at < $window_end
+  outcome IN ('ok', 'not_modified')
+  AND slot_at >= $window_start
+  AND slot_at < $window_end

@@ -1,4 +1,4 @@
--- Generated from sql/facts/fact_charging_session.sql (9727f23bdefb5eab) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/facts/fact_charging_session.sql (bff83d7bc9f78923) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH good_polls AS (
   SELECT
     feed,
@@ -16,7 +16,7 @@ WITH good_polls AS (
     ) AS polled_at
   FROM warehouse.fact_poll
   WHERE
-    outcome = 'ok' AND slot_at >= $runs_from AND slot_at < $runs_to
+    outcome IN ('ok', 'not_modified') AND slot_at >= $runs_from AND slot_at < $runs_to
 ), poll_durations AS (
   SELECT
     feed,

@@ -1,4 +1,4 @@
--- Generated from sql/facts/fact_poll.sql (6b5eb0643f4a00f1) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/facts/fact_poll.sql (de42b72bf080f57c) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   slot_at,
   feed,
@@ -21,6 +21,10 @@ SELECT
   evse_rejected_count,
   connector_count,
   connector_rejected_count,
+  status_count,
+  status_rejected_count,
+  carried_count,
+  is_complete,
   field_rejected_count,
   schema_fingerprint,
   unknown_fields

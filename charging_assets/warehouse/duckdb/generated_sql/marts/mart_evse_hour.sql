@@ -1,4 +1,4 @@
--- Generated from sql/marts/mart_evse_hour.sql (dd51dad919e5c31e) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/mart_evse_hour.sql (dfb417fe5e36588c) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH polls_with_next AS (
   SELECT
     feed,
@@ -12,7 +12,9 @@ WITH polls_with_next AS (
     ) AS next_poll_at
   FROM warehouse.fact_poll
   WHERE
-    outcome = 'ok' AND slot_at >= $window_start AND slot_at < $window_end
+    outcome IN ('ok', 'not_modified')
+    AND slot_at >= $window_start
+    AND slot_at < $window_end
 ), polls AS (
   SELECT
     polls_with_next.*,

@@ -1,4 +1,4 @@
--- Generated from sql/marts/mart_operator_month.sql (9ff79f025c079fbb) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/mart_operator_month.sql (1a51dde83d10de3f) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH zones AS (
   SELECT
     feed,
@@ -17,7 +17,7 @@ WITH zones AS (
     MAX(slot_at) AS slot_at
   FROM warehouse.fact_poll
   WHERE
-    outcome = 'ok' AND slot_at >= $months_from
+    outcome IN ('ok', 'not_modified') AND slot_at >= $months_from
   GROUP BY
     feed
 ), newest AS (
@@ -28,7 +28,7 @@ WITH zones AS (
   INNER JOIN last_polls
     ON polls.feed = last_polls.feed AND polls.slot_at = last_polls.slot_at
   WHERE
-    polls.outcome = 'ok' AND polls.slot_at >= $months_from
+    polls.outcome IN ('ok', 'not_modified') AND polls.slot_at >= $months_from
   GROUP BY
     polls.feed
 ), days AS (

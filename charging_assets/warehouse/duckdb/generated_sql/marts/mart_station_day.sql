@@ -1,4 +1,4 @@
--- Generated from sql/marts/mart_station_day.sql (be051af9818dd4c1) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/mart_station_day.sql (ae7ee0911428f1a0) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH local_hours AS (
   SELECT
     feed,
@@ -54,7 +54,7 @@ WITH local_hours AS (
     ON polls.feed = local_hours.feed
     AND DATE_TRUNC('HOUR', polls.slot_at) = local_hours.hour_at
   WHERE
-    polls.outcome = 'ok'
+    polls.outcome IN ('ok', 'not_modified')
     AND polls.slot_at >= $days_from
     AND polls.slot_at < (
       CAST($days_to AS TIMESTAMP) + INTERVAL 26 HOUR

@@ -1,4 +1,4 @@
--- Generated from sql/marts/mart_station_hour.sql (6f6bcc3bd0528954) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/mart_station_hour.sql (72947596fb955347) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH polls AS (
   SELECT
     feed,
@@ -18,7 +18,9 @@ WITH polls AS (
     ) AS valid_s
   FROM warehouse.fact_poll
   WHERE
-    outcome = 'ok' AND slot_at >= $window_start AND slot_at < $window_end
+    outcome IN ('ok', 'not_modified')
+    AND slot_at >= $window_start
+    AND slot_at < $window_end
 ), runs AS (
   SELECT
     feed,

@@ -1,11 +1,11 @@
--- Generated from sql/marts/month_to_sum.sql (d73e90e68c02230f) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/month_to_sum.sql (b204561120fee639) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH last_polls AS (
   SELECT
     feed,
     MAX(slot_at) AS slot_at
   FROM warehouse.fact_poll
   WHERE
-    outcome = 'ok' AND slot_at < $window_start
+    outcome IN ('ok', 'not_modified') AND slot_at < $window_start
   GROUP BY
     feed
 ), polls_before AS (
@@ -17,7 +17,7 @@ WITH last_polls AS (
   INNER JOIN last_polls
     ON polls.feed = last_polls.feed AND polls.slot_at = last_polls.slot_at
   WHERE
-    polls.outcome = 'ok' AND polls.slot_at < $window_start
+    polls.outcome IN ('ok', 'not_modified') AND polls.slot_at < $window_start
   GROUP BY
     polls.feed,
     polls.slot_at
@@ -26,7 +26,7 @@ WITH last_polls AS (
     feed
   FROM warehouse.fact_poll
   WHERE
-    outcome = 'ok' AND slot_at >= $window_start
+    outcome IN ('ok', 'not_modified') AND slot_at >= $window_start
 ), last_months AS (
   SELECT
     months.feed,

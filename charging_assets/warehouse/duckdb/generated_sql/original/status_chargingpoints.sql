@@ -1,4 +1,4 @@
--- Generated from sql/original/status_chargingpoints.sql (7c9b78d195384b3b) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/original/status_chargingpoints.sql (a67be2f0db13546d) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH versions AS (
   SELECT
     evse_key,
@@ -28,4 +28,4 @@ INNER JOIN versions
   AND polls.slot_at >= versions.valid_from
   AND polls.slot_at < versions.valid_to
 WHERE
-  polls.feed_kind = 'chargecloud' AND polls.outcome = 'ok'
+  polls.feed_kind = 'chargecloud' AND polls.outcome IN ('ok', 'not_modified')

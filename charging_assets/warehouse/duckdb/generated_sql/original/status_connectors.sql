@@ -1,4 +1,4 @@
--- Generated from sql/original/status_connectors.sql (2f024f055edf36d3) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/original/status_connectors.sql (e72eb0d1775ad012) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH polled AS (
   SELECT DISTINCT
     runs.place,
@@ -27,7 +27,7 @@ WITH polled AS (
     AND polls.slot_at <= observations.last_slot_at
     AND DATE_TRUNC('HOUR', polls.slot_at) = DATE_TRUNC('HOUR', observations.slot_at)
   WHERE
-    polls.feed_kind = 'chargecloud' AND polls.outcome = 'ok'
+    polls.feed_kind = 'chargecloud' AND polls.outcome IN ('ok', 'not_modified')
 )
 SELECT
   connector_key % 4611686018427387904 + DATE_DIFF('SECOND', CAST('2021-01-01' AS TIMESTAMP), CAST(slot_at AS TIMESTAMP)) AS id_status_connector,

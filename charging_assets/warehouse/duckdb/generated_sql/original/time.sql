@@ -1,4 +1,4 @@
--- Generated from sql/original/time.sql (d96dfa51d6fcb429) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/original/time.sql (63cba46b8503b9ee) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH times AS (
   SELECT DISTINCT
     polls.observed_at,
@@ -6,7 +6,7 @@ WITH times AS (
   FROM warehouse.fact_poll AS polls
   WHERE
     polls.feed_kind = 'chargecloud'
-    AND polls.outcome = 'ok'
+    AND polls.outcome IN ('ok', 'not_modified')
     AND NOT polls.observed_at IS NULL
 )
 SELECT
