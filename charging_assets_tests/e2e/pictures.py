@@ -47,14 +47,14 @@ def main() -> None:
                 page.goto(address + path)
                 _keep(page, name)
         with _dagster(home) as address:
-            page.set_viewport_size({"width": 1800, "height": 1080})
+            page.set_viewport_size({"width": 1800, "height": 1500})
             page.goto(f"{address}/asset-groups")
             page.get_by_text("acquisition").last.wait_for()
             page.mouse.click(1000, 900)
             page.keyboard.press("Alt+e")  # expand all groups
             page.get_by_text("raw_api_snapshots").last.wait_for()
             page.wait_for_timeout(3000)  # the graph moves into place
-            _keep(page, "graph", clip={"x": 545, "y": 110, "width": 1240, "height": 950})
+            _keep(page, "graph", clip={"x": 560, "y": 195, "width": 1225, "height": 1070})
 
 
 def _keep(page: Page, name: str, clip: FloatRect | None = None) -> None:
