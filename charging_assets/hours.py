@@ -146,7 +146,10 @@ def slot_of(instant: datetime, cadence: timedelta) -> datetime:
 
 
 def hourly_partitions() -> HourlyPartitionsDefinition:
-    """The partitions definition of every asset: UTC hours since 2021, including the current one."""
+    """The partitions definition of every asset: UTC hours since 2021, including the current one.
+
+    The start is the same in every deployment (docs/decisions/0041).
+    """
     from dagster import HourlyPartitionsDefinition
 
     return HourlyPartitionsDefinition(
