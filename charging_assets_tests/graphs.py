@@ -1,7 +1,7 @@
-"""Jobs of an asset graph, run in this process, and what came of them.
+"""Run jobs of an asset graph in this process, and read their results.
 
-Belongs here: running a partition of a job, and what a failure tells. Does not belong here: graphs
-(`definitions.build` makes them).
+Belongs here: running a partition of a job, and the message of a failure. Does not belong here:
+graphs (`definitions.build` makes them).
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def divisions(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_module__computes_no_share_of_its_own(module: Path) -> None:
+def test_module__computes_no_share(module: Path) -> None:
     source = module.read_text(encoding="utf-8")
     assert divisions(source) == []
     assert "normalize" not in source  # a chart would divide what it is given

@@ -117,7 +117,7 @@ def test_without_extras__all_else_works(without_extras, tmp_path):
 
 
 @pytest.mark.parametrize("variables", [{}, {"CHARGING_DEPLOYMENT": "moon"}], ids=["good", "wrong"])
-def test_wheel__is_a_code_location_for_dagsters_own_commands(without_extras, tmp_path, variables):
+def test_wheel__is_a_code_location_for_the_commands_of_dagster(without_extras, tmp_path, variables):
     home = tmp_path / "home"
     for command in (["definitions", "validate"], ["asset", "list"]):
         ended = without_extras.run(

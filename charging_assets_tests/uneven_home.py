@@ -127,7 +127,7 @@ def bonn(slot: datetime) -> Records:
 
 
 def koeln(slot: datetime) -> Records:
-    """A session on either side of the gap; an EVSE UNKNOWN for ever, one nearly; x1 disagrees."""
+    """A session on either side of the gap; an EVSE always UNKNOWN, one nearly; x1 disagrees."""
     tuesday = slot >= at(28, 22)
     failed = at(28, 22) <= slot < at(29, 8)
     opening = {"weekday": 2, "period_begin": "10:00", "period_end": "11:00"}

@@ -82,7 +82,7 @@ def raw_api_snapshots(
     lake: dg.ResourceParam[Lake],
     feeds: dg.ResourceParam[Any],
     spool: dg.ResourceParam[Any],
-    # Not used, but held for as long as the run lasts, since it is asked for.
+    # Unused: requiring the resource keeps the run's event files open until it ends.
     event_files: dg.ResourceParam[Any],
 ) -> dict[str, HourArchive]:
     """What the feeds answered in the hour, byte for byte; written once, never changed.

@@ -249,7 +249,7 @@ def test_poll__runs_no_check(defs: dg.Definitions) -> None:
     assert steps == {"raw_api_snapshots"}
 
 
-def test_check__shows_rows_a_sample_and_remedy(run: dg.ExecuteInProcessResult) -> None:
+def test_check__reports_rows_a_sample_and_remedy(run: dg.ExecuteInProcessResult) -> None:
     result = evaluations(run)[SENSOR.name]
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "1 row, such as" in result.description and "evse_uid=e7" in result.description

@@ -164,7 +164,7 @@ def test_reconcile_hours__a_damaged_hour_is_retried_later_and_blocks_no_other(
     assert "1 hour failed, to be retried later" in reconciler.skipped
 
 
-def test_reconcile_hours__a_damaged_object_costs_its_own_feed_until_it_is_restored(
+def test_reconcile_hours__a_damaged_object_costs_its_feed_until_it_is_restored(
     reconciler: Reconciler,
 ) -> None:
     """As docs/operations.md states: the other feeds of the hour are loaded."""

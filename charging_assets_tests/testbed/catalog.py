@@ -14,7 +14,7 @@ _CHANGED = {"PG_CLASS", "PG_ATTRIBUTE", "PG_ATTRDEF"}
 _TABLES = {*_CHANGED, "PG_CONSTRAINT"}
 
 
-def asks_catalog(statement: Statement) -> bool:
+def reads_catalog(statement: Statement) -> bool:
     """Whether a statement reads the catalog's tables of relations."""
     return any(_is_table(statement, at, _TABLES) for at in range(len(statement.tokens)))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from charging_assets_tests.testbed import ddl, refusals
-from charging_assets_tests.testbed.catalog import asks_catalog, edit_catalog
+from charging_assets_tests.testbed.catalog import edit_catalog, reads_catalog
 from charging_assets_tests.testbed.copy_options import Copy, parse_copy
 from charging_assets_tests.testbed.errors import SYNTAX, Refused
 from charging_assets_tests.testbed.expressions import edit_expressions
@@ -51,7 +51,7 @@ class Translated:
 def translate(sql: str) -> Translated:
     """Translate one statement; Refused if Redshift does not support it."""
     statement = Statement(sql)
-    if asks_catalog(statement):
+    if reads_catalog(statement):
         edit_catalog(statement)
         return Translated(sql=statement.edited())
     refusals.check(statement)
