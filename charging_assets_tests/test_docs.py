@@ -50,6 +50,16 @@ def test_links__anchors_exist(page):
         assert anchor in _anchors(linked), f"{page.name} links to {target}#{anchor}"
 
 
+def test_reading_path__names_what_its_files_define():
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \d+ \| `([^`]+)` \| ([^|]+) \|$", page, flags=re.MULTILINE)
+    assert 5 <= len(rows) <= 9
+    for path, content in rows:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        for name in re.findall(r"`([\w.]+)`", content):
+            assert name.rpartition(".")[2] in text, f"{path} has no {name}"
+
+
 def test_pages__are_all_in_the_index():
     index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     pages = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")}

@@ -33,7 +33,7 @@ from charging_assets.schemas.catalog import table
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.sources import UnusableKind, kind
 from charging_assets.warehouse.interface import NoWarehouse, Warehouse
-from charging_assets.warehouse.ledger_rows import combine_inputs
+from charging_assets.warehouse.ledger import combine_inputs
 from charging_assets.warehouse.plan import ALL_FEEDS, FeedHour, LoadInput
 
 # The three dimensions share these tables; a column distinguishes their rows.

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
-from charging_assets.warehouse import ledger_rows
+from charging_assets.warehouse import ledger
 from charging_assets.warehouse.interface import Session
 from charging_assets.warehouse.plan import (
     BindParams,
@@ -62,13 +62,13 @@ def find_unchanged_load(session: Session, plan: Plan) -> LoadResult | None:
     Raises:
         PlanChanged: some feeds and hours would not change: the plan of the others is run instead.
     """
-    return _skip(session, plan, ledger_rows.inputs(session, plan))
+    return _skip(session, plan, ledger.inputs(session, plan))
 
 
 def _skip(session: Session, plan: Plan, inputs: Mapping[FeedHour, LoadInput]) -> LoadResult | None:
     if not plan.skip_if_same:
         return None
-    same = ledger_rows.find_unchanged(session, plan, inputs)
+    same = ledger.find_unchanged(session, plan, inputs)
     if same.is_all:
         return LoadResult(same.total, skipped=True, is_partial=bool(plan.kept))
     changed, narrow = inputs.keys() - same.counts.keys(), plan.narrow
@@ -79,14 +79,12 @@ def _skip(session: Session, plan: Plan, inputs: Mapping[FeedHour, LoadInput]) ->
 
 def find_committed_load(session: Session, plan: Plan, load_id: str) -> LoadResult | None:
     """Return the result of an earlier attempt of this load whose commit has succeeded."""
-    ledger_row = ledger_rows.read_row(session, plan, plan.inputs or {})
+    ledger_row = ledger.read_row(session, plan, plan.inputs or {})
     if ledger_row is None or ledger_row[5] != load_id:
         return None
     is_one_row = len(plan.hour.hours) == 1 and len(plan.inputs or "1") == 1
     counts = (
-        json.loads(ledger_row[3])
-        if is_one_row
-        else ledger_rows.counts_of_load(session, plan, load_id)
+        json.loads(ledger_row[3]) if is_one_row else ledger.counts_of_load(session, plan, load_id)
     )
     return LoadResult(
         counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan)
@@ -102,13 +100,13 @@ def execute_plan(
         PlanChanged: another plan must be executed instead.
         GuardFailed: a guard does not hold, or rows are duplicate or outside of their scope.
     """
-    inputs = ledger_rows.inputs(session, plan)
+    inputs = ledger.inputs(session, plan)
     if (unchanged := _skip(session, plan, inputs)) is not None:
         return unchanged
     counts: dict[str, int] = {}
     bindings: dict[str, Any] = {}
     _run_steps(session, plan.steps, rows, counts, bindings)
-    ledger_rows.write(session, plan, inputs, counts, load_id)
+    ledger.write(session, plan, inputs, counts, load_id)
     return LoadResult(
         counts, is_partial=bool(plan.kept), dimension_rows=_dimension_rows(session, plan)
     )
@@ -170,7 +168,7 @@ def _dimension_rows(session: Session, plan: Plan) -> int | None:
     for step in plan.steps:
         if isinstance(step, ReplaceFromSelect) and step.table.name == plan.asset:
             whole = step.table.hour_column is None
-            return ledger_rows.row_count(session, step.table, Scope("TRUE")) if whole else None
+            return ledger.row_count(session, step.table, Scope("TRUE")) if whole else None
     return None
 
 

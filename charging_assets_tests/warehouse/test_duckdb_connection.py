@@ -97,3 +97,10 @@ def test_connect_duckdb__only_loads_disable_an_optimizer(
         assert connection.execute("SELECT current_setting('disabled_optimizers')").fetchall() == [
             (left_out if (left_out,) in optimizers else "",)
         ]
+
+
+def test_connect_duckdb__a_missing_table_is_no_variable_of_that_name() -> None:
+    rows = [1]
+    with closing(connect_duckdb(None)) as connection, pytest.raises(duckdb.CatalogException):
+        connection.execute("SELECT * FROM rows")
+    assert rows

@@ -13,8 +13,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from charging_assets.warehouse.duckdb.session import DuckDBSession
-from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.duckdb.warehouse import DuckDBSession, DuckDBWarehouse
 from charging_assets.warehouse.interface import NoWarehouse, WarehouseError
 from charging_assets.warehouse.plan import LoadError
 from charging_assets_tests.warehouse.loads import AT, a_load, names, sample_rows, state, with_tables

@@ -70,11 +70,15 @@ def raise_interrupts() -> Iterator[None]:
 def connect_duckdb(
     path: Path | None, *, read_only: bool = False, row_group: int = WAREHOUSE_ROW_GROUP_SIZE
 ) -> duckdb.DuckDBPyConnection:
-    """Open a connection in UTC that never downloads an extension.
+    """Open a connection in UTC that never downloads an extension, nor reads a Python variable.
 
     `path` is None for a database in memory; `row_group` is the row group size for new tables.
     """
-    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    # A missing table is an error, and never a variable of this process that has its name.
+    connection = duckdb.connect(
+        ":memory:",
+        config={"autoinstall_known_extensions": "false", "python_enable_replacements": "false"},
+    )
     interrupts.interrupt_on_signal(connection)
     try:
         # Not in the configuration: it is applied before the time zone extension is loaded.

@@ -35,7 +35,6 @@ from charging_assets.warehouse.duckdb.connection import (
     require_select,
 )
 from charging_assets.warehouse.duckdb.old_files import rename_old_file
-from charging_assets.warehouse.duckdb.session import DuckDBSession
 from charging_assets.warehouse.executor import execute_plan, new_load_id, read_rows
 from charging_assets.warehouse.frames import create_or_cast, plain, replace_in_transaction
 from charging_assets.warehouse.generation import (
@@ -55,6 +54,7 @@ from charging_assets.warehouse.interface import (
 )
 from charging_assets.warehouse.migrations import is_current, migrate, schema_digest
 from charging_assets.warehouse.plan import (
+    CreateTempTable,
     LoadError,
     LoadResult,
     Params,
@@ -67,6 +67,51 @@ from charging_assets.warehouse.transpile import bind_params
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.02, 0.5
+
+
+class DuckDBSession:
+    """An open DuckDB transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Params) -> None:
+        statement, values = bind_params(sql, params)
+        self._connection.execute(statement, values)
+
+    def fetch(self, sql: str, params: Params) -> Sequence[tuple[Any, ...]]:
+        statement, values = bind_params(sql, params)
+        return self._connection.execute(statement, values).fetchall()
+
+    def execute_insert(self, sql: str, params: Params) -> int:
+        ((added,),) = self.fetch(sql, params)
+        return int(added)
+
+    def insert_arrow(self, table: Table, rows: pa.Table) -> int:
+        names = ", ".join(table.names)
+        self._connection.register("incoming_rows", _by_row_group(rows))
+        try:
+            return self.execute_insert(
+                f"INSERT INTO {table.full_name} ({names}) SELECT {names} FROM incoming_rows", {}
+            )
+        finally:
+            self._connection.unregister("incoming_rows")
+
+    def create_temp_table(self, temp: CreateTempTable) -> None:
+        self.execute(f"DROP TABLE IF EXISTS {temp.name}", {})
+        self.execute(f"CREATE TEMPORARY TABLE {temp.name} AS {temp.select}", temp.params)
+
+    @property
+    def dialect(self) -> str:
+        return "duckdb"
+
+
+def _by_row_group(rows: pa.Table) -> pa.Table:
+    """Split rows into chunks that fill row groups: other chunks are merged, at a cost."""
+    if rows.num_rows <= STAGING_ROW_GROUP_SIZE:
+        return rows
+    batches = rows.combine_chunks().to_batches(max_chunksize=STAGING_ROW_GROUP_SIZE)
+    return pa.Table.from_batches(batches, rows.schema)
 
 
 class DuckDBWarehouse:
