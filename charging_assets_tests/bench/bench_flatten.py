@@ -22,6 +22,7 @@ from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets.simulator import Network, write_history
 from charging_assets_tests.bench.original_approach import flatten_poll, written
+from charging_assets_tests.preprocessing.flat_hours import polled
 
 FIRST = Hour.parse("2025-01-08T06")
 # Earlier measurement of original / floor for one poll: 100–148 ms / 7.8 ms.
@@ -112,8 +113,7 @@ def _check_equal(polls: list[dict[str, bytes]], flat_hour: FlatHour) -> None:
         for row in frame["status_point"].itertuples()
     )
     ours = sorted(
-        (names[row["evse_uid"]], row["status"], row["observed_at"])
-        for row in flat_hour["flat_status"].to_pylist()
+        (names[row["evse_uid"]], row["status"], row["observed_at"]) for row in polled(flat_hour)
     )
     assert baseline == ours, "the baseline's statuses differ"
     for table, name, column in (

@@ -54,11 +54,25 @@ DEFECTS = (
         ("mart_station_day",),
     ),
     Defect(
-        "polls are joined by the hour, not by the slot, and fan out",
+        "polls of an EVSE in several places are joined by the hour, and fan out",
         "marts/mart_evse_hour",
         "            AND runs.first_slot_at <= polls.slot_at\n",
         "",
         ("mart_evse_hour",),
+    ),
+    Defect(
+        "the seconds of a run include those before it",
+        "marts/mart_evse_hour",
+        "lasts.valid_before_s - firsts.valid_before_s AS valid_before_last_s",
+        "lasts.valid_before_s AS valid_before_last_s",
+        ("mart_evse_hour",),
+    ),
+    Defect(
+        "an EVSE is still occupied after the end of its run",
+        "marts/mart_station_hour",
+        "-is_occupied AS occupied_change",
+        "0 AS occupied_change",
+        ("mart_station_hour",),
     ),
     Defect(
         "shares need more than 0.8 of the window, not 0.8 or more",
