@@ -181,17 +181,20 @@ def poll_hour(
         return report
 
     def poll_feed(feed: Feed) -> PollReport:
-        report, of_feed = PollReport(), slots[feed.name]
-        for number, slot in enumerate(of_feed, 1):
+        report, last, has_polled = PollReport(), slots[feed.name][-1], False
+        for slot in slots[feed.name]:
             if slot and window:
                 wait(slot)
                 begins_at = now or clock.utc_now()
-                if number < len(of_feed) and begins_at >= slot + feed.cadence:
+                # A run that begins after its last slot still polls once, as a late poll.
+                is_late_poll = slot == last and not has_polled
+                if begins_at >= slot + feed.cadence and not is_late_poll:
                     reason = f"the run could not poll before {begins_at.isoformat()}"
                     _try_note(report, partial(_record_late, lake, feed.name, slot, reason))
                     continue
             with nullcontext() if feed.cadence < window else at_once:
                 report.add(poll_slot(feed, slot))
+                has_polled = True
         return report
 
     report = PollReport()

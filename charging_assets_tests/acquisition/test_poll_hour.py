@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Barrier, Event, Lock
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from charging_assets.acquisition.poll_hour import (
     MAX_FEEDS_AT_ONCE,
     NoArchivedPolls,
+    PollReport,
     current_hour,
     find_hour,
     names,
@@ -238,3 +239,141 @@ def test_poll_hour__no_more_feeds_at_once_than_the_limit() -> None:
     report = poll_hour(lake, feeds(*many), NOON, poller=poller)
     assert len(report.written) == len(many)
     assert 1 < most[0] <= MAX_FEEDS_AT_ONCE
+
+
+def _run_window(
+    lake: MemoryLake,
+    cadences_min: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    begin: str = "12:00",
+    planned: str = "12:00",
+    took_s: dict[str, float] | None = None,
+) -> tuple[PollReport, dict[str, list[str]]]:
+    """A run of ten minutes on a clock of each thread; the minutes in which each feed was polled."""
+    clock_of = threading.local()
+    polled: dict[str, list[str]] = {name: [] for name in cadences_min}
+
+    def now() -> datetime:
+        return getattr(clock_of, "now", at(begin))
+
+    def wait_until(instant: datetime) -> None:
+        clock_of.now = max(now(), instant)
+
+    def poller(each: Feed) -> tuple[Poll, list[PlaceResponse]]:
+        started_at = now()
+        polled[each.name].append(f"{started_at:%M:%S}")
+        clock_of.now = started_at + timedelta(seconds=(took_s or {}).get(each.name, 1))
+        header = poll(
+            feed=each.name, slot_at=slot_of(started_at, each.cadence), started_at=started_at,
+            ended_at=now(), cadence_s=int(each.cadence.total_seconds()),
+        )  # fmt: skip
+        return header, [place("koeln", b"{}")]
+
+    monkeypatch.setattr("charging_assets.clock.utc_now", now)
+    feeds_polled = {
+        name: Feed(
+            name=name, kind="chargecloud", base_url="https://example.org", places=("koeln",),
+            cadence=timedelta(minutes=minutes), poll_budget_s=30,
+        )
+        for name, minutes in cadences_min.items()
+    }  # fmt: skip
+    report = poll_hour(
+        lake, feeds_polled, NOON, poller=poller, planned_at=at(planned),
+        window=timedelta(minutes=10), wait_until=wait_until,
+    )  # fmt: skip
+    return report, polled
+
+
+def test_poll_hour__a_window_polls_each_feed_at_its_own_cadence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake = MemoryLake()
+    cadences = {"one": 1, "five": 5, "ten": 10, "quarter": 15, "hour": 60}
+    report, polled = _run_window(lake, cadences, monkeypatch)
+    assert polled == {
+        "one": [f"{minute:02}:00" for minute in range(10)],
+        "five": ["00:00", "05:00"],
+        "ten": ["00:00"],
+        "quarter": ["00:00"],
+        "hour": ["00:00"],
+    }
+    assert len(report.written) == 15 and missed_slots(lake) == []
+    report, polled = _run_window(lake, cadences, monkeypatch, begin="12:10", planned="12:10")
+    assert {name: len(minutes) for name, minutes in polled.items()} == {
+        "one": 10, "five": 2, "ten": 1, "quarter": 1, "hour": 0,
+    }  # fmt: skip
+    assert polled["quarter"] == ["15:00"] and missed_slots(lake) == []
+
+
+@pytest.mark.fault(
+    "A poll run begins late, or one of its feeds is slow",
+    "slots that are over are recorded as missed; the other feeds keep theirs",
+    area="time",
+)
+def test_poll_hour__slots_that_are_over_are_missed_and_others_are_polled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake = MemoryLake()
+    cadences = {"one": 1, "five": 5, "ten": 10}
+    _, polled = _run_window(lake, cadences, monkeypatch, begin="12:03:30")
+    assert polled["one"] == ["03:30", *(f"{minute:02}:00" for minute in range(4, 10))]
+    assert (polled["five"], polled["ten"]) == (["03:30", "05:00"], ["03:30"])
+    missed = [(note["feed"], note["slot_at"][14:16]) for note in missed_slots(lake)]
+    assert missed == [("one", "00"), ("one", "01"), ("one", "02")]
+
+
+def test_poll_hour__a_slow_feed_delays_its_own_slots_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake = MemoryLake()
+    slow = {"slow": 130.0}
+    _, polled = _run_window(lake, {"slow": 1, "one": 1}, monkeypatch, took_s=slow)
+    assert len(polled["one"]) == 10
+    assert polled["slow"] == ["00:00", "02:10", "04:20", "06:30", "08:40"]
+    missed = [note for note in missed_slots(lake) if note["feed"] == "slow"]
+    assert [note["slot_at"][14:16] for note in missed] == ["01", "03", "05", "07", "09"]
+    assert {note["feed"] for note in missed_slots(lake)} == {"slow"}
+
+
+def test_poll_hour__a_repeated_run_polls_only_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake = MemoryLake()
+    _run_window(lake, {"one": 1}, monkeypatch)
+    before = hour_keys(lake, ["one"], NOON)
+    report, polled = _run_window(lake, {"one": 1}, monkeypatch)
+    assert (polled["one"], report.already_polled) == ([], ["one"])
+    assert hour_keys(lake, ["one"], NOON) == before and missed_slots(lake) == []
+
+
+def test_poll_hour__many_slow_feeds_do_not_delay_a_fast_one() -> None:
+    """More feeds than are polled at once hang; the fast one is polled meanwhile."""
+    lake, release, fast_done = MemoryLake(), Event(), Event()
+    answer = polling("12:00:01")
+
+    def poller(each: Feed) -> tuple[Poll, list[PlaceResponse]]:
+        if each.name == "zfast":
+            fast_done.set()
+        else:
+            assert release.wait(60)
+        return answer(each)
+
+    many = feeds(*[f"slow{number:02}" for number in range(MAX_FEEDS_AT_ONCE + 3)])
+    fast = Feed(
+        name="zfast", kind="chargecloud", base_url="https://example.org", places=("koeln",),
+        cadence=timedelta(minutes=1), poll_budget_s=30,
+    )  # fmt: skip
+    run = threading.Thread(
+        target=poll_hour,
+        args=(lake, {**many, "zfast": fast}, NOON),
+        kwargs={
+            "poller": poller, "planned_at": at("12:00"), "window": timedelta(minutes=10),
+            "wait_until": lambda _: None, "now": at("12:00:01"),
+        },
+    )  # fmt: skip
+    run.start()
+    assert fast_done.wait(30)
+    release.set()
+    run.join(60)
+    assert not run.is_alive()

@@ -76,6 +76,21 @@ def test_decide__loading_and_future_hours_are_skipped() -> None:
     assert requested(stale(-1, 1, 2), new_state(), loading_ago=(2,)) == [[hour(1)]]
 
 
+def test_decide__new_polls_of_the_current_hour_are_loaded_every_ten_minutes() -> None:
+    state, loads = new_state(), []
+    for minute in range(26):
+        now = NOW + timedelta(minutes=minute)
+        decision = decide(
+            [StaleHour(Hour.of(now), "is stale", f"digest{minute}#code"), *stale(3)],
+            state, loading=set(), max_runs=9, now=now, refresh_every=timedelta(minutes=10),
+        )  # fmt: skip
+        if any(request.hours == (Hour.of(now),) for request in decision.requests):
+            loads.append(minute)
+        prune(state, [Hour.of(now)], [], now)
+    assert loads == [0, 10, 20]
+    assert parse_cursor(format_cursor(state), NOW) == state
+
+
 def test_decide__a_failed_hour_is_retried_alone_after_a_delay() -> None:
     state = new_state()
     assert requested(stale(1, 2), state) == [[hour(2), hour(1)]]

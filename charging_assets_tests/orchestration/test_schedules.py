@@ -17,7 +17,10 @@ from charging_assets.orchestration.schedules import (
     load_last_hour,
     poll_cron,
     poll_feeds,
+    poll_window,
+    schedules,
 )
+from charging_assets.orchestration.switch import Automation
 from charging_assets.sources.feeds import Feed
 from charging_assets_tests.builders import archived, place, poll
 
@@ -33,13 +36,16 @@ def feed(minutes: int, *, enabled: bool = True) -> Feed:
     ("minutes", "cron"),
     [
         ([10], "*/10 * * * *"),
-        ([5, 10], "*/5 * * * *"),
-        ([10, 15], "*/5 * * * *"),
+        ([20, 60], "*/20 * * * *"),
+        ([5, 10], "*/10 * * * *"),
+        ([10, 15], "*/10 * * * *"),
+        ([1, 60], "*/10 * * * *"),
+        ([12], "*/12 * * * *"),
         ([60], "0 * * * *"),
         ([], "*/10 * * * *"),
     ],
 )
-def test_poll_cron__divides_every_cadence(minutes: list[int], cron: str) -> None:
+def test_poll_cron__is_at_most_every_ten_minutes(minutes: list[int], cron: str) -> None:
     feeds = [feed(each) for each in minutes] + [feed(1, enabled=False)]
     assert poll_cron(feeds) == cron
 
@@ -60,6 +66,24 @@ def test_poll_hour__polls_the_feeds_that_are_due(minute: int, due: list[str]) ->
     report = poll_hour(MemoryLake(), feeds, Hour.of(planned), poller=poll_feed, planned_at=planned)
     assert sorted(seen) == due
     assert len(report.written) == len(due)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "window_min"), [([], 0), ([10, 20], 0), ([60], 0), ([1], 10), ([10, 15], 10)]
+)
+def test_poll_window__is_that_of_a_run_if_a_run_misses_slots(
+    minutes: list[int], window_min: int
+) -> None:
+    assert poll_window([feed(each) for each in minutes]) == timedelta(minutes=window_min)
+
+
+def test_schedules__a_run_for_fast_feeds_has_a_window() -> None:
+    tick = datetime(2022, 1, 11, 20, 50, tzinfo=UTC)
+    polls = schedules(Automation(feeds=(feed(1), feed(10))))[0]
+    wanted = polls(dg.build_schedule_context(scheduled_execution_time=tick))
+    assert isinstance(wanted, dg.RunRequest)
+    config = wanted.run_config["ops"]["raw_api_snapshots"]["config"]
+    assert config == {"live": True, "planned_at": "2022-01-11T20:50:00+00:00", "window_s": 600}
 
 
 def test_schedules__request_the_hour_of_the_tick() -> None:
