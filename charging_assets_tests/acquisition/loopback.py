@@ -78,7 +78,12 @@ class _Server(ThreadingHTTPServer):
 class Loopback:
     """The server, as a context manager. `behaviours` may be changed at any time."""
 
-    def __init__(self, certificate: tuple[Path, Path] | None = None, **behaviours: Behaviour):
+    def __init__(
+        self,
+        certificate: tuple[Path, Path] | None = None,
+        client_certificate: Path | None = None,
+        **behaviours: Behaviour,
+    ):
         self.behaviours = dict(behaviours)
         self.received: list[ReceivedRequest] = []
         self._server = _Server(("127.0.0.1", 0), Handler)
@@ -88,6 +93,9 @@ class Loopback:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*certificate)
+            if client_certificate:
+                context.load_verify_locations(client_certificate)
+                context.verify_mode = ssl.CERT_REQUIRED
             # The handshake must run in the thread of the request, not in the accepting one.
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False

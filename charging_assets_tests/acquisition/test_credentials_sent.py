@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from charging_assets.sources.credentials import Credentials
 from charging_assets.sources.feeds import Feed
 from charging_assets_tests.acquisition import loopback, paged_kind
 from charging_assets_tests.acquisition.loopback import Handler, Loopback, reply
+from charging_assets_tests.acquisition.test_http_client_trust import self_signed
 from charging_assets_tests.acquisition.test_place_poll import feed
 
 TOKEN = "s3cret+T0ken/1234=="
@@ -273,6 +275,48 @@ def test_doctor__names_the_variable_that_is_missing(
     found = {finding.check: finding for finding in findings()}["feeds"]
     assert found.state == "warning" and f"lt lacks {VARIABLE}" in found.message
     assert VARIABLE in found.remedy
+
+
+def test_poll__a_client_certificate_is_presented_to_the_feeds_own_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = self_signed(tmp_path)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("A_CERTIFICATE", str(certificate))
+    monkeypatch.setenv("A_KEY", str(key))
+    credentials = Credentials(client_certificate_env="A_CERTIFICATE", client_key_env="A_KEY")
+    with Loopback((certificate, key), client_certificate=certificate) as server:
+        server.behaviours["whole"] = reply(PAGE)
+        _, without = poll(feed(server, "whole"))
+        _, with_certificate = poll(feed(server, "whole", credentials=credentials))
+    assert [place.outcome for place in without] == ["connection_error"]
+    assert [place.outcome for place in with_certificate] == ["ok"]
+
+
+@pytest.mark.fault(
+    "An allowed host resolves to a private address",
+    "the connection is closed before anything is sent",
+    area="security",
+)
+@pytest.mark.parametrize("is_link", [True, False])
+def test_poll__an_allowed_host_with_a_private_address_is_refused(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_link: bool
+) -> None:
+    certificate = self_signed(tmp_path)
+    resolve = socket.getaddrinfo
+
+    def resolve_to_loopback(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return resolve("127.0.0.1" if host == "files.example" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_to_loopback)
+    with Loopback(certificate) as other:
+        address = f"https://files.example:{other.port}/x"
+        link = reply(PAGE, Link=f'<{address}>; rel="next"')
+        server.behaviours["links"] = link if is_link else loopback.redirect(address)
+        hosts = (f"files.example:{other.port}",)
+        _, places = poll(secret_feed(server, "links", allow_hosts=hosts))
+        assert (places[-1].outcome, other.received) == ("redirect_refused", [])
+        assert "has a private address" in (places[-1].detail or "")
 
 
 def test_part__repr_of_a_response_is_what_the_tests_look_at() -> None:

@@ -130,7 +130,7 @@ def test_fetch__bomb_in_a_redirect_is_not_decompressed(server: Loopback) -> None
 def test_fetch__untrusted_certificate_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate = _self_signed(tmp_path)
+    certificate = self_signed(tmp_path)
     # A bundle from the environment would enable verification even where the session disables it.
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
@@ -175,7 +175,7 @@ def _record_connections(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return addresses
 
 
-def _self_signed(folder: Path) -> tuple[Path, Path]:
+def self_signed(folder: Path) -> tuple[Path, Path]:
     """A self-signed certificate and its key, as PEM files."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
