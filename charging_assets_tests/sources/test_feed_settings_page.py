@@ -32,10 +32,16 @@ LIMITS = {
 
 def _feed(folder: Path, **settings: Any) -> Feed:
     """The feed `mine` of a file with the required and the given settings."""
-    lines = [f"{name} = {json.dumps(value)}" for name, value in {**REQUIRED, **settings}.items()]
+    lines = [f"{name} = {_toml(value)}" for name, value in {**REQUIRED, **settings}.items()]
     file = folder / "feeds.toml"
     file.write_text("\n".join(["[feeds.mine]", *lines, ""]), encoding="utf-8")
     return load_feeds(file)["mine"]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name} = {json.dumps(each)}' for name, each in value.items())}}}"
+    return json.dumps(value)
 
 
 def test_page__has_exactly_the_settings():
@@ -57,6 +63,7 @@ def test_page__default_is_that_of_the_code(setting):
     if setting == "cadence_s":
         name, of_page = "cadence", lambda text: timedelta(seconds=int(text))
     default = {field.name: field.default for field in fields(Feed)}[name]
+    default = list(default) if isinstance(default, tuple) else default
     words = {MISSING: "required", None: "none"}
     if default in (MISSING, None):
         assert stated_default == words[default]
@@ -74,7 +81,14 @@ def test_page__example_is_accepted(setting, tmp_path):
 @pytest.mark.parametrize("setting", LIMITS)
 def test_page__limits_are_accepted_and_values_beyond_are_refused(setting, tmp_path):
     least, most = LIMITS[setting]
-    is_whole = setting in {"max_workers", "max_body_bytes", "attempts", "cadence_s"}
+    is_whole = setting in {
+        "max_workers",
+        "max_body_bytes",
+        "max_place_bytes",
+        "max_pages",
+        "attempts",
+        "cadence_s",
+    }
     number = int if is_whole else float
     others: dict[str, Any] = {"poll_budget_s": 1, "cadence_s": 3600}
     accepted = [least, most]
