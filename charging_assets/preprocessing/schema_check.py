@@ -7,7 +7,6 @@ violation and reject microsecond timestamps. `schemas.pandas_types` offers them 
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table, Type
@@ -47,6 +46,9 @@ def _nulls(table: Table, rows: pa.Table) -> list[str]:
 
 
 def _too_long(table: Table, rows: pa.Table) -> list[str]:
+    # Late: commands that only read the archive's state do not need it.
+    import pyarrow.compute as pc
+
     problems = []
     for column in table.columns:
         if column.type is Type.TEXT and rows.num_rows:
