@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 
+from charging_assets.settings import LOOPBACK, Settings
+
 ALLOWED_HOSTS = "CHARGING_ALLOWED_HOSTS"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_HOST = re.compile(r"(?P<name>[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])\.?(:(?P<port>\d{1,5}))?")
 # Also the short and hexadecimal forms of addresses, such as 127.1 and 0x7f.1.
 _ADDRESS = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)|.*:.*")
 # Names reserved for documentation (RFC 2606), as used in deploy/.
@@ -16,11 +15,7 @@ _EXAMPLE = re.compile(r"(.*\.)?(example(\.(com|net|org))?|invalid|test)")
 _DEFAULT_PORTS = frozenset({"80", "443"})
 
 
-class AllowedHostError(ValueError):
-    """`CHARGING_ALLOWED_HOSTS` is invalid; the message names the entry and the valid form."""
-
-
-def allowed_hosts(environment: Mapping[str, str] = os.environ) -> dict[str, str | None]:
+def allowed_hosts(environment: Mapping[str, str] | None = None) -> dict[str, str | None]:
     """Host names of `CHARGING_ALLOWED_HOSTS`, each with its port, or None.
 
     Entries are `name` or `name:port`, separated by commas or spaces. Loopback names are always
@@ -29,17 +24,18 @@ def allowed_hosts(environment: Mapping[str, str] = os.environ) -> dict[str, str 
     Raises:
         AllowedHostError: an entry is invalid, or a name has two ports.
     """
-    hosts = _entries(environment)
+    hosts = Settings.read(environment).allowed_hosts
     return {name: port for name, port in hosts.items() if name not in LOOPBACK}
 
 
-def host_warnings(environment: Mapping[str, str] = os.environ) -> list[str]:
+def host_warnings(environment: Mapping[str, str] | None = None) -> list[str]:
     """Entries of `CHARGING_ALLOWED_HOSTS` that are risky or have no effect, each with a remedy.
 
     Raises:
         AllowedHostError: as `allowed_hosts` does.
     """
-    warnings = ((name, _warning(name, port)) for name, port in _entries(environment).items())
+    hosts = Settings.read(environment).allowed_hosts
+    warnings = ((name, _warning(name, port)) for name, port in hosts.items())
     return [f"{name} {warning}" for name, warning in warnings if warning]
 
 
@@ -64,26 +60,3 @@ def _warning(name: str, port: str | None) -> str | None:
             "remove the port"
         )
     return None
-
-
-def _entries(environment: Mapping[str, str]) -> dict[str, str | None]:
-    """All entries of the variable, including loopback names."""
-    hosts: dict[str, str | None] = {}
-    for number, entry in enumerate(environment.get(ALLOWED_HOSTS, "").replace(",", " ").split(), 1):
-        match = _HOST.fullmatch(entry.lower())
-        if match is None:
-            raise AllowedHostError(
-                f"{ALLOWED_HOSTS}: entry {number} is not a host name; use names such as "
-                "charging.example.org or charging.example.org:8443, without https:// and without *"
-            )
-        name, port = match["name"].strip("[]"), match["port"]
-        if port is not None and not 0 < int(port) < 65536:
-            raise AllowedHostError(
-                f"{ALLOWED_HOSTS}: entry {number} has an invalid port; use 1 to 65535, or no port"
-            )
-        if hosts.setdefault(name, port) != port:
-            raise AllowedHostError(
-                f"{ALLOWED_HOSTS}: entry {number} repeats a host with another port; a host has one "
-                "port"
-            )
-    return hosts

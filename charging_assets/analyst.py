@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from charging_assets.schemas.catalog import TABLES
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 
-_BY_FILE: dict[Path, Warehouse] = {}
 # First words of a SELECT.
 _QUERY_WORDS = frozenset({"", "SELECT", "WITH", "FROM", "TABLE"})
 
@@ -116,7 +114,9 @@ class Connection:
 
 def connect(environment: Mapping[str, str] | None = None) -> Connection:
     """Read-only access to the deployment's warehouse; DeploymentError where there is none such."""
-    return Connection(_warehouse(environment))
+    from charging_assets import deployments
+
+    return Connection(deployments.warehouse(environment))
 
 
 def engine(environment: Mapping[str, str] | None = None) -> sa.Engine:
@@ -129,22 +129,9 @@ def engine(environment: Mapping[str, str] | None = None) -> sa.Engine:
     Raises:
         DeploymentError: there is no such deployment, or its settings are incomplete.
     """
-    return engine_of(_warehouse(environment))
+    from charging_assets import deployments
 
-
-def _warehouse(environment: Mapping[str, str] | None) -> Warehouse:
-    """The deployment's warehouse; of a DuckDB file the same object for the whole process.
-
-    The operating system's lock on a file is the process's: closing one of two connections would let
-    a load in while the other still reads. One warehouse object reads one statement at a time.
-    """
-    from charging_assets.deployments import storage
-    from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-
-    warehouse = (storage() if environment is None else storage(environment)).warehouse
-    if isinstance(warehouse, DuckDBWarehouse) and warehouse.path is not None:
-        return _BY_FILE.setdefault(warehouse.path, warehouse)
-    return warehouse
+    return engine_of(deployments.warehouse(environment))
 
 
 def _parameters(query: str) -> set[str]:

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from charging_assets.archive.compacted_days import ArchiveLake
 from charging_assets.archive.spool import Spool
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import Lake, LocalLake
-from charging_assets.settings import DeploymentError, HomeError, deployment, home
+from charging_assets.settings import HomeError, Settings, home
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets.warehouse.generation import FILE_NAME
 from charging_assets.warehouse.interface import Warehouse
 
-__all__ = [
-    "DeploymentError",
-    "HomeError",
-    "Storage",
-    "deployment",
-    "home",
-    "lake",
-    "memory_storage",
-    "spool",
-    "storage",
-    "warehouse",
-]
+# Two threads that need the warehouse at once must not make two objects.
+_CACHE_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -40,53 +32,86 @@ class Storage:
     spool: Spool | None = None
 
 
-def storage(environment: Mapping[str, str] = os.environ) -> Storage:
+def storage(environment: Mapping[str, str] | None = None) -> Storage:
     """The storage of the deployment; connections are opened later.
 
     Raises:
         DeploymentError: the message names every variable that is missing or invalid.
+        HomeError: the folder cannot be used.
     """
-    if deployment(environment) == "aws":
+    settings = Settings.read(environment)
+    if settings.deployment == "aws":
         from charging_assets import aws_environment
 
-        lake, warehouse = aws_environment.engines(environment)
+        lake, warehouse = aws_environment.engines(settings)
         return Storage(ArchiveLake(lake), warehouse, spool(environment))
-    return Storage(_local_lake(environment), _local_warehouse(environment), spool(environment))
+    return Storage(_local_lake(settings), _local_warehouse(settings), spool(environment))
 
 
-def lake(environment: Mapping[str, str] = os.environ) -> Lake:
-    """The lake of the deployment; settings of the warehouse are not required."""
-    if deployment(environment) == "aws":
-        from charging_assets import aws_environment
+def lake(environment: Mapping[str, str] | None = None) -> Lake:
+    """The lake of the deployment; settings of the warehouse are not required.
 
-        return ArchiveLake(aws_environment.s3_lake(environment))
-    return _local_lake(environment)
-
-
-def warehouse(environment: Mapping[str, str] = os.environ) -> Warehouse:
-    """The warehouse of the deployment; in `aws` it needs the settings of the lake too."""
-    if deployment(environment) == "aws":
-        from charging_assets import aws_environment
-
-        return aws_environment.engines(environment)[1]
-    return _local_warehouse(environment)
+    One object per process and place, so that not every tick reads the archive again.
+    """
+    with _CACHE_LOCK:
+        return _lake(_place(environment))
 
 
-def spool(environment: Mapping[str, str] = os.environ) -> Spool:
+def warehouse(environment: Mapping[str, str] | None = None) -> Warehouse:
+    """The warehouse of the deployment; in `aws` it needs the settings of the lake too.
+
+    One object per process and place. The operating system's lock on a DuckDB file is the process's:
+    closing one of two connections would let a load in while the other still reads. One warehouse
+    object reads one statement at a time.
+    """
+    with _CACHE_LOCK:
+        return _warehouse(_place(environment))
+
+
+def spool(environment: Mapping[str, str] | None = None) -> Spool:
     """The local spool for polls that could not be written to the lake."""
     return Spool(home(environment) / "spool")
 
 
-def _local_lake(environment: Mapping[str, str]) -> Lake:
-    folder = home(environment)
-    _require_usable_path(folder)
-    return ArchiveLake(LocalLake(folder / "lake"))
+def _place(environment: Mapping[str, str] | None) -> frozenset[tuple[str, str]]:
+    """The variables on which lake and warehouse depend."""
+    settings = Settings.read(environment)
+    if settings.deployment == "local":
+        return frozenset({("CHARGING_HOME", str(settings.home))})
+    variables = os.environ if environment is None else environment
+    return frozenset(
+        (name, text) for name, text in variables.items() if name.startswith(("CHARGING_", "AWS_"))
+    )
 
 
-def _local_warehouse(environment: Mapping[str, str]) -> Warehouse:
-    folder = home(environment)
-    _require_usable_path(folder)
-    return DuckDBWarehouse(folder / FILE_NAME)
+@cache
+def _lake(place: frozenset[tuple[str, str]]) -> Lake:
+    settings = Settings.read(dict(place))
+    if settings.deployment == "aws":
+        from charging_assets import aws_environment
+
+        return ArchiveLake(aws_environment.s3_lake(settings))
+    return _local_lake(settings)
+
+
+@cache
+def _warehouse(place: frozenset[tuple[str, str]]) -> Warehouse:
+    settings = Settings.read(dict(place))
+    if settings.deployment == "aws":
+        from charging_assets import aws_environment
+
+        return aws_environment.engines(settings)[1]
+    return _local_warehouse(settings)
+
+
+def _local_lake(settings: Settings) -> Lake:
+    _require_usable_path(settings.home)
+    return ArchiveLake(LocalLake(settings.home / "lake"))
+
+
+def _local_warehouse(settings: Settings) -> Warehouse:
+    _require_usable_path(settings.home)
+    return DuckDBWarehouse(settings.home / FILE_NAME)
 
 
 def _require_usable_path(folder: Path) -> None:

@@ -11,7 +11,6 @@ nor TLS, because plain http can be read and changed on its way.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -20,7 +19,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from charging_assets.allowed_hosts import ALLOWED_HOSTS, LOOPBACK, allowed_hosts
+from charging_assets.allowed_hosts import ALLOWED_HOSTS, allowed_hosts
+from charging_assets.settings import LOOPBACK
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -36,7 +36,7 @@ class Guard:
     Other sites may not show responses in frames.
     """
 
-    def __init__(self, app: ASGIApp, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, app: ASGIApp, environment: Mapping[str, str] | None = None) -> None:
         self._app = app
         self._hosts = allowed_hosts(environment)
 

@@ -1,7 +1,7 @@
 """The Dagster resources of a deployment, with typed settings.
 
 Settings are read and connections are opened when a run or tick needs the resource. An empty field
-is then read from its environment variable, which `deployments` and `aws_environment` validate.
+is then read from its environment variable, which `settings` validates.
 
 Dagster needs the types of the fields at runtime, so this module does not import annotations.
 """
@@ -9,7 +9,6 @@ Dagster needs the types of the fields at runtime, so this module does not import
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +22,7 @@ from charging_assets.event_files import keep_open
 from charging_assets.hours import Hour
 from charging_assets.io_managers import LakeIOManager, Progress, WarehouseIOManager
 from charging_assets.lake.store import Lake
+from charging_assets.settings import DeploymentError, deployment
 from charging_assets.sources.feeds import Feed, load_feeds
 from charging_assets.warehouse.interface import Warehouse
 
@@ -86,34 +86,12 @@ class _Settings(dg.ConfigurableResource[Any]):
         }
         environment = {**os.environ, **{self._variables[name]: fields[name] for name in fields}}
         only_aws = sorted(fields.keys() - {"deployment", "home", "file"})
-        if only_aws and deployments.deployment(environment) != "aws":
-            raise deployments.DeploymentError(
+        if only_aws and deployment(environment) != "aws":
+            raise DeploymentError(
                 f"{type(self).__name__} sets {', '.join(only_aws)}, which the deployment `local` "
                 'does not have; set deployment="aws" or CHARGING_DEPLOYMENT=aws'
             )
         return environment
-
-
-# One object per process and settings: several warehouses on one DuckDB file would lock each other,
-# and every tick would read the archive and the schema again.
-@cache
-def _lake(environment: frozenset[tuple[str, str]]) -> Lake:
-    return deployments.lake(dict(environment))
-
-
-@cache
-def _warehouse(environment: frozenset[tuple[str, str]]) -> Warehouse:
-    return deployments.warehouse(dict(environment))
-
-
-def _storage_settings(environment: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    chosen = {
-        name: value for name, value in environment.items() if name.startswith(("CHARGING_", "AWS_"))
-    }
-    # A relative or empty path depends on the working directory.
-    if deployments.deployment(chosen) == "local":
-        chosen["CHARGING_HOME"] = str(deployments.home(chosen))
-    return frozenset(chosen.items())
 
 
 class LakeResource(_Settings):
@@ -135,7 +113,7 @@ class LakeResource(_Settings):
             DeploymentError: settings are missing or invalid; the message names each.
             HomeError: the folder cannot be used.
         """
-        return _lake(_storage_settings(self.environment()))
+        return deployments.lake(self.environment())
 
 
 class WarehouseResource(_Settings):
@@ -192,7 +170,7 @@ class WarehouseResource(_Settings):
 
     def create_resource(self, context: dg.InitResourceContext) -> Warehouse:
         """The warehouse; connections are opened later. Raises the errors of `LakeResource`."""
-        return _warehouse(_storage_settings(self.environment()))
+        return deployments.warehouse(self.environment())
 
 
 class SpoolResource(_Settings):

@@ -10,8 +10,9 @@ import functools
 import sys
 from typing import Any, NoReturn
 
-from charging_assets.allowed_hosts import AllowedHostError, allowed_hosts
+from charging_assets.allowed_hosts import allowed_hosts
 from charging_assets.extras import MissingExtra, require_extra
+from charging_assets.settings import AllowedHostError
 
 
 def _exit(error: Exception) -> NoReturn:

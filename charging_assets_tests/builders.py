@@ -17,6 +17,7 @@ from charging_assets.archive.raw_objects import ArchivedResponse, PlaceResponse,
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.lake.store import Lake
 from charging_assets.preprocessing.flatten import FlatHour, flatten
+from charging_assets.sources.feeds import Feed
 
 MISSING = object()
 SLOT = datetime(2022, 1, 11, 20, tzinfo=UTC)
@@ -134,3 +135,8 @@ def flattened(*polls: tuple[Poll, Bodies]) -> FlatHour:
 
 def _with(record: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: v for name, v in {**record, **fields}.items() if v is not MISSING}
+
+
+def change_feed(feed: Feed, **settings: Any) -> Feed:
+    """A feed with other settings."""
+    return Feed(**{**dict(feed), **settings})

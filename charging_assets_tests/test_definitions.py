@@ -14,6 +14,7 @@ import pytest
 from charging_assets import definitions, deployments
 from charging_assets.modelling.staged_hours import prune
 from charging_assets.schemas.catalog import TABLES
+from charging_assets.settings import DeploymentError
 from charging_assets_tests.graphs import failure_message, run
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, evse, stand, station
@@ -163,7 +164,5 @@ def test_code_location__loads_without_pandas(tmp_path: Path) -> None:
 
 
 def test_code_location__unknown_deployment_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        deployments.DeploymentError, match="CHARGING_DEPLOYMENT names no deployment"
-    ):
+    with pytest.raises(DeploymentError, match="CHARGING_DEPLOYMENT names no deployment"):
         deployments.storage({"CHARGING_DEPLOYMENT": "moon"})

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from charging_assets.alerts.addresses import alert_addresses, heartbeat_address
-from charging_assets.deployments import DeploymentError, HomeError, home, storage
+from charging_assets import analyst
+from charging_assets.deployments import lake, storage, warehouse
 from charging_assets.orchestration.dagster_home import dagster_home
-from charging_assets.orchestration.switch import is_compaction_on, reconcile_every_s
 from charging_assets.resources import for_storage
+from charging_assets.settings import DeploymentError, HomeError, Settings, home
 from charging_assets.sources.feeds import load_feeds
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets.warehouse.redshift.connection import RedshiftResource
@@ -41,6 +42,21 @@ def test_storage__unknown_deployment_lists_the_valid_ones(tmp_path: Path) -> Non
         match="CHARGING_DEPLOYMENT names no deployment; this version has: local, aws",
     ):
         storage({"CHARGING_DEPLOYMENT": "mars", "CHARGING_HOME": str(tmp_path)})
+
+
+def test_warehouse__is_one_object_per_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARGING_HOME", str(tmp_path))
+    with ThreadPoolExecutor(8) as pool:
+        objects = {id(each.result()) for each in [pool.submit(warehouse) for _ in range(32)]}
+    assert len(objects) == 1
+    monkeypatch.chdir(tmp_path)
+    for same in ({"CHARGING_HOME": "."}, {"CHARGING_HOME": str(tmp_path), "CHARGING_FEEDS": "x"}):
+        assert warehouse(same) is warehouse()
+    assert analyst.connect()._warehouse is warehouse()
+    assert lake() is lake({"CHARGING_HOME": str(tmp_path)})
+    assert warehouse({"CHARGING_HOME": "other"}) is not warehouse()
 
 
 # --- aws --------------------------------------------------------------------------------------
@@ -130,10 +146,10 @@ READERS: list[Callable[[Mapping[str, str]], object]] = [
     lambda environment: storage(environment).warehouse.describe(),
     lambda environment: storage({**environment, "CHARGING_REDSHIFT_IAM": "1"}).lake.uri("raw"),
     dagster_home,
-    alert_addresses,
-    heartbeat_address,
-    reconcile_every_s,
-    is_compaction_on,
+    *(
+        lambda environment, field=field: getattr(Settings.read(environment), field) and None
+        for field in Settings.model_fields
+    ),
     lambda _: load_feeds(),
 ]
 
@@ -160,9 +176,7 @@ def test_environment__no_message_contains_a_value(
                 messages.append(str(read(environment)))
             except (ValueError, HomeError) as error:
                 messages.append(str(error))
-    # These two readers return the address itself, to be called.
-    if name not in {"CHARGING_ALERTS", "CHARGING_HEARTBEAT_URL"}:
-        assert [message for message in messages if PASSWORD in message] == []
+    assert [message for message in messages if PASSWORD in message] == []
 
 
 def test_environment__finds_the_variables_of_the_code() -> None:
@@ -177,7 +191,8 @@ def test_environment__finds_the_variables_of_the_code() -> None:
           if name not in {"CHARGING_REDSHIFT_USER", "CHARGING_REDSHIFT_PASSWORD"}),
         ("AWS_REGION", storage), ("AWS_ENDPOINT_URL_S3", storage), ("CHARGING_HOME", home),
         ("CHARGING_DEPLOYMENT", storage), ("DAGSTER_HOME", dagster_home),
-        ("CHARGING_RECONCILE_EVERY_S", reconcile_every_s), ("CHARGING_ALERTS", alert_addresses),
+        ("CHARGING_RECONCILE_EVERY_S", lambda each: Settings.read(each).reconcile_every_s),
+        ("CHARGING_ALERTS", lambda each: Settings.read(each).alerts),
     ],
 )  # fmt: skip
 def test_environment__connection_string_in_another_variable_is_refused_by_name(

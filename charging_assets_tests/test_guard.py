@@ -10,8 +10,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from charging_assets.allowed_hosts import ALLOWED_HOSTS, AllowedHostError, host_warnings
+from charging_assets.allowed_hosts import ALLOWED_HOSTS, host_warnings
 from charging_assets.guard import Guard
+from charging_assets.settings import AllowedHostError
 
 HOST = "127.0.0.1:3000"
 JSON = {"content-type": "application/json"}

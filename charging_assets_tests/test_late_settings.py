@@ -13,12 +13,12 @@ import dagster as dg
 import pytest
 
 from charging_assets import definitions, resources
-from charging_assets.deployments import DeploymentError, HomeError
 from charging_assets.lake.s3 import S3Lake
 from charging_assets.orchestration.alerting import alerts_of
 from charging_assets.orchestration.schedules import schedules
 from charging_assets.orchestration.sensors import reconcile_hours
 from charging_assets.orchestration.switch import Automation, read_automation
+from charging_assets.settings import DeploymentError, HomeError
 from charging_assets.sources.feeds import FeedError
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
@@ -35,7 +35,8 @@ class Recording(collections.abc.MutableMapping):
         caller = sys._getframe(1)
         while "_collections_abc" in caller.f_code.co_filename:
             caller = caller.f_back
-        if caller.f_globals.get("__name__", "").startswith("charging_assets"):
+        module = caller.f_globals.get("__name__", "")
+        if module.startswith(("charging_assets", "pydantic_settings")):
             read.add(name)
         return self.inner[name]
     def __setitem__(self, name, value): self.inner[name] = value
@@ -69,6 +70,11 @@ BROKEN = {
     "CHARGING_FEEDS": "/nowhere/feeds.toml",
     "CHARGING_RECONCILE_EVERY_S": "often",
     "CHARGING_ALERTS": "no address",
+    "CHARGING_LIVE": "perhaps",
+    "CHARGING_REFRESH": "perhaps",
+    "CHARGING_COMPACT": "perhaps",
+    "CHARGING_ALERT_WARNINGS": "perhaps",
+    "CHARGING_HEARTBEAT_URL": "no address",
 }
 
 
@@ -111,9 +117,25 @@ def test_code_location__loads_with_every_setting_wrong_and_warns(tmp_path: Path)
         "CHARGING_DEPLOYMENT names no deployment",
         "feeds.toml",
         "CHARGING_RECONCILE_EVERY_S",
+        "CHARGING_ALERTS contains an invalid address",
+        "CHARGING_LIVE is neither 1 nor 0",
     ):
         assert text in ended.stderr, "it is logged"
         assert text in ended.stdout, "it is shown in the description of the schedule"
+
+
+def test_code_location__loads_with_a_wrong_feeds_file_and_names_every_problem(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "feeds.toml"
+    text = "[feeds.chargecloud]\nattempts = 0\ncadence_s = 7\n[feeds.mine]\nplaces = 1\n"
+    file.write_text(text, encoding="utf-8")
+    ended = run(LOADS, CHARGING_HOME=str(tmp_path), CHARGING_FEEDS=str(file))
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("*/10 * * * * 30\n")
+    for problem in ("attempts cannot be 0", "cadence_s cannot be 7", "places cannot be 1",
+                    "feed 'mine': lacks kind, base_url"):  # fmt: skip
+        assert problem in ended.stderr
 
 
 def test_code_location__of_aws_without_a_variable_loads(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, parse_qs, unquote
 
 import requests
 
-from charging_assets.alerts.addresses import ALERTS, AddressError, is_loopback
+from charging_assets.settings import AddressError, is_loopback
 
 _TIMEOUT_S = 10.0
 # Markup that a zero-width space behind it disables.
@@ -111,7 +111,8 @@ class Mail:
         to = tuple(each for value in options.get("to", ()) for each in value.split(",") if each)
         if not to:
             raise AddressError(
-                f"{ALERTS} contains a mail server without recipients; add ?to=somebody@example.org"
+                "CHARGING_ALERTS contains a mail server without recipients; "
+                "add ?to=somebody@example.org"
             )
         return cls(address, options.get("from", to)[0], to)
 

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import requests
 
-from charging_assets.alerts.addresses import heartbeat_address, is_loopback
+from charging_assets.settings import Settings, is_loopback
 
 _TIMEOUT_S = 10.0
 
 
 def beat() -> str | None:
     """Call the heartbeat URL, if set. Returns the reason of a failure, or None."""
-    url = heartbeat_address()
+    url = Settings.read().heartbeat_url
     if url is None:
         return None
     try:

@@ -35,10 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
     import uvicorn
 
     from charging_assets import deployments
-    from charging_assets.allowed_hosts import AllowedHostError
     from charging_assets.dashboard.drawing import warm_up
     from charging_assets.dashboard.reader import make_reader
     from charging_assets.dashboard.server import create_app
+    from charging_assets.settings import AllowedHostError
 
     storage = deployments.storage()
     reader = make_reader(storage)

@@ -64,7 +64,7 @@ def _python() -> tuple[State, str, str]:
 
 
 def _home() -> tuple[State, str, str]:
-    from charging_assets.deployments import home
+    from charging_assets.settings import home
 
     folder = home()
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
@@ -85,10 +85,10 @@ def _home() -> tuple[State, str, str]:
 
 def _deployment() -> tuple[State, str, str]:
     from charging_assets import deployments
+    from charging_assets.settings import deployment
 
     storage = deployments.storage()
-    name = os.environ.get("CHARGING_DEPLOYMENT") or "local"
-    return "ok", f"{name}: {storage.lake.uri('raw')}, {storage.warehouse.describe()}", ""
+    return "ok", f"{deployment()}: {storage.lake.uri('raw')}, {storage.warehouse.describe()}", ""
 
 
 def _feeds() -> tuple[State, str, str]:
@@ -178,7 +178,7 @@ def _opens() -> tuple[State, str, str]:
 
 def _old_files_note() -> str:
     """Warehouse files of other generations; nothing reads or deletes them."""
-    from charging_assets.deployments import home
+    from charging_assets.settings import home
     from charging_assets.warehouse.duckdb.old_files import list_old_files
 
     files = list_old_files(home())
@@ -233,12 +233,8 @@ def _ledger() -> tuple[State, str, str]:
 
 
 def _hosts() -> tuple[State, str, str]:
-    from charging_assets.allowed_hosts import (
-        ALLOWED_HOSTS,
-        AllowedHostError,
-        allowed_hosts,
-        host_warnings,
-    )
+    from charging_assets.allowed_hosts import ALLOWED_HOSTS, allowed_hosts, host_warnings
+    from charging_assets.settings import AllowedHostError
 
     try:
         names, warnings = ", ".join(allowed_hosts()), host_warnings()
@@ -252,11 +248,12 @@ def _hosts() -> tuple[State, str, str]:
 
 def _dagster() -> tuple[State, str, str]:
     from charging_assets.orchestration import dagster_home
+    from charging_assets.settings import Settings
 
     folder = dagster_home.dagster_home()
     dagster_home.require_usable(folder)
     if not folder.exists():
-        if os.environ.get("DAGSTER_HOME"):
+        if Settings.read().dagster_folder:
             return (
                 "failed",
                 f"DAGSTER_HOME={folder} is not a directory",

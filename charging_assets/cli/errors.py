@@ -19,7 +19,6 @@ def exit_code(error: Exception) -> int | None:
     # Imported late, so that `--help` is quick.
     from charging_assets.acquisition.importer import ImportRefused
     from charging_assets.acquisition.poll_hour import NoArchivedPolls
-    from charging_assets.alerts.addresses import AddressError
     from charging_assets.archive.raw_objects import CorruptArchive
     from charging_assets.lake.flat_files import StaleFlatFile
     from charging_assets.lake.store import LakeError
@@ -30,7 +29,7 @@ def exit_code(error: Exception) -> int | None:
     from charging_assets.warehouse.interface import WarehouseError
     from charging_assets.warehouse.plan import LoadError
 
-    if isinstance(error, UsageError | FeedError | DeploymentError | AddressError | DagsterRunning):
+    if isinstance(error, UsageError | FeedError | DeploymentError | DagsterRunning):
         return USAGE
     if isinstance(error, extras.MissingExtra) or extras.explain(error):
         return USAGE

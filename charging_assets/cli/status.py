@@ -35,12 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     from charging_assets import deployments
+    from charging_assets.settings import home
 
     if arguments.max_age is not None:
         return freshness.run(arguments)
     storage = deployments.storage()
     state, now = overview(storage.lake, storage.warehouse), clock.utc_now()
-    disk = disk_use(deployments.home(), now.date())
+    disk = disk_use(home(), now.date())
     waiting = len(storage.spool.waiting()) if storage.spool else 0
     if arguments.json:
         more = {"disk": {**asdict(disk), "days_left": disk.days_left}, "spooled": waiting}

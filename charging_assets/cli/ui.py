@@ -66,17 +66,17 @@ def reserve(port: int, name: str) -> int:
 
 def serve(lock: int, port: int, *, live: bool) -> NoReturn:
     """Replace this process by Dagster. If live, schedules are on by default."""
-    from charging_assets import deployments
     from charging_assets.orchestration import dagster_home
+    from charging_assets.settings import home
 
     folder = dagster_home.dagster_home()
     # Absolute paths, so that daemon, web server and runs use the same home in any folder.
-    os.environ["CHARGING_HOME"] = str(deployments.home())
+    os.environ["CHARGING_HOME"] = str(home())
     os.environ["CHARGING_LIVE"] = "1" if live else ""
     command = [sys.executable, "-P", "-W", "ignore", "-m", "charging_assets.cli.services"]
     command += ["supervise", "--host", _HOST, "--port", str(port), "--lock", str(lock)]
     polls = "polls every ten minutes" if live else "no polling; `make live` polls"
-    print(f"http://{_HOST}:{port}  (data in {deployments.home()}, Dagster in {folder}; {polls})")
+    print(f"http://{_HOST}:{port}  (data in {home()}, Dagster in {folder}; {polls})")
     if names := unserved_workspaces(folder):
         print(
             f"note: `charging-assets` does not serve the code locations in {', '.join(names)}; to "

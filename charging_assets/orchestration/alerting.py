@@ -12,12 +12,11 @@ import dagster as dg
 import msgspec
 
 from charging_assets import clock
-from charging_assets.alerts.addresses import ALERTS, alert_addresses
 from charging_assets.alerts.channels import channel, deliver, escape_mrkdwn
 from charging_assets.orchestration.load_runs import failure_message
 from charging_assets.orchestration.reconciliation import MAX_ATTEMPTS
 from charging_assets.orchestration.runs import ATTEMPT_TAG, format_hours_of
-from charging_assets.orchestration.switch import alerts_on_warnings
+from charging_assets.settings import Settings
 from charging_assets.text import count_noun, escape_control
 
 _RUNS_PER_TICK = 50
@@ -47,8 +46,8 @@ def alert_sensor(*, is_on: bool) -> dg.SensorDefinition:
         name="alert_on_failure",
         minimum_interval_seconds=60,
         default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
-        description=f"Send failed runs and checks to the channels in {ALERTS}: at most one message "
-        "per minute, each alert once a day.",
+        description="Send failed runs and checks to the channels in CHARGING_ALERTS: at most one "
+        "message per minute, each alert once a day.",
     )
     return sensor(_send_alerts)
 
@@ -58,9 +57,9 @@ def _send_alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     if not context.cursor:
         return _skip(AlertState(scanned_to=now), "alerts start with runs that fail from now on")
     state = msgspec.json.decode(context.cursor, type=AlertState)
-    channels = [channel(address) for address in alert_addresses()]
+    channels = [channel(address) for address in Settings.read().alerts]
     if not channels:
-        return _skip(AlertState(scanned_to=now), f"{ALERTS} names no channel")
+        return _skip(AlertState(scanned_to=now), "CHARGING_ALERTS names no channel")
     records = context.instance.get_run_records(
         filters=dg.RunsFilter(statuses=_FINISHED, updated_after=state.scanned_to),
         order_by="update_timestamp",
@@ -131,7 +130,7 @@ def _failed_checks(
         evaluation = event.asset_check_evaluation_data if event else None
         if evaluation is None or evaluation.passed:
             continue
-        if evaluation.severity == dg.AssetCheckSeverity.ERROR or alerts_on_warnings():
+        if evaluation.severity == dg.AssetCheckSeverity.ERROR or Settings.read().alerts_on_warnings:
             yield evaluation
 
 

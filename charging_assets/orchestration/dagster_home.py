@@ -15,8 +15,7 @@ from charging_assets.orchestration.dagster_errors import (
     require_room,
     unusable_path,
 )
-from charging_assets.settings import DeploymentError, home
-from charging_assets.text import is_address
+from charging_assets.settings import DeploymentError, Settings, home
 
 SETTINGS = "dagster.yaml"
 _STORAGE = re.compile(r"^(run_|event_log_|schedule_)?storage:", re.MULTILINE)
@@ -80,16 +79,15 @@ _FORMER_SETTINGS = {
 }
 
 
-def dagster_home(environment: Mapping[str, str] = os.environ) -> Path:
+def dagster_home(environment: Mapping[str, str] | None = None) -> Path:
     """The folder: DAGSTER_HOME, or `dagster` in CHARGING_HOME.
 
     Raises:
-        DeploymentError: DAGSTER_HOME is a URL.
+        DeploymentError: DAGSTER_HOME is a URL, or starts with the home of an unknown user.
     """
-    chosen = environment.get("DAGSTER_HOME")
-    if chosen and is_address(chosen):
-        raise DeploymentError("DAGSTER_HOME is a URL; give the path of a folder")
-    return Path(chosen).expanduser().resolve() if chosen else home(environment) / "dagster"
+    settings = Settings.read(environment)
+    chosen = settings.dagster_folder
+    return chosen.resolve() if chosen else settings.home / "dagster"
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:

@@ -18,7 +18,7 @@ from charging_assets.modelling.staged_hours import (
 )
 from charging_assets.orchestration.notes import sync_notes
 from charging_assets.orchestration.run_retention import prune_runs
-from charging_assets.orchestration.switch import is_compaction_on
+from charging_assets.settings import Settings
 from charging_assets.warehouse.interface import Warehouse
 
 
@@ -111,7 +111,7 @@ def prune_run_history(context: dg.OpExecutionContext, config: RunRetention) -> N
 def compact_archive(
     context: dg.OpExecutionContext, config: ArchiveCompaction, lake: dg.ResourceParam[Lake]
 ) -> None:
-    if not (is_compaction_on() if config.compact is None else config.compact):
+    if not (Settings.read().is_compaction_on if config.compact is None else config.compact):
         context.log.info("compaction is off; run `charging-assets compact` to compact the archive")
         return
     archive, day_count, bytes_freed, errors = archive_lake(lake), 0, 0, dict[str, str]()

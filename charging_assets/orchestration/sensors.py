@@ -33,7 +33,8 @@ from charging_assets.orchestration.runs import (
 )
 from charging_assets.orchestration.schedules import poll_window
 from charging_assets.orchestration.staleness import stale_hours_of_days
-from charging_assets.orchestration.switch import Automation, is_refresh_on, reconcile_every_s
+from charging_assets.orchestration.switch import Automation
+from charging_assets.settings import Settings
 from charging_assets.text import count_noun
 from charging_assets.warehouse.duckdb.warehouse import with_lock_timeout
 from charging_assets.warehouse.interface import Warehouse, WarehouseError
@@ -76,7 +77,7 @@ def _reconcile(
     refresh_every: timedelta,
 ) -> dg.SensorResult:
     # Fail the tick if the interval is invalid: each tick wakes a warehouse that sleeps.
-    reconcile_every_s()
+    _ = Settings.read().reconcile_every_s
     now = clock.utc_now()
     state = parse_cursor(context.cursor, now)
     days, horizon = loadable_days(lake), (now - RECENT).date()
@@ -91,7 +92,7 @@ def _reconcile(
         ]
     except WarehouseError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=format_cursor(state))
-    if not is_refresh_on():
+    if not Settings.read().is_refresh_on:
         stale = [stale_hour for stale_hour in stale if stale_hour.hour < Hour.of(now)]
     loading, run_count = _unfinished(context.instance)
     prune(state, loadable_hours(lake, [*older, *recent]), stale, now)

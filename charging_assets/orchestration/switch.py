@@ -6,16 +6,13 @@ the definitions of the code location are built.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from charging_assets.deployments import DeploymentError, storage
+from charging_assets.deployments import storage
+from charging_assets.settings import Settings
 from charging_assets.sources.feeds import Feed, load_feeds
-
-_MAX_DIGITS = 9
-_RECONCILE_EVERY_S = 30
 
 Value = TypeVar("Value")
 
@@ -31,12 +28,13 @@ class Automation:
     is_live: bool = False
     alerts: bool = False
     feeds: tuple[Feed, ...] = ()
-    reconcile_every_s: int = _RECONCILE_EVERY_S
+    reconcile_every_s: int = Settings.model_fields["reconcile_every_s"].default
     warnings: tuple[str, ...] = ()
 
 
-def read_automation(environment: Mapping[str, str] = os.environ) -> Automation:
+def read_automation(environment: Mapping[str, str] | None = None) -> Automation:
     """The settings of the environment; invalid settings become warnings."""
+    settings, default = Settings.read(environment), Automation()
     warnings: list[str] = []
 
     def read(setting: Callable[[], Value], default: Value, consequence: str) -> Value:
@@ -48,70 +46,17 @@ def read_automation(environment: Mapping[str, str] = os.environ) -> Automation:
 
     read(lambda: storage(environment), None, "Until then every run and sensor that uses it fails")
     return Automation(
-        is_live=is_live(environment),
-        alerts=has_alert_channels(environment),
+        is_live=read(lambda: settings.is_live, default.is_live, "Until then it is off"),
+        alerts=read(lambda: bool(settings.alerts), True, "Until then no alert is sent"),
         feeds=read(
             lambda: tuple(load_feeds(environment=environment).values()),
-            (),
+            default.feeds,
             "Until then every poll fails; correct it and reload the code location",
         ),
         reconcile_every_s=read(
-            lambda: reconcile_every_s(environment),
-            _RECONCILE_EVERY_S,
+            lambda: settings.reconcile_every_s,
+            default.reconcile_every_s,
             "Until then the sensor reconcile_hours fails; correct it and restart Dagster",
         ),
         warnings=tuple(warnings),
     )
-
-
-def is_live(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether schedules and sensors are on by default: CHARGING_LIVE=1, as set by `live`.
-
-    Schedules and sensors that were switched in the UI keep that state.
-    """
-    return environment.get("CHARGING_LIVE") == "1"
-
-
-def is_refresh_on(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the current hour is loaded after every poll; CHARGING_REFRESH=0 waits for its end."""
-    return environment.get("CHARGING_REFRESH") != "0"
-
-
-def is_compaction_on(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether `maintain` compacts past days; by default only in a local archive.
-
-    In S3 the role that loads may not have permission to delete raw objects; CHARGING_COMPACT=1
-    turns compaction on. CHARGING_COMPACT=0 turns it off.
-    """
-    setting = environment.get("CHARGING_COMPACT")
-    return (
-        setting == "1"
-        if setting
-        else (environment.get("CHARGING_DEPLOYMENT") or "local") == "local"
-    )
-
-
-def reconcile_every_s(environment: Mapping[str, str] = os.environ) -> int:
-    """Seconds between two scans for stale hours: CHARGING_RECONCILE_EVERY_S, or 30.
-
-    Each scan queries the warehouse, which wakes a warehouse that sleeps and is billed per minute.
-
-    Raises:
-        DeploymentError: the value is not a positive whole number.
-    """
-    seconds = environment.get("CHARGING_RECONCILE_EVERY_S") or str(_RECONCILE_EVERY_S)
-    if not seconds.isdecimal() or len(seconds) > _MAX_DIGITS or int(seconds) < 1:
-        raise DeploymentError(
-            "CHARGING_RECONCILE_EVERY_S is not a whole number above 0; give seconds, or unset it"
-        )
-    return int(seconds)
-
-
-def has_alert_channels(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether CHARGING_ALERTS is set; it is validated when an alert is sent."""
-    return bool(environment.get("CHARGING_ALERTS", "").strip())
-
-
-def alerts_on_warnings(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether failed checks of severity WARN are also sent: CHARGING_ALERT_WARNINGS=1."""
-    return environment.get("CHARGING_ALERT_WARNINGS") == "1"

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from charging_assets import deployments
 from charging_assets.publication.publish import PUBLISHED
 from charging_assets.schemas.render import create_table
 from charging_assets.schemas.table import Table
+from charging_assets.settings import deployment, home
 from charging_assets.warehouse.duckdb.connection import STORAGE_VERSION
 
 FILE_NAME = "readers.duckdb"
@@ -56,12 +56,12 @@ def _quoted(path: Path) -> str:
 
 def main() -> int:
     """Write the file of the deployment that the environment names."""
-    if deployments.deployment() != "local":
+    if deployment() != "local":
         print(
             "error: tools read Redshift itself, see docs/business-intelligence.md", file=sys.stderr
         )
         return 1
-    print(write_readers_file(deployments.home()))
+    print(write_readers_file(home()))
     return 0
 
 

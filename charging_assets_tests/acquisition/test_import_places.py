@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from charging_assets.archive.raw_archive import read
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.sources.feeds import Feed, load_feeds
 from charging_assets_tests.acquisition.archived_files import BODY, cities, make_zip
-from charging_assets_tests.builders import envelope, station
+from charging_assets_tests.builders import change_feed, envelope, station
 
 # All files of a layout are of 06:20 local time, which is 05:20 UTC.
 AT = "2022-01-12T06:20:03+01:00"
@@ -340,7 +339,7 @@ def test_import_paths__a_failed_answer_is_archived_whatever_is_configured(
     bodies = {a.place.slug: a.place.body for key in lake.objects for a in read(lake, key)}
     assert bodies == {"koeln": KOELN, "bergheim": failed}
     assert list(report.fields.values()) == [("timestamp", "status")]
-    configured = dataclasses.replace(feed, places=("bergheim", "aachen"))
+    configured = change_feed(feed, places=("bergheim", "aachen"))
     assert len(import_paths(lake, configured, [folder]).existing) == 1
 
 
@@ -371,7 +370,7 @@ def test_import_paths__a_configured_place_with_the_name_of_a_field_is_refused(
     folder = write_files(tmp_path / "in", {"20220112_062003_a.json": content})
     _, report = import_folder(folder, feed)
     assert list(report.fields.values()) == [("info",)]
-    _, report = import_folder(folder, dataclasses.replace(feed, places=("info",)))
+    _, report = import_folder(folder, change_feed(feed, places=("info",)))
     assert ["--member info=field" in why for why in report.refused.values()] == [True]
 
 
@@ -398,7 +397,7 @@ def test_decide__archived_places_do_not_depend_on_the_configuration(
 ) -> None:
     archived = []
     for places in configurations:
-        feed = dataclasses.replace(load_feeds()["chargecloud"], places=tuple(places))
+        feed = change_feed(load_feeds()["chargecloud"], places=tuple(places))
         planned = [
             plan_file(feed, f"20220112_06{at}000.json", "x", cities(**members), ())
             for at, members in enumerate(files)

@@ -61,7 +61,7 @@ def outcomes(places: list[PlaceResponse]) -> dict[str, str]:
 
 def test_poll__header_has_slot_times_and_requested_places(server: Loopback) -> None:
     before = datetime.now(UTC)
-    header, places = poll(feed(server, "b", "A", cadence=timedelta(minutes=5)))
+    header, places = poll(feed(server, "b", "A", cadence_s=300))
     assert before <= header.started_at <= header.ended_at <= datetime.now(UTC)
     assert (header.feed, header.kind, header.place_slugs) == ("test", "chargecloud", ("b", "A"))
     assert (header.cadence_s, header.time_zone) == (300, "Europe/Berlin")

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from charging_assets.alerts.addresses import AddressError, alert_addresses, heartbeat_address
 from charging_assets.alerts.channels import (
     Channel,
     NotDelivered,
@@ -15,11 +14,12 @@ from charging_assets.alerts.channels import (
     escape_mrkdwn,
 )
 from charging_assets.alerts.heartbeat import beat
+from charging_assets.settings import AddressError, Settings
 from charging_assets_tests.alerts.receivers import HttpReceiver, MailReceiver
 
 
 def channels(addresses: str) -> list[Channel]:
-    return [channel(address) for address in alert_addresses({"CHARGING_ALERTS": addresses})]
+    return [channel(address) for address in Settings.read({"CHARGING_ALERTS": addresses}).alerts]
 
 
 def test_deliver__reaches_webhook_and_mail() -> None:
@@ -98,7 +98,7 @@ def test_addresses__mail_server_needs_a_recipient() -> None:
 
 def test_addresses__empty_is_off() -> None:
     assert channels(" ") == []
-    assert heartbeat_address({}) is None
+    assert Settings.read({}).heartbeat_url is None
 
 
 def test_beat__calls_the_url_or_returns_the_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -209,7 +208,7 @@ def test_new_reject_code__code_of_past_weeks_is_not_new(stores: Stores) -> None:
     "feeds",
     [
         {"other": FEEDS["test"]},  # a simulated feed, or one removed from the configuration
-        {"test": replace(FEEDS["test"], enabled=False)},
+        {"test": builders.change_feed(FEEDS["test"], enabled=False)},
     ],
     ids=["not configured", "disabled"],
 )
@@ -326,7 +325,7 @@ def test_latest_hour__enabled_feed_fails_once_another_feed_is_polled(
     lake = MemoryLake()
     if is_archived:
         put_polls(lake, HOUR.start - timedelta(days=2), feed="new", is_imported=True)
-    feeds = {**FEEDS, "new": replace(FEEDS["test"], name="new")}
+    feeds = {**FEEDS, "new": builders.change_feed(FEEDS["test"], name="new")}
     now = HOUR.start + timedelta(hours=3)
     assert find(name, lake, polled_warehouse(lake), now=now, feeds=feeds).passed
     put_polls(lake, now - timedelta(minutes=20))
@@ -335,7 +334,7 @@ def test_latest_hour__enabled_feed_fails_once_another_feed_is_polled(
     put_polls(lake, now - timedelta(minutes=100))
     finding = find(name, lake, polled_warehouse(lake), now=now, feeds=feeds)
     assert [row["feed"] for row in finding.sample] == ["new"]
-    disabled = {**feeds, "new": replace(feeds["new"], enabled=False)}
+    disabled = {**feeds, "new": builders.change_feed(feeds["new"], enabled=False)}
     assert find(name, lake, polled_warehouse(lake), now=now, feeds=disabled).passed
 
 
@@ -360,8 +359,8 @@ def test_latest_hour__fails_90_minutes_after_the_newest_poll(
 ) -> None:
     lake = MemoryLake()
     builders.archived(lake, builders.poll(slot_at=HOUR.start), {"koeln": b"{}"})
-    cadence = timedelta(minutes=cadence_min)
-    feeds = {"test": replace(FEEDS["test"], cadence=cadence, poll_budget_s=30)}
+    feed = builders.change_feed(FEEDS["test"], cadence_s=60 * cadence_min, poll_budget_s=30)
+    feeds = {"test": feed}
     now = HOUR.start + timedelta(minutes=minutes)
     finding = find("raw_api_snapshots__latest_hour_is_archived", lake, now=now, feeds=feeds)
     assert finding.passed == (minutes <= 90)

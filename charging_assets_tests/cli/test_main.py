@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets import deployments
 from charging_assets.cli import main
+from charging_assets.settings import DeploymentError
 from charging_assets_tests.cli.shell import Shell, in_a_process
 
 
@@ -61,5 +61,5 @@ def test_main__unknown_deployment_is_a_one_line_error(
 
 def test_main__debug_raises_the_error(empty: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARGING_DEPLOYMENT", "moon")
-    with pytest.raises(deployments.DeploymentError):
+    with pytest.raises(DeploymentError):
         main(["status", "--debug"])

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from dagster import DagsterInstance
 
-from charging_assets import deployments
 from charging_assets.cli import live
 from charging_assets.cli.ui import unserved_workspaces
 from charging_assets.orchestration import dagster_home
+from charging_assets.settings import DeploymentError
 from charging_assets_tests.cli.shell import Shell
 from charging_assets_tests.cli.test_ports import free_port
 
@@ -53,7 +53,7 @@ def test_dagster_home__chosen_by_the_user_is_not_changed(
 ) -> None:
     home = tmp_path / "chosen"
     monkeypatch.setenv("DAGSTER_HOME", str(home))
-    with pytest.raises(deployments.DeploymentError, match="is not a directory"):
+    with pytest.raises(DeploymentError, match="is not a directory"):
         dagster_home.prepare()
     home.mkdir()
     assert dagster_home.prepare() == home

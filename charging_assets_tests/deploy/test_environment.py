@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from charging_assets import settings_tables
 from charging_assets.allowed_hosts import host_warnings
+from charging_assets.settings import Settings
 from charging_assets_tests.deploy.files import (
     DEPLOY,
     ROOT,
@@ -47,6 +49,12 @@ def _read_by_code() -> set[str]:
 def _read_by_settings() -> set[str]:
     files = [f"{variant}/dagster.yaml" for variant in VARIANTS]
     return set().union(*(variables(read_yaml(name)) for name in [*files, "workspace.yaml"]))
+
+
+def test_reference__tables_are_those_of_the_settings():
+    assert settings_tables.pages()[ROOT / "docs/deployment.md"] == PAGE
+    documented = _table("Application") | _table("S3 and Redshift")
+    assert documented == {field.alias for field in Settings.model_fields.values()}
 
 
 def test_reference__code_is_searched():

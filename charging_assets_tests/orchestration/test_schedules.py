@@ -28,7 +28,7 @@ from charging_assets_tests.builders import archived, place, poll
 def feed(minutes: int, *, enabled: bool = True) -> Feed:
     return Feed(
         name=f"every{minutes}", kind="chargecloud", base_url="https://poi.example", places=("a",),
-        cadence=timedelta(minutes=minutes), poll_budget_s=30, enabled=enabled,
+        cadence_s=60 * minutes, poll_budget_s=30, enabled=enabled,
     )  # fmt: skip
 
 

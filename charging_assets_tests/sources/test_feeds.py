@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from charging_assets.sources.feeds import SETTINGS as SETTINGS_OF_FEEDS
 from charging_assets.sources.feeds import Feed, FeedError, is_loopback, load_feeds
 
 NEW = '[feeds.new]\nkind = "chargecloud"\nbase_url = "https://example.org"\nplaces = ["a"]\n'
@@ -117,6 +117,32 @@ def test_load_feeds__invalid_setting_is_named(
         assert part in str(error_info.value)
 
 
+def test_load_feeds__all_problems_are_reported_at_once(tmp_path: Path) -> None:
+    text = (
+        '[feeds.chargecloud]\nattempts = 11\nplace = ["a"]\nadd_places = ["../x", "a", 1]\n'
+        '[feeds.Mine]\nkind = "no_such"\nbase_url = "https://a"\n'
+    )
+    path = write_feeds(tmp_path, text)
+    with pytest.raises(FeedError) as error_info:
+        load_feeds(path)
+    first, *problems = str(error_info.value).splitlines()
+    assert first == f"{path}:"
+    for problem, parts in zip(
+        problems,
+        [
+            ("'chargecloud'", "attempts cannot be 11: give 1 to 10"),
+            ("'chargecloud'", "add_places", "number 1 of the list"),
+            ("'chargecloud'", "add_places", "cannot be 1: ", "number 3 of the list: it is made of"),
+            ("'chargecloud'", "no setting 'place'; did you mean 'places'?"),
+            ("'Mine'", "name cannot be 'Mine'", "a-z"),
+            ("'Mine'", "kind cannot be 'no_such'", "dotted path"),
+            ("'Mine'", "lacks places; all are required"),
+        ],
+        strict=True,
+    ):
+        assert all(part in problem for part in parts), problem
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_load_feeds__unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "absent.toml"
@@ -140,8 +166,8 @@ def test_load_feeds__unreadable_file_is_named(tmp_path: Path, content: bytes | N
         ("base_url", ["https://a#f", "http://localhost.evil.org", "http://10.0.0.1"]),
         ("base_url", ["https://[::1", "https://a:99999", "http://127.0.0.1@evil.org"]),
         ("kind", ["", ".x", "no_such", "no.such.module", "os.path", 1]),
-        ("cadence", [timedelta(0), timedelta(seconds=90), timedelta(minutes=7), 600]),
-        ("cadence", [timedelta(hours=2), timedelta(minutes=-10)]),
+        ("cadence_s", [0, 90, 420, timedelta(minutes=10), 600.0, "600", True]),
+        ("cadence_s", [7200, -600]),
         ("time_zone", ["", "Europe", "Europe/Nowhere", "../../etc/passwd", 1, None]),
         ("country", ["de", "DEU", "", None]),
         ("max_workers", [0, 33, True, 1.5, "8"]),
@@ -166,7 +192,7 @@ SECRETS = [
     "ops:s3ntinel@poi.example.org",
     "x;password=s3ntinel",
 ]
-SETTINGS = sorted({field.name for field in fields(Feed)} | {"cadence_s", "add_places", "unknown"})
+SETTINGS = sorted({"name", *SETTINGS_OF_FEEDS, "unknown"})
 FORMS = ['"{}"', '["{}"]', '["a", ["{}"]]', '{{"{}" = 1}}', '{{key = "{}"}}']
 
 
@@ -230,7 +256,7 @@ def test_feed__loopback_needs_no_tls(base_url: str) -> None:
 
 @pytest.mark.parametrize("minutes", [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60])
 def test_feed__cadence_that_divides_an_hour_is_accepted(minutes: int) -> None:
-    assert make_feed(cadence=timedelta(minutes=minutes), poll_budget_s=30).cadence.seconds > 0
+    assert make_feed(cadence_s=60 * minutes, poll_budget_s=30).cadence == timedelta(minutes=minutes)
 
 
 def test_is_loopback__accepts_two_names_only() -> None:
