@@ -7,9 +7,7 @@ Dagster needs the types of the fields at runtime, so this module does not import
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import dagster as dg
@@ -18,7 +16,6 @@ from pydantic import Field
 from charging_assets import deployments
 from charging_assets.acquisition.assets import RawArchiveIOManager
 from charging_assets.archive.spool import Spool
-from charging_assets.event_files import keep_open
 from charging_assets.hours import Hour
 from charging_assets.io_managers import LakeIOManager, Progress, WarehouseIOManager
 from charging_assets.lake.store import Lake
@@ -198,19 +195,6 @@ class FeedsResource(_Settings):
         return load_feeds(environment=self.environment())
 
 
-class EventFilesResource(dg.ConfigurableResource[None]):
-    """Keeps Dagster's SQLite event files open during a run, which saves time."""
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[None]:
-        """Keep the files open; does nothing if Dagster stores events elsewhere."""
-        if context.instance is None or context.run is None:
-            yield
-            return
-        with keep_open(Path(context.instance.root_directory), context.run.run_id):
-            yield
-
-
 class ProgressResource(dg.ConfigurableResource[Any]):
     """Called for loaded hours. Does nothing; the command line replaces it by a progress bar."""
 
@@ -263,7 +247,6 @@ def deployed(
         "lake": lake,
         "warehouse": warehouse,
         "spool": SpoolResource(home=lake.home),
-        "event_files": EventFilesResource(),
         "progress": ProgressResource(),
         "feeds": feeds or FeedsResource(),
         "raw_io_manager": RawIOManagerFactory(lake=lake),
@@ -286,7 +269,6 @@ def for_storage(
         "lake": storage.lake,
         "warehouse": storage.warehouse,
         "spool": storage.spool,
-        "event_files": EventFilesResource(),
         "progress": progress or ProgressResource(),
         "feeds": load_feeds() if feeds is None else feeds,
         "raw_io_manager": RawArchiveIOManager(storage.lake),

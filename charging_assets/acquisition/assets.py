@@ -82,8 +82,6 @@ def raw_api_snapshots(
     lake: dg.ResourceParam[Lake],
     feeds: dg.ResourceParam[Any],
     spool: dg.ResourceParam[Any],
-    # Unused: requiring the resource keeps the run's event files open until it ends.
-    event_files: dg.ResourceParam[Any],
 ) -> dict[str, HourArchive]:
     """What the feeds answered in the hour, byte for byte; written once, never changed.
 

@@ -20,6 +20,13 @@ from charging_assets.settings import DeploymentError, Settings, home
 SETTINGS = "dagster.yaml"
 _STORAGE = re.compile(r"^(run_|event_log_|schedule_)?storage:", re.MULTILINE)
 
+# The hours of a run of a week.
+_EVENT_BATCH_SIZE = "200"
+_EVENT_STORAGE = {
+    "module": "charging_assets.orchestration.event_storage",
+    "class": "PooledSqliteEventLogStorage",
+}
+
 # Written into the project's Dagster home, unless a user has changed the file.
 _DEFAULT_SETTINGS = """\
 # Dagster's settings. Written by charging-assets. You may change this file: later releases do not
@@ -29,6 +36,11 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+
+# Dagster's SQLite storage of events, with connections that stay open: runs take less time.
+event_log_storage:
+  module: charging_assets.orchestration.event_storage
+  class: PooledSqliteEventLogStorage
 
 concurrency:
   # Assets that write the warehouse share a pool, so one such run executes at a time. Runs wait in
@@ -74,6 +86,7 @@ retention:
 
 # SHA-256 of the settings of earlier releases: a file with one of these hashes is unchanged.
 _FORMER_SETTINGS = {
+    "1a54e6a5a0b942d13f865287fedcb3cf16862c0156cb5a8fcd3440136e9d3940",
     "36022cb3200cd91d58b57ecf82b89241163339844e9f84ea7b66c2590027f462",
     "69e22c6967ed46d997d88a1ac5fad96fdc1288e47ad6a26fe67ea3f14374b430",
 }
@@ -91,7 +104,7 @@ def dagster_home(environment: Mapping[str, str] | None = None) -> Path:
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
-    """Prepare the folder, and set DAGSTER_HOME to it for Dagster.
+    """Prepare the folder, and set Dagster's variables: DAGSTER_HOME, and events in batches.
 
     A home chosen by the user must exist and is not changed; the project's own is created.
 
@@ -116,6 +129,8 @@ def prepare(environment: MutableMapping[str, str] = os.environ) -> Path:
         except OSError as error:
             raise DagsterHomeError(_describe(folder, error)) from error
     environment["DAGSTER_HOME"] = str(folder)
+    # Otherwise Dagster stores the materializations of a step one by one, in transactions.
+    environment.setdefault("DAGSTER_EVENT_BATCH_SIZE", _EVENT_BATCH_SIZE)
     return folder
 
 
@@ -143,15 +158,19 @@ def _storage_folder(folder: Path) -> Path | None:
         settings = (folder / SETTINGS).read_text(encoding="utf-8")
     except (OSError, ValueError):
         return folder
-    if not _STORAGE.search(settings):
+    if not _STORAGE.search(settings) or settings == _DEFAULT_SETTINGS:
         return folder
     import yaml
 
     try:
-        chosen = yaml.safe_load(settings)["storage"]
-        return Path(chosen["sqlite"]["base_dir"]) if "sqlite" in chosen else None
-    except (yaml.YAMLError, KeyError, TypeError):
-        # Dagster refuses these settings with its own error.
+        values = yaml.safe_load(settings)
+        chosen = {name: value for name, value in values.items() if _STORAGE.match(f"{name}:")}
+        # The files of this project's storage of events are where Dagster's own would be.
+        if chosen == {"event_log_storage": _EVENT_STORAGE}:
+            return folder
+        return Path(chosen["storage"]["sqlite"]["base_dir"])
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError):
+        # Another kind of storage, or settings that Dagster refuses with its own error.
         return None
 
 

@@ -274,7 +274,7 @@ def _run_window(
     feeds_polled = {
         name: Feed(
             name=name, kind="chargecloud", base_url="https://example.org", places=("koeln",),
-            cadence=timedelta(minutes=minutes), poll_budget_s=30,
+            cadence_s=60 * minutes, poll_budget_s=30,
         )
         for name, minutes in cadences_min.items()
     }  # fmt: skip
@@ -362,7 +362,7 @@ def test_poll_hour__many_slow_feeds_do_not_delay_a_fast_one() -> None:
     many = feeds(*[f"slow{number:02}" for number in range(MAX_FEEDS_AT_ONCE + 3)])
     fast = Feed(
         name="zfast", kind="chargecloud", base_url="https://example.org", places=("koeln",),
-        cadence=timedelta(minutes=1), poll_budget_s=30,
+        cadence_s=60, poll_budget_s=30,
     )  # fmt: skip
     run = threading.Thread(
         target=poll_hour,

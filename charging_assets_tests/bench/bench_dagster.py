@@ -104,12 +104,12 @@ def _whole(lake: LocalLake, folder: Path, hours: list[Hour]) -> list[float]:
 
     from charging_assets.definitions import build
     from charging_assets.deployments import Storage
+    from charging_assets.orchestration import dagster_home
 
     definitions = build(Storage(lake, DuckDBWarehouse(folder / "whole.duckdb")), feeds={})
     job = definitions.resolve_job_def("load_hour")
-    home = folder / "dagster"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    home = dagster_home.prepare({"CHARGING_HOME": str(folder)})
+    with dg.DagsterInstance.from_config(str(home)) as instance:
         return [
             _timed(job.execute_in_process, partition_key=hour.key, instance=instance)
             for hour in hours

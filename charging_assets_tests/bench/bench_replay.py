@@ -7,11 +7,13 @@ the difference is Dagster's overhead for each materialization event.
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 
@@ -24,6 +26,7 @@ from charging_assets.lake.flat_files import FlatFile, write_flat
 from charging_assets.lake.store import LocalLake
 from charging_assets.modelling.hour_plans import derived_plans
 from charging_assets.modelling.staging import staging_plan
+from charging_assets.orchestration import dagster_home
 from charging_assets.orchestration.runs import FIRST_TAG, LAST_TAG
 from charging_assets.preprocessing.flatten import flatten
 from charging_assets.preprocessing.schema_check import find_violations
@@ -88,9 +91,12 @@ def _flat(lake: LocalLake, hour: Hour) -> list[FlatFile]:
 def _whole_s(lake: LocalLake, folder: Path, hours: list[Hour]) -> tuple[float, int]:
     storage = Storage(lake, DuckDBWarehouse(folder / "whole.duckdb"))
     job = build(storage, feeds={}).resolve_job_def("load_hour")
-    home = folder / "dagster"
-    home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    environment = {"CHARGING_HOME": str(folder)}
+    home = dagster_home.prepare(environment)
+    with (
+        mock.patch.dict(os.environ, environment),
+        dg.DagsterInstance.from_config(str(home)) as instance,
+    ):
         began = time.perf_counter()
         result = job.execute_in_process(
             instance=instance, tags={FIRST_TAG: hours[0].key, LAST_TAG: hours[-1].key}

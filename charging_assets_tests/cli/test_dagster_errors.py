@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from pathlib import Path
@@ -16,6 +17,11 @@ from sqlalchemy.engine import make_url
 from charging_assets.orchestration import dagster_errors, dagster_home
 from charging_assets.orchestration.dagster_errors import DagsterHomeError, explain, unusable_path
 from charging_assets_tests.cli.shell import Shell
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
 
 _PATH = st.text(st.sampled_from("ab%20?#&=+;'\" \\äß:@[]*{}$~-"), min_size=1, max_size=12)
 
@@ -63,6 +69,13 @@ def test_prepare__odd_path_that_dagster_can_use_is_used(
         ("storage:\n  sqlite:\n    base_dir: /var/lib/a%20b\n", True),
         ("storage:\n  postgres:\n    postgres_url: postgresql://x/y\n", False),
         ("telemetry:\n  enabled: false\n", True),
+        (dagster_home._DEFAULT_SETTINGS, True),
+        (
+            dagster_home._DEFAULT_SETTINGS.replace(
+                "max_concurrent_runs: 4", "max_concurrent_runs: 2"
+            ),
+            True,
+        ),
     ],
 )
 def test_require_usable__checks_the_storage_in_the_settings(
@@ -84,6 +97,8 @@ def test_require_usable__checks_the_storage_in_the_settings(
         "storage:\n  postgres:\n    postgres_url: postgresql://x/y\n",
         "run_storage:\n  module: a\n  class: B\n",
         "storage:\n  sqlite:\n    base_dir: {env: SOMEWHERE}\n",
+        "event_log_storage:\n  module: charging_assets.orchestration.event_storage\n"
+        "  class: PooledSqliteEventLogStorage\n  config: {base_dir: /elsewhere}\n",
     ],
 )
 def test_require_usable__disk_without_storage_is_not_checked(
@@ -95,6 +110,17 @@ def test_require_usable__disk_without_storage_is_not_checked(
     (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     with pytest.raises(DagsterHomeError, match="no room on the disk"):
         dagster_home.require_usable(tmp_path)
+
+
+def test_prepare__settings_before_the_storage_of_events_are_updated(empty: Shell) -> None:
+    folder = dagster_home.prepare()
+    settings = folder / "dagster.yaml"
+    lines = dagster_home._DEFAULT_SETTINGS.splitlines(keepends=True)
+    first = next(n for n, line in enumerate(lines) if "storage of events" in line)
+    settings.write_text("".join(lines[:first] + lines[first + 5 :]))
+    assert _digest(settings) in dagster_home._FORMER_SETTINGS
+    dagster_home.prepare()
+    assert settings.read_text() == dagster_home._DEFAULT_SETTINGS
 
 
 def test_prepare__home_in_a_file_is_refused(empty: Shell) -> None:
