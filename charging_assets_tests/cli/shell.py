@@ -51,6 +51,7 @@ def in_home(home: Path, patch: pytest.MonkeyPatch) -> None:
         "CHARGING_FEEDS",
         "CHARGING_LIVE",
         "DAGSTER_HOME",
+        "DAGSTER_EVENT_BATCH_SIZE",
         "PYTHONSAFEPATH",
     ):
         # Set before it is unset, so that what a command sets is undone.
