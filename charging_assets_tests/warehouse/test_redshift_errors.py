@@ -46,6 +46,24 @@ def server(code: str, message: str, **more: str) -> ProgrammingError:
                 "InternalError"), ErrorKind.UNAVAILABLE),
         (server("XX000", "S3ServiceException:Access Denied,Status 403,Error AccessDenied"),
          ErrorKind.REFUSED),
+        (server("XX000", "Spectrum Scan Error: Retries exceeded"), ErrorKind.UNAVAILABLE),
+        (server("XX000", "Spectrum Scan Error: Access throttled"), ErrorKind.UNAVAILABLE),
+        (server("XX000", "Spectrum Scan Error", D="error: Spectrum Scan Error code: 15001 context: "
+                "Retries exceeded: too many requests"), ErrorKind.UNAVAILABLE),
+        (server("XX000", "S3 Query Exception (Fetch)", D="Task failed due to an internal error. "
+                "HTTP response error code: 503 Message: AWS SlowDown"), ErrorKind.UNAVAILABLE),
+        (server("XX000", "S3 Query Exception (Fetch)", D="Task failed due to an internal error. "
+                "File has an incompatible Parquet schema"), ErrorKind.REFUSED),
+        (server("XX000", "S3 Query Exception (Fetch)", D="HTTP response error code: 403"),
+         ErrorKind.REFUSED),
+        (server("XX000", "1018", D="Relation does not exist"), ErrorKind.CONFLICT),
+        (server("XX000", "ERROR: 1018 DETAIL: Relation does not exist."), ErrorKind.CONFLICT),
+        (server("XX000", "ERROR: 1023 DETAIL: Serializable isolation violation on table"),
+         ErrorKind.CONFLICT),
+        (server("XX000", "could not open relation with OID 107234"), ErrorKind.CONFLICT),
+        (server("XX000", "Value too long for character type", D="length 1023 exceeds 256"),
+         ErrorKind.REFUSED),
+        (server("22P02", "invalid input syntax for integer: 1018 km"), ErrorKind.REFUSED),
         (server("42P01", 'relation "ops.ledger" does not exist'), ErrorKind.MISSING),
         (server("3F000", 'schema "ops" does not exist'), ErrorKind.MISSING),
         (server("57014", "Query cancelled on user's request"), ErrorKind.REFUSED),
@@ -67,13 +85,15 @@ def test_classify_error__by_code_and_message(error: Exception, kind: ErrorKind) 
         ("42501", "permission denied for database charging", "deploy/aws/bootstrap.sql"),
         ("42501", "permission denied for schema ops", "CHARGING_REDSHIFT_READER_GROUP"),
         ("3D000", 'database "charging" does not exist', "deploy/aws/bootstrap.sql"),
+        ("57014", "Query cancelled on user's request", "CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S"),
+        ("XX000", "Spectrum Scan Error: incompatible Parquet schema", "sys_load_error_detail"),
+        ("XX000", "S3ServiceException:Access Denied,Status 403", "sys_load_error_detail"),
+        ("XX000", "User x is not authorized to assume IAM Role y", "CHARGING_REDSHIFT_IAM_ROLE"),
         ("42704", 'group "charging_readers" does not exist', "deploy/aws/bootstrap.sql"),
         ("42704", 'role "charging_readers" does not exist', "deploy/aws/bootstrap.sql"),
     ],
 )
-def test_explain__rights_that_are_missing_name_the_bootstrap_script(
-    code: str, message: str, remedy: str
-) -> None:
+def test_explain__names_the_remedy(code: str, message: str, remedy: str) -> None:
     text = explain(server(code, message))
     assert text.startswith(f"{message} ({code}); ")
     assert remedy in text
