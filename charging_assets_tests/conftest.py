@@ -7,14 +7,19 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from charging_assets import aws_environment
 from charging_assets.preprocessing import stations
 from charging_assets.preprocessing.flatten import _reader
 from charging_assets.preprocessing.identity import entity_key
 from charging_assets_tests import clocks
+
+if TYPE_CHECKING:
+    from charging_assets.lake.s3 import S3Lake
 
 pytest_plugins = [
     "charging_assets_tests.faults.report",
@@ -57,6 +62,22 @@ def samples() -> Path:
     if not folder.is_dir():
         pytest.skip("shared samples are not present")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def deployed_policies() -> Iterator[None]:
+    """Lakes of the `aws` deployment are refused what the policies of deploy/aws do not allow."""
+    make = aws_environment._s3_lake
+
+    def checked(lake_settings: aws_environment._LakeSettings) -> S3Lake:
+        from charging_assets_tests.deploy.roles import CheckedLake
+
+        lake = make(lake_settings)
+        return CheckedLake(lake.bucket, lake.prefix, lake._s3)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aws_environment, "_s3_lake", checked)
+        yield
 
 
 @pytest.fixture

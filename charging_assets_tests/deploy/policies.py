@@ -13,7 +13,9 @@ from typing import Any
 import jsonschema
 
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-OPERATORS = ("ArnNotLike", "Bool", "Null", "NumericLessThan", "StringEquals", "StringLike")
+OPERATORS = (
+    "ArnLike", "ArnNotLike", "Bool", "Null", "NumericLessThan", "StringEquals", "StringLike",
+)  # fmt: skip
 
 # The grammar of policies, without unused elements (NotAction, NotResource, NotPrincipal).
 GRAMMAR = {
@@ -109,7 +111,7 @@ def _is_met(operator: str, actual: str | None, expected: list[str]) -> bool:
         return actual is None or not any(_like(actual, pattern) for pattern in expected)
     if actual is None:
         return False
-    if operator == "StringLike":
+    if operator in {"StringLike", "ArnLike"}:
         return any(_like(actual, pattern) for pattern in expected)
     if operator == "NumericLessThan":
         return any(float(actual) < float(number) for number in expected)

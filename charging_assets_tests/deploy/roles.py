@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
 
+from charging_assets.lake.s3 import S3Lake
 from charging_assets.lake.s3_resource import LakeS3Resource
 from charging_assets.warehouse.sql_files import sql_folder
 from charging_assets_tests.deploy.files import DEPLOY, ROOT, read_json
@@ -19,6 +21,8 @@ from charging_assets_tests.deploy.policies import Request, is_allowed
 ACCOUNT = "111122223333"
 BUCKET_NAME = "charging-assets-example"
 BUCKET = f"arn:aws:s3:::{BUCKET_NAME}"
+# For some deployments only; docs/deployment.md says which roles need them.
+OPTIONAL_POLICIES = {"aws/cluster-login.json", "aws/kms.json"}
 _TLS = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
 
 
@@ -40,10 +44,14 @@ def arn(role: str) -> str:
 
 @dataclass
 class Role:
-    """A role with its policies; `refused` are the requests that these do not allow."""
+    """A role with its policies; `refused` are the requests that these do not allow.
+
+    `prefix` is that of the lake in its bucket.
+    """
 
     name: str
     policies: list[Any]
+    prefix: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
 
@@ -54,7 +62,11 @@ class Role:
         return is_allowed(request, self.policies, read_json("aws/bucket-policy.json"))
 
     def request(self, operation: str, key: str, is_new: bool = False) -> bool:
-        """Record a request to S3 and return whether it is allowed; lists have the prefix as key."""
+        """Record a request to S3 and return whether it is allowed; lists have the prefix as key.
+
+        The policies are for a bucket without a prefix: the lake's is removed from the key.
+        """
+        key = key.removeprefix(self.prefix)
         if operation.startswith("ListObjects"):
             may_proceed = self.may("s3:ListBucket", BUCKET, **{"s3:prefix": key})
         elif operation == "PutObject":
@@ -86,7 +98,7 @@ class Role:
         def after(parsed: dict[str, Any], context: dict[str, Any], model: Any, **_: Any) -> None:
             # AWS reports a missing key only to callers that may list it.
             missing = parsed.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404
-            key = context.get("key", "")
+            key = context.get("key", "").removeprefix(self.prefix)
             if missing and not self.may("s3:ListBucket", BUCKET, **{"s3:prefix": key}):
                 self.refused.append((f"{model.name} of a missing key", key))
                 parsed["Error"] = {"Code": "AccessDenied", "Message": f"{self.name}: {key}"}
@@ -132,3 +144,35 @@ def folders_in_the_code() -> set[str]:
                 match = re.match(r"([a-z]+)/($|[a-z_]+[=/])", value)
                 folders |= {match[1]} if match else set()
     return folders - others
+
+
+class CheckedLake(S3Lake):
+    """A lake of the program whose requests are refused if no deployed role may send them.
+
+    Tests act as all roles at once: as the archivist, with the policies of the runs too.
+    """
+
+    _acting: Role | None = None
+
+    @property
+    def _client(self) -> Any:
+        if self._acting is None:
+            names = ("charging-assets-archivist", "charging-assets-run")
+            self._acting = Role(names[0], [p for name in names for p in role(name).policies])
+            self._acting.prefix = self.prefix
+            self._acting.watch(super()._client)
+        return super()._client
+
+
+_FOLDER = re.compile(r"(?:^|/)((?:raw|missed|gaps|flat|published|reports|loads)/.*)")
+
+
+@cache
+def _copier() -> Role:
+    return Role("charging-assets-redshift-copy", [read_json("aws/redshift-copy.json")])
+
+
+def may_copy(operation: str, key: str) -> bool:
+    """Whether the deployed role for COPY may send a request; other keys than a lake's are free."""
+    match = _FOLDER.search(key)
+    return match is None or _copier().request(operation, match[1])

@@ -62,6 +62,38 @@ class Backend:
                     raise failed
                 return int(tag.split()[-1])
 
+    def copy_out(self, sql: str) -> bytes:
+        """Run a COPY TO STDOUT and return its data."""
+        self.stream.send(wire.query(sql))
+        data = bytearray()
+        failed: BackendError | None = None
+        while True:
+            message = self._next()
+            if message.kind == b"d":
+                data += message.body
+            elif message.kind == b"E":
+                failed = BackendError(wire.error_fields(message.body))
+            elif message.kind == b"Z":
+                if failed:
+                    raise failed
+                return bytes(data)
+
+    def columns(self, sql: str) -> list[tuple[str, int]]:
+        """The columns of a query, with the OIDs of their types."""
+        self.stream.send(wire.query(sql))
+        columns: list[tuple[str, int]] = []
+        failed: BackendError | None = None
+        while True:
+            message = self._next()
+            if message.kind == b"T":
+                columns = wire.columns_of(message.body)
+            elif message.kind == b"E":
+                failed = BackendError(wire.error_fields(message.body))
+            elif message.kind == b"Z":
+                if failed:
+                    raise failed
+                return columns
+
     def fail(self, refused: Refused) -> dict[str, str]:
         """Put the session into Redshift's state after an error; returns the client's error fields.
 

@@ -165,7 +165,7 @@ def running_bed() -> Iterator[Bed]:
             # A superuser of Redshift may act for the users that it creates.
             f"ALTER ROLE {_ADMIN_USER} SET createrole_self_grant = 'set, inherit'"
         )
-        objects = Objects(weed.client(seaweedfs.ADMIN))
+        objects = Objects(weed.client(seaweedfs.ADMIN), frozenset({_ADMIN_USER}))
         proxy = RedshiftProxy(postgres.socket_path, tls.server_context(), objects)
         exit_stack.callback(proxy.stop)
         roles = {role.access_key_id: role.name for role in seaweedfs.ROLES}

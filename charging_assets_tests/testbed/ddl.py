@@ -10,9 +10,16 @@ import zlib
 from dataclasses import dataclass
 
 from charging_assets_tests.testbed.column_types import column_type
-from charging_assets_tests.testbed.errors import BYTES_CONSTRAINT, UNSUPPORTED, Refused
+from charging_assets_tests.testbed.errors import (
+    BLANK_CONSTRAINT,
+    BYTES_CONSTRAINT,
+    UNSUPPORTED,
+    Refused,
+)
 from charging_assets_tests.testbed.tokens import Statement, literal, quoted, syntax_error
 
+# Schemas of the project, but `original`, which has views.
+_OWN_SCHEMAS = {"staging", "warehouse", "mart", "ops"}
 _ENCODINGS = {
     "AUTO", "AZ64", "BYTEDICT", "DELTA", "DELTA32K", "LZO", "MOSTLY8", "MOSTLY16", "MOSTLY32",
     "RAW", "RUNLENGTH", "TEXT255", "TEXT32K", "ZSTD",
@@ -124,12 +131,19 @@ def _column(statement: Statement, first: int, last: int, table: str) -> _Element
             raise syntax_error(statement.tokens[at].text)
     if kind.byte_limit is not None:
         definition.append(_byte_check(name, kind.byte_limit))
+        if table.split(".")[0].strip('"') in _OWN_SCHEMAS:
+            definition.append(_blank_check(name))
     return _Element(" ".join(definition), name, (name,) if is_key else (), is_distkey=is_distkey)
 
 
 def _byte_check(name: str, limit: int) -> str:
     check = f"CHECK (octet_length({quoted(name)}) <= {limit})"
     return f"CONSTRAINT {BYTES_CONSTRAINT}{limit}_{_name_hash(name)} {check}"
+
+
+def _blank_check(name: str) -> str:
+    constraint = f"{BLANK_CONSTRAINT}{_name_hash(name)}"
+    return f"CONSTRAINT {constraint} CHECK ({quoted(name)} NOT LIKE '% ')"
 
 
 def _name_hash(column: str) -> str:

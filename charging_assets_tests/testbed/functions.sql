@@ -150,6 +150,9 @@ AS $$ SELECT pg_catalog.round(value::numeric)::double precision $$;
 
 CREATE FUNCTION rs.pg_last_copy_id() RETURNS integer LANGUAGE sql STABLE AS $$ SELECT -1 $$;
 
+CREATE FUNCTION rs.pg_last_unload_count() RETURNS bigint LANGUAGE sql STABLE
+AS $$ SELECT coalesce(nullif(current_setting('testbed.unload_count', TRUE), ''), '-1')::bigint $$;
+
 -- Redshift's own columns and tables of the catalog, see catalog.py.
 CREATE VIEW rs.redshift_pg_class AS
 SELECT pg_class.*, 0 AS reldiststyle FROM pg_catalog.pg_class;

@@ -52,7 +52,7 @@ def copy(
         Refused: Redshift would refuse it.
         BackendError: PostgreSQL refused it.
     """
-    objects.check_role(command.iam_role, user)
+    objects.check_role(command.iam_role, user, "COPY")
     columns = _targets(backend, command)
     files = [(url, objects.read(url)) for url in _list_urls(objects, command)]
     tables = [_read_file(url, body, columns) for url, body in files]

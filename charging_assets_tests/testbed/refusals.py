@@ -59,8 +59,8 @@ cube date decimal default distinct distkey else escape except execute exists fil
 from group grouping having identity ilike in integer interleaved intersect interval into is join key
 lateral like limit minus nchar not numeric nvarchar on or order over partition precision primary
 qualify real references returning returns rollup select set sets similar some sortkey super table
-tables text then time timestamp to top union unique using values varbinary varbyte varchar varying
-view when where window with within
+tables text then time timestamp to top union unique unload using values varbinary varbyte varchar
+varying view when where window with within
 """
 _NO_FUNCTIONS = frozenset(_BEFORE_PARENTHESES.upper().split())
 

@@ -19,6 +19,8 @@ from charging_assets_tests.testbed.objects import Objects
 from charging_assets_tests.testbed.statement_faults import Cut, StatementFaults, cut_data
 from charging_assets_tests.testbed.tokens import statements
 from charging_assets_tests.testbed.translate import Translated, translate
+from charging_assets_tests.testbed.unload import unload
+from charging_assets_tests.testbed.unload_options import RoleGrant
 from charging_assets_tests.testbed.wire import Message, Stream
 
 # json is reported as SUPER, text as VARCHAR.
@@ -198,6 +200,13 @@ class Session:
             through = cut_data if is_cut else iter
             copy(self._backend, self._objects, translated.copy, self._user, through)
             tag = "COPY"
+        elif translated.unload:
+            count = unload(
+                self._backend, self._objects, translated.unload, translated.sql, self._user
+            )
+            self._backend.run(f"SELECT set_config('testbed.unload_count', '{count}', FALSE)")
+        elif translated.role_grant:
+            self._grant_role(translated.role_grant)
         elif translated.alone and self._backend.in_transaction:
             raise Refused(f"{translated.alone} cannot run inside a transaction block", "25001")
         elif translated.sql:
@@ -208,6 +217,11 @@ class Session:
             self._backend.run("COMMIT")
         self._faults.raise_if_due("reply", prepared.sql)
         return tag
+
+    def _grant_role(self, change: RoleGrant) -> None:
+        if self._user not in self._objects.superusers:
+            raise Refused("must be superuser to grant or revoke ASSUMEROLE", "42501")
+        self._objects.grant(change)
 
     def _lock(self, translated: Translated) -> None:
         """Take the table's write lock for a write, after the transaction's snapshot."""

@@ -91,3 +91,18 @@ def test_alone__in_a_transaction__is_refused(connection: Any, sql: str) -> None:
 @pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: refusal.title)
 def test_page__names_every_refusal(refusal: Refusal) -> None:
     assert refusal.title in PAGE.read_text(encoding="utf-8")
+
+
+def test_text_that_ends_in_a_blank__is_refused_in_tables_of_the_project(connection: Any) -> None:
+    """Redshift would compare it as equal to the text without the blank."""
+    cursor = connection.cursor()
+    cursor.execute("CREATE SCHEMA staging")
+    for table, is_refused in (("t", False), ("staging.t", True)):
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} (a BIGINT, b VARCHAR(4))")
+        cursor.execute(f"INSERT INTO {table} VALUES (1, ' x')")
+        if is_refused:
+            fields = refused(connection, f"INSERT INTO {table} VALUES (1, 'x ')")
+            assert "a text ends in a blank" in fields["M"]
+        else:
+            cursor.execute(f"INSERT INTO {table} VALUES (1, 'x ')")
+    connection.rollback()

@@ -12,6 +12,12 @@ from charging_assets_tests.testbed.errors import SYNTAX, Refused
 from charging_assets_tests.testbed.expressions import edit_expressions
 from charging_assets_tests.testbed.postgres import create_database
 from charging_assets_tests.testbed.tokens import Statement, syntax_error
+from charging_assets_tests.testbed.unload_options import (
+    RoleGrant,
+    Unload,
+    parse_role_grant,
+    parse_unload,
+)
 
 _CHANGES = {"INSERT", "UPDATE", "DELETE", "MERGE"}
 # Session settings of a cluster that have no effect on one server.
@@ -27,7 +33,8 @@ class Translated:
     """The translation of a statement.
 
     `sql` is for PostgreSQL, `then` are further statements outside of transactions. `writes` is the
-    table whose write lock it takes. `copy` is a COPY that the bed executes itself. `then_commits`
+    table whose write lock it takes. `copy` is a COPY that the bed executes itself, `unload` an
+    UNLOAD, whose SELECT is in `sql`, `role_grant` a grant of ASSUMEROLE. `then_commits`
     ends the transaction, as TRUNCATE does. `alone` names a command that is refused in a
     transaction. With a `tag` the bed answers with this command tag, and PostgreSQL does not prepare
     the statement.
@@ -36,6 +43,8 @@ class Translated:
     sql: str = ""
     writes: str = ""
     copy: Copy | None = None
+    unload: Unload | None = None
+    role_grant: RoleGrant | None = None
     then: tuple[str, ...] = ()
     then_commits: bool = False
     alone: str = ""
@@ -44,7 +53,7 @@ class Translated:
     @property
     def is_local(self) -> bool:
         """Whether PostgreSQL never sees it prepared."""
-        return bool(self.copy or self.tag)
+        return bool(self.copy or self.unload or self.role_grant or self.tag)
 
 
 @lru_cache(maxsize=1024)
@@ -71,6 +80,22 @@ def _written_table(statement: Statement) -> str:
 
 def _copy(statement: Statement) -> Translated:
     return Translated(copy=parse_copy(statement))
+
+
+def _unload(statement: Statement) -> Translated:
+    """Both the statement and its SELECT are checked: a quoted query is not seen by `refusals`."""
+    refusals.no_parameters(statement, "UNLOAD")
+    command = parse_unload(statement)
+    inner = translate(command.select)
+    if inner.is_local or not inner.sql:
+        raise Refused("UNLOAD source is not a SELECT query", SYNTAX)
+    return Translated(sql=inner.sql, unload=command, tag="UNLOAD")
+
+
+def _grant(statement: Statement) -> Translated | None:
+    if statement.upper(1) != "ASSUMEROLE":
+        return None
+    return Translated(role_grant=parse_role_grant(statement), tag=statement.upper(0))
 
 
 def _create(statement: Statement) -> Translated | None:
@@ -168,6 +193,9 @@ def _set(statement: Statement) -> Translated:
 
 _KINDS = {
     "COPY": _copy,
+    "UNLOAD": _unload,
+    "GRANT": _grant,
+    "REVOKE": _grant,
     "CREATE": _create,
     "ALTER": _alter,
     "BEGIN": _begin,

@@ -180,3 +180,15 @@ def replace_types(body: bytes, types: Mapping[int, int]) -> bytes:
         struct.pack_into("!i", out, at + 6, types.get(type_oid, type_oid))
         at += 18
     return bytes(out)
+
+
+def columns_of(body: bytes) -> list[tuple[str, int]]:
+    """The columns in a RowDescription, with the OIDs of their types."""
+    (count,) = struct.unpack_from("!h", body)
+    columns, at = [], 2
+    for _ in range(count):
+        end = body.index(b"\0", at)
+        (oid,) = struct.unpack_from("!i", body, end + 7)
+        columns.append((body[at:end].decode(), oid))
+        at = end + 19
+    return columns
