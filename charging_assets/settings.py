@@ -200,8 +200,8 @@ class Settings(BaseSettings):
     )  # fmt: skip
     compact: bool | None = _setting(
         "CHARGING_COMPACT", None,
-        "whether `maintain` compacts days of the archive; on AWS its key then needs permission to "
-        "delete from `raw/`",
+        "whether `maintain` compacts days of the archive; on AWS leave it at 0: only the role "
+        "`charging-assets-archivist` may delete from `raw/`",
         "is neither 1 nor 0",
         shown="1 locally, 0 on AWS",
     )  # fmt: skip
@@ -267,14 +267,17 @@ class Settings(BaseSettings):
         "CHARGING_REDSHIFT_WORKGROUP", "", "the workgroup, for IAM", _NAME_FORM
     )
     redshift_iam_role: str = _setting(
-        "CHARGING_REDSHIFT_IAM_ROLE", "", "ARN of the role for COPY, or `default`"
+        "CHARGING_REDSHIFT_IAM_ROLE",
+        "",
+        "ARN of the role for COPY and UNLOAD, or `default`; one role, no chain",
     )
     redshift_reader_group: str = _setting(
         "CHARGING_REDSHIFT_READER_GROUP", "",
         "a group that may read the warehouse; `charging_readers` if you ran `aws/bootstrap.sql`",
     )  # fmt: skip
     redshift_statement_timeout_s: _Count = _setting(
-        "CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S", 900, "timeout of a statement in seconds",
+        "CHARGING_REDSHIFT_STATEMENT_TIMEOUT_S", 900,
+        "timeout of a statement in seconds, waiting for another load included",
         _COUNT_FORM,
     )  # fmt: skip
     region: _Name = _setting("AWS_REGION", "", "region of the lake; boto3 reads it too", _NAME_FORM)

@@ -33,9 +33,10 @@ from charging_assets.reports.report import utilisation_report
 from charging_assets.resources import for_storage
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets_tests.cli.shell import FIRST, SCALE, in_home
-from charging_assets_tests.deploy.files import DEPLOY, read_documents, read_json
+from charging_assets_tests.deploy.files import DEPLOY, ROOT, read_documents, read_json
 from charging_assets_tests.deploy.roles import (
     BUCKET_NAME,
+    OPTIONAL_POLICIES,
     Role,
     arn,
     folders_in_the_code,
@@ -57,6 +58,7 @@ ENVIRONMENT = {
     entry["name"]: entry["value"] for entry in TASK["containerDefinitions"][0]["environment"]
 }
 GROUP = ENVIRONMENT["CHARGING_REDSHIFT_READER_GROUP"]
+COPY_ROLE = ENVIRONMENT["CHARGING_REDSHIFT_IAM_ROLE"]
 DATABASE = ENVIRONMENT["CHARGING_REDSHIFT_DATABASE"]
 FEEDS = """
 [feeds.chargecloud]
@@ -106,6 +108,7 @@ class Deployment:
             for variable, value in self.bed.role_environment(name, self.s3, database).items():
                 patch.setenv(variable, value)
             patch.setenv("CHARGING_REDSHIFT_READER_GROUP", GROUP)
+            patch.setenv("CHARGING_REDSHIFT_IAM_ROLE", COPY_ROLE)
             patch.setenv("CHARGING_FEEDS", str(self.home / "feeds.toml"))
             # The driver caches credentials by workgroup, for all roles.
             patch.setattr(IamHelper, "credentials_cache", {})
@@ -152,6 +155,7 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
         new = Deployment(bed, bed.new_bucket(BUCKET_NAME), home)
         copier = Role("charging-assets-redshift-copy", [read_json("aws/redshift-copy.json")])
         copier.watch(bed.proxy._objects.client)
+        bed.proxy._objects.roles.add(COPY_ROLE)
         new.roles[copier.name] = copier
         workgroup = read_json("aws/reader.json")["Statement"][-1]["Resource"]
         bed.serverless.is_allowed = lambda name, action: (
@@ -287,7 +291,9 @@ def test_bootstrap__database_and_group_are_those_of_the_deployment() -> None:
 
 def test_roles__have_existing_policies_and_each_policy_has_a_role() -> None:
     named = {file for files in policies_of_roles().values() for file in files}
-    assert named == policy_files()
+    assert named == policy_files() - OPTIONAL_POLICIES
+    page = (ROOT / "docs/deployment.md").read_text(encoding="utf-8")
+    assert not [file for file in OPTIONAL_POLICIES if f"`{file}`" not in page]
 
 
 def test_bootstrap__the_user_of_the_runs_creates_what_the_others_read(
@@ -342,6 +348,20 @@ def test_services__cannot_load(loaded: Deployment) -> None:
         with pytest.raises(redshift_connector.ProgrammingError, match="42501"):
             connection.cursor().execute(statement)
     connection.close()
+
+
+@pytest.mark.slow
+def test_assumerole__only_the_user_of_the_runs_may_copy_and_unload(loaded: Deployment) -> None:
+    stolen = f"s3://{BUCKET_NAME}/published/unloads/stolen"
+    unload = f"UNLOAD ('SELECT 1 AS a') TO '{stolen}' IAM_ROLE '{COPY_ROLE}' FORMAT PARQUET"
+    for name, is_allowed in ((RUN, True), (SERVICES, False), (READER, False)):
+        connection = loaded.connect(name)
+        if is_allowed:
+            connection.cursor().execute(unload)
+        else:
+            with pytest.raises(redshift_connector.ProgrammingError, match="not authorized"):
+                connection.cursor().execute(unload)
+        connection.close()
 
 
 @pytest.mark.slow

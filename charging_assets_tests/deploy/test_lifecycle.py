@@ -62,4 +62,5 @@ def test_lifecycle__tables_expire_only_as_noncurrent_versions(key):
 
 def test_lifecycle__files_of_interrupted_loads_expire():
     assert any(rule.get("Expiration", {}).get("Days") for rule in _for("loads/x/part.parquet"))
+    assert any(rule.get("Expiration", {}).get("Days") for rule in _for("published/unloads/x"))
     assert any("AbortIncompleteMultipartUpload" in rule for rule in _for("loads/x"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import boto3
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charging_assets.aws_environment import s3_lake
+from charging_assets.lake.store import LakeError
 from charging_assets_tests.deploy.files import DEPLOY, read_json
 from charging_assets_tests.deploy.policies import Request, check_grammar, is_allowed, texts
-from charging_assets_tests.deploy.roles import folders_in_the_code, role
+from charging_assets_tests.deploy.roles import folders_in_the_code, may_copy, role
 
 BUCKET = "arn:aws:s3:::charging-assets-example"
 IDENTITIES = {
@@ -32,6 +35,8 @@ CREATING = {"s3:if-none-match": "*", "s3:ObjectCreationOperation": "true"}
 OVERWRITING = {"s3:ObjectCreationOperation": "true"}
 TLS = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
 RAW = f"{BUCKET}/raw/feed=chargecloud/date=2026-01-12/hour=08/20260112T080000Z-abc.ndjson.zst"
+
+FOLDERS = sorted(folders_in_the_code())
 
 each = pytest.mark.parametrize("name", IDENTITIES)
 keys = st.text("abcdefghijklmnopqrstuvwxyz0123456789=-/.", min_size=1, max_size=40)
@@ -159,10 +164,11 @@ def test_reader__reads_what_is_published_and_nothing_else():
         assert not may("reader", action, f"{BUCKET}/published/a")
 
 
-@pytest.mark.parametrize("folder", sorted(folders_in_the_code()))
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_roles__runs_and_services_read_and_list_every_folder_in_the_code(folder):
-    """Writes are tested in test_aws_roles.py."""
-    for name in ("charging-assets-run", "charging-assets-services"):
+    """Writes are tested in test_aws_roles.py; services load nothing."""
+    names = ["charging-assets-run"] + ["charging-assets-services"] * (folder != "loads")
+    for name in names:
         task_role = role(name)
         assert task_role.request("GetObject", f"{folder}/a=b/c")
         assert task_role.request("ListObjectsV2", f"{folder}/")
@@ -173,6 +179,57 @@ def test_roles__folders_in_the_code_are_read():
     assert {"raw", "gaps", "missed", "flat", "published", "reports", "loads"} == (
         folders_in_the_code()
     )
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_roles__services_change_nothing_in_the_lake(folder):
+    services = role("charging-assets-services")
+    for operation in ("PutObject", "DeleteObject"):
+        assert not services.request(operation, f"{folder}/a=b/c", is_new=True)
+
+
+@given(keys)
+def test_redshift_copy__writes_under_published_only(key):
+    assert put("redshift-copy", f"{BUCKET}/published/unloads/{key}", OVERWRITING)
+    for folder in {*FOLDERS} - {"published"}:
+        assert not put("redshift-copy", f"{BUCKET}/{folder}/{key}", CREATING)
+    # Files that readers open are written by the runs.
+    assert not put("redshift-copy", f"{BUCKET}/published/mart_city_day/{key}", CREATING)
+    assert not may("redshift-copy", "s3:DeleteObject", f"{BUCKET}/published/unloads/{key}")
+
+
+@pytest.mark.parametrize(
+    ("account", "source", "is_trusted"),
+    [
+        ("111122223333", "arn:aws:redshift:eu-central-1:111122223333:namespace:abc", True),
+        ("111122223333", "arn:aws:redshift-serverless:eu-central-1:111122223333:namespace/a", True),
+        ("999999999999", "arn:aws:redshift:eu-central-1:999999999999:namespace:abc", False),
+        ("111122223333", "arn:aws:redshift:eu-central-1:999999999999:namespace:abc", False),
+        ("111122223333", "arn:aws:redshift:us-east-1:111122223333:namespace:abc", False),
+    ],
+)
+def test_redshift_copy_trust__is_for_warehouses_of_the_account(account, source, is_trusted):
+    context = {"aws:SourceAccount": account, "aws:SourceArn": source}
+    (statement,) = IDENTITIES["redshift-copy-trust"]["Statement"]
+    policy = {"Statement": [{**statement, "Resource": "*"}]}
+    assert is_allowed(Request("sts:AssumeRole", "role", context), [policy]) == is_trusted
+
+
+def test_cluster_login__is_for_one_user_and_database():
+    arn = "arn:aws:redshift:eu-central-1:111122223333"
+    action = "redshift:GetClusterCredentials"
+    assert may("cluster-login", action, f"{arn}:dbuser:charging-assets/charging_run")
+    assert may("cluster-login", action, f"{arn}:dbname:charging-assets/charging")
+    assert may("cluster-login", "redshift:DescribeClusters", f"{arn}:cluster:charging-assets")
+    assert not may("cluster-login", action, f"{arn}:dbuser:charging-assets/admin")
+    assert not may("cluster-login", action, f"{arn}:dbname:charging-assets/dev")
+
+
+def test_kms__is_for_s3_only():
+    (statement,) = IDENTITIES["kms"]["Statement"]
+    for service, is_met in (("s3", True), ("ec2", False)):
+        via = {"kms:ViaService": f"{service}.eu-central-1.amazonaws.com"}
+        assert may("kms", "kms:Decrypt", statement["Resource"], **via) == is_met
 
 
 def test_redshift_copy__reads_staged_loads_and_is_for_redshift_only():
@@ -188,3 +245,35 @@ def test_redshift_copy__reads_staged_loads_and_is_for_redshift_only():
 def _workgroup() -> str:
     (statement,) = [s for s in IDENTITIES["loader"]["Statement"] if s["Sid"] == "LogInToRedshift"]
     return str(statement["Resource"])
+
+
+def test_checked_lake__is_refused_unknown_folders_and_changes_of_the_archive(s3, monkeypatch):
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CHARGING_S3_PREFIX", "some/prefix")
+    lake = s3_lake(os.environ)
+    lake.put("flat/a.parquet", b"x")
+    assert lake.get("flat/a.parquet") == b"x"
+    assert lake.put_new("raw/a", b"x")
+    for refused in (
+        lambda: lake.put("elsewhere/a", b"x"),
+        lambda: lake.keys("elsewhere/"),
+        lambda: lake.put("raw/a", b"y"),
+    ):
+        with pytest.raises(LakeError, match="AccessDenied"):
+            refused()
+
+
+@pytest.mark.parametrize(
+    ("operation", "key", "is_allowed"),
+    [
+        ("GetObject", "test/loads/x/a.parquet", True),
+        ("PutObject", "test/loads/x/a.parquet", False),
+        ("PutObject", "published/unloads/x/part-000.parquet", True),
+        ("PutObject", "test/published/mart_city_day/a.parquet", False),
+        ("GetObject", "test/raw/a", False),
+        ("GetObject", "parts/of/a/test", True),
+    ],
+)
+def test_may_copy__is_what_the_deployed_role_may(operation, key, is_allowed):
+    assert may_copy(operation, key) == is_allowed

@@ -6,6 +6,8 @@
 -- In the query editor: run part 1 in any database, then choose the database `charging` and run
 -- part 2. An IAM role that signs in is the database user "IAMR:<name of the role>". A user that is
 -- not created here is created at its first sign-in, without any rights.
+--
+-- Replace the account in the ARN of the role for COPY with yours.
 
 
 -- Part 1, in any database.
@@ -23,6 +25,14 @@ CREATE USER "IAMR:charging-assets-reader" PASSWORD DISABLE;
 -- More readers: ALTER GROUP charging_readers ADD USER "IAMR:another-role";
 CREATE GROUP charging_readers WITH USER
     "IAMR:charging-assets-services", "IAMR:charging-assets-reader";
+
+-- The role for COPY and UNLOAD: by default every user may use every role of the namespace. The
+-- REVOKE applies to all databases of the namespace: other users of a role need a grant like this.
+REVOKE ASSUMEROLE ON ALL FROM PUBLIC FOR ALL;
+GRANT ASSUMEROLE ON 'arn:aws:iam::111122223333:role/charging-assets-redshift-copy'
+    TO "IAMR:charging-assets-run" FOR COPY;
+GRANT ASSUMEROLE ON 'arn:aws:iam::111122223333:role/charging-assets-redshift-copy'
+    TO "IAMR:charging-assets-run" FOR UNLOAD;
 
 -- CREATE: the schemas warehouse, mart, original and ops. TEMP: the tables that COPY fills.
 GRANT CREATE, TEMP ON DATABASE charging TO "IAMR:charging-assets-run";

@@ -38,7 +38,14 @@ def redshift_seconds_a_month(given: Mapping[str, Any], scale: int) -> float:
     read = max(assumed["redshift_reader_seconds"], minimum)
     looks = assumed["redshift_sensor_wakes_an_hour"] * minimum
     reads = read * assumed["redshift_reader_wakes_a_day"] * month["days"]
-    return float(min((load + looks) * month["hours"] + reads, month["hours"] * 3600))
+    maintain = max(assumed["redshift_maintain_seconds_a_day"], minimum) * month["days"]
+    return float(min((load + looks) * month["hours"] + reads + maintain, month["hours"] * 3600))
+
+
+def rpus(given: Mapping[str, Any], scale: int) -> float:
+    """The base capacity of Serverless: the smallest at 1x."""
+    assumed = given["assumed"]
+    return float(assumed["redshift_rpus" if scale == 1 else f"redshift_rpus_{scale}x"])
 
 
 def monthly(given: Mapping[str, Any], scale: int) -> dict[str, float]:
@@ -61,7 +68,7 @@ def monthly(given: Mapping[str, Any], scale: int) -> dict[str, float]:
         return seconds * per_second
 
     events = assumed["runs_an_hour"] * 24 * assumed["run_event_days"] * measured["run_event_bytes"]
-    rpu_hours = redshift_seconds_a_month(given, scale) * assumed["redshift_rpus"] / 3600
+    rpu_hours = redshift_seconds_a_month(given, scale) * rpus(given, scale) / 3600
     warehouse = scale * kept_hours * measured["warehouse_bytes_an_hour"]
     return {
         "Redshift Serverless, compute": rpu_hours * price["redshift_rpu_hour"],
@@ -95,6 +102,10 @@ def tables() -> str:
         f"{seconds[1]:,.0f} at 100×. One more wake-up an hour, such as a dashboard that refreshes "
         f"automatically, adds {_one_wake_an_hour(given):,.0f} dollars a month; a query every "
         f"minute keeps it active, for {_always_awake(given):,.0f}.",
+        "",
+        f"Prices are those of US East (N. Virginia); Frankfurt, which the files of `deploy/` name, "
+        "is 5 to 20 % more expensive. The seconds of Redshift are assumed, not measured: see "
+        "[Measuring the costs of Redshift](#measuring-the-costs-of-redshift).",
         "",
         "| price | US dollars | checked | source |",
         "|---|---:|---|---|",
