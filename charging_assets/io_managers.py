@@ -229,14 +229,17 @@ class WarehouseIOManager(dg.IOManager):
         if convert is None and context.has_asset_partitions:
             return self._rows_by_key(stored, list(context.asset_partition_keys))
         windows = time_windows(context) if context.has_asset_partitions else []
-        rows = self._warehouse.query(*_select(stored, windows))
+        rows = self._read(stored, windows)
         return rows if convert is None else convert(rows)
+
+    def _read(self, stored: Table, windows: Sequence[Window]) -> pa.Table:
+        return pa.concat_tables(self._warehouse.query_batches(*_select(stored, windows)))
 
     def _rows_by_key(self, stored: Table, keys: Sequence[str]) -> pa.Table | dict[str, pa.Table]:
         by_key = {}
         for hour in map(Hour.parse, keys):
             window = (to_naive_utc(hour.start), to_naive_utc(hour.end))
-            by_key[hour.key] = self._warehouse.query(*_select(stored, [window]))
+            by_key[hour.key] = self._read(stored, [window])
         return next(iter(by_key.values())) if len(by_key) == 1 else by_key
 
 

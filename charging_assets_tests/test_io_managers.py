@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -193,9 +194,9 @@ def test_warehouse_input__of_days_is_the_days_that_the_hour_lies_in(
 
 def test_warehouse_input__that_is_not_as_declared_fails_with_its_column() -> None:
     class Wrong:
-        def query(self, sql: str, params: Any = None) -> pa.Table:
+        def query_batches(self, sql: str, params: Any = None) -> Iterator[pa.Table]:
             columns = {column.name: pa.nulls(1, pa.string()) for column in FACT_STATUS.columns}
-            return pa.table(columns)
+            yield pa.table(columns)
 
     with pytest.raises(dg.Failure, match=r"rows of warehouse\.fact_status are not as declared"):
         given(WarehouseIOManager(Wrong()), "fact_status", pd.DataFrame, 0)  # type: ignore[arg-type]

@@ -42,6 +42,8 @@ BY_MONTH = {
 }
 # Files per connection: an hour needs one connection; between those of a month, loads can run.
 _FILES_A_READING = 32
+# Rows in memory at a time; changing it changes the bytes of large files.
+_ROW_GROUP = 1 << 20
 PUBLISHED: tuple[Table, ...] = (*DIMENSIONS, *BY_DAY, BY_LOCAL_DAY, SESSIONS, *BY_MONTH)
 # Local time is up to 12 hours behind UTC and up to 14 ahead; a late hour can change sessions, and
 # so days, until eight days after it.
@@ -75,14 +77,13 @@ def publish(lake: Lake, warehouse: Warehouse, *hours: Hour) -> dict[str, int]:
             if at + _FILES_A_READING >= len(files):
                 batch += [file for file in _last_months(reader, *hours) if file not in files]
             for file in batch:
-                rows = _rows(reader, file)
                 existing = _read_existing(lake, file.key)
-                if existing is None and not rows.num_rows:
+                body, row_count = _encode(_select(reader, file), arrow_schema(file.table))
+                if existing is None and not row_count:
                     continue
-                body = _bytes(rows)
                 if body != existing:
                     lake.put(file.key, body)
-                    written[file.key] = rows.num_rows
+                    written[file.key] = row_count
     return written
 
 
@@ -155,23 +156,39 @@ def _where(file: _File, number: str = "") -> tuple[str, dict[str, datetime | Non
     return where, {f"start_at{number}": file.start, f"end_at{number}": file.end}
 
 
-def _rows(warehouse: Reader, file: _File) -> pa.Table:
+def _select(warehouse: Reader, file: _File) -> Iterator[pa.Table]:
     table = file.table
     where, params = _where(file)
-    rows = warehouse.query(
+    return warehouse.query_batches(
         f"SELECT {', '.join(table.names)} FROM {table.full_name}{where} "
         f"ORDER BY {', '.join(table.key)}",
         params,
     )
-    return rows.cast(arrow_schema(table))
 
 
-def _bytes(rows: pa.Table) -> bytes:
-    buffer = pa.BufferOutputStream()
-    # In one chunk, so that the bytes do not depend on the chunks in which the engine returns rows.
-    pq.write_table(rows.combine_chunks(), buffer, compression="zstd", coerce_timestamps="us")
+def _encode(batches: Iterator[pa.Table], schema: pa.Schema) -> tuple[bytes, int]:
+    """Rows as Parquet, and their number. The bytes do not depend on the engine's batches."""
+    buffer, row_count = pa.BufferOutputStream(), 0
+    with pq.ParquetWriter(buffer, schema, compression="zstd", coerce_timestamps="us") as writer:
+        for rows in _row_groups(batches, schema):
+            # In one chunk: chunks of a column would change the bytes.
+            writer.write_table(rows.combine_chunks(), row_group_size=_ROW_GROUP)
+            row_count += rows.num_rows
     body: bytes = buffer.getvalue().to_pybytes()
-    return body
+    return body, row_count
+
+
+def _row_groups(batches: Iterator[pa.Table], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Rows in parts of a row group each; one empty part without rows."""
+    pending = schema.empty_table()
+    is_empty = True
+    for batch in batches:
+        pending = pa.concat_tables([pending, batch.cast(schema)])
+        while pending.num_rows >= _ROW_GROUP:
+            yield pending.slice(0, _ROW_GROUP)
+            pending, is_empty = pending.slice(_ROW_GROUP), False
+    if pending.num_rows or is_empty:
+        yield pending
 
 
 def _read_existing(lake: Lake, key: str) -> bytes | None:

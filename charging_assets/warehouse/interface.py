@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -33,6 +33,12 @@ class Reader(Protocol):
 
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         """Rows of a SELECT; parameters are bound by name."""
+
+    def query_batches(self, sql: str, params: Params | None = None) -> Iterator[pa.Table]:
+        """Rows of a SELECT without LIMIT, in order and in parts: for results that may be large.
+
+        Consume all: an incomplete result is an error at the end.
+        """
 
 
 class Warehouse(Reader, Protocol):

@@ -31,6 +31,7 @@ class Recorder:
     params: list[dict[str, Any] | None] = field(default_factory=list)
     connections: int = 0
     open_connections: int = 0
+    without_timeout: int = 0
     fail_at: int = 0
     failure: Failure = lambda: OSError("cut")
     # Whether the statement that fails is carried out all the same.
@@ -38,8 +39,9 @@ class Recorder:
     ledger: list[Any] | None = None
     _written: list[Any] | None = None
 
-    def connect(self) -> Any:
+    def connect(self, *, has_timeout: bool = True) -> Any:
         self.connections += 1
+        self.without_timeout += not has_timeout
         self.open_connections += 1
         return _Connection(self)
 

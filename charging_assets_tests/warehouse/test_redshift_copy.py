@@ -14,6 +14,7 @@ from charging_assets.schemas.catalog import TABLES
 from charging_assets.schemas.render import arrow_schema
 from charging_assets.schemas.table import Table
 from charging_assets.warehouse.redshift.copy import (
+    StagedRows,
     copy_statement,
     create_incoming,
     remove,
@@ -89,3 +90,12 @@ def test_copy_statement__names_a_role(role: str) -> None:
 def test_validate_role__refuses_other_texts(role: str) -> None:
     with pytest.raises(ValueError, match="not an IAM role"):
         validate_role(role)
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.full_name)
+def test_create_incoming__rows_are_on_the_nodes_of_the_target(table: Table) -> None:
+    statement = create_incoming(StagedRows(table, "s3://x", (), 1))
+    if table.distribution in table.names:
+        assert statement.endswith(f"DISTSTYLE KEY DISTKEY ({table.distribution})")
+    else:
+        assert statement.endswith("DISTSTYLE EVEN")

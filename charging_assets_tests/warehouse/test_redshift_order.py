@@ -9,6 +9,7 @@ import pytest
 from redshift_connector import InterfaceError, ProgrammingError
 
 from charging_assets.lake.memory import MemoryLake
+from charging_assets.schemas.catalog import TABLES
 from charging_assets.warehouse.interface import WarehouseError
 from charging_assets.warehouse.plan import LoadError, LoadResult
 from charging_assets.warehouse.redshift import retries
@@ -230,3 +231,15 @@ def test_load__prints_no_password_and_no_key() -> None:
     output = "\n".join([*recorder.statements, *map(repr, recorder.params), repr(caught.value)])
     assert PASSWORD not in output
     assert not re.search(r"ACCESS_KEY|SECRET|CREDENTIALS|PASSWORD", output, re.IGNORECASE)
+
+
+def test_maintain__reclaims_the_space_of_days_that_were_deleted_and_nothing_else() -> None:
+    """A full VACUUM of the facts each night costs most and meets the statement timeout."""
+    recorder = Recorder(staged_rows=0)
+    messages = record_warehouse(recorder, MemoryLake()).maintain()
+    tables = [table.full_name for table in TABLES if table.schema == "staging"]
+    expected = {f"VACUUM DELETE ONLY {name}" for name in (*tables, "ops.flat_rejects")}
+    vacuums = [sql for sql in recorder.statements if re.match("VACUUM|ANALYZE", sql)]
+    assert set(vacuums) == expected and len(vacuums) == len(expected)
+    assert {message.split(": ")[0] for message in messages} == expected
+    assert recorder.without_timeout == recorder.connections == 1

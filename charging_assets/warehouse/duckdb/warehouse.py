@@ -155,6 +155,9 @@ class DuckDBWarehouse:
         with self.reading() as reader:
             return reader.query(sql, params)
 
+    def query_batches(self, sql: str, params: Params | None = None) -> Iterator[pa.Table]:
+        yield self.query(sql, params)
+
     def select(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> pa.Table:
         """Rows of one SELECT in DuckDB's dialect; values by name for `$name`, else by position."""
         with self.reading() as reader:
@@ -378,6 +381,9 @@ class _Reader:
     def query(self, sql: str, params: Params | None = None) -> pa.Table:
         self._warehouse.require()  # before a statement is transpiled for nothing
         return self.select(*bind_params(sql, params or {}))
+
+    def query_batches(self, sql: str, params: Params | None = None) -> Iterator[pa.Table]:
+        yield self.query(sql, params)
 
     def select(self, statement: str, values: Mapping[str, Any] | Sequence[Any] = ()) -> pa.Table:
         """Rows of one SELECT in DuckDB's dialect."""

@@ -40,8 +40,11 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     statement_timeout_s: int = Field(default=900, description="A statement is ended after this.")
     connect_timeout_s: int = Field(default=15, description="Seconds to connect in.")
 
-    def connect(self) -> Any:
+    def connect(self, *, has_timeout: bool = True) -> Any:
         """A connection with autocommit on, in UTC, with the statement timeout set.
+
+        Args:
+            has_timeout: False for statements that may take hours, such as VACUUM.
 
         Raises WarehouseError for permanent errors, and the driver's errors for network failures.
         """
@@ -50,17 +53,18 @@ class RedshiftResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         connection = redshift_connector.connect(**self._arguments())
         connection.autocommit = True
         # Until here the limit was the connect timeout; the driver would keep it permanently.
-        connection._usock.settimeout(self.statement_timeout_s + _GRACE_S)
+        timeout_s = self.statement_timeout_s if has_timeout else 0
+        connection._usock.settimeout(timeout_s + _GRACE_S if timeout_s else None)
         cursor = connection.cursor()
-        for statement in self.session_statements():
+        for statement in self.session_statements(timeout_s):
             cursor.execute(statement)
         return connection
 
-    def session_statements(self) -> list[str]:
-        """The first statements of every session."""
+    def session_statements(self, timeout_s: int) -> list[str]:
+        """The first statements of every session; a timeout of 0 is none."""
         return [
             "SET timezone TO 'UTC'",
-            f"SET statement_timeout TO {self.statement_timeout_s * 1000}",
+            f"SET statement_timeout TO {timeout_s * 1000}",
             f"SET query_group TO '{APPLICATION}'",
         ]
 

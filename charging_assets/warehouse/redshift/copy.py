@@ -81,22 +81,34 @@ def create_incoming(staged: StagedRows) -> str:
         f"{column.name} {sql_type(column)}{'' if column.nullable else ' NOT NULL'}"
         for column in staged.table.columns
     )
-    return f"CREATE TEMP TABLE {staged.incoming} ({columns}) DISTSTYLE EVEN"
+    distribution = staged.table.distribution
+    # As in the target, so that no row changes its node in the transaction.
+    attributes = (
+        "EVEN" if distribution in {"AUTO", "ALL", "EVEN"} else f"KEY DISTKEY ({distribution})"
+    )
+    return f"CREATE TEMP TABLE {staged.incoming} ({columns}) DISTSTYLE {attributes}"
 
 
 def copy_statement(staged: StagedRows, iam_role: str) -> str:
     """The COPY statement for the manifest, with a role of the cluster: SQL never has a key."""
-    role = "default" if iam_role == "default" else f"'{validate_role(iam_role)}'"
     return (
-        f"COPY {staged.incoming} FROM '{staged.manifest_uri}' IAM_ROLE {role} "
+        f"COPY {staged.incoming} FROM '{staged.manifest_uri}' IAM_ROLE {role_clause(iam_role)} "
         "FORMAT AS PARQUET MANIFEST"
     )
+
+
+def role_clause(iam_role: str) -> str:
+    """What follows IAM_ROLE in COPY and UNLOAD."""
+    return "default" if iam_role == "default" else f"'{validate_role(iam_role)}'"
 
 
 def validate_role(iam_role: str) -> str:
     """Return the role; raise ValueError if it is neither an ARN nor `default`."""
     if not _ROLE.fullmatch(iam_role):
-        raise ValueError("not an IAM role: give arn:aws:iam::<account>:role/<name>, or default")
+        raise ValueError(
+            "not an IAM role: give arn:aws:iam::<account>:role/<name>, or default; chained roles "
+            "are not supported"
+        )
     return iam_role
 
 

@@ -145,10 +145,10 @@ class RedshiftReader:
             return False
 
 
-def connect(redshift: RedshiftResource) -> Any:
+def connect(redshift: RedshiftResource, *, has_timeout: bool = True) -> Any:
     """A connection of the driver. Raises its error for a network that may yet answer."""
     try:
-        return redshift.connect()
+        return redshift.connect() if has_timeout else redshift.connect(has_timeout=False)
     except Exception as error:
         if classify_error(error) in TRANSIENT:
             raise

@@ -26,6 +26,13 @@ def inline_params(sql: str, params: Mapping[str, Any]) -> str:
     return TOKEN.sub(literal, sql)
 
 
+def quote_text(text: str) -> str:
+    """A text as a literal; ValueError if it has a backslash, which may escape."""
+    if "\\" in text:
+        raise ValueError("a text with a backslash cannot be written into SQL")
+    return "'" + text.replace("'", "''") + "'"
+
+
 def _literal(name: str, value: Any) -> str:
     if value is None:
         return "NULL"

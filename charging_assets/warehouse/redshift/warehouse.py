@@ -10,7 +10,7 @@ load's id is in the ledger, which is read under the same lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from charging_assets.lake.store import Lake
 from charging_assets.schemas.catalog import TABLES
+from charging_assets.schemas.flat import FLAT_REJECTS
 from charging_assets.schemas.table import Table
 from charging_assets.warehouse.cancellation import hold
 from charging_assets.warehouse.executor import (
@@ -48,8 +49,18 @@ from charging_assets.warehouse.redshift.reader import RedshiftReader, connect, r
 from charging_assets.warehouse.redshift.retries import MAX_ATTEMPTS, retry
 from charging_assets.warehouse.redshift.session import CREATE_LOCK, LazyConnection, RedshiftSession
 from charging_assets.warehouse.redshift.sql import pick_params
+from charging_assets.warehouse.redshift.unload import (
+    UNLOADS,
+    list_files,
+    read_files,
+    remove_files,
+    unload_statement,
+)
 
 Result = TypeVar("Result")
+
+# At most so many rows of a result pass through the leader node: about a second.
+MAX_CURSOR_ROWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,53 @@ class RedshiftWarehouse:
         with hold(self._reading):
             return self._reader.select(sql, values or {})
 
+    def query_batches(self, sql: str, params: Params | None = None) -> Iterator[pa.Table]:
+        """Rows of a SELECT in order: a few by the cursor, many by UNLOAD.
+
+        The cursor's rows pass through the leader node, one by one, and are complete in memory.
+        """
+        few = self.query(f"{sql} LIMIT {MAX_CURSOR_ROWS + 1}", params)
+        if few.num_rows <= MAX_CURSOR_ROWS:
+            yield few
+            return
+        schema = few.schema
+        del few
+        prefixes: list[str] = []
+
+        def unload(session: RedshiftSession) -> int:
+            # A prefix of its own: an attempt that failed may have left files.
+            prefixes.append(f"{UNLOADS}{new_load_id()}/")
+            uri = self._lake.uri(f"{prefixes[-1]}part-")
+            session.execute(unload_statement(sql, params or {}, uri, self._iam_role), {})
+            ((row_count,),) = session.fetch("SELECT pg_last_unload_count()", {})
+            return int(row_count)
+
+        def make_error(kind: ErrorKind, error: Exception) -> Exception:
+            if kind is ErrorKind.LOST:
+                return connection_error(self._redshift, error)
+            return WarehouseError(f"{self.describe()} cannot UNLOAD: {explain(error)}")
+
+        try:
+            with LazyConnection(self._connect) as link:
+                expected = retry(
+                    "unloading",
+                    lambda: unload(RedshiftSession(link)),
+                    after_error=link.close,
+                    make_error=make_error,
+                )
+            row_count = 0
+            for rows in read_files(self._lake, list_files(self._lake, prefixes[-1])):
+                row_count += rows.num_rows
+                yield rows.cast(schema)  # as from the cursor: Parquet has other types
+            if row_count != expected:
+                raise WarehouseError(
+                    f"UNLOAD wrote {expected} rows, but its files have {row_count} rows "
+                    f"({self._lake.uri(prefixes[-1] + 'part-')}); try again"
+                )
+        finally:
+            for prefix in prefixes:
+                remove_files(self._lake, prefix)
+
     def reading(self) -> AbstractContextManager[RedshiftWarehouse]:
         return nullcontext(self)  # the reader's connection stays open in any case
 
@@ -186,15 +244,20 @@ class RedshiftWarehouse:
         return bool(ledger["may_select"])
 
     def maintain(self) -> list[str]:
-        with self._loading, LazyConnection(self._connect) as link:
+        """Reclaim the space of the tables that lose whole days of rows.
+
+        Redshift vacuums, sorts and analyzes by itself where it is idle. A full VACUUM of large
+        tables each night would be most of what the warehouse costs.
+        """
+        with self._loading, LazyConnection(self._connect_without_timeout) as link:
             return [
-                self._maintain_table(link, f"{verb} {table.full_name}")
+                self._maintain_table(link, f"VACUUM DELETE ONLY {table.full_name}")
                 for table in TABLES
-                for verb in ("VACUUM", "ANALYZE")
+                if table.schema == "staging" or table is FLAT_REJECTS
             ]
 
     def _maintain_table(self, link: LazyConnection, statement: str) -> str:
-        """Run VACUUM or ANALYZE; report a failure: a cluster runs one VACUUM, of the owner only."""
+        """Run VACUUM; report a failure: a cluster runs one VACUUM at a time, of the owner only."""
         try:
             self._retry(link, statement, lambda session: session.execute(statement, {}))
         except LoadError as error:
@@ -250,3 +313,6 @@ class RedshiftWarehouse:
 
     def _connect(self) -> Any:
         return connect(self._redshift)
+
+    def _connect_without_timeout(self) -> Any:
+        return connect(self._redshift, has_timeout=False)
