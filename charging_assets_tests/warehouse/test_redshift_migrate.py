@@ -17,6 +17,7 @@ from charging_assets.schemas.catalog import DATABASE_SCHEMAS, TABLES
 from charging_assets.schemas.dimensions import DIM_STATION
 from charging_assets.schemas.render import create_table
 from charging_assets.schemas.table import Column, Table, text
+from charging_assets.warehouse import migrations
 from charging_assets.warehouse.generation import GENERATION
 from charging_assets.warehouse.interface import NoWarehouse, QueryRefused, WarehouseError
 from charging_assets.warehouse.redshift.grants import READABLE
@@ -92,6 +93,38 @@ def test_migrate__columns_that_were_missing_are_added_with_their_meaning(
         "ON objoid = attrelid AND objsubid = attnum WHERE attname = 'city'",
     )
     assert [DIM_STATION.column("city").meaning] in rows
+
+
+def test_migrate__sends_only_comments_and_views_that_changed(
+    redshift: Redshift, s3_lake: S3Lake, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse_of(redshift, s3_lake).execute()
+    run(owner, "CREATE USER other_reader PASSWORD 'Password-1'")
+    run(owner, "GRANT SELECT ON mart.city_hour TO other_reader")
+    run(owner, "DROP VIEW original.charging_station")
+    other = tuple(
+        replace(column, meaning="another meaning") if column.name == "city" else column
+        for column in DIM_STATION.columns
+    )
+    tables = [replace(t, columns=other) if t is DIM_STATION else t for t in TABLES]
+    monkeypatch.setattr(migrations, "TABLES", tables)
+    redshift.faults.statements.clear()
+    warehouse_of(redshift, s3_lake).execute()
+    sent = [
+        sql for sql in redshift.faults.statements if re.match("COMMENT|DROP VIEW|CREATE VIEW", sql)
+    ]
+    assert [sql.split(" AS ")[0].split(" IS ")[0] for sql in sent] == [
+        "COMMENT ON COLUMN warehouse.dim_station.city",
+        "DROP VIEW IF EXISTS original.charging_station",
+        "CREATE VIEW original.charging_station",
+    ]
+    rights = "SELECT has_table_privilege('other_reader', 'mart.city_hour', 'SELECT')"
+    assert run(owner, rights) == [[True]]
+    run(owner, "REVOKE SELECT ON mart.city_hour FROM other_reader")
+    run(owner, "DROP USER other_reader")
+    redshift.faults.statements.clear()
+    warehouse_of(redshift, s3_lake).execute()
+    assert not [sql for sql in redshift.faults.statements if re.match("COMMENT|DROP|CREATE", sql)]
 
 
 def test_migrate__a_column_that_may_not_be_null_is_refused_and_nothing_changed(
