@@ -36,6 +36,8 @@ _HISTORY = (
     "entity_closing",
     "entity_version",
 )
+# For `bridge_evse_alias`, which pairs two EVSEs.
+_ALIAS_TEMPS = ("new_alias", "affected_alias")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Entity:
     def statements(self) -> list[str]:
         names = [*_HISTORY, self.attributes.name, self.dimension.name]
         names += [bridge.name for bridge in self.bridges]
+        names += _ALIAS_TEMPS if bridges.BRIDGE_EVSE_ALIAS in self.bridges else ()
         return [f"dimensions/{name}" for name in names]
 
 
@@ -143,6 +146,7 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
             ReplaceFromSelect(
                 entity.dimension, affected_scope, sql(f"dimensions/{entity.dimension.name}")
             ),
+            *(temp(name) for name in _ALIAS_TEMPS if bridges.BRIDGE_EVSE_ALIAS in entity.bridges),
             *(
                 ReplaceFromSelect(bridge, _bridge_scope(bridge), sql(f"dimensions/{bridge.name}"))
                 for bridge in entity.bridges
@@ -152,12 +156,9 @@ def dimension_plan(entity: Entity, hour: Hour | Span) -> Plan:
 
 
 def _bridge_scope(bridge: Table) -> Scope:
-    """The rows of affected entities; for aliases also those with an affected former EVSE."""
-    affected_rows = key_scope(bridge.key[0], "affected_entity")
-    if bridge is not bridges.BRIDGE_EVSE_ALIAS:
-        return affected_rows
-    former_rows = key_scope("former_evse_key", "affected_entity")
-    return Scope(f"({affected_rows.predicate} OR {former_rows.predicate})")
+    """The rows of affected entities; for aliases also of EVSEs with an affected former EVSE."""
+    affected = "affected_alias" if bridge is bridges.BRIDGE_EVSE_ALIAS else "affected_entity"
+    return key_scope(bridge.key[0], affected)
 
 
 def fact_version(table: Table) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import pytest
+
+from charging_assets.archive.raw_archive import hours_archived
+from charging_assets.modelling.plans import EVSE, dimension_plan
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets.warehouse.plan import ReplaceFromSelect
 from charging_assets_tests.modelling import hours
-from charging_assets_tests.modelling.hours import evse, key_of, rows, station
+from charging_assets_tests.modelling.hours import HOUR, evse, key_of, rows, station
 
 DIMENSIONS = ("dim_station", "dim_evse")
 DAY = 24 * 60
@@ -172,3 +178,24 @@ def test_rows__of_another_version_are_replaced_with_the_hour() -> None:
     for hour in (hours.HOUR, hours.hour_after(1)):
         hours.load(warehouse, lake, hour, DIMENSIONS)
     assert hours.digests(warehouse) == whole
+
+
+def test_aliases__scopes_have_no_or() -> None:
+    """Redshift cannot make a join of IN under OR, in a DELETE as in a SELECT."""
+    plan = dimension_plan(EVSE, HOUR)
+    scopes = [step.scope.predicate for step in plan.steps if isinstance(step, ReplaceFromSelect)]
+    assert len(scopes) > 4
+    assert not [predicate for predicate in scopes if re.search(r"\bOR\b", predicate)]
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_aliases__are_the_same_if_one_hour_is_loaded_last(late: int) -> None:
+    by_label = evse("new", id="DE*OLD", physical_reference="4")
+    polls = _replace_evses(by_label, evse("other", id="DE*N", physical_reference="3"))
+    lake = hours.lake_of(polls)
+    archived = list(hours_archived(lake))
+    order = [hour for hour in archived if hour is not archived[late % len(archived)]]
+    warehouse = DuckDBWarehouse(None)
+    for hour in [*order, archived[late % len(archived)]]:
+        hours.load(warehouse, lake, hour, only=DIMENSIONS)
+    assert rows(warehouse, ALIASES) == rows(hours.loaded(polls, only=DIMENSIONS), ALIASES)

@@ -28,6 +28,8 @@ TEMPS = {
     "entity_closing": "dimensions/entity_closing",
     "contested_key": "staging/contested_key",
     "key_claim": "staging/key_claim",
+    "new_alias": "dimensions/new_alias",
+    "affected_alias": "dimensions/affected_alias",
     "affected_session": "facts/affected_session",
     "affected_evse": "facts/affected_session_evse",
 }
@@ -302,3 +304,29 @@ def test_places__no_other_statement_ranks_the_places_of_statuses() -> None:
         if by_place and tables & {"fact_status", "flat_status"}:
             ranking.append(name)
     assert ranking == []
+
+
+INTEGERS = {exp.DataType.Type.INT, exp.DataType.Type.BIGINT, exp.DataType.Type.SMALLINT}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_sql__quotients_are_not_rounded_by_a_cast(name: str) -> None:
+    """What Redshift does with halves in a cast of a double to an integer is not documented."""
+    quotients = [
+        cast.sql()
+        for cast in parsed(name).find_all(exp.Cast)
+        if cast.to.this in INTEGERS and isinstance(cast.this.unnest(), exp.Div)
+    ]
+    assert quotients == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_sql__no_subquery_is_under_or(name: str) -> None:
+    """Redshift cannot make a join of it: a nested loop, where it accepts the statement at all."""
+    under_or = [
+        subquery.sql()
+        for subquery in parsed(name).find_all(exp.In, exp.Exists)
+        if (subquery.args.get("query") or isinstance(subquery, exp.Exists))
+        and subquery.find_ancestor(exp.Or, exp.Select).__class__ is exp.Or
+    ]
+    assert under_or == []

@@ -367,21 +367,26 @@ session_bounds AS (
 sessions AS (
     SELECT
         session_bounds.*,
+        -- Halves are cut: engines round a half in a cast to INTEGER differently.
         DATEADD(
             'millisecond',
             CAST(
-                CAST(
-                    DATEDIFF('millisecond', started_after, answered_at) AS DOUBLE PRECISION
-                ) / 2 AS INTEGER
+                FLOOR(
+                    CAST(
+                        DATEDIFF('millisecond', started_after, answered_at) AS DOUBLE PRECISION
+                    ) / 2
+                ) AS INTEGER
             ),
             started_after
         ) AS started_at,
         DATEADD(
             'millisecond',
             CAST(
-                CAST(
-                    DATEDIFF('millisecond', polled_at, ended_before) AS DOUBLE PRECISION
-                ) / 2 AS INTEGER
+                FLOOR(
+                    CAST(
+                        DATEDIFF('millisecond', polled_at, ended_before) AS DOUBLE PRECISION
+                    ) / 2
+                ) AS INTEGER
             ),
             polled_at
         ) AS ended_at,
