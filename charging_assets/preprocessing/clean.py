@@ -283,8 +283,8 @@ def strip_control_json(value: Any) -> Any:
     return value
 
 
-def canonical(value: Any, length: int = 65535) -> str:
-    """A value as JSON with sorted keys and no white space."""
+def canonical(value: Any, length: int) -> str:
+    """A value as JSON with sorted keys and no white space; BadValue if it is longer in bytes."""
     try:
         encoded = msgspec.json.encode(value, order="sorted")
     except (OverflowError, RecursionError, ValueError):

@@ -458,7 +458,7 @@ def _drift(unknown: set[str]) -> str | None:
     names = [truncate(escape_pointer(name), 256) for name in sorted(unknown)[:200]]
     while names:
         try:
-            return canonical(names)
+            return canonical(names, flat.UNKNOWN_FIELDS.length)
         except BadValue:
             names = names[: len(names) // 2]
     return None

@@ -15,6 +15,7 @@ from charging_assets.preprocessing.clean import (
     cleaner,
     strip_control_json,
 )
+from charging_assets.schemas.flat import EXTRA
 from charging_assets.schemas.table import Column
 from charging_assets.sources import RecordMap
 from charging_assets.sources.tolerant import MAX_NAME, pointer_token
@@ -121,7 +122,7 @@ class RecordReader:
         if not extra:
             return None
         try:
-            return canonical(strip_control_json(extra))
+            return canonical(strip_control_json(extra), EXTRA.length)
         except BadValue as error:
             report("", f"extra_{error.code}", None)
             return None

@@ -45,9 +45,7 @@ class Rejection(NamedTuple):
 
     def under(self, pointer: str) -> Rejection:
         """The same rejection with `pointer` put in front of its pointer."""
-        return self._replace(
-            pointer=truncate(escape_pointer(pointer + self.pointer), POINTER_BYTES)
-        )
+        return self._replace(pointer=stored_pointer(pointer + self.pointer))
 
 
 _DUPLICATE = "duplicate_key"
@@ -179,7 +177,7 @@ def make_rejection(
     severity: str, entity: str, entity_id: str | None, pointer: str, code: str, value: Any
 ) -> Rejection:
     """Create a rejection with fragment and id truncated to the lengths of the columns."""
-    shortened_id = None if entity_id is None else truncate(entity_id, ID_BYTES)
+    shortened_id = None if entity_id is None else truncate(entity_id, ID_BYTES).rstrip(" ")
     return Rejection(severity, entity, shortened_id, pointer, code, fragment(value))
 
 
@@ -195,7 +193,7 @@ def fragment(value: Any) -> str | None:
             text = msgspec.json.encode(value)[:FRAGMENT_BYTES].decode("utf-8", "ignore")
         except (TypeError, ValueError, OverflowError, RecursionError):
             text = f"<{type(value).__name__} that is not JSON>"
-    return truncate(escape_json_control(text), FRAGMENT_BYTES)
+    return truncate(escape_json_control(text), FRAGMENT_BYTES).rstrip(" ")
 
 
 def truncate(text: str, length: int) -> str:
@@ -210,3 +208,16 @@ def escape_pointer(pointer: str) -> str:
     Warehouses do not accept NUL, and terminals interpret the others.
     """
     return escape_json_control(pointer, lines=False)
+
+
+def stored_pointer(pointer: str) -> str:
+    """A pointer as in the table: escaped, truncated, without a trailing blank.
+
+    Redshift ignores trailing blanks in comparisons: two pointers that differ in nothing else would
+    be one key.
+    """
+    stored = truncate(escape_pointer(pointer), POINTER_BYTES)
+    if not stored.endswith(" "):
+        return stored
+    text = stored.rstrip(" ")
+    return truncate(text + "\\u0020" * (len(stored) - len(text)), POINTER_BYTES)

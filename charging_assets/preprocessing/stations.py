@@ -170,7 +170,7 @@ class StationReader:
             if id_and_status is not None and id_and_status[1] != status:
                 overrides[id_and_status[0]] = id_and_status[1]
         try:
-            overrides_json = canonical(overrides) if overrides else None
+            overrides_json = canonical(overrides, flat.OVERRIDES.length) if overrides else None
         except BadValue as error:
             overrides_json = None
             out.rejects.add("field", "evse", uid, connectors_pointer, error.code)

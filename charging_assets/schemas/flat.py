@@ -63,7 +63,9 @@ CONNECTOR_ID = text(
     nullable=False,
 )
 
-EXTRA = json("extra", "published fields unknown to this version")
+EXTRA = json("extra", "published fields unknown to this version", 24_000)
+
+UNKNOWN_FIELDS = json("unknown_fields", "fields unknown to this version (schema drift)")
 
 STATION_ATTRIBUTES: tuple[Column, ...] = (
     text("name", 512, "name of the station"),
@@ -85,8 +87,9 @@ STATION_ATTRIBUTES: tuple[Column, ...] = (
     json(
         "opening_hours",
         "regular local hours: weekday (1 Monday … 7, or holiday), period_begin, period_end",
+        16_000,
     ),
-    json("tariff_zones", "tariff zones, sorted"),
+    json("tariff_zones", "tariff zones, sorted", 8_000),
     EXTRA,
 )
 
@@ -103,7 +106,7 @@ EVSE_ATTRIBUTES: tuple[Column, ...] = (
     text("public_comment", 4096, "public comment"),
     flag("is_roaming", "published as a roaming partner's EVSE"),
     flag("is_reservable", "can be reserved"),
-    json("capabilities", "OCPI capabilities, sorted"),
+    json("capabilities", "OCPI capabilities, sorted", 16_000),
     EXTRA,
 )
 
@@ -184,7 +187,7 @@ FLAT_POLLS = Table(
         ),
         count("field_rejected_count", "fields set to null because of an invalid value"),
         Column("schema_fingerprint", Type.BIGINT, "hash of the field names in the response"),
-        json("unknown_fields", "fields unknown to this version (schema drift)"),
+        UNKNOWN_FIELDS,
     ),
     sort_key=("slot_at",),
     order=("feed", "place", "slot_at"),

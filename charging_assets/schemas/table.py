@@ -110,7 +110,13 @@ def text(name: str, length: int, meaning: str, *, nullable: bool = True) -> Colu
     return Column(name, Type.TEXT, meaning, nullable=nullable, length=length)
 
 
-def json(name: str, meaning: str, length: int = 65535) -> Column:
+# Redshift limits the text of a row that a query passes on: "The combined length of columns
+# processed in the SQL statement exceeded the query processing limit of 65535 characters" (8001).
+MAX_ROW_BYTES = 65_535
+
+
+def json(name: str, meaning: str, length: int = 60_000) -> Column:
+    """JSON as text. The lengths of all texts of a table are at most `MAX_ROW_BYTES`."""
     return Column(name, Type.TEXT, meaning, length=length, is_json=True)
 
 

@@ -298,7 +298,7 @@ class _Reading:
                 "status": status,
                 "status_published": _word(record.get("status")),
                 "parking_status": parking_status,
-                "connector_status_overrides": canonical(overrides) if overrides else None,
+                "connector_status_overrides": canonical(overrides, 60_000) if overrides else None,
                 "first_status_changed_at": None,
                 "last_status_changed_at": None,
             }
@@ -392,7 +392,7 @@ class _Reading:
                             extra.setdefault(name, {})[inner] = inner_value
         extra = {name: value for name, value in extra.items() if value is not None}
         try:
-            return canonical(strip_control_json(extra)) if extra else None
+            return canonical(strip_control_json(extra), 24_000) if extra else None
         except BadValue as error:
             bad.append(("", f"extra_{error.code}"))
             return None
@@ -430,7 +430,7 @@ class _Reading:
             "severity": severity,
             "entity": entity,
             "entity_id": entity_id,
-            "pointer": _escape_pointer(pointer),
+            "pointer": _without_trailing_blank(_escape_pointer(pointer)),
             "code": code,
             "entity_key": identity[0],
             "identity_hash": identity[1],
@@ -478,7 +478,7 @@ class _Reading:
             "field_rejected_count": len([s for s, _ in severities if s == "field"]),
             "schema_fingerprint": names_hash(self.names) if self.counts["station"] else None,
             "unknown_fields": canonical(
-                [_escape_pointer(name) for name in sorted(self.unknown)[:200]]
+                [_escape_pointer(name) for name in sorted(self.unknown)[:200]], 60_000
             )
             if self.unknown
             else None,
@@ -525,6 +525,11 @@ _COLUMNS: dict[str, tuple[Column, tuple[Column, ...], tuple[Column, ...]]] = {
 
 def _token(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def _without_trailing_blank(pointer: str) -> str:
+    blanks = len(pointer) - len(pointer.rstrip(" "))
+    return pointer.rstrip(" ") + r"\u0020" * blanks
 
 
 def _escape_pointer(pointer: str) -> str:

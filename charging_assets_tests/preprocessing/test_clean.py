@@ -353,11 +353,11 @@ def test_text__a_number_and_its_text_are_equal() -> None:
 
 
 def test_canonical__is_one_spelling() -> None:
-    assert canonical({"b": 1, "a": [None, "ä"]}) == '{"a":[null,"ä"],"b":1}'
+    assert canonical({"b": 1, "a": [None, "ä"]}, 99) == '{"a":[null,"ä"],"b":1}'
     with pytest.raises(BadValue, match="too_long"):
         canonical("xx", 3)
     with pytest.raises(BadValue, match="not_representable"):
-        canonical("\ud800")
+        canonical("\ud800", 99)
 
 
 JSON = st.recursive(

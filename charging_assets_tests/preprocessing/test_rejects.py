@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charging_assets.cli.overview import rejects as overview_rejects
 from charging_assets.preprocessing import rejects, stations
 from charging_assets.preprocessing.caches import RecentCache
-from charging_assets.preprocessing.rejects import Rejects, make_rejection
+from charging_assets.preprocessing.rejects import POINTER_BYTES, Rejects, make_rejection
 from charging_assets_tests.builders import answers, envelope, evse, flattened, poll, station
 from charging_assets_tests.modelling import hours as loaded
 from charging_assets_tests.preprocessing.flat_hours import (
@@ -156,3 +156,17 @@ def test_status__counts_rejects_that_are_not_listed() -> None:
         "record",
         7,
     )
+
+
+@given(st.text(" a\\\t", max_size=8), st.text(" a\\\t", max_size=8))
+@example("x", "x ")
+@example("x ", "x  ")
+@example("x" * POINTER_BYTES, "x" * (POINTER_BYTES - 1) + " ")
+def test_pointers__that_differ_are_different_keys_on_redshift(one: str, other: str) -> None:
+    """Redshift ignores trailing blanks in comparisons."""
+    pointers = [
+        make_rejection("field", "evse", None, pointer, "bad", None).under("/data").pointer
+        for pointer in (one, other)
+    ]
+    assert (pointers[0].rstrip(" ") == pointers[1].rstrip(" ")) == (pointers[0] == pointers[1])
+    assert all(len(pointer.encode()) <= POINTER_BYTES for pointer in pointers)

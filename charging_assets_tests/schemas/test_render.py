@@ -18,7 +18,7 @@ from charging_assets.schemas.render import (
     declared,
     sql_type,
 )
-from charging_assets.schemas.table import Column, Table, Type, key, text
+from charging_assets.schemas.table import MAX_ROW_BYTES, Column, Table, Type, key, text
 
 each_table = pytest.mark.parametrize("each", TABLES, ids=lambda each: each.full_name)
 # Redshift's greatest VARCHAR, in bytes.
@@ -50,6 +50,12 @@ def test_create_table__has_physical_attributes_on_redshift_alone(each: Table) ->
     assert not any(word in duckdb for word in ("DIST", "SORTKEY", "ENCODE"))
     # Redshift would believe a key that it does not enforce, and miss doubled rows.
     assert "PRIMARY KEY" not in redshift + duckdb
+
+
+@each_table
+def test_table__texts_of_a_row_fit_into_what_redshift_passes_on(each: Table) -> None:
+    """Error 8001: a row whose texts are longer together fails joins, unions and sorts."""
+    assert sum(column.length for column in each.columns) <= MAX_ROW_BYTES
 
 
 @each_table
