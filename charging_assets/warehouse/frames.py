@@ -167,7 +167,10 @@ def create_or_cast(session: _Session, table: Table, rows: pa.Table) -> pa.Table:
     stored_columns = _stored_columns(session, table)
     if not stored_columns:
         columns = ", ".join(f"{column.name} {sql_type(column)}" for column in table.columns)
-        session.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}", {})
+        if not _has_schema(
+            session, table
+        ):  # needs CREATE on the database, even for one that exists
+            session.execute(f"CREATE SCHEMA IF NOT EXISTS {table.schema}", {})
         session.execute(f"CREATE TABLE IF NOT EXISTS {table.full_name} ({columns})", {})
         return rows
     table_name = f"{plain(table.schema)}.{plain(table.name)}"
@@ -209,6 +212,11 @@ def _may_become(values: pa.ChunkedArray, wanted: pa.DataType) -> bool:
         return True
     numbers = [pa.types.is_integer(each) or pa.types.is_floating(each) for each in (given, wanted)]
     return all(numbers)
+
+
+def _has_schema(session: _Session, table: Table) -> bool:
+    select = "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = :schema_name"
+    return bool(session.fetch(select, {"schema_name": plain(table.schema)}))
 
 
 def _stored_columns(session: _Session, table: Table) -> dict[str, Type]:
