@@ -92,8 +92,8 @@ e2e: $(INSTALLED) ## test the dashboard in Chromium, which is installed if missi
 	    exit 1; }
 	$(BIN)/python -m pytest -m e2e charging_assets_tests/e2e $(PYTEST_ARGS)
 
-verify-redshift: $(INSTALLED) ## contract tests on the real Redshift in CHARGING_REDSHIFT_*
-	CHARGING_VERIFY_REDSHIFT=1 $(BIN)/python -m pytest -n 0 -m redshift charging_assets_tests/storage $(PYTEST_ARGS)
+verify-redshift: $(INSTALLED) ## verify the real Redshift in CHARGING_REDSHIFT_*, into build/verify-redshift.json (1 h)
+	@$(BIN)/python -m charging_assets_tests.acceptance $(VERIFY_ARGS)
 
 rehearsal: $(INSTALLED) ## ten minutes of live operation with many faults
 	$(BIN)/python -m charging_assets_tests.rehearsal
