@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,10 @@ import pytest
 
 from charging_assets.lake.s3 import S3Lake
 from charging_assets.redshift_io_manager import RedshiftIOManager
+from charging_assets.warehouse.frames import frame_table
+from charging_assets.warehouse.plan import Scope
+from charging_assets.warehouse.redshift.connection import RedshiftResource
+from charging_assets.warehouse.redshift.frames import RedshiftFrames
 from charging_assets_tests.testbed.bed import Redshift
 from charging_assets_tests.warehouse.redshifts import resource_of
 
@@ -121,3 +126,24 @@ def test_output__with_partitions_but_no_column_for_them_is_refused(
 ) -> None:
     events = made(manager, pa.table({"n": [1]}), "bonn", partitions_def=PLACES)
     assert "partition_expr" in str([event for event in events if event.is_step_failure])
+
+
+def test_output__into_an_existing_schema_needs_no_right_on_the_database(
+    redshift: Redshift, s3_lake: S3Lake
+) -> None:
+    user, password = f"stores_{uuid.uuid4().hex}", "Stores-Password-1"
+    connection = resource_of(redshift).connect()
+    for statement in (
+        f"CREATE USER {user} PASSWORD '{password}'",
+        "CREATE SCHEMA sales",
+        f"GRANT CREATE, USAGE ON SCHEMA sales TO {user}",
+    ):
+        connection.cursor().execute(statement)
+    connection.close()
+    resource = RedshiftResource(
+        **{**resource_of(redshift).model_dump(), "user": user, "password": password}
+    )
+    rows = pa.table({"number": [1]})
+    frames = RedshiftFrames(resource, s3_lake, redshift.iam_role)
+    frames.replace_rows(frame_table("sales", "orders", rows.schema), Scope("TRUE"), rows)
+    assert frames.query("SELECT number FROM sales.orders").to_pylist() == [{"number": 1}]
