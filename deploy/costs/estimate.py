@@ -103,7 +103,7 @@ def tables() -> str:
         f"automatically, adds {_one_wake_an_hour(given):,.0f} dollars a month; a query every "
         f"minute keeps it active, for {_always_awake(given):,.0f}.",
         "",
-        f"Prices are those of US East (N. Virginia); Frankfurt, which the files of `deploy/` name, "
+        "Prices are those of US East (N. Virginia); Frankfurt, which the files of `deploy/` name, "
         "is 5 to 20 % more expensive. The seconds of Redshift are assumed, not measured: see "
         "[Measuring the costs of Redshift](#measuring-the-costs-of-redshift).",
         "",

@@ -1,4 +1,4 @@
--- Generated from sql/facts/fact_charging_session.sql (bff83d7bc9f78923) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/facts/fact_charging_session.sql (b46a56ea7f561861) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH good_polls AS (
   SELECT
     feed,
@@ -315,8 +315,12 @@ WITH good_polls AS (
 ), sessions AS (
   SELECT
     session_bounds.*,
-    CAST(started_after AS TIMESTAMP) + INTERVAL (CAST(CAST(DATE_DIFF('MILLISECOND', CAST(started_after AS TIMESTAMP), CAST(answered_at AS TIMESTAMP)) AS DOUBLE) / 2 AS INT)) MILLISECOND AS started_at,
-    CAST(polled_at AS TIMESTAMP) + INTERVAL (CAST(CAST(DATE_DIFF('MILLISECOND', CAST(polled_at AS TIMESTAMP), CAST(ended_before AS TIMESTAMP)) AS DOUBLE) / 2 AS INT)) MILLISECOND AS ended_at,
+    CAST(started_after AS TIMESTAMP) + INTERVAL (CAST(FLOOR(
+      CAST(DATE_DIFF('MILLISECOND', CAST(started_after AS TIMESTAMP), CAST(answered_at AS TIMESTAMP)) AS DOUBLE) / 2
+    ) AS INT)) MILLISECOND AS started_at,
+    CAST(polled_at AS TIMESTAMP) + INTERVAL (CAST(FLOOR(
+      CAST(DATE_DIFF('MILLISECOND', CAST(polled_at AS TIMESTAMP), CAST(ended_before AS TIMESTAMP)) AS DOUBLE) / 2
+    ) AS INT)) MILLISECOND AS ended_at,
     GREATEST(
       0,
       CAST(DATE_DIFF('MILLISECOND', CAST(answered_at AS TIMESTAMP), CAST(polled_at AS TIMESTAMP)) AS DOUBLE) / 1000

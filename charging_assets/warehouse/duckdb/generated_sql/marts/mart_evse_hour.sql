@@ -1,4 +1,4 @@
--- Generated from sql/marts/mart_evse_hour.sql (dfb417fe5e36588c) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/mart_evse_hour.sql (ade9a780b911ac95) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH polls_with_next AS (
   SELECT
     feed,
@@ -15,14 +15,33 @@ WITH polls_with_next AS (
     outcome IN ('ok', 'not_modified')
     AND slot_at >= $window_start
     AND slot_at < $window_end
-), polls AS (
+), poll_durations AS (
   SELECT
     polls_with_next.*,
     LEAST(
       cadence_s,
       DATE_DIFF('SECOND', CAST(slot_at AS TIMESTAMP), CAST(next_poll_at AS TIMESTAMP))
-    ) AS valid_s
+    ) AS valid_s,
+    CASE
+      WHEN DATE_DIFF('SECOND', CAST(slot_at AS TIMESTAMP), CAST(next_poll_at AS TIMESTAMP)) * 2 <= cadence_s * 5
+      THEN DATE_DIFF('SECOND', CAST(slot_at AS TIMESTAMP), CAST(next_poll_at AS TIMESTAMP))
+      ELSE 0
+    END AS linked_s
   FROM polls_with_next
+), polls AS (
+  SELECT
+    poll_durations.*,
+    CAST(SUM(valid_s) OVER (
+      PARTITION BY feed, place, hour_at
+      ORDER BY slot_at
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) - valid_s AS BIGINT) AS valid_before_s,
+    CAST(SUM(linked_s) OVER (
+      PARTITION BY feed, place, hour_at
+      ORDER BY slot_at
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) - linked_s AS BIGINT) AS linked_before_s
+  FROM poll_durations
 ), runs AS (
   SELECT
     feed,
@@ -30,18 +49,31 @@ WITH polls_with_next AS (
     evse_key,
     status,
     CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS dormancy,
+    CASE WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 1 ELSE 0 END AS is_unknown,
     first_slot_at,
     last_slot_at,
+    poll_count,
     DATE_TRUNC('HOUR', slot_at) AS hour_at
   FROM warehouse.fact_status
   WHERE
     slot_at >= $window_start AND slot_at < $window_end
-), evse_polls AS (
+), evses_in_several_places AS (
+  SELECT
+    evse_key,
+    hour_at
+  FROM runs
+  GROUP BY
+    evse_key,
+    hour_at
+  HAVING
+    MIN(place) <> MAX(place) OR MIN(feed) <> MAX(feed)
+), polls_in_several_places AS (
   SELECT
     runs.feed,
     runs.place,
     runs.evse_key,
     runs.status,
+    runs.is_unknown,
     polls.slot_at,
     polls.hour_at,
     polls.cadence_s,
@@ -50,52 +82,94 @@ WITH polls_with_next AS (
     LEAD(polls.slot_at) OVER (
       PARTITION BY runs.evse_key, polls.hour_at
       ORDER BY polls.slot_at ASC, runs.dormancy DESC NULLS FIRST, runs.place DESC NULLS FIRST, runs.feed DESC NULLS FIRST
-    ) AS next_slot_at,
-    MIN(polls.slot_at) OVER (
-      PARTITION BY runs.evse_key, polls.hour_at
-      ORDER BY polls.slot_at ASC, runs.dormancy DESC NULLS FIRST, runs.place DESC NULLS FIRST, runs.feed DESC NULLS FIRST
-      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    ) AS first_slot_at
+    ) AS next_slot_at
   FROM runs
+  INNER JOIN evses_in_several_places AS shared
+    ON runs.evse_key = shared.evse_key AND runs.hour_at = shared.hour_at
   INNER JOIN polls
     ON runs.feed = polls.feed
     AND runs.place = polls.place
     AND runs.hour_at = polls.hour_at
     AND runs.first_slot_at <= polls.slot_at
     AND runs.last_slot_at >= polls.slot_at
-), evse_slots AS (
+), evse_runs AS (
+  SELECT
+    runs.feed,
+    runs.place,
+    runs.evse_key,
+    runs.status,
+    runs.is_unknown,
+    runs.hour_at,
+    runs.first_slot_at AS slot_at,
+    runs.last_slot_at,
+    runs.poll_count,
+    lasts.cadence_s,
+    lasts.next_poll_at,
+    lasts.valid_s AS last_valid_s,
+    lasts.valid_before_s - firsts.valid_before_s AS valid_before_last_s,
+    lasts.linked_before_s - firsts.linked_before_s AS linked_before_last_s
+  FROM runs
+  INNER JOIN polls AS firsts
+    ON runs.feed = firsts.feed
+    AND runs.place = firsts.place
+    AND runs.first_slot_at = firsts.slot_at
+  INNER JOIN polls AS lasts
+    ON runs.feed = lasts.feed
+    AND runs.place = lasts.place
+    AND runs.last_slot_at = lasts.slot_at
+  LEFT JOIN evses_in_several_places AS shared
+    ON runs.evse_key = shared.evse_key AND runs.hour_at = shared.hour_at
+  WHERE
+    shared.evse_key IS NULL
+  UNION ALL
   SELECT
     feed,
     place,
     evse_key,
     status,
-    slot_at,
+    is_unknown,
     hour_at,
-    first_slot_at,
-    next_slot_at,
+    slot_at,
+    slot_at AS last_slot_at,
+    1 AS poll_count,
     cadence_s,
     next_poll_at,
-    valid_s AS poll_valid_s,
-    DATE_DIFF(
-      'SECOND',
-      CAST(slot_at AS TIMESTAMP),
-      CAST(COALESCE(next_slot_at, CAST(first_slot_at AS TIMESTAMP) + INTERVAL 1 HOUR) AS TIMESTAMP)
-    ) AS until_next_s,
-    CASE WHEN COALESCE(status, 'UNKNOWN') = 'UNKNOWN' THEN 1 ELSE 0 END AS is_unknown
-  FROM evse_polls
+    valid_s AS last_valid_s,
+    0 AS valid_before_last_s,
+    0 AS linked_before_last_s
+  FROM polls_in_several_places
   WHERE
     next_slot_at IS NULL OR next_slot_at > slot_at
+), runs_with_next AS (
+  SELECT
+    evse_runs.*,
+    LEAD(slot_at) OVER (PARTITION BY evse_key, hour_at ORDER BY slot_at) AS next_slot_at,
+    MIN(slot_at) OVER (
+      PARTITION BY evse_key, hour_at
+      ORDER BY slot_at
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS first_slot_at
+  FROM evse_runs
+), last_polls AS (
+  SELECT
+    runs_with_next.*,
+    DATE_DIFF(
+      'SECOND',
+      CAST(last_slot_at AS TIMESTAMP),
+      CAST(COALESCE(next_slot_at, CAST(first_slot_at AS TIMESTAMP) + INTERVAL 1 HOUR) AS TIMESTAMP)
+    ) AS until_next_s
+  FROM runs_with_next
 ), exposures AS (
   SELECT
-    evse_slots.*,
-    LEAST(poll_valid_s, until_next_s) AS valid_s,
+    last_polls.*,
+    valid_before_last_s + LEAST(last_valid_s, until_next_s) AS valid_s,
     CASE
       WHEN until_next_s * 2 <= cadence_s * 5
-      AND DATE_DIFF('SECOND', CAST(slot_at AS TIMESTAMP), CAST(next_poll_at AS TIMESTAMP)) >= until_next_s
+      AND DATE_DIFF('SECOND', CAST(last_slot_at AS TIMESTAMP), CAST(next_poll_at AS TIMESTAMP)) >= until_next_s
       THEN until_next_s
       ELSE 0
-    END AS linked_s
-  FROM evse_slots
+    END AS linked_to_next_s
+  FROM last_polls
 ), totals AS (
   SELECT
     feed,
@@ -103,10 +177,10 @@ WITH polls_with_next AS (
     hour_at,
     MIN(place) AS place,
     MIN(slot_at) AS first_slot_at,
-    MAX(slot_at) AS last_slot_at,
-    COUNT(*) AS poll_count,
-    SUM(is_unknown) AS unknown_poll_count,
-    SUM(linked_s) AS linked_s,
+    MAX(last_slot_at) AS last_slot_at,
+    SUM(poll_count) AS poll_count,
+    SUM(is_unknown * poll_count) AS unknown_poll_count,
+    SUM(linked_before_last_s + linked_to_next_s) AS linked_s,
     SUM(valid_s) AS observed_s,
     SUM(CASE WHEN status = 'AVAILABLE' THEN valid_s ELSE 0 END) AS available_s,
     SUM(CASE WHEN status = 'CHARGING' THEN valid_s ELSE 0 END) AS charging_s,
@@ -143,7 +217,9 @@ WITH polls_with_next AS (
     exposures.hour_at,
     exposures.slot_at,
     exposures.first_slot_at,
-    exposures.linked_s,
+    exposures.poll_count,
+    exposures.linked_before_last_s,
+    exposures.linked_to_next_s,
     exposures.is_unknown,
     COALESCE(
       LAG(exposures.is_unknown) OVER (PARTITION BY exposures.evse_key, exposures.hour_at ORDER BY exposures.slot_at),
@@ -162,7 +238,7 @@ WITH polls_with_next AS (
 ), in_unknown_runs AS (
   SELECT
     with_neighbours.*,
-    is_unknown * GREATEST(is_unknown_before, is_unknown_after) AS is_in_run
+    is_unknown * GREATEST(is_unknown_before, is_unknown_after, CASE WHEN poll_count > 1 THEN 1 ELSE 0 END) AS is_in_run
   FROM with_neighbours
 ), before_unknown_runs AS (
   SELECT
@@ -177,7 +253,9 @@ WITH polls_with_next AS (
     feed,
     evse_key,
     hour_at,
-    SUM(linked_s * GREATEST(is_in_run, is_in_run_after)) AS unobservable_s
+    SUM(
+      linked_before_last_s * is_in_run + linked_to_next_s * GREATEST(is_in_run, is_in_run_after)
+    ) AS unobservable_s
   FROM before_unknown_runs
   GROUP BY
     feed,

@@ -1,5 +1,5 @@
--- Generated from sql/marts/mart_station_hour.sql (72947596fb955347) by python -m charging_assets.warehouse.transpile; do not edit.
-WITH polls AS (
+-- Generated from sql/marts/mart_station_hour.sql (5824008c6d768690) by python -m charging_assets.warehouse.transpile; do not edit.
+WITH poll_durations AS (
   SELECT
     feed,
     place,
@@ -21,86 +21,210 @@ WITH polls AS (
     outcome IN ('ok', 'not_modified')
     AND slot_at >= $window_start
     AND slot_at < $window_end
+), polls AS (
+  SELECT
+    poll_durations.*,
+    CAST(SUM(valid_s) OVER (
+      PARTITION BY feed, place, hour_at
+      ORDER BY slot_at
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS BIGINT) AS valid_until_s
+  FROM poll_durations
 ), runs AS (
   SELECT
     feed,
     place,
     evse_key,
-    status,
-    CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS dormancy,
     first_slot_at,
     last_slot_at,
-    DATE_TRUNC('HOUR', slot_at) AS hour_at
+    DATE_TRUNC('HOUR', slot_at) AS hour_at,
+    CASE status WHEN 'REMOVED' THEN 2 WHEN 'PLANNED' THEN 1 ELSE 0 END AS dormancy,
+    CASE
+      WHEN status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED')
+      THEN 1
+      ELSE 0
+    END AS is_operable,
+    CASE WHEN status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END AS is_occupied,
+    CASE
+      WHEN status IN (
+        'AVAILABLE',
+        'CHARGING',
+        'RESERVED',
+        'BLOCKED',
+        'INOPERATIVE',
+        'OUTOFORDER',
+        'REMOVED',
+        'PLANNED'
+      )
+      THEN 0
+      ELSE 1
+    END AS is_unknown
   FROM warehouse.fact_status
   WHERE
     slot_at >= $window_start AND slot_at < $window_end
-), evse_polls AS (
+), station_runs AS (
   SELECT
-    runs.feed,
-    runs.place,
-    runs.evse_key,
-    runs.status,
-    runs.dormancy,
+    hours.feed AS station_feed,
+    hours.station_key,
+    runs.*
+  FROM runs
+  INNER JOIN mart.mart_evse_hour AS hours
+    ON runs.evse_key = hours.evse_key AND runs.hour_at = hours.slot_at
+  WHERE
+    NOT hours.station_key IS NULL
+    AND hours.slot_at >= $window_start
+    AND hours.slot_at < $window_end
+), stations_in_several_places AS (
+  SELECT
+    station_feed,
+    station_key,
+    hour_at
+  FROM station_runs
+  GROUP BY
+    station_feed,
+    station_key,
+    hour_at
+  HAVING
+    MIN(place) <> MAX(place) OR MIN(feed) <> MAX(feed)
+), run_bounds AS (
+  SELECT
+    station_runs.feed,
+    station_runs.station_key,
+    station_runs.hour_at,
+    station_runs.is_operable,
+    station_runs.is_occupied,
+    station_runs.is_unknown,
+    firsts.valid_until_s - firsts.valid_s AS begins_at_s,
+    lasts.valid_until_s AS ends_at_s
+  FROM station_runs
+  INNER JOIN polls AS firsts
+    ON station_runs.feed = firsts.feed
+    AND station_runs.place = firsts.place
+    AND station_runs.first_slot_at = firsts.slot_at
+  INNER JOIN polls AS lasts
+    ON station_runs.feed = lasts.feed
+    AND station_runs.place = lasts.place
+    AND station_runs.last_slot_at = lasts.slot_at
+  LEFT JOIN stations_in_several_places AS shared
+    ON station_runs.station_feed = shared.station_feed
+    AND station_runs.station_key = shared.station_key
+    AND station_runs.hour_at = shared.hour_at
+  WHERE
+    shared.station_key IS NULL
+), run_changes AS (
+  SELECT
+    feed,
+    station_key,
+    hour_at,
+    begins_at_s AS at_s,
+    is_operable AS operable_change,
+    is_occupied AS occupied_change,
+    is_unknown AS unknown_change
+  FROM run_bounds
+  UNION ALL
+  SELECT
+    feed,
+    station_key,
+    hour_at,
+    ends_at_s AS at_s,
+    -is_operable AS operable_change,
+    -is_occupied AS occupied_change,
+    -is_unknown AS unknown_change
+  FROM run_bounds
+), changes AS (
+  SELECT
+    feed,
+    station_key,
+    hour_at,
+    at_s,
+    SUM(operable_change) AS operable_change,
+    SUM(occupied_change) AS occupied_change,
+    SUM(unknown_change) AS unknown_change
+  FROM run_changes
+  GROUP BY
+    feed,
+    station_key,
+    hour_at,
+    at_s
+), segments AS (
+  SELECT
+    feed,
+    station_key,
+    hour_at,
+    SUM(operable_change) OVER (
+      PARTITION BY feed, station_key, hour_at
+      ORDER BY at_s
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS operable_count,
+    SUM(occupied_change) OVER (
+      PARTITION BY feed, station_key, hour_at
+      ORDER BY at_s
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS occupied_count,
+    SUM(unknown_change) OVER (
+      PARTITION BY feed, station_key, hour_at
+      ORDER BY at_s
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    ) AS unknown_count,
+    LEAD(at_s) OVER (PARTITION BY feed, station_key, hour_at ORDER BY at_s) - at_s AS valid_s
+  FROM changes
+), polls_in_several_places AS (
+  SELECT
+    station_runs.station_feed,
+    station_runs.station_key,
+    station_runs.feed,
+    station_runs.is_operable,
+    station_runs.is_occupied,
+    station_runs.is_unknown,
     polls.slot_at,
     polls.hour_at,
     polls.valid_s,
     ROW_NUMBER() OVER (
-      PARTITION BY runs.evse_key, polls.slot_at
-      ORDER BY runs.dormancy, runs.place, runs.feed
+      PARTITION BY station_runs.station_feed, station_runs.station_key, station_runs.evse_key, polls.slot_at
+      ORDER BY station_runs.dormancy, station_runs.place, station_runs.feed
     ) AS place_rank
-  FROM runs
+  FROM station_runs
+  INNER JOIN stations_in_several_places AS shared
+    ON station_runs.station_feed = shared.station_feed
+    AND station_runs.station_key = shared.station_key
+    AND station_runs.hour_at = shared.hour_at
   INNER JOIN polls
-    ON runs.feed = polls.feed
-    AND runs.place = polls.place
-    AND runs.hour_at = polls.hour_at
-    AND runs.first_slot_at <= polls.slot_at
-    AND runs.last_slot_at >= polls.slot_at
+    ON station_runs.feed = polls.feed
+    AND station_runs.place = polls.place
+    AND station_runs.hour_at = polls.hour_at
+    AND station_runs.first_slot_at <= polls.slot_at
+    AND station_runs.last_slot_at >= polls.slot_at
 ), by_slot AS (
   SELECT
-    evse_polls.feed,
-    hours.station_key,
-    evse_polls.hour_at,
-    evse_polls.slot_at,
-    MAX(evse_polls.valid_s) AS valid_s,
-    LEAD(evse_polls.slot_at) OVER (
-      PARTITION BY evse_polls.feed, hours.station_key, evse_polls.hour_at
-      ORDER BY evse_polls.slot_at
-    ) AS next_slot_at,
-    MIN(evse_polls.slot_at) OVER (PARTITION BY evse_polls.feed, hours.station_key, evse_polls.hour_at) AS first_slot_at,
-    SUM(
-      CASE
-        WHEN evse_polls.status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED')
-        THEN 1
-        ELSE 0
-      END
-    ) AS operable_count,
-    SUM(
-      CASE WHEN evse_polls.status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END
-    ) AS occupied_count,
-    SUM(
-      CASE
-        WHEN evse_polls.dormancy > 0
-        OR evse_polls.status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER')
-        THEN 0
-        ELSE 1
-      END
-    ) AS unknown_count
-  FROM evse_polls
-  INNER JOIN mart.mart_evse_hour AS hours
-    ON evse_polls.evse_key = hours.evse_key
-    AND evse_polls.feed = hours.feed
-    AND evse_polls.hour_at = hours.slot_at
+    feed,
+    station_key,
+    hour_at,
+    slot_at,
+    MAX(valid_s) AS valid_s,
+    LEAD(slot_at) OVER (PARTITION BY feed, station_key, hour_at ORDER BY slot_at) AS next_slot_at,
+    MIN(slot_at) OVER (PARTITION BY feed, station_key, hour_at) AS first_slot_at,
+    SUM(is_operable) AS operable_count,
+    SUM(is_occupied) AS occupied_count,
+    SUM(is_unknown) AS unknown_count
+  FROM polls_in_several_places
   WHERE
-    evse_polls.place_rank = 1
-    AND NOT hours.station_key IS NULL
-    AND hours.slot_at >= $window_start
-    AND hours.slot_at < $window_end
+    place_rank = 1 AND feed = station_feed
   GROUP BY
-    evse_polls.feed,
-    hours.station_key,
-    evse_polls.hour_at,
-    evse_polls.slot_at
+    feed,
+    station_key,
+    hour_at,
+    slot_at
 ), exposures AS (
+  SELECT
+    feed,
+    station_key,
+    hour_at,
+    operable_count,
+    occupied_count,
+    unknown_count,
+    valid_s
+  FROM segments
+  UNION ALL
   SELECT
     feed,
     station_key,
