@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from charging_assets.cli import main
-from charging_assets_tests.cli.shell import SCALE, Shell, in_home
+from charging_assets_tests.cli.shell import Shell, in_home
+from charging_assets_tests.loaded_home import build_loaded_home
 
 
 @pytest.fixture(scope="session")
 def first_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with two simulated hours, loaded by the commands themselves."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        in_home(home, patch)
-        assert main(["simulate", "--hours", "2", "--scale", SCALE]) == 0
-        assert main(["load"]) == 0
-    return home
+    """A home with two simulated hours, loaded by the commands, for reading."""
+    return build_loaded_home(tmp_path_factory)
 
 
 @pytest.fixture

@@ -47,8 +47,6 @@ from charging_assets_tests.deploy.roles import (
 )
 from charging_assets_tests.testbed.bed import S3, Bed, running_bed
 
-# Loading the deployment takes half a minute: one process does it.
-pytestmark = pytest.mark.xdist_group("aws_roles")
 BOOTSTRAP = (DEPLOY / "aws/bootstrap.sql").read_text(encoding="utf-8")
 RUN, SERVICES, READER, ARCHIVIST = (
     f"charging-assets-{name}" for name in ("run", "services", "reader", "archivist")

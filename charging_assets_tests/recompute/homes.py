@@ -31,7 +31,7 @@ from charging_assets_tests.recompute.comparison import WAREHOUSE
 from charging_assets_tests.stale_loads import errors_of, load_stale
 
 # In Berlin, summer time begins on 30 March.
-FIRST_DAY = datetime(2025, 3, 27, tzinfo=UTC)
+FIRST_DAY = datetime(2025, 3, 28, tzinfo=UTC)
 _DAY, _CADENCE = timedelta(days=1), timedelta(minutes=10)
 
 
@@ -123,7 +123,7 @@ def write_connectors_that_change(home: Path) -> None:
 
 
 def write_dirty_week(home: Path, scale: float = 0.02) -> None:
-    """A simulated week with a change of summer time, and nine days of a few EVSEs in two places.
+    """Simulated days with a change of summer time, and nine days of a few EVSEs in two places.
 
     In it are missed polls and failed places, a gap of hours, hostile records, a second collector at
     other slots, and a feed in another time zone, of half an hour.
@@ -131,12 +131,12 @@ def write_dirty_week(home: Path, scale: float = 0.02) -> None:
     lake = lake_of(home)
     network = Network(7, scale, hostile=True, overrides=0.3)
     polling = Polling(jitter_s=60.0, spread_s=20.0, missed=0.03, failed=0.01)
-    for start, end in ((0, 50), (57, 130), (131, 168)):
+    for start, end in ((0, 40), (47, 80), (81, 108)):
         hours = [Hour.of(FIRST_DAY + timedelta(hours=number)) for number in (start, end)]
         write_history(lake, network, hours[0], hours[1], polling=polling)
     for number in range(6 * 14):
         # Another collector, four minutes later, for half a day.
-        made = poll_at(network, FIRST_DAY + 4 * _DAY + number * _CADENCE, polling)
+        made = poll_at(network, FIRST_DAY + 3 * _DAY + number * _CADENCE, polling)
         if made is not None:
             slot_at = made[0].slot_at + timedelta(minutes=4)
             lake.put_new(*encode(msgspec.structs.replace(made[0], slot_at=slot_at), made[1]))

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets_tests.built_once import built_once
 from charging_assets_tests.truth.__main__ import scored_gaps
 from charging_assets_tests.truth.estimates import _distinct, _polled, restricted_mean
 from charging_assets_tests.truth.gap_plan import SLOT, plan_gaps
@@ -94,10 +95,11 @@ def _span(start: int, end: int) -> Span:
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The weeks in a file, of which each test opens a copy."""
-    folder = tmp_path_factory.mktemp("gaps")
-    path = folder / "charging.duckdb"
-    loaded(WEEKS, folder / "lake", workers=0, path=path)
-    return path
+
+    def build(folder: Path) -> None:
+        loaded(WEEKS, folder / "lake", workers=0, path=folder / "charging.duckdb")
+
+    return built_once(tmp_path_factory, "gaps", build) / "charging.duckdb"
 
 
 @pytest.fixture
@@ -106,7 +108,6 @@ def warehouse(file: Path, tmp_path: Path) -> DuckDBWarehouse:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("gaps")
 def test_scored_gaps__of_weeks_with_gaps__holds(warehouse: DuckDBWarehouse) -> None:
     result = scored_gaps(WEEKS, warehouse, WITHIN)
     assert result["missed"] == []
@@ -115,7 +116,6 @@ def test_scored_gaps__of_weeks_with_gaps__holds(warehouse: DuckDBWarehouse) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("gaps")
 @pytest.mark.parametrize(
     ("wrong", "missed"),
     [
