@@ -7,6 +7,8 @@ PORT ?= 3000
 export CHARGING_HOME ?= $(CURDIR)/.charging
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without bytecode each process of the tests would compile this package again.
+unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,17 +50,23 @@ dashboard: $(INSTALLED) ## serve the dashboard on 127.0.0.1, read-only
 	@$(BIN)/charging-assets dashboard
 
 test: lint ## lint, then all tests except slow, faults and e2e (9 min)
-	$(BIN)/python -m pytest -n 2 -m "not slow and not faults and not e2e and not redshift" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults and not e2e and not redshift" $(PYTEST_ARGS)
 
 slow: $(INSTALLED) ## tests that load many times: any order of hours, rebuilds (20 to 27 min)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not redshift" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not redshift" $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import layers, sqlfluff
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint-python lint-sql
+
+.PHONY: lint-python lint-sql
+lint-python:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/mypy
+
+lint-sql:
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 sql
 
 bench: $(INSTALLED) ## measure performance goals, into build/bench.json
 	@mkdir -p build
@@ -81,7 +89,7 @@ recompute: $(INSTALLED) ## recompute all figures from raw objects and print diff
 
 faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json (10 to 13 min)
 	@mkdir -p build
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "faults or fault" --fault-report=build/faults.json $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "faults or fault" --fault-report=build/faults.json $(PYTEST_ARGS)
 
 e2e: $(INSTALLED) ## test the dashboard in Chromium, which is installed if missing (3 min)
 	@command -v chromium chromium-browser google-chrome chrome >/dev/null || \
