@@ -15,7 +15,6 @@ from charging_assets.lake.store import LocalLake
 from charging_assets.measures import SECONDS, SESSIONS
 from charging_assets.publication.publish import publish
 from charging_assets.publication.published_files import PublishedFiles
-from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 
 # Every ten minutes from 22:30 UTC on, over midnight in Berlin: `idle` is free, `busy` charges from
@@ -39,10 +38,8 @@ SUMS = (*SECONDS, *SESSIONS, "period_window_s")
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     """Over published files, as a local deployment's pages are read."""
-    lake, warehouse = LocalLake(tmp_path_factory.mktemp("lake")), DuckDBWarehouse(None)
-    polled = hours.lake_of(POLLS)
-    for hour in hours_archived(polled):
-        hours.load(warehouse, polled, hour)
+    lake, polled = LocalLake(tmp_path_factory.mktemp("lake")), hours.lake_of(POLLS)
+    warehouse = hours.span_loaded(polled)
     publish(lake, warehouse, *hours_archived(polled))
     return PublishedReader(PublishedFiles(lake), "a test")
 
@@ -100,7 +97,7 @@ def test_station__dwell_is_that_of_the_evse_that_is_chosen() -> None:
         ]
         for minute in range(180, 310, 10)
     }
-    reader = WarehouseReader(hours.loaded(polls))
+    reader = WarehouseReader(hours.span_loaded(hours.lake_of(polls)))
     newest = datetime(2022, 1, 12, 1)
     feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 11, 23), newest)
     figures_by_evse = {}
@@ -147,7 +144,7 @@ def test_station__another_station_s_evse_is_left_out(reader: Reader) -> None:
 
 def test_station__without_a_feed_uses_the_clock_and_days_of_the_station() -> None:
     """Another feed goes on for a week, by another clock, after this station's ended."""
-    warehouse = hours.loaded(POLLS)
+    warehouse = hours.span_loaded(hours.lake_of(POLLS))
     warehouse.execute(
         ("INSERT INTO warehouse.fact_poll BY NAME SELECT * REPLACE ('other' AS feed, "
          "'Asia/Tokyo' AS time_zone, slot_at + INTERVAL 7 DAY AS slot_at)"

@@ -64,7 +64,7 @@ POLLS = {
 
 @pytest.fixture(scope="module")
 def warehouse() -> DuckDBWarehouse:
-    return hours.loaded(POLLS)
+    return hours.span_loaded(hours.lake_of(POLLS))
 
 
 @pytest.fixture(scope="module", params=["published", "warehouse"])
@@ -156,7 +156,7 @@ def test_reliability__with_access_counts_opening_hours_only() -> None:
     }  # fmt: skip
     newest = datetime(2022, 1, 11, 22, 50)
     feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 10, 23), newest)
-    reader = WarehouseReader(hours.loaded(polls))
+    reader = WarehouseReader(hours.span_loaded(hours.lake_of(polls)))
     row_of = {}
     for access in ("", "open"):
         query = {"from": FIRST, "to": FIRST, "access": access}
@@ -304,7 +304,7 @@ def test_coverage__of_a_period_up_to_now_is_full_where_every_poll_is_there() -> 
     page = PageRequest(
         "/city", {"from": LAST, "to": LAST}, "en", ["test"], feed, newest, draws=False
     )
-    result = city.build_page(page, WarehouseReader(hours.loaded(polls)))
+    result = city.build_page(page, WarehouseReader(hours.span_loaded(hours.lake_of(polls))))
     assert coverages(result)["availability"] == 1.0
     assert "coverage 100.0" in result.figures[0].coverage
     days = result.table("days")
@@ -327,7 +327,8 @@ def test_heat_map__counts_hours_that_were_not_polled() -> None:
     feed = Feed("test", "Europe/Berlin", 600, datetime(2022, 1, 11, 23), newest)
     page = PageRequest("/city", {"from": LAST, "to": "2022-01-13"}, "en", ["test"], feed, newest,
                  draws=False)  # fmt: skip
-    table = city.build_page(page, WarehouseReader(hours.loaded(polls))).table("hours")
+    reader = WarehouseReader(hours.span_loaded(hours.lake_of(polls)))
+    table = city.build_page(page, reader).table("hours")
     assert table
     by_cell = {(row["weekday"], row["local_hour"]): row for row in table.rows}
     assert by_cell[3, 0]["coverage"] == 1.0

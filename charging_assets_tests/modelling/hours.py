@@ -144,12 +144,24 @@ def loaded(
     return warehouse
 
 
-def span_loaded(lake: Lake) -> DuckDBWarehouse:
-    """A warehouse in memory with every hour of a lake, loaded as one span."""
+def load_span(
+    warehouse: Warehouse,
+    files: Mapping[Hour, Sequence[FlatFile]],
+    only: str | tuple[str, ...] = "",
+) -> None:
+    """Stage the flat files of hours and derive tables, as `load_files`, with one plan for all."""
+    derived = hour_plans.derived_plans(Span(tuple(files)))
+    chosen = [plan for plan in derived if plan.asset.startswith(only)]
+    warehouse.apply_all([staging_span_plan(files), *chosen])
+
+
+def span_loaded(lake: Lake, only: str | tuple[str, ...] = "") -> DuckDBWarehouse:
+    """A warehouse in memory with every hour of a lake, loaded as one span.
+
+    For tests of what rows mean; those of how hours are loaded load them one by one.
+    """
     warehouse = DuckDBWarehouse(None)
-    files = {hour: flat_files(lake, hour) for hour in hours_archived(lake)}
-    plans = hour_plans.derived_plans(Span(tuple(files)))
-    warehouse.apply_all([staging_span_plan(files), *plans])
+    load_span(warehouse, {hour: flat_files(lake, hour) for hour in hours_archived(lake)}, only)
     return warehouse
 
 

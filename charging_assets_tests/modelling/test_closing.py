@@ -70,9 +70,12 @@ def test_closing__absent_from_three_good_polls_over_a_day_is_gone_since_the_firs
     ],
 )
 def test_closing__less_than_that_closes_nothing(absence: dict[float, StationNames]) -> None:
-    assert versions({0: BOTH, **absence}) == [("A", 0, None, None, True)]
-    back = {0: BOTH, **absence, 70 + DAY_MIN: BOTH}
-    assert versions(back) == [("A", 0, None, None, True)]
+    lake = lake_of({0: BOTH, **absence, 70 + DAY_MIN: BOTH})
+    *there, back = hours_archived(lake)
+    warehouse = load(lake, there)
+    assert hours.rows(warehouse, VERSIONS) == [("A", 0, None, None, True)]
+    hours.load(warehouse, lake, back, only="dim_station")
+    assert hours.rows(warehouse, VERSIONS) == [("A", 0, None, None, True)]
 
 
 def test_closing__a_shrink_that_lasts_a_week_is_real() -> None:

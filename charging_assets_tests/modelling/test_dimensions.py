@@ -92,8 +92,8 @@ def test_dim_station__equal_attributes_are_one_version() -> None:
 def test_dim_connector__connectors_that_swap_places_change_nothing() -> None:
     pair = [builders.connector("c1"), builders.connector("c2")]
     polls = {0: [station([evse(connectors=pair)])], 60: [station([evse(connectors=pair[::-1])])]}
-    warehouse = loaded(polls)
-    for name in ("dim_station", "dim_evse", "dim_connector"):
+    warehouse = loaded(polls, only=DIMENSIONS)
+    for name in DIMENSIONS:
         result = rows(warehouse, f"SELECT valid_from, valid_to FROM warehouse.{name}")
         assert set(result) == {(0, None)}, name
 
@@ -146,7 +146,8 @@ def test_dim_station__of_two_places_the_first_by_name_counts() -> None:
 def test_dim_station__equal_attributes_in_another_place_are_a_new_version() -> None:
     polls = {0: {"bonn": named("A")}, 60: {"koeln": named("A")}}
     result = rows(
-        loaded(polls), "SELECT place, valid_from, valid_to FROM warehouse.dim_station ORDER BY 2"
+        loaded(polls, only="dim_station"),
+        "SELECT place, valid_from, valid_to FROM warehouse.dim_station ORDER BY 2",
     )
     assert result == [("bonn", 0, 60), ("koeln", 60, None)]
 

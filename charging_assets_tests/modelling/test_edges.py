@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from charging_assets.archive.raw_archive import hours_archived
-from charging_assets.hours import Span
 from charging_assets.lake.memory import MemoryLake
-from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.modelling.staging import staging_span_plan
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import evse, station
 
+# What sessions are made from.
+SESSION_TABLES = ("dim_connector", "fact_")
 BOUNDS = """
 SELECT started_after, started_before, ended_after, ended_before, bridged_poll_count, idle_after_s
 FROM warehouse.fact_charging_session WHERE evse_uid = 'e1' ORDER BY slot_at
@@ -25,13 +23,17 @@ FROM warehouse.fact_charging_session WHERE evse_uid = 'e1' ORDER BY slot_at
 
 
 def loaded(
-    polls: Mapping[float, Mapping[str, str | None]], *, clock_s: float = 0, **header: Any
+    polls: Mapping[float, Mapping[str, str | None]],
+    only: str | tuple[str, ...] = "",
+    *,
+    clock_s: float = 0,
+    **header: Any,
 ) -> DuckDBWarehouse:
     """A warehouse of polls by minute: what each place publishes of e1, None for not at all.
 
     No request has a time, as in imports; the answers' clock is so many seconds late.
     """
-    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    lake = MemoryLake()
     for minute, statuses in polls.items():
         poll = builders.poll(minute, **header)
         at = (poll.slot_at + timedelta(seconds=clock_s)).isoformat()
@@ -44,10 +46,7 @@ def loaded(
             for place, status in statuses.items()
         }
         builders.archived(lake, poll, bodies)
-    there = tuple(sorted(hours_archived(lake)))
-    files = {hour: hours.flat_files(lake, hour) for hour in there}
-    warehouse.apply_all([staging_span_plan(files), *derived_plans(Span(there))])
-    return warehouse
+    return hours.span_loaded(lake, only)
 
 
 def koeln(*statuses: str | None) -> dict[float, dict[str, str | None]]:
@@ -73,7 +72,7 @@ A, C, B, U = "AVAILABLE", "CHARGING", "BLOCKED", "UNKNOWN"
 def test_sessions__look_through_one_unknown_poll_also_at_their_ends(
     statuses: tuple[str, ...], expected: tuple[Any, ...]
 ) -> None:
-    assert hours.rows(loaded(koeln(*statuses)), BOUNDS) == [expected]
+    assert hours.rows(loaded(koeln(*statuses), SESSION_TABLES), BOUNDS) == [expected]
 
 
 @pytest.mark.parametrize("status", ["REMOVED", "PLANNED"])
@@ -104,7 +103,7 @@ def test_places__are_chosen_by_slot_in_marts_and_by_hour_in_sessions() -> None:
 
 @pytest.mark.parametrize(("clock_s", "late_min"), [(180, 3), (900, 15), (-900, -15), (901, 0)])
 def test_bounds__of_imports_are_by_the_answers_clock(clock_s: int, late_min: int) -> None:
-    warehouse = loaded(koeln(A, C, A), clock_s=clock_s)
+    warehouse = loaded(koeln(A, C, A), SESSION_TABLES, clock_s=clock_s)
     expected = tuple(at + late_min for at in (0, 10, 10, 20))
     assert hours.rows(warehouse, BOUNDS) == [(*expected, 0, 0)]
 
@@ -132,13 +131,13 @@ def test_is_current__is_false_for_every_version_of_what_disappeared() -> None:
 def test_idle_after_s__is_null_where_the_end_is_censored(
     statuses: tuple[str, ...], expected: int | None
 ) -> None:
-    ((*_, idle_s),) = hours.rows(loaded(koeln(*statuses)), BOUNDS)
+    ((*_, idle_s),) = hours.rows(loaded(koeln(*statuses), SESSION_TABLES), BOUNDS)
     assert idle_s == expected
 
 
 def test_idle_after_s__ends_at_a_gap() -> None:
     polls = koeln(A, C, B) | {50.0: {"koeln": B}, 60.0: {"koeln": A}}
-    ((*_, idle_s),) = hours.rows(loaded(polls), BOUNDS)
+    ((*_, idle_s),) = hours.rows(loaded(polls, SESSION_TABLES), BOUNDS)
     assert idle_s == 600
 
 
@@ -167,7 +166,7 @@ def test_is_stuck__a_run_begins_seven_days_or_more_after_the_first_poll() -> Non
         "SELECT evse_uid, slot_at, last_slot_at, is_stuck, is_end_censored "
         "FROM warehouse.fact_charging_session ORDER BY evse_uid"
     )
-    assert hours.rows(hours.span_loaded(lake), sessions) == [
+    assert hours.rows(hours.span_loaded(lake, SESSION_TABLES), sessions) == [
         ("before", start, week + 50, False, False),
         ("changed", start, week + start - 10, True, True),
         # The poll 50 minutes beyond the week is of a run that began before it.

@@ -137,7 +137,7 @@ def test_marts__any_order_with_repeats_and_replacements_gives_the_same(
     hours.load(warehouse, right, order[0], only="fact_status")
     for hour in (*order, order[0]):
         hours.load(warehouse, right, hour)
-    assert hours.digests(warehouse) == hours.digests(load(right))
+    assert hours.digests(warehouse) == hours.digests(hours.span_loaded(right))
 
 
 def test_metrics__are_those_that_are_documented() -> None:
@@ -236,14 +236,12 @@ def test_mart_evse_hour__an_evse_of_two_places_counts_once() -> None:
 
 def _local_hours(first: datetime, count: int) -> DuckDBWarehouse:
     """A poll in each of some hours, with what is made of it for days."""
-    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    lake = MemoryLake()
     for number in range(count):
         minute = (first + timedelta(hours=number) - HOUR.start).total_seconds() / 60
         for part in range(6):
             hours.put(lake, minute + 10 * part, [_station({"e1": "CHARGING"})])
-    for hour in hours_archived(lake):
-        hours.load(warehouse, lake, hour)
-    return warehouse
+    return hours.span_loaded(lake)
 
 
 @pytest.mark.fault(
@@ -251,7 +249,6 @@ def _local_hours(first: datetime, count: int) -> DuckDBWarehouse:
     "days have 23 and 25 hours; nothing is lost or duplicated",
     area="time",
 )
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("day", "local_hours", "folds"),
     [(datetime(2021, 10, 31), 25, 1), (datetime(2022, 3, 27), 23, 0)],

@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charging_assets.hours import Span
 from charging_assets.lake.flat_files import FlatFile
-from charging_assets.modelling.hour_plans import derived_plans
-from charging_assets.modelling.staging import staging_span_plan
 from charging_assets.schemas.catalog import TABLES
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
@@ -62,15 +59,20 @@ def load(*contents: tuple[int, list[FlatFile]]) -> DuckDBWarehouse:
     return warehouse
 
 
+def load_as_span(files: list[list[FlatFile]]) -> DuckDBWarehouse:
+    warehouse = DuckDBWarehouse(None)
+    hours.load_span(warehouse, {hours.hour_after(n): of_hour for n, of_hour in enumerate(files)})
+    return warehouse
+
+
 @settings(max_examples=EXAMPLES)
 @given(network=NETWORK, order=ORDER)
 def test_loads__in_any_order_with_repeats_give_the_same_warehouse(
     network: list[Any], order: list[int]
 ) -> None:
     files = [files_of(content, hour) for hour, content in enumerate(network)]
-    in_order = load(*enumerate(files))
     in_disorder = load(*((hour, files[hour]) for hour in order))
-    assert hours.digests(in_disorder) == hours.digests(in_order)
+    assert hours.digests(in_disorder) == hours.digests(load_as_span(files))
 
 
 @settings(max_examples=EXAMPLES)
@@ -81,7 +83,7 @@ def test_loads__wrong_content_that_is_replaced_leaves_no_trace(
     right = [files_of(content, hour) for hour, content in enumerate(network)]
     first_wrong = [(hour, files_of(wrong[hour], hour)) for hour in order[:HOURS]]
     replaced = load(*first_wrong, *((hour, right[hour]) for hour in reversed(order)))
-    assert hours.digests(replaced) == hours.digests(load(*enumerate(right)))
+    assert hours.digests(replaced) == hours.digests(load_as_span(right))
 
 
 # Which hours of four days there are, and where they are cut into spans.
@@ -97,7 +99,7 @@ def test_loads__of_spans__give_the_same_warehouse_as_hour_by_hour(
     by_span = DuckDBWarehouse(None)
     for part in (at[cut:], at[:cut]) if turned else (at[:cut], at[cut:]):
         by_hour = {hours.hour_after(hour): files[hour] for hour in part}
-        by_span.apply_all([staging_span_plan(by_hour), *derived_plans(Span(tuple(by_hour)))])
+        hours.load_span(by_span, by_hour)
     assert hours.digests(by_span) == hours.digests(load(*files.items()))
 
 

@@ -13,7 +13,7 @@ from charging_assets import deployments
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests import builders
 from charging_assets_tests.modelling import hours
-from charging_assets_tests.modelling.hours import evse, loaded, rows, stand, station
+from charging_assets_tests.modelling.hours import evse, rows, stand, station
 from charging_assets_tests.testbed.bed import S3, Redshift
 
 CONNECTORS = """
@@ -21,6 +21,11 @@ SELECT query_time, id_connector, status_connector
 FROM original.status_connectors ORDER BY query_time, id_connector
 """
 SEEN = 0.05
+
+
+def loaded(polls: dict[float, Any]) -> DuckDBWarehouse:
+    """A warehouse with the tables from which the views are made."""
+    return hours.span_loaded(hours.lake_of(polls), only=("dim_", "fact_"))
 
 
 def with_connectors(status: str, **statuses: str | None) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ DIMENSIONS = ("dim_station", "dim_evse", "dim_connector")
 VERSIONS = "SELECT feed, valid_from, valid_to, close_reason FROM warehouse.{} ORDER BY valid_from"
 SECONDS = "SELECT slot_at, SUM(charging_s) FROM mart.{} GROUP BY slot_at ORDER BY slot_at"
 # Names on either side of the former one, since names decide where nothing else does.
-NEW_NAMES = ("new", "zest")
+NEW_NAMES = ("new", pytest.param("zest", marks=pytest.mark.slow))
 
 
 def archive_polls(lake: MemoryLake, minutes: Mapping[int, str]) -> None:

@@ -164,9 +164,7 @@ def test_versions__of_several_places_hold_every_fact_in_any_order(
         for number, answers in enumerate(data.draw(POLLS)):
             answers_by_place = {place: _answer(state, number) for place, state in answers.items()}
             hours.put(lake, 60.0 * hour + 15 * number, answers_by_place)
-    in_order, in_disorder = DuckDBWarehouse(None), DuckDBWarehouse(None)
-    for hour in sorted(hours_archived(lake)):
-        hours.load(in_order, lake, hour, only=MADE)
+    in_order, in_disorder = hours.span_loaded(lake, MADE), DuckDBWarehouse(None)
     for hour in data.draw(st.permutations(sorted(hours_archived(lake)))):
         hours.load(in_disorder, lake, hour, only=MADE)
     assert rows(in_order, LOST) == []

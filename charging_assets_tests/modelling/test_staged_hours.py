@@ -46,7 +46,7 @@ def test_prune__deletes_the_hour_from_staging_and_marks_it(
 ) -> None:
     hours.put(lake, 60, stand())
     for hour in (HOUR, hours.hour_after(1)):
-        hours.load(warehouse, lake, hour)
+        hours.load(warehouse, lake, hour, only="fact_status")
     facts = rows(warehouse, "SELECT * FROM warehouse.fact_status ORDER BY slot_at, evse_key")
     prune(warehouse, HOUR)
     left = staged_counts(warehouse)
@@ -67,7 +67,7 @@ def test_derived_plan__of_an_unstaged_hour_is_refused_and_never_empties_it(
     (plan,) = (plan for plan in hours.derived_plans() if plan.asset == asset)
     with pytest.raises(NotStaged, match=f"{HOUR} is not staged; materialize staged_tables"):
         warehouse.apply(plan)
-    hours.load(warehouse, lake)
+    hours.load(warehouse, lake, only=asset)
     prune(warehouse, HOUR)
     before = hours.digests(warehouse)
     with pytest.raises(NotStaged):
@@ -91,7 +91,7 @@ def test_ensure_staged__a_pruned_hour_is_staged_again_from_the_lake(
 def test_ensure_staged__without_flat_files_names_the_remedy(
     lake: MemoryLake, warehouse: DuckDBWarehouse
 ) -> None:
-    hours.load(warehouse, lake)
+    hours.load(warehouse, lake, only="fact_status")
     prune(warehouse, HOUR)
     lake.delete(flat_key(FLAT_STATUS, HOUR, FEED))
     before = hours.digests(warehouse)
@@ -106,7 +106,7 @@ def test_ensure_staged__an_hour_that_cannot_be_staged_costs_no_other(
     wanted = [hours.hour_after(n) for n in range(4)]
     lake = lake_of({60 * n: stand() for n in range(4)})
     for hour in wanted:
-        hours.load(warehouse, lake, hour)
+        hours.load(warehouse, lake, hour, only="fact_status")
         prune(warehouse, hour)
     key = flat_key(FLAT_STATUS, wanted[1], FEED)
     lake.put(key, lake.get(key)[:-20])

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from charging_assets import deployments
 from charging_assets.definitions import build
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.orchestration.staleness import stale_hours
+from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.modelling import hours
 from charging_assets_tests.modelling.hours import HOUR, lake_of, stand
 
 
-@pytest.fixture
-def storage() -> deployments.Storage:
-    storage = deployments.Storage(
-        lake_of({0: stand(), 10: stand("CHARGING")}), deployments.memory_storage().warehouse
-    )
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[MemoryLake, Path]:
+    """An archive of an hour, and the warehouse of a run of its job."""
+    lake = lake_of({0: stand(), 10: stand("CHARGING")})
+    path = tmp_path_factory.mktemp("staleness") / "warehouse.duckdb"
     done = (
-        build(storage, feeds={})
+        build(deployments.Storage(lake, DuckDBWarehouse(path)), feeds={})
         .resolve_job_def("load_hour")
         .execute_in_process(partition_key=HOUR.key)
     )
     assert done.success
-    return storage
+    return lake, path
+
+
+@pytest.fixture
+def storage(loaded: tuple[MemoryLake, Path], tmp_path: Path) -> deployments.Storage:
+    """Copies of them for one test, which may change them."""
+    lake = MemoryLake()
+    lake.objects.update(loaded[0].objects)
+    return deployments.Storage(lake, DuckDBWarehouse(Path(shutil.copy(loaded[1], tmp_path))))
 
 
 def reasons(storage: deployments.Storage) -> list[str]:
