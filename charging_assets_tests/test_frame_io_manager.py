@@ -232,7 +232,7 @@ _VALUES = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=15)
 @given(
     values=_VALUES,
     name=st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1),

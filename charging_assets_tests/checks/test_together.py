@@ -24,7 +24,7 @@ from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from charging_assets_tests.checks.stores import MINUTES, Stores, evse, network, station
 from charging_assets_tests.modelling import hours
 
-HOURS = [hours.hour_after(n) for n in range(4)]
+HOURS = [hours.hour_after(n) for n in range(3)]
 SPAN_SAFE = [rule for rule in HOURLY if rule.is_span_safe]
 
 
@@ -110,7 +110,7 @@ def test_together__each_damage_is_reported(loaded: Stores, tmp_path: Path, damag
     assert _assert_same(SPAN_SAFE, stores) > 0
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(
     damage=st.sets(
         st.tuples(st.sampled_from(DAMAGE), st.sampled_from(HOURS)), min_size=1, max_size=4

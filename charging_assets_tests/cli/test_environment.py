@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from charging_assets_tests.cli.shell import SECOND
+
 _SHADOWS = (
     "queue",
     "types",
@@ -41,8 +43,14 @@ def script() -> str:
     return str(Path(sys.executable).parent / "charging-assets")
 
 
-@pytest.mark.parametrize("environment", _LOCALES)
-@pytest.mark.parametrize("arguments", [["status"], ["doctor"], ["load", "--help"]])
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        *((["status"], locale) for locale in _LOCALES),
+        (["doctor"], _LOCALES[2]),
+        (["load", "--help"], _LOCALES[0]),
+    ],
+)
 def test_output__character_that_the_locale_lacks_is_replaced(
     loaded_home: Path, tmp_path: Path, environment: dict[str, str], arguments: list[str]
 ) -> None:
@@ -100,7 +108,7 @@ def shadowing(tmp_path: Path) -> Path:
 def test_modules__of_the_current_folder_replace_none(
     loaded_home: Path, shadowing: Path, tmp_path: Path
 ) -> None:
-    for arguments in (["status"], ["doctor"], ["load", "--from", "2026-01-12T00"]):
+    for arguments in (["status"], ["doctor"], ["load", "--from", SECOND.key]):
         done = command([script(), *arguments], loaded_home, shadowing)
         assert b"shadowed" not in done.stdout + done.stderr
         assert done.returncode == 0, done.stderr

@@ -61,6 +61,11 @@ DAMAGES: Mapping[str, Callable[[MemoryLake, str], None]] = {
 }
 
 
+def slow(value: str) -> Any:
+    """A parameter of tests that `make slow` runs."""
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.ephemeral() as instance:
@@ -96,7 +101,13 @@ def check_results(instance: dg.DagsterInstance, hour: Hour) -> list[bool]:
     ]
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "bit flip",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in DAMAGES if each != "bit flip"),
+    ],
+)
 def test_load__damaged_object_of_a_feed__loads_the_other_feed(
     damage: str, instance: dg.DagsterInstance
 ) -> None:
@@ -180,7 +191,7 @@ def run_of(
     )
 
 
-@pytest.mark.parametrize("kind_of_run", ["range", "hour by hour"])
+@pytest.mark.parametrize("kind_of_run", ["range", slow("hour by hour")])
 def test_runs__name_the_feed_of_each_hour__in_metadata_and_checks(
     kind_of_run: str, instance: dg.DagsterInstance
 ) -> None:

@@ -73,7 +73,7 @@ class LockedWarehouse(DuckDBWarehouse):
             yield reader
 
 
-@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_load_hours__an_unchecked_hour_is_loaded_once(
     count: int,
 ) -> None:
@@ -98,8 +98,9 @@ def test_load_hours__an_hour_without_partition_fails_and_others_load() -> None:
     assert [outcome.error is None for outcome in outcomes] == [True, False]
 
 
+@pytest.mark.slow
 def test_load_hours__many_hours_are_unchecked_and_failed_ones_load_alone() -> None:
-    count = 20
+    count = 16
     storage = deployments.Storage(
         lake_of({60 * n: stand() for n in range(count)}), deployments.memory_storage().warehouse
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from charging_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from charging_assets_tests.built_once import built_once
 from charging_assets_tests.truth.__main__ import scored
 from charging_assets_tests.truth.weeks import Weeks, loaded
 
@@ -21,10 +22,11 @@ WEEKS = Weeks(days=3, scale=0.15, seed=90, dwell_min=120.0, gaps=((30, 8),))
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The three days in a file, of which each test opens a copy."""
-    folder = tmp_path_factory.mktemp("truth")
-    path = folder / "charging.duckdb"
-    loaded(WEEKS, folder / "lake", workers=0, path=path)
-    return path
+
+    def build(folder: Path) -> None:
+        loaded(WEEKS, folder / "lake", workers=0, path=folder / "charging.duckdb")
+
+    return built_once(tmp_path_factory, "three_days", build) / "charging.duckdb"
 
 
 @pytest.fixture
@@ -32,6 +34,7 @@ def warehouse(file: Path, tmp_path: Path) -> DuckDBWarehouse:
     return DuckDBWarehouse(Path(shutil.copy(file, tmp_path)))
 
 
+@pytest.mark.slow
 def test_scored__of_three_days__holds(warehouse: DuckDBWarehouse) -> None:
     result = scored(WEEKS, warehouse, sampling_errors=4)
     assert result["missed"] == []
@@ -41,6 +44,7 @@ def test_scored__of_three_days__holds(warehouse: DuckDBWarehouse) -> None:
     assert result["gaps"]["rows"] > 50
 
 
+@pytest.mark.slow
 def test_scored__warehouse_with_errors__names_failed_targets(warehouse: DuckDBWarehouse) -> None:
     wrong = (
         "UPDATE mart.mart_evse_hour "

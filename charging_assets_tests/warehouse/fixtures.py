@@ -23,7 +23,7 @@ WAREHOUSES = [
     "duckdb-file",
     "duckdb-memory",
     "redshift-snapshot",
-    "redshift-serializable",
+    pytest.param("redshift-serializable", marks=pytest.mark.slow),
     pytest.param("redshift-cluster", marks=pytest.mark.redshift),
 ]
 

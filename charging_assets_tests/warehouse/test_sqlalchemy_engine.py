@@ -259,6 +259,7 @@ def test_engine__readers_and_a_load_of_another_process_both_succeed(tmp_path: Pa
     counts = []
     while loader.poll() is None:
         counts.append(pd.read_sql(_COUNT, engine)["n"].iloc[0])
+        threading.Event().wait(0.02)  # the load needs a processor too
     assert loader.returncode == 0
     assert counts == sorted(counts)
     assert pd.read_sql(_COUNT, engine)["n"].iloc[0] == 5
