@@ -24,7 +24,7 @@ from charging_assets_tests.warehouse.redshifts import EmptyRedshift, of_the_bed
 
 pytestmark = pytest.mark.faults
 
-LOADS = 20
+LOADS = 8
 CUT_BYTES = 10
 ReportObserved = Callable[[str], None]
 
