@@ -161,6 +161,9 @@ def test_frame__without_partitions_replaces_everything(warehouse: Warehouse) -> 
         (lambda: {"n": 1}, "returned dict; return a pandas DataFrame"),
     ],
 )
+@pytest.mark.parametrize(
+    "warehouse", ["duckdb", pytest.param("redshift", marks=pytest.mark.slow)], indirect=True
+)
 def test_frame__that_cannot_be_stored_leaves_the_old_rows(
     warehouse: Warehouse, value: Callable[[], Any], message: str
 ) -> None:

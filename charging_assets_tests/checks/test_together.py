@@ -103,7 +103,14 @@ def test_together__hours_of_which_one_is_pruned_from_staging(
     assert _assert_same(HOURLY, stores) == 0
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        # Of every kind some; `test_together__any_damage_in_any_hours` takes any of them.
+        pytest.param(damage, marks=[] if number % 4 == 0 else pytest.mark.slow)
+        for number, damage in enumerate(DAMAGE)
+    ],
+)
 def test_together__each_damage_is_reported(loaded: Stores, tmp_path: Path, damage: str) -> None:
     stores = loaded.copy(tmp_path / "charging.duckdb")
     stores.execute(damage.format(*_times(HOURS[2 if "dim_" in damage else 1])))

@@ -105,6 +105,7 @@ def shadowing(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_modules__of_the_current_folder_replace_none(
     loaded_home: Path, shadowing: Path, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_dashboard__does_not_connect_to_redshift_when_it_starts(
     assert served == [1]
 
 
+@pytest.mark.slow
 def test_load__moves_it_aside_and_the_archive_gives_the_same_rows(
     older: Shell,
     first_home: Path,

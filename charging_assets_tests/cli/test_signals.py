@@ -81,10 +81,11 @@ def statuses(home: Path) -> set[DagsterRunStatus]:
         return {run.status for run in instance.get_runs()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("signum", "ignored", "step"),
     [
-        pytest.param(signal.SIGINT, (), FLATTENING, marks=pytest.mark.slow),
+        (signal.SIGINT, (), FLATTENING),
         (signal.SIGTERM, (signal.SIGINT, signal.SIGHUP), MODELLING),
     ],
     ids=["ctrl-c", "terminated-with-sigint-ignored"],

@@ -238,6 +238,7 @@ def test_conflict__with_hours_that_are_no_longer_in_staging() -> None:
     assert hours.digests(warehouse, ROWS) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("equal_keys")
 def test_conflict__a_rebuild_gives_the_same_rows() -> None:
     lake, warehouse = lake_of(THREE_HOURS), DuckDBWarehouse(None)

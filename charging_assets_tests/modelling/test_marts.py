@@ -168,9 +168,8 @@ def test_metrics__a_day_without_polls_has_no_row_and_one_with_a_few_no_shares() 
     assert sorted(dates) == [11, 13]
 
 
-@pytest.mark.parametrize(
-    ("plugs", "expected"),
-    [
+def test_power_class__is_that_of_the_strongest_direct_current() -> None:
+    plugs_and_classes: list[tuple[list[tuple[str, float]], str]] = [
         ([("AC_3_PHASE", 22)], "ac"),
         ([("AC_3_PHASE", 43), ("DC", 50)], "dc"),
         ([("DC", 99.9)], "dc"),
@@ -178,16 +177,17 @@ def test_metrics__a_day_without_polls_has_no_row_and_one_with_a_few_no_shares() 
         ([("DC", 150_000)], "hpc"),  # in W: dropped; 375 A at 400 V decide
         ([("AC_3_PHASE", 150_000)], "ac"),
         ([], "unknown"),
-    ],
-)
-def test_power_class__is_that_of_the_strongest_direct_current(plugs: Any, expected: str) -> None:
-    connectors = [
-        builders.connector(f"c{number}", power_type=kind, max_power=power, ampere=375)
-        for number, (kind, power) in enumerate(plugs)
     ]
-    lake = hours.lake_of({0: [station([evse("e1", connectors=connectors)])]})
-    (row,) = _rows(load(lake), "mart_evse_hour")
-    assert row["power_class"] == expected
+    evses, expected = [], {}
+    for number, (plugs, power_class) in enumerate(plugs_and_classes):
+        connectors = [
+            builders.connector(f"{number}-{at}", power_type=kind, max_power=power, ampere=375)
+            for at, (kind, power) in enumerate(plugs)
+        ]
+        evses.append(evse(f"e{number}", connectors=connectors))
+        expected[hours.key_of("evse", f"e{number}")] = power_class
+    rows = _rows(load(hours.lake_of({0: [station(evses)]})), "mart_evse_hour")
+    assert {row["evse_key"]: row["power_class"] for row in rows} == expected
 
 
 # Hours between which what disappears is closed, and the connectors of each one's two polls.

@@ -21,6 +21,7 @@ SELECT query_time, id_connector, status_connector
 FROM original.status_connectors ORDER BY query_time, id_connector
 """
 SEEN = 0.05
+MORE_NAMES = [pytest.param(name, marks=pytest.mark.slow) for name in ("a%b", "xa_b", "b", "_")]
 
 
 def loaded(polls: dict[float, Any]) -> DuckDBWarehouse:
@@ -50,7 +51,7 @@ def test_status_connectors__are_the_connectors_of_each_poll() -> None:
     ]
 
 
-@pytest.mark.parametrize("other", ["axb", "a%b", "xa_b", "a_bx", "b", "_", "%", "_b"])
+@pytest.mark.parametrize("other", ["axb", "a_bx", "%", "_b", *MORE_NAMES])
 def test_status_connectors__an_override_applies_to_its_connector(other: str) -> None:
     polls = {0: with_connectors("CHARGING", **{other: "BLOCKED", "a_b": "CHARGING"})}
     result = {name: status for _, name, status in rows(loaded(polls), CONNECTORS)}

@@ -241,6 +241,11 @@ def _power_range(
     for hour in hours_archived(lake):
         hours.load(warehouse, lake, hour, SESSION_TABLES)
     (row,) = warehouse.query("SELECT * FROM warehouse.fact_charging_session").to_pylist()
+    return _session_power(row)
+
+
+def _session_power(row: dict[str, Any]) -> tuple[float | None, float | None]:
+    """The published power and the bound, in kW, of a row of a session."""
     if row["energy_max_kwh"] is None:
         return row["max_power_kw"], None
     return row["max_power_kw"], round(row["energy_max_kwh"] / row["duration_max_s"] * 3600, 6)
@@ -255,32 +260,39 @@ def _connector(
     )
 
 
-@pytest.mark.parametrize(
-    ("connectors", "expected"),
-    [
-        ([_connector(22)], (22, 22)),
-        ([_connector(22, 32, 400)], (22, 22.2)),
-        ([_connector(22, 16, 400)], (22, 22)),
-        ([_connector(22000, 32, 230)], (None, 22.1)),  # in W: dropped; 230 V is that of one phase
-        ([_connector(7590, 32, 230, "AC_1_PHASE")], (None, 7.4)),
-        ([_connector(22000)], (None, None)),
-        ([_connector(0, 0, 0)], (None, None)),
-        ([_connector("150,0", 375, 400, "DC")], (150, 150)),
-        ([_connector(150, 500, 1000, "DC")], (150, 500)),
-        ([_connector(1000, 3000, 1250, "DC")], (1000, 1500)),
-        ([_connector(3, 8, 400)], (3, 5.6)),
-        ([_connector(3, 16, 230, "AC_1_PHASE")], (3, 3.7)),
-        ([_connector(3, 16, 230, "AC_2_PHASE_SPLIT")], (3, 7.4)),
-        ([_connector(None, 32, 230, None)], (None, 22.1)),
-        ([_connector(None, 32, 12, "AC_1_PHASE")], (None, None)),  # a voltage of none
-        ([_connector(11, 32, 400), _connector(50, connector_id="c2")], (50, 50)),
-        ([_connector(11, 32, 400), _connector(150000, connector_id="c2")], (11, None)),
-    ],
-)
-def test_sessions__energy_is_bounded_by_the_greatest_plausible_power(
-    connectors: list[dict[str, Any]], expected: tuple[Any, Any]
-) -> None:
-    assert _power_range(connectors, connectors) == expected
+PLAUSIBLE_POWER: list[tuple[list[dict[str, Any]], tuple[float | None, float | None]]] = [
+    ([_connector(22)], (22, 22)),
+    ([_connector(22, 32, 400)], (22, 22.2)),
+    ([_connector(22, 16, 400)], (22, 22)),
+    ([_connector(22000, 32, 230)], (None, 22.1)),  # in W: dropped; 230 V is that of one phase
+    ([_connector(7590, 32, 230, "AC_1_PHASE")], (None, 7.4)),
+    ([_connector(22000)], (None, None)),
+    ([_connector(0, 0, 0)], (None, None)),
+    ([_connector("150,0", 375, 400, "DC")], (150, 150)),
+    ([_connector(150, 500, 1000, "DC")], (150, 500)),
+    ([_connector(1000, 3000, 1250, "DC")], (1000, 1500)),
+    ([_connector(3, 8, 400)], (3, 5.6)),
+    ([_connector(3, 16, 230, "AC_1_PHASE")], (3, 3.7)),
+    ([_connector(3, 16, 230, "AC_2_PHASE_SPLIT")], (3, 7.4)),
+    ([_connector(None, 32, 230, None)], (None, 22.1)),
+    ([_connector(None, 32, 12, "AC_1_PHASE")], (None, None)),  # a voltage of none
+    ([_connector(11, 32, 400), _connector(50, connector_id="c2")], (50, 50)),
+    ([_connector(11, 32, 400), _connector(150000, connector_id="c2")], (11, None)),
+]
+
+
+def test_sessions__energy_is_bounded_by_the_greatest_plausible_power() -> None:
+    lake = MemoryLake()
+    for number, status in enumerate(("AVAILABLE", "CHARGING", "CHARGING", "AVAILABLE")):
+        evses = [
+            builders.evse(f"e{case}", connectors, status=status)
+            for case, (connectors, _) in enumerate(PLAUSIBLE_POWER)
+        ]
+        hours.put(lake, 10.0 * number, [station(evses)])
+    warehouse = hours.span_loaded(lake, SESSION_TABLES)
+    rows = warehouse.query("SELECT * FROM warehouse.fact_charging_session").to_pylist()
+    powers = {row["evse_uid"]: _session_power(row) for row in rows}
+    assert powers == {f"e{case}": expected for case, (_, expected) in enumerate(PLAUSIBLE_POWER)}
 
 
 def test_sessions__energy_knows_the_same_plausible_power_as_the_schema() -> None:

@@ -258,7 +258,7 @@ def test_month__of_four_polled_days_of_thirty_has_them_all_in_its_window() -> No
     assert row["utilisation"] is None
 
 
-@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("order", [pytest.param(1, marks=pytest.mark.slow), -1])
 def test_month__after_a_gap_from_the_27th_ends_with_the_month_once_polling_resumes(
     order: int,
 ) -> None:
@@ -272,6 +272,7 @@ def test_month__after_a_gap_from_the_27th_ends_with_the_month_once_polling_resum
     assert april["window_s"] == 9 * DAY_S + 12 * HOUR_S + TENTH
 
 
+@pytest.mark.slow
 def test_month__whose_later_polls_are_replaced_by_failures_ends_with_its_newest_poll_again() -> (
     None
 ):

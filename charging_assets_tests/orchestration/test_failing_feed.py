@@ -226,6 +226,7 @@ def test_runs__name_the_feed_of_each_hour__in_metadata_and_checks(
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_load__a_feed_removed_from_the_archive__leaves_no_rows() -> None:
     lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
     hours.put(lake, 0, stations(), GOOD)
@@ -243,6 +244,7 @@ def test_load__a_feed_removed_from_the_archive__leaves_no_rows() -> None:
     assert hours_archived(lake).keys() == {HOUR}
 
 
+@pytest.mark.slow
 def test_load__an_accepted_gap_with_imported_polls__belongs_to_their_feed() -> None:
     from charging_assets.archive.gaps import accept
 

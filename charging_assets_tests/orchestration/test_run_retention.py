@@ -174,6 +174,7 @@ def results(instance: dg.DagsterInstance) -> list[str]:
         return [row[0] for row in rows]
 
 
+@pytest.mark.slow
 def test_prune_runs__deletes_check_results_except_the_newest_of_each_partition(
     any_instance: dg.DagsterInstance,
 ) -> None:

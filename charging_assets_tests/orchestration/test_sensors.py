@@ -215,6 +215,7 @@ def test_reconcile_hours__a_locked_warehouse_skips_without_an_attempt(
     assert len(reconciler.tick()) == 1
 
 
+@pytest.mark.slow
 def test_reconcile_hours__an_accepted_gap_is_loaded_empty_until_an_import(
     reconciler: Reconciler,
 ) -> None:

@@ -277,6 +277,7 @@ def test_difference__is_none_between_sums_of_another_order_or_rows_in_another() 
     assert difference(ours, theirs, in_order=True)
 
 
+@pytest.mark.slow
 def test_renamed_feed__is_the_same_rows_on_both_engines(engines: Engines) -> None:
     """Two feeds of one network: in one hour one after the other, and in one slot."""
     lake = rename_feed(90, "new")
