@@ -49,10 +49,10 @@ ui: $(INSTALLED) ## start Dagster's UI on 127.0.0.1, without polling
 dashboard: $(INSTALLED) ## serve the dashboard on 127.0.0.1, read-only
 	@$(BIN)/charging-assets dashboard
 
-test: lint ## lint, then all tests except slow, faults and e2e (9 min)
+test: lint ## lint, then all tests except slow, faults and e2e (6 min)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not faults and not e2e and not redshift" $(PYTEST_ARGS)
 
-slow: $(INSTALLED) ## tests that load many times: any order of hours, rebuilds (20 to 27 min)
+slow: $(INSTALLED) ## tests that load many times: any order of hours, rebuilds (20 min)
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not redshift" $(PYTEST_ARGS)
 
 lint: $(INSTALLED) ## ruff, mypy --strict, import layers, sqlfluff
@@ -87,7 +87,7 @@ score: $(INSTALLED) ## compare the figures of simulated weeks with the truth (1 
 recompute: $(INSTALLED) ## recompute all figures from raw objects and print differences
 	@$(BIN)/python -m charging_assets_tests.recompute
 
-faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json (10 to 13 min)
+faults: $(INSTALLED) ## kill processes, break disks and answers, into build/faults.json (8 min)
 	@mkdir -p build
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "faults or fault" --fault-report=build/faults.json $(PYTEST_ARGS)
 

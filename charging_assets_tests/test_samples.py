@@ -241,6 +241,7 @@ def test_answer_of_2024__reports_its_drift(storage: deployments.Storage) -> None
     assert json.loads(unknown) == ["/currentLocale", "/languages", "/localesLanguageMap"]
 
 
+@pytest.mark.slow
 def test_import_and_load_again__change_nothing(storage: deployments.Storage, samples: Path) -> None:
     before = digests(storage.warehouse)
     folder = samples / "chargecloud_2022"

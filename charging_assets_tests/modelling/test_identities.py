@@ -79,6 +79,7 @@ def test_ids_within_place__hours_loaded_before_are_as_if_it_had_always_been_so()
     assert loaded(lake, warehouse, {}) == before
 
 
+@pytest.mark.slow
 def test_ids_within__a_change_makes_the_feeds_hours_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

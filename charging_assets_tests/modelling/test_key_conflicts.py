@@ -35,8 +35,8 @@ from charging_assets_tests.stale_loads import errors_of, load_stale
 # Two ids that anybody can find in minutes: their keys as stations of `chargecloud` are equal.
 CHARGECLOUD_STATIONS = ("bb6ffb39eee17f6c", "0848572e33ef8e59")
 
-# Forwards, backwards, and the first hour last; `make slow` has all orders.
-FEW_ORDERS = [(0, 1, 2), (2, 1, 0), (1, 2, 0)]
+# Backwards, and the first hour last; `make slow` has all orders.
+FEW_ORDERS = [(2, 1, 0), (1, 2, 0)]
 ROWS = [table for table in TABLES if table is not LEDGER]
 CHECK = "staged_tables__no_two_ids_share_a_key"
 
@@ -248,6 +248,7 @@ def test_conflict__a_rebuild_gives_the_same_rows() -> None:
     assert hours.digests(warehouse) == digests_in_order()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("equal_keys")
 def test_conflict__of_evses_and_of_connectors() -> None:
     """EVSEs at other stations and in other places; connectors of one id at two EVSEs."""
@@ -270,7 +271,7 @@ def test_conflict__of_evses_and_of_connectors() -> None:
         (60, "evse", "e1~a", "duplicate_key"),
         (120, "connector", "e2-c~x", "duplicate_key"),
     ]
-    for order in FEW_ORDERS[1:]:
+    for order in FEW_ORDERS:
         warehouse = DuckDBWarehouse(None)
         load(warehouse, lake, *order)
         settle(warehouse, lake)

@@ -169,6 +169,7 @@ def test_marts__no_instant_of_an_hour_counts_twice(polls: Polls, cadence_s: Cade
         assert row["station_operable_s"] <= HOUR_S
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES // 2)
 @given(first=st.integers(0, CADENCE_S - 1), statuses=st.lists(STATUSES, min_size=12, max_size=12))
 def test_marts__regular_polls_stand_for_their_cadence_wherever_in_the_hour(

@@ -332,6 +332,7 @@ def test_sessions__without_a_published_connector_have_no_power() -> None:
     assert _power_range([], []) == (None, None)
 
 
+@pytest.mark.slow
 def test_sessions__power_is_the_same_in_any_order_of_loading() -> None:
     """c1 goes while its EVSE stays, which is known a day later; c3 comes after two sessions."""
     c1, c2, c3 = (

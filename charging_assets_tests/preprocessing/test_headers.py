@@ -195,6 +195,7 @@ def test_flatten__times_without_an_offset_are_utc() -> None:
     assert one(hour, "flat_polls")["answer_count"] == 2
 
 
+@pytest.mark.slow
 def test_flatten__of_a_kind_that_is_back_the_hour_is_loaded_again(modules: Path) -> None:
     lake = MemoryLake()
     archived(lake, poll(kind="kinds_of_test.back"), GOOD)
