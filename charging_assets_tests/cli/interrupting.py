@@ -48,7 +48,7 @@ class Command:
     lines: queue.SimpleQueue[str | None]
     err: list[str] = field(default_factory=list)
 
-    def wait_for(self, pattern: str, timeout_s: float = 120) -> None:
+    def wait_for(self, pattern: str, timeout_s: float = 400) -> None:
         """Read standard error up to a line in which the pattern is found."""
         deadline = time.monotonic() + timeout_s
         while (line := self.lines.get(timeout=max(deadline - time.monotonic(), 0.1))) is not None:
