@@ -43,7 +43,7 @@ from charging_assets.warehouse.span_loads import apply_spans
 
 # How long hours stay in staging; the flat files in the lake are the durable copy.
 STAGING_RETENTION = timedelta(days=14)
-# Staged rows that one statement processes at most: a month of 2,428 EVSEs, half a day of a
+# Staged rows that one statement processes at most: seven weeks of 2,428 EVSEs, half a day of a
 # hundred times as many. Each takes some 170 bytes of memory.
 ROWS_A_SPAN = 12_000_000
 

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charging_assets.archive.identities import FeedIdentity
+from charging_assets.lake.memory import MemoryLake
 from charging_assets.modelling import plans
 from charging_assets.modelling.staging import staging_plan
 from charging_assets.preprocessing.clean import canonical
@@ -146,6 +148,21 @@ def test_fact_status__two_places_have_separate_runs() -> None:
         ("koeln", 0, 0, 1, "AVAILABLE"),
         ("koeln", 10, 20, 2, "CHARGING"),
     ]
+
+
+def test_fact_status__feeds_of_one_network_have_separate_runs_in_places_of_one_name() -> None:
+    lake, warehouse = MemoryLake(), DuckDBWarehouse(None)
+    feeds = ("other", "test")
+    for minute, status in ((0, "AVAILABLE"), (10, "CHARGING"), (20, "AVAILABLE")):
+        for feed in feeds:
+            hours.put(lake, minute, stand(status), feed)
+    identities = {feed: FeedIdentity("test", None) for feed in feeds}
+    hours.load_files(warehouse, hours.flat_files(lake, HOUR, identities), only="fact")
+    result = rows(
+        warehouse, "SELECT feed, slot_at, status FROM warehouse.fact_status ORDER BY 1, 2"
+    )
+    states = [(0, "AVAILABLE"), (10, "CHARGING"), (20, "AVAILABLE")]
+    assert result == [(feed, *state) for feed in feeds for state in states]
 
 
 def test_fact_status__a_run_never_crosses_an_hour() -> None:
