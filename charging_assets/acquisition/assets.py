@@ -19,6 +19,7 @@ from charging_assets.acquisition.poll_hour import (
 from charging_assets.alerts.heartbeat import beat
 from charging_assets.archive.gaps import note_key
 from charging_assets.archive.missed_slots import record_unpolled
+from charging_assets.archive.raw_objects import HEADERS
 from charging_assets.archive.spool import Spool
 from charging_assets.hours import Hour, backfill_policy, format_spans, hourly_partitions
 from charging_assets.io_managers import FAILED_HOURS
@@ -35,17 +36,20 @@ class RawConfig(dg.Config):
     window_s: int = 0
 
 
-_LINE_COLUMNS = dg.TableSchema(
+_ENTRY_COLUMNS = dg.TableSchema(
     [
         dg.TableColumn("slug", "text", "place requested"),
+        dg.TableColumn("part", "integer", "page of the place's answer, from 0"),
         dg.TableColumn("outcome", "text", "ok, or why there is no answer"),
         dg.TableColumn("requested_at", "timestamp", "when the request was sent, UTC"),
         dg.TableColumn("elapsed_ms", "integer", "duration of the request [milliseconds]"),
         dg.TableColumn("http_status", "integer", "HTTP status"),
         dg.TableColumn("detail", "text", "reason for the outcome"),
+        dg.TableColumn("url", "text", "address requested, without secrets"),
+        dg.TableColumn("headers", "json", f"of the response: {', '.join(HEADERS)}"),
+        dg.TableColumn("received_sha256", "text", "hash of a file before decompression"),
         dg.TableColumn("sha256", "text", "hash of the body"),
-        dg.TableColumn("body", "text", "answer, byte for byte"),
-        dg.TableColumn("body_base64", "text", "answer that is not UTF-8, as base64"),
+        dg.TableColumn("length", "integer", "size of the body, which follows byte for byte"),
     ]
 )
 
@@ -74,7 +78,7 @@ class RawArchiveIOManager(dg.IOManager):
     kinds={"python", "json"},
     tags={"layer": "raw"},
     code_version="1",
-    metadata={"dagster/column_schema": _LINE_COLUMNS},
+    metadata={"dagster/column_schema": _ENTRY_COLUMNS},
 )
 def raw_api_snapshots(
     context: dg.AssetExecutionContext,

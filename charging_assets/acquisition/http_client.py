@@ -36,7 +36,7 @@ from charging_assets.acquisition.response_body import (
     read_body,
     root_cause,
 )
-from charging_assets.archive.raw_objects import ARCHIVED_HEADERS, PlaceResponse
+from charging_assets.archive.raw_objects import HEADERS, PlaceResponse
 from charging_assets.schemas.outcomes import is_good
 from charging_assets.sources.credentials import NO_SECRETS, Secrets
 from charging_assets.text import printable
@@ -179,6 +179,7 @@ class _Attempt:
         status, encoding = response.status_code, response.headers.get("content-encoding", "")
         cap = self.limits.max_body_bytes
         headers = self._archived_headers(response)
+        received_sha256 = None
         outcome: Outcome
         outcome, body, detail = read_body(
             response.raw, encoding.strip().lower(), cap, self.is_expired
@@ -193,15 +194,15 @@ class _Attempt:
             received = body
             outcome, body, detail = decompress_file(received, cap, self.is_expired)
             if body is not received:
-                headers["Received-SHA256"] = hashlib.sha256(received).hexdigest()
+                received_sha256 = hashlib.sha256(received).hexdigest()
         return PlaceResponse(
             slug=self.slug, outcome=outcome, body=body, http_status=status, detail=detail,
-            headers=headers,
+            headers=headers, received_sha256=received_sha256,
         )  # fmt: skip
 
     def _archived_headers(self, response: requests.Response) -> dict[str, str]:
         """The headers to archive; one that is too long or echoes a secret is left out."""
-        values = {name: response.headers.get(name) for name in ARCHIVED_HEADERS[:-1]}
+        values = {name: response.headers.get(name) for name in HEADERS}
         return {
             name: value
             for name, value in values.items()

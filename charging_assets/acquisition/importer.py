@@ -101,7 +101,7 @@ def execute_import(
         if hashlib.sha256(content).digest() != file.digest:
             report.problems[file.path] = "it changed during the import; import it again"
             continue
-        key, is_new = archive(lake, *_poll(plan.feed, file, content))
+        key, is_new = archive(lake, *_poll(plan.feed, file, content, source.received_sha256))
         (report.imported if is_new else report.existing)[file.path] = key
     archived = {**report.imported, **report.existing}
     for file in plan.files:
@@ -140,7 +140,9 @@ def read_file(
     return _poll(feed, file, content)
 
 
-def _poll(feed: Feed, file: PlannedFile, content: bytes) -> tuple[Poll, list[PlaceResponse]]:
+def _poll(
+    feed: Feed, file: PlannedFile, content: bytes, received_sha256: str | None = None
+) -> tuple[Poll, list[PlaceResponse]]:
     assert file.slot_at is not None
     assert file.contents is not None
     bodies = bodies_of(content, file.contents.slugs, file.place)
@@ -159,7 +161,8 @@ def _poll(feed: Feed, file: PlannedFile, content: bytes) -> tuple[Poll, list[Pla
         origin=file.name,
     )
     return poll, [
-        PlaceResponse(slug=slug, outcome="ok", body=body) for slug, body in bodies.items()
+        PlaceResponse(slug=slug, outcome="ok", body=body, received_sha256=received_sha256)
+        for slug, body in bodies.items()
     ]
 
 

@@ -11,6 +11,7 @@ reported as problems and never opened.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import stat
 import zipfile
@@ -95,12 +96,13 @@ class _GzSource:
 class SourceFile(NamedTuple):
     """A file by its path, including enclosing zips, with its content or its problem.
 
-    A skipped file has neither.
+    A skipped file has neither. `received_sha256` is the hash of a gzip file before decompression.
     """
 
     path: str
     content: bytes | None = None
     problem: str | None = None
+    received_sha256: str | None = None
 
     @property
     def name(self) -> str:
@@ -173,7 +175,8 @@ class _Reader:
                         self._budget.add(file.seek(0, os.SEEK_END))
                     # Twice, so that a decompression bomb is only counted.
                     self._inflate(file, keep=False)
-                    yield SourceFile(path, self._inflate(file, keep=True))
+                    content = self._inflate(file, keep=True)
+                    yield SourceFile(path, content, received_sha256=_hash_of(file))
                 else:
                     yield SourceFile(path, self._read_limited(file, "is", _PIECE, keep=True))
         except _Refused as refused:
@@ -255,6 +258,14 @@ class _Reader:
         return _Refused(
             f"{what} {more}{self._max:,} bytes; `max_body_bytes` of the feed allows larger files"
         )
+
+
+def _hash_of(file: IO[bytes]) -> str:
+    file.seek(0)
+    received = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        received.update(piece)
+    return received.hexdigest()
 
 
 def _is_supported(name: str) -> bool:

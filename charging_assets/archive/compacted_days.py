@@ -1,11 +1,11 @@
 """The format of compacted days, and a lake that reads polls from them transparently.
 
-A compacted day is two objects in the day's folder. `polls-<hash>.day.zst` contains the lines of raw
-objects verbatim, as consecutive zstd frames: the polls' header lines, then one frame for each block
-of six hours with the answers in the block's polls, place by place. Consecutive answers of a place
-differ little, so they compress well. `polls-<hash>.index.json` lists the polls and the frames'
-positions; a day object without an index is ignored. Any reader of JSON and zstd
-(`zstd -dc --long=27`) can read it.
+A compacted day is two objects in the day's folder. `polls-<hash>.day.zst` contains the content of
+raw objects verbatim, as consecutive zstd frames: the polls' header lines, then one frame for each
+block of six hours with the entries of the block's polls, place by place. Consecutive answers of a
+place differ little, so they compress well. `polls-<hash>.index.json` lists the polls and the
+positions of the frames; a day object without an index is ignored. An index of format 1 has only raw
+objects of format 1. Any program for zstd (`zstd -dc --long=31`) can decompress a day object.
 """
 
 from __future__ import annotations
@@ -13,27 +13,35 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 import zstandard
 
-from charging_assets.archive.raw_objects import RAW, CorruptArchive, slot_of_key
+from charging_assets.archive.raw_objects import (
+    RAW,
+    CorruptArchive,
+    decode_entry,
+    decode_header,
+    slot_of_key,
+)
+from charging_assets.archive.zstd_stream import FrameReader
 from charging_assets.lake.store import Lake, LakeError, ObjectMissing
 
-FORMAT = 1
+FORMATS = (1, 2)
 POLL_SUFFIX, DAY_SUFFIX, INDEX_SUFFIX = ".ndjson.zst", ".day.zst", ".index.json"
 _DAY_FILE = re.compile(r"polls-[0-9a-f]{12}(\.day\.zst|\.index\.json)")
 BLOCK_HOURS = 6
-WINDOW_LOG = 27
-_CHUNK = 1 << 18
+# The window of a frame is larger than its largest answer.
+MIN_WINDOW_LOG, MAX_WINDOW_LOG = 24, 31
 # A poll that is read is compressed again, faster than when it was archived.
 _LEVEL = 1
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
-    """A zstd frame of the day object: its block of hours and the polls of its lines, as runs.
+    """A zstd frame of the day object: its block of hours and the polls of its entries, as runs.
 
     A run is the first and the last poll, by position in the index.
     """
@@ -44,7 +52,7 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     runs: tuple[tuple[int, int], ...]
 
     def polls(self) -> Iterator[int]:
-        """The poll of each line."""
+        """The poll of each entry."""
         for first, last in self.runs:
             yield from range(first, last + 1)
 
@@ -85,24 +93,38 @@ def read_index(key: str, body: bytes) -> Index:
         index = msgspec.json.decode(body, type=Index)
     except msgspec.DecodeError as error:
         raise CorruptArchive(f"{key} is not the index of a compacted day: {error}") from error
-    if index.format != FORMAT:
-        raise CorruptArchive(f"{key} has format {index.format}; this program reads {FORMAT}")
+    if index.format not in FORMATS:
+        raise CorruptArchive(
+            f"{key} has format {index.format}; this program reads "
+            f"{' and '.join(map(str, FORMATS))}: install a newer version"
+        )
     return index
 
 
-def read_lines(
+def read_contents(
     key: str, body: bytes, index: Index, positions: Collection[int]
 ) -> Iterator[tuple[int, bytes]]:
-    """The lines of polls by position, as (poll, line), each poll's in its raw object's order."""
-    for poll, line in _frame_lines(key, body, index.headers):
-        if poll in positions:
-            yield poll, line
-    blocks = {int(index.polls[poll][9:11]) // BLOCK_HOURS for poll in positions}
-    for frame in index.frames:
-        if frame.block in blocks:
-            for poll, line in _frame_lines(key, body, frame):
-                if poll in positions:
-                    yield poll, line
+    """The contents of raw objects by position, as (poll, piece), each poll's in its own order."""
+    formats: dict[int, int] = {}
+    with _damage_named(key):
+        headers = _FrameRecords(body, index.headers)
+        for poll, line in headers:
+            formats[poll] = decode_header(key, line).format
+            if poll in positions:
+                yield poll, line
+        blocks = {int(index.polls[poll][9:11]) // BLOCK_HOURS for poll in positions}
+        for frame in index.frames:
+            if frame.block in blocks:
+                records = _FrameRecords(body, frame)
+                for poll, line in records:
+                    is_wanted = poll in positions
+                    if is_wanted:
+                        yield poll, line
+                    length = None if formats[poll] == 1 else decode_entry(key, line).length
+                    if length is not None:
+                        for piece in records.reader.pieces(length + 1):
+                            if is_wanted:
+                                yield poll, piece
 
 
 class ArchiveLake:
@@ -222,9 +244,9 @@ def _rebuild_raw_objects(key: str, body: bytes, index: Index, polls: set[int]) -
                    for poll in polls}  # fmt: skip
     parts: dict[int, list[bytes]] = defaultdict(list)
     hashes = {poll: sha256() for poll in polls}
-    for poll, line in read_lines(key, body, index, polls):
-        hashes[poll].update(line)
-        parts[poll].append(compressors[poll].compress(line))
+    for poll, piece in read_contents(key, body, index, polls):
+        hashes[poll].update(piece)
+        parts[poll].append(compressors[poll].compress(piece))
     for poll, poll_hash in hashes.items():
         if not index.polls[poll].endswith(poll_hash.hexdigest()[:12]):
             raise CorruptArchive(
@@ -235,18 +257,31 @@ def _rebuild_raw_objects(key: str, body: bytes, index: Index, polls: set[int]) -
     return {poll: b"".join(poll_parts) for poll, poll_parts in parts.items()}
 
 
-def _frame_lines(key: str, body: bytes, frame: Frame) -> Iterator[tuple[int, bytes]]:
-    """The lines of a frame, line ends included, with their polls."""
-    reader = zstandard.ZstdDecompressor(max_window_size=1 << WINDOW_LOG).decompressobj()
-    compressed, rest = memoryview(body)[frame.offset : frame.offset + frame.length], b""
-    polls = frame.polls()
+class _FrameRecords:
+    """The lines of a frame, line ends included, with their polls; what follows a line is not read.
+
+    Raises:
+        ZstdError: the frame is damaged, or has not as many lines as polls.
+    """
+
+    def __init__(self, body: bytes, frame: Frame) -> None:
+        compressed = memoryview(body)[frame.offset : frame.offset + frame.length]
+        self.reader = FrameReader(compressed, 1 << MAX_WINDOW_LOG)
+        self._frame = frame
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        for poll in self._frame.polls():
+            line = self.reader.line()
+            if line is None:
+                raise zstandard.ZstdError("its end is missing")
+            yield poll, line
+        if self.reader.line() is not None:
+            raise zstandard.ZstdError("it has more than its index states")
+
+
+@contextmanager
+def _damage_named(key: str) -> Iterator[None]:
     try:
-        for start in range(0, len(compressed), _CHUNK):
-            chunk = reader.decompress(compressed[start : start + _CHUNK])
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                yield next(polls), line + b"\n"
-    except (zstandard.ZstdError, StopIteration) as error:
+        yield
+    except (zstandard.ZstdError, LookupError) as error:
         raise CorruptArchive(f"{key} is damaged ({error}); restore it from a backup") from error
-    if not reader.eof or rest or next(polls, None) is not None:
-        raise CorruptArchive(f"{key} is damaged (its end is missing); restore it from a backup")

@@ -7,13 +7,11 @@ the process stops in between, every poll exists in one form or in both, and is l
 
 from __future__ import annotations
 
-import heapq
-from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
-from itertools import groupby, islice
+from itertools import groupby
 
 import msgspec
 import zstandard
@@ -21,28 +19,26 @@ import zstandard
 from charging_assets import clock
 from charging_assets.archive.compacted_days import (
     DAY_SUFFIX,
-    FORMAT,
     INDEX_SUFFIX,
+    MAX_WINDOW_LOG,
+    MIN_WINDOW_LOG,
     POLL_SUFFIX,
-    WINDOW_LOG,
     ArchiveLake,
     Frame,
     Index,
     block_of,
     poll_key,
     poll_name,
-    read_lines,
+    read_contents,
 )
-from charging_assets.archive.raw_objects import CorruptArchive, raw_lines
+from charging_assets.archive.raw_objects import CorruptArchive, RawReader
+from charging_assets.archive.zstd_stream import FrameReader
 
 # A day is compacted only when imports and late polls of it are unlikely.
 GRACE = timedelta(days=2)
 # Compacting fewer polls saves no space.
 FEWEST_POLLS = 6
 _LEVEL = 9
-# The window must fit two answers of the largest place; readers need as much memory.
-_WINDOW_LOG = 24
-_LARGE_POLL_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -56,14 +52,13 @@ class CompactedDay:
     bytes_after: int
 
 
-class _LineBody(msgspec.Struct):
-    slug: str
-    sha256: str | None = None
-    body: str | None = None
-    body_base64: str | None = None
+@dataclass(frozen=True)
+class _Survey:
+    """A raw object whose checksums are verified: header line, format, largest answer in bytes."""
 
-
-_LINE_BODY = msgspec.json.Decoder(_LineBody)
+    header: bytes
+    format: int
+    largest: int
 
 
 def compact(
@@ -140,82 +135,94 @@ def _pack(lake: ArchiveLake, keys: Sequence[str]) -> tuple[bytes, Index]:
         offset += len(compressed)
         return frame
 
-    headers = [_header(key, lake.inner.get(key)) for key in keys]
+    surveys = [_survey(key, lake.inner.get(key)) for key in keys]
     packer = _Packer()
-    for header in headers:
-        packer.add(header)
+    for survey in surveys:
+        packer.add(survey.header)
     head = add(-1, packer.finish(), ((0, len(keys) - 1),))
     numbered = list(enumerate(keys))
     for block, group in groupby(numbered, key=lambda item: block_of(item[1])):
-        polls, compressed = _pack_block(lake, list(group))
+        of_block = list(group)
+        largest = max(surveys[poll].largest for poll, _ in of_block)
+        polls, compressed = _pack_block(lake, of_block, largest)
         frames.append(add(block, compressed, _runs(polls)))
     body = b"".join(parts)
     name = f"polls-{sha256(body).hexdigest()[:12]}{DAY_SUFFIX}"
     names = tuple(poll_name(key) for key in keys)
+    # Days of format 1 only get the index that earlier versions read.
+    index_format = max(survey.format for survey in surveys)
     return body, Index(
-        format=FORMAT, day_object=name, polls=names, headers=head, frames=tuple(frames)
+        format=index_format, day_object=name, polls=names, headers=head, frames=tuple(frames)
     )
 
 
-def _pack_block(lake: ArchiveLake, numbered: Sequence[tuple[int, str]]) -> tuple[list[int], bytes]:
-    """The answers of some polls as one frame, with the poll of each line.
+def _survey(key: str, blob: bytes) -> _Survey:
+    """Read a raw object as a whole; CorruptArchive if an answer does not match its checksum."""
+    reader, largest = RawReader(key, blob), 0
+    while reader.entry is not None:
+        largest = max(largest, len(reader.line) + reader.body_size)
+        reader.verify_checksum()
+        reader.next_entry()
+    return _Survey(reader.header, reader.format, largest)
 
-    Lines are sorted by place: consecutive answers of a place differ little.
+
+def _pack_block(
+    lake: ArchiveLake, numbered: Sequence[tuple[int, str]], largest: int
+) -> tuple[list[int], bytes]:
+    """The answers of some polls as one frame, with the poll of each entry.
+
+    Entries are sorted by place and part: consecutive answers of a place differ little. Answers are
+    copied piece by piece, so that the memory is that of the compressed polls and of the window.
     """
     blobs = lake.inner.get_many([key for _, key in numbered])
-    streams = [_answers(poll, key, blob) for (poll, key), blob in zip(numbered, blobs, strict=True)]
-    is_large = max(map(len, blobs)) > _LARGE_POLL_BYTES
-    polls, packer = [], _Packer(WINDOW_LOG if is_large else _WINDOW_LOG)
-    for _slug, poll, line in heapq.merge(*streams, key=lambda line: line[:2]):
-        polls.append(poll)
-        packer.add(line)
+    readers = [(poll, RawReader(key, blob))
+               for (poll, key), blob in zip(numbered, blobs, strict=True)]  # fmt: skip
+    polls, packer = [], _Packer(_window_log(largest))
+    while waiting := [_place_of(reader) for _, reader in readers if reader.entry is not None]:
+        place = min(waiting)
+        for poll, reader in readers:
+            while reader.entry is not None and _place_of(reader) == place:
+                polls.append(poll)
+                packer.add(reader.line)
+                for piece in reader.body_pieces():
+                    packer.add(piece)
+                reader.next_entry()
     return polls, packer.finish()
 
 
-def _answers(poll: int, key: str, blob: bytes) -> Iterator[tuple[str, int, bytes]]:
-    for line in islice(raw_lines(key, blob), 1, None):
-        yield _slug(key, line), poll, line
+def _place_of(reader: RawReader) -> tuple[str, int]:
+    assert reader.entry is not None
+    return reader.entry.slug, reader.entry.part
 
 
-def _header(key: str, blob: bytes) -> bytes:
-    header = next(raw_lines(key, blob), None)
-    if header is None:
-        raise CorruptArchive(f"{key} is not a raw object: it is empty")
-    return header
-
-
-def _slug(key: str, line: bytes) -> str:
-    """The place of a line; CorruptArchive if its body does not match its checksum."""
-    try:
-        answer = _LINE_BODY.decode(line)
-        body = answer.body.encode() if answer.body is not None else None
-        if answer.body_base64 is not None:
-            body = b64decode(answer.body_base64)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise CorruptArchive(f"{key} is not a raw object: {error}") from error
-    if body is not None and sha256(body).hexdigest() != answer.sha256:
-        raise CorruptArchive(
-            f"{key} is damaged (the answer of {answer.slug} does not match its checksum); its day "
-            "is not compacted until it is restored from a backup"
-        )
-    return answer.slug
+def _window_log(largest: int) -> int:
+    """The window in which an answer and the one before it are found: a tenth larger than it."""
+    return min(max((largest + largest // 10).bit_length(), MIN_WINDOW_LOG), MAX_WINDOW_LOG)
 
 
 def _verify(lake: ArchiveLake, folder: str, index: Index, keys: Sequence[str]) -> None:
-    """Raise CorruptArchive unless the stored day object equals the originals line by line."""
+    """Raise CorruptArchive unless the stored day object has the contents of the originals."""
     originals = {index.polls.index(poll_name(key)): key for key in keys}
     compacted = {poll: sha256() for poll in originals}
     day_key = folder + index.day_object
-    for poll, line in read_lines(day_key, lake.inner.get(day_key), index, originals.keys()):
-        compacted[poll].update(line)
+    for poll, piece in read_contents(day_key, lake.inner.get(day_key), index, originals.keys()):
+        compacted[poll].update(piece)
     for poll, key in originals.items():
-        original = sha256()
-        for line in raw_lines(key, lake.inner.get(key)):
-            original.update(line + b"\n")
-        if not poll_name(key).endswith(original.hexdigest()[:12]):
-            raise CorruptArchive(f"{key} is damaged: its lines do not match the hash in its name")
-        if original.digest() != compacted[poll].digest():
+        original = _content_hash(key, lake.inner.get(key))
+        if not poll_name(key).endswith(original.hex()[:12]):
+            raise CorruptArchive(f"{key} is damaged: it does not match the hash in its name")
+        if original != compacted[poll].digest():
             raise CorruptArchive(f"{day_key} differs from {key}; both are kept")
+
+
+def _content_hash(key: str, blob: bytes) -> bytes:
+    content = sha256()
+    try:
+        for piece in FrameReader(blob).rest():
+            content.update(piece)
+    except zstandard.ZstdError as error:
+        raise CorruptArchive(f"{key} is damaged ({error}); restore it from a backup") from error
+    return content.digest()
 
 
 def _delete(lake: ArchiveLake, keys: Sequence[str]) -> int:
@@ -237,17 +244,17 @@ def _belongs(folder: str, key: str) -> bool:
 
 
 class _Packer:
-    """Compresses lines into one zstd frame."""
+    """Compresses pieces into one zstd frame."""
 
-    def __init__(self, window_log: int = _WINDOW_LOG) -> None:
+    def __init__(self, window_log: int = MIN_WINDOW_LOG) -> None:
         parameters = zstandard.ZstdCompressionParameters.from_level(
             _LEVEL, window_log=window_log, enable_ldm=True, write_checksum=True
         )
         self._compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
         self._parts: list[bytes] = []
 
-    def add(self, line: bytes) -> None:
-        self._parts.append(self._compressor.compress(line + b"\n"))
+    def add(self, piece: bytes) -> None:
+        self._parts.append(self._compressor.compress(piece))
 
     def finish(self) -> bytes:
         return b"".join([*self._parts, self._compressor.flush()])

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from itertools import groupby
+
+from msgspec.structs import replace
 
 from charging_assets.archive.identities import NO_IDENTITIES, FeedIdentity
 from charging_assets.archive.raw_objects import (
@@ -20,7 +20,11 @@ from charging_assets.archive.raw_objects import (
     CorruptArchive,
     PlaceResponse,
     Poll,
+    RawObject,
+    RawReader,
     encode,
+    format_1_key,
+    format_2_key,
     hour_prefix,
     read_responses,
     slot_of_key,
@@ -31,10 +35,30 @@ from charging_assets.lake.store import Lake, LakeError
 _DAY = re.compile(r"date=\d{4}-\d{2}-\d{2}").fullmatch
 
 
+# Bodies of one place that are read at once; larger ones are read one after the other.
+_EAGER_BYTES = 64 << 20
+
+
 def archive(lake: Lake, poll: Poll, places: Sequence[PlaceResponse]) -> tuple[str, bool]:
     """Write a poll; return its key and whether it is new. Archived objects never change."""
-    key, blob = encode(poll, places)
-    return key, lake.put_new(key, blob)
+    raw, is_new = archive_object(lake, poll, places)
+    return raw.key, is_new
+
+
+def archive_object(
+    lake: Lake, poll: Poll, places: Sequence[PlaceResponse]
+) -> tuple[RawObject, bool]:
+    """Write a poll; return its object and whether it is new."""
+    raw = encode(poll, places)
+    # Polls with an origin can be written again: after an upgrade from format 1, or from a file that
+    # was packed by gzip in the meantime.
+    if poll.origin is not None:
+        stored = lake.keys(raw.key.rpartition("/")[0] + "/")
+        unpacked = [replace(place, received_sha256=None) for place in places]
+        for key in (format_1_key(poll, places), format_2_key(poll, unpacked)) if stored else ():
+            if key != raw.key and key in stored:
+                return RawObject(key, raw.blob), False
+    return raw, lake.put_new(raw.key, raw.blob)
 
 
 def feeds_archived(lake: Lake) -> list[str]:
@@ -125,8 +149,8 @@ def read(lake: Lake, key: str) -> Iterator[ArchivedResponse]:
 def polled_at(lake: Lake, key: str) -> datetime:
     """When the poll of a raw object began; of a damaged object, its slot."""
     try:
-        return next(read(lake, key)).poll.started_at.astimezone(UTC)
-    except (CorruptArchive, StopIteration):
+        return RawReader(key, lake.get(key)).poll.started_at.astimezone(UTC)
+    except CorruptArchive:
         return slot_of_key(key)
 
 
@@ -138,20 +162,80 @@ def read_places(
     Objects are fetched together and decompressed in parallel streams, so that no more than one
     place's bodies are in memory at once.
     """
+    for feed, slug, answers in stream_places(lake, keys):
+        yield feed, slug, list(answers)
+
+
+def stream_places(
+    lake: Lake, keys: Iterable[str]
+) -> Iterator[tuple[str, str, list[ArchivedResponse] | LargePlace]]:
+    """Like `read_places`; the bodies of a large place are not in memory at once either."""
     raw_keys = list(keys)
-    streams = map(read_responses, raw_keys, lake.get_many(raw_keys))
-    merged = heapq.merge(*streams, key=_place_order)
-    for (feed, slug), answers in groupby(merged, key=lambda a: (a.poll.feed, a.place.slug)):
-        yield feed, slug, sorted(answers, key=_answer_order)
+    blobs = dict(zip(raw_keys, lake.get_many(raw_keys), strict=True))
+    readers = [RawReader(key, blob) for key, blob in blobs.items()]
+    while places := [_place_of(reader) for reader in readers if reader.entry is not None]:
+        feed, slug = place = min(places)
+        of_place = [
+            reader for reader in readers if reader.entry is not None and _place_of(reader) == place
+        ]
+        if sum(reader.body_size for reader in of_place) <= _EAGER_BYTES:
+            answers = [answer for reader in of_place for answer in _responses_of(reader, slug)]
+            yield feed, slug, sorted(answers, key=_answer_order)
+        else:
+            yield feed, slug, LargePlace(of_place, blobs, slug)
+        for reader in of_place:
+            _skip_place(reader, slug)
 
 
-def _place_order(answer: ArchivedResponse) -> tuple[str, str]:
-    return answer.poll.feed, answer.place.slug
+class LargePlace:
+    """The answers of a place by slot and request, each read when the iteration comes to it.
+
+    Another iteration decompresses the objects again. `polls` are the polls of the answers.
+    """
+
+    def __init__(self, readers: Sequence[RawReader], blobs: Mapping[str, bytes], slug: str) -> None:
+        self._unread: list[RawReader] | None = sorted(readers, key=_reader_order)
+        self._blobs, self._slug = blobs, slug
+        self._keys = [reader.key for reader in self._unread]
+        self.polls = [reader.poll for reader in self._unread]
+
+    def __iter__(self) -> Iterator[ArchivedResponse]:
+        readers, self._unread = self._unread, None
+        for reader in readers if readers is not None else map(self._open, self._keys):
+            yield from _responses_of(reader, self._slug)
+
+    def _open(self, key: str) -> RawReader:
+        reader = RawReader(key, self._blobs[key])
+        while reader.entry is not None and reader.entry.slug != self._slug:
+            reader.next_entry()
+        return reader
 
 
-def _answer_order(answer: ArchivedResponse) -> tuple[datetime, datetime, str]:
+def _place_of(reader: RawReader) -> tuple[str, str]:
+    assert reader.entry is not None
+    return reader.poll.feed, reader.entry.slug
+
+
+def _responses_of(reader: RawReader, slug: str) -> Iterator[ArchivedResponse]:
+    while reader.entry is not None and reader.entry.slug == slug:
+        yield reader.response()
+        reader.next_entry()
+
+
+def _skip_place(reader: RawReader, slug: str) -> None:
+    while reader.entry is not None and reader.entry.slug == slug:
+        reader.next_entry()
+
+
+def _reader_order(reader: RawReader) -> tuple[datetime, datetime, str]:
+    assert reader.entry is not None
+    requested = reader.entry.requested_at or reader.poll.started_at
+    return reader.poll.slot_at, requested, reader.key
+
+
+def _answer_order(answer: ArchivedResponse) -> tuple[datetime, datetime, str, int]:
     requested = answer.place.requested_at or answer.poll.started_at
-    return answer.poll.slot_at, requested, answer.raw_key
+    return answer.poll.slot_at, requested, answer.raw_key, answer.place.part
 
 
 def _hour_of(key: str) -> Hour:

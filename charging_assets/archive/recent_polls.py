@@ -12,7 +12,7 @@ from charging_assets.archive.raw_objects import (
     RAW,
     SUFFIX,
     CorruptArchive,
-    read_responses,
+    RawReader,
     slot_of_key,
 )
 from charging_assets.lake.store import Lake
@@ -122,19 +122,24 @@ def _blobs(lake: Lake, keys: Sequence[str]) -> Iterator[tuple[str, bytes | None]
 
 
 def _has_good_answer(key: str, blob: bytes | None) -> bool:
+    if blob is None:
+        return False
+    outcomes = []
     try:
-        return blob is not None and any(
-            places_answered(
-                (answer.place.slug, answer.place.outcome) for answer in read_responses(key, blob)
-            ).values()
-        )
+        reader = RawReader(key, blob)
+        while reader.entry is not None:
+            outcomes.append((reader.entry.slug, reader.entry.outcome))
+            reader.next_entry()
     except CorruptArchive:
         return False
+    return any(places_answered(outcomes).values())
 
 
 def _is_polled_here(key: str, blob: bytes | None) -> bool:
+    if blob is None:
+        return False
     try:
-        answer = next(read_responses(key, blob), None) if blob is not None else None
+        reader = RawReader(key, blob)
     except CorruptArchive:
         return False
-    return answer is not None and not answer.poll.is_imported
+    return reader.entry is not None and not reader.poll.is_imported

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from charging_assets import __version__
-from charging_assets.archive.raw_objects import PlaceResponse, Poll, encode
+from charging_assets.archive.raw_archive import archive_object
+from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake
 from charging_assets.schemas.outcomes import is_good
@@ -74,10 +75,9 @@ def write_history(
             missed += 1
         else:
             poll, places = result
-            key, blob = encode(poll, places)
-            is_new = lake.put_new(key, blob)
+            raw, is_new = archive_object(lake, poll, places)
             polls, already = polls + is_new, already + (not is_new)
-            written += len(blob) * is_new
+            written += len(raw.blob) * is_new
             failed += sum(not is_good(place.outcome) for place in places)
         if progress:
             progress(slot)

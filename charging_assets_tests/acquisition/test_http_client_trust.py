@@ -197,3 +197,15 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
     paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
     paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return paths
+
+
+def test_fetch__archives_the_listed_headers_only() -> None:
+    def answer(handler: loopback.Handler) -> None:
+        handler.begin(ETag='"1"', Set_Cookie="s3cret", Content_Type="a/b", Content_Length=2)
+        handler.wfile.write(b"{}")
+
+    with Loopback() as server:
+        server.behaviours["koeln"] = answer
+        place = fetch_from(server, url=f"{server.url}/koeln")
+    assert sorted(place.headers) == ["Content-Type", "Date", "ETag"]
+    assert (place.headers["ETag"], place.headers["Content-Type"]) == ('"1"', "a/b")

@@ -319,7 +319,7 @@ def test_poll__a_gzip_file_is_decompressed_and_its_hash_kept(server: Loopback) -
     server.behaviours["whole"] = reply(packed, Content_Type="application/gzip", ETag='"1"')
     (part,) = parts_of(server, "whole")
     assert (part.outcome, part.body) == ("ok", body)
-    assert part.headers["Received-SHA256"] == hashlib.sha256(packed).hexdigest()
+    assert part.received_sha256 == hashlib.sha256(packed).hexdigest()
     assert (part.headers["Content-Type"], part.headers["ETag"]) == ("application/gzip", '"1"')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charging_assets.archive import compaction
 from charging_assets.archive.compacted_days import ArchiveLake
 from charging_assets.archive.compaction import FEWEST_POLLS, compact
 from charging_assets.archive.raw_archive import archive, digest, read
@@ -25,7 +27,7 @@ from charging_assets_tests.archive.days import (
     archive_day,
     read_archive,
 )
-from charging_assets_tests.archive.test_raw_archive import PLACES
+from charging_assets_tests.archive.test_raw_archive import FORMAT_1, PLACES, format_1_places
 from charging_assets_tests.builders import poll
 
 # Every change of a day of 24 polls: day object, index, 24 removals; and one more than that.
@@ -160,6 +162,7 @@ def test_compact__an_original_of_a_compacted_poll_is_listed_once_and_removed(lak
 def _damaged(lake: ArchiveLake, key: str) -> bytes:
     """A valid zstd object whose answer does not match its checksum."""
     content = _content(lake, key).replace(b"xxx", b"yyy", 1)
+    assert content != _content(lake, key)
     return zstandard.ZstdCompressor(write_checksum=True).compress(content)
 
 
@@ -239,3 +242,73 @@ def _content(lake: ArchiveLake, key: str) -> bytes:
 def test_grace__counts_from_the_end_of_the_utc_day(lake):
     archive_day(lake)
     assert not compact(lake, FEED, [DAY], now=datetime(2026, 1, 14, 23, 59, tzinfo=UTC))
+
+
+def test_read__a_day_compacted_by_format_1_stays_readable() -> None:
+    """The day was compacted by the program of that time."""
+    lake = ArchiveLake(FORMAT_1)
+    keys = lake.keys("raw/feed=test/date=2026-01-12/")
+    assert [key.split("/hour=")[1][:2] for key in keys] == [f"{hour:02d}" for hour in range(8)]
+    for number, key in enumerate(keys):
+        at = START + timedelta(hours=number)
+        assert [answer.place for answer in read(lake, key)] == format_1_places(at, number)
+
+
+def test_compact__polls_of_both_formats_are_compacted_together(lake) -> None:
+    compacted = ArchiveLake(FORMAT_1)
+    for key in compacted.keys(f"raw/feed={FEED}/date={DAY}/"):
+        lake.put_new(key, compacted.get(key))
+    keys = archive_day(lake, places=("aachen", "koeln"))
+    before = read_archive(lake)
+    contents = {key: _content(lake, key) for key in lake.keys("raw/")}
+    assert len(contents) == 8 + len(keys)
+    (result,) = _compact(lake)
+    assert result.polls == 8 + len(keys)
+    assert len(lake.inner.keys("raw/")) == 2
+    assert read_archive(lake) == before
+    assert {key: _content(lake, key) for key in lake.keys("raw/")} == contents
+
+
+def test_compact__a_day_of_format_1_keeps_the_index_of_format_1(lake) -> None:
+    compacted = ArchiveLake(FORMAT_1)
+    for key in compacted.keys(f"raw/feed={FEED}/date={DAY}/"):
+        lake.put_new(key, compacted.get(key))
+    _compact(lake)
+    (index,) = lake.indexes(f"raw/feed={FEED}/date={DAY}/")
+    (original,) = compacted.indexes(f"raw/feed={FEED}/date={DAY}/")
+    assert (index.format, index.polls, index.frames) == (1, original.polls, original.frames)
+
+
+def test_read_index__a_later_format_asks_for_a_newer_version(lake) -> None:
+    archive_day(lake)
+    _compact(lake)
+    (key,) = [key for key in lake.inner.keys("raw/") if key.endswith(".index.json")]
+    lake.inner.put(key, lake.inner.get(key).replace(b'"format":2', b'"format":3'))
+    with pytest.raises(CorruptArchive, match="has format 3; this program reads 1 and 2: install"):
+        lake.keys("raw/")
+
+
+def test_compact__finds_the_answer_before_however_large_it_is(lake) -> None:
+    """The body is random and larger than the smallest window: only the poll before has it too."""
+    body = random.Random(1).randbytes(17 << 20)
+    for number in range(FEWEST_POLLS):
+        at = START + timedelta(minutes=10 * number)
+        answers = [
+            PlaceResponse(slug="a", outcome="ok", body=b'{"poll":%d}' % number),
+            PlaceResponse(slug="all", outcome="ok", body=b"%d" % number + body),
+            PlaceResponse(slug="b", outcome="ok", body=b"{}"),
+        ]
+        archive(lake, poll(slot_at=at, started_at=at, ended_at=at), answers)
+    (result,) = _compact(lake)
+    assert result.bytes_before > FEWEST_POLLS * len(body)
+    assert result.bytes_after < 1.02 * len(body)
+    last = lake.keys("raw/")[-1]
+    assert [len(answer.place.body or b"") for answer in read(lake, last)] == [10, len(body) + 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("largest", "log"),
+    [(0, 24), (15_252_013, 24), (16 << 20, 25), (170 * 10**6, 28), (330 * 10**6, 29), (2**31, 31)],
+)
+def test_window_log__has_a_tenth_to_spare(largest: int, log: int) -> None:
+    assert compaction._window_log(largest) == log

@@ -1,6 +1,6 @@
 """Reads the raw archive of a home: each place's answer in each poll, with the poll's header.
 
-The formats are those of docs/raw-objects.md and docs/decisions/0001 and 0016.
+The formats are those of docs/raw-objects.md and docs/decisions/0001, 0016 and 0043.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
-# A compacted day needs a window of 2^27 bytes (zstd --long=27).
-_UNPACKER = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+# A compacted day may need a window of 2^31 bytes (zstd --long=31).
+_UNPACKER = zstandard.ZstdDecompressor(max_window_size=1 << 31)
 
 
 @dataclass
@@ -54,8 +55,12 @@ def read_hours(lake: Path) -> Iterator[tuple[datetime, list[Answer]]]:
         for path in objects.get(hour, []):
             raw_key = path.relative_to(lake).as_posix()
             with path.open("rb") as file:
-                lines = _UNPACKER.stream_reader(file).read().split(b"\n")
-            answers[raw_key] = _answers(raw_key, lines)
+                content = BytesIO(_UNPACKER.stream_reader(file).read())
+            number = json.loads(header := content.readline())["format"]
+            records = [header]
+            while record := _record(content, number):
+                records.append(record)
+            answers[raw_key] = _answers(raw_key, records)
         for index, name in indexes.get(hour, []):
             # Only the days that this hour is part of are kept unpacked.
             for other in [day for day in days if day.parent.name != index.parent.name]:
@@ -64,8 +69,8 @@ def read_hours(lake: Path) -> Iterator[tuple[datetime, list[Answer]]]:
                 days[index] = _unpacked_day(index)
             folder = index.parent.relative_to(lake).as_posix()
             raw_key = f"{folder}/hour={hour:%H}/{name}.ndjson.zst"
-            lines = next(lines for poll, lines in days[index] if poll == name)
-            answers[raw_key] = _answers(raw_key, lines)
+            records = next(records for poll, records in days[index] if poll == name)
+            answers[raw_key] = _answers(raw_key, records)
         yield hour, [answer for raw_key in sorted(answers) for answer in answers[raw_key]]
 
 
@@ -75,28 +80,40 @@ def _hour_of_name(name: str) -> datetime:
 
 
 def _unpacked_day(index_path: Path) -> list[tuple[str, list[bytes]]]:
-    """A compacted day: the lines of each of its polls, header first.
+    """A compacted day: the records of each of its polls, header first.
 
-    The day object is a row of zstd frames; the index states which frame holds the lines of which
+    The day object is a row of zstd frames; the index states which frame holds the records of which
     polls, as runs of the polls' positions.
     """
     index = json.loads(index_path.read_text("utf-8"))
     packed = (index_path.parent / Path(index["day_object"]).name).read_bytes()
-    lines: list[list[bytes]] = [[] for _ in index["polls"]]
+    records: list[list[bytes]] = [[] for _ in index["polls"]]
     for _, offset, length, runs in [index["headers"], *index["frames"]]:
-        frame = _UNPACKER.stream_reader(packed[offset : offset + length]).read()
-        polls = [poll for first, last in runs for poll in range(first, last + 1)]
-        for poll, line in zip(polls, frame.split(b"\n"), strict=False):
-            lines[poll].append(line)
-    return list(zip(index["polls"], lines, strict=True))
+        frame = BytesIO(_UNPACKER.stream_reader(packed[offset : offset + length]).read())
+        for first, last in runs:
+            for poll in range(first, last + 1):
+                if records[poll]:
+                    number = json.loads(records[poll][0])["format"]
+                    records[poll].append(_record(frame, number))
+                else:
+                    records[poll].append(frame.readline())
+    return list(zip(index["polls"], records, strict=True))
 
 
-def _answers(raw_key: str, lines: list[bytes]) -> list[Answer]:
-    header = json.loads(lines[0])["poll"]
+def _record(content: BytesIO, number: int) -> bytes:
+    """A line and, in format 2, the body behind it."""
+    line = content.readline()
+    if number == 1 or not line:
+        return line
+    length = json.loads(line).get("length")
+    return line if length is None else line + content.read(length + 1)
+
+
+def _answers(raw_key: str, records: list[bytes]) -> list[Answer]:
+    header = json.loads(records[0])["poll"]
     answers = []
-    for line in lines[1:]:
-        if not line:
-            continue
+    for record in records[1:]:
+        line, _, body = record.partition(b"\n")
         place = json.loads(line)
         answers.append(
             Answer(
@@ -112,14 +129,16 @@ def _answers(raw_key: str, lines: list[bytes]) -> list[Answer]:
                 started_at=_utc(header["started_at"]),
                 elapsed_ms=place.get("elapsed_ms"),
                 http_status=place.get("http_status"),
-                body=_body(place),
+                body=_body(place, body),
                 raw_key=raw_key,
             )
         )
     return answers
 
 
-def _body(place: dict[str, Any]) -> bytes | None:
+def _body(place: dict[str, Any], behind: bytes) -> bytes | None:
+    if place.get("length") is not None:
+        return behind[: place["length"]]
     if place.get("body") is not None:
         return place["body"].encode()
     if place.get("body_base64") is not None:
