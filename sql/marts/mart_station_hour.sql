@@ -63,12 +63,11 @@ runs AS (
         CASE
             WHEN
                 status IN (
-                    'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER',
-                    'REMOVED', 'PLANNED'
+                    'AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER'
                 )
-                THEN 0
-            ELSE 1
-        END AS is_unknown
+                THEN 1
+            ELSE 0
+        END AS is_known
     FROM warehouse.fact_status
     WHERE
         slot_at >= :window_start
@@ -80,7 +79,8 @@ station_runs AS (
     SELECT
         hours.feed AS station_feed,
         hours.station_key,
-        runs.*
+        runs.*,
+        CASE WHEN runs.dormancy > 0 OR runs.is_known = 1 THEN 0 ELSE 1 END AS is_unknown
     FROM runs
     INNER JOIN mart.mart_evse_hour AS hours
         ON
