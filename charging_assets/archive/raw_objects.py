@@ -37,10 +37,10 @@ class CorruptArchive(Exception):
 class PlaceResponse(msgspec.Struct, frozen=True, kw_only=True):
     """One response of a place in one poll; `outcome` describes the transport only.
 
-    `part` numbers the responses of a place that answers page by page. `elapsed_ms`, `http_status`,
-    and `url` are None, and `headers` empty, where they are unknown (imported files, format 1). `url`
-    has no secrets, `headers` are those of `HEADERS` that the response has. `received_sha256` is the hash
-    of what was received where that is not the body: of a file that was decompressed.
+    `part` numbers the responses of a place that answers page by page. `elapsed_ms`, `http_status`
+    and `url` are None, and `headers` empty, where they are unknown (imported files, format 1).
+    `url` has no secrets, `headers` are those of `HEADERS` that the response has. `received_sha256`
+    is the hash of what was received where that is not the body: of a file that was decompressed.
     """
 
     slug: str
@@ -101,9 +101,6 @@ class _Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     sha256: str | None = None
     body: str | None = None
     body_base64: str | None = None
-    part: int = 0
-    url: str | None = None
-    headers: dict[str, str] = {}
 
 
 class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -431,9 +428,6 @@ def _line(place: PlaceResponse) -> _Line:
         sha256=sha256,
         body=text,
         body_base64=encoded,
-        part=place.part,
-        url=place.url,
-        headers=place.headers,
     )
 
 

@@ -266,8 +266,8 @@ from charging_assets.sources.chargecloud import *
 from charging_assets.sources.chargecloud import url
 NAME = "deltas"
 EVSE = replace(EVSE, columns={**EVSE.columns, "status_changed_at": "changed"})
-def open(body):
-    return replace(chargecloud.open(body), is_complete=b'"delta"' not in body)
+def split(bodies):
+    return replace(chargecloud.split(bodies), is_complete=b'"delta"' not in bodies[0])
 """
 KIND = "kinds_of_runs.deltas"
 

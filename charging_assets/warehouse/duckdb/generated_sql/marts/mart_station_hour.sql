@@ -1,4 +1,4 @@
--- Generated from sql/marts/mart_station_hour.sql (5824008c6d768690) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/marts/mart_station_hour.sql (118fa90c750301d7) by python -m charging_assets.warehouse.transpile; do not edit.
 WITH poll_durations AS (
   SELECT
     feed,
@@ -46,19 +46,10 @@ WITH poll_durations AS (
     END AS is_operable,
     CASE WHEN status IN ('CHARGING', 'RESERVED', 'BLOCKED') THEN 1 ELSE 0 END AS is_occupied,
     CASE
-      WHEN status IN (
-        'AVAILABLE',
-        'CHARGING',
-        'RESERVED',
-        'BLOCKED',
-        'INOPERATIVE',
-        'OUTOFORDER',
-        'REMOVED',
-        'PLANNED'
-      )
-      THEN 0
-      ELSE 1
-    END AS is_unknown
+      WHEN status IN ('AVAILABLE', 'CHARGING', 'RESERVED', 'BLOCKED', 'INOPERATIVE', 'OUTOFORDER')
+      THEN 1
+      ELSE 0
+    END AS is_known
   FROM warehouse.fact_status
   WHERE
     slot_at >= $window_start AND slot_at < $window_end
@@ -66,7 +57,8 @@ WITH poll_durations AS (
   SELECT
     hours.feed AS station_feed,
     hours.station_key,
-    runs.*
+    runs.*,
+    CASE WHEN runs.dormancy > 0 OR runs.is_known = 1 THEN 0 ELSE 1 END AS is_unknown
   FROM runs
   INNER JOIN mart.mart_evse_hour AS hours
     ON runs.evse_key = hours.evse_key AND runs.hour_at = hours.slot_at
