@@ -15,6 +15,7 @@ from charging_assets.preprocessing.flatten import FlatHour, flatten
 from charging_assets.preprocessing.rejects import MAX_LISTED
 from charging_assets.preprocessing.schema_check import find_violations
 from charging_assets.schemas.flat import FLAT_TABLES
+from charging_assets.schemas.outcomes import is_good
 from charging_assets_tests.preprocessing import reference
 
 Rows = list[dict[str, Any]]
@@ -28,7 +29,7 @@ def rows(hour: FlatHour, name: str, **equal: Any) -> Rows:
 
 def polled(hour: FlatHour, **equal: Any) -> Rows:
     """The statuses of each poll: runs expanded over the good polls between their bounds."""
-    good_polls = rows(hour, "flat_polls", outcome="ok")
+    good_polls = [poll for poll in rows(hour, "flat_polls") if is_good(poll["outcome"])]
     statuses = []
     for run in rows(hour, "flat_status"):
         of_run = [

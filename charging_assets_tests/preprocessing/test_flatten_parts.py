@@ -92,20 +92,6 @@ def test_flatten__a_complete_answer_of_a_slot_counts_and_not_an_earlier_incomple
         assert (row["outcome"], row["answer_count"], row["station_count"]) == ("ok", 2, 2)
 
 
-def test_flatten__a_kind_that_states_that_records_are_missing_is_incomplete(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from dataclasses import replace
-
-    split = paged_kind.split
-    monkeypatch.setattr(
-        paged_kind, "split", lambda bodies: replace(split(bodies), is_complete=False)
-    )
-    hour = flat((at(0), [part(0, page(station("s")))]))
-    assert one(hour, "flat_polls")["outcome"] == "incomplete"
-    assert rows(hour, "flat_status") == []
-
-
 def same(minute: int, etag: str = '"1"', number: int = 0, url: str = URL) -> PlaceResponse:
     """A 304 that repeats the body with an ETag."""
     fields: dict[str, Any] = {"url": url, "headers": {"ETag": etag}, "minute": minute}
