@@ -62,7 +62,7 @@ _PAGES = st.one_of(st.tuples(_STATUSES, _BODIES, _HEADERS), _FAULTS)
 
 
 def _serve(pages: list[object], sent: list[bytes]) -> Callable[[Handler], None]:
-    """The pages in turn, the last one for ever; records the bodies sent in full with 200."""
+    """The pages in turn, the last one is repeated; records the bodies sent in full with 200."""
     remaining = list(pages)
 
     def behave(handler: Handler) -> None:

@@ -24,7 +24,7 @@ from charging_assets.lake.store import LakeError
 from charging_assets.sources import chargecloud
 from charging_assets.sources.feeds import FeedError, load_feeds
 
-PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "open")
+PARTS = ("NAME", "STATION", "EVSE", "CONNECTOR", "url", "split")
 KEYS = ["raw/feed=a/date=2022-01-11/hour=20/x", "raw/feed=b/date=2022-01-11/hour=20/y"]
 NEW = '[feeds.{name}]\nkind = "chargecloud"\nbase_url = "https://example.org"\nplaces = ["a"]\n'
 
