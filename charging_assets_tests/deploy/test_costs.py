@@ -43,7 +43,10 @@ def test_redshift__a_wake_up_is_charged_for_at_least_a_minute(given):
     given["assumed"].update(
         redshift_load_seconds_1x=1, redshift_reader_wakes_a_day=0, redshift_sensor_wakes_an_hour=0
     )
-    assert estimate.redshift_seconds_a_month(given, 1) == 60 * given["month"]["hours"]
+    month = given["month"]
+    given["assumed"]["redshift_maintain_seconds_a_day"] = 1
+    seconds = estimate.redshift_seconds_a_month(given, 1)
+    assert seconds == 60 * (month["hours"] + month["days"])
 
 
 def test_redshift__never_more_than_always_awake(given):
@@ -56,12 +59,12 @@ def test_redshift__never_more_than_always_awake(given):
 def test_redshift__by_hand(given):
     given["assumed"].update(
         redshift_load_seconds_1x=45, redshift_reader_wakes_a_day=20, redshift_reader_seconds=60,
-        redshift_sensor_wakes_an_hour=0, redshift_rpus=4,
+        redshift_sensor_wakes_an_hour=0, redshift_rpus=4, redshift_maintain_seconds_a_day=0,
     )  # fmt: skip
     given["month"].update(hours=730, days=30.4)
     given["prices"]["redshift_rpu_hour"]["usd"] = 0.375
-    # (730 × 60 s + 20 × 30.4 × 60 s) × 4 RPU × 0.375 $/h
-    by_hand = (730 * 60 + 20 * 30.4 * 60) / 3600 * 4 * 0.375
+    # (730 × 60 s + (20 + 1) × 30.4 × 60 s) × 4 RPU × 0.375 $/h
+    by_hand = (730 * 60 + (20 + 1) * 30.4 * 60) / 3600 * 4 * 0.375
     assert estimate.monthly(given, 1)["Redshift Serverless, compute"] == pytest.approx(by_hand)
 
 
