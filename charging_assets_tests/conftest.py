@@ -17,6 +17,7 @@ from charging_assets import aws_environment
 from charging_assets.preprocessing import stations
 from charging_assets.preprocessing.flatten import _reader
 from charging_assets.preprocessing.identity import entity_key
+from charging_assets.settings import Settings
 from charging_assets_tests import clocks
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ def deployed_policies() -> Iterator[None]:
     """Lakes of the `aws` deployment are refused what the policies of deploy/aws do not allow."""
     make = aws_environment._s3_lake
 
-    def checked(lake_settings: aws_environment._LakeSettings) -> S3Lake:
+    def checked(settings: Settings) -> S3Lake:
         from charging_assets_tests.deploy.roles import CheckedLake
 
-        lake = make(lake_settings)
+        lake = make(settings)
         return CheckedLake(lake.bucket, lake.prefix, lake._s3)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -173,10 +173,10 @@ def test_automation__is_read_from_the_environment() -> None:
 
 def test_automation__takes_the_crons_of_the_feeds_file(tmp_path: Path) -> None:
     file = tmp_path / "feeds.toml"
-    file.write_text("[feeds.chargecloud]\ncadence_s = 300\npoll_budget_s = 60\n", encoding="utf-8")
+    file.write_text("[feeds.chargecloud]\ncadence_s = 1200\npoll_budget_s = 60\n", encoding="utf-8")
     read = read_automation({"CHARGING_FEEDS": str(file)})
     assert read.warnings == ()
-    assert schedules(read)[0].cron_schedule == "*/5 * * * *"
+    assert schedules(read)[0].cron_schedule == "*/20 * * * *"
 
 
 def test_reconcile_hours__with_a_wrong_interval_fails_its_tick(

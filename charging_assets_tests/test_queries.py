@@ -262,7 +262,7 @@ def test_readme__first_query_counts_evse_polls_by_published_status(uneven_home: 
     (block,) = (
         block
         for page in snippets.PAGES
-        if page != PAGE
+        if page.name == "README.md"
         for block in snippets.blocks(page)
         if block.language == "sql"
     )

@@ -15,7 +15,6 @@ from charging_assets.cli.arguments import add_json, hour
 from charging_assets.cli.errors import FAILED, UsageError
 from charging_assets.hours import Hour, hours_between, to_naive_utc
 from charging_assets.text import count_noun
-from charging_assets.warehouse import ledger
 
 if TYPE_CHECKING:
     from charging_assets.deployments import Storage
@@ -252,6 +251,8 @@ def _select(
 
 def _rows(warehouse: Warehouse, hours: Sequence[Hour]) -> dict[Hour, int]:
     """The number of rows of each hour in the ledger, over all tables."""
+    from charging_assets.warehouse import ledger
+
     parameters = {"start_at": to_naive_utc(hours[0].start), "end_at": to_naive_utc(hours[-1].end)}
     counts = {
         Hour.of(row["slot_at"].replace(tzinfo=UTC)): int(row["row_count"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from charging_assets.aws_environment import engines
 from charging_assets.lake.s3 import S3Lake
-from charging_assets.settings import DeploymentError
+from charging_assets.settings import DeploymentError, Settings
 from charging_assets.warehouse.redshift.connection import RedshiftResource
 
 HELP = """\
@@ -41,7 +41,7 @@ def read(environment: Mapping[str, str]) -> tuple[RedshiftResource, S3Lake, str]
     if not any(name.startswith("CHARGING_REDSHIFT_") for name in environment):
         raise NotConfigured(HELP)
     try:
-        lake, warehouse = engines(environment)
+        lake, warehouse = engines(Settings.read({**environment, "CHARGING_DEPLOYMENT": "aws"}))
     except DeploymentError as error:
         raise NotConfigured(f"{error}\n\n{HELP}") from error
     if not warehouse._redshift.host:  # its users sign in with passwords

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import boto3
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from charging_assets.aws_environment import s3_lake
 from charging_assets.lake.store import LakeError
+from charging_assets.settings import Settings
 from charging_assets_tests.deploy.files import DEPLOY, read_json
 from charging_assets_tests.deploy.policies import Request, check_grammar, is_allowed, texts
 from charging_assets_tests.deploy.roles import folders_in_the_code, may_copy, role
@@ -251,7 +251,7 @@ def test_checked_lake__is_refused_unknown_folders_and_changes_of_the_archive(s3,
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("CHARGING_S3_PREFIX", "some/prefix")
-    lake = s3_lake(os.environ)
+    lake = s3_lake(Settings.read())
     lake.put("flat/a.parquet", b"x")
     assert lake.get("flat/a.parquet") == b"x"
     assert lake.put_new("raw/a", b"x")

@@ -258,7 +258,7 @@ def _polled(polls: dict[float, Any]) -> Iterator[tuple[Any, ...]]:
                 if override == "-odd-":
                     override = None
                 if connector["status"] is not None and override != status:
-                    overrides = canonical({connector["id"]: override})
+                    overrides = canonical({connector["id"]: override}, 60_000)
                 yield (
                     minute,
                     place,

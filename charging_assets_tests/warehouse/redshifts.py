@@ -79,8 +79,9 @@ def of_a_cluster() -> EmptyRedshift:
     if os.environ.get("CHARGING_VERIFY_REDSHIFT") != "1":
         pytest.skip("no cluster is named; see `make verify-redshift`")
     from charging_assets.aws_environment import engines
+    from charging_assets.settings import Settings
 
-    lake, given = engines(os.environ)
+    lake, given = engines(Settings.read({**os.environ, "CHARGING_DEPLOYMENT": "aws"}))
     name = f"charging_verify_{uuid.uuid4().hex[:12]}"
     home: RedshiftResource = given._redshift
 

@@ -127,8 +127,8 @@ def test_sql_files__none_is_part_of_another() -> None:
 def test_transpile__takes_a_file_that_is_generated(
     monkeypatch: pytest.MonkeyPatch, around: str
 ) -> None:
-    text = sql("facts/fact_status")
-    generated = generated_now()["facts/fact_status.sql"].partition("\n")[2]
+    text = sql("dimensions/evse_attributes")
+    generated = generated_now()["dimensions/evse_attributes.sql"].partition("\n")[2]
     monkeypatch.delattr(module, "transpile_with_sqlglot")
     statement, names = transpile.__wrapped__(around.format(text))
     assert statement == around.format(generated)
@@ -138,9 +138,11 @@ def test_transpile__takes_a_file_that_is_generated(
 def test_transpile__a_file_that_changed_since_is_never_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    changed = sql("facts/fact_status").replace("MIN(slot_at) AS slot_at", "MAX(slot_at) AS slot_at")
-    assert changed != sql("facts/fact_status")
-    monkeypatch.setitem(read_texts(), "facts/fact_status", changed)
+    changed = sql("dimensions/evse_attributes").replace(
+        "MIN(slot_at) AS slot_at", "MAX(slot_at) AS slot_at"
+    )
+    assert changed != sql("dimensions/evse_attributes")
+    monkeypatch.setitem(read_texts(), "dimensions/evse_attributes", changed)
     assert transpile(changed)[0] == transpile_with_sqlglot(changed)
 
 
