@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from charging_assets import aws_environment
 from charging_assets.preprocessing import stations
 from charging_assets.preprocessing.flatten import _reader
-from charging_assets.preprocessing.identity import entity_key
+from charging_assets.preprocessing.identity import Identity, entity_key, make_identity
 from charging_assets.settings import Settings
 from charging_assets_tests import clocks
 
@@ -115,7 +115,8 @@ def fresh_readers() -> Iterator[None]:
 def equal_keys(fresh_readers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids have equal keys where they are equal up to a tilde: `s1~a` and `s1~b`."""
 
-    def equal(network: str, entity: str, *ids: str) -> int:
-        return entity_key(network, entity, *(each.split("~")[0] for each in ids))
+    def equal(network: str, entity: str, ids: tuple[str, ...]) -> Identity:
+        key = entity_key(network, entity, *(each.split("~")[0] for each in ids))
+        return make_identity(network, entity, ids)._replace(key=key)
 
-    monkeypatch.setattr(stations, "entity_key", equal)
+    monkeypatch.setattr(stations, "make_identity", equal)

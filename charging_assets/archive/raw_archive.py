@@ -31,6 +31,7 @@ from charging_assets.archive.raw_objects import (
 )
 from charging_assets.hours import Hour
 from charging_assets.lake.store import Lake, LakeError
+from charging_assets.schemas.outcomes import NOT_MODIFIED
 
 _DAY = re.compile(r"date=\d{4}-\d{2}-\d{2}").fullmatch
 
@@ -204,11 +205,26 @@ class LargePlace:
         for reader in readers if readers is not None else map(self._open, self._keys):
             yield from _responses_of(reader, self._slug)
 
+    def entries(self) -> Iterator[PlaceResponse]:
+        """The responses without their bodies. Decompresses the objects again."""
+        for reader in map(self._open, self._keys):
+            while reader.entry is not None and reader.entry.slug == self._slug:
+                yield reader.response(with_body=False).place
+                reader.next_entry()
+
     def _open(self, key: str) -> RawReader:
         reader = RawReader(key, self._blobs[key])
         while reader.entry is not None and reader.entry.slug != self._slug:
             reader.next_entry()
         return reader
+
+
+def not_modified(answers: list[ArchivedResponse] | LargePlace) -> Iterator[PlaceResponse]:
+    """The responses of a place with status 304, which repeat a body; they have none."""
+    places = (
+        answers.entries() if isinstance(answers, LargePlace) else (each.place for each in answers)
+    )
+    return (place for place in places if place.outcome == NOT_MODIFIED)
 
 
 def _place_of(reader: RawReader) -> tuple[str, str]:

@@ -292,8 +292,8 @@ class RawReader:
             raise CorruptArchive(f"{self.key} is not a raw object: a body has another length")
         return body
 
-    def response(self) -> ArchivedResponse:
-        """The response of the entry, with its body."""
+    def response(self, *, with_body: bool = True) -> ArchivedResponse:
+        """The response of the entry, with its body unless it is left out."""
         assert self.entry is not None
         entry = self.entry
         at = entry.requested_at
@@ -301,7 +301,7 @@ class RawReader:
             slug=entry.slug,
             part=entry.part,
             outcome=entry.outcome,
-            body=self.body(),
+            body=self.body() if with_body else None,
             requested_at=at if at is None or at.tzinfo is not None else _utc(at),
             elapsed_ms=entry.elapsed_ms,
             http_status=entry.http_status,

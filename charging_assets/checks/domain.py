@@ -5,12 +5,6 @@ Most of these values come from the source. The rules report them; the data stays
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
-from typing import Any
-
-from charging_assets.archive.raw_archive import feeds_archived, hour_keys, read_places
-from charging_assets.archive.raw_objects import CorruptArchive
 from charging_assets.checks.keys import scope_of
 from charging_assets.checks.rules import (
     CheckContext,
@@ -20,15 +14,9 @@ from charging_assets.checks.rules import (
     from_warehouse,
     from_warehouse_select,
 )
-from charging_assets.lake.store import LakeError
 from charging_assets.schemas import marts
 from charging_assets.schemas.table import Table
-from charging_assets.sources import BadBody, RecordMap, UnusableKind, kind, split_bodies, tolerant
 
-# Characters of a published text in a finding: the text may be as long as the response.
-_MAX_TEXT_LENGTH = 200
-# Columns in which line breaks and indentation are intended.
-_FREE_TEXT = frozenset({"directions", "comment"})
 _REPORT = "report it to the operator; the data stays as published"
 _SET_IDS_WITHIN_PLACE = (
     "if these are different objects, ids of the feed are unique within a place only: set "
@@ -36,64 +24,6 @@ _SET_IDS_WITHIN_PLACE = (
 )
 _OR_WITHIN_PARENT = ' (or `ids_within = "parent"` if EVSE uids are unique within a station only)'
 _AND_RELOAD = " and load the hours again; otherwise report it to the operator"
-
-
-def _untrimmed_texts(context: CheckContext) -> list[dict[str, Any]]:
-    """Published texts with leading, trailing or repeated white space; each text once.
-
-    A feed that cannot be read is left out: `staged_tables__every_feed_is_staged` reports it.
-    """
-    rows: dict[tuple[str, ...], dict[str, Any]] = {}
-    for feed in feeds_archived(context.lake):
-        with suppress(CorruptArchive, LakeError, MemoryError):
-            rows |= _untrimmed_texts_of_feed(context, feed)
-    return [rows[key] for key in sorted(rows)]
-
-
-def _untrimmed_texts_of_feed(
-    context: CheckContext, feed: str
-) -> dict[tuple[str, ...], dict[str, Any]]:
-    rows: dict[tuple[str, ...], dict[str, Any]] = {}
-    keys = hour_keys(context.lake, [feed], context.hour)
-    for _, place, answers in read_places(context.lake, keys):
-        try:
-            source = kind(answers[0].poll.kind)
-        except UnusableKind:
-            continue  # recorded by preprocessing, as `unknown_kind`
-        records: set[bytes] = set()
-        for answer in answers:
-            if answer.place.outcome == "ok" and answer.place.body is not None:
-                try:
-                    records.update(split_bodies(source, [answer.place.body]).stations)
-                except BadBody:
-                    continue  # rejected by preprocessing, with its reason
-        for record in sorted(records):
-            for column, published, station_id in _untrimmed(record, source.STATION):
-                row = {"feed": feed, "place": place, "station_id": station_id,
-                       "column": column, "published": repr(published)}  # fmt: skip
-                rows[feed, place, station_id, column, published] = row
-    return rows
-
-
-def _untrimmed(record: bytes, record_map: RecordMap) -> Iterator[tuple[str, str, str]]:
-    try:
-        station = tolerant.record(record)
-    except BadBody:
-        return
-    if not isinstance(station, dict):
-        return
-    station_id = str(_at(station, record_map.paths["station_id"]))[:_MAX_TEXT_LENGTH]
-    for column, path in record_map.paths.items():
-        value = None if column in _FREE_TEXT else _at(station, path)
-        if isinstance(value, str) and value != " ".join(value.split()):
-            yield column, value[:_MAX_TEXT_LENGTH], station_id
-
-
-def _at(record: dict[str, Any], path: str) -> Any:
-    value: Any = record
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def _evse_count(context: CheckContext) -> int:
@@ -126,10 +56,10 @@ def _seconds_add_up(table: Table) -> Rule:
 
 RULES = (
     Rule(
-        "raw_api_snapshots", "no_untrimmed_text",
+        "flat_polls", "no_untrimmed_text",
         "Texts of stations have no leading, trailing or repeated white space as published.",
         "nothing: preprocessing trims texts; the raw response keeps them as published",
-        _untrimmed_texts,
+        from_flat_files("flat_polls__no_untrimmed_text"),
     ),
     Rule(
         "flat_polls", "no_schema_drift", "Responses contain no unknown fields.",

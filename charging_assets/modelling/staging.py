@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from charging_assets.archive.identities import effective_identities
-from charging_assets.archive.raw_archive import UNKNOWN_KIND, digest, hour_keys, read_places
+from charging_assets.archive.raw_archive import UNKNOWN_KIND, digest, hour_keys, stream_places
 from charging_assets.archive.raw_objects import CorruptArchive
 from charging_assets.hours import Hour, Span, span_of
 from charging_assets.lake.flat_files import FlatFile, StaleFlatFile
@@ -157,7 +157,7 @@ def _flatten_without(files: Sequence[FlatFile], rejected: Set[Identity]) -> Flat
                 f"the archive of {hour} changed after its flat tables were made; materialize the "
                 f"flat tables of {hour} again"
             )
-        return flatten(read_places(lake, keys), identities, rejected)
+        return flatten(stream_places(lake, keys), identities, rejected)
     except (CorruptArchive, LakeError) as error:
         raise LoadError(
             f"{hour} of feed {feed} has ids that share a key and cannot be read: {error}"

@@ -8,9 +8,10 @@ pages stay archived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
@@ -38,7 +39,8 @@ class SelectedAnswer:
     """The answer that counts for a slot, with its envelope, or with `failure` if it has none.
 
     `answer` is its only response, or one that stands for several: the first one's time, the sum of
-    their durations, and the status of the first bad one, else of the last.
+    their durations, and the status of the first bad one, else of the last. It is without its body,
+    which has `body_bytes`; the records of the envelope refer to it.
     """
 
     answer: ArchivedResponse
@@ -52,13 +54,19 @@ class SelectedAnswer:
 class AnswerSelector:
     """Selects the answers of a place's hour, slot by slot in order.
 
-    It keeps the bodies that a later 304 may repeat; they are in memory with the hour's answers.
-    `kind_of` returns the kind of an answer; if it raises UnusableKind, the outcome is
-    `unknown_kind`.
+    It keeps the bodies that a 304 of the hour repeats; others are kept by nothing but the records
+    of their envelope. `repeated` returns the responses with status 304, without bodies; it is
+    called if a body can be repeated. `kind_of` returns the kind of an answer; if it raises
+    UnusableKind, the outcome is `unknown_kind`.
     """
 
-    def __init__(self, kind_of: Callable[[ArchivedResponse], Kind]) -> None:
+    def __init__(
+        self,
+        kind_of: Callable[[ArchivedResponse], Kind],
+        repeated: Callable[[], Iterable[PlaceResponse]],
+    ) -> None:
         self._kind_of = kind_of
+        self._repeated = repeated
         self._bodies: dict[_Version, bytes] = {}
 
     def select(self, responses: Sequence[ArchivedResponse]) -> SelectedAnswer:
@@ -72,8 +80,14 @@ class AnswerSelector:
         for response in responses:
             place = response.place
             if place.outcome == OK and place.body is not None and place.headers:
-                self._bodies[_version(place)] = place.body
+                version = _version(place)
+                if version in self._repeated_versions:
+                    self._bodies[version] = place.body
         return selected
+
+    @cached_property
+    def _repeated_versions(self) -> frozenset[_Version]:
+        return frozenset(map(_version, self._repeated()))
 
     def _open(self, parts: list[ArchivedResponse], answer_count: int) -> SelectedAnswer:
         """One answer; `parts` are its responses in order."""
@@ -141,7 +155,7 @@ def _whole(
     parts: list[ArchivedResponse], bad: list[PlaceResponse], outcome: str
 ) -> ArchivedResponse:
     if len(parts) == 1:
-        return parts[0]
+        return replace(parts[0], place=replace(parts[0].place, body=None))
     places = [part.place for part in parts]
     durations = [place.elapsed_ms for place in places if place.elapsed_ms is not None]
     place = replace(

@@ -7,7 +7,6 @@ the answer itself, so a limit on the number of entries is not enough: each entry
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import Any
 from weakref import WeakSet
 
@@ -45,32 +44,31 @@ def cached_bytes() -> int:
     return _weight
 
 
-class RecentCache:
-    """Values by key; the least recently used are evicted first."""
+class KeptCache:
+    """Values that are replaced from hour to hour, up to a limit in bytes.
+
+    A value that has no room is not kept, and evicts no other: where places are read in turn, an
+    eviction of the least recently used would evict each value just before it is read again.
+    """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._entries: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
+        self._entries: dict[Any, tuple[Any, int]] = {}
         self._weight = 0
         self._lock = threading.Lock()
 
-    def get(self, key: Any) -> Any:
-        """The value of a key, None if it is not (or no longer) cached."""
+    def take(self, key: Any) -> Any:
+        """Remove and return the value of a key; None if it is not kept."""
         with self._lock:
-            entry = self._entries.get(key)
-            if entry is None:
-                return None
-            self._entries.move_to_end(key)
-            return entry[0]
+            value, weight = self._entries.pop(key, (None, 0))
+            self._weight -= weight
+            return value
 
-    def add(self, key: Any, value: Any, weight: int) -> None:
-        """Cache a value that takes about `weight` bytes with its key."""
-        if weight > self._limit // 8:
-            return
+    def keep(self, key: Any, value: Any, weight: int) -> None:
+        """Keep a value that takes about `weight` bytes, if there is room."""
         with self._lock:
-            replaced = self._entries.pop(key, None)
-            self._entries[key] = value, weight
-            self._weight += weight - (replaced[1] if replaced else 0)
-            while self._weight > self._limit:
-                _, (_, evicted_weight) = self._entries.popitem(last=False)
-                self._weight -= evicted_weight
+            _, replaced = self._entries.pop(key, (None, 0))
+            self._weight -= replaced
+            if self._weight + weight <= self._limit:
+                self._entries[key] = value, weight
+                self._weight += weight

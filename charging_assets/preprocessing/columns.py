@@ -48,13 +48,13 @@ class Rows:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._schema = arrow_schema(table)
+        self._schema, self._names = arrow_schema(table), table.names
         self._chunks: list[pa.RecordBatch] = []
         self._begin()
 
     def extend(self, count: int, **values: Any) -> None:
         """Add `count` rows: a tuple holds one value per row, anything else applies to all rows."""
-        for column, name in zip(self._columns, self._table.names, strict=True):
+        for column, name in zip(self._columns, self._names, strict=True):
             value = values[name]
             if type(value) is tuple:
                 column.extend(value)

@@ -8,7 +8,7 @@ changes speed only, never a value.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,13 +22,23 @@ from charging_assets.sources import RecordMap
 Problem = tuple[str, str, Any]
 
 _ABSENT = object()
+# Columns in which line breaks and indentation are intended.
+FREE_TEXT = frozenset({"directions", "comment"})
+# Characters of a text with surplus white space that are kept: it may be as long as the response.
+_MAX_UNTRIMMED_LENGTH = 200
+
+
+def is_untrimmed(text: str) -> bool:
+    """Whether a published text has leading, trailing or repeated white space."""
+    return text != " ".join(text.split())
 
 
 class Content(NamedTuple):
     """The clean values of a content in column order; volatile columns are None.
 
     `published` is the content as JSON, which is the cache key; None if the content is not valid
-    JSON or too large to cache.
+    JSON or too large to cache. `untrimmed` are its texts with surplus white
+    space, as (column, text).
     """
 
     values: tuple[Any, ...]
@@ -36,6 +46,7 @@ class Content(NamedTuple):
     shape: Shape
     problems: tuple[Problem, ...]
     published: bytes | None
+    untrimmed: tuple[tuple[str, str], ...] = ()
 
 
 class Reading(NamedTuple):
@@ -66,6 +77,8 @@ class ContentReader:
         )
         children = (record_map.children,) if record_map.children else ()
         self._excluded = (*(name for _, name, _ in self._volatile), *children)
+        self._texts = [(name, path.split(".")) for name, path in paths.items()
+                       if name not in FREE_TEXT]  # fmt: skip
         self._contents = Cache()
         self._pointers: dict[tuple[str, ...], frozenset[str]] = {}
 
@@ -109,7 +122,16 @@ class ContentReader:
         values = self._reader.read(rest, report)
         shape = self._reader.shape(rest)
         extra = self._reader.extra(rest, shape, report) if shape.unknown else None  # noqa: S610
-        return Content(tuple(values), extra, shape, tuple(problems), published)
+        untrimmed = tuple(self._find_untrimmed(rest))
+        return Content(tuple(values), extra, shape, tuple(problems), published, untrimmed)
+
+    def _find_untrimmed(self, rest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        for column, path in self._texts:
+            value: Any = rest
+            for name in path:
+                value = value.get(name) if isinstance(value, dict) else None
+            if isinstance(value, str) and is_untrimmed(value):
+                yield column, value[:_MAX_UNTRIMMED_LENGTH]
 
     def _pointers_of(self, present: tuple[str, ...]) -> frozenset[str]:
         pointers = self._pointers.get(present)

@@ -54,7 +54,10 @@ def liveness(status: str | None) -> int:
 
 
 def find_duplicates(
-    stations: Sequence[FlatStation], fragments: Sequence[bytes], evses: str, connectors: str
+    stations: Sequence[FlatStation],
+    fragments: Sequence[msgspec.Raw],
+    evses: str,
+    connectors: str,
 ) -> list[Losers]:
     """For each station record of an answer, return the pointers of its records that do not count.
 
@@ -98,7 +101,7 @@ def _pointers(winner: _Candidate, loser: _Candidate) -> tuple[str, ...]:
 
 
 def _winners_and_losers(
-    groups: Iterable[_Group], fragments: Sequence[bytes]
+    groups: Iterable[_Group], fragments: Sequence[msgspec.Raw]
 ) -> Iterator[tuple[_Candidate, _Candidate]]:
     """For the candidates of each key, yield the winner with each of the others."""
     groups = list(groups)
@@ -126,7 +129,7 @@ def _best_candidates(group: _Group) -> _Group:
     return group
 
 
-def _first_by_json(groups: Sequence[_Group], fragments: Sequence[bytes]) -> list[_Candidate]:
+def _first_by_json(groups: Sequence[_Group], fragments: Sequence[msgspec.Raw]) -> list[_Candidate]:
     """For each group, return the first candidate with the smallest JSON.
 
     Records are parsed in the order of the answer, each once and one at a time.
@@ -139,7 +142,7 @@ def _first_by_json(groups: Sequence[_Group], fragments: Sequence[bytes]) -> list
             # Records at the same position of equal bytes are equal and need not be parsed.
             distinct: dict[tuple[int, str], _Candidate] = {}
             for candidate in group:
-                number = same.setdefault(fragments[candidate.number], candidate.number)
+                number = same.setdefault(bytes(fragments[candidate.number]), candidate.number)
                 distinct.setdefault((number, candidate.pointer), candidate)
             if len(distinct) > 1:
                 undecided += [(each.number, index, each) for each in distinct.values()]
@@ -252,7 +255,7 @@ _STAGES: tuple[Callable[[_Candidate], Any], ...] = (
 class _Records:
     """Parses the records of an answer again, in its order, where attributes do not decide."""
 
-    def __init__(self, fragments: Sequence[bytes]) -> None:
+    def __init__(self, fragments: Sequence[msgspec.Raw]) -> None:
         self._fragments = fragments
         self._number, self._parsed = -1, None
 
@@ -260,7 +263,7 @@ class _Records:
         """The record at a pointer as JSON with sorted fields."""
         if number != self._number:
             try:
-                self._parsed, self._number = tolerant.record(self._fragments[number]), number
+                self._parsed, self._number = tolerant.record(bytes(self._fragments[number])), number
             except BadBody:
                 return b""
         value: Any = self._parsed

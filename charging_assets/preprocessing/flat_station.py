@@ -46,7 +46,8 @@ class FlatStation:
     Counts include rejected records. `evse_pointers` has the position of each EVSE in the record,
     `connector_sources` the position and status of each connector. `shape` has the pointers of the
     fields of the station and of each part, `unknown` those that the kind's map does not list;
-    `repaired` has the pointers of repaired statuses.
+    `repaired` has the pointers of repaired statuses. `untrimmed` are the station's texts with
+    surplus white space, as (column, text).
     """
 
     station: State | None = None
@@ -61,6 +62,7 @@ class FlatStation:
     repaired: set[str] = field(default_factory=set)
     evse_count: int = 0
     connector_count: int = 0
+    untrimmed: tuple[tuple[str, str], ...] = ()
     _keys: tuple[int | None, tuple[int, ...], tuple[int, ...]] | None = None
     _shapes: set[frozenset[str]] = field(default_factory=set)
     _name_count: int = 0
@@ -85,6 +87,27 @@ class FlatStation:
                 tuple([connector.key for connector in self.connectors]),
             )
         return self._keys
+
+    def with_statuses(
+        self, statuses: list[Status], connector_sources: list[tuple[str, str | None]]
+    ) -> FlatStation:
+        """The result of a record that differs in nothing but statuses; it has no rejects."""
+        return FlatStation(
+            self.station,
+            self.evses,
+            self.connectors,
+            statuses,
+            self.evse_pointers,
+            connector_sources,
+            self.rejects,
+            self.shape,
+            self.unknown,
+            self.repaired,
+            self.evse_count,
+            self.connector_count,
+            self.untrimmed,
+            self._keys,
+        )
 
     def add_shapes(self, shapes: Sequence[frozenset[str]], unknown: tuple[str, ...]) -> None:
         """Add the shapes of a record's parts; the first shape has the unknown names."""

@@ -18,7 +18,7 @@ from charging_assets.archive.identities import (
     record_identities,
     usable_identities,
 )
-from charging_assets.archive.raw_archive import digest, keys_by_feed, read_places
+from charging_assets.archive.raw_archive import digest, keys_by_feed, stream_places
 from charging_assets.hours import Hour
 from charging_assets.lake.flat_files import (
     NO_FEED,
@@ -207,7 +207,7 @@ def _write_files(
 def _flat_tables(
     lake: Lake, keys: Sequence[str], identities: Mapping[str, FeedIdentity], hour: str
 ) -> FlatHour:
-    rows = flatten(read_places(lake, keys), identities)
+    rows = flatten(stream_places(lake, keys), identities)
     broken = [
         f"{table.name}: {violation}"
         for table in FLAT_TABLES

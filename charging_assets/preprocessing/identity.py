@@ -45,9 +45,18 @@ def identity_hash(network: str, entity: str, *ids: str) -> int:
     return _hash(_netstrings(network, entity, *ids), person=b"identity")
 
 
+def make_identity(network: str, entity: str, ids: tuple[str, ...]) -> Identity:
+    """The identity of an entity: both hashes of one input."""
+    data = _netstrings(network, entity, *ids)
+    return Identity(entity, _hash(data), _hash(data, person=b"identity"))
+
+
 def _netstrings(*parts: str) -> bytes:
-    encoded = [part.encode() for part in parts]
-    return b"".join([b"%d:%b," % (len(part), part) for part in encoded])
+    netstrings = b""
+    for part in parts:
+        encoded = part.encode()
+        netstrings += b"%d:%b," % (len(encoded), encoded)
+    return netstrings
 
 
 def scopes(kind: Kind, ids_within: str | None) -> tuple[str, str]:

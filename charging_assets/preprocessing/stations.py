@@ -11,20 +11,23 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+import msgspec
+
 from charging_assets.archive.identities import FeedIdentity
-from charging_assets.preprocessing.caches import Cache, RecentCache
-from charging_assets.preprocessing.clean import BadValue, canonical
-from charging_assets.preprocessing.contents import Content, ContentReader, Problem
+from charging_assets.preprocessing.caches import Cache
+from charging_assets.preprocessing.changes import StatusReader
+from charging_assets.preprocessing.clean import BadValue, canonical, cleaner
+from charging_assets.preprocessing.contents import Content, ContentReader, Problem, is_untrimmed
 from charging_assets.preprocessing.duplicates import NONE as NO_LOSERS
 from charging_assets.preprocessing.duplicates import OTHER_ID, Losers
 from charging_assets.preprocessing.flat_station import FlatStation, Status
 from charging_assets.preprocessing.identity import (
     Identity,
     attribute_hash,
-    entity_key,
-    identity_hash,
+    make_identity,
     scopes,
 )
+from charging_assets.preprocessing.rejects import ID_BYTES
 from charging_assets.preprocessing.states import State
 from charging_assets.schemas import flat
 from charging_assets.sources import BadBody, Kind, RecordMap, tolerant
@@ -61,24 +64,19 @@ class StationReader:
             kind.CONNECTOR, _CONNECTOR_COLUMNS, connector_level, _VOLATILE
         )
         self._states = Cache()
-        self._statuses = {kind.EVSE.paths["status"], kind.CONNECTOR.paths.get("status")}
-        self._is_of_place = "place" in (self._station_within, self._evse_within)
+        parking = cleaner(flat.PARKING_STATUS)
+        self.statuses = StatusReader(kind, self.evses, self.connectors, parking)
+        self._station_id_field = kind.STATION.paths.get("station_id", "")
+        self._status_paths = {kind.EVSE.paths["status"], kind.CONNECTOR.paths.get("status")}
 
-    def read_alone(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
-        """Like `read`, but cached: the result is shared and must not be changed."""
-        cache_key = self, fragment, place if self._is_of_place else "", losers
-        station: FlatStation | None = _STATIONS.get(cache_key)
-        if station is None:
-            station = self.read(fragment, place, losers)
-            _STATIONS.add(cache_key, station, _weight(fragment, station, losers))
-        return station
-
-    def read(self, fragment: bytes, place: str, losers: Losers = NO_LOSERS) -> FlatStation:
+    def read(
+        self, fragment: bytes | msgspec.Raw, place: str, losers: Losers = NO_LOSERS
+    ) -> FlatStation:
         """Read a record of a place's answer into rows; never raises for bad content.
 
         Records in it with pointers in `losers` are rejected as duplicates (`duplicates`).
         """
-        flat_station = FlatStation()
+        flat_station, fragment = FlatStation(), bytes(fragment)
         try:
             record = tolerant.record(fragment, partial(self._add_repair, flat_station))
         except BadBody as error:
@@ -89,7 +87,7 @@ class StationReader:
 
     def _add_repair(self, out: FlatStation, code: str, path: tolerant.Path) -> None:
         out.rejects.add("field", "station", None, lambda: tolerant.pointer(path), code)
-        if path and path[0] in self._statuses and _depth(path) in (3, 5):
+        if path and path[0] in self._status_paths and _depth(path) in (3, 5):
             out.repaired.add(tolerant.pointer(path))
 
     def _read_station(self, record: Any, out: FlatStation, place: str, losers: Losers) -> None:
@@ -99,23 +97,29 @@ class StationReader:
         children, where = record.get(self.evses), f"/{self.evses}"
         values, content, _ = self._values(self._station, "station", "", record, out)
         station_id, attributes = values[0], (*values[1:], content.extra)
+        published_id = record.get(self._station_id_field)
+        out.untrimmed = content.untrimmed
+        if isinstance(published_id, str) and is_untrimmed(published_id):
+            out.untrimmed = (("station_id", published_id[:ID_BYTES]), *content.untrimmed)
         if station_id is None:
             _reject(out, "station", None, "", "missing_key", _without_children(record, self.evses))
             self._reject_children(children, out, where)
             return
         ids = (place, station_id) if self._station_within == "place" else (station_id,)
-        identity = self._identity("station", ids)
+        is_usual = not losers and not self._rejected
+        identity = None if is_usual else make_identity(self._network, "station", ids)
         is_other_id = where in losers or identity in self._rejected
-        if is_other_id or "" in losers:
+        if identity is not None and (is_other_id or "" in losers):
             rest = _without_children(record, self.evses)
             _reject_duplicate(out, identity, station_id, "", rest, is_other_id)
             if is_other_id:
                 self._reject_children(children, out, where)
                 return
         else:
-            cache_key = (*identity, station_id, content.published)
+            cache_key = ("station", ids, content.published)
             out.station = self._state(cache_key, station_id, _STATION_NAMES, attributes)
-        parent = _Parent(identity.key, station_id, self._evse_prefix(place, ids))
+        key = out.station.key if out.station else make_identity(self._network, "station", ids).key
+        parent = _Parent(key, station_id, self._evse_prefix(place, ids))
         for index, evse in _enumerate_children(children, out, "station", station_id, where):
             self._read_evse(evse, f"{where}/{index}", parent, out, losers)
 
@@ -147,8 +151,9 @@ class StationReader:
             self._reject_connectors(children, out, connectors_pointer)
             return
         ids = (*station.ids, uid)
-        identity = self._identity("evse", ids)
-        if pointer in losers or identity in self._rejected:
+        is_usual = not losers and not self._rejected
+        identity = None if is_usual else make_identity(self._network, "evse", ids)
+        if identity is not None and (pointer in losers or identity in self._rejected):
             is_other_id = pointer + OTHER_ID in losers or identity in self._rejected
             rest = _without_children(record, self.connectors)
             _reject_duplicate(out, identity, uid, pointer, rest, is_other_id)
@@ -157,11 +162,12 @@ class StationReader:
         where = f"/{self.kind.EVSE.paths['status']}"
         if status is None and not _is_rejected(out, problems, pointer, where):
             out.rejects.add("field", "evse", uid, pointer + where, "missing_status")
-        cache_key = (*identity, uid, station.key, station.id, attributes[0], content.published)
+        cache_key = ("evse", ids, station.key, station.id, attributes[0], content.published)
         attributes = [station.key, station.id, *attributes, content.extra]
-        out.evses.append(self._state(cache_key, uid, _EVSE_NAMES, attributes))
+        state = self._state(cache_key, uid, _EVSE_NAMES, attributes)
+        out.evses.append(state)
         out.evse_pointers.append(pointer)
-        parent = _Parent(identity.key, uid, ids)
+        parent = _Parent(state.key, uid, ids)
         overrides: dict[str, str | None] = {}
         for index, connector in _enumerate_children(children, out, "evse", uid, connectors_pointer):
             id_and_status = self._read_connector(
@@ -176,7 +182,7 @@ class StationReader:
             out.rejects.add("field", "evse", uid, connectors_pointer, error.code)
         out.statuses.append(
             Status(
-                identity.key,
+                state.key,
                 uid,
                 status,
                 status_published,
@@ -199,12 +205,14 @@ class StationReader:
         if connector_id is None:
             _reject(out, "connector", None, pointer, "missing_key", record)
             return None
-        identity = self._identity("connector", (*evse.ids, connector_id))
-        if pointer in losers or identity in self._rejected:
+        ids = (*evse.ids, connector_id)
+        is_usual = not losers and not self._rejected
+        identity = None if is_usual else make_identity(self._network, "connector", ids)
+        if identity is not None and (pointer in losers or identity in self._rejected):
             is_other_id = pointer + OTHER_ID in losers or identity in self._rejected
             _reject_duplicate(out, identity, connector_id, pointer, record, is_other_id)
             return None
-        cache_key = (*identity, connector_id, evse.key, evse.id, content.published)
+        cache_key = ("connector", ids, evse.key, evse.id, content.published)
         attributes = [evse.key, evse.id, *attributes, content.extra]
         out.connectors.append(self._state(cache_key, connector_id, _CONNECTOR_NAMES, attributes))
         out.connector_sources.append((pointer, status))
@@ -213,13 +221,6 @@ class StationReader:
             return None
         return connector_id, status
 
-    def _identity(self, entity: str, ids: tuple[str, ...]) -> Identity:
-        return Identity(
-            entity,
-            entity_key(self._network, entity, *ids),
-            identity_hash(self._network, entity, *ids),
-        )
-
     def _state(
         self,
         cache_key: tuple[Any, ...],
@@ -227,11 +228,15 @@ class StationReader:
         names: tuple[str, ...],
         attributes: Sequence[Any],
     ) -> State:
-        """The state of an entity; `cache_key` is its identity and everything it is made from."""
+        """The state of an entity; `cache_key` is everything it is made from.
+
+        It begins with the entity and its ids, and ends with its content.
+        """
         content = cache_key[-1]
         state: State | None = None if content is None else self._states.entries.get(cache_key)
         if state is None:
-            _, key, second_hash, *_ = cache_key
+            entity, ids = cache_key[:2]
+            _, key, second_hash = make_identity(self._network, entity, ids)
             hash_of_attributes = attribute_hash(dict(zip(names, attributes, strict=True)))
             state = State(
                 key,
@@ -270,9 +275,6 @@ class StationReader:
             where = f"{pointer}/{index}"
             _reject(out, "connector", None, where, "parent_rejected", connector)
 
-
-# A station record is nearly always equal, byte for byte, to one of a recent poll.
-_STATIONS = RecentCache(64 << 20)
 
 # Columns that differ from record to record, or from poll to poll.
 _VOLATILE = frozenset({
@@ -323,13 +325,6 @@ def _depth(path: tolerant.Path) -> int:
     while path is not None and depth < 6:
         path, depth = path[1], depth + 1
     return depth
-
-
-def _weight(fragment: bytes, station: FlatStation, losers: Losers) -> int:
-    """The approximate memory of a record and its result, in bytes."""
-    parts = len(station.evses) + len(station.connectors)
-    texts = len(station.rejections) * 500 + len(losers) * 100
-    return 1500 + 2 * len(fragment) + 300 * parts + texts
 
 
 def _reject(

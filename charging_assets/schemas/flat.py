@@ -65,6 +65,10 @@ CONNECTOR_ID = text(
 
 EXTRA = json("extra", "published fields unknown to this version", 24_000)
 
+UNTRIMMED_EXAMPLE = json(
+    "untrimmed_example", "the first of these texts: column, station_id, text", 4_000
+)
+
 UNKNOWN_FIELDS = json("unknown_fields", "fields unknown to this version (schema drift)")
 
 STATION_ATTRIBUTES: tuple[Column, ...] = (
@@ -188,6 +192,12 @@ FLAT_POLLS = Table(
         count("field_rejected_count", "fields set to null because of an invalid value"),
         Column("schema_fingerprint", Type.BIGINT, "hash of the field names in the response"),
         UNKNOWN_FIELDS,
+        count(
+            "untrimmed_count",
+            "texts of stations published with leading, trailing or repeated white space, except "
+            "directions and comments",
+        ),
+        UNTRIMMED_EXAMPLE,
     ),
     sort_key=("slot_at",),
     order=("feed", "place", "slot_at"),

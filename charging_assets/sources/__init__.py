@@ -21,6 +21,8 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any, Protocol, cast
 
+import msgspec
+
 from charging_assets import names
 from charging_assets.schemas import flat, units
 
@@ -43,14 +45,14 @@ class UnusableKind(ValueError):
 class Envelope:
     """Parsed bodies: the source's own timestamp as published, and its unparsed station records.
 
-    `stations` has the JSON of each record; `pointer` is their position in the body. `unknown` are
-    unknown fields of the envelope. A damaged record is repaired or rejected when it is parsed,
-    independently of the others. Of a body that is not complete (a delta), what it leaves out is
-    unchanged, not absent.
+    `stations` has the JSON of each record, as bytes or, without a copy, as `msgspec.Raw`; `pointer`
+    is their position in the body. `unknown` are unknown fields of the envelope. A damaged record is
+    repaired or rejected when it is parsed, independently of the others. Of a body that is not
+    complete (a delta), what it leaves out is unchanged, not absent.
     """
 
     observed_at: Any
-    stations: Sequence[bytes]
+    stations: Sequence[Any]
     pointer: str = "/data"
     unknown: Sequence[str] = ()
     is_complete: bool = True
@@ -140,9 +142,7 @@ def split_bodies(feed_kind: Kind, bodies: Sequence[bytes]) -> Envelope:
     """
     try:
         envelope = feed_kind.split(bodies)
-        stations = list(envelope.stations)
-        if not all(isinstance(station, bytes) for station in stations):
-            raise TypeError("a station record of the envelope is not bytes")
+        stations = list(map(_as_raw, envelope.stations))
         pointer, unknown = str(envelope.pointer), [str(name) for name in envelope.unknown]
         return Envelope(
             envelope.observed_at, stations, pointer, unknown, bool(envelope.is_complete)
@@ -169,6 +169,14 @@ def split_pages(bodies: Sequence[bytes], split_page: Callable[[bytes], Envelope]
         list(dict.fromkeys(name for page in pages for name in page.unknown)),
         all(page.is_complete for page in pages),
     )
+
+
+def _as_raw(station: object) -> msgspec.Raw:
+    if type(station) is msgspec.Raw:
+        return station
+    if not isinstance(station, bytes):
+        raise TypeError("a station record of the envelope is neither bytes nor msgspec.Raw")
+    return msgspec.Raw(station)
 
 
 def _import_kind(name: str) -> ModuleType:

@@ -116,11 +116,7 @@ def _split_page(body: bytes) -> Envelope:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return _split_tolerantly(body)
     _raise_for_status(envelope.status_code, body)
-    stations: list[Any] = envelope.data
-    for number, raw in enumerate(stations):
-        # Replaced in place: there may be millions of them.
-        stations[number] = bytes(raw)
-    return Envelope(envelope.timestamp, stations, unknown=_unknown(names))
+    return Envelope(envelope.timestamp, envelope.data, unknown=_unknown(names))
 
 
 def _decode(body: bytes) -> tuple[_Envelope, Iterable[str]]:

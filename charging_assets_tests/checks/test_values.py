@@ -56,8 +56,9 @@ def _clock() -> Lake:
 PLANTED: dict[str, tuple[Callable[[], Lake], tuple[str, ...]]] = {
     "raw_api_snapshots__every_slot_was_polled": (
         lambda: flat_lake(network(), (0, 10, 30, 40, 50)), ("test", "2022-01-11T20:20:00+00:00")),
-    "raw_api_snapshots__no_untrimmed_text": (
-        lambda: flat_lake(_station(postal_code="53177 ")), ("s-bad", "postal_code", "'53177 '")),
+    "flat_polls__no_untrimmed_text": (
+        lambda: flat_lake(_station(postal_code="53177 ")),
+        ("koeln", "s-bad", "postal_code", "53177 ")),
     "flat_polls__every_place_answered": (
         lambda: flat_lake({"koeln": network(), "bonn": None}), ("bonn", "timeout", "raw/feed=")),
     "flat_polls__no_schema_drift": (

@@ -29,7 +29,7 @@ from charging_assets.preprocessing.identity import (
 from charging_assets.schemas import flat
 from charging_assets.schemas.table import Column
 from charging_assets.sources import RecordMap, chargecloud
-from charging_assets.text import strip_control
+from charging_assets.text import escape_json_control, strip_control
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -176,6 +176,18 @@ def _sorted_json(value: Any) -> bytes:
         return repr(value).encode("utf-8", "replace")
 
 
+def _untrimmed(station: dict[str, Any]) -> Iterable[tuple[str, str]]:
+    """The texts of a station with surplus white space, the id first."""
+    for column, path in chargecloud.STATION.columns.items():
+        value: Any = station
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if column in ("directions", "comment") or not isinstance(value, str):
+            continue
+        if value != " ".join(value.split()):
+            yield column, value[: 128 if column == "station_id" else 200]
+
+
 class _Reading:
     """One answer, read record by record; first to see which of them have one key."""
 
@@ -193,6 +205,8 @@ class _Reading:
         self.repaired: list[str] = []
         self.names: set[str] = set()
         self.unknown: set[str] = set()
+        self.untrimmed_count = 0
+        self.untrimmed_example: str | None = None
 
     def read(self, body: dict[str, Any]) -> None:
         self.unknown |= {f"/{_token(name)}" for name in body if name not in _ENVELOPE_FIELDS}
@@ -243,10 +257,16 @@ class _Reading:
     def _read_station(self, record: Any, pointer: str) -> None:
         place = (self.answer.place.slug,) if self.ids_within == "place" else ()
         row = self._entity("station", record, pointer, {}, place)
+        untrimmed = list(_untrimmed(record)) if isinstance(record, dict) else []
+        self.untrimmed_count += len(untrimmed)
         evses = record.get("evses") if isinstance(record, dict) else None
         if row is None:
             self._reject_below("evse", evses, f"{pointer}/evses")
             return
+        if untrimmed and f"={pointer}" not in self.losers and self.untrimmed_example is None:
+            column, text = untrimmed[0]
+            example = {"column": column, "station_id": row["station_id"], "text": text}
+            self.untrimmed_example = escape_json_control(canonical(example, 4_000), lines=False)
         if f"={pointer}" in self.losers:
             identity = (row["station_key"], row["identity_hash"])
             self.reject("record", "station", row["station_id"], pointer, "duplicate_key", identity)
@@ -482,6 +502,8 @@ class _Reading:
             )
             if self.unknown
             else None,
+            "untrimmed_count": self.untrimmed_count,
+            "untrimmed_example": self.untrimmed_example,
         }
         for entity, count in self.counts.items():
             row[f"{entity}_count"] = count

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from charging_assets.archive.identities import FeedIdentity
@@ -38,8 +39,8 @@ def _count_calls(function: Callable[[], object]) -> int:
 
 def _count_choice(records: Records) -> int:
     reader = StationReader(FeedIdentity("test"), kind("chargecloud"))
-    fragments = [json.dumps(record).encode() for record in records]
-    stations = [reader.read_alone(fragment, "koeln") for fragment in fragments]
+    fragments = [msgspec.Raw(json.dumps(record).encode()) for record in records]
+    stations = [reader.read(fragment, "koeln") for fragment in fragments]
     return _count_calls(
         lambda: find_duplicates(stations, fragments, reader.evses, reader.connectors)
     )
@@ -90,8 +91,8 @@ def test_duplicates__of_stations_listed_twice_nothing_is_parsed_again(
         pytest.fail("a record was parsed again, although bytes are equal")
 
     reader = StationReader(FeedIdentity("test"), kind("chargecloud"))
-    fragments = [json.dumps(record).encode() for record in _stations_listed_twice(3)]
-    stations = [reader.read_alone(fragment, "koeln") for fragment in fragments]
+    fragments = [msgspec.Raw(json.dumps(record).encode()) for record in _stations_listed_twice(3)]
+    stations = [reader.read(fragment, "koeln") for fragment in fragments]
     monkeypatch.setattr("charging_assets.sources.tolerant.record", refuse)
     losers = find_duplicates(stations, fragments, reader.evses, reader.connectors)
     assert [sorted(pointers)[:1] for pointers in losers] == [[], [], [], [""], [""], [""]]

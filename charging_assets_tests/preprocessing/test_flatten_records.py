@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from charging_assets.archive.identities import FeedIdentity
 from charging_assets.preprocessing import stations
 from charging_assets.preprocessing.flatten import flatten
-from charging_assets.preprocessing.identity import entity_key
+from charging_assets.preprocessing.identity import Identity, entity_key, make_identity
 from charging_assets_tests.builders import (
     MISSING,
     SLOT,
@@ -433,10 +433,11 @@ def test_flatten__zero_is_what_a_source_does_not_know() -> None:
 def weak_keys(fresh_readers: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys of two bits, as an operator could choose ids whose 64 bits are the same."""
 
-    def weak(network: str, entity: str, *ids: str) -> int:
-        return entity_key(network, entity, *ids) % 4
+    def weak(network: str, entity: str, ids: tuple[str, ...]) -> Identity:
+        identity = make_identity(network, entity, ids)
+        return identity._replace(key=identity.key % 4)
 
-    monkeypatch.setattr(stations, "entity_key", weak)
+    monkeypatch.setattr(stations, "make_identity", weak)
 
 
 @pytest.mark.usefixtures("weak_keys")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from charging_assets.preprocessing import caches
-from charging_assets.preprocessing.caches import Cache, RecentCache
+from charging_assets.preprocessing.caches import Cache, KeptCache
 from charging_assets_tests.preprocessing import floods
 
 
@@ -31,21 +31,22 @@ def test_cache__does_not_store_large_values() -> None:
     assert cache.entries == {}
 
 
-def test_recent_cache__drops_the_least_recently_used() -> None:
-    cache = RecentCache(80)
+def test_kept_cache__keeps_what_has_room_and_evicts_nothing_for_more() -> None:
+    cache = KeptCache(80)
     for number in range(8):
-        cache.add(number, str(number), 10)
-    assert cache.get(0) == "0"
-    cache.add(8, "8", 10)
-    assert [cache.get(number) for number in (0, 1, 2, 8)] == ["0", None, "2", "8"]
+        cache.keep(number, str(number), 10)
+    cache.keep(8, "8", 10)
+    assert [cache.take(number) for number in (0, 0, 7, 8)] == ["0", None, "7", None]
+    cache.keep(8, "8", 20)
+    assert cache.take(8) == "8"
 
 
-def test_recent_cache__counts_an_entry_that_is_replaced_once() -> None:
-    cache = RecentCache(80)
+def test_kept_cache__counts_an_entry_that_is_replaced_once() -> None:
+    cache = KeptCache(80)
     for _ in range(20):
-        cache.add("a", "a", 10)
-    cache.add("b", "b", 10)
-    assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("a", "b", None)
+        cache.keep("a", "a", 10)
+    cache.keep("b", "b", 70)
+    assert (cache.take("a"), cache.take("b"), cache.take("c")) == ("a", "b", None)
 
 
 @pytest.mark.slow

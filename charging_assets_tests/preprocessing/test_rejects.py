@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charging_assets.cli.overview import rejects as overview_rejects
-from charging_assets.preprocessing import rejects, stations
-from charging_assets.preprocessing.caches import RecentCache
+from charging_assets.preprocessing import flatten, rejects
+from charging_assets.preprocessing.caches import KeptCache
 from charging_assets.preprocessing.rejects import POINTER_BYTES, Rejects, make_rejection
 from charging_assets_tests.builders import answers, envelope, evse, flattened, poll, station
 from charging_assets_tests.modelling import hours as loaded
@@ -27,7 +27,7 @@ from charging_assets_tests.preprocessing.made_answers import hours
 def list_only(limit: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(rejects, "MAX_LISTED", limit)
     # What was read under another limit is not to be remembered, nor what is read under this one.
-    patch.setattr(stations, "_STATIONS", RecentCache(1 << 20))
+    patch.setattr(flatten, "_LAST_POLLS", KeptCache(1 << 20))
 
 
 @pytest.fixture

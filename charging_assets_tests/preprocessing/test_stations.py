@@ -59,13 +59,12 @@ def test_read__ids_are_made_of_what_they_are_unique_within(
     )
 
 
-def test_read_alone__remembers_a_record_by_place_where_ids_are_of_a_place() -> None:
+def test_read__keys_depend_on_the_place_where_ids_are_of_a_place() -> None:
     fragment = json.dumps(station("s", [evse("e", [connector("c")])])).encode()
     for ids_within, count in (("network", 1), ("place", 2)):
         reader = StationReader(FeedIdentity("test", ids_within), chargecloud)
-        read_in = [reader.read_alone(fragment, place) for place in ("koeln", "bonn", "koeln")]
+        read_in = [reader.read(fragment, place) for place in ("koeln", "bonn", "koeln")]
         assert len({keys(each) for each in read_in}) == count
-        assert read_in[0] is read_in[2]
 
 
 def test_read__a_connector_id_is_unique_within_its_evse() -> None:

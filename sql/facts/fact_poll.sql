@@ -28,7 +28,9 @@ SELECT
     is_complete,
     field_rejected_count,
     schema_fingerprint,
-    unknown_fields
+    unknown_fields,
+    untrimmed_count,
+    untrimmed_example
 FROM staging.flat_polls
 WHERE
     slot_at >= :window_start

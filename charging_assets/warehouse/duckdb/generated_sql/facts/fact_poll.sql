@@ -1,4 +1,4 @@
--- Generated from sql/facts/fact_poll.sql (de42b72bf080f57c) by python -m charging_assets.warehouse.transpile; do not edit.
+-- Generated from sql/facts/fact_poll.sql (ade525dac30fbe0e) by python -m charging_assets.warehouse.transpile; do not edit.
 SELECT
   slot_at,
   feed,
@@ -27,7 +27,9 @@ SELECT
   is_complete,
   field_rejected_count,
   schema_fingerprint,
-  unknown_fields
+  unknown_fields,
+  untrimmed_count,
+  untrimmed_example
 FROM staging.flat_polls
 WHERE
   slot_at >= $window_start AND slot_at < $window_end
