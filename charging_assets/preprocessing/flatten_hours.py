@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import TimeoutError, get_context, resource_tracker
 from multiprocessing.pool import Pool
@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 # Neighbouring hours are nearly alike, and a process caches what it has read.
 _HOURS_A_CHUNK = 6
 _POLL_INTERVAL_S = 2.0
+# Worker processes need seconds to start and to import: fewer of work do not pay for them.
+_POOL_WORTH_S = 8.0
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,37 @@ def flatten_hours(
 
     One hour alone is always flattened. Of several, those whose files are of the same raw objects
     and code are left as they are, so that a range that failed for some hours costs these alone.
-    With `workers`, that many processes flatten, if the lake can be passed to them.
+    With `workers`, that many processes flatten, if the lake can be passed to them; of at most six
+    hours only if the first of them shows that it pays.
     """
     feeds = tuple(flat_feeds(lake, FLAT_TABLES[0]))
     tasks = [
         _Task(lake, hour, tuple(of_hour), len(keys) > 1, feeds) for hour, of_hour in keys.items()
     ]
-    if workers < 1 or len(tasks) <= _HOURS_A_CHUNK or not _can_be_pickled(lake):
+    if workers < 1 or len(tasks) < 2 or not _can_be_pickled(lake):
         yield map(_flatten_hour, tasks)
+        return
+    if len(tasks) <= _HOURS_A_CHUNK:
+        with closing(_flatten_few(tasks, workers, lake)) as flattened:
+            yield flattened
         return
     chunks = [tasks[at : at + _HOURS_A_CHUNK] for at in range(0, len(tasks), _HOURS_A_CHUNK)]
     with _started_pool(min(workers, len(chunks))) as pool:
         yield _pool_results(pool, chunks, lake)
+
+
+def _flatten_few(
+    tasks: Sequence[_Task], workers: int, lake: Lake
+) -> Generator[FlattenedHour, None, None]:
+    """Few hours in order: the first in this process, the others in a pool if they take long."""
+    first, *others = tasks
+    flattened = _flatten_hour(first)
+    yield flattened
+    if workers < 2 or flattened.seconds * len(others) < _POOL_WORTH_S:
+        yield from map(_flatten_hour, others)
+        return
+    with _started_pool(min(workers, len(others))) as pool:
+        yield from _pool_results(pool, [[task] for task in others], lake)
 
 
 def _pool_results(pool: Pool, chunks: Sequence[list[_Task]], lake: Lake) -> Iterator[FlattenedHour]:

@@ -109,6 +109,21 @@ def test_flatten_hours__one_hour_alone_is_always_flattened(lake: ArchiveLake) ->
     assert [file.digest for file in again.files] == [file.digest for file in first.files]
 
 
+@pytest.mark.parametrize(("worth_s", "pools"), [(0.0, 1), (3600.0, 0)])
+def test_flatten_hours__few_hours_start_processes_only_if_it_pays(
+    lake: ArchiveLake, monkeypatch: pytest.MonkeyPatch, worth_s: float, pools: int
+) -> None:
+    expected = [[file.digest for file in each.files] for each in flattened(lake, 0, HOURS[:3])]
+    for key in lake.keys("flat/flat_"):
+        lake.delete(key)
+    started, sizes = module._started_pool, list[int]()
+    monkeypatch.setattr(module, "_POOL_WORTH_S", worth_s)
+    monkeypatch.setattr(module, "_started_pool", lambda n: (sizes.append(n), started(n))[1])
+    results = flattened(lake, 4, HOURS[:3])
+    assert [[file.digest for file in each.files] for each in results] == expected
+    assert sizes == [2] * pools
+
+
 def test_lakes__can_be_passed_to_other_processes(lake: ArchiveLake) -> None:
     s3 = S3Lake("bucket", "prefix", LakeS3Resource(region_name="eu-central-1"))
     copy = pickle.loads(pickle.dumps(ArchiveLake(s3)))
