@@ -114,7 +114,7 @@ def test_flatten_hours__few_hours_start_processes_only_if_it_pays(
     lake: ArchiveLake, monkeypatch: pytest.MonkeyPatch, worth_s: float, pools: int
 ) -> None:
     expected = [[file.digest for file in each.files] for each in flattened(lake, 0, HOURS[:3])]
-    for key in lake.keys("flat/flat_"):
+    for key in lake.keys("flat/"):
         lake.delete(key)
     started, sizes = module._started_pool, list[int]()
     monkeypatch.setattr(module, "_POOL_WORTH_S", worth_s)
