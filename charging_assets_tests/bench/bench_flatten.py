@@ -92,7 +92,7 @@ def _floor(lake: MemoryLake, keys: list[str], hour: Hour, flat_hour: FlatHour) -
             distinct: dict[bytes, object] = {}
             for answer in answers:
                 if answer.place.body is not None and answer.place.outcome == "ok":
-                    for record in chargecloud.open(answer.place.body).stations:
+                    for record in chargecloud.split([answer.place.body]).stations:
                         fragment = bytes(record)
                         if fragment not in distinct:
                             distinct[fragment] = orjson.loads(fragment)

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from charging_assets.archive.raw_archive import archive, read_places
+from charging_assets.archive import raw_archive
+from charging_assets.archive.raw_archive import archive, not_modified, read_places, stream_places
 from charging_assets.archive.raw_objects import PlaceResponse, Poll
 from charging_assets.lake.memory import MemoryLake
+from charging_assets.preprocessing.answers import AnswerSelector
 from charging_assets.preprocessing.flatten import FlatHour, flatten
+from charging_assets.schemas.flat import FLAT_TABLES
 from charging_assets_tests.acquisition import paged_kind
 from charging_assets_tests.builders import SLOT, evse, place, poll, station
 from charging_assets_tests.preprocessing.flat_hours import assert_sound, one, rows
@@ -32,6 +35,11 @@ def flat(*polls: tuple[Poll, list[PlaceResponse]], seed: int = 0) -> FlatHour:
     random.Random(seed).shuffle(keys)
     hour = flatten(list(read_places(lake, keys)))
     assert_sound(hour)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw_archive, "_EAGER_BYTES", 0)
+        of_large_places = flatten(stream_places(lake, keys))
+    for table in FLAT_TABLES:
+        assert of_large_places[table.name].equals(hour[table.name]), table.name
     return hour
 
 
@@ -142,6 +150,24 @@ def test_flatten__a_304_repeats_the_body_it_named_and_not_the_newest() -> None:
     hour = flat((at(0), [new(0, one_body)]), (at(10), [new(10, two, '"2"')]), (at(20), [same(20)]))
     names = {row["station_id"]: row["poll_count"] for row in rows(hour, "flat_stations")}
     assert names == {"one": 2, "two": 1}
+
+
+def test_answers__only_bodies_that_are_repeated_stay_in_memory() -> None:
+    whole = page(station("s"))
+    polls = [
+        (at(0), [new(0, whole, '"1"')]),
+        (at(10), [new(10, whole, '"2"')]),
+        (at(20), [same(20, '"1"')]),
+        (at(30), [new(30, whole, '"3"')]),
+    ]
+    lake = MemoryLake()
+    keys = [archive(lake, header, parts)[0] for header, parts in polls]
+    ((_, _, answers),) = read_places(lake, keys)
+    selector = AnswerSelector(lambda _: paged_kind, lambda: not_modified(answers))
+    selected = [selector.select([answer]) for answer in answers]
+    assert [len(each.envelope.stations) for each in selected if each.envelope] == [1, 1, 1, 1]
+    assert [each.answer.place.body for each in selected] == [None] * 4
+    assert [etag for _, etag, _ in selector._bodies] == ['"1"']
 
 
 @pytest.mark.parametrize(

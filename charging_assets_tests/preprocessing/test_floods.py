@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from charging_assets.preprocessing import caches
-from charging_assets.preprocessing.caches import Cache, KeptCache
+from charging_assets.preprocessing.caches import Cache
 from charging_assets_tests.preprocessing import floods
 
 
@@ -29,24 +29,6 @@ def test_cache__does_not_store_large_values() -> None:
     cache = Cache()
     cache.add("a", 1, caches.MAX_ENTRY_BYTES + 1)
     assert cache.entries == {}
-
-
-def test_kept_cache__keeps_what_has_room_and_evicts_nothing_for_more() -> None:
-    cache = KeptCache(80)
-    for number in range(8):
-        cache.keep(number, str(number), 10)
-    cache.keep(8, "8", 10)
-    assert [cache.take(number) for number in (0, 0, 7, 8)] == ["0", None, "7", None]
-    cache.keep(8, "8", 20)
-    assert cache.take(8) == "8"
-
-
-def test_kept_cache__counts_an_entry_that_is_replaced_once() -> None:
-    cache = KeptCache(80)
-    for _ in range(20):
-        cache.keep("a", "a", 10)
-    cache.keep("b", "b", 70)
-    assert (cache.take("a"), cache.take("b"), cache.take("c")) == ("a", "b", None)
 
 
 @pytest.mark.slow
