@@ -186,8 +186,10 @@ class _Attempt:
         )
         if outcome == "ok" and status == 304 and self.limits.is_conditional:
             outcome, body = "not_modified", None
-            # The answer that the request named; a server may leave them out, or weaken the ETag.
-            headers |= conditions_as_headers(self.limits.headers)
+            # The answer that the request named; a server may leave its validators out, add one,
+            # or weaken the ETag.
+            others = {name: value for name, value in headers.items() if name not in _CONDITIONS}
+            headers = others | conditions_as_headers(self.limits.headers)
         elif outcome == "ok" and status != 200 and status not in self.limits.accepts:
             outcome, detail = "http_error", f"HTTP {status}"
         elif outcome == "ok" and body is not None:

@@ -64,10 +64,11 @@ def _is_complete(kind_name: str, responses: Iterable[PlaceResponse]) -> bool:
     parts = sorted(responses, key=lambda response: response.part)
     if not all(is_good(part.outcome) for part in parts):
         return False
-    if any(part.outcome == NOT_MODIFIED for part in parts):
+    if all(part.outcome == NOT_MODIFIED for part in parts):
         return True  # this function was true of the poll that its condition came from
+    # Parts that are unchanged were split before; their bodies are in earlier objects.
+    bodies = [part.body for part in parts if part.body is not None]
     try:
-        bodies = [part.body for part in parts if part.body is not None]
         return split_bodies(kind(kind_name), bodies).is_complete
     except (BadBody, UnusableKind):
         return False

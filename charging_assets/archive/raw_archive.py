@@ -176,14 +176,16 @@ def stream_places(
     readers = [RawReader(key, blob) for key, blob in blobs.items()]
     while places := [_place_of(reader) for reader in readers if reader.entry is not None]:
         feed, slug = place = min(places)
-        of_place = [
-            reader for reader in readers if reader.entry is not None and _place_of(reader) == place
-        ]
-        if sum(reader.body_size for reader in of_place) <= _EAGER_BYTES:
-            answers = [answer for reader in of_place for answer in _responses_of(reader, slug)]
-            yield feed, slug, sorted(answers, key=_answer_order)
+        of_place = sorted(
+            (reader for reader in readers if reader.entry and _place_of(reader) == place),
+            key=_reader_order,
+        )
+        is_large = sum(reader.body_size for reader in of_place) > _EAGER_BYTES
+        answers = None if is_large else _read_at_most(of_place, slug, _EAGER_BYTES)
+        if answers is None:
+            yield feed, slug, LargePlace(of_place, blobs, slug, are_unread=is_large)
         else:
-            yield feed, slug, LargePlace(of_place, blobs, slug)
+            yield feed, slug, sorted(answers, key=_answer_order)
         for reader in of_place:
             _skip_place(reader, slug)
 
@@ -191,14 +193,22 @@ def stream_places(
 class LargePlace:
     """The answers of a place by slot and request, each read when the iteration comes to it.
 
-    Another iteration decompresses the objects again. `polls` are the polls of the answers.
+    `readers` are in this order; where they `are_unread`, the first iteration uses them. Any other
+    decompresses the objects again. `polls` are the polls of the answers.
     """
 
-    def __init__(self, readers: Sequence[RawReader], blobs: Mapping[str, bytes], slug: str) -> None:
-        self._unread: list[RawReader] | None = sorted(readers, key=_reader_order)
+    def __init__(
+        self,
+        readers: Sequence[RawReader],
+        blobs: Mapping[str, bytes],
+        slug: str,
+        *,
+        are_unread: bool,
+    ) -> None:
+        self._unread = readers if are_unread else None
         self._blobs, self._slug = blobs, slug
-        self._keys = [reader.key for reader in self._unread]
-        self.polls = [reader.poll for reader in self._unread]
+        self._keys = [reader.key for reader in readers]
+        self.polls = [reader.poll for reader in readers]
 
     def __iter__(self) -> Iterator[ArchivedResponse]:
         readers, self._unread = self._unread, None
@@ -236,6 +246,21 @@ def _responses_of(reader: RawReader, slug: str) -> Iterator[ArchivedResponse]:
     while reader.entry is not None and reader.entry.slug == slug:
         yield reader.response()
         reader.next_entry()
+
+
+def _read_at_most(
+    readers: Sequence[RawReader], slug: str, limit_bytes: int
+) -> list[ArchivedResponse] | None:
+    """The responses of a place; None if their bodies, all pages together, exceed the limit."""
+    answers, size = [], 0
+    for reader in readers:
+        while reader.entry is not None and reader.entry.slug == slug:
+            size += reader.body_size
+            if size > limit_bytes:
+                return None
+            answers.append(reader.response())
+            reader.next_entry()
+    return answers
 
 
 def _skip_place(reader: RawReader, slug: str) -> None:

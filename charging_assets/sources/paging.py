@@ -127,8 +127,9 @@ def cursor_pages(
 ) -> Requests:
     """Pages by a cursor in the body, `{"next": …, "items": […]}`; null, "" or none is the end.
 
-    The cursor is the address of the next page, if it looks like one, else the value of the query
-    parameter `parameter`. The checks are those of `follow_links`.
+    The cursor is the address of the next page if it begins with https:// or http://, else the value
+    of the query parameter `parameter`: a cursor in base64 may begin like a path. The checks are
+    those of `follow_links`.
     """
     listing, request = _Listing(ids, is_total_exact), first
     while True:
@@ -142,7 +143,7 @@ def cursor_pages(
             raise BadBody(
                 "bad_envelope", "the cursor is no text", bytes(cursor or b""), f"/{next_field}"
             )
-        if isinstance(value, str) and value.startswith(("https://", "http://", "/", "?")):
+        if isinstance(value, str) and value.startswith(("https://", "http://")):
             request = replace(first, url=urljoin(response.url, value), query={})
         else:
             request = replace(first, query={**first.query, parameter: value})
@@ -194,17 +195,17 @@ class _Listing:
     def __init__(self, ids: ReadIds, is_total_exact: bool) -> None:
         self._ids, self._is_total_exact = ids, is_total_exact
         self._seen: set[Hashable] = set()
-        self._count, self._page_count = 0, 0
+        self._count = 0
         self.total: int | None = None
 
     def add(self, response: Response) -> int:
         """Add a page; returns its number of items."""
         total = _whole_number(response.headers.get("x-total-count"))
-        if self._page_count and total != self.total:
+        if None not in (total, self.total) and total != self.total:
             raise BadBody(
                 "list_changed", f"X-Total-Count changed from {self.total} to {total} between pages"
             )
-        self.total, self._page_count = total, self._page_count + 1
+        self.total = self.total if total is None else total
         ids = self._ids(response.body)
         # Within a page a repeated id is an error of the source, and rejected alone.
         repeated = self._seen.intersection(ids)

@@ -27,6 +27,7 @@ class Document:
 
     def __init__(self, body: bytes, **headers: object) -> None:
         self.body, self.headers, self.version = body, headers, 1
+        self.unchanged_headers: dict[str, object] = {}
         self.conditions: list[tuple[str | None, str | None]] = []
 
     def __call__(self, handler: Handler) -> None:
@@ -34,7 +35,7 @@ class Document:
         match, since = (handler.headers.get(n) for n in ("If-None-Match", "If-Modified-Since"))
         self.conditions.append((match, since))
         if match == tag:
-            reply(b"", 304)(handler)
+            reply(b"", 304, **self.unchanged_headers)(handler)
         else:
             reply(self.body, ETag=tag, **self.headers)(handler)
 
@@ -157,3 +158,31 @@ def test_poll__documents_of_a_place_are_conditional_one_by_one(server: Loopback)
     tables = flatten(list(read_places(lake, hour_keys(lake, ["test"], Hour.of(NOON)))))
     counts = {row["station_id"]: row["poll_count"] for row in rows(tables, "flat_stations")}
     assert counts == {"s": 3, "t": 1, "u": 2}
+
+
+def test_poll__a_304_with_another_validator_repeats_the_answer_that_was_named(
+    server: Loopback,
+) -> None:
+    """A proxy may remove a validator from a transformed answer, and not from a 304."""
+    document = server.behaviours["whole"] = Document(body())
+    document.unchanged_headers = {"Last_Modified": "Wed, 01 May 2024 10:00:00 GMT"}
+    lake = MemoryLake()
+    outcomes = [poll_at(lake, server, minute) for minute in (0, 10, 20)]
+    assert outcomes == [["ok"], ["not_modified"], ["not_modified"]]
+    places = read_places(lake, hour_keys(lake, ["test"], Hour.of(NOON)))
+    polls = rows(flatten(places), "flat_polls")
+    assert [row["outcome"] for row in polls] == ["ok", "not_modified", "not_modified"]
+
+
+def test_poll__an_unusable_part_beside_an_unchanged_one_is_requested_again(
+    server: Loopback,
+) -> None:
+    lake = MemoryLake()
+    a, b = Document(body()), Document(json.dumps({"data": [station("t")]}).encode())
+    server.behaviours |= {"two-a": a, "two-b": b}
+    for minute in (0, 10, 20):
+        now = NOON + timedelta(minutes=minute)
+        header, places = poll(feed(server, "two"), lake=lake, now=lambda now=now: now)
+        archive(lake, header, places)
+        b.version, b.body = 2, b'{"status_code": 2000}'
+    assert [condition for condition, _ in b.conditions] == [None, '"1"', '"1"']

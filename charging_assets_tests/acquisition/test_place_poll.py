@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -19,6 +20,7 @@ from charging_assets.archive.raw_archive import archive, read
 from charging_assets.archive.raw_objects import PlaceResponse
 from charging_assets.lake.memory import MemoryLake
 from charging_assets.sources.feeds import Feed
+from charging_assets.sources.paging import Request, Response, cursor_pages, json_ids
 from charging_assets_tests.acquisition import loopback, paged_kind
 from charging_assets_tests.acquisition.loopback import Loopback, Pages, reply
 from charging_assets_tests.builders import station
@@ -244,9 +246,8 @@ def test_poll__pages_of_a_thread_that_hangs_are_kept(
 
 @pytest.mark.parametrize(
     ("total", "code"),
-    [([6, 6, 7], "list_changed"), ([6, 5], "list_changed"), ([9, 9, 9, 9, 9], "list_incomplete"),
-     ([6, None], "list_changed")],
-)  # fmt: skip
+    [([6, 6, 7], "list_changed"), ([6, 5], "list_changed"), ([9, 9, 9, 9, 9], "list_incomplete")],
+)
 def test_poll__a_list_that_changes_while_it_is_read_is_incomplete(
     server: Loopback, total: list[int | None], code: str
 ) -> None:
@@ -255,6 +256,20 @@ def test_poll__a_list_that_changes_while_it_is_read_is_incomplete(
     assert outcomes(parts)[-1] == "bad_body"
     assert (parts[-1].detail or "").startswith(f"{code}: ")
     assert parts[-1].body
+
+
+def test_poll__a_total_may_be_on_the_first_page_only(server: Loopback) -> None:
+    server.behaviours["links"] = Pages(records(6), "links", total=[6, None, None])
+    assert set(outcomes(parts_of(server, "links"))) == {"ok"}
+
+
+@pytest.mark.parametrize("cursor", ["/8j/4AAQSkZJRg==", "?x"])
+def test_cursor_pages__a_cursor_that_begins_like_a_path_is_a_parameter(cursor: str) -> None:
+    pages = cursor_pages(Request("https://example.org/a"), json_ids("items"))
+    next(pages)
+    body = json.dumps({"next": cursor, "items": []}).encode()
+    request = pages.send(Response("https://example.org/a", 200, {}, body))
+    assert request.full_url == f"https://example.org/a?{urlencode({'cursor': cursor})}"
 
 
 def test_poll__ids_that_repeat_on_another_page_are_a_list_that_changed(server: Loopback) -> None:

@@ -347,6 +347,26 @@ def test_stream_places__a_large_place_is_read_answer_by_answer(monkeypatch) -> N
     assert slugs == ["a", "koeln", "z"]
 
 
+def test_stream_places__a_place_is_large_by_all_of_its_pages(monkeypatch) -> None:
+    monkeypatch.setattr(raw_archive, "_EAGER_BYTES", 50)
+    lake = MemoryLake()
+    keys = []
+    for minute in (0, 10):
+        header = poll(minute)
+        pages = [place("koeln", b"x" * size, part=n) for n, size in enumerate((1, 20, 20))]
+        keys.append(raw_archive.archive(lake, header, [*pages, place("z", b"3")])[0])
+    expected = list(read_places(lake, keys))
+    streamed = [
+        (feed, slug, isinstance(answers, raw_archive.LargePlace), list(answers))
+        for feed, slug, answers in raw_archive.stream_places(lake, keys)
+    ]
+    assert [(slug, is_large) for _, slug, is_large, _ in streamed] == [
+        ("koeln", True),
+        ("z", False),
+    ]
+    assert [(feed, slug, answers) for feed, slug, _, answers in streamed] == expected
+
+
 @pytest.mark.parametrize("blob", [b"", b"plain text", BLOB + b"x", BLOB + BLOB])
 def test_read__what_is_not_one_whole_frame_is_named(blob: bytes) -> None:
     with pytest.raises(CorruptArchive, match=KEY):
