@@ -237,6 +237,8 @@ class _PlaceHour:
             self._write_slot(selected, stations, rejected, runs)
         runs.finish()
         self._write_states(header)
+        if not self.uses_kept:  # some records lack their names, which the next hour must not take
+            return
         fragments, records = self.before
         read_alone = [station for station, _ in records]
         weight = sum(map(_weight, read_alone)) + max(each[0].body_bytes for each in self.polls)
@@ -576,7 +578,8 @@ def _fingerprint(shapes: Shapes) -> int:
     return (_cached_fingerprint if is_usual else _cached_fingerprint.__wrapped__)(shapes)
 
 
-@lru_cache(maxsize=16)
+# More than there are feeds: polls are kept by reader, and those of a lost one are never taken.
+@lru_cache(maxsize=256)
 def _reader(
     identity: FeedIdentity, kind_name: str, rejected: frozenset[Identity] = frozenset()
 ) -> StationReader:
