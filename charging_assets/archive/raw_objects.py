@@ -242,6 +242,8 @@ class RawReader:
         else:
             self.entry = decode_entry(self.key, line)
             self._unread = 0 if self.entry.length is None else self.entry.length + 1
+        if self.entry is not None and self.entry.requested_at is not None:
+            self.entry.requested_at = _utc(self.entry.requested_at)
 
     @property
     def body_size(self) -> int:
@@ -296,13 +298,12 @@ class RawReader:
         """The response of the entry, with its body unless it is left out."""
         assert self.entry is not None
         entry = self.entry
-        at = entry.requested_at
         place = PlaceResponse(
             slug=entry.slug,
             part=entry.part,
             outcome=entry.outcome,
             body=self.body() if with_body else None,
-            requested_at=at if at is None or at.tzinfo is not None else _utc(at),
+            requested_at=entry.requested_at,
             elapsed_ms=entry.elapsed_ms,
             http_status=entry.http_status,
             detail=entry.detail,
