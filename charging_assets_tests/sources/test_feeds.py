@@ -70,7 +70,7 @@ def test_load_feeds__environment_names_the_file(
 
 @pytest.mark.fault(
     "../ in a place's name or an object's key",
-    "it is error_info before anything is requested or written",
+    "it is refused before anything is requested or written",
     area="security",
 )
 @pytest.mark.parametrize(
