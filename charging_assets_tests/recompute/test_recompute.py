@@ -78,8 +78,8 @@ DEFECTS = (
     Defect(
         "shares need more than 0.8 of the window, not 0.8 or more",
         "marts/mart_evse_hour",
-        "WHEN observed_s * 5 >= 3600 * 4 THEN",
-        "WHEN observed_s * 5 > 3600 * 4 THEN",
+        "WHEN observed_s * 5 >= window_s * 4 THEN",
+        "WHEN observed_s * 5 > window_s * 4 THEN",
         ("mart_evse_hour",),
     ),
     Defect(
